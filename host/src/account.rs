@@ -1,0 +1,198 @@
+//! Who played what: sorts the plugin's output into the player's notes, passed through, and its own,
+//! and pairs each note-on with its note-off.
+
+use crate::event::{Event, Output, Timed};
+
+/// A note that sounded, in samples since activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sounded {
+    /// When the key went down.
+    pub on: u64,
+    /// When it went up.
+    pub off: u64,
+    /// The block that sent the note-on.
+    pub block: u64,
+    /// MIDI channel, 0–15.
+    pub channel: u8,
+    /// MIDI key, 0–127.
+    pub key: u8,
+    /// MIDI velocity, 1–127.
+    pub velocity: u8,
+}
+
+/// The plugin's output, sorted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    /// The player's note events that came through unchanged, at their own sample.
+    pub passed: usize,
+    /// The player's note events that are missing from the output.
+    pub lost: Vec<Timed>,
+    /// The notes that the plugin played itself, in order of their note-ons.
+    pub notes: Vec<Sounded>,
+    /// Own note-ons without a note-off.
+    pub hanging: Vec<Output>,
+    /// Own note-offs without a note-on, and note-ons on a key that already sounds.
+    pub stray: Vec<Output>,
+}
+
+impl Account {
+    /// `input`: everything that was sent to the plugin; `output`: everything that came back.
+    pub fn of(input: &[Timed], output: &[Output]) -> Self {
+        let mut account = Self::default();
+        let mut own: Vec<Output> = output.to_vec();
+        for timed in input.iter().filter(|timed| is_note(&timed.event)) {
+            let same = |o: &Output| o.at == timed.at && same_note(&o.event, &timed.event);
+            match own.iter().position(same) {
+                Some(index) => {
+                    own.remove(index);
+                    account.passed += 1;
+                }
+                None => account.lost.push(*timed),
+            }
+        }
+        let mut open: Vec<Output> = Vec::new();
+        for output in own {
+            match note_key(&output.event) {
+                Some((true, place)) => {
+                    if open.iter().any(|o| place_of(o) == Some(place)) {
+                        account.stray.push(output);
+                    }
+                    open.push(output);
+                }
+                Some((false, place)) => {
+                    match open.iter().position(|o| place_of(o) == Some(place)) {
+                        Some(index) => {
+                            let on = open.remove(index);
+                            account.notes.push(sounded(&on, output.at));
+                        }
+                        None => account.stray.push(output),
+                    }
+                }
+                None => {}
+            }
+        }
+        account.hanging = open;
+        account.notes.sort_by_key(|note| (note.on, note.key));
+        account
+    }
+
+    /// One line for each thing that is wrong; empty when every note-on has its note-off and every
+    /// note of the player came through.
+    pub fn faults(&self) -> Vec<String> {
+        let line = |what: &str, at: u64, event: &Event| format!("{what} at sample {at}: {event:?}");
+        let hanging = self
+            .hanging
+            .iter()
+            .map(|o| line("a note-on without its note-off", o.at, &o.event));
+        let stray = self
+            .stray
+            .iter()
+            .map(|o| line("a note event that pairs with none", o.at, &o.event));
+        let lost = self.lost.iter().map(|t| {
+            line(
+                "a note of the player that did not come through",
+                t.at,
+                &t.event,
+            )
+        });
+        hanging.chain(stray).chain(lost).collect()
+    }
+}
+
+fn sounded(on: &Output, off: u64) -> Sounded {
+    let (channel, key) = place_of(on).unwrap_or_default();
+    let velocity = match on.event {
+        Event::NoteOn { velocity, .. } => (velocity * 127.0).round().clamp(1.0, 127.0) as u8,
+        Event::Midi(data) => data[2],
+        _ => 0,
+    };
+    Sounded {
+        on: on.at,
+        off,
+        block: on.block,
+        channel,
+        key,
+        velocity,
+    }
+}
+
+fn place_of(output: &Output) -> Option<(u8, u8)> {
+    note_key(&output.event).map(|(_, place)| place)
+}
+
+fn is_note(event: &Event) -> bool {
+    note_key(event).is_some()
+}
+
+/// Whether the event begins (`true`) or ends a note, and on which channel and key.
+fn note_key(event: &Event) -> Option<(bool, (u8, u8))> {
+    let place =
+        |channel: i16, key: i16| Some((u8::try_from(channel).ok()?, u8::try_from(key).ok()?));
+    match *event {
+        Event::NoteOn { channel, key, .. } => Some((true, place(channel, key)?)),
+        Event::NoteOff { channel, key, .. } | Event::Choke { channel, key } => {
+            Some((false, place(channel, key)?))
+        }
+        Event::Midi([status, key, velocity]) => match status & 0xf0 {
+            0x90 => Some((velocity > 0, (status & 0x0f, key))),
+            0x80 => Some((false, (status & 0x0f, key))),
+            _ => None,
+        },
+        Event::End { .. } | Event::Param { .. } | Event::Other(_) => None,
+    }
+}
+
+/// Whether two events are the same note event, in whichever dialect each is written.
+fn same_note(a: &Event, b: &Event) -> bool {
+    let velocity = |event: &Event| match *event {
+        Event::NoteOn { velocity, .. } => (velocity * 127.0).round() as u8,
+        Event::Midi([status, _, velocity]) if status & 0xf0 == 0x90 => velocity,
+        _ => 0,
+    };
+    note_key(a) == note_key(b) && velocity(a) == velocity(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(at: u64, event: Event) -> Output {
+        Output {
+            at,
+            block: 0,
+            event,
+        }
+    }
+
+    #[test]
+    fn tells_the_players_notes_from_the_plugins_and_finds_what_hangs() {
+        let input = [
+            Timed {
+                at: 0,
+                event: Event::note_on(0, 60, 90),
+            },
+            Timed {
+                at: 50,
+                event: Event::note_off(0, 60),
+            },
+        ];
+        let outputs = [
+            output(0, Event::note_on(0, 60, 90)),
+            // The plugin plays the same key a sample later than the player released it …
+            output(50, Event::note_off(0, 60)),
+            output(51, Event::note_on(0, 60, 90)),
+            output(60, Event::note_on(0, 64, 80)),
+            output(70, Event::note_off(0, 60)),
+            // … forgets the end of one note and ends another that never began.
+            output(80, Event::note_off(0, 67)),
+        ];
+        let account = Account::of(&input, &outputs);
+        assert_eq!(account.passed, 2);
+        assert_eq!(account.notes.len(), 1);
+        assert_eq!((account.notes[0].on, account.notes[0].off), (51, 70));
+        assert_eq!(account.hanging, [outputs[3]]);
+        assert_eq!(account.stray, [outputs[5]]);
+        assert_eq!(account.faults().len(), 2);
+        assert_eq!(Account::of(&input, &outputs[2..]).lost, input);
+    }
+}

@@ -1,0 +1,258 @@
+//! The audio-thread side: one block after another.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clack_host::events::UnknownEvent;
+use clack_host::events::io::{OutputEventBuffer, TryPushError};
+use clack_host::prelude::*;
+
+use crate::event::{Event, Output, Timed};
+use crate::handlers::Handlers;
+use crate::transport::Timeline;
+
+/// Events that fit into the input queue before it grows.
+const INPUT_EVENTS: usize = 4096;
+
+/// Decides whether the host's queue refuses an event (`true`), as a full queue would.
+pub(crate) type Refuse = Box<dyn FnMut(&Output) -> bool + Send>;
+
+/// What outlives a single [`Audio`]: made at activation on the main thread, lent to each audio thread.
+pub(crate) struct Buffers {
+    sample_rate: f64,
+    max_frames: u32,
+    /// Samples processed since activation.
+    now: u64,
+    input: EventBuffer,
+    output: Collector,
+    /// Channels per port, input and output.
+    ports: [Vec<Port>; 2],
+    lists: [AudioPorts; 2],
+}
+
+/// One audio port's channels, each `max_frames` long.
+type Port = Vec<Vec<f32>>;
+
+impl Buffers {
+    /// `channels`: for input and output, the number of channels of each port.
+    pub(crate) fn new(sample_rate: f64, max_frames: u32, channels: &[Vec<u32>; 2]) -> Self {
+        let port = |count: &u32| vec![vec![0.0; max_frames as usize]; *count as usize];
+        let ports = [0, 1].map(|side: usize| channels[side].iter().map(port).collect::<Vec<_>>());
+        let lists = [0, 1].map(|side: usize| {
+            let total: u32 = channels[side].iter().sum();
+            AudioPorts::with_capacity(total as usize, channels[side].len())
+        });
+        Self {
+            sample_rate,
+            max_frames,
+            now: 0,
+            input: EventBuffer::with_capacity(INPUT_EVENTS),
+            output: Collector::default(),
+            ports,
+            lists,
+        }
+    }
+}
+
+/// The host's output queue: takes events, checks their order, may refuse.
+#[derive(Default)]
+struct Collector {
+    taken: Vec<Output>,
+    refuse: Option<Refuse>,
+    refused: u64,
+    violations: Vec<String>,
+    /// The block being processed: its start in samples, its length and its number.
+    start: u64,
+    frames: u32,
+    block: u64,
+    /// Offset of the block's last event.
+    last: u32,
+}
+
+impl OutputEventBuffer for Collector {
+    fn try_push(&mut self, raw: &UnknownEvent) -> Result<(), TryPushError> {
+        let offset = raw.header().time();
+        let output = Output {
+            at: self.start + u64::from(offset),
+            block: self.block,
+            event: Event::read(raw),
+        };
+        // A flush (0 frames) has sample 0 only.
+        if offset >= self.frames.max(1) {
+            self.violations.push(format!(
+                "block {}: an event at sample {offset} of a block of {}: {:?}",
+                self.block, self.frames, output.event
+            ));
+        }
+        if offset < self.last {
+            self.violations.push(format!(
+                "block {}: an event at sample {offset} after one at {}: {:?}",
+                self.block, self.last, output.event
+            ));
+        }
+        if let Some(refuse) = &mut self.refuse
+            && refuse(&output)
+        {
+            self.refused += 1;
+            return Err(TryPushError::new());
+        }
+        self.last = offset;
+        self.taken.push(output);
+        Ok(())
+    }
+}
+
+/// The audio thread's hold on a started plugin. Lent by [`crate::Plugin::run`].
+pub struct Audio {
+    processor: StartedPluginAudioProcessor<Handlers>,
+    buffers: Buffers,
+    cost: Duration,
+}
+
+impl Audio {
+    pub(crate) fn start(
+        processor: StoppedPluginAudioProcessor<Handlers>,
+        buffers: Buffers,
+    ) -> Result<Self> {
+        let processor = processor
+            .start_processing()
+            .map_err(|e| anyhow::anyhow!("the plugin refused to start processing: {e:?}"))?;
+        Ok(Self {
+            processor,
+            buffers,
+            cost: Duration::ZERO,
+        })
+    }
+
+    pub(crate) fn stop(self) -> (StoppedPluginAudioProcessor<Handlers>, Buffers) {
+        (self.processor.stop_processing(), self.buffers)
+    }
+
+    /// Processes one block of `frames` samples, 0 included (a flush). `events` must lie inside the
+    /// block and be sorted; `transport` is `None` in a host without one. Returns what the plugin sent.
+    pub fn block(
+        &mut self,
+        frames: u32,
+        events: &[Timed],
+        transport: Option<&Timeline>,
+    ) -> Result<&[Output]> {
+        let b = &mut self.buffers;
+        ensure!(
+            frames <= b.max_frames,
+            "a block of {frames} frames, but {} were announced",
+            b.max_frames
+        );
+        b.input.clear();
+        for timed in events {
+            let offset = timed.at.checked_sub(b.now).and_then(|o| o.try_into().ok());
+            let offset: u32 = offset.context("an event before its block")?;
+            ensure!(offset < frames.max(1), "an event behind its block");
+            timed.event.push_to(&mut b.input, offset);
+        }
+        b.output.start = b.now;
+        b.output.frames = frames;
+        b.output.last = 0;
+        let before = b.output.taken.len();
+
+        let n = frames as usize;
+        let [in_ports, out_ports] = &mut b.ports;
+        let [in_list, out_list] = &mut b.lists;
+        // Without audio ports clack cannot tell the block's length from the buffers.
+        let inputs = if in_ports.is_empty() {
+            // SAFETY: there are no buffers whose validity could matter.
+            unsafe { InputAudioBuffers::from_raw_buffers(&[], frames) }
+        } else {
+            in_list.with_input_buffers(in_ports.iter_mut().map(|port| AudioPortBuffer {
+                latency: 0,
+                channels: AudioPortBufferType::f32_input_only(
+                    port.iter_mut().map(|c| InputChannel::constant(&mut c[..n])),
+                ),
+            }))
+        };
+        let mut outputs = if out_ports.is_empty() {
+            // SAFETY: as above.
+            unsafe { OutputAudioBuffers::from_raw_buffers(&mut [], frames) }
+        } else {
+            out_list.with_output_buffers(out_ports.iter_mut().map(|port| AudioPortBuffer {
+                latency: 0,
+                channels: AudioPortBufferType::f32_output_only(
+                    port.iter_mut().map(|c| &mut c[..n]),
+                ),
+            }))
+        };
+        let transport = transport.map(|t| t.event(b.sample_rate));
+        let began = Instant::now();
+        self.processor.process(
+            &inputs,
+            &mut outputs,
+            &InputEvents::from_buffer(&b.input),
+            &mut OutputEvents::from_buffer(&mut b.output),
+            Some(b.now),
+            transport.as_ref(),
+        )?;
+        self.cost = began.elapsed();
+        b.now += u64::from(frames);
+        b.output.block += 1;
+        Ok(&b.output.taken[before..])
+    }
+
+    /// CLAP's reset, between two blocks.
+    pub fn reset(&mut self) {
+        self.processor.reset();
+    }
+
+    /// Samples processed since activation: where the next block starts.
+    pub fn now(&self) -> u64 {
+        self.buffers.now
+    }
+
+    /// The number of the next block.
+    pub fn block_number(&self) -> u64 {
+        self.buffers.output.block
+    }
+
+    /// Samples per second.
+    pub fn sample_rate(&self) -> f64 {
+        self.buffers.sample_rate
+    }
+
+    /// The longest block that [`Self::block`] takes.
+    pub fn max_frames(&self) -> u32 {
+        self.buffers.max_frames
+    }
+
+    /// How long the last block's `process` took.
+    pub fn cost(&self) -> Duration {
+        self.cost
+    }
+
+    /// Everything the plugin has sent since activation or the last call of [`Self::take_outputs`].
+    pub fn outputs(&self) -> &[Output] {
+        &self.buffers.output.taken
+    }
+
+    /// Moves the collected events out.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.buffers.output.taken)
+    }
+
+    /// Events that were sent out of order or out of their block, one line each.
+    pub fn violations(&self) -> &[String] {
+        &self.buffers.output.violations
+    }
+
+    /// From now on the output queue refuses each event for which `refuse` says `true`.
+    pub fn refuse_when(&mut self, refuse: impl FnMut(&Output) -> bool + Send + 'static) {
+        self.buffers.output.refuse = Some(Box::new(refuse));
+    }
+
+    /// The output queue takes everything again.
+    pub fn refuse_nothing(&mut self) {
+        self.buffers.output.refuse = None;
+    }
+
+    /// How many events the output queue has refused.
+    pub fn refused(&self) -> u64 {
+        self.buffers.output.refused
+    }
+}

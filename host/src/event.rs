@@ -1,0 +1,159 @@
+//! The events that go into the plugin and come out of it, free of CLAP's pointers.
+
+use clack_host::events::event_types::{
+    MidiEvent, NoteChokeEvent, NoteEndEvent, NoteOffEvent, NoteOnEvent, ParamValueEvent,
+};
+use clack_host::events::io::EventBuffer;
+use clack_host::events::spaces::CoreEventSpace;
+use clack_host::events::{Pckn, UnknownEvent};
+use clack_host::utils::ClapId;
+
+/// One event; `channel` and `key` may be -1, CLAP's wildcard for "all".
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// A key goes down. Velocity 0–1.
+    NoteOn {
+        /// MIDI channel, 0–15.
+        channel: i16,
+        /// MIDI key, 0–127.
+        key: i16,
+        /// 0–1; MIDI's 1–127 divided by 127.
+        velocity: f64,
+    },
+    /// A key goes up.
+    NoteOff {
+        /// MIDI channel, 0–15.
+        channel: i16,
+        /// MIDI key, 0–127.
+        key: i16,
+        /// Release velocity, 0–1.
+        velocity: f64,
+    },
+    /// A note is cut off at once.
+    Choke {
+        /// MIDI channel, 0–15.
+        channel: i16,
+        /// MIDI key, 0–127.
+        key: i16,
+    },
+    /// The plugin says that a note has ended (output only).
+    End {
+        /// MIDI channel, 0–15.
+        channel: i16,
+        /// MIDI key, 0–127.
+        key: i16,
+    },
+    /// Three raw MIDI bytes.
+    Midi([u8; 3]),
+    /// A parameter moves; the value is CLAP's own, see [`crate::Plugin::value_of`].
+    Param {
+        /// The parameter's CLAP id, see [`crate::param_id`].
+        id: u32,
+        /// In CLAP's own range, between the parameter's `min` and `max`.
+        value: f64,
+    },
+    /// Anything else, by its CLAP type number (output only).
+    Other(u16),
+}
+
+/// An event for the plugin, at an absolute position in samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timed {
+    /// Samples since the first block after activation.
+    pub at: u64,
+    /// What happens.
+    pub event: Event,
+}
+
+/// An event from the plugin, as the host's queue took it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Output {
+    /// Samples since the first block after activation.
+    pub at: u64,
+    /// The number of the block that sent it, from 0.
+    pub block: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+impl Event {
+    /// A note-on from a MIDI velocity, 1–127.
+    pub fn note_on(channel: u8, key: u8, velocity: u8) -> Self {
+        Self::NoteOn {
+            channel: channel.into(),
+            key: key.into(),
+            velocity: f64::from(velocity) / 127.0,
+        }
+    }
+
+    /// A note-off without release velocity.
+    pub fn note_off(channel: u8, key: u8) -> Self {
+        Self::NoteOff {
+            channel: channel.into(),
+            key: key.into(),
+            velocity: 0.0,
+        }
+    }
+
+    /// Appends this event to a CLAP input queue, `offset` samples into the block. [`Event::Other`]
+    /// cannot be sent and is left out.
+    pub(crate) fn push_to(self, queue: &mut EventBuffer, offset: u32) {
+        // Port 0, no note id: what a host sends that has a MIDI keyboard behind it.
+        let pckn = |channel, key| Pckn::from_raw(0, channel, key, -1);
+        match self {
+            Self::NoteOn {
+                channel,
+                key,
+                velocity,
+            } => queue.push(&NoteOnEvent::new(offset, pckn(channel, key), velocity)),
+            Self::NoteOff {
+                channel,
+                key,
+                velocity,
+            } => queue.push(&NoteOffEvent::new(offset, pckn(channel, key), velocity)),
+            Self::Choke { channel, key } => {
+                queue.push(&NoteChokeEvent::new(offset, pckn(channel, key)));
+            }
+            Self::End { channel, key } => {
+                queue.push(&NoteEndEvent::new(offset, pckn(channel, key)));
+            }
+            Self::Midi(data) => queue.push(&MidiEvent::new(offset, 0, data)),
+            Self::Param { id, value } => {
+                if let Some(id) = ClapId::from_raw(id) {
+                    queue.push(&ParamValueEvent::new(offset, id, Pckn::match_all(), value));
+                }
+            }
+            Self::Other(_) => {}
+        }
+    }
+
+    /// Reads an event that the plugin sent.
+    pub(crate) fn read(raw: &UnknownEvent) -> Self {
+        match raw.as_core_event() {
+            Some(CoreEventSpace::NoteOn(e)) => Self::NoteOn {
+                channel: e.pckn().raw_channel(),
+                key: e.pckn().raw_key(),
+                velocity: e.velocity(),
+            },
+            Some(CoreEventSpace::NoteOff(e)) => Self::NoteOff {
+                channel: e.pckn().raw_channel(),
+                key: e.pckn().raw_key(),
+                velocity: e.velocity(),
+            },
+            Some(CoreEventSpace::NoteChoke(e)) => Self::Choke {
+                channel: e.pckn().raw_channel(),
+                key: e.pckn().raw_key(),
+            },
+            Some(CoreEventSpace::NoteEnd(e)) => Self::End {
+                channel: e.pckn().raw_channel(),
+                key: e.pckn().raw_key(),
+            },
+            Some(CoreEventSpace::Midi(e)) => Self::Midi(e.data()),
+            Some(CoreEventSpace::ParamValue(e)) => Self::Param {
+                id: ClapId::optional_to_raw(e.param_id()),
+                value: e.value(),
+            },
+            _ => Self::Other(raw.header().type_id()),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the plugin may ask of this host.
+
+use std::cell::Cell;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ThreadId;
+
+use clack_extensions::log::{HostLog, HostLogImpl, LogSeverity};
+use clack_extensions::params::{
+    HostParams, HostParamsImplMainThread, HostParamsImplShared, ParamClearFlags, ParamRescanFlags,
+};
+use clack_extensions::state::{HostState, HostStateImpl};
+use clack_extensions::thread_check::{HostThreadCheck, HostThreadCheckImpl};
+use clack_host::prelude::*;
+use clack_host::utils::ClapId;
+
+thread_local! {
+    /// Set on the threads that [`crate::Plugin::run`] starts.
+    static IS_AUDIO_THREAD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Marks the calling thread as CLAP's audio thread.
+pub(crate) fn mark_audio_thread() {
+    IS_AUDIO_THREAD.set(true);
+}
+
+/// Names the three handler types for clack.
+pub(crate) struct Handlers;
+
+impl HostHandlers for Handlers {
+    type Shared<'a> = Shared;
+    type MainThread<'a> = MainThread;
+    type AudioProcessor<'a> = ();
+
+    fn declare_extensions(builder: &mut HostExtensions<Self>, _shared: &Shared) {
+        builder
+            .register::<HostLog>()
+            .register::<HostParams>()
+            .register::<HostState>()
+            .register::<HostThreadCheck>();
+    }
+}
+
+/// Called from any thread.
+pub(crate) struct Shared {
+    main: ThreadId,
+    callback: AtomicBool,
+    log: Mutex<Vec<String>>,
+}
+
+impl Shared {
+    /// Made on the main thread, which it remembers.
+    pub(crate) fn new() -> Self {
+        Self {
+            main: std::thread::current().id(),
+            callback: AtomicBool::new(false),
+            log: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Whether the plugin has asked for a main-thread callback since the last call.
+    pub(crate) fn take_callback_request(&self) -> bool {
+        self.callback.swap(false, Ordering::AcqRel)
+    }
+
+    /// What the plugin has logged as an error or as somebody's misbehaviour.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        self.log.lock().expect("no logger panics").clone()
+    }
+}
+
+impl<'a> SharedHandler<'a> for Shared {
+    fn request_restart(&self) {}
+    fn request_process(&self) {}
+    fn request_callback(&self) {
+        self.callback.store(true, Ordering::Release);
+    }
+}
+
+impl HostParamsImplShared for Shared {
+    fn request_flush(&self) {}
+}
+
+impl HostLogImpl for Shared {
+    fn log(&self, severity: LogSeverity, message: &str) {
+        if severity >= LogSeverity::Error {
+            let line = format!("{severity}: {message}");
+            self.log.lock().expect("no logger panics").push(line);
+        }
+    }
+}
+
+impl HostThreadCheckImpl for Shared {
+    fn is_main_thread(&self) -> bool {
+        std::thread::current().id() == self.main
+    }
+    fn is_audio_thread(&self) -> bool {
+        IS_AUDIO_THREAD.get()
+    }
+}
+
+/// Called on the main thread; nothing here needs an answer.
+pub(crate) struct MainThread;
+
+impl<'a> MainThreadHandler<'a> for MainThread {}
+
+impl HostParamsImplMainThread for MainThread {
+    fn rescan(&self, _flags: ParamRescanFlags) {}
+    fn clear(&self, _id: ClapId, _flags: ParamClearFlags) {}
+}
+
+impl HostStateImpl for MainThread {
+    fn mark_dirty(&self) {}
+}

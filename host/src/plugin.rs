@@ -1,0 +1,301 @@
+//! The main-thread side: load, set up, activate, run.
+
+use std::ffi::{CStr, CString};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clack_extensions::audio_ports::{AudioPortInfoBuffer, PluginAudioPorts};
+use clack_extensions::params::{ParamInfoBuffer, ParamInfoFlags, PluginParams};
+use clack_extensions::render::{PluginRender, RenderMode};
+use clack_extensions::state::PluginState;
+use clack_host::events::io::EventBuffer;
+use clack_host::extensions::Extension;
+use clack_host::prelude::*;
+
+use crate::audio::{Audio, Buffers};
+use crate::event::Event;
+use crate::handlers::{Handlers, MainThread, Shared, mark_audio_thread};
+
+/// The id under which Antiphon registers itself.
+const ANTIPHON: &CStr = c"dev.antiphon.antiphon";
+/// How long the main thread sleeps between two looks at the plugin's requests.
+const MAIN_LOOP: Duration = Duration::from_millis(1);
+
+/// The CLAP id of one of the plugin's parameters, from its permanent text id.
+pub fn param_id(id: &str) -> u32 {
+    // nice-plug derives the number from the text this way; the top bit is kept for VST3 hosts.
+    let hash = |hash: u32, byte: u8| hash.wrapping_mul(31).wrapping_add(byte.into());
+    id.bytes().fold(0, hash) & !(1 << 31)
+}
+
+/// A parameter as the plugin describes it.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// CLAP's number for it.
+    pub id: u32,
+    /// The name that a host shows.
+    pub name: String,
+    /// Smallest value, in CLAP's own range.
+    pub min: f64,
+    /// Largest value, in CLAP's own range.
+    pub max: f64,
+    /// Value of a new instance, in CLAP's own range.
+    pub default: f64,
+    /// Whether a host may write it.
+    pub writable: bool,
+}
+
+/// One instance of the plugin, on the main thread.
+pub struct Plugin {
+    instance: PluginInstance<Handlers>,
+    active: Option<(StoppedPluginAudioProcessor<Handlers>, Buffers)>,
+}
+
+impl Plugin {
+    /// Loads the `.clap` at `path` and makes an instance of Antiphon. The calling thread becomes the
+    /// instance's main thread.
+    pub fn load(path: &Path) -> Result<Self> {
+        // SAFETY: loading a library runs its code; it is the one that this workspace has built, or
+        // that the user named.
+        let entry = unsafe { PluginEntry::load(path) }
+            .map_err(|e| anyhow!("cannot load {}: {e}", path.display()))?;
+        let info = HostInfo::new("Antiphon test host", "Antiphon", "", "1")?;
+        let instance = PluginInstance::<Handlers>::new(
+            |_| Shared::new(),
+            |_| MainThread,
+            &entry,
+            ANTIPHON,
+            &info,
+        )
+        .map_err(|e| anyhow!("{} holds no usable Antiphon: {e}", path.display()))?;
+        Ok(Self {
+            instance,
+            active: None,
+        })
+    }
+
+    /// Every parameter, in the plugin's order.
+    pub fn parameters(&mut self) -> Result<Vec<Parameter>> {
+        let params: PluginParams = self.extension("params")?;
+        let handle = self.instance.plugin_handle();
+        let mut buffer = ParamInfoBuffer::new();
+        let all = (0..params.count(&handle)).filter_map(|index| {
+            let info = params.get_info(&handle, index, &mut buffer)?;
+            Some(Parameter {
+                id: info.id.get(),
+                name: String::from_utf8_lossy(info.name).into_owned(),
+                min: info.min_value,
+                max: info.max_value,
+                default: info.default_value,
+                writable: !info.flags.contains(ParamInfoFlags::IS_READONLY),
+            })
+        });
+        Ok(all.collect())
+    }
+
+    /// A parameter's present value, in CLAP's own range.
+    pub fn get(&mut self, id: &str) -> Result<f64> {
+        let params: PluginParams = self.extension("params")?;
+        let number = ClapId::new(param_id(id));
+        params
+            .get_value(&self.instance.plugin_handle(), number)
+            .with_context(|| format!("the plugin has no parameter `{id}`"))
+    }
+
+    /// A parameter's present value, as the plugin writes it.
+    pub fn text(&mut self, id: &str) -> Result<String> {
+        let value = self.get(id)?;
+        let params: PluginParams = self.extension("params")?;
+        let mut buffer = [0; 256];
+        let number = ClapId::new(param_id(id));
+        let text = params
+            .value_to_text(&self.instance.plugin_handle(), number, value, &mut buffer)
+            .map_err(|_| anyhow!("the plugin cannot show its parameter `{id}`"))?;
+        Ok(String::from_utf8_lossy(text).into_owned())
+    }
+
+    /// The value, in CLAP's own range, that the plugin reads in `text` (such as `"300 ms"`).
+    pub fn value_of(&mut self, id: &str, text: &str) -> Result<f64> {
+        let params: PluginParams = self.extension("params")?;
+        let number = ClapId::new(param_id(id));
+        params
+            .text_to_value(&self.instance.plugin_handle(), number, &CString::new(text)?)
+            .with_context(|| format!("the plugin cannot read `{text}` for its parameter `{id}`"))
+    }
+
+    /// The event that sets parameter `id` to what the plugin reads in `text`.
+    pub fn param_event(&mut self, id: &str, text: &str) -> Result<Event> {
+        Ok(Event::Param {
+            id: param_id(id),
+            value: self.value_of(id, text)?,
+        })
+    }
+
+    /// Sets a parameter of an instance that is not active. While it is, send
+    /// [`Self::param_event`] with a block.
+    pub fn set(&mut self, id: &str, text: &str) -> Result<()> {
+        let params: PluginParams = self.extension("params")?;
+        let event = self.param_event(id, text)?;
+        let mut queue = EventBuffer::with_capacity(1);
+        event.push_to(&mut queue, 0);
+        let mut handle = self
+            .instance
+            .inactive_plugin_handle()
+            .context("parameters of an active plugin are set with events")?;
+        params.flush(
+            &mut handle,
+            &InputEvents::from_buffer(&queue),
+            &mut OutputEvents::void(),
+        );
+        Ok(())
+    }
+
+    /// The plugin's state, as a host stores it in a project.
+    pub fn save_state(&mut self) -> Result<Vec<u8>> {
+        let state: PluginState = self.extension("state")?;
+        let mut bytes = Vec::new();
+        state.save(&self.instance.plugin_handle(), &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Hands the plugin a stored state.
+    pub fn load_state(&mut self, bytes: &[u8]) -> Result<()> {
+        let state: PluginState = self.extension("state")?;
+        state.load(&self.instance.plugin_handle(), &mut &bytes[..])?;
+        Ok(())
+    }
+
+    /// Offline rendering (`true`) or real time (`false`, as every instance starts).
+    pub fn set_offline(&mut self, offline: bool) -> Result<()> {
+        let render: PluginRender = self.extension("render")?;
+        let mode = if offline {
+            RenderMode::Offline
+        } else {
+            RenderMode::Realtime
+        };
+        Ok(render.set(&self.instance.plugin_handle(), mode)?)
+    }
+
+    /// Prepares for blocks of 1 to `max_frames` samples; the sample count starts at 0.
+    pub fn activate(&mut self, sample_rate: f64, max_frames: u32) -> Result<()> {
+        if self.active.is_some() {
+            bail!("the plugin is active already");
+        }
+        let channels = self.channels();
+        let configuration = PluginAudioConfiguration {
+            sample_rate,
+            min_frames_count: 1,
+            max_frames_count: max_frames,
+        };
+        let processor = self
+            .instance
+            .activate(|_, _| (), configuration)
+            .map_err(|e| anyhow!("the plugin refused to activate: {e}"))?;
+        let buffers = Buffers::new(sample_rate, max_frames, &channels);
+        self.active = Some((processor, buffers));
+        Ok(())
+    }
+
+    /// Back to the inactive state; harmless when it is inactive already.
+    pub fn deactivate(&mut self) {
+        if let Some((processor, _)) = self.active.take() {
+            self.instance.deactivate(processor);
+        }
+    }
+
+    /// Runs `play` on an audio thread of its own and serves the plugin's main-thread requests until
+    /// it returns. May be called again and again while the plugin is active.
+    pub fn run<R: Send>(&mut self, play: impl FnOnce(&mut Audio) -> Result<R> + Send) -> Result<R> {
+        self.run_beside(play, |_| Ok(()))
+    }
+
+    /// Like [`Self::run`], and calls `main` about once a millisecond on the main thread: for
+    /// parameters, state and so on while blocks are being processed.
+    pub fn run_beside<R: Send>(
+        &mut self,
+        play: impl FnOnce(&mut Audio) -> Result<R> + Send,
+        mut main: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<R> {
+        let (processor, buffers) = self.active.take().context("the plugin is not active")?;
+        let (result, served, active) = std::thread::scope(|scope| {
+            let main_thread = std::thread::current();
+            let audio = std::thread::Builder::new()
+                .name("audio".to_owned())
+                .spawn_scoped(scope, move || {
+                    mark_audio_thread();
+                    let outcome = Audio::start(processor, buffers).map(|mut audio| {
+                        let result = play(&mut audio);
+                        (result, audio.stop())
+                    });
+                    main_thread.unpark();
+                    outcome
+                })?;
+            let mut served = Ok(());
+            while !audio.is_finished() {
+                self.serve();
+                if served.is_ok() {
+                    served = main(self);
+                }
+                std::thread::park_timeout(MAIN_LOOP);
+            }
+            self.serve();
+            match audio.join() {
+                Ok(Ok((result, active))) => anyhow::Ok((result, served, Some(active))),
+                Ok(Err(error)) => Err(error),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })?;
+        self.active = active;
+        served?;
+        result
+    }
+
+    /// What the plugin has logged as errors so far.
+    pub fn complaints(&self) -> Vec<String> {
+        self.instance.access_shared_handler(Shared::complaints)
+    }
+
+    /// Calls the plugin back on the main thread if it has asked for it.
+    fn serve(&mut self) {
+        if self
+            .instance
+            .access_shared_handler(Shared::take_callback_request)
+        {
+            self.instance.call_on_main_thread_callback();
+        }
+    }
+
+    /// For input and output: how many channels each audio port has.
+    fn channels(&mut self) -> [Vec<u32>; 2] {
+        let handle = self.instance.plugin_handle();
+        let Some(ports) = handle.get_extension::<PluginAudioPorts>() else {
+            return Default::default();
+        };
+        [true, false].map(|is_input| {
+            let mut buffer = AudioPortInfoBuffer::new();
+            (0..ports.count(&handle, is_input))
+                .filter_map(|index| {
+                    let port = ports.get(&handle, index, is_input, &mut buffer)?;
+                    Some(port.channel_count)
+                })
+                .collect()
+        })
+    }
+
+    fn extension<E>(&mut self, name: &str) -> Result<E>
+    where
+        E: Extension<ExtensionSide = clack_host::extensions::PluginExtensionSide>,
+    {
+        self.instance
+            .plugin_handle()
+            .get_extension()
+            .with_context(|| format!("the plugin lacks CLAP's {name} extension"))
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        self.deactivate();
+    }
+}
