@@ -1,0 +1,446 @@
+//! Samples, seconds and beats. Lives on the audio thread.
+//!
+//! Hosts jump, loop and stop; a note that is due two beats from now must not care. So the clock
+//! keeps two axes that only ever go on: *stream seconds*, which are samples heard so far over the
+//! sample rate, and *unrolled beats*, which follow the host's transport but never turn back.
+//!
+//! * While the transport runs, the host's position is taken afresh in every block: the error is that
+//!   of one block's tempo, and nothing adds up. What the position differs from what the last block
+//!   foretold, up to [`TOLERANCE_S`] and what a tempo ramp explains, is absorbed; a note that falls
+//!   into a gap sounds at sample 0. A loop goes on without a seam. Any other jump is told
+//!   ([`Happened::jumped`]), and the axis goes on from where it was.
+//! * Without a position, or with one that does not move, beats go on at the tempo.
+//! * While the transport stands, beats go on at the last tempo, whatever the host says of tempo
+//!   meanwhile, so that seconds hold exactly.
+//! * A moment belongs to the block that has its *nearest sample*. So [`Span::start`] lies half a
+//!   sample before the block's first sample, spans join without gap or overlap, and a moment that is
+//!   exactly on a sample can never slip to its neighbour by rounding.
+//! * NaN, infinite, missing, absurd: such values count as missing. Without any tempo it is
+//!   [`DEFAULT_TEMPO`], without a signature 4/4.
+
+/// Beats per minute when the host has never told a tempo.
+pub const DEFAULT_TEMPO: f64 = 120.0;
+
+/// A position this much off, in seconds, is absorbed; more is a jump.
+pub const TOLERANCE_S: f64 = 0.020;
+
+const DEFAULT_SAMPLE_RATE: f64 = 48_000.0;
+/// Tempi are clamped to this range, in beats per minute.
+const TEMPI: std::ops::RangeInclusive<f64> = 1.0..=10_000.0;
+/// Sample rates outside this range, in hertz, count as missing: the latest one stays.
+const SAMPLE_RATES: std::ops::RangeInclusive<f64> = 100.0..=10_000_000.0;
+/// Positions farther out, in beats, count as missing: there a double no longer resolves a sample.
+const FARTHEST: f64 = 1e8;
+/// Beats by which two positions may differ and still be the same bar line.
+const SAME_BEAT: f64 = 1e-6;
+
+/// What the host says about its transport at the first sample of a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Transport {
+    /// Whether it runs.
+    pub playing: bool,
+    /// Beats (quarter notes) per minute.
+    pub tempo: Option<f64>,
+    /// Position in beats.
+    pub pos_beats: Option<f64>,
+    /// Start and end of the active loop, in beats; `None`: it does not loop.
+    pub loop_beats: Option<(f64, f64)>,
+    /// Such as (6, 8).
+    pub time_signature: Option<(i32, i32)>,
+    /// Where the current bar begins, in beats.
+    pub bar_start_beats: Option<f64>,
+}
+
+/// What happened at the first sample of a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Happened {
+    /// The transport began to run.
+    pub started: bool,
+    /// It stopped.
+    pub stopped: bool,
+    /// It moved elsewhere while running.
+    pub jumped: bool,
+    /// It went back to the loop's start (perhaps within the block before).
+    pub looped: bool,
+    /// The tempo differs from that of the block before.
+    pub tempo_changed: bool,
+}
+
+impl Happened {
+    /// Whether music that was going on in the host has been cut: a start, a stop, a jump. A loop or
+    /// a tempo change is no cut.
+    pub fn cut(&self) -> bool {
+        self.started || self.stopped || self.jumped
+    }
+}
+
+/// One block on the clock's axes. A plain value: copy it around.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Span {
+    /// Unrolled beats of the first moment that belongs to the block; the end of the block before.
+    pub start: f64,
+    /// Unrolled beats of the first moment that belongs to the next block.
+    pub end: f64,
+    /// As `start`, in stream seconds.
+    pub start_s: f64,
+    /// As `end`, in stream seconds.
+    pub end_s: f64,
+    /// Samples in the block.
+    pub frames: u32,
+    /// Beats per minute in the block.
+    pub tempo: f64,
+    /// What happened at its first sample.
+    pub happened: Happened,
+    /// The bar lines as known in this block; `None` while the transport stands or has no position.
+    pub bars: Option<Bars>,
+    beats: Line,
+    seconds: Line,
+}
+
+impl Span {
+    /// The sample of the block that is nearest to a moment in beats: below `frames`, whatever the
+    /// moment.
+    pub fn offset(&self, beats: f64) -> u32 {
+        self.nearest(&self.beats, beats)
+    }
+
+    /// The sample of the block that is nearest to a moment in stream seconds.
+    pub fn offset_of_seconds(&self, seconds: f64) -> u32 {
+        self.nearest(&self.seconds, seconds)
+    }
+
+    /// The moment, in beats, of a sample of the block.
+    pub fn beats_at(&self, offset: u32) -> f64 {
+        // Where a correction moves the host's line back, the axis waits.
+        self.beats.at(offset.into()).max(self.start).min(self.end)
+    }
+
+    /// The moment, in stream seconds, of a sample of the block.
+    pub fn seconds_at(&self, offset: u32) -> f64 {
+        self.seconds.at(offset.into())
+    }
+
+    /// Stream seconds in beats, by this block's tempo; also for moments outside the block.
+    pub fn beats_of(&self, seconds: f64) -> f64 {
+        self.beats.start + (seconds - self.seconds.start) * self.beats_per_second()
+    }
+
+    /// Beats in stream seconds, by this block's tempo; also for moments outside the block.
+    pub fn seconds_of(&self, beats: f64) -> f64 {
+        self.seconds.start + (beats - self.beats.start) / self.beats_per_second()
+    }
+
+    /// The tempo in beats per second.
+    pub fn beats_per_second(&self) -> f64 {
+        self.tempo / 60.0
+    }
+
+    /// Whether a moment in beats belongs to this block.
+    pub fn contains(&self, beats: f64) -> bool {
+        (self.start..self.end).contains(&beats)
+    }
+
+    fn nearest(&self, line: &Line, moment: f64) -> u32 {
+        let sample = ((moment - line.start) / line.per_sample).round();
+        // A saturating cast: what is no number becomes 0.
+        (sample as u32).min(self.frames.saturating_sub(1))
+    }
+}
+
+/// Samples to moments within one block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Line {
+    /// The moment of the block's first sample.
+    start: f64,
+    per_sample: f64,
+}
+
+impl Line {
+    fn at(&self, sample: f64) -> f64 {
+        self.start + sample * self.per_sample
+    }
+}
+
+/// The host's bar lines, on the unrolled axis. Signature changes ahead are not known to a plugin, so
+/// ask again in every block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bars {
+    /// Beats (quarter notes) per bar.
+    pub length: f64,
+    /// A bar line, in the host's beats.
+    line: f64,
+    /// Unrolled beats minus the host's.
+    unrolled: f64,
+    /// In the host's beats.
+    looping: Option<(f64, f64)>,
+}
+
+impl Bars {
+    /// The first bar line at or after a moment, both in unrolled beats. Past the end of a loop come
+    /// the bar lines of the loop again.
+    pub fn next(&self, beats: f64) -> f64 {
+        let host = beats - self.unrolled;
+        if let Some((start, end)) = self.looping {
+            // Bar lines of the linear timeline hold up to the loop's end, then those of the loop.
+            let here = if host <= end + SAME_BEAT {
+                (host, 0.0)
+            } else {
+                let length = end - start;
+                let turns = ((host - start) / length).floor();
+                (host - turns * length, turns * length)
+            };
+            let next = self.next_in_host(here.0);
+            if next <= end + SAME_BEAT {
+                return self.unrolled + here.1 + next;
+            }
+            let first = self.next_in_host(start);
+            if first <= end + SAME_BEAT {
+                return self.unrolled + here.1 + (end - start) + first;
+            }
+        }
+        self.unrolled + self.next_in_host(host)
+    }
+
+    fn next_in_host(&self, beats: f64) -> f64 {
+        let bars = ((beats - self.line) / self.length - SAME_BEAT).ceil();
+        self.line + bars * self.length
+    }
+}
+
+/// Counts samples, follows the host; see the [module](self).
+#[derive(Clone, Debug)]
+pub struct Clock {
+    sample_rate: f64,
+    tempo: f64,
+    /// Whether a block has been counted.
+    begun: bool,
+    playing: bool,
+    beats: Axis,
+    seconds: Axis,
+    /// Unrolled beats minus the host's, while a position is known.
+    unrolled: Option<f64>,
+    /// The host's latest position, in beats.
+    position: Option<f64>,
+    /// Length of the latest block, in seconds.
+    latest_s: f64,
+}
+
+/// One axis: counted from an anchor in whole samples, so that equal steps never add up an error.
+#[derive(Clone, Copy, Debug)]
+struct Axis {
+    anchor: f64,
+    samples: u64,
+    per_sample: f64,
+    /// Up to where moments have been given out.
+    given: f64,
+}
+
+impl Axis {
+    fn new(per_sample: f64) -> Self {
+        Self {
+            anchor: 0.0,
+            samples: 0,
+            per_sample,
+            given: 0.0,
+        }
+    }
+
+    /// The moment of the next sample.
+    fn now(&self) -> f64 {
+        self.anchor + self.samples as f64 * self.per_sample
+    }
+
+    /// The first block belongs to the axis from half a sample before its first sample.
+    fn begin(&mut self) {
+        self.given = self.now() - 0.5 * self.per_sample;
+    }
+
+    fn set_rate(&mut self, per_sample: f64) {
+        if per_sample != self.per_sample {
+            self.set_now(self.now());
+            self.per_sample = per_sample;
+        }
+    }
+
+    fn set_now(&mut self, now: f64) {
+        self.anchor = now;
+        self.samples = 0;
+    }
+
+    /// Goes on by a block: its line, and the range of moments that belong to it.
+    fn advance(&mut self, frames: u32) -> (Line, f64, f64) {
+        let line = Line {
+            start: self.now(),
+            per_sample: self.per_sample,
+        };
+        let start = self.given;
+        self.samples += u64::from(frames);
+        if frames > 0 {
+            self.given = start.max(self.now() - 0.5 * self.per_sample);
+        }
+        (line, start, self.given)
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock {
+    /// A clock at beat 0 and second 0.
+    pub fn new() -> Self {
+        Self {
+            sample_rate: DEFAULT_SAMPLE_RATE,
+            tempo: DEFAULT_TEMPO,
+            begun: false,
+            playing: false,
+            beats: Axis::new(DEFAULT_TEMPO / 60.0 / DEFAULT_SAMPLE_RATE),
+            seconds: Axis::new(1.0 / DEFAULT_SAMPLE_RATE),
+            unrolled: None,
+            position: None,
+            latest_s: 0.0,
+        }
+    }
+
+    /// Starts again at beat 0 and second 0.
+    pub fn reset(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Goes on by one block. A call with no frames is a flush of parameters: it changes nothing.
+    pub fn advance(&mut self, transport: &Transport, frames: u32, sample_rate: f64) -> Span {
+        let happened = if frames > 0 {
+            self.hear(transport, sample_rate)
+        } else {
+            Happened::default()
+        };
+        if frames > 0 {
+            self.latest_s = f64::from(frames) / self.sample_rate;
+        }
+        let bars = self.bars(transport);
+        let (beats, start, end) = self.beats.advance(frames);
+        let (seconds, start_s, end_s) = self.seconds.advance(frames);
+        Span {
+            start,
+            end,
+            start_s,
+            end_s,
+            frames,
+            tempo: self.tempo,
+            happened,
+            bars,
+            beats,
+            seconds,
+        }
+    }
+
+    /// Takes in what the host says at the start of a block.
+    fn hear(&mut self, transport: &Transport, sample_rate: f64) -> Happened {
+        let mut happened = Happened {
+            started: transport.playing && !self.playing,
+            stopped: !transport.playing && self.playing,
+            ..Happened::default()
+        };
+        self.playing = transport.playing;
+        let tempo_before = self.tempo;
+        if (self.playing || !self.begun)
+            && let Some(tempo) = transport
+                .tempo
+                .filter(|tempo| tempo.is_finite() && *tempo > 0.0)
+        {
+            self.tempo = tempo.clamp(*TEMPI.start(), *TEMPI.end());
+            happened.tempo_changed = self.begun && self.tempo != tempo_before;
+        }
+        if SAMPLE_RATES.contains(&sample_rate) {
+            self.sample_rate = sample_rate;
+        }
+        self.beats.set_rate(self.tempo / 60.0 / self.sample_rate);
+        self.seconds.set_rate(1.0 / self.sample_rate);
+        if !self.begun {
+            self.beats.begin();
+            self.seconds.begin();
+            self.begun = true;
+        }
+        if self.playing {
+            self.follow(transport, tempo_before, &mut happened);
+        } else {
+            self.unrolled = None;
+            self.position = None;
+        }
+        happened
+    }
+
+    /// Takes the position afresh from a running transport.
+    fn follow(&mut self, transport: &Transport, tempo_before: f64, happened: &mut Happened) {
+        let Some(position) = transport.pos_beats.filter(|beats| beats.abs() <= FARTHEST) else {
+            return;
+        };
+        let stuck = self.position.replace(position) == Some(position);
+        let Some(unrolled) = self.unrolled else {
+            self.unrolled = Some(self.beats.now() - position);
+            return;
+        };
+        if stuck {
+            return;
+        }
+        let foretold = self.beats.now() - unrolled;
+        // Where the tempo ramps, the block before may have been as wrong as the tempo has changed.
+        let tolerance = (TOLERANCE_S * self.tempo.max(tempo_before)
+            + self.latest_s * (self.tempo - tempo_before).abs())
+            / 60.0;
+        let turned_back = loop_turns(transport, foretold, position, tolerance);
+        let unrolled = if (position - foretold).abs() <= tolerance {
+            unrolled
+        } else if let Some(length) = turned_back {
+            happened.looped = true;
+            unrolled + length
+        } else {
+            happened.jumped = true;
+            self.beats.now() - position
+        };
+        self.unrolled = Some(unrolled);
+        self.beats.set_now(position + unrolled);
+    }
+
+    fn bars(&self, transport: &Transport) -> Option<Bars> {
+        let unrolled = self.unrolled?;
+        let (beats, unit) = transport
+            .time_signature
+            .filter(|(beats, unit)| (1..=1024).contains(beats) && (1..=1024).contains(unit))
+            .unwrap_or((4, 4));
+        let here = self.beats.now() - unrolled;
+        Some(Bars {
+            length: f64::from(beats) * 4.0 / f64::from(unit),
+            line: transport
+                .bar_start_beats
+                .filter(|beats| beats.abs() <= FARTHEST)
+                .unwrap_or(0.0),
+            unrolled,
+            looping: loop_range(transport).filter(|range| here <= range.1),
+        })
+    }
+}
+
+/// The loop, if there is one that makes sense.
+fn loop_range(transport: &Transport) -> Option<(f64, f64)> {
+    transport.loop_beats.filter(|(start, end)| {
+        start.abs() <= FARTHEST && end.abs() <= FARTHEST && end - start > SAME_BEAT
+    })
+}
+
+/// If going round the loop explains the position instead of the one foretold: by how many beats the
+/// loop has led back, which is more than its length when a block is longer than it.
+fn loop_turns(transport: &Transport, foretold: f64, position: f64, tolerance: f64) -> Option<f64> {
+    let (start, end) = loop_range(transport)?;
+    let length = end - start;
+    let back = ((foretold - position) / length).round() * length;
+    let explained = length > 2.0 * tolerance
+        && back > 0.0
+        && (foretold - back - position).abs() <= tolerance
+        && foretold >= end - tolerance
+        && position >= start - tolerance
+        && position <= end + tolerance;
+    explained.then_some(back)
+}

@@ -1,0 +1,34 @@
+//! The vocabulary of music and time. No dependencies, no `unsafe`, and everything here but
+//! [`chords::canonicalise`] is safe to call on the audio thread: capacities are fixed at
+//! construction, and after it nothing allocates, locks, logs, panics or loops without a bound.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`chords`] | when notes are one chord; the same code for a file and for a live player |
+//! | [`listener`] | note-on, note-off, pedal → finished notes in canonical order |
+//! | [`clock`] | samples ↔ seconds ↔ beats; stops, jumps, loops, tempo; bar lines |
+//! | [`schedule`] | notes that are generated but have not sounded yet |
+//! | [`held`] | generated notes that sound; the only authority on their note-offs |
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
+pub mod chords;
+pub mod clock;
+pub mod held;
+pub mod listener;
+mod note;
+pub mod schedule;
+
+pub use clock::{Clock, Span, Transport};
+pub use held::{Event, Held};
+pub use listener::Listener;
+pub use note::{Note, Successor};
+pub use schedule::{Planned, Schedule};

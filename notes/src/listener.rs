@@ -1,0 +1,379 @@
+//! What the player plays: note-on, note-off and pedal go in, finished notes come out in canonical
+//! order (see [`crate::chords`]), exactly as [`crate::chords::canonicalise`] would put them.
+//! Lives on the audio thread.
+//!
+//! * A note is finished when its key comes up. It comes out of [`Listener::pop`] once its chord's
+//!   window is closed and every note before it is finished: a melody waits behind a held bass note.
+//!   [`Listener::hand_over`] ends the wait: held notes get the time they have sounded so far.
+//! * No note counts longer than [`LONGEST_S`], so none waits longer either, however long a key lies.
+//! * A re-strike of a key that sounds ends the earlier note.
+//! * A note-off without a note is ignored; so is the late note-off of a note that was handed over.
+//! * When [`CAPACITY`] notes wait, a new one is dropped whole and counted.
+//!
+//! Times are stream seconds from 0 upwards and must not run backwards: a time before the latest
+//! one, or one that is no number, counts as the latest.
+
+use std::collections::VecDeque;
+
+use crate::Note;
+use crate::chords::{Chord, merge};
+
+/// Notes that can wait at once: a held note with the busiest playing above it for [`LONGEST_S`].
+pub const CAPACITY: usize = 1024;
+
+/// The longest a note counts, and with it the longest that others wait for its end, in seconds.
+/// Longer ones are less than one in a thousand in piano music.
+pub const LONGEST_S: f64 = 10.0;
+
+const CHANNELS: usize = 16;
+const KEYS: usize = 128;
+
+/// The note that a key has begun and that has not ended.
+#[derive(Clone, Copy, Debug)]
+struct Strike {
+    /// Seconds.
+    at: f64,
+    /// Number of the chord it belongs to.
+    chord: u64,
+}
+
+/// One key of one channel.
+#[derive(Clone, Copy, Debug, Default)]
+struct Key {
+    /// The finger is on it.
+    down: bool,
+    /// Its note has not ended: the key is down, or up with the pedal lengthening the note.
+    sounding: Option<Strike>,
+}
+
+/// A note on its way from the player to the network.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    chord: u64,
+    note: Note,
+    /// One bit per channel on which the note still sounds; 0: it is finished.
+    channels: u16,
+}
+
+/// Turns live playing into finished notes; see the [module](self).
+#[derive(Debug)]
+pub struct Listener {
+    /// Sorted by (chord, pitch).
+    waiting: VecDeque<Waiting>,
+    /// By channel, then pitch.
+    keys: Box<[Key]>,
+    /// The chord that the latest note belongs to, until it is handed over.
+    chord: Option<Chord>,
+    /// Its number; chords are counted so that order never depends on comparing times.
+    chord_number: u64,
+    now: f64,
+    keys_down: usize,
+    /// When the last key came up; `None` until a key was struck.
+    last_up: Option<f64>,
+    /// One bit per channel whose sustain pedal is down.
+    pedals: u16,
+    last_pedal_up: f64,
+    pedal_lengthens: bool,
+    dropped: u64,
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Listener {
+    /// An empty listener. The only function here that allocates.
+    pub fn new() -> Self {
+        Self {
+            waiting: VecDeque::with_capacity(CAPACITY),
+            keys: vec![Key::default(); CHANNELS * KEYS].into_boxed_slice(),
+            chord: None,
+            chord_number: 0,
+            now: 0.0,
+            keys_down: 0,
+            last_up: None,
+            pedals: 0,
+            last_pedal_up: 0.0,
+            pedal_lengthens: false,
+            dropped: 0,
+        }
+    }
+
+    /// Forgets everything but the settings and the count of dropped notes. Time starts again at 0.
+    pub fn reset(&mut self) {
+        self.waiting.clear();
+        self.keys.fill(Key::default());
+        self.chord = None;
+        self.now = 0.0;
+        self.keys_down = 0;
+        self.last_up = None;
+        self.pedals = 0;
+        self.last_pedal_up = 0.0;
+    }
+
+    /// Whether a note whose key comes up while the sustain pedal of its channel is down lasts until
+    /// the pedal comes up (or its key is struck again). At first it does not.
+    pub fn set_pedal_lengthens(&mut self, lengthens: bool) {
+        self.pedal_lengthens = lengthens;
+    }
+
+    /// A key goes down at `time` seconds. Velocity 0 is a note-off, as in MIDI; a channel above 15
+    /// or a key above 127 is ignored.
+    pub fn note_on(&mut self, time: f64, channel: u8, pitch: u8, velocity: u8) {
+        if velocity == 0 {
+            return self.note_off(time, channel, pitch);
+        }
+        let time = self.moment(time);
+        let Some(index) = index_of(channel, pitch) else {
+            return;
+        };
+        self.end_note(index, time);
+        let raw = Note {
+            onset: time,
+            spread: 0.0,
+            duration: 0.0,
+            pitch,
+            velocity: velocity.min(127),
+        };
+        let chord = match self.chord {
+            Some(open) if open.takes(&raw) => open,
+            _ => {
+                self.chord_number += 1;
+                Chord::opened_by(&raw)
+            }
+        };
+        self.chord = Some(chord);
+        let remembered = self.remember(chord.place(&raw), channel);
+        let strike = Strike {
+            at: time,
+            chord: self.chord_number,
+        };
+        let Some(key) = self.keys.get_mut(index) else {
+            return;
+        };
+        key.sounding = remembered.then_some(strike);
+        if !key.down {
+            key.down = true;
+            self.keys_down += 1;
+        }
+        self.last_up = Some(time);
+    }
+
+    /// A key comes up at `time` seconds.
+    pub fn note_off(&mut self, time: f64, channel: u8, pitch: u8) {
+        let time = self.moment(time);
+        if let Some(index) = index_of(channel, pitch) {
+            self.key_up(index, time);
+        }
+    }
+
+    /// Keys come up at `time` seconds: all of a channel, a pitch on all channels, or every one
+    /// (`None`: any). For all-notes-off messages and wildcard note-offs.
+    pub fn notes_off(&mut self, time: f64, channel: Option<u8>, pitch: Option<u8>) {
+        let time = self.moment(time);
+        for index in 0..self.keys.len() {
+            let here = (index / KEYS, index % KEYS);
+            if channel.is_none_or(|channel| usize::from(channel) == here.0)
+                && pitch.is_none_or(|pitch| usize::from(pitch) == here.1)
+            {
+                self.key_up(index, time);
+            }
+        }
+    }
+
+    /// The sustain pedal of a channel goes down or comes up at `time` seconds.
+    pub fn pedal(&mut self, time: f64, channel: u8, down: bool) {
+        let time = self.moment(time);
+        if usize::from(channel) >= CHANNELS {
+            return;
+        }
+        let was_down = self.pedals & bit(channel) != 0;
+        if down {
+            self.pedals |= bit(channel);
+        } else if was_down {
+            self.pedals &= !bit(channel);
+            self.last_pedal_up = time;
+            let first = usize::from(channel) * KEYS;
+            for index in first..first + KEYS {
+                if self.keys.get(index).is_some_and(|key| !key.down) {
+                    self.end_note(index, time);
+                }
+            }
+        }
+    }
+
+    /// Says that it is `time` seconds and that every event before has been told: call it at the end
+    /// of each block, before [`Self::pop`].
+    pub fn advance(&mut self, time: f64) {
+        self.moment(time);
+    }
+
+    /// The next note in canonical order, if it and its place in the order are final.
+    pub fn pop(&mut self) -> Option<Note> {
+        let head = *self.waiting.front()?;
+        let open = self
+            .chord
+            .is_some_and(|chord| head.chord == self.chord_number && !chord.is_closed(self.now));
+        if open {
+            return None;
+        }
+        for channel in 0..16 {
+            if head.channels & bit(channel) != 0 {
+                self.end_if_too_long(channel, head.note.pitch);
+            }
+        }
+        if self.waiting.front()?.channels != 0 {
+            return None;
+        }
+        self.waiting.pop_front().map(|waiting| waiting.note)
+    }
+
+    /// Ends every note at `time` seconds, so that [`Self::pop`] gives all that was played. The keys
+    /// stay known: whoever still holds one is not silent, and its note-off, when it comes, is no
+    /// surprise.
+    pub fn hand_over(&mut self, time: f64) {
+        let time = self.moment(time);
+        for index in 0..self.keys.len() {
+            self.end_note(index, time);
+        }
+        self.chord = None;
+    }
+
+    /// Since when, in seconds, no key has been held. `None`: one is held, or nothing was played yet.
+    pub fn silent_since(&self) -> Option<f64> {
+        self.last_up.filter(|_| self.keys_down == 0)
+    }
+
+    /// Since when no key has been held and no sustain pedal has been down; else as
+    /// [`Self::silent_since`].
+    pub fn quiet_since(&self) -> Option<f64> {
+        self.silent_since()
+            .filter(|_| self.pedals == 0)
+            .map(|since| since.max(self.last_pedal_up))
+    }
+
+    /// Whether the sustain pedal of any channel is down.
+    pub fn pedal_down(&self) -> bool {
+        self.pedals != 0
+    }
+
+    /// Whether this key is held.
+    pub fn is_down(&self, channel: u8, pitch: u8) -> bool {
+        index_of(channel, pitch)
+            .and_then(|index| self.keys.get(index))
+            .is_some_and(|key| key.down)
+    }
+
+    /// Keys held now, on all channels.
+    pub fn keys_down(&self) -> usize {
+        self.keys_down
+    }
+
+    /// Notes that have begun and have not been popped.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Notes dropped so far because [`CAPACITY`] others were waiting.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Takes in a time and makes it usable.
+    fn moment(&mut self, time: f64) -> f64 {
+        if time.is_finite() && time > self.now {
+            self.now = time;
+        }
+        self.now
+    }
+
+    /// Puts a placed note of the current chord where it belongs; false when there is no room.
+    fn remember(&mut self, note: Note, channel: u8) -> bool {
+        match self.find(self.chord_number, note.pitch) {
+            Ok(place) => {
+                if let Some(waiting) = self.waiting.get_mut(place) {
+                    merge(&mut waiting.note, &note);
+                    waiting.channels |= bit(channel);
+                }
+                true
+            }
+            Err(_) if self.waiting.len() >= CAPACITY => {
+                self.dropped += 1;
+                false
+            }
+            Err(place) => {
+                self.waiting.insert(
+                    place,
+                    Waiting {
+                        chord: self.chord_number,
+                        note,
+                        channels: bit(channel),
+                    },
+                );
+                true
+            }
+        }
+    }
+
+    fn find(&self, chord: u64, pitch: u8) -> Result<usize, usize> {
+        self.waiting
+            .binary_search_by(|waiting| (waiting.chord, waiting.note.pitch).cmp(&(chord, pitch)))
+    }
+
+    fn key_up(&mut self, index: usize, time: f64) {
+        let Some(key) = self.keys.get_mut(index).filter(|key| key.down) else {
+            return;
+        };
+        key.down = false;
+        self.keys_down = self.keys_down.saturating_sub(1);
+        self.last_up = Some(time);
+        let sustained = self.pedal_lengthens && self.pedals >> (index / KEYS) & 1 == 1;
+        if !sustained {
+            self.end_note(index, time);
+        }
+    }
+
+    /// Ends the note that sounds on a key, if there is one.
+    fn end_note(&mut self, index: usize, time: f64) {
+        let Some(strike) = self.keys.get_mut(index).and_then(|key| key.sounding.take()) else {
+            return;
+        };
+        let pitch = (index % KEYS) as u8;
+        let Ok(place) = self.find(strike.chord, pitch) else {
+            return;
+        };
+        let Some(waiting) = self.waiting.get_mut(place) else {
+            return;
+        };
+        let raw = Note {
+            onset: strike.at,
+            spread: 0.0,
+            duration: (time - strike.at).min(LONGEST_S),
+            ..waiting.note
+        };
+        let placed = Chord::at(waiting.note.onset).place(&raw);
+        merge(&mut waiting.note, &placed);
+        waiting.channels &= !bit((index / KEYS) as u8);
+    }
+
+    fn end_if_too_long(&mut self, channel: u8, pitch: u8) {
+        let Some(index) = index_of(channel, pitch) else {
+            return;
+        };
+        let struck = self.keys.get(index).and_then(|key| key.sounding);
+        if struck.is_some_and(|strike| self.now - strike.at >= LONGEST_S) {
+            self.end_note(index, self.now);
+        }
+    }
+}
+
+fn index_of(channel: u8, pitch: u8) -> Option<usize> {
+    let (channel, pitch) = (usize::from(channel), usize::from(pitch));
+    (channel < CHANNELS && pitch < KEYS).then_some(channel * KEYS + pitch)
+}
+
+fn bit(channel: u8) -> u16 {
+    1u16.checked_shl(channel.into()).unwrap_or(0)
+}

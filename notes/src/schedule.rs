@@ -1,0 +1,190 @@
+//! The look-ahead: notes that are generated but have not sounded yet, in the order in which they
+//! will. Lives on the audio thread.
+//!
+//! Every note carries the epoch in which it was generated. Raising the epoch *from* a time makes
+//! void what older epochs say about that time and after; what they say about the time before stays
+//! true, also when it arrives late through a queue.
+
+use std::collections::VecDeque;
+
+/// Raises that are remembered. A note older than all of them is void whatever its time.
+const RAISES: usize = 64;
+
+/// A note that is to sound. Times are beats of [`crate::Clock`]'s unrolled axis.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Planned {
+    /// When the note sounds, its spread included.
+    pub onset: f64,
+    /// When it ends.
+    pub end: f64,
+    /// The epoch in which it was generated.
+    pub epoch: u64,
+    /// Its number in its take.
+    pub index: u32,
+    /// MIDI channel, 0–15.
+    pub channel: u8,
+    /// MIDI key, 0–127.
+    pub pitch: u8,
+    /// MIDI velocity, 1–127.
+    pub velocity: u8,
+}
+
+/// Why a note was not taken into the schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It belongs to an epoch that has been raised since. Normal: it was under way.
+    Void,
+    /// There is no room; the note is dropped and counted.
+    Full,
+    /// Its onset or end is no finite number.
+    Invalid,
+}
+
+/// A queue of at most `N` future notes, ordered by onset; at equal onsets, by arrival.
+#[derive(Debug)]
+pub struct Schedule<const N: usize> {
+    notes: VecDeque<Planned>,
+    epoch: u64,
+    /// The latest raises, oldest first: the epoch that began, and from when it holds.
+    raises: VecDeque<(u64, f64)>,
+    overflowed: u64,
+}
+
+impl<const N: usize> Default for Schedule<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Schedule<N> {
+    /// An empty schedule in epoch 0. The only function here that allocates.
+    pub fn new() -> Self {
+        Self {
+            notes: VecDeque::with_capacity(N),
+            epoch: 0,
+            raises: VecDeque::with_capacity(RAISES),
+            overflowed: 0,
+        }
+    }
+
+    /// Takes a note in, unless it is void, invalid, or one too many.
+    pub fn push(&mut self, note: Planned) -> Result<(), Refusal> {
+        if !(note.onset.is_finite() && note.end.is_finite()) {
+            return Err(Refusal::Invalid);
+        }
+        if !self.is_valid(note.epoch, note.onset) {
+            return Err(Refusal::Void);
+        }
+        if self.notes.len() >= N {
+            self.overflowed += 1;
+            return Err(Refusal::Full);
+        }
+        let place = self
+            .notes
+            .partition_point(|earlier| earlier.onset <= note.onset);
+        self.notes.insert(place, note);
+        Ok(())
+    }
+
+    /// The current epoch: what newly generated notes must carry.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Begins a new epoch, in which everything older is void. Returns it.
+    pub fn raise_epoch(&mut self) -> u64 {
+        self.raise_epoch_from(f64::NEG_INFINITY)
+    }
+
+    /// Begins a new epoch, in which older notes are void from `time` on. Returns it.
+    pub fn raise_epoch_from(&mut self, time: f64) -> u64 {
+        let time = if time.is_nan() {
+            f64::NEG_INFINITY
+        } else {
+            time
+        };
+        self.drop_from(time);
+        if self.raises.len() >= RAISES {
+            self.raises.pop_front();
+        }
+        self.epoch += 1;
+        self.raises.push_back((self.epoch, time));
+        self.epoch
+    }
+
+    /// Whether a note generated in `epoch` may sound at `onset`.
+    pub fn is_valid(&self, epoch: u64, onset: f64) -> bool {
+        let unknown = self.epoch - self.raises.len() as u64;
+        (unknown..=self.epoch).contains(&epoch)
+            && self
+                .raises
+                .iter()
+                .rev()
+                .take_while(|raise| raise.0 > epoch)
+                .all(|raise| onset < raise.1)
+    }
+
+    /// Drops the notes that would sound at `time` or later; returns how many.
+    pub fn drop_from(&mut self, time: f64) -> usize {
+        let kept = self.notes.partition_point(|note| note.onset < time);
+        let dropped = self.notes.len() - kept;
+        self.notes.truncate(kept);
+        dropped
+    }
+
+    /// Drops the notes that should have sounded before `time`; returns how many. For the rule on
+    /// notes that come too late.
+    pub fn drop_before(&mut self, time: f64) -> usize {
+        let late = self.notes.partition_point(|note| note.onset < time);
+        self.notes.drain(..late).count()
+    }
+
+    /// Drops all notes. The epoch stays.
+    pub fn clear(&mut self) {
+        self.notes.clear();
+    }
+
+    /// Takes out the first note, if it is due before `time` (a block's [`crate::Span::end`], or the
+    /// time of the next event in it).
+    pub fn pop_before(&mut self, time: f64) -> Option<Planned> {
+        self.next_onset()
+            .filter(|&onset| onset < time)
+            .and_then(|_| self.notes.pop_front())
+    }
+
+    /// Takes out, in order of time, the notes due before `time`. Those the iterator is not asked for
+    /// stay.
+    pub fn due(&mut self, time: f64) -> impl Iterator<Item = Planned> {
+        std::iter::from_fn(move || self.pop_before(time))
+    }
+
+    /// When the first note will sound.
+    pub fn next_onset(&self) -> Option<f64> {
+        self.notes.front().map(|note| note.onset)
+    }
+
+    /// When the last note will sound: how far the look-ahead reaches.
+    pub fn last_onset(&self) -> Option<f64> {
+        self.notes.back().map(|note| note.onset)
+    }
+
+    /// The notes in order of time.
+    pub fn iter(&self) -> impl Iterator<Item = &Planned> {
+        self.notes.iter()
+    }
+
+    /// How many notes are scheduled.
+    pub fn len(&self) -> usize {
+        self.notes.len()
+    }
+
+    /// Whether no note is scheduled.
+    pub fn is_empty(&self) -> bool {
+        self.notes.is_empty()
+    }
+
+    /// Notes dropped so far because there was no room.
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+}
