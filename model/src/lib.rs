@@ -1,0 +1,28 @@
+//! The networks and what surrounds them. Takes bytes, never files or threads.
+//!
+//! The plain side (always there) runs a network one note at a time, without candle and without
+//! allocating per note; the plugin lives on it alone. The feature `train` adds the differentiable
+//! side on candle.
+//!
+//! From a note to the next: [`encoding`] cuts its attributes into classes, `features` tells each part
+//! of the network what it needs, [`network`] steps the LSTM, [`sampling`] draws. [`Mind`] holds it together.
+
+mod activation;
+mod context;
+pub mod encoding;
+pub mod features;
+mod linear;
+mod lstm;
+mod mind;
+pub mod network;
+pub mod sampling;
+pub mod shapes;
+#[cfg(feature = "train")]
+pub mod train;
+pub mod weights;
+
+pub use context::Context;
+pub use mind::{Mind, Nats, Scores};
+pub use network::{Network, State};
+pub use sampling::{Controls, Temperature, note_rng};
+pub use weights::{Card, Kind, Weights, WeightsError};

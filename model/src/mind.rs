@@ -1,0 +1,301 @@
+//! The partner's mind: what it has heard so far, and what it would play next.
+
+use std::sync::Arc;
+
+use notes::Successor;
+use rand::{Rng, RngCore};
+
+use crate::{
+    encoding::{
+        LONGEST_S, PITCHES, TIMES, cell, cell_mass, spread_bin, spread_range, time_bin, time_range, velocity_level,
+        velocity_range,
+    },
+    network::{Network, Scratch, State},
+    sampling::{Controls, draw, probabilities, softmax},
+    shapes::Attribute,
+    weights::Kind,
+};
+
+/// The shortest note that is played, in seconds after it is struck.
+const SHORTEST_S: f64 = 0.010;
+/// Likelihoods are floored here, so that one impossible note does not make a sum infinite.
+const LEAST_MASS: f64 = 1e-12;
+
+/// What a note would have cost: -log of the mass that the network put on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Nats {
+    /// On the 10 ms grid.
+    pub step: f64,
+    /// Given the step.
+    pub pitch: f64,
+    /// On the 10 ms grid, given step and pitch.
+    pub duration: f64,
+    /// In 32 levels, given all that. 0 for the seed, which has none.
+    pub velocity: f64,
+    /// In bins of 2 ms; 0 outside chords.
+    pub spread: f64,
+}
+
+/// How well the network foresaw a note.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Scores {
+    /// Per attribute.
+    pub nats: Nats,
+    /// The step it expected, in seconds: the seed's estimate, or the mean of the distribution.
+    pub step_mean: f64,
+    /// The duration it expected, likewise.
+    pub duration_mean: f64,
+}
+
+/// A network, its state, and the buffers to run it. Allocates on construction only.
+#[derive(Debug)]
+pub struct Mind {
+    network: Arc<Network>,
+    state: State,
+    scratch: Scratch,
+}
+
+impl Mind {
+    /// A mind that has heard nothing.
+    pub fn new(network: Arc<Network>) -> Self {
+        let mut mind = Self { state: network.zero_state(), network, scratch: Scratch::new() };
+        mind.reset();
+        mind
+    }
+
+    /// The network it runs.
+    pub fn network(&self) -> &Arc<Network> {
+        &self.network
+    }
+
+    /// Forgets everything. `antiphon` is fed begin-of-sequence; the seed is not: it is fed at the
+    /// hand-over, or by [`Mind::hand_over`] at the start when it plays alone.
+    pub fn reset(&mut self) {
+        let zero = self.network.zero_state();
+        self.state.copy_from(&zero);
+        if self.network.kind() == Kind::Antiphon {
+            self.network.step(None, &mut self.state, &mut self.scratch);
+        }
+    }
+
+    /// Hears a note: one step of the network.
+    pub fn feed(&mut self, note: &Successor) {
+        self.network.step(Some(note), &mut self.state, &mut self.scratch);
+    }
+
+    /// Takes the turn. The seed continues from a begin-of-sequence behind the phrase, as the
+    /// project it comes from did; `antiphon` just goes on.
+    pub fn hand_over(&mut self) {
+        if self.network.kind() == Kind::Seed {
+            self.network.step(None, &mut self.state, &mut self.scratch);
+        }
+    }
+
+    /// What it remembers.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Goes back to what it remembered at another time.
+    pub fn restore(&mut self, state: &State) {
+        self.state.copy_from(state);
+    }
+
+    /// Draws the next note; it is not fed. `silence`: seconds that have passed since the last
+    /// onset already; the step is drawn from p(step | step >= silence). The seed answers with
+    /// its point estimates for timing, and with the velocity it has heard lately.
+    pub fn sample(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
+        match self.network.point_estimates(&self.state) {
+            Some(timing) => self.sample_seed(controls, timing, silence, rng),
+            None => self.sample_antiphon(controls, silence, rng),
+        }
+    }
+
+    fn sample_seed(
+        &mut self,
+        controls: &Controls,
+        timing: [f64; 2],
+        silence: f64,
+        rng: &mut impl RngCore,
+    ) -> Successor {
+        let mut next = Successor {
+            step: timing[0].max(silence).max(0.0),
+            spread: 0.0,
+            duration: timing[1].max(SHORTEST_S),
+            pitch: 0,
+            velocity: self.state.context.velocity.round().clamp(1.0, 127.0) as u8,
+        };
+        let logits = self.network.logits(Attribute::Pitch, &next, &self.state, &mut self.scratch);
+        // Begin-of-sequence is no note.
+        let logits = &mut logits[..PITCHES];
+        mask_pitches(logits, controls.pitch_mask);
+        probabilities(logits, controls.temperature.pitch, controls.top_p);
+        next.pitch = draw(logits, rng).unwrap_or(60) as u8;
+        next
+    }
+
+    fn sample_antiphon(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
+        let Self { network, state, scratch } = self;
+        let temperature = &controls.temperature;
+        let mut next = Successor { step: 0.0, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };
+
+        let logits = network.logits(Attribute::Step, &next, state, scratch);
+        let silence = if silence > 0.0 { silence.min(LONGEST_S - 0.1) } else { 0.0 };
+        let first = time_bin(silence);
+        logits[..first].fill(f32::NEG_INFINITY);
+        // Steps shorter than the chord window do not exist; a chord needs a pitch above its last one.
+        let chordless = silence > 0.0 || !pitch_left(controls.pitch_mask, state.context.floor(0.0));
+        logits[usize::from(!chordless)..time_bin(notes::chords::WINDOW_S)].fill(f32::NEG_INFINITY);
+        if first > 0 {
+            let (begin, end) = time_range(first);
+            logits[first] += ((end - silence) / (end - begin)).ln() as f32;
+        }
+        probabilities(logits, temperature.step, controls.top_p);
+        let bin = draw(logits, rng).unwrap_or(TIMES / 2);
+        if bin > 0 {
+            let (begin, end) = time_range(bin);
+            let begin = begin.max(silence).max(notes::chords::WINDOW_S + 1e-3);
+            next.step = begin + (end - begin).max(0.0) * rng.random::<f64>();
+        }
+
+        let logits = network.logits(Attribute::Pitch, &next, state, scratch);
+        mask_pitches(logits, controls.pitch_mask);
+        probabilities(logits, temperature.pitch, controls.top_p);
+        next.pitch = draw(logits, rng).unwrap_or(60) as u8;
+
+        let logits = network.logits(Attribute::Duration, &next, state, scratch);
+        probabilities(logits, temperature.duration, controls.top_p);
+        let (begin, end) = time_range(draw(logits, rng).unwrap_or(TIMES / 2));
+        next.duration = begin + (end - begin) * rng.random::<f64>();
+
+        let logits = network.logits(Attribute::Velocity, &next, state, scratch);
+        probabilities(logits, temperature.velocity, controls.top_p);
+        let (low, high) = velocity_range(draw(logits, rng).unwrap_or(16));
+        next.velocity = rng.random_range(low..=high);
+
+        if next.step == 0.0 && state.context.last.is_some() {
+            let logits = network.logits(Attribute::Spread, &next, state, scratch);
+            probabilities(logits, temperature.velocity, controls.top_p);
+            let bin = draw(logits, rng).unwrap_or(0);
+            if bin > 0 {
+                let (begin, end) = spread_range(bin);
+                next.spread = begin + (end - begin) * rng.random::<f64>();
+            }
+        }
+        next.duration = next.duration.max(next.spread + SHORTEST_S);
+        next
+    }
+
+    /// What `next` would cost, before it is fed.
+    pub fn score(&mut self, next: &Successor) -> Scores {
+        match self.network.point_estimates(&self.state) {
+            Some(timing) => self.score_seed(next, timing),
+            None => self.score_antiphon(next),
+        }
+    }
+
+    fn score_seed(&mut self, next: &Successor, [step_mean, duration_mean]: [f64; 2]) -> Scores {
+        let variance = self.network.card().residual_variance.unwrap_or([0.02, 0.11]);
+        let p = self.network.logits(Attribute::Pitch, next, &self.state, &mut self.scratch);
+        softmax(p);
+        let nats = Nats {
+            step: nats(gaussian_mass(step_mean, variance[0], next.step)),
+            pitch: nats(p[usize::from(next.pitch)].into()),
+            duration: nats(gaussian_mass(duration_mean, variance[1], next.duration)),
+            ..Nats::default()
+        };
+        Scores { nats, step_mean, duration_mean }
+    }
+
+    fn score_antiphon(&mut self, next: &Successor) -> Scores {
+        let Self { network, state, scratch } = self;
+        let mut scores = Scores::default();
+        let p = network.logits(Attribute::Step, next, state, scratch);
+        softmax(p);
+        scores.nats.step = nats(cell_mass(p, next.step));
+        scores.step_mean = mean_time(p);
+        let p = network.logits(Attribute::Pitch, next, state, scratch);
+        softmax(p);
+        scores.nats.pitch = nats(p[usize::from(next.pitch)].into());
+        let p = network.logits(Attribute::Duration, next, state, scratch);
+        softmax(p);
+        scores.nats.duration = nats(cell_mass(p, next.duration));
+        scores.duration_mean = mean_time(p);
+        let p = network.logits(Attribute::Velocity, next, state, scratch);
+        softmax(p);
+        scores.nats.velocity = nats(p[velocity_level(next.velocity)].into());
+        if next.step == 0.0 && state.context.last.is_some() {
+            let p = network.logits(Attribute::Spread, next, state, scratch);
+            softmax(p);
+            scores.nats.spread = nats(p[spread_bin(next.spread)].into());
+        }
+        scores
+    }
+
+    /// The distribution of the next note's pitch if it came after `step` seconds: `[128]`.
+    pub fn pitch_distribution(&mut self, step: f64, out: &mut [f32; PITCHES]) {
+        let next = Successor { step, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };
+        let p = self.network.logits(Attribute::Pitch, &next, &self.state, &mut self.scratch);
+        out.copy_from_slice(&p[..PITCHES]);
+        softmax(out);
+    }
+}
+
+/// Whether the mask leaves a pitch at or above `floor`.
+fn pitch_left(mask: u128, floor: u8) -> bool {
+    mask.checked_shr(floor.into()).is_some_and(|rest| rest != 0)
+}
+
+/// Rules out masked pitches, unless that would leave none.
+fn mask_pitches(logits: &mut [f32], mask: u128) {
+    let allowed = |p: usize| mask >> p & 1 == 1;
+    if (0..PITCHES).any(|p| allowed(p) && logits[p] > f32::NEG_INFINITY) {
+        for (p, logit) in logits.iter_mut().enumerate() {
+            if !allowed(p) {
+                *logit = f32::NEG_INFINITY;
+            }
+        }
+    }
+}
+
+fn nats(mass: f64) -> f64 {
+    -mass.max(LEAST_MASS).ln()
+}
+
+/// The mean of a distribution over time bins, in seconds.
+fn mean_time(p: &[f32]) -> f64 {
+    let centre = |bin| match (bin, time_range(bin)) {
+        (0, _) => 0.0,
+        (_, (begin, end)) => (begin + end) / 2.0,
+    };
+    p.iter().enumerate().map(|(bin, &p)| f64::from(p) * centre(bin)).sum()
+}
+
+/// The mass of a Gaussian on the 10 ms cell of `seconds`.
+fn gaussian_mass(mean: f64, variance: f64, seconds: f64) -> f64 {
+    let (low, high) = cell(seconds);
+    let deviation = variance.sqrt().max(1e-6);
+    let (low, high) = ((low - mean) / deviation, (high - mean) / deviation);
+    // The difference of the smaller tails keeps precision far from the mean.
+    if low > 0.0 { upper_tail(low) - upper_tail(high) } else { upper_tail(-high) - upper_tail(-low) }
+}
+
+/// P(Z > z) for a standard Gaussian: Abramowitz & Stegun 26.2.17, absolute error under 7.5e-8, refined
+/// by the asymptotic series beyond 4.
+fn upper_tail(z: f64) -> f64 {
+    if z < 0.0 {
+        return 1.0 - upper_tail(-z);
+    }
+    let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    if z > 4.0 {
+        let w = 1.0 / (z * z);
+        return density / z * (1.0 - w * (1.0 - 3.0 * w * (1.0 - 5.0 * w * (1.0 - 7.0 * w))));
+    }
+    let t = 1.0 / (1.0 + 0.231_641_9 * z);
+    let series = 1.330_274_429;
+    let series = series * t - 1.821_255_978;
+    let series = series * t + 1.781_477_937;
+    let series = series * t - 0.356_563_782;
+    let series = series * t + 0.319_381_530;
+    density * series * t
+}

@@ -1,0 +1,211 @@
+//! Pieces as what the networks are trained on: features and targets of a chunk, lane by lane.
+
+use notes::{Note, Successor};
+
+use crate::{
+    context::Context,
+    encoding::{PITCHES, spread_bin, time_bin, velocity_level},
+    features::{self, Features, INTERVALS, REACH, interval_class},
+    shapes::{self, Attribute},
+    weights::Kind,
+};
+
+/// One lane's place in its piece: begin-of-sequence first, then note after note.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    notes: Vec<Successor>,
+    next: usize,
+    context: Context,
+}
+
+impl Lane {
+    /// Starts a piece (canonical notes).
+    pub fn new(notes: &[Note]) -> Self {
+        let mut previous = None;
+        let notes = notes
+            .iter()
+            .map(|note| {
+                let successor = Successor::after(previous, note);
+                previous = Some(note.onset);
+                successor
+            })
+            .collect();
+        Self { notes, next: 0, context: Context::default() }
+    }
+
+    /// Whether every note has been a target.
+    pub fn is_done(&self) -> bool {
+        self.next >= self.notes.len()
+    }
+}
+
+/// A chunk of every lane, `time * lanes` rows in the order of time, lanes inside.
+#[derive(Debug)]
+pub struct Batch {
+    pub(crate) time: usize,
+    pub(crate) lanes: usize,
+    /// Where set, a piece begins: the state before is zero.
+    pub(crate) fresh: Vec<bool>,
+    /// 1 where the row has a target, 0 where its lane had run out.
+    pub(crate) counts: Vec<f32>,
+    pub(crate) body: Body,
+}
+
+#[derive(Debug)]
+pub(crate) enum Body {
+    Seed {
+        /// Pitch heard, 128: begin-of-sequence.
+        pitch: Vec<u32>,
+        /// Step and duration heard, `[rows, 2]`.
+        timing: Vec<f32>,
+        next_pitch: Vec<u32>,
+        next_timing: Vec<f32>,
+    },
+    Antiphon {
+        /// `[rows, features]`
+        heard: Vec<f32>,
+        /// Per attribute: features, target class.
+        heads: Vec<Target>,
+        /// For every pitch the class of the interval that leads to it, `INTERVALS` if out of
+        /// reach: `[rows, 128]`.
+        intervals: Vec<u32>,
+        /// 0, or -1e9 where the pitch cannot follow inside the chord: `[rows, 128]`.
+        ruled_out: Vec<f32>,
+    },
+}
+
+/// What one head is told and should say.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// `[rows, features]`
+    pub features: Vec<f32>,
+    /// `[rows]`
+    pub classes: Vec<u32>,
+    /// `[rows]`: 1 where this attribute exists (spread: inside chords only) and the row counts.
+    pub counts: Vec<f32>,
+}
+
+impl Batch {
+    /// Takes the next `time` notes of every lane. `refill` is asked for a new piece when a lane has
+    /// run out; `None` leaves the rest of the lane empty.
+    pub fn next(kind: Kind, lanes: &mut [Lane], time: usize, mut refill: impl FnMut(usize) -> Option<Lane>) -> Self {
+        let rows = time * lanes.len();
+        let mut batch = Self {
+            time,
+            lanes: lanes.len(),
+            fresh: vec![false; rows],
+            counts: vec![0.0; rows],
+            body: match kind {
+                Kind::Seed => Body::Seed {
+                    pitch: vec![PITCHES as u32; rows],
+                    timing: vec![0.0; rows * 2],
+                    next_pitch: vec![0; rows],
+                    next_timing: vec![0.0; rows * 2],
+                },
+                Kind::Antiphon => Body::Antiphon {
+                    heard: vec![0.0; rows * shapes::input_features()],
+                    heads: Attribute::ALL
+                        .iter()
+                        .map(|a| Target {
+                            features: vec![0.0; rows * a.features()],
+                            classes: vec![0; rows],
+                            counts: vec![0.0; rows],
+                        })
+                        .collect(),
+                    intervals: vec![INTERVALS as u32; rows * PITCHES],
+                    ruled_out: vec![0.0; rows * PITCHES],
+                },
+            },
+        };
+        let (mut scratch, width) = (Features::new(), lanes.len());
+        for (n, lane) in lanes.iter_mut().enumerate() {
+            for t in 0..time {
+                if lane.is_done()
+                    && let Some(fresh) = refill(n)
+                {
+                    *lane = fresh;
+                }
+                if lane.is_done() {
+                    continue;
+                }
+                batch.row(t * width + n, lane, &mut scratch);
+            }
+        }
+        batch
+    }
+
+    /// Number of notes that are predicted.
+    pub fn notes(&self) -> usize {
+        self.counts.iter().filter(|&&c| c > 0.0).count()
+    }
+
+    fn row(&mut self, row: usize, lane: &mut Lane, scratch: &mut Features) {
+        let heard = lane.next.checked_sub(1).map(|i| lane.notes[i]);
+        let next = lane.notes[lane.next];
+        lane.next += 1;
+        if let Some(heard) = &heard {
+            lane.context.feed(heard);
+        }
+        let context = &lane.context;
+        self.fresh[row] = heard.is_none();
+        self.counts[row] = 1.0;
+        match &mut self.body {
+            Body::Seed { pitch, timing, next_pitch, next_timing } => {
+                if let Some(heard) = heard {
+                    pitch[row] = heard.pitch.into();
+                    timing[row * 2..][..2].copy_from_slice(&[heard.step as f32, heard.duration as f32]);
+                }
+                next_pitch[row] = next.pitch.into();
+                next_timing[row * 2..][..2].copy_from_slice(&[next.step as f32, next.duration as f32]);
+            }
+            Body::Antiphon { heard: inputs, heads, intervals, ruled_out } => {
+                features::heard(scratch, heard.as_ref(), context);
+                scatter(scratch, inputs, row);
+                for (attribute, target) in Attribute::ALL.into_iter().zip(heads) {
+                    let class = match attribute {
+                        Attribute::Step => {
+                            features::before_step(scratch, context);
+                            time_bin(next.step)
+                        }
+                        Attribute::Pitch => {
+                            features::before_pitch(scratch, context, next.step);
+                            next.pitch.into()
+                        }
+                        Attribute::Duration => {
+                            features::before_duration(scratch, context, next.step, next.pitch);
+                            time_bin(next.duration)
+                        }
+                        Attribute::Velocity => {
+                            features::before_velocity(scratch, context, next.step, next.pitch, next.duration);
+                            velocity_level(next.velocity)
+                        }
+                        Attribute::Spread => {
+                            features::before_spread(scratch, context, next.pitch, next.velocity);
+                            spread_bin(next.spread)
+                        }
+                    };
+                    scatter(scratch, &mut target.features, row);
+                    target.classes[row] = class as u32;
+                    let exists = attribute != Attribute::Spread || (next.step == 0.0 && heard.is_some());
+                    target.counts[row] = f32::from(u8::from(exists));
+                }
+                if let Some(last) = heard.map(|n| n.pitch) {
+                    let low = (i32::from(last) - REACH).max(0) as usize;
+                    let high = (i32::from(last) + REACH).min(PITCHES as i32 - 1) as usize;
+                    for pitch in low..=high {
+                        intervals[row * PITCHES + pitch] = interval_class(last, pitch as u8) as u32;
+                    }
+                }
+                let floor = context.floor(next.step).min(next.pitch);
+                ruled_out[row * PITCHES..][..floor.into()].fill(-1e9);
+            }
+        }
+    }
+}
+
+/// Writes sparse features into a row of a dense matrix.
+fn scatter(features: &Features, matrix: &mut [f32], row: usize) {
+    for &(feature, value) in features.pairs() {
+        matrix[row * features.width() + feature as usize] = value;
+    }
+}

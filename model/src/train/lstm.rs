@@ -1,0 +1,355 @@
+//! One LSTM layer over whole sequences, forward and backward by hand, as one candle op.
+//!
+//! The input projections of all time steps are one matrix product; the recurrence is one product
+//! per step for all lanes; the backward pass collects the gate gradients of all steps and turns them
+//! into weight gradients in one product each. Gradients do not flow into the carried state: that
+//! is truncated back-propagation through time, over one chunk.
+//!
+//! Lanes are independent of one another in time, so threads share them out and meet only before
+//! and after the recurrence.
+
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex},
+};
+
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
+use gemm::Parallelism;
+use rayon::prelude::*;
+
+use super::given::{Matrix, contiguous, product, threads};
+use crate::activation::{sigmoid, tanh};
+
+/// Hidden and cell state of every lane between two chunks: `[lanes, hidden]` each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Carry {
+    /// Hidden state.
+    pub h: Vec<f32>,
+    /// Cell state.
+    pub c: Vec<f32>,
+}
+
+impl Carry {
+    /// The state before anything was heard.
+    pub fn zero(lanes: usize, hidden: usize) -> Self {
+        Self { h: vec![0.0; lanes * hidden], c: vec![0.0; lanes * hidden] }
+    }
+}
+
+/// The layer's buffers, kept from chunk to chunk: fresh pages would cost a quarter of the time.
+#[derive(Debug, Default)]
+struct Workspace {
+    /// Activated gates i, f, g, o, `[time, lanes, 4 hidden]`; in the backward pass their gradients.
+    gates: Vec<f32>,
+    /// States that each step started from, `[time, lanes, hidden]`.
+    h_before: Vec<f32>,
+    c_before: Vec<f32>,
+    /// Recurrent weights with the hidden index first, `[hidden, 4 hidden]`.
+    recurrent: Vec<f32>,
+    /// State after the last step.
+    end: Option<Carry>,
+}
+
+/// One layer: its buffers, and the way to run it.
+#[derive(Debug, Default)]
+pub struct Lstm {
+    workspace: Arc<Mutex<Workspace>>,
+}
+
+impl Lstm {
+    /// Runs the layer over a chunk.
+    ///
+    /// * `x`: `[time, lanes, input]`; `weight`: `[4 hidden, input + hidden]`; `bias`: `[4 hidden]`
+    /// * `carry`: the state before the chunk; afterwards the state after it
+    /// * `fresh`: `time * lanes` flags; where set, the lane's state is zero before that step
+    ///
+    /// Returns the hidden states `[time, lanes, hidden]`.
+    pub fn sequence(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        carry: &mut Carry,
+        fresh: &[bool],
+    ) -> Result<Tensor> {
+        let (time, lanes, input) = x.dims3()?;
+        let hidden = bias.dim(0)? / 4;
+        if weight.dims() != [4 * hidden, input + hidden]
+            || fresh.len() != time * lanes
+            || carry.h.len() != lanes * hidden
+        {
+            bail!("LSTM: input {:?}, weight {:?}, bias {:?} do not fit", x.shape(), weight.shape(), bias.shape());
+        }
+        let op = Op {
+            dims: Dims { time, lanes, input, hidden },
+            start: carry.clone(),
+            fresh: fresh.to_vec(),
+            workspace: self.workspace.clone(),
+        };
+        let out = x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, op)?;
+        if let Some(end) = self.workspace.lock().expect("no panic while held").end.take() {
+            *carry = end;
+        }
+        Ok(out)
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Dims {
+    time: usize,
+    lanes: usize,
+    input: usize,
+    hidden: usize,
+}
+
+struct Op {
+    dims: Dims,
+    start: Carry,
+    fresh: Vec<bool>,
+    workspace: Arc<Mutex<Workspace>>,
+}
+
+impl CustomOp3 for Op {
+    fn name(&self) -> &'static str {
+        "lstm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let x = contiguous(x, x_layout)?;
+        let weight = contiguous(weight, weight_layout)?;
+        let bias = contiguous(bias, bias_layout)?;
+        let mut workspace = self.workspace.lock().expect("no panic while held");
+        let out = self.forward(x, weight, bias, &mut workspace);
+        let Dims { time, lanes, hidden, .. } = self.dims;
+        Ok((CpuStorage::F32(out), (time, lanes, hidden).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let (gs, gl) = grad.storage_and_layout();
+        let (xs, xl) = x.storage_and_layout();
+        let (ws, wl) = weight.storage_and_layout();
+        let (Storage::Cpu(gs), Storage::Cpu(xs), Storage::Cpu(ws)) = (&*gs, &*xs, &*ws) else {
+            bail!("this LSTM op runs on the CPU")
+        };
+        let mut workspace = self.workspace.lock().expect("no panic while held");
+        let [dx, dw, db] = self.backward(contiguous(xs, xl)?, contiguous(ws, wl)?, contiguous(gs, gl)?, &mut workspace);
+        let device = x.device();
+        Ok((
+            Some(Tensor::from_vec(dx, x.shape(), device)?),
+            Some(Tensor::from_vec(dw, weight.shape(), device)?),
+            Some(Tensor::from_vec(db, bias.shape(), device)?),
+        ))
+    }
+}
+
+impl Op {
+    fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], workspace: &mut Workspace) -> Vec<f32> {
+        let Dims { time, lanes, input, hidden } = self.dims;
+        let (rows, gates, stride) = (time * lanes, 4 * hidden, input + hidden);
+        workspace.gates.resize(rows * gates, 0.0);
+        workspace.h_before.resize(rows * hidden, 0.0);
+        workspace.c_before.resize(rows * hidden, 0.0);
+        workspace.recurrent.resize(hidden * gates, 0.0);
+        for (h, row) in workspace.recurrent.chunks_exact_mut(gates).enumerate() {
+            for (g, value) in row.iter_mut().enumerate() {
+                *value = weight[g * stride + input + h];
+            }
+        }
+        for row in workspace.gates.chunks_exact_mut(gates) {
+            row.copy_from_slice(bias);
+        }
+        let w_ih = Matrix::rows(weight, stride).transposed();
+        product([rows, input, gates], Matrix::rows(x, input), w_ih, &mut workspace.gates, gates, true, threads());
+
+        let mut out = vec![0.0; rows * hidden];
+        let mut end = self.start.clone();
+        let groups = self.groups();
+        let work = groups
+            .iter()
+            .zip(by_group(&mut workspace.gates, &groups, lanes * gates, gates))
+            .zip(by_group(&mut workspace.h_before, &groups, lanes * hidden, hidden))
+            .zip(by_group(&mut workspace.c_before, &groups, lanes * hidden, hidden))
+            .zip(by_group(&mut out, &groups, lanes * hidden, hidden))
+            .zip(by_group(&mut end.h, &groups, lanes * hidden, hidden))
+            .zip(by_group(&mut end.c, &groups, lanes * hidden, hidden))
+            .collect::<Vec<_>>();
+        let recurrent = &workspace.recurrent[..];
+        work.into_par_iter().for_each(|((((((group, gate), h_before), c_before), out), mut h), mut c)| {
+            let (h, c) = (&mut *h[0], &mut *c[0]);
+            let steps = gate.into_iter().zip(h_before).zip(c_before).zip(out);
+            for (t, (((gate, h_before), c_before), out)) in steps.enumerate() {
+                for (lane, n) in group.clone().enumerate() {
+                    if self.fresh[t * lanes + n] {
+                        h[lane * hidden..][..hidden].fill(0.0);
+                        c[lane * hidden..][..hidden].fill(0.0);
+                    }
+                }
+                h_before.copy_from_slice(h);
+                c_before.copy_from_slice(c);
+                let (a, b) = (Matrix::rows(h, hidden), Matrix::rows(recurrent, gates));
+                product([group.len(), hidden, gates], a, b, gate, gates, true, Parallelism::None);
+                for lane in 0..group.len() {
+                    let row = lane * hidden..(lane + 1) * hidden;
+                    cell_forward(&mut gate[lane * gates..][..gates], &mut c[row.clone()], &mut h[row]);
+                }
+                out.copy_from_slice(h);
+            }
+        });
+        workspace.end = Some(end);
+        out
+    }
+
+    fn backward(&self, x: &[f32], weight: &[f32], grad: &[f32], workspace: &mut Workspace) -> [Vec<f32>; 3] {
+        let Dims { time, lanes, input, hidden } = self.dims;
+        let (rows, gates, stride) = (time * lanes, 4 * hidden, input + hidden);
+        let groups = self.groups();
+        let work: Vec<_> = groups.iter().zip(by_group(&mut workspace.gates, &groups, lanes * gates, gates)).collect();
+        let c_before = &workspace.c_before[..];
+        let w_hh = &weight[input..];
+        work.into_par_iter().for_each(|(group, gate)| {
+            let mut dh = vec![0.0; group.len() * hidden];
+            let mut dc = vec![0.0; group.len() * hidden];
+            for (t, gate) in gate.into_iter().enumerate().rev() {
+                for (lane, n) in group.clone().enumerate() {
+                    let at = (t * lanes + n) * hidden;
+                    let row = lane * hidden..(lane + 1) * hidden;
+                    cell_backward(
+                        &mut gate[lane * gates..][..gates],
+                        &c_before[at..at + hidden],
+                        &grad[at..at + hidden],
+                        &dh[row.clone()],
+                        &mut dc[row],
+                    );
+                }
+                let (a, b) = (Matrix::rows(gate, gates), Matrix::rows(w_hh, stride));
+                product([group.len(), gates, hidden], a, b, &mut dh, hidden, false, Parallelism::None);
+                for (lane, n) in group.clone().enumerate() {
+                    if self.fresh[t * lanes + n] {
+                        dh[lane * hidden..][..hidden].fill(0.0);
+                        dc[lane * hidden..][..hidden].fill(0.0);
+                    }
+                }
+            }
+        });
+        let d_gates = Matrix::rows(&workspace.gates, gates);
+        let mut dx = vec![0.0; rows * input];
+        product([rows, gates, input], d_gates, Matrix::rows(weight, stride), &mut dx, input, false, threads());
+        let mut dw = vec![0.0; gates * stride];
+        let d_gates = d_gates.transposed();
+        product([gates, rows, input], d_gates, Matrix::rows(x, input), &mut dw, stride, false, threads());
+        let h_before = Matrix::rows(&workspace.h_before, hidden);
+        product([gates, rows, hidden], d_gates, h_before, &mut dw[input..], stride, false, threads());
+        let mut db = vec![0.0; gates];
+        for row in workspace.gates.chunks_exact(gates) {
+            for (sum, value) in db.iter_mut().zip(row) {
+                *sum += value;
+            }
+        }
+        [dx, dw, db]
+    }
+
+    /// The lanes of each thread.
+    fn groups(&self) -> Vec<Range<usize>> {
+        let lanes = self.dims.lanes;
+        let threads = rayon::current_num_threads().clamp(1, lanes);
+        (0..threads).map(|i| i * lanes / threads..(i + 1) * lanes / threads).collect()
+    }
+}
+
+/// Cuts a buffer of steps `step` values long into what each group of lanes owns at each step.
+fn by_group<'a>(buffer: &'a mut [f32], groups: &[Range<usize>], step: usize, lane: usize) -> Vec<Vec<&'a mut [f32]>> {
+    let mut parts: Vec<Vec<&mut [f32]>> = groups.iter().map(|_| Vec::new()).collect();
+    for mut rest in buffer.chunks_exact_mut(step) {
+        for (part, group) in parts.iter_mut().zip(groups) {
+            let (mine, others) = rest.split_at_mut(group.len() * lane);
+            part.push(mine);
+            rest = others;
+        }
+    }
+    parts
+}
+
+/// Compiles one loop for each width of the processor's vectors and picks the widest at run time.
+macro_rules! widest {
+    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $body:block) => {
+        $(#[$doc])*
+        fn $name($($arg: $type),*) {
+            #[inline(always)]
+            fn body($($arg: $type),*) $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
+                fn avx512($($arg: $type),*) { body($($arg),*) }
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $type),*) { body($($arg),*) }
+                if is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") {
+                    // SAFETY: the processor has what the function was compiled for.
+                    return unsafe { avx512($($arg),*) };
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    // SAFETY: the processor has what the function was compiled for.
+                    return unsafe { avx2($($arg),*) };
+                }
+            }
+            body($($arg),*)
+        }
+    };
+}
+
+widest! {
+    /// One lane, one step. `gates`: pre-activations of i, f, g, o, replaced by their activations;
+    /// `c`, `h`: `[hidden]`, replaced by the new state.
+    fn cell_forward(gates: &mut [f32], c: &mut [f32], h: &mut [f32]) {
+        let hidden = c.len();
+        let (i, rest) = gates.split_at_mut(hidden);
+        let (f, rest) = rest.split_at_mut(hidden);
+        let (g, o) = rest.split_at_mut(hidden);
+        for ((((i, f), g), o), (c, h)) in i.iter_mut().zip(f).zip(g).zip(o).zip(c.iter_mut().zip(h)) {
+            *i = sigmoid(*i);
+            *f = sigmoid(*f);
+            *g = tanh(*g);
+            *o = sigmoid(*o);
+            *c = *f * *c + *i * *g;
+            *h = *o * tanh(*c);
+        }
+    }
+}
+
+widest! {
+    /// One lane, one step backwards. `gates`: activations, replaced by the gradients of the
+    /// pre-activations; `dc`: gradient of the new cell state, replaced by that of the old one.
+    fn cell_backward(gates: &mut [f32], c_before: &[f32], d_out: &[f32], d_next: &[f32], dc: &mut [f32]) {
+        let hidden = dc.len();
+        let (i, rest) = gates.split_at_mut(hidden);
+        let (f, rest) = rest.split_at_mut(hidden);
+        let (g, o) = rest.split_at_mut(hidden);
+        let states = c_before.iter().zip(d_out).zip(d_next).zip(dc.iter_mut());
+        for ((((i, f), g), o), (((c, d_out), d_next), dc)) in i.iter_mut().zip(f).zip(g).zip(o).zip(states) {
+            let t = tanh(*f * c + *i * *g);
+            let dh = d_out + d_next;
+            let d = *dc + dh * *o * (1.0 - t * t);
+            *o = dh * t * *o * (1.0 - *o);
+            *dc = d * *f;
+            *f = d * c * *f * (1.0 - *f);
+            let d_i = d * *g * *i * (1.0 - *i);
+            *g = d * *i * (1.0 - *g * *g);
+            *i = d_i;
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The differentiable side, on candle: the networks over whole sequences, their losses, the
+//! optimiser. Shapes are `[time, lane, ...]`: a lane is one of the pieces that stream side by side.
+
+mod batch;
+mod given;
+mod lstm;
+mod network;
+mod optimiser;
+
+pub use batch::{Batch, Lane};
+pub use lstm::{Carry, Lstm};
+pub use network::{Losses, Model, Noise};
+pub use optimiser::{AdamW, clip};

@@ -1,0 +1,203 @@
+//! Both networks over whole chunks, with their losses. Same names, shapes and features as the live
+//! path's `network`; a test holds the two together.
+
+use std::collections::BTreeMap;
+
+use candle_core::{D, Device, Result, Tensor, Var};
+use candle_nn::ops::log_softmax;
+use rand::{Rng, RngCore};
+
+use super::{
+    batch::{Batch, Body, Target},
+    given::Given,
+    lstm::{Carry, Lstm},
+};
+use crate::{
+    encoding::PITCHES,
+    features::INTERVALS,
+    shapes::{Attribute, EMBEDDING, HIDDEN, LAYERS},
+    weights::{self, Card, Kind, Weights, WeightsError},
+};
+
+/// A network that can be trained.
+#[derive(Debug)]
+pub struct Model {
+    kind: Kind,
+    vars: BTreeMap<String, Var>,
+    layers: Vec<Lstm>,
+}
+
+/// Regularisation of one training step; its masks come from a seeded generator.
+pub struct Noise<'a> {
+    /// Part of the trunk's activations that is dropped, the same ones over the whole chunk
+    /// (Gal & Ghahramani 2016).
+    pub dropout: f32,
+    /// Part of the recurrent weights that is dropped (Merity et al. 2018).
+    pub weight_dropout: f32,
+    /// Where the masks come from.
+    pub rng: &'a mut dyn RngCore,
+}
+
+/// Losses of one chunk, averaged over its notes.
+pub struct Losses {
+    /// What is minimised.
+    pub total: Tensor,
+    /// Per attribute: nats (classes), or mean squared error in seconds squared (the seed's timing).
+    /// The seed has step, pitch and duration only.
+    pub parts: [f64; 5],
+}
+
+impl Model {
+    /// Takes over weights as variables.
+    pub fn new(weights: &Weights) -> Result<Self> {
+        let vars = weights
+            .tensors()
+            .iter()
+            .map(|(name, t)| Ok((name.clone(), Var::from_slice(&t.data, &t.shape[..], &Device::Cpu)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { kind: weights.card.kind, vars, layers: (0..LAYERS).map(|_| Lstm::default()).collect() })
+    }
+
+    /// Which network this is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The variables by name.
+    pub fn vars(&self) -> &BTreeMap<String, Var> {
+        &self.vars
+    }
+
+    /// A copy of the weights with a card.
+    pub fn weights(&self, card: Card) -> Result<std::result::Result<Weights, WeightsError>> {
+        let tensors = self
+            .vars
+            .iter()
+            .map(|(name, var)| {
+                let data = var.flatten_all()?.to_vec1::<f32>()?;
+                Ok((name.clone(), weights::Tensor { shape: var.dims().to_vec(), data }))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Weights::new(card, tensors))
+    }
+
+    /// The state of every layer before anything was heard.
+    pub fn zero_carry(&self, lanes: usize) -> Vec<Carry> {
+        vec![Carry::zero(lanes, HIDDEN); LAYERS]
+    }
+
+    /// Runs a chunk and takes its losses. The batch is used up: its features move into the graph.
+    pub fn losses(&self, batch: Batch, carry: &mut [Carry], mut noise: Option<Noise>) -> Result<Losses> {
+        let Batch { time, lanes, fresh, counts, body } = batch;
+        let (rows, notes) = (time * lanes, counts.iter().sum::<f32>().max(1.0));
+        let mean = |losses: &Tensor, counts: Vec<f32>| -> Result<Tensor> {
+            (losses * Tensor::from_vec(counts, rows, &Device::Cpu)?)?.sum_all()? / f64::from(notes)
+        };
+        match body {
+            Body::Seed { pitch, timing, next_pitch, next_timing } => {
+                let timing = Tensor::from_vec(timing, (rows, 2), &Device::Cpu)?;
+                let pitch = Tensor::from_vec(pitch, rows, &Device::Cpu)?;
+                let embedded = self.vars["embedding.weight"].t()?.contiguous()?.index_select(&pitch, 0)?;
+                let x = Tensor::cat(&[embedded, timing], 1)?;
+                let h = self.trunk(x.reshape((time, lanes, ()))?, carry, &fresh, &mut noise)?;
+                let logits = self.linear(&self.linear(&h, "pitch.0")?.relu()?, "pitch.2")?;
+                let next = Tensor::from_vec(next_timing, (rows, 2), &Device::Cpu)?;
+                let error = |name: &str, column: usize| -> Result<Tensor> {
+                    let out = self.linear(&h, name)?.squeeze(1)?;
+                    mean(&(out - next.narrow(1, column, 1)?.squeeze(1)?)?.sqr()?, counts.clone())
+                };
+                let step = error("step", 0)?;
+                let pitch = mean(&cross_entropy(&logits, next_pitch)?, counts.clone())?;
+                let duration = error("duration", 1)?;
+                Losses::add([Some(step), Some(pitch), Some(duration), None, None])
+            }
+            Body::Antiphon { heard, heads, intervals, ruled_out } => {
+                let input = &self.vars["input.weight"];
+                let x = Given::new(heard, input.dim(1)?).product(input)?;
+                let x = x.reshape((time, lanes, EMBEDDING))?;
+                let h = self.trunk(x, carry, &fresh, &mut noise)?;
+                let intervals = Tensor::from_vec(intervals, (rows, PITCHES), &Device::Cpu)?;
+                let ruled_out = Tensor::from_vec(ruled_out, (rows, PITCHES), &Device::Cpu)?;
+                let mut parts = [const { None }; 5];
+                for ((attribute, target), part) in Attribute::ALL.into_iter().zip(heads).zip(&mut parts) {
+                    let Target { features, classes, counts } = target;
+                    let mut logits = self.head(attribute, &h, features)?;
+                    if attribute == Attribute::Pitch {
+                        logits = (merge_intervals(&logits, &intervals)? + &ruled_out)?;
+                    }
+                    *part = Some(mean(&cross_entropy(&logits, classes)?, counts)?);
+                }
+                Losses::add(parts)
+            }
+        }
+    }
+
+    /// The LSTM layers: `[time, lanes, input]` -> `[time * lanes, HIDDEN]`.
+    fn trunk(&self, mut x: Tensor, carry: &mut [Carry], fresh: &[bool], noise: &mut Option<Noise>) -> Result<Tensor> {
+        let lanes = x.dim(1)?;
+        for (n, (layer, carry)) in self.layers.iter().zip(carry).enumerate() {
+            let get = |name: &str| &self.vars[&format!("lstm.{name}_l{n}")];
+            let mut recurrent = get("weight_hh").as_tensor().clone();
+            if let Some(noise) = noise {
+                let mask = keep(noise.weight_dropout, 4 * HIDDEN * HIDDEN, noise.rng);
+                recurrent = (recurrent * Tensor::from_vec(mask, (4 * HIDDEN, HIDDEN), &Device::Cpu)?)?;
+            }
+            let weight = Tensor::cat(&[get("weight_ih").as_tensor(), &recurrent], 1)?;
+            let bias = (get("bias_ih").as_tensor() + get("bias_hh").as_tensor())?;
+            x = layer.sequence(&x, &weight, &bias, carry, fresh)?;
+            if let Some(noise) = noise {
+                let mask = keep(noise.dropout, lanes * HIDDEN, noise.rng);
+                x = x.broadcast_mul(&Tensor::from_vec(mask, (1, lanes, HIDDEN), &Device::Cpu)?)?;
+            }
+        }
+        x.reshape(((), HIDDEN))
+    }
+
+    /// Logits of one of `antiphon`'s heads: `[rows, outputs]`.
+    fn head(&self, attribute: Attribute, h: &Tensor, features: Vec<f32>) -> Result<Tensor> {
+        let get = |part: &str| &self.vars[&format!("{}.{part}", attribute.name())];
+        let told = get("features.weight");
+        let told = Given::new(features, told.dim(1)?).product(told)?;
+        let hidden = (h.matmul(&get("state.weight").t()?)? + told)?.broadcast_add(get("hidden.bias"))?.relu()?;
+        hidden.matmul(&get("out.weight").t()?)?.broadcast_add(get("out.bias"))
+    }
+
+    /// `x W^T + b`
+    fn linear(&self, x: &Tensor, name: &str) -> Result<Tensor> {
+        x.matmul(&self.vars[&format!("{name}.weight")].t()?)?.broadcast_add(&self.vars[&format!("{name}.bias")])
+    }
+}
+
+impl Losses {
+    fn add(parts: [Option<Tensor>; 5]) -> Result<Self> {
+        let mut total = Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?;
+        let mut values = [0.0; 5];
+        for (part, value) in parts.iter().zip(&mut values) {
+            if let Some(part) = part {
+                total = (total + part)?;
+                *value = f64::from(part.to_scalar::<f32>()?);
+            }
+        }
+        Ok(Self { total, parts: values })
+    }
+}
+
+/// Nats per row: `[rows, classes]`, `rows` targets -> `[rows]`.
+fn cross_entropy(logits: &Tensor, targets: Vec<u32>) -> Result<Tensor> {
+    let targets = Tensor::from_vec(targets, (logits.dim(0)?, 1), logits.device())?;
+    log_softmax(logits, D::Minus1)?.gather(&targets, 1)?.squeeze(1)?.neg()
+}
+
+/// Adds interval scores to the pitches they lead to: `[rows, 128 + INTERVALS]` -> `[rows, 128]`.
+fn merge_intervals(outputs: &Tensor, intervals: &Tensor) -> Result<Tensor> {
+    let pitches = outputs.narrow(1, 0, PITCHES)?;
+    // One more column, for pitches out of reach.
+    let scores = outputs.narrow(1, PITCHES, INTERVALS)?.pad_with_zeros(1, 0, 1)?;
+    pitches + scores.contiguous()?.gather(intervals, 1)?
+}
+
+/// Dropout mask: 0 for the part that is dropped, and the rest scaled up to keep the mean.
+fn keep(dropped: f32, len: usize, rng: &mut dyn RngCore) -> Vec<f32> {
+    let scale = 1.0 / (1.0 - dropped);
+    (0..len).map(|_| if rng.random::<f32>() < dropped { 0.0 } else { scale }).collect()
+}

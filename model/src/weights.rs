@@ -1,0 +1,291 @@
+//! Weights as named tensors with a card, and their file form: safetensors with the card as metadata.
+
+use std::collections::BTreeMap;
+
+use half::f16;
+use rand::Rng;
+use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use crate::{encoding::VOCABULARY, sampling::Controls, shapes};
+
+/// Version of the file's form. Readers refuse what is newer.
+pub const FORMAT: u32 = 1;
+/// Key of the card in the file's metadata.
+const CARD: &str = "antiphon";
+
+/// Which network the weights are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The student project's network: pitch as classes, step and duration as point estimates.
+    Seed,
+    /// Conditional distributions for step, pitch, duration, velocity and spread.
+    Antiphon,
+}
+
+/// What a weights file says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// Version of the file's form, see [`FORMAT`].
+    pub format: u32,
+    /// Version of bins and features, see [`VOCABULARY`].
+    pub vocabulary: u32,
+    /// The network these weights are for.
+    pub kind: Kind,
+    /// A name to show.
+    pub name: String,
+    /// SPDX expression, or a sentence.
+    #[serde(default)]
+    pub licence: String,
+    /// What the weights were trained on, with attribution.
+    #[serde(default)]
+    pub data: String,
+    /// How they were made: notes seen, recipe, validation figures.
+    #[serde(default)]
+    pub training: String,
+    /// Residual variance of step and duration on the training split, in seconds squared: what turns
+    /// the seed's point estimates into densities. Unused by the others.
+    #[serde(default)]
+    pub residual_variance: Option<[f64; 2]>,
+    /// The sampling settings these weights were measured to play best with.
+    #[serde(default)]
+    pub controls: Controls,
+}
+
+impl Card {
+    /// A card for new weights of this kind.
+    pub fn new(kind: Kind, name: &str) -> Self {
+        Self {
+            format: FORMAT,
+            vocabulary: VOCABULARY,
+            kind,
+            name: name.to_owned(),
+            licence: String::new(),
+            data: String::new(),
+            training: String::new(),
+            residual_variance: (kind == Kind::Seed).then_some([0.02, 0.11]),
+            controls: Controls::default(),
+        }
+    }
+}
+
+/// Why a weights file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// Not a safetensors file, or cut short.
+    #[error("this is no complete weights file ({0}); copy it again, or write it anew with `trainer export`")]
+    Unreadable(String),
+    /// A safetensors file of somebody else's.
+    #[error(
+        "this safetensors file has no Antiphon card; a PyTorch file of the seed network goes through `trainer import` first"
+    )]
+    NoCard,
+    /// The card cannot be understood.
+    #[error("the card of this weights file cannot be read ({0}); write the file anew with `trainer export`")]
+    BadCard(String),
+    /// Made for another version.
+    #[error(
+        "this weights file has {what} version {found}, this program knows {known}; use a matching version of Antiphon or train anew"
+    )]
+    Version {
+        /// Which version differs.
+        what: &'static str,
+        /// In the file.
+        found: u32,
+        /// In this program.
+        known: u32,
+    },
+    /// A tensor that the network needs is not there.
+    #[error("the weights file lacks the tensor `{name}` {expected:?}; it was not made for this network")]
+    Missing {
+        /// The tensor's name.
+        name: String,
+        /// The shape it should have.
+        expected: Vec<usize>,
+    },
+    /// A tensor has another shape than the network needs.
+    #[error("tensor `{name}` has shape {found:?}, the network needs {expected:?}; it was not made for this network")]
+    Shape {
+        /// The tensor's name.
+        name: String,
+        /// In the file.
+        found: Vec<usize>,
+        /// In the network.
+        expected: Vec<usize>,
+    },
+    /// A tensor of a number type that is not used for weights.
+    #[error("tensor `{name}` holds {found}; weights are F32, F16 or BF16")]
+    Type {
+        /// The tensor's name.
+        name: String,
+        /// In the file.
+        found: String,
+    },
+    /// NaN or infinity.
+    #[error(
+        "tensor `{0}` holds a value that is not a number; the training run that wrote it had failed: take an earlier checkpoint"
+    )]
+    NotFinite(String),
+}
+
+/// A dense tensor in 32 bits, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Sizes, slowest first.
+    pub shape: Vec<usize>,
+    /// The values.
+    pub data: Vec<f32>,
+}
+
+/// All tensors of one network and their card.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// What the file says of itself.
+    pub card: Card,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+impl Weights {
+    /// Reads and checks a weights file: every tensor of its network is there with its shape, and finite.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
+        let unreadable = |e: safetensors::SafeTensorError| WeightsError::Unreadable(e.to_string());
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
+        let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
+        let card = metadata.metadata().as_ref().and_then(|m| m.get(CARD)).ok_or(WeightsError::NoCard)?;
+        let card: Card = serde_json::from_str(card).map_err(|e| WeightsError::BadCard(e.to_string()))?;
+        let version = |what, found, known| match found == known {
+            true => Ok(()),
+            false => Err(WeightsError::Version { what, found, known }),
+        };
+        version("format", card.format, FORMAT)?;
+        version("vocabulary", card.vocabulary, VOCABULARY)?;
+        let mut tensors = BTreeMap::new();
+        for (name, expected) in shapes::of(card.kind) {
+            let Ok(view) = file.tensor(&name) else {
+                return Err(WeightsError::Missing { name, expected });
+            };
+            if view.shape() != expected {
+                return Err(WeightsError::Shape { name, found: view.shape().to_vec(), expected });
+            }
+            let data = numbers(&name, view.dtype(), view.data())?;
+            if data.iter().any(|v| !v.is_finite()) {
+                return Err(WeightsError::NotFinite(name));
+            }
+            tensors.insert(name, Tensor { shape: expected, data });
+        }
+        Ok(Self { card, tensors })
+    }
+
+    /// Puts tensors together with a card; they must be those of the card's network.
+    pub fn new(card: Card, mut tensors: BTreeMap<String, Tensor>) -> Result<Self, WeightsError> {
+        let mut checked = BTreeMap::new();
+        for (name, expected) in shapes::of(card.kind) {
+            let Some(tensor) = tensors.remove(&name) else {
+                return Err(WeightsError::Missing { name, expected });
+            };
+            if tensor.shape != expected {
+                return Err(WeightsError::Shape { name, found: tensor.shape, expected });
+            }
+            checked.insert(name, tensor);
+        }
+        Ok(Self { card, tensors: checked })
+    }
+
+    /// Untrained weights, uniform in ±1/sqrt(fan-in) as PyTorch draws them; the forget gates of
+    /// `antiphon` start open.
+    pub fn random(kind: Kind, seed: u64) -> Self {
+        let mut rng = rand_pcg::Pcg32::new(seed, 0);
+        let tensors = shapes::of(kind)
+            .into_iter()
+            .map(|(name, shape)| {
+                let fan_in = shapes::fan_in(&name, &shape);
+                let bound = 1.0 / (fan_in as f32).sqrt();
+                let mut data: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-bound..bound)).collect();
+                if kind == Kind::Antiphon && name.starts_with("lstm.bias_hh") {
+                    let hidden = shape[0] / 4;
+                    data[hidden..2 * hidden].fill(1.0);
+                }
+                (name, Tensor { shape, data })
+            })
+            .collect();
+        Self { card: Card::new(kind, "untrained"), tensors }
+    }
+
+    /// The tensor of this name.
+    ///
+    /// # Panics
+    /// If the network has none of that name: a mistake in the program, not in the file.
+    pub fn get(&self, name: &str) -> &Tensor {
+        &self.tensors[name]
+    }
+
+    /// All tensors by name.
+    pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
+        &self.tensors
+    }
+
+    /// Number of trainable parameters.
+    pub fn parameters(&self) -> usize {
+        self.tensors.values().map(|t| t.data.len()).sum()
+    }
+
+    /// The file, with 16-bit floats.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.file(Dtype::F16)
+    }
+
+    /// The file, with 32-bit floats.
+    pub fn to_bytes_f32(&self) -> Vec<u8> {
+        self.file(Dtype::F32)
+    }
+
+    fn file(&self, dtype: Dtype) -> Vec<u8> {
+        let card = serde_json::to_string(&self.card).expect("a card is plain data");
+        let metadata = Some([(CARD.to_owned(), card)].into());
+        let views = self.tensors.iter().map(|(name, tensor)| (name, Encoded::new(tensor, dtype)));
+        safetensors::serialize(views, metadata).expect("names and shapes are valid")
+    }
+}
+
+/// A tensor as it stands in the file.
+struct Encoded<'a> {
+    shape: &'a [usize],
+    dtype: Dtype,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Encoded<'a> {
+    fn new(tensor: &'a Tensor, dtype: Dtype) -> Self {
+        let bytes = match dtype {
+            Dtype::F16 => tensor.data.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect(),
+            _ => tensor.data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        };
+        Self { shape: &tensor.shape, dtype, bytes }
+    }
+}
+
+impl View for Encoded<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
+        (&self.bytes).into()
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Little-endian numbers of any weight type, as 32-bit floats.
+fn numbers(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, WeightsError> {
+    Ok(match dtype {
+        Dtype::F32 => bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
+        Dtype::F16 => bytes.as_chunks().0.iter().map(|&b| f16::from_le_bytes(b).to_f32()).collect(),
+        Dtype::BF16 => bytes.as_chunks().0.iter().map(|&b| half::bf16::from_le_bytes(b).to_f32()).collect(),
+        other => return Err(WeightsError::Type { name: name.to_owned(), found: format!("{other:?}") }),
+    })
+}
