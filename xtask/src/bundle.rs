@@ -1,0 +1,32 @@
+//! `cargo xtask bundle`: the plugin in the shape that hosts load.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::packages;
+use crate::workspace::Workspace;
+
+/// The package that holds the plugin; its display name stands in bundler.toml.
+pub const PLUGIN: &str = "antiphon";
+
+/// Builds and bundles with cargo's own options; release unless they name a profile.
+pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
+    build(workspace, &[], options)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the plugin and, in the same run of cargo, the packages named `beside` it; bundles the plugin.
+pub fn build(workspace: &Workspace, beside: &[&str], options: &[String]) -> Result<()> {
+    let standalone = options.iter().any(|option| option.contains("standalone"));
+    packages::ensure(standalone)?;
+    let mut options = options.to_vec();
+    if !options.iter().any(|option| option.starts_with("--profile")) {
+        options.retain(|option| option != "--release");
+        options.push("--release".to_owned());
+    }
+    let mut packages = vec![PLUGIN.to_owned()];
+    packages.extend(beside.iter().map(|&package| package.to_owned()));
+    nice_plug_xtask::build(&packages, &options)?;
+    nice_plug_xtask::bundle(&workspace.target, PLUGIN, &options, false)
+}

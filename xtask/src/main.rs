@@ -1,0 +1,62 @@
+//! The project's own commands, run as `cargo xtask COMMAND`. Plain cargo underneath; everything that
+//! a person or a machine does with this repository has one name here.
+
+mod bundle;
+mod demo;
+mod install;
+mod packages;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use workspace::Workspace;
+
+const HELP: &str = "\
+Usage: cargo xtask COMMAND
+
+  demo [PHRASE.mid] [--out DIR] [--seconds N] [--seed S] [--weights FILE] [--offline]
+            build the plugin, play a phrase to it and keep what it answers:
+            played.mid, played.wav and played.png in DIR (target/demo)
+  bundle [CARGO OPTIONS]
+            build Antiphon.clap and Antiphon.vst3 under target/bundled/;
+            with --features standalone also a program of its own
+  install   bundle, then copy both into your own plug-in folders
+  test      everything that CI checks: formatting, lints, documentation, the bundle, all tests
+
+`cargo xtask demo --help` tells more about the demo.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<ExitCode> {
+    let (command, rest) = match args.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", args),
+    };
+    match command {
+        "bundle" => bundle::run(&Workspace::enter()?, rest),
+        "install" => install::run(&Workspace::enter()?),
+        "test" => test::run(&Workspace::enter()?),
+        "demo" => demo::run(&Workspace::enter()?, rest),
+        "help" | "-h" | "--help" => {
+            print!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        other => {
+            eprint!("error: there is no command `{other}`\n\n{HELP}");
+            Ok(ExitCode::from(2))
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What the system must have before the plugin can be built: headers and libraries on Linux, nothing
+//! on macOS and Windows.
+
+use std::io::{IsTerminal, Write};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// Debian's packages, and the name under which pkg-config knows them.
+const BUILD: &[(&str, &str)] = &[
+    ("pkg-config", ""),
+    ("libgl-dev", "gl"),
+    ("libx11-dev", "x11"),
+    ("libx11-xcb-dev", "x11-xcb"),
+    ("libxcb1-dev", "xcb"),
+];
+/// What the program of its own needs on top (`--features standalone`).
+const STANDALONE: &[(&str, &str)] = &[("libasound2-dev", "alsa"), ("libjack-jackd2-dev", "jack")];
+
+/// Checks for the packages and installs those that are missing: at once as root or in CI, else
+/// after asking.
+pub fn ensure(standalone: bool) -> Result<()> {
+    if !cfg!(target_os = "linux") {
+        return Ok(());
+    }
+    let mut needed = BUILD.to_vec();
+    if standalone {
+        needed.extend(STANDALONE);
+    }
+    if !works("dpkg-query", &["--version"]) {
+        return without_apt(&needed);
+    }
+    let missing: Vec<&str> =
+        needed.iter().map(|&(package, _)| package).filter(|package| !is_installed(package)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    let root = is_root();
+    if !root && std::env::var_os("CI").is_none() {
+        let command = format!("sudo apt-get install {list}");
+        if !std::io::stdin().is_terminal() {
+            bail!("packages are missing; install them with: {command}");
+        }
+        eprint!("To build, these packages are missing: {list}\nRun `{command}` now? [Y/n] ");
+        std::io::stderr().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        ensure!(matches!(answer.trim(), "" | "y" | "Y" | "yes"), "install them first: {command}");
+    }
+    eprintln!("Installing {list}");
+    let mut install = vec!["install", "-y", "--no-install-recommends"];
+    install.extend(&missing);
+    // A fresh machine has no list of packages at all, an old one an outdated list.
+    apt(root, &["update"])?;
+    apt(root, &install)
+}
+
+fn apt(root: bool, args: &[&str]) -> Result<()> {
+    let mut command = Command::new(if root { "apt-get" } else { "sudo" });
+    if !root {
+        command.arg("apt-get");
+    }
+    let status = command
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(std::io::stderr())
+        .status()
+        .context("cannot run apt-get")?;
+    ensure!(status.success(), "apt-get {} failed; see above", args.join(" "));
+    Ok(())
+}
+
+/// Systems without Debian's package manager: look for the libraries, say what is missing and go on,
+/// since they may be there under a name that pkg-config does not know.
+fn without_apt(needed: &[(&str, &str)]) -> Result<()> {
+    let missing: Vec<&str> = needed
+        .iter()
+        .map(|&(_, library)| library)
+        .filter(|library| !library.is_empty() && !works("pkg-config", &["--exists", library]))
+        .collect();
+    if !missing.is_empty() {
+        eprintln!(
+            "If the build fails, install pkg-config and the development files of: {} \
+             (Fedora: `dnf install pkgconf` and the -devel packages; Arch: `pacman -S pkgconf` and the libraries).",
+            missing.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn is_installed(package: &str) -> bool {
+    let query = ["-W", "-f=${db:Status-Status}", package];
+    let output = Command::new("dpkg-query").args(query).output();
+    output.is_ok_and(|output| output.stdout == b"installed")
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Whether the program is there and ends well.
+fn works(program: &str, args: &[&str]) -> bool {
+    let status = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}

@@ -1,0 +1,133 @@
+//! `cargo xtask test`: everything that CI checks, in one command and in the order of what it costs.
+
+use std::io::{BufRead, BufReader, IsTerminal};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::bundle;
+use crate::packages;
+use crate::workspace::Workspace;
+
+/// How many tests have run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: usize,
+    failed: usize,
+}
+
+/// The stages so far.
+#[derive(Default)]
+struct Report {
+    stages: Vec<(&'static str, Duration, bool)>,
+}
+
+impl Report {
+    /// Runs one stage, times it, and shows at once why it failed.
+    fn stage(&mut self, name: &'static str, stage: impl FnOnce() -> Result<()>) -> bool {
+        println!("== {name}");
+        let began = Instant::now();
+        let result = stage();
+        if let Err(error) = &result {
+            println!("{name} failed: {error:#}");
+        }
+        self.stages.push((name, began.elapsed(), result.is_ok()));
+        result.is_ok()
+    }
+}
+
+/// Runs every stage and closes with a line `N passed, N failed`.
+pub fn run(workspace: &Workspace) -> Result<ExitCode> {
+    packages::ensure(false)?;
+    let mut report = Report::default();
+    let mut count = Count::default();
+    report.stage("formatting", || cargo(&["fmt", "--all", "--check"], &[]));
+    report.stage("lints", || {
+        let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        cargo(&lints, &[])
+    });
+    report.stage("documentation", || cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]));
+    // Before the tests, since those in host/tests/ load it. Without it they would only fail as well.
+    let bundled = report.stage("release bundle", || bundle::build(workspace, &[], &[]));
+    if bundled {
+        report.stage("tests", || {
+            count = tests(workspace)?;
+            ensure!(count.passed + count.failed > 0, "no test ran");
+            ensure!(count.failed == 0, "{} tests failed", count.failed);
+            Ok(())
+        });
+    }
+
+    println!();
+    for (name, time, ok) in &report.stages {
+        let result = if *ok { "ok" } else { "FAILED" };
+        println!("{name:16} {:7.1} s  {result}", time.as_secs_f64());
+    }
+    let ok = bundled && report.stages.iter().all(|(_, _, ok)| *ok);
+    if !ok && count.failed == 0 {
+        // What failed was no test, but the line below is what many readers look at.
+        count.failed = report.stages.iter().filter(|(_, _, ok)| !ok).count();
+    }
+    println!("{} passed, {} failed", count.passed, count.failed);
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All tests of all crates in one run of cargo, so that dependencies are built for one set of
+/// features only; those in host/tests/ get the bundle that was just built.
+fn tests(workspace: &Workspace) -> Result<Count> {
+    let mut child = Command::new("cargo")
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .env("ANTIPHON_CLAP", workspace.clap())
+        .env("CARGO_TERM_COLOR", if std::io::stdout().is_terminal() { "always" } else { "auto" })
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run cargo")?;
+    let output = child.stdout.take().context("no output to read")?;
+    let mut count = Count::default();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        if let Some(more) = parse(&line) {
+            count.passed += more.passed;
+            count.failed += more.failed;
+        }
+    }
+    if !child.wait()?.success() && count.failed == 0 {
+        bail!("cargo test failed; see above");
+    }
+    Ok(count)
+}
+
+/// Reads a test program's closing line, as in `test result: ok. 3 passed; 0 failed; …`.
+fn parse(line: &str) -> Option<Count> {
+    let (_, counts) = line.split_once("test result: ")?;
+    let number = |word: &str| {
+        let before = counts.split_once(word)?.0;
+        before.rsplit(' ').next()?.parse().ok()
+    };
+    Some(Count { passed: number(" passed")?, failed: number(" failed")? })
+}
+
+fn cargo(args: &[&str], variables: &[(&str, &str)]) -> Result<()> {
+    let status =
+        Command::new("cargo").args(args).envs(variables.iter().copied()).status().context("cannot run cargo")?;
+    ensure!(status.success(), "`cargo {}` found something", args.join(" "));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Count, parse};
+
+    #[test]
+    fn reads_closing_lines_with_and_without_colour() {
+        let count = |passed, failed| Some(Count { passed, failed });
+        let plain = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured";
+        assert_eq!(parse(plain), count(12, 0));
+        let coloured = "test result: \u{1b}[31mFAILED\u{1b}[m. 3 passed; 2 failed; 0 ignored";
+        assert_eq!(parse(coloured), count(3, 2));
+        assert_eq!(parse("test result_is_parsed ... ok"), None);
+    }
+}
