@@ -1,0 +1,71 @@
+//! Ticks to seconds through the tempo map.
+
+/// Microseconds per quarter note where a file says nothing: 120 beats per minute.
+const DEFAULT_TEMPO_US: u32 = 500_000;
+
+/// How long a tick is.
+pub(crate) enum Division {
+    /// Ticks per quarter note; their length follows the tempo map.
+    Metrical(u16),
+    /// Ticks per second (SMPTE); tempo changes nothing.
+    Timecode(f64),
+}
+
+/// The whole file's tempo map; one for all tracks, wherever its events stood.
+pub(crate) struct TempoMap {
+    division: Division,
+    segments: Vec<Segment>,
+}
+
+struct Segment {
+    /// First tick at this tempo.
+    tick: u64,
+    /// Sum of ticks x microseconds-per-quarter before `tick`: an integer, so that nothing drifts
+    /// over thousands of tempo events.
+    elapsed: u128,
+    /// Microseconds per quarter note from `tick` on.
+    tempo_us: u32,
+}
+
+impl TempoMap {
+    /// `events` are (tick, microseconds per quarter) in file order; of two at one tick the last wins.
+    pub fn new(division: Division, mut events: Vec<(u64, u32)>) -> Self {
+        events.sort_by_key(|&(tick, _)| tick); // stable: file order survives inside one tick
+        let mut segments = vec![Segment {
+            tick: 0,
+            elapsed: 0,
+            tempo_us: DEFAULT_TEMPO_US,
+        }];
+        for (tick, tempo_us) in events {
+            let last = segments.last_mut().expect("never empty");
+            if last.tick == tick {
+                last.tempo_us = tempo_us;
+            } else {
+                let elapsed =
+                    last.elapsed + u128::from(tick - last.tick) * u128::from(last.tempo_us);
+                segments.push(Segment {
+                    tick,
+                    elapsed,
+                    tempo_us,
+                });
+            }
+        }
+        Self { division, segments }
+    }
+
+    /// Seconds from the beginning of the file.
+    pub fn seconds(&self, tick: u64) -> f64 {
+        match self.division {
+            Division::Timecode(ticks_per_second) => tick as f64 / ticks_per_second,
+            Division::Metrical(ppq) => {
+                let after = self
+                    .segments
+                    .partition_point(|segment| segment.tick <= tick);
+                let segment = &self.segments[after - 1];
+                let elapsed = segment.elapsed
+                    + u128::from(tick - segment.tick) * u128::from(segment.tempo_us);
+                elapsed as f64 / (f64::from(ppq) * 1e6)
+            }
+        }
+    }
+}

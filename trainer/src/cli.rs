@@ -1,0 +1,34 @@
+//! The command line: which subcommand there is, and what it is for.
+
+use crate::{prepare, train};
+use clap::{Parser, Subcommand};
+
+/// Trains and measures the networks that continue what a pianist plays.
+///
+/// The usual way: `prepare` MIDI folders into a data set file, `train` on it, `evaluate` the weights,
+/// then hear them with `continue` or in the plugin. Every random choice comes from a seed, so the same
+/// command gives the same result. Exit codes: 0 fine, 2 input that cannot be used, 1 anything else.
+#[derive(Debug, Parser)]
+#[command(name = "trainer", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read folders of MIDI files into one data set file.
+    Prepare(prepare::Args),
+    /// Train a network on a data set.
+    Train(train::Args),
+}
+
+/// Does what was asked.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Prepare(args) => prepare::run(args),
+        Command::Train(args) => train::run(args),
+    }
+}

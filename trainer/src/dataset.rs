@@ -1,0 +1,302 @@
+//! Pieces of music with their splits, and the one file they travel in.
+//!
+//! The file is a safetensors container: five columns over all notes, one after another, and the
+//! pieces (name, set, split, number of notes) as JSON in the metadata.
+
+use crate::error::{bad_input, read_input};
+use crate::files::write_whole;
+use notes::Note;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// What the metadata's `format` says.
+pub const FORMAT: &str = "antiphon-dataset";
+/// Raised when the columns change.
+pub const VERSION: &str = "1";
+
+/// What a piece is used for. No work stands in two of them.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// Learnt from.
+    Train,
+    /// Watched while learning; every choice is made by it.
+    Validation,
+    /// Looked at once, for the figures that are published.
+    Test,
+}
+
+impl Split {
+    /// All three, in this order.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// As the manifests and the command line write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl std::str::FromStr for Split {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL
+            .into_iter()
+            .find(|split| split.name() == name)
+            .ok_or(())
+    }
+}
+
+/// One piece of music.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// Path inside its folder.
+    pub name: String,
+    /// Name of its folder.
+    pub set: String,
+    /// What it may be used for.
+    pub split: Split,
+    /// Canonical ([`notes::chords`]), at least one; the first onset is 0.
+    pub notes: Vec<Note>,
+}
+
+/// Pieces, in the order they were read.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dataset {
+    /// All splits together.
+    pub pieces: Vec<Piece>,
+}
+
+/// A piece's line in the metadata.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    name: String,
+    set: String,
+    split: Split,
+    notes: usize,
+}
+
+impl Dataset {
+    /// The pieces of one split, in order.
+    pub fn split(&self, split: Split) -> impl Iterator<Item = &Piece> {
+        self.pieces.iter().filter(move |piece| piece.split == split)
+    }
+
+    /// How many notes a split has.
+    pub fn notes(&self, split: Split) -> usize {
+        self.split(split).map(|piece| piece.notes.len()).sum()
+    }
+
+    /// Writes the file whole or not at all.
+    pub fn save(&self, path: &Path) -> anyhow::Result<()> {
+        write_whole(path, &self.to_bytes()?)
+    }
+
+    /// Reads what [`Dataset::save`] wrote.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        Self::from_bytes(&read_input(path)?).map_err(|message| bad_input(path, message))
+    }
+
+    fn to_bytes(&self) -> anyhow::Result<Vec<u8>> {
+        let all = || self.pieces.iter().flat_map(|piece| &piece.notes);
+        let count = all().count();
+        let f64s = |get: fn(&Note) -> f64| -> Vec<u8> {
+            all().flat_map(|note| get(note).to_le_bytes()).collect()
+        };
+        let columns = [
+            ("onset", Dtype::F64, f64s(|note| note.onset)),
+            ("spread", Dtype::F64, f64s(|note| note.spread)),
+            ("duration", Dtype::F64, f64s(|note| note.duration)),
+            ("pitch", Dtype::U8, all().map(|note| note.pitch).collect()),
+            (
+                "velocity",
+                Dtype::U8,
+                all().map(|note| note.velocity).collect(),
+            ),
+        ];
+        let views = columns
+            .iter()
+            .map(|(name, dtype, bytes)| Ok((*name, TensorView::new(*dtype, vec![count], bytes)?)))
+            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+        let entries: Vec<Entry> = self
+            .pieces
+            .iter()
+            .map(|piece| Entry {
+                name: piece.name.clone(),
+                set: piece.set.clone(),
+                split: piece.split,
+                notes: piece.notes.len(),
+            })
+            .collect();
+        let metadata = HashMap::from([
+            ("format".to_owned(), FORMAT.to_owned()),
+            ("version".to_owned(), VERSION.to_owned()),
+            ("pieces".to_owned(), serde_json::to_string(&entries)?),
+        ]);
+        Ok(safetensors::serialize(views, Some(metadata))?)
+    }
+
+    /// Everything is checked, so that nothing later has to be: a data set file may be anyone's.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        const AGAIN: &str = "make it again with `trainer prepare`";
+        let not_ours = || format!("not a data set file, or cut short; {AGAIN}");
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| not_ours())?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let tensors = SafeTensors::deserialize(bytes).map_err(|_| not_ours())?;
+        let field = |key: &str| metadata.get(key).map_or("", String::as_str);
+        if field("format") != FORMAT {
+            return Err(not_ours());
+        }
+        if field("version") != VERSION {
+            return Err(format!(
+                "data set version {:?}, this program reads {VERSION:?}; {AGAIN}",
+                field("version")
+            ));
+        }
+        let entries: Vec<Entry> = serde_json::from_str(field("pieces")).map_err(|_| not_ours())?;
+        let count = entries
+            .iter()
+            .try_fold(0usize, |sum, entry| sum.checked_add(entry.notes))
+            .ok_or_else(not_ours)?;
+
+        let column = |name: &str, dtype: Dtype| match tensors.tensor(name) {
+            Ok(view) if view.dtype() == dtype && view.shape() == [count] => Ok(view.data()),
+            _ => Err(format!(
+                "column {name:?} is missing or has the wrong length; {AGAIN}"
+            )),
+        };
+        let f64_at = |data: &[u8], index: usize| {
+            f64::from_le_bytes(data[index * 8..index * 8 + 8].try_into().expect("8 bytes"))
+        };
+        let (onset, spread, duration) = (
+            column("onset", Dtype::F64)?,
+            column("spread", Dtype::F64)?,
+            column("duration", Dtype::F64)?,
+        );
+        let (pitch, velocity) = (column("pitch", Dtype::U8)?, column("velocity", Dtype::U8)?);
+
+        let mut next = 0;
+        let mut pieces = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let range = next..next + entry.notes;
+            next = range.end;
+            let notes: Vec<Note> = range
+                .map(|index| Note {
+                    onset: f64_at(onset, index),
+                    spread: f64_at(spread, index),
+                    duration: f64_at(duration, index),
+                    pitch: pitch[index],
+                    velocity: velocity[index],
+                })
+                .collect();
+            let sound = |note: &Note| {
+                note.onset.is_finite()
+                    && note.spread >= 0.0
+                    && note.duration >= note.spread
+                    && note.duration.is_finite()
+                    && note.pitch < 128
+                    && (1..128).contains(&note.velocity)
+            };
+            let ordered = notes.windows(2).all(|pair| pair[0].onset <= pair[1].onset);
+            if notes.is_empty() || !ordered || !notes.iter().all(sound) {
+                return Err(format!(
+                    "piece {:?} has impossible notes; {AGAIN}",
+                    entry.name
+                ));
+            }
+            pieces.push(Piece {
+                name: entry.name,
+                set: entry.set,
+                split: entry.split,
+                notes,
+            });
+        }
+        Ok(Self { pieces })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_pieces() -> Dataset {
+        let note = |onset: f64, pitch| Note {
+            onset,
+            spread: 0.007,
+            duration: 0.1 + onset / 3.0,
+            pitch,
+            velocity: 64,
+        };
+        let piece = |name: &str, split, notes| Piece {
+            name: name.into(),
+            set: "set".into(),
+            split,
+            notes,
+        };
+        Dataset {
+            pieces: vec![
+                piece("a.mid", Split::Train, vec![note(0.0, 60), note(0.1, 127)]),
+                piece("b, \"c\".mid", Split::Test, vec![note(0.0, 0)]),
+            ],
+        }
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded_bit_for_bit() {
+        let data = two_pieces();
+        assert_eq!(
+            Dataset::from_bytes(&data.to_bytes().unwrap()).unwrap(),
+            data
+        );
+    }
+
+    #[test]
+    fn any_cut_is_refused() {
+        let bytes = two_pieces().to_bytes().unwrap();
+        for len in 0..bytes.len() {
+            assert!(
+                Dataset::from_bytes(&bytes[..len]).is_err(),
+                "{len} of {} bytes",
+                bytes.len()
+            );
+        }
+    }
+
+    #[test]
+    fn impossible_notes_are_refused() {
+        for spoil in [
+            |note: &mut Note| note.onset = f64::NAN,
+            |note: &mut Note| note.onset = 2.0, // the next one would come before
+            |note: &mut Note| note.duration = 0.0, // ends before it is struck
+            |note: &mut Note| note.pitch = 128,
+            |note: &mut Note| note.velocity = 0,
+        ] {
+            let mut data = two_pieces();
+            spoil(&mut data.pieces[0].notes[0]);
+            assert!(
+                Dataset::from_bytes(&data.to_bytes().unwrap())
+                    .unwrap_err()
+                    .contains("a.mid")
+            );
+        }
+    }
+}

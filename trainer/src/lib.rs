@@ -1,0 +1,14 @@
+//! From folders of MIDI files to weights, and everything that measures them.
+//!
+//! One binary, `trainer`; each subcommand is a module with its `Args` and its `run`. Nothing here runs
+//! on an audio thread. Results go to stdout (as JSON with `--json`), progress and complaints to stderr;
+//! the exit code is 0, 2 for input that cannot be used, 1 for everything else.
+
+pub mod cli;
+pub mod dataset;
+pub mod error;
+pub mod files;
+pub mod folder;
+pub mod prepare;
+pub mod progress;
+pub mod train;

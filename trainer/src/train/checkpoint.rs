@@ -1,0 +1,113 @@
+//! All that a training run needs to go on bit for bit: one safetensors file.
+
+use super::{config::Config, stream::Place};
+use crate::{
+    error::{bad_input, read_input},
+    files::write_whole,
+};
+use model::{
+    Card, Weights,
+    train::{AdamW, Carry, Model},
+};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::Path};
+
+/// A moment of a training run.
+pub struct Checkpoint {
+    /// The weights.
+    pub weights: Weights,
+    /// The optimiser with its moments.
+    pub optimiser: AdamW,
+    /// The state of every layer and lane.
+    pub carry: Vec<Carry>,
+    /// All else.
+    pub progress: Progress,
+}
+
+/// The part of a checkpoint that is not numbers by the million.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    /// What the run was told.
+    pub config: Config,
+    /// Where its stream stands; its first chunk starts there.
+    pub place: Option<Place>,
+    /// Seconds of training so far, all sessions together.
+    pub seconds: f64,
+    /// Steps taken.
+    pub steps: u64,
+    /// Lowest validation loss so far.
+    pub best: Option<f64>,
+    /// The losses so far.
+    pub log: Vec<super::report::Line>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    card: Card,
+    progress: Progress,
+}
+
+/// Key of the header in the metadata.
+const KEY: &str = "antiphon-training";
+
+/// Writes a checkpoint whole or not at all.
+pub fn save(path: &Path, model: &Model, optimiser: &AdamW, carry: &[Carry], card: &Card, progress: &Progress) -> anyhow::Result<()> {
+    let mut columns: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
+    let mut add = |name: String, shape: Vec<usize>, data: &[f32]| {
+        columns.push((name, shape, data.iter().flat_map(|v| v.to_le_bytes()).collect()));
+    };
+    let weights = model.weights(card.clone())??;
+    for (name, tensor) in weights.tensors() {
+        add(format!("weights/{name}"), tensor.shape.clone(), &tensor.data);
+    }
+    for (name, [mean, square]) in &optimiser.moments {
+        add(format!("mean/{name}"), vec![mean.len()], mean);
+        add(format!("square/{name}"), vec![square.len()], square);
+    }
+    for (layer, state) in carry.iter().enumerate() {
+        add(format!("carry/{layer}/h"), vec![state.h.len()], &state.h);
+        add(format!("carry/{layer}/c"), vec![state.c.len()], &state.c);
+    }
+    let views = columns
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
+    let header = serde_json::to_string(&Header { card: card.clone(), progress: progress.clone() })?;
+    write_whole(path, &safetensors::serialize(views, Some([(KEY.to_owned(), header)].into()))?)
+}
+
+/// Reads what [`save`] wrote.
+pub fn load(path: &Path) -> anyhow::Result<Checkpoint> {
+    let bytes = read_input(path)?;
+    parse(&bytes).map_err(|what| bad_input(path, format!("{what}; start anew without --resume")))
+}
+
+fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
+    let broken = |_| "no complete checkpoint".to_owned();
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let file = SafeTensors::deserialize(bytes).map_err(broken)?;
+    let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or("not a checkpoint of this program")?;
+    let Header { card, progress } = serde_json::from_str(header).map_err(|e| format!("its header cannot be read: {e}"))?;
+    let numbers = |name: &str| -> Result<Vec<f32>, String> {
+        let view = file.tensor(name).map_err(|_| format!("`{name}` is missing"))?;
+        Ok(view.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect())
+    };
+    let (mut tensors, mut moments) = (BTreeMap::new(), BTreeMap::new());
+    for name in file.names() {
+        if let Some(short) = name.strip_prefix("weights/") {
+            let shape = file.tensor(name).map_err(broken)?.shape().to_vec();
+            tensors.insert(short.to_owned(), model::weights::Tensor { shape, data: numbers(name)? });
+        } else if let Some(short) = name.strip_prefix("mean/") {
+            moments.insert(short.to_owned(), [numbers(name)?, numbers(&format!("square/{short}"))?]);
+        }
+    }
+    let carry = (0..model::shapes::LAYERS)
+        .map(|layer| Ok(Carry { h: numbers(&format!("carry/{layer}/h"))?, c: numbers(&format!("carry/{layer}/c"))? }))
+        .collect::<Result<_, String>>()?;
+    let weights = Weights::new(card, tensors).map_err(|e| e.to_string())?;
+    let mut optimiser = AdamW::new(progress.config.weight_decay);
+    optimiser.steps = progress.steps;
+    optimiser.moments = moments;
+    Ok(Checkpoint { weights, optimiser, carry, progress })
+}

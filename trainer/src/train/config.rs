@@ -1,0 +1,133 @@
+//! What a training run is told, as TOML.
+
+use crate::error::bad_input;
+use model::Kind;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Everything that a run depends on beside the data. Written into its checkpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Folders of MIDI files (with `manifest.csv`, or a user's own) or data set files. Relative
+    /// paths start at the folder of the TOML file.
+    pub data: Vec<PathBuf>,
+    /// `antiphon` or `seed`.
+    pub network: Kind,
+    /// Name of the weights, for their card.
+    pub name: String,
+    /// Licence of the weights, for their card.
+    pub licence: String,
+    /// The data and whom to attribute it to, for their card.
+    pub attribution: String,
+    /// Every random choice comes from it.
+    pub seed: u64,
+    /// Pieces that stream side by side.
+    pub lanes: usize,
+    /// Notes of each piece per step; the state is carried to the next chunk.
+    pub chunk: usize,
+    /// Passes over the training split. Of this and `minutes` the one that is reached first ends
+    /// the run; the learning rate follows it.
+    pub epochs: Option<f64>,
+    /// Minutes of training, all sessions together. Such a run cannot be repeated bit for bit.
+    pub minutes: Option<f64>,
+    /// Highest learning rate; it rises over `warmup` steps and falls in a half cosine to a hundredth.
+    pub rate: f64,
+    /// Steps.
+    pub warmup: u64,
+    /// AdamW's, on matrices.
+    pub weight_decay: f64,
+    /// Part of the activations between layers that is dropped.
+    pub dropout: f32,
+    /// Part of the recurrent weights that is dropped.
+    pub weight_dropout: f32,
+    /// Largest norm of the gradient.
+    pub clip: f64,
+    /// Steps between validations, each of which keeps the weights if they are the best so far.
+    pub validate_every: u64,
+    /// Validation notes per pass; all if there are fewer.
+    pub validate_notes: usize,
+    /// Minutes between checkpoints.
+    pub checkpoint_minutes: f64,
+    /// How pieces are varied.
+    pub augment: Augment,
+}
+
+/// How pieces are varied each time they are heard; ranges are even around no change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Augment {
+    /// Semitones down and up.
+    pub transpose: u8,
+    /// Factor on time, e.g. 1.25: from 1/1.25 to 1.25, evenly in its logarithm.
+    pub tempo: f64,
+    /// MIDI velocity steps down and up, for the whole piece.
+    pub velocity: u8,
+    /// Factor on durations beyond that of tempo, likewise.
+    pub length: f64,
+    /// Part of the pieces that begin somewhere in their middle.
+    pub cut: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: Vec::new(),
+            network: Kind::Antiphon,
+            name: "my music".into(),
+            licence: String::new(),
+            attribution: String::new(),
+            seed: 1,
+            lanes: 32,
+            chunk: 128,
+            epochs: None,
+            minutes: None,
+            rate: 2e-3,
+            warmup: 200,
+            weight_decay: 0.02,
+            dropout: 0.2,
+            weight_dropout: 0.0,
+            clip: 1.0,
+            validate_every: 200,
+            validate_notes: 100_000,
+            checkpoint_minutes: 5.0,
+            augment: Augment::default(),
+        }
+    }
+}
+
+impl Default for Augment {
+    fn default() -> Self {
+        Self { transpose: 6, tempo: 1.2, velocity: 10, length: 1.1, cut: 0.3 }
+    }
+}
+
+impl Config {
+    /// Reads a TOML file.
+    pub fn load(path: &Path) -> anyhow::Result<Self> {
+        let bytes = crate::error::read_input(path)?;
+        let text = String::from_utf8(bytes).map_err(|_| bad_input(path, "is no text; a TOML file is expected"))?;
+        let mut config: Self = toml::from_str(&text).map_err(|e| bad_input(path, e.to_string().replace('\n', " ")))?;
+        for data in &mut config.data {
+            *data = path.parent().unwrap_or(Path::new("")).join(&*data);
+        }
+        Ok(config)
+    }
+
+    /// What is wrong with it, if anything.
+    pub fn problem(&self) -> Option<String> {
+        let Augment { tempo, length, cut, .. } = self.augment;
+        let wrong = [
+            (self.data.is_empty(), "no data: name folders in `data` or with --data"),
+            (self.lanes == 0 || self.chunk == 0, "`lanes` and `chunk` must be at least 1"),
+            (self.epochs.is_none() && self.minutes.is_none(), "say how long: `epochs` or `minutes`"),
+            (!(self.rate > 0.0 && self.clip > 0.0), "`rate` and `clip` must be above 0"),
+            (!(0.0..0.95).contains(&self.dropout), "`dropout` must be from 0 to 0.95"),
+            (!(0.0..0.95).contains(&self.weight_dropout), "`weight_dropout` must be from 0 to 0.95"),
+            (self.validate_every == 0, "`validate_every` must be at least 1"),
+            (!(tempo >= 1.0 && length >= 1.0), "`augment.tempo` and `augment.length` are factors of at least 1"),
+            (!(0.0..=1.0).contains(&cut), "`augment.cut` must be from 0 to 1"),
+        ];
+        wrong.iter().find(|(wrong, _)| *wrong).map(|(_, what)| (*what).to_owned())
+    }
+}

@@ -1,0 +1,158 @@
+//! The endless stream of training pieces: shuffled anew each epoch, varied, cut into lanes. Which
+//! piece comes when and how it is varied depends on the seed and its number in the stream alone, so
+//! a run goes on from a checkpoint as if it had never stopped.
+
+use super::config::{Augment, Config};
+use model::{
+    Kind,
+    train::{Batch, Lane},
+};
+use notes::Note;
+use rand::{Rng, seq::SliceRandom};
+use rand_pcg::Pcg32;
+use serde::{Deserialize, Serialize};
+
+/// Where every lane stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// Per lane: number of its piece in the stream, and how many of its notes have been targets.
+    pub lanes: Vec<(u64, usize)>,
+    /// Number of the next piece in the stream.
+    pub next: u64,
+    /// Notes that have been targets, over all lanes.
+    pub notes: u64,
+}
+
+/// The training split as a stream.
+pub struct Stream<'a> {
+    pieces: Vec<&'a [Note]>,
+    kind: Kind,
+    seed: u64,
+    augment: Augment,
+    lanes: Vec<Lane>,
+    place: Place,
+    /// Shuffled order of the epoch it was last asked for.
+    order: (u64, Vec<usize>),
+}
+
+impl<'a> Stream<'a> {
+    /// Starts the stream, or goes on from a place in it.
+    pub fn new(pieces: Vec<&'a [Note]>, config: &Config, place: Option<Place>) -> Self {
+        let lanes = config.lanes as u64;
+        let fresh = place.is_none();
+        let place = place.unwrap_or_else(|| Place { lanes: (0..lanes).map(|n| (n, 0)).collect(), next: lanes, notes: 0 });
+        let mut stream = Self {
+            pieces,
+            kind: config.network,
+            seed: config.seed,
+            augment: config.augment.clone(),
+            lanes: Vec::new(),
+            place,
+            order: (u64::MAX, Vec::new()),
+        };
+        for n in 0..config.lanes {
+            let (number, done) = stream.place.lanes[n];
+            let mut lane = Lane::new(&stream.piece(number));
+            if !fresh {
+                lane.skip(done);
+            }
+            stream.lanes.push(lane);
+        }
+        stream
+    }
+
+    /// Where the stream stands.
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// The next chunk of every lane.
+    pub fn next(&mut self, chunk: usize) -> Batch {
+        let mut lanes = std::mem::take(&mut self.lanes);
+        let batch = Batch::next(self.kind, &mut lanes, chunk, |n| {
+            let number = self.place.next;
+            self.place.next += 1;
+            self.place.lanes[n].0 = number;
+            Some(Lane::new(&self.piece(number)))
+        });
+        for (place, lane) in self.place.lanes.iter_mut().zip(&lanes) {
+            place.1 = lane.done();
+        }
+        self.place.notes += batch.notes() as u64;
+        self.lanes = lanes;
+        batch
+    }
+
+    /// The piece of this number in the stream, varied.
+    fn piece(&mut self, number: u64) -> Vec<Note> {
+        let count = self.pieces.len() as u64;
+        let epoch = number / count;
+        if self.order.0 != epoch {
+            let mut order: Vec<usize> = (0..self.pieces.len()).collect();
+            order.shuffle(&mut Pcg32::new(self.seed, 2 * epoch));
+            self.order = (epoch, order);
+        }
+        let notes = self.pieces[self.order.1[(number % count) as usize]];
+        vary(notes, &self.augment, &mut Pcg32::new(self.seed, 2 * number + 1))
+    }
+}
+
+/// The pieces once through, as they are; the last chunks are only partly filled.
+pub fn once<'a>(
+    kind: Kind,
+    pieces: &'a [&'a [Note]],
+    lanes: usize,
+    chunk: usize,
+    most: usize,
+) -> impl Iterator<Item = Batch> + 'a {
+    let mut rest = pieces.iter();
+    let mut lanes: Vec<Lane> = (0..lanes).map(|_| Lane::new(rest.next().copied().unwrap_or(&[]))).collect();
+    let mut seen = 0;
+    std::iter::from_fn(move || {
+        if seen >= most {
+            return None;
+        }
+        let batch = Batch::next(kind, &mut lanes, chunk, |_| rest.next().map(|notes| Lane::new(notes)));
+        seen += batch.notes();
+        (batch.notes() > 0).then_some(batch)
+    })
+}
+
+/// Another performance of the same piece: transposed, faster or slower, louder or softer, longer or
+/// shorter notes, perhaps begun in its middle.
+fn vary(notes: &[Note], augment: &Augment, rng: &mut Pcg32) -> Vec<Note> {
+    let factor = |rng: &mut Pcg32, most: f64| {
+        let width = most.ln();
+        if width > 0.0 { rng.random_range(-width..width).exp() } else { 1.0 }
+    };
+    let shift = |rng: &mut Pcg32, most: u8| rng.random_range(-i32::from(most)..=i32::from(most));
+    // Half the keys lie a tritone or less away in either direction; -6 is +6 an octave lower.
+    let transpose = shift(rng, augment.transpose);
+    let tempo = factor(rng, augment.tempo);
+    let length = factor(rng, augment.length);
+    let louder = shift(rng, augment.velocity);
+    let cut = rng.random::<f64>() < augment.cut && notes.len() > 64;
+    let first = if cut { rng.random_range(0..notes.len() / 2) } else { 0 };
+    let notes = &notes[first..];
+    let lowest = notes.iter().map(|n| i32::from(n.pitch)).min().unwrap_or(60);
+    let highest = notes.iter().map(|n| i32::from(n.pitch)).max().unwrap_or(60);
+    let transpose = if lowest + transpose < 0 || highest + transpose > 127 { 0 } else { transpose };
+    let origin = notes.first().map_or(0.0, |n| n.onset);
+    let mut varied: Vec<Note> = notes
+        .iter()
+        .map(|note| {
+            let struck = (note.onset - origin) * tempo + note.spread;
+            let sounding = (note.duration - note.spread).max(0.005) * tempo * length;
+            Note {
+                onset: struck,
+                spread: 0.0,
+                duration: sounding,
+                pitch: (i32::from(note.pitch) + transpose) as u8,
+                velocity: (i32::from(note.velocity) + louder).clamp(1, 127) as u8,
+            }
+        })
+        .collect();
+    // Played faster, onsets may come to lie in one chord.
+    notes::chords::canonicalise(&mut varied);
+    varied
+}
