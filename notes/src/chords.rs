@@ -29,9 +29,7 @@ impl Chord {
     /// The chord that `note` opens.
     pub fn opened_by(note: &Note) -> Self {
         // Adding zero turns -0 into 0, so that equal onsets are equal bit for bit.
-        Self {
-            onset: note.struck() + 0.0,
-        }
+        Self { onset: note.struck() + 0.0 }
     }
 
     /// The chord whose first onset is at `onset` seconds.
@@ -57,12 +55,7 @@ impl Chord {
     /// The note as a member of this chord: same key, same end, the chord's onset.
     pub fn place(&self, note: &Note) -> Note {
         let spread = self.delay(note).clamp(0.0, WINDOW_S);
-        Note {
-            onset: self.onset,
-            spread,
-            duration: ((note.onset - self.onset) + note.duration).max(spread),
-            ..*note
-        }
+        Note { onset: self.onset, spread, duration: ((note.onset - self.onset) + note.duration).max(spread), ..*note }
     }
 
     /// Seconds from the chord's onset to the note's own. In this order of operations a placed note
@@ -85,16 +78,10 @@ pub fn merge(kept: &mut Note, other: &Note) {
 /// Canonical notes come out unchanged, so applying it twice does no harm. Notes with a time that is
 /// no finite number are left out. Off the audio thread only: it sorts, which may allocate.
 pub fn canonicalise(notes: &mut Vec<Note>) {
-    notes.retain(|note| {
-        note.onset.is_finite() && note.spread.is_finite() && note.duration.is_finite()
-    });
+    notes.retain(|note| note.onset.is_finite() && note.spread.is_finite() && note.duration.is_finite());
     // At equal strikes a note that already belongs to an earlier chord goes first, so that it
     // cannot fall to a chord that opens at that very moment.
-    notes.sort_by(|a, b| {
-        a.struck()
-            .total_cmp(&b.struck())
-            .then(a.onset.total_cmp(&b.onset))
-    });
+    notes.sort_by(|a, b| a.struck().total_cmp(&b.struck()).then(a.onset.total_cmp(&b.onset)));
     let mut chord: Option<Chord> = None;
     for note in notes.iter_mut() {
         let joined = match chord {

@@ -21,8 +21,12 @@
 /// Beats per minute when the host has never told a tempo.
 pub const DEFAULT_TEMPO: f64 = 120.0;
 
-/// A position this much off, in seconds, is absorbed; more is a jump.
+/// A position this much off, in seconds, is absorbed; more is a jump, unless a tempo ramp within the
+/// block before explains it.
 pub const TOLERANCE_S: f64 = 0.020;
+
+/// The most that a ramp can explain, in seconds at the new tempo: for that long the axis may wait.
+const RAMP_S: f64 = 0.5;
 
 const DEFAULT_SAMPLE_RATE: f64 = 48_000.0;
 /// Tempi are clamped to this range, in beats per minute.
@@ -237,12 +241,7 @@ struct Axis {
 
 impl Axis {
     fn new(per_sample: f64) -> Self {
-        Self {
-            anchor: 0.0,
-            samples: 0,
-            per_sample,
-            given: 0.0,
-        }
+        Self { anchor: 0.0, samples: 0, per_sample, given: 0.0 }
     }
 
     /// The moment of the next sample.
@@ -269,10 +268,7 @@ impl Axis {
 
     /// Goes on by a block: its line, and the range of moments that belong to it.
     fn advance(&mut self, frames: u32) -> (Line, f64, f64) {
-        let line = Line {
-            start: self.now(),
-            per_sample: self.per_sample,
-        };
+        let line = Line { start: self.now(), per_sample: self.per_sample };
         let start = self.given;
         self.samples += u64::from(frames);
         if frames > 0 {
@@ -311,29 +307,16 @@ impl Clock {
 
     /// Goes on by one block. A call with no frames is a flush of parameters: it changes nothing.
     pub fn advance(&mut self, transport: &Transport, frames: u32, sample_rate: f64) -> Span {
-        let happened = if frames > 0 {
-            self.hear(transport, sample_rate)
-        } else {
-            Happened::default()
-        };
-        if frames > 0 {
+        let (happened, bars) = if frames > 0 {
+            let happened = self.hear(transport, sample_rate);
             self.latest_s = f64::from(frames) / self.sample_rate;
-        }
-        let bars = self.bars(transport);
+            (happened, self.bars(transport))
+        } else {
+            (Happened::default(), None)
+        };
         let (beats, start, end) = self.beats.advance(frames);
         let (seconds, start_s, end_s) = self.seconds.advance(frames);
-        Span {
-            start,
-            end,
-            start_s,
-            end_s,
-            frames,
-            tempo: self.tempo,
-            happened,
-            bars,
-            beats,
-            seconds,
-        }
+        Span { start, end, start_s, end_s, frames, tempo: self.tempo, happened, bars, beats, seconds }
     }
 
     /// Takes in what the host says at the start of a block.
@@ -346,9 +329,7 @@ impl Clock {
         self.playing = transport.playing;
         let tempo_before = self.tempo;
         if (self.playing || !self.begun)
-            && let Some(tempo) = transport
-                .tempo
-                .filter(|tempo| tempo.is_finite() && *tempo > 0.0)
+            && let Some(tempo) = transport.tempo.filter(|tempo| tempo.is_finite() && *tempo > 0.0)
         {
             self.tempo = tempo.clamp(*TEMPI.start(), *TEMPI.end());
             happened.tempo_changed = self.begun && self.tempo != tempo_before;
@@ -386,22 +367,28 @@ impl Clock {
             return;
         }
         let foretold = self.beats.now() - unrolled;
-        // Where the tempo ramps, the block before may have been as wrong as the tempo has changed.
-        let tolerance = (TOLERANCE_S * self.tempo.max(tempo_before)
-            + self.latest_s * (self.tempo - tempo_before).abs())
-            / 60.0;
-        let turned_back = loop_turns(transport, foretold, position, tolerance);
-        let unrolled = if (position - foretold).abs() <= tolerance {
-            unrolled
-        } else if let Some(length) = turned_back {
+        let tolerance = self.tolerance(tempo_before);
+        let gap = (position - foretold).abs();
+        let turns = loop_turns(transport, foretold, position, tolerance)
+            .filter(|back| (position + back - foretold).abs() < gap.min(tolerance));
+        let unrolled = if let Some(back) = turns {
             happened.looped = true;
-            unrolled + length
+            unrolled + back
+        } else if gap <= tolerance {
+            unrolled
         } else {
             happened.jumped = true;
             self.beats.now() - position
         };
         self.unrolled = Some(unrolled);
         self.beats.set_now(position + unrolled);
+    }
+
+    /// By how many beats the position may differ from the one foretold and still be no jump.
+    fn tolerance(&self, tempo_before: f64) -> f64 {
+        // Where the tempo ramps, the block before was at most as wrong as the tempo has changed.
+        let ramp = self.latest_s * (self.tempo - tempo_before).abs();
+        (TOLERANCE_S * self.tempo.max(tempo_before) + ramp.min(RAMP_S * self.tempo)) / 60.0
     }
 
     fn bars(&self, transport: &Transport) -> Option<Bars> {
@@ -413,10 +400,7 @@ impl Clock {
         let here = self.beats.now() - unrolled;
         Some(Bars {
             length: f64::from(beats) * 4.0 / f64::from(unit),
-            line: transport
-                .bar_start_beats
-                .filter(|beats| beats.abs() <= FARTHEST)
-                .unwrap_or(0.0),
+            line: transport.bar_start_beats.filter(|beats| beats.abs() <= FARTHEST).unwrap_or(0.0),
             unrolled,
             looping: loop_range(transport).filter(|range| here <= range.1),
         })
@@ -425,22 +409,17 @@ impl Clock {
 
 /// The loop, if there is one that makes sense.
 fn loop_range(transport: &Transport) -> Option<(f64, f64)> {
-    transport.loop_beats.filter(|(start, end)| {
-        start.abs() <= FARTHEST && end.abs() <= FARTHEST && end - start > SAME_BEAT
-    })
+    transport
+        .loop_beats
+        .filter(|(start, end)| start.abs() <= FARTHEST && end.abs() <= FARTHEST && end - start > SAME_BEAT)
 }
 
-/// If going round the loop explains the position instead of the one foretold: by how many beats the
-/// loop has led back, which is more than its length when a block is longer than it.
+/// By how many beats the loop has led back, if the transport has come to its end and is inside again:
+/// its length, or a multiple when a block is longer than the loop.
 fn loop_turns(transport: &Transport, foretold: f64, position: f64, tolerance: f64) -> Option<f64> {
     let (start, end) = loop_range(transport)?;
     let length = end - start;
     let back = ((foretold - position) / length).round() * length;
-    let explained = length > 2.0 * tolerance
-        && back > 0.0
-        && (foretold - back - position).abs() <= tolerance
-        && foretold >= end - tolerance
-        && position >= start - tolerance
-        && position <= end + tolerance;
-    explained.then_some(back)
+    let inside = position >= start - SAME_BEAT && position <= end + SAME_BEAT;
+    (back > 0.0 && inside && foretold + tolerance >= end).then_some(back)
 }

@@ -68,11 +68,7 @@ impl Sounding {
     }
 
     fn off(&self, at: f64) -> Event {
-        Event::Off {
-            at,
-            channel: self.channel,
-            pitch: self.pitch,
-        }
+        Event::Off { at, channel: self.channel, pitch: self.pitch }
     }
 }
 
@@ -104,10 +100,7 @@ pub struct Played {
 impl Held {
     /// An empty ledger. The only function here that allocates.
     pub fn new() -> Self {
-        Self {
-            sounding: Vec::with_capacity(CAPACITY),
-            owed: Vec::with_capacity(CAPACITY),
-        }
+        Self { sounding: Vec::with_capacity(CAPACITY), owed: Vec::with_capacity(CAPACITY) }
     }
 
     /// Sends the note-offs that the host refused earlier. Call it first in every block.
@@ -122,24 +115,12 @@ impl Held {
         if channel > 15 || pitch > 127 || !self.end_key(channel, pitch, at, &mut send) {
             return false;
         }
-        let taken = send(Event::On {
-            at,
-            channel,
-            pitch,
-            velocity: note.velocity.clamp(1, 127),
-        });
+        let taken = send(Event::On { at, channel, pitch, velocity: note.velocity.clamp(1, 127) });
         if taken {
             // `max` also turns an end that is no number into the onset.
             let end = note.end.max(at);
             let place = self.sounding.partition_point(|later| later.end >= end);
-            self.sounding.insert(
-                place,
-                Sounding {
-                    end,
-                    channel,
-                    pitch,
-                },
-            );
+            self.sounding.insert(place, Sounding { end, channel, pitch });
         }
         taken
     }
@@ -152,18 +133,8 @@ impl Held {
     }
 
     /// Ends one key at `at`, if it sounds. False only when the host refuses the note-off.
-    pub fn end_key(
-        &mut self,
-        channel: u8,
-        pitch: u8,
-        at: f64,
-        mut send: impl FnMut(Event) -> bool,
-    ) -> bool {
-        if let Some(place) = self
-            .sounding
-            .iter()
-            .position(|note| note.is(channel, pitch))
-        {
+    pub fn end_key(&mut self, channel: u8, pitch: u8, at: f64, mut send: impl FnMut(Event) -> bool) -> bool {
+        if let Some(place) = self.sounding.iter().position(|note| note.is(channel, pitch)) {
             let note = self.sounding.remove(place);
             return self.send_off(note, at, &mut send);
         }

@@ -130,13 +130,7 @@ impl Listener {
             return;
         };
         self.end_note(index, time);
-        let raw = Note {
-            onset: time,
-            spread: 0.0,
-            duration: 0.0,
-            pitch,
-            velocity: velocity.min(127),
-        };
+        let raw = Note { onset: time, spread: 0.0, duration: 0.0, pitch, velocity: velocity.min(127) };
         let chord = match self.chord {
             Some(open) if open.takes(&raw) => open,
             _ => {
@@ -146,10 +140,7 @@ impl Listener {
         };
         self.chord = Some(chord);
         let remembered = self.remember(chord.place(&raw), channel);
-        let strike = Strike {
-            at: time,
-            chord: self.chord_number,
-        };
+        let strike = Strike { at: time, chord: self.chord_number };
         let Some(key) = self.keys.get_mut(index) else {
             return;
         };
@@ -213,9 +204,7 @@ impl Listener {
     /// The next note in canonical order, if it and its place in the order are final.
     pub fn pop(&mut self) -> Option<Note> {
         let head = *self.waiting.front()?;
-        let open = self
-            .chord
-            .is_some_and(|chord| head.chord == self.chord_number && !chord.is_closed(self.now));
+        let open = self.chord.is_some_and(|chord| head.chord == self.chord_number && !chord.is_closed(self.now));
         if open {
             return None;
         }
@@ -249,9 +238,7 @@ impl Listener {
     /// Since when no key has been held and no sustain pedal has been down; else as
     /// [`Self::silent_since`].
     pub fn quiet_since(&self) -> Option<f64> {
-        self.silent_since()
-            .filter(|_| self.pedals == 0)
-            .map(|since| since.max(self.last_pedal_up))
+        self.silent_since().filter(|_| self.pedals == 0).map(|since| since.max(self.last_pedal_up))
     }
 
     /// Whether the sustain pedal of any channel is down.
@@ -261,9 +248,7 @@ impl Listener {
 
     /// Whether this key is held.
     pub fn is_down(&self, channel: u8, pitch: u8) -> bool {
-        index_of(channel, pitch)
-            .and_then(|index| self.keys.get(index))
-            .is_some_and(|key| key.down)
+        index_of(channel, pitch).and_then(|index| self.keys.get(index)).is_some_and(|key| key.down)
     }
 
     /// Keys held now, on all channels.
@@ -304,22 +289,14 @@ impl Listener {
                 false
             }
             Err(place) => {
-                self.waiting.insert(
-                    place,
-                    Waiting {
-                        chord: self.chord_number,
-                        note,
-                        channels: bit(channel),
-                    },
-                );
+                self.waiting.insert(place, Waiting { chord: self.chord_number, note, channels: bit(channel) });
                 true
             }
         }
     }
 
     fn find(&self, chord: u64, pitch: u8) -> Result<usize, usize> {
-        self.waiting
-            .binary_search_by(|waiting| (waiting.chord, waiting.note.pitch).cmp(&(chord, pitch)))
+        self.waiting.binary_search_by(|waiting| (waiting.chord, waiting.note.pitch).cmp(&(chord, pitch)))
     }
 
     fn key_up(&mut self, index: usize, time: f64) {
@@ -347,12 +324,7 @@ impl Listener {
         let Some(waiting) = self.waiting.get_mut(place) else {
             return;
         };
-        let raw = Note {
-            onset: strike.at,
-            spread: 0.0,
-            duration: (time - strike.at).min(LONGEST_S),
-            ..waiting.note
-        };
+        let raw = Note { onset: strike.at, spread: 0.0, duration: (time - strike.at).min(LONGEST_S), ..waiting.note };
         let placed = Chord::at(waiting.note.onset).place(&raw);
         merge(&mut waiting.note, &placed);
         waiting.channels &= !bit((index / KEYS) as u8);

@@ -59,12 +59,7 @@ impl<const N: usize> Default for Schedule<N> {
 impl<const N: usize> Schedule<N> {
     /// An empty schedule in epoch 0. The only function here that allocates.
     pub fn new() -> Self {
-        Self {
-            notes: VecDeque::with_capacity(N),
-            epoch: 0,
-            raises: VecDeque::with_capacity(RAISES),
-            overflowed: 0,
-        }
+        Self { notes: VecDeque::with_capacity(N), epoch: 0, raises: VecDeque::with_capacity(RAISES), overflowed: 0 }
     }
 
     /// Takes a note in, unless it is void, invalid, or one too many.
@@ -79,9 +74,7 @@ impl<const N: usize> Schedule<N> {
             self.overflowed += 1;
             return Err(Refusal::Full);
         }
-        let place = self
-            .notes
-            .partition_point(|earlier| earlier.onset <= note.onset);
+        let place = self.notes.partition_point(|earlier| earlier.onset <= note.onset);
         self.notes.insert(place, note);
         Ok(())
     }
@@ -98,11 +91,7 @@ impl<const N: usize> Schedule<N> {
 
     /// Begins a new epoch, in which older notes are void from `time` on. Returns it.
     pub fn raise_epoch_from(&mut self, time: f64) -> u64 {
-        let time = if time.is_nan() {
-            f64::NEG_INFINITY
-        } else {
-            time
-        };
+        let time = if time.is_nan() { f64::NEG_INFINITY } else { time };
         self.drop_from(time);
         if self.raises.len() >= RAISES {
             self.raises.pop_front();
@@ -116,12 +105,7 @@ impl<const N: usize> Schedule<N> {
     pub fn is_valid(&self, epoch: u64, onset: f64) -> bool {
         let unknown = self.epoch - self.raises.len() as u64;
         (unknown..=self.epoch).contains(&epoch)
-            && self
-                .raises
-                .iter()
-                .rev()
-                .take_while(|raise| raise.0 > epoch)
-                .all(|raise| onset < raise.1)
+            && self.raises.iter().rev().take_while(|raise| raise.0 > epoch).all(|raise| onset < raise.1)
     }
 
     /// Drops the notes that would sound at `time` or later; returns how many.
@@ -147,9 +131,7 @@ impl<const N: usize> Schedule<N> {
     /// Takes out the first note, if it is due before `time` (a block's [`crate::Span::end`], or the
     /// time of the next event in it).
     pub fn pop_before(&mut self, time: f64) -> Option<Planned> {
-        self.next_onset()
-            .filter(|&onset| onset < time)
-            .and_then(|_| self.notes.pop_front())
+        self.next_onset().filter(|&onset| onset < time).and_then(|_| self.notes.pop_front())
     }
 
     /// Takes out, in order of time, the notes due before `time`. Those the iterator is not asked for

@@ -1,0 +1,184 @@
+//! The ledger against a host that keeps its own books, and may refuse any event.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use notes::{Event, Held, Planned, Schedule};
+use proptest::prelude::*;
+
+/// The host's end of the queue.
+#[derive(Default)]
+struct Host {
+    /// Whether it takes each event, in turn, over and over; empty: it takes all.
+    takes: Vec<bool>,
+    asked: usize,
+    /// Keys that sound, and since when.
+    on: BTreeMap<(u8, u8), f64>,
+    taken: Vec<Event>,
+    mistakes: Vec<Event>,
+}
+
+impl Host {
+    fn send(&mut self, event: Event) -> bool {
+        let takes = self.takes.get(self.asked % self.takes.len().max(1));
+        self.asked += 1;
+        if takes == Some(&false) {
+            return false;
+        }
+        let right = match event {
+            Event::On { at, channel, pitch, velocity } => {
+                let fresh = self.on.insert((channel, pitch), at).is_none();
+                fresh && (1..=127).contains(&velocity)
+            }
+            Event::Off { channel, pitch, .. } => self.on.remove(&(channel, pitch)).is_some(),
+        };
+        if !right {
+            self.mistakes.push(event);
+        }
+        self.taken.push(event);
+        true
+    }
+}
+
+/// (onset, length, channel, pitch): a few keys, so that they collide.
+fn notes() -> impl Strategy<Value = Vec<(u32, u32, u8, u8)>> {
+    prop::collection::vec((0..40u32, 0..12u32, 0..2u8, 60..63u8), 0..40)
+}
+
+fn planned((onset, length, channel, pitch): (u32, u32, u8, u8)) -> Planned {
+    Planned {
+        onset: f64::from(onset) * 0.25,
+        end: f64::from(onset + length) * 0.25,
+        channel,
+        pitch,
+        velocity: 64,
+        ..Planned::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(common::cases(500))]
+
+    /// With a host that takes all: the events of a plain simulation, in order of time, however the
+    /// time is cut into blocks.
+    #[test]
+    fn plays_every_note_to_its_end_or_its_next_strike(
+        notes in notes(),
+        mut cuts in prop::collection::vec(0.0..14.0f64, 0..12),
+    ) {
+        let mut schedule = Schedule::<64>::new();
+        let mut sorted: Vec<Planned> = notes.into_iter().map(planned).collect();
+        for note in &sorted {
+            schedule.push(*note).expect("room for all");
+        }
+        sorted.sort_by(|a, b| a.onset.total_cmp(&b.onset));
+        // (note-on, note-off) per note, worked out one note at a time.
+        let mut expected = Vec::new();
+        for (place, note) in sorted.iter().enumerate() {
+            let again = sorted[place + 1..]
+                .iter()
+                .find(|later| (later.channel, later.pitch) == (note.channel, note.pitch));
+            let end = again.map_or(note.end, |later| later.onset.min(note.end));
+            expected.push((note.channel, note.pitch, note.onset, end));
+        }
+        let (mut held, mut host) = (Held::new(), Host::default());
+        cuts.sort_by(f64::total_cmp);
+        let mut struck = 0;
+        for cut in cuts.into_iter().chain([20.0]) {
+            held.retry(|event| host.send(event));
+            struck += held.play(&mut schedule, cut, |event| host.send(event)).struck;
+            prop_assert!(host.taken.iter().all(|event| event.at() < cut));
+            prop_assert!(held.next_end().is_none_or(|end| end >= cut));
+            prop_assert_eq!(held.len(), host.on.len());
+        }
+        prop_assert!(host.taken.is_sorted_by(|a, b| a.at() <= b.at()), "{:?}", host.taken);
+        prop_assert!(host.mistakes.is_empty(), "{:?}", host.mistakes);
+        prop_assert_eq!(struck as usize, expected.len());
+        let mut open = BTreeMap::new();
+        let mut found = Vec::new();
+        for event in &host.taken {
+            match *event {
+                Event::On { at, channel, pitch, .. } => {
+                    open.insert((channel, pitch), (found.len(), at));
+                    found.push((channel, pitch, at, f64::NAN));
+                }
+                Event::Off { at, channel, pitch } => {
+                    let (place, _) = open.remove(&(channel, pitch)).expect("it sounds");
+                    found[place].3 = at;
+                }
+            }
+        }
+        prop_assert!(held.is_empty() && open.is_empty());
+        prop_assert_eq!(found, expected);
+    }
+
+    /// With a host that refuses: it never hears a note twice or a note-off too many, and two blocks
+    /// after it takes events again nothing sounds.
+    #[test]
+    fn what_a_host_refuses_is_owed_and_nothing_hangs(
+        notes in notes(),
+        takes in prop::collection::vec(any::<bool>(), 1..9),
+        shorten in prop::option::of(0.0..10.0f64),
+    ) {
+        let mut schedule = Schedule::<64>::new();
+        for note in &notes {
+            schedule.push(planned(*note)).expect("room for all");
+        }
+        let (mut held, mut host) = (Held::new(), Host { takes, ..Host::default() });
+        let mut done = 0;
+        for block in 0..12 {
+            let owed = held.owed();
+            let asked = host.asked;
+            held.retry(|event| host.send(event));
+            prop_assert_eq!(host.asked - asked, owed, "each owed note-off is tried once");
+            if let Some(time) = shorten.filter(|time| *time < f64::from(block)) {
+                held.end_by(time);
+                prop_assert!(held.next_end().is_none_or(|end| end <= time));
+            }
+            let played = held.play(&mut schedule, f64::from(block + 1), |event| host.send(event));
+            done += played.struck + played.refused;
+            // What the ledger says and what the host hears is the same.
+            prop_assert_eq!(held.len(), host.on.len());
+            for (channel, pitch) in host.on.keys() {
+                prop_assert!(held.is_sounding(*channel, *pitch));
+            }
+        }
+        prop_assert_eq!(done as usize, notes.len());
+        held.end_all(12.0, |event| host.send(event));
+        prop_assert_eq!(held.len(), held.owed());
+        host.takes.clear();
+        held.retry(|event| host.send(event));
+        prop_assert!(held.is_empty() && host.on.is_empty());
+        prop_assert!(host.mistakes.is_empty(), "{:?}", host.mistakes);
+    }
+}
+
+#[test]
+fn every_key_of_every_channel_sounds_and_ends() {
+    let (mut held, mut host) = (Held::new(), Host::default());
+    for round in 0..3 {
+        for channel in 0..20u8 {
+            for pitch in 0..=255u8 {
+                let note = Planned {
+                    onset: f64::from(round),
+                    end: if round == 0 { f64::NAN } else { 9.0 },
+                    channel,
+                    pitch,
+                    velocity: pitch,
+                    ..Planned::default()
+                };
+                let taken = held.strike(&note, |event| host.send(event));
+                assert_eq!(taken, channel < 16 && pitch < 128);
+            }
+        }
+        assert_eq!((held.len(), host.on.len()), (2048, 2048));
+    }
+    // The host refuses a whole panic, then takes it.
+    host.takes = vec![false];
+    held.end_all(5.0, |event| host.send(event));
+    assert_eq!((held.owed(), held.next_end()), (2048, None));
+    host.takes.clear();
+    held.retry(|event| host.send(event));
+    assert!(held.is_empty() && host.on.is_empty() && host.mistakes.is_empty());
+}
