@@ -59,15 +59,13 @@ impl Account {
                     }
                     open.push(output);
                 }
-                Some((false, place)) => {
-                    match open.iter().position(|o| place_of(o) == Some(place)) {
-                        Some(index) => {
-                            let on = open.remove(index);
-                            account.notes.push(sounded(&on, output.at));
-                        }
-                        None => account.stray.push(output),
+                Some((false, place)) => match open.iter().position(|o| place_of(o) == Some(place)) {
+                    Some(index) => {
+                        let on = open.remove(index);
+                        account.notes.push(sounded(&on, output.at));
                     }
-                }
+                    None => account.stray.push(output),
+                },
                 None => {}
             }
         }
@@ -80,21 +78,9 @@ impl Account {
     /// note of the player came through.
     pub fn faults(&self) -> Vec<String> {
         let line = |what: &str, at: u64, event: &Event| format!("{what} at sample {at}: {event:?}");
-        let hanging = self
-            .hanging
-            .iter()
-            .map(|o| line("a note-on without its note-off", o.at, &o.event));
-        let stray = self
-            .stray
-            .iter()
-            .map(|o| line("a note event that pairs with none", o.at, &o.event));
-        let lost = self.lost.iter().map(|t| {
-            line(
-                "a note of the player that did not come through",
-                t.at,
-                &t.event,
-            )
-        });
+        let hanging = self.hanging.iter().map(|o| line("a note-on without its note-off", o.at, &o.event));
+        let stray = self.stray.iter().map(|o| line("a note event that pairs with none", o.at, &o.event));
+        let lost = self.lost.iter().map(|t| line("a note of the player that did not come through", t.at, &t.event));
         hanging.chain(stray).chain(lost).collect()
     }
 }
@@ -106,14 +92,7 @@ fn sounded(on: &Output, off: u64) -> Sounded {
         Event::Midi(data) => data[2],
         _ => 0,
     };
-    Sounded {
-        on: on.at,
-        off,
-        block: on.block,
-        channel,
-        key,
-        velocity,
-    }
+    Sounded { on: on.at, off, block: on.block, channel, key, velocity }
 }
 
 fn place_of(output: &Output) -> Option<(u8, u8)> {
@@ -126,13 +105,10 @@ fn is_note(event: &Event) -> bool {
 
 /// Whether the event begins (`true`) or ends a note, and on which channel and key.
 fn note_key(event: &Event) -> Option<(bool, (u8, u8))> {
-    let place =
-        |channel: i16, key: i16| Some((u8::try_from(channel).ok()?, u8::try_from(key).ok()?));
+    let place = |channel: i16, key: i16| Some((u8::try_from(channel).ok()?, u8::try_from(key).ok()?));
     match *event {
         Event::NoteOn { channel, key, .. } => Some((true, place(channel, key)?)),
-        Event::NoteOff { channel, key, .. } | Event::Choke { channel, key } => {
-            Some((false, place(channel, key)?))
-        }
+        Event::NoteOff { channel, key, .. } | Event::Choke { channel, key } => Some((false, place(channel, key)?)),
         Event::Midi([status, key, velocity]) => match status & 0xf0 {
             0x90 => Some((velocity > 0, (status & 0x0f, key))),
             0x80 => Some((false, (status & 0x0f, key))),
@@ -157,25 +133,13 @@ mod tests {
     use super::*;
 
     fn output(at: u64, event: Event) -> Output {
-        Output {
-            at,
-            block: 0,
-            event,
-        }
+        Output { at, block: 0, event }
     }
 
     #[test]
     fn tells_the_players_notes_from_the_plugins_and_finds_what_hangs() {
-        let input = [
-            Timed {
-                at: 0,
-                event: Event::note_on(0, 60, 90),
-            },
-            Timed {
-                at: 50,
-                event: Event::note_off(0, 60),
-            },
-        ];
+        let input =
+            [Timed { at: 0, event: Event::note_on(0, 60, 90) }, Timed { at: 50, event: Event::note_off(0, 60) }];
         let outputs = [
             output(0, Event::note_on(0, 60, 90)),
             // The plugin plays the same key a sample later than the player released it …

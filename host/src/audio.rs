@@ -72,11 +72,7 @@ struct Collector {
 impl OutputEventBuffer for Collector {
     fn try_push(&mut self, raw: &UnknownEvent) -> Result<(), TryPushError> {
         let offset = raw.header().time();
-        let output = Output {
-            at: self.start + u64::from(offset),
-            block: self.block,
-            event: Event::read(raw),
-        };
+        let output = Output { at: self.start + u64::from(offset), block: self.block, event: Event::read(raw) };
         // A flush (0 frames) has sample 0 only.
         if offset >= self.frames.max(1) {
             self.violations.push(format!(
@@ -110,18 +106,11 @@ pub struct Audio {
 }
 
 impl Audio {
-    pub(crate) fn start(
-        processor: StoppedPluginAudioProcessor<Handlers>,
-        buffers: Buffers,
-    ) -> Result<Self> {
+    pub(crate) fn start(processor: StoppedPluginAudioProcessor<Handlers>, buffers: Buffers) -> Result<Self> {
         let processor = processor
             .start_processing()
             .map_err(|e| anyhow::anyhow!("the plugin refused to start processing: {e:?}"))?;
-        Ok(Self {
-            processor,
-            buffers,
-            cost: Duration::ZERO,
-        })
+        Ok(Self { processor, buffers, cost: Duration::ZERO })
     }
 
     pub(crate) fn stop(self) -> (StoppedPluginAudioProcessor<Handlers>, Buffers) {
@@ -130,18 +119,9 @@ impl Audio {
 
     /// Processes one block of `frames` samples, 0 included (a flush). `events` must lie inside the
     /// block and be sorted; `transport` is `None` in a host without one. Returns what the plugin sent.
-    pub fn block(
-        &mut self,
-        frames: u32,
-        events: &[Timed],
-        transport: Option<&Timeline>,
-    ) -> Result<&[Output]> {
+    pub fn block(&mut self, frames: u32, events: &[Timed], transport: Option<&Timeline>) -> Result<&[Output]> {
         let b = &mut self.buffers;
-        ensure!(
-            frames <= b.max_frames,
-            "a block of {frames} frames, but {} were announced",
-            b.max_frames
-        );
+        ensure!(frames <= b.max_frames, "a block of {frames} frames, but {} were announced", b.max_frames);
         b.input.clear();
         for timed in events {
             let offset = timed.at.checked_sub(b.now).and_then(|o| o.try_into().ok());
@@ -175,9 +155,7 @@ impl Audio {
         } else {
             out_list.with_output_buffers(out_ports.iter_mut().map(|port| AudioPortBuffer {
                 latency: 0,
-                channels: AudioPortBufferType::f32_output_only(
-                    port.iter_mut().map(|c| &mut c[..n]),
-                ),
+                channels: AudioPortBufferType::f32_output_only(port.iter_mut().map(|c| &mut c[..n])),
             }))
         };
         let transport = transport.map(|t| t.event(b.sample_rate));

@@ -79,20 +79,12 @@ pub struct Output {
 impl Event {
     /// A note-on from a MIDI velocity, 1–127.
     pub fn note_on(channel: u8, key: u8, velocity: u8) -> Self {
-        Self::NoteOn {
-            channel: channel.into(),
-            key: key.into(),
-            velocity: f64::from(velocity) / 127.0,
-        }
+        Self::NoteOn { channel: channel.into(), key: key.into(), velocity: f64::from(velocity) / 127.0 }
     }
 
     /// A note-off without release velocity.
     pub fn note_off(channel: u8, key: u8) -> Self {
-        Self::NoteOff {
-            channel: channel.into(),
-            key: key.into(),
-            velocity: 0.0,
-        }
+        Self::NoteOff { channel: channel.into(), key: key.into(), velocity: 0.0 }
     }
 
     /// Appends this event to a CLAP input queue, `offset` samples into the block. [`Event::Other`]
@@ -101,16 +93,12 @@ impl Event {
         // Port 0, no note id: what a host sends that has a MIDI keyboard behind it.
         let pckn = |channel, key| Pckn::from_raw(0, channel, key, -1);
         match self {
-            Self::NoteOn {
-                channel,
-                key,
-                velocity,
-            } => queue.push(&NoteOnEvent::new(offset, pckn(channel, key), velocity)),
-            Self::NoteOff {
-                channel,
-                key,
-                velocity,
-            } => queue.push(&NoteOffEvent::new(offset, pckn(channel, key), velocity)),
+            Self::NoteOn { channel, key, velocity } => {
+                queue.push(&NoteOnEvent::new(offset, pckn(channel, key), velocity))
+            }
+            Self::NoteOff { channel, key, velocity } => {
+                queue.push(&NoteOffEvent::new(offset, pckn(channel, key), velocity))
+            }
             Self::Choke { channel, key } => {
                 queue.push(&NoteChokeEvent::new(offset, pckn(channel, key)));
             }
@@ -130,29 +118,20 @@ impl Event {
     /// Reads an event that the plugin sent.
     pub(crate) fn read(raw: &UnknownEvent) -> Self {
         match raw.as_core_event() {
-            Some(CoreEventSpace::NoteOn(e)) => Self::NoteOn {
-                channel: e.pckn().raw_channel(),
-                key: e.pckn().raw_key(),
-                velocity: e.velocity(),
-            },
-            Some(CoreEventSpace::NoteOff(e)) => Self::NoteOff {
-                channel: e.pckn().raw_channel(),
-                key: e.pckn().raw_key(),
-                velocity: e.velocity(),
-            },
-            Some(CoreEventSpace::NoteChoke(e)) => Self::Choke {
-                channel: e.pckn().raw_channel(),
-                key: e.pckn().raw_key(),
-            },
-            Some(CoreEventSpace::NoteEnd(e)) => Self::End {
-                channel: e.pckn().raw_channel(),
-                key: e.pckn().raw_key(),
-            },
+            Some(CoreEventSpace::NoteOn(e)) => {
+                Self::NoteOn { channel: e.pckn().raw_channel(), key: e.pckn().raw_key(), velocity: e.velocity() }
+            }
+            Some(CoreEventSpace::NoteOff(e)) => {
+                Self::NoteOff { channel: e.pckn().raw_channel(), key: e.pckn().raw_key(), velocity: e.velocity() }
+            }
+            Some(CoreEventSpace::NoteChoke(e)) => {
+                Self::Choke { channel: e.pckn().raw_channel(), key: e.pckn().raw_key() }
+            }
+            Some(CoreEventSpace::NoteEnd(e)) => Self::End { channel: e.pckn().raw_channel(), key: e.pckn().raw_key() },
             Some(CoreEventSpace::Midi(e)) => Self::Midi(e.data()),
-            Some(CoreEventSpace::ParamValue(e)) => Self::Param {
-                id: ClapId::optional_to_raw(e.param_id()),
-                value: e.value(),
-            },
+            Some(CoreEventSpace::ParamValue(e)) => {
+                Self::Param { id: ClapId::optional_to_raw(e.param_id()), value: e.value() }
+            }
             _ => Self::Other(raw.header().type_id()),
         }
     }

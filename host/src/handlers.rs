@@ -33,11 +33,7 @@ impl HostHandlers for Handlers {
     type AudioProcessor<'a> = ();
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _shared: &Shared) {
-        builder
-            .register::<HostLog>()
-            .register::<HostParams>()
-            .register::<HostState>()
-            .register::<HostThreadCheck>();
+        builder.register::<HostLog>().register::<HostParams>().register::<HostState>().register::<HostThreadCheck>();
     }
 }
 
@@ -51,11 +47,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// Made on the main thread, which it remembers.
     pub(crate) fn new() -> Self {
-        Self {
-            main: std::thread::current().id(),
-            callback: AtomicBool::new(false),
-            log: Mutex::new(Vec::new()),
-        }
+        Self { main: std::thread::current().id(), callback: AtomicBool::new(false), log: Mutex::new(Vec::new()) }
     }
 
     /// Whether the plugin has asked for a main-thread callback since the last call.

@@ -21,6 +21,7 @@ mod event;
 mod handlers;
 mod perform;
 mod plugin;
+mod status;
 mod transport;
 
 pub use account::{Account, Sounded};
@@ -29,4 +30,5 @@ pub use bundle::find as find_bundle;
 pub use event::{Event, Output, Timed};
 pub use perform::{Blocks, Pace, Performer};
 pub use plugin::{Parameter, Plugin, param_id};
+pub use status::Status;
 pub use transport::Timeline;

@@ -1,1 +1,53 @@
-fn main() {}
+//! The host as a program: `host demo` plays a phrase to the built plugin and keeps what it answers.
+//! `cargo xtask` builds the plugin and starts it.
+//!
+//! Exit codes: 0 all is well, 1 the plugin did something wrong, 2 the input is at fault.
+
+mod canvas;
+mod demo;
+mod phrase;
+mod roll;
+mod sound;
+mod voice;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "host", about = "Plays to the built plugin, as a DAW would.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Options),
+}
+
+/// The user's input is at fault, not the plugin: exit code 2.
+#[derive(Debug)]
+struct BadInput(String);
+
+impl fmt::Display for BadInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadInput {}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(options) => demo::run(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(if error.is::<BadInput>() { 2 } else { 1 })
+        }
+    }
+}

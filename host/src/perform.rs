@@ -53,30 +53,13 @@ pub struct Performer<'a> {
 
 impl<'a> Performer<'a> {
     /// `events` must be sorted by time and lie at or behind the first block.
-    pub fn new(
-        events: &'a [Timed],
-        blocks: Blocks,
-        pace: Pace,
-        timeline: Option<Timeline>,
-    ) -> Self {
-        Self {
-            events,
-            sent: 0,
-            blocks,
-            pace,
-            timeline,
-            origin: None,
-        }
+    pub fn new(events: &'a [Timed], blocks: Blocks, pace: Pace, timeline: Option<Timeline>) -> Self {
+        Self { events, sent: 0, blocks, pace, timeline, origin: None }
     }
 
     /// Processes blocks until `end` samples have gone by since activation; the last block is cut
     /// short to end there. `progress` hears where it is.
-    pub fn play_until(
-        &mut self,
-        audio: &mut Audio,
-        end: u64,
-        mut progress: impl FnMut(u64),
-    ) -> Result<()> {
+    pub fn play_until(&mut self, audio: &mut Audio, end: u64, mut progress: impl FnMut(u64)) -> Result<()> {
         while audio.now() < end {
             let rest = u32::try_from(end - audio.now()).unwrap_or(u32::MAX);
             let frames = self.blocks.size(audio.block_number()).min(rest);
@@ -98,9 +81,7 @@ impl<'a> Performer<'a> {
         if self.pace == Pace::Offline {
             return;
         }
-        let (start, at) = *self
-            .origin
-            .get_or_insert_with(|| (Instant::now(), audio.now()));
+        let (start, at) = *self.origin.get_or_insert_with(|| (Instant::now(), audio.now()));
         let due = Duration::from_secs_f64((audio.now() - at) as f64 / audio.sample_rate());
         std::thread::sleep((start + due).saturating_duration_since(Instant::now()));
     }

@@ -58,21 +58,11 @@ impl Plugin {
     pub fn load(path: &Path) -> Result<Self> {
         // SAFETY: loading a library runs its code; it is the one that this workspace has built, or
         // that the user named.
-        let entry = unsafe { PluginEntry::load(path) }
-            .map_err(|e| anyhow!("cannot load {}: {e}", path.display()))?;
+        let entry = unsafe { PluginEntry::load(path) }.map_err(|e| anyhow!("cannot load {}: {e}", path.display()))?;
         let info = HostInfo::new("Antiphon test host", "Antiphon", "", "1")?;
-        let instance = PluginInstance::<Handlers>::new(
-            |_| Shared::new(),
-            |_| MainThread,
-            &entry,
-            ANTIPHON,
-            &info,
-        )
-        .map_err(|e| anyhow!("{} holds no usable Antiphon: {e}", path.display()))?;
-        Ok(Self {
-            instance,
-            active: None,
-        })
+        let instance = PluginInstance::<Handlers>::new(|_| Shared::new(), |_| MainThread, &entry, ANTIPHON, &info)
+            .map_err(|e| anyhow!("{} holds no usable Antiphon: {e}", path.display()))?;
+        Ok(Self { instance, active: None })
     }
 
     /// Every parameter, in the plugin's order.
@@ -115,6 +105,13 @@ impl Plugin {
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 
+    /// A parameter's present value as the plugin shows it, without its unit.
+    pub fn number(&mut self, id: &str) -> Result<f64> {
+        let text = self.text(id)?;
+        let digits = text.split_whitespace().next().unwrap_or_default();
+        digits.parse().with_context(|| format!("the plugin's parameter `{id}` is `{text}`, no number"))
+    }
+
     /// The value, in CLAP's own range, that the plugin reads in `text` (such as `"300 ms"`).
     pub fn value_of(&mut self, id: &str, text: &str) -> Result<f64> {
         let params: PluginParams = self.extension("params")?;
@@ -126,10 +123,7 @@ impl Plugin {
 
     /// The event that sets parameter `id` to what the plugin reads in `text`.
     pub fn param_event(&mut self, id: &str, text: &str) -> Result<Event> {
-        Ok(Event::Param {
-            id: param_id(id),
-            value: self.value_of(id, text)?,
-        })
+        Ok(Event::Param { id: param_id(id), value: self.value_of(id, text)? })
     }
 
     /// Sets a parameter of an instance that is not active. While it is, send
@@ -139,15 +133,9 @@ impl Plugin {
         let event = self.param_event(id, text)?;
         let mut queue = EventBuffer::with_capacity(1);
         event.push_to(&mut queue, 0);
-        let mut handle = self
-            .instance
-            .inactive_plugin_handle()
-            .context("parameters of an active plugin are set with events")?;
-        params.flush(
-            &mut handle,
-            &InputEvents::from_buffer(&queue),
-            &mut OutputEvents::void(),
-        );
+        let mut handle =
+            self.instance.inactive_plugin_handle().context("parameters of an active plugin are set with events")?;
+        params.flush(&mut handle, &InputEvents::from_buffer(&queue), &mut OutputEvents::void());
         Ok(())
     }
 
@@ -169,11 +157,7 @@ impl Plugin {
     /// Offline rendering (`true`) or real time (`false`, as every instance starts).
     pub fn set_offline(&mut self, offline: bool) -> Result<()> {
         let render: PluginRender = self.extension("render")?;
-        let mode = if offline {
-            RenderMode::Offline
-        } else {
-            RenderMode::Realtime
-        };
+        let mode = if offline { RenderMode::Offline } else { RenderMode::Realtime };
         Ok(render.set(&self.instance.plugin_handle(), mode)?)
     }
 
@@ -183,11 +167,7 @@ impl Plugin {
             bail!("the plugin is active already");
         }
         let channels = self.channels();
-        let configuration = PluginAudioConfiguration {
-            sample_rate,
-            min_frames_count: 1,
-            max_frames_count: max_frames,
-        };
+        let configuration = PluginAudioConfiguration { sample_rate, min_frames_count: 1, max_frames_count: max_frames };
         let processor = self
             .instance
             .activate(|_, _| (), configuration)
@@ -220,17 +200,15 @@ impl Plugin {
         let (processor, buffers) = self.active.take().context("the plugin is not active")?;
         let (result, served, active) = std::thread::scope(|scope| {
             let main_thread = std::thread::current();
-            let audio = std::thread::Builder::new()
-                .name("audio".to_owned())
-                .spawn_scoped(scope, move || {
-                    mark_audio_thread();
-                    let outcome = Audio::start(processor, buffers).map(|mut audio| {
-                        let result = play(&mut audio);
-                        (result, audio.stop())
-                    });
-                    main_thread.unpark();
-                    outcome
-                })?;
+            let audio = std::thread::Builder::new().name("audio".to_owned()).spawn_scoped(scope, move || {
+                mark_audio_thread();
+                let outcome = Audio::start(processor, buffers).map(|mut audio| {
+                    let result = play(&mut audio);
+                    (result, audio.stop())
+                });
+                main_thread.unpark();
+                outcome
+            })?;
             let mut served = Ok(());
             while !audio.is_finished() {
                 self.serve();
@@ -258,10 +236,7 @@ impl Plugin {
 
     /// Calls the plugin back on the main thread if it has asked for it.
     fn serve(&mut self) {
-        if self
-            .instance
-            .access_shared_handler(Shared::take_callback_request)
-        {
+        if self.instance.access_shared_handler(Shared::take_callback_request) {
             self.instance.call_on_main_thread_callback();
         }
     }

@@ -27,23 +27,12 @@ pub struct Timeline {
 impl Timeline {
     /// Standing at the start of the song, 4/4.
     pub fn standing(tempo: f64) -> Self {
-        Self {
-            playing: false,
-            tempo,
-            tempo_ramp: 0.0,
-            beats: 0.0,
-            seconds: 0.0,
-            loop_range: None,
-            signature: (4, 4),
-        }
+        Self { playing: false, tempo, tempo_ramp: 0.0, beats: 0.0, seconds: 0.0, loop_range: None, signature: (4, 4) }
     }
 
     /// Rolling from the start of the song, 4/4.
     pub fn rolling(tempo: f64) -> Self {
-        Self {
-            playing: true,
-            ..Self::standing(tempo)
-        }
+        Self { playing: true, ..Self::standing(tempo) }
     }
 
     /// Moves on by a block. At a loop's end the position wraps around.

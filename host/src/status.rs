@@ -1,0 +1,58 @@
+//! What the plugin says about itself: it stores its figures in its state when asked to.
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::plugin::Plugin;
+
+/// The environment variable that makes new instances store their figures.
+const VARIABLE: &str = "ANTIPHON_STATUS";
+
+/// The plugin's figures; see "For test hosts" in the plugin's documentation.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+pub struct Status {
+    /// `starting`, `ready`, `no weights` or `broken`.
+    pub health: String,
+    /// The player's notes that the model was told.
+    pub heard: u64,
+    /// Generated note-ons that this host took.
+    pub played: u64,
+    /// Hand-overs.
+    pub turns: u64,
+    /// Generated notes that came too late and were shifted.
+    pub late: u64,
+    /// Generated notes that came so late that they were dropped.
+    pub dropped: u64,
+    /// The latest hand-over, in seconds since activation.
+    pub hand_over_s: Option<f64>,
+    /// The model's time for a note, smoothed, in microseconds.
+    pub note_us: Option<f64>,
+    /// The model's longest time for a note, in microseconds.
+    pub longest_note_us: Option<f64>,
+}
+
+impl Status {
+    /// Makes the plugin store its figures from now on. Call it before any other thread runs.
+    pub fn request() {
+        // SAFETY: the caller promises that no other thread reads or writes the environment now.
+        unsafe { std::env::set_var(VARIABLE, "1") }
+    }
+}
+
+/// A project's state as nice-plug stores it, as far as it matters here.
+#[derive(Deserialize)]
+struct State {
+    fields: std::collections::BTreeMap<String, String>,
+}
+
+impl Plugin {
+    /// The plugin's figures as of now; [`Status::request`] must have been called before.
+    pub fn status(&mut self) -> Result<Status> {
+        let state = self.save_state()?;
+        // nice-plug puts the length in front, in 8 bytes.
+        let json = state.get(8..).context("the plugin's state is empty")?;
+        let state: State = serde_json::from_slice(json).context("the plugin's state is no JSON")?;
+        let status = state.fields.get("status").context("the plugin's state holds no figures")?;
+        serde_json::from_str(status).context("the plugin's figures cannot be read")
+    }
+}
