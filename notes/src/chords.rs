@@ -79,9 +79,7 @@ pub fn merge(kept: &mut Note, other: &Note) {
 /// no finite number are left out. Off the audio thread only: it sorts, which may allocate.
 pub fn canonicalise(notes: &mut Vec<Note>) {
     notes.retain(|note| note.onset.is_finite() && note.spread.is_finite() && note.duration.is_finite());
-    // At equal strikes a note that already belongs to an earlier chord goes first, so that it
-    // cannot fall to a chord that opens at that very moment.
-    notes.sort_by(|a, b| a.struck().total_cmp(&b.struck()).then(a.onset.total_cmp(&b.onset)));
+    notes.sort_by(|a, b| a.struck().total_cmp(&b.struck()));
     let mut chord: Option<Chord> = None;
     for note in notes.iter_mut() {
         let joined = match chord {

@@ -81,7 +81,8 @@ impl Happened {
 /// One block on the clock's axes. A plain value: copy it around.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
-    /// Unrolled beats of the first moment that belongs to the block; the end of the block before.
+    /// Unrolled beats of the first moment that belongs to the block; the end of the block before, or
+    /// 0 for the first one.
     pub start: f64,
     /// Unrolled beats of the first moment that belongs to the next block.
     pub end: f64,
@@ -249,11 +250,6 @@ impl Axis {
         self.anchor + self.samples as f64 * self.per_sample
     }
 
-    /// The first block belongs to the axis from half a sample before its first sample.
-    fn begin(&mut self) {
-        self.given = self.now() - 0.5 * self.per_sample;
-    }
-
     fn set_rate(&mut self, per_sample: f64) {
         if per_sample != self.per_sample {
             self.set_now(self.now());
@@ -339,11 +335,7 @@ impl Clock {
         }
         self.beats.set_rate(self.tempo / 60.0 / self.sample_rate);
         self.seconds.set_rate(1.0 / self.sample_rate);
-        if !self.begun {
-            self.beats.begin();
-            self.seconds.begin();
-            self.begun = true;
-        }
+        self.begun = true;
         if self.playing {
             self.follow(transport, tempo_before, &mut happened);
         } else {
@@ -368,13 +360,10 @@ impl Clock {
         }
         let foretold = self.beats.now() - unrolled;
         let tolerance = self.tolerance(tempo_before);
-        let gap = (position - foretold).abs();
-        let turns = loop_turns(transport, foretold, position, tolerance)
-            .filter(|back| (position + back - foretold).abs() < gap.min(tolerance));
-        let unrolled = if let Some(back) = turns {
+        let unrolled = if let Some(back) = loop_turns(transport, foretold, position, tolerance) {
             happened.looped = true;
             unrolled + back
-        } else if gap <= tolerance {
+        } else if (position - foretold).abs() <= tolerance {
             unrolled
         } else {
             happened.jumped = true;
@@ -414,12 +403,13 @@ fn loop_range(transport: &Transport) -> Option<(f64, f64)> {
         .filter(|(start, end)| start.abs() <= FARTHEST && end.abs() <= FARTHEST && end - start > SAME_BEAT)
 }
 
-/// By how many beats the loop has led back, if the transport has come to its end and is inside again:
-/// its length, or a multiple when a block is longer than the loop.
+/// By how many beats the loop has led back, if that is why the transport is where it is: the loop's
+/// length, or a multiple when a block is longer than the loop.
 fn loop_turns(transport: &Transport, foretold: f64, position: f64, tolerance: f64) -> Option<f64> {
     let (start, end) = loop_range(transport)?;
     let length = end - start;
     let back = ((foretold - position) / length).round() * length;
     let inside = position >= start - SAME_BEAT && position <= end + SAME_BEAT;
-    (back > 0.0 && inside && foretold + tolerance >= end).then_some(back)
+    let explained = (position + back - foretold).abs() <= tolerance;
+    (back > 0.0 && inside && explained).then_some(back)
 }

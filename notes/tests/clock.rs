@@ -127,7 +127,7 @@ proptest! {
 
 proptest! {
     // Ten minutes of blocks in each case.
-    #![proptest_config(common::cases(32))]
+    #![proptest_config(common::cases(48))]
 
     /// Ten minutes, the tempo different in every few blocks, loops that cut blocks: each moment of
     /// the host's timeline comes out at the sample that is nearest to it.
@@ -172,7 +172,7 @@ proptest! {
     fn ramps_never_add_up(
         rate in prop::sample::select(vec![44_100.0, 48e3]),
         swing in 0.1..12.0f64,
-        frames in frames(),
+        frames in prop::sample::select(vec![1u32, 64, 480, 4096, 16_384]),
     ) {
         // Beats as the integral of a tempo that swings between 60 and 180, slowly enough that a
         // block's two ends tell of what is between them.
@@ -181,7 +181,7 @@ proptest! {
         let tempo = |t: f64| 60.0 * (2.0 + (slope * t).cos());
         let mut clock = Clock::new();
         let mut origin = None;
-        for block in 0..(60.0 * rate / f64::from(frames)).min(20_000.0) as u32 {
+        for block in 0..(60.0 * rate / f64::from(frames)).min(4_000.0) as u32 {
             let now = f64::from(block) * f64::from(frames) / rate;
             let transport = Transport {
                 playing: true,
@@ -219,6 +219,7 @@ proptest! {
                 prop_assert_eq!(span.offset(sample as f64 * beats_per_sample), offset);
                 prop_assert_eq!(span.offset_of_seconds(sample as f64 / rate), offset);
             }
+            prop_assert!((span.seconds_at(0) - samples as f64 / rate).abs() < 1e-12);
             prop_assert!(!span.happened.cut() && span.bars.is_none());
             samples += u64::from(frames);
             if samples as f64 > 600.0 * rate {
@@ -290,6 +291,7 @@ proptest! {
             bar_start_beats: Some(bar_start),
         };
         let mut clock = Clock::new();
+        clock.advance(&Transport::default(), 777, 44_100.0);
         let span = clock.advance(&transport, 64, 48e3);
         let bars = span.bars.expect("the position is known");
         prop_assert_eq!(bars.length, length);
@@ -298,8 +300,9 @@ proptest! {
         // With whole bars in the loop the lines are evenly spaced on the unrolled axis.
         let expected = ((position + ahead - bar_start) / length).ceil() * length;
         prop_assert!((next - here - (expected - (position - bar_start))).abs() < 1e-6);
-        // A line is its own next line.
+        // A line is its own next line, also where the host's arithmetic is not exact.
         prop_assert!((bars.next(next) - next).abs() < 1e-6);
+        prop_assert!((bars.next(next + 1e-8) - next).abs() < 1e-6);
     }
 }
 
@@ -334,6 +337,48 @@ fn a_loop_shorter_than_a_block_and_one_that_the_host_does_not_tell() {
 }
 
 #[test]
+fn only_the_way_from_a_loops_end_to_its_start_is_a_loop() {
+    let cases = [
+        (7.99, 4.0, true),
+        (7.995, 4.005, true),
+        // From elsewhere, to elsewhere, past the loop, two loops back.
+        (7.0, 3.01, false),
+        (7.99, 5.0, false),
+        (20.0, 16.01, false),
+        (7.99, 0.0, false),
+    ];
+    for (from, to, looped) in cases {
+        let mut clock = Clock::new();
+        let at = |position| Transport {
+            playing: true,
+            pos_beats: Some(position),
+            loop_beats: Some((4.0, 8.0)),
+            ..Transport::default()
+        };
+        // 0.01 beats per block.
+        let before = clock.advance(&at(from), 240, 48e3);
+        let after = clock.advance(&at(to), 240, 48e3);
+        assert_eq!((after.happened.looped, after.happened.jumped), (looped, !looped));
+        assert_eq!(after.start, before.end);
+    }
+}
+
+#[test]
+fn a_tempo_change_does_not_hide_a_jump_that_would_hold_up_time() {
+    let mut clock = Clock::new();
+    let at = |tempo, position| Transport {
+        playing: true,
+        tempo: Some(tempo),
+        pos_beats: Some(position),
+        ..Transport::default()
+    };
+    clock.advance(&at(900.0, 0.0), 16_384, 48e3);
+    // 5.1 beats were foretold. At 20 bpm the axis would wait for 6 s.
+    let span = clock.advance(&at(20.0, 3.1), 16_384, 48e3);
+    assert!(span.happened.jumped && span.happened.tempo_changed);
+}
+
+#[test]
 fn bar_lines_in_a_loop_that_is_cut_anywhere() {
     let mut clock = Clock::new();
     let transport = Transport {
@@ -350,10 +395,15 @@ fn bar_lines_in_a_loop_that_is_cut_anywhere() {
     for (ahead, line) in [(0.0, 4.0), (4.0, 4.0), (4.1, 9.0), (9.5, 14.0), (100.0, 104.0)] {
         assert!((bars.next(here + ahead) - here - line).abs() < 1e-9, "{ahead}");
     }
+    // Past the loop it is not in force.
+    let past = Transport { pos_beats: Some(7.0), ..transport };
+    let mut clock = Clock::new();
+    let bars = clock.advance(&past, 64, 48e3).bars.expect("the position is known");
+    assert!((bars.next(1.5) - 5.0).abs() < 1e-9);
     // A loop without a bar line in it: those of the timeline, as if it went on.
     let looping = Transport { loop_beats: Some((5.0, 7.0)), ..transport };
-    let bars = clock.advance(&looping, 64, 48e3).bars.expect("the position is known");
-    assert!((bars.next(here) - here - 3.0).abs() < 0.01);
+    let bars = Clock::new().advance(&looping, 64, 48e3).bars.expect("the position is known");
+    assert!((bars.next(0.0) - 3.0).abs() < 1e-9);
 }
 
 #[test]

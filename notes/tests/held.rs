@@ -94,6 +94,20 @@ proptest! {
         }
         prop_assert!(host.taken.is_sorted_by(|a, b| a.at() <= b.at()), "{:?}", host.taken);
         prop_assert!(host.mistakes.is_empty(), "{:?}", host.mistakes);
+        // At one time the note-offs stand first, but where a note is over as soon as it begins, or a key
+        // is struck again.
+        for (place, event) in host.taken.iter().enumerate() {
+            if let Event::Off { at, channel, pitch } = *event {
+                let mut before = host.taken[..place].iter().filter(|other| other.at() == at);
+                let is_on = |it: &Event| matches!(it, Event::On { .. });
+                let own = |it: &Event| {
+                    matches!(*it, Event::On { channel: c, pitch: p, .. } if (c, p) == (channel, pitch))
+                };
+                let struck_again = host.taken.get(place + 1).is_some_and(own);
+                let in_order = struck_again || before.clone().any(own) || !before.any(is_on);
+                prop_assert!(in_order, "{:?}", host.taken);
+            }
+        }
         prop_assert_eq!(struck as usize, expected.len());
         let mut open = BTreeMap::new();
         let mut found = Vec::new();
@@ -173,6 +187,8 @@ fn every_key_of_every_channel_sounds_and_ends() {
             }
         }
         assert_eq!((held.len(), host.on.len()), (2048, 2048));
+        // An end that is no number is the onset.
+        assert_eq!(held.next_end(), Some(if round == 0 { 0.0 } else { 9.0 }));
     }
     // The host refuses a whole panic, then takes it.
     host.takes = vec![false];
