@@ -1,0 +1,200 @@
+//! Antiphon: play a phrase; when you stop, it goes on.
+//!
+//! A note effect for CLAP and VST3 hosts. Three threads meet here, each with its own types:
+//!
+//! * the audio thread: [`Antiphon::process`], `stage` (the host's queues), `partner` (whose turn it
+//!   is), `take` (the continuation under way), `patience` (waiting, offline only);
+//! * the inference thread: `inference`, `memory` (what it remembers), `weights`;
+//! * the editor's: `editor`, which sees parameters, atomics (`status`) and triple buffers.
+//!
+//! Between the first two lies `link`, the only file that names the queues.
+//!
+//! # For test hosts
+//!
+//! * CLAP id `dev.antiphon.antiphon`. One note port in and one out, no audio ports.
+//! * Parameters, by CLAP name: `Bypass`, `Silence` (ms), `Temperature`, `Top-p`, `Seed`,
+//!   `Turn ends` (0 until I play, 1 seconds, 2 notes), `Turn seconds`, `Turn notes`,
+//!   `Go on / give back`, `Forget` (every change of these two acts).
+//! * `ANTIPHON_WEIGHTS=FILE` overrides the weights; `seed` stands for the built-in seed network.
+//!   Read when the inference thread starts, on the first activation.
+//! * `ANTIPHON_STATUS=1`: the saved state, which is JSON, also has `fields.status`: a string of JSON
+//!   with `health` (`starting`, `ready`, `no weights`, `broken`), `restarts`, `heard`, `played`,
+//!   `turns`, `late` (shifted), `dropped` (too late), `given_up`, `overflows`, `timeouts`,
+//!   `hand_over_s` (of the latest hand-over, in seconds since the phrase began: the last reset,
+//!   transport start or forget), `note_us` and `longest_note_us` (the model's time for a note). The
+//!   state may be saved at any time.
+//! * Offline (CLAP's render extension), `process` waits for the model; in real time it never does.
+//! * The phrase is forgotten on activation, on reset, when the transport starts, and on `Forget`.
+
+#![warn(missing_docs)]
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use nice_plug::prelude::*;
+use nice_plug_egui::RepaintNotifier;
+
+mod editor;
+mod inference;
+mod link;
+mod memory;
+mod params;
+mod partner;
+mod patience;
+mod roll;
+mod stage;
+mod status;
+mod take;
+mod weights;
+
+use editor::Views;
+use inference::{Inference, Worker};
+use params::AntiphonParams;
+use partner::Partner;
+use stage::{Backlog, Stage};
+use status::{Health, Status};
+
+/// What the formats differ in: a CLAP note effect does without audio, but Ableton Live refuses a
+/// VST3 without, so that one passes stereo through.
+pub trait Format: Send + 'static {
+    /// Audio inputs and outputs.
+    const AUDIO: &'static [AudioIOLayout];
+}
+
+/// The CLAP plugin, and the program of its own.
+pub struct Clap;
+
+/// The VST3 plugin.
+pub struct Vst3;
+
+impl Format for Clap {
+    const AUDIO: &'static [AudioIOLayout] = &[];
+}
+
+impl Format for Vst3 {
+    const AUDIO: &'static [AudioIOLayout] = &[AudioIOLayout {
+        main_input_channels: NonZeroU32::new(2),
+        main_output_channels: NonZeroU32::new(2),
+        ..AudioIOLayout::const_default()
+    }];
+}
+
+/// The plugin, in one of its formats.
+pub struct Antiphon<F> {
+    params: Arc<AntiphonParams>,
+    status: Arc<Status>,
+    /// The audio side.
+    partner: Partner,
+    backlog: Backlog,
+    /// The inference side, before the first activation: scanning a plugin must not load weights.
+    worker: Option<Worker>,
+    /// The inference side, after it.
+    inference: Option<Inference>,
+    /// What the editor looks at, until it takes it.
+    views: Option<Views>,
+    format: PhantomData<F>,
+}
+
+impl<F> Default for Antiphon<F> {
+    fn default() -> Self {
+        let status = Arc::new(Status::default());
+        let params = Arc::new(AntiphonParams::new(status.clone()));
+        let (near, far) = link::link();
+        let notifier = RepaintNotifier::new();
+        let (writer, roll) = roll::roll(notifier.clone());
+        let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone());
+        Self {
+            views: Some(Views { status: status.clone(), params: params.clone(), roll, bulletin, notifier }),
+            params,
+            partner: Partner::new(near, status.clone(), writer),
+            status,
+            backlog: Backlog::default(),
+            worker: Some(worker),
+            inference: None,
+            format: PhantomData,
+        }
+    }
+}
+
+impl<F: Format> Plugin for Antiphon<F> {
+    const NAME: &'static str = "Antiphon";
+    const VENDOR: &'static str = "Antiphon";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = F::AUDIO;
+    // Controllers must survive, and the sustain pedal is heard.
+    const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
+    const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
+    // A knob acts at its own moment in every block size: a bounce equals the live take.
+    const SAMPLE_ACCURATE_AUTOMATION: bool = true;
+
+    type Editor = nice_plug_egui::EguiEditor<editor::App>;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.params.clone()
+    }
+
+    fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        editor::create(self.views.take()?)
+    }
+
+    fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
+        if let Some(worker) = self.worker.take() {
+            match Inference::start(worker) {
+                Ok(inference) => self.inference = Some(inference),
+                // Notes pass through all the same.
+                Err(_) => self.status.set_health(Health::Broken),
+            }
+        }
+        self.partner.activate(config.sample_rate.into(), config.process_mode == ProcessMode::Offline);
+        true
+    }
+
+    fn reset(&mut self) {
+        self.partner.reset();
+    }
+
+    fn process(
+        &mut self,
+        audio: &mut Buffer,
+        _: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        let frames = audio.samples() as u32;
+        let transport = stage::transport(context.transport());
+        let mut stage = Stage::<Self, _>::open(context, &mut self.backlog, &self.status);
+
+        self.partner.open(&transport, frames, self.params.settings(), &mut stage);
+        while let Some(event) = stage.next_event() {
+            self.partner.play_until(event.timing(), &mut stage);
+            if let Some(heard) = stage::heard(&event) {
+                self.partner.hear(event.timing(), heard, &mut stage);
+            }
+            stage.pass(event);
+        }
+        self.partner.play_until(frames, &mut stage);
+        self.partner.close();
+
+        if self.partner.is_busy() { ProcessStatus::KeepAlive } else { ProcessStatus::Normal }
+    }
+}
+
+impl ClapPlugin for Antiphon<Clap> {
+    const CLAP_ID: &'static str = "dev.antiphon.antiphon";
+    const CLAP_DESCRIPTION: Option<&'static str> = Some("Play a phrase; when you stop, it goes on");
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] = &[ClapFeature::NoteEffect, ClapFeature::Utility];
+}
+
+impl Vst3Plugin for Antiphon<Vst3> {
+    const VST3_CLASS_ID: [u8; 16] = *b"AntiphonGoesOn.1";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx, Vst3SubCategory::Tools];
+}
+
+nice_export_clap!(Antiphon<Clap>);
+nice_export_vst3!(Antiphon<Vst3>);

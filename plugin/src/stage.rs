@@ -1,0 +1,178 @@
+//! The host's event queues for one block: the player's events in and, in order, out again; the
+//! model's out between them. Lives on the audio thread.
+//!
+//! A host's queue may be full. What the player sent and the host refused waits in the [`Backlog`],
+//! and everything behind it too, so that the order stays; it goes out first in the next block. When
+//! even the backlog is full, note-offs are still remembered, by key; the rest is dropped and counted.
+
+use std::collections::VecDeque;
+
+use nice_plug::context::process::SendEventError;
+use nice_plug::midi::{Channel, Key, VoiceID, control_change};
+use nice_plug::prelude::*;
+
+use crate::partner::{Heard, Out};
+use crate::status::Status;
+
+/// Events that can wait for the host.
+const BACKLOG: usize = 1024;
+
+/// An event of the host's: no system-exclusive messages.
+pub type HostEvent = NoteEvent<()>;
+
+/// The player's events that the host has refused so far.
+pub struct Backlog {
+    events: VecDeque<HostEvent>,
+    /// Keys, by channel, whose note-off found no room in `events`.
+    offs: [u128; 16],
+}
+
+impl Default for Backlog {
+    fn default() -> Self {
+        Self { events: VecDeque::with_capacity(BACKLOG), offs: [0; 16] }
+    }
+}
+
+/// See the [module](self).
+pub struct Stage<'a, P, C> {
+    context: &'a mut C,
+    backlog: &'a mut Backlog,
+    status: &'a Status,
+    plugin: std::marker::PhantomData<P>,
+}
+
+impl<'a, P, C> Stage<'a, P, C>
+where
+    P: Plugin<SysExMessage = ()>,
+    C: ProcessContext<P>,
+{
+    /// Opens the queues of a block: first goes out what waits.
+    pub fn open(context: &'a mut C, backlog: &'a mut Backlog, status: &'a Status) -> Self {
+        let mut stage = Self { context, backlog, status, plugin: std::marker::PhantomData };
+        stage.retry();
+        stage
+    }
+
+    /// The player's next event.
+    pub fn next_event(&mut self) -> Option<HostEvent> {
+        self.context.next_event()
+    }
+
+    /// Passes an event of the player's on.
+    pub fn pass(&mut self, event: HostEvent) {
+        let event = match event {
+            // What only a synthesiser's parameters understand is nothing to pass on.
+            NoteEvent::PolyModulation { .. } | NoteEvent::MonoAutomation { .. } => return,
+            // Hosts take no chokes from plugins; the note must end all the same.
+            NoteEvent::Choke { timing, voice_id, channel, key } => {
+                NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 }
+            }
+            event => event,
+        };
+        if !self.backlog.events.is_empty() || !self.send(event) {
+            self.keep(event);
+        }
+    }
+
+    fn retry(&mut self) {
+        while let Some(&event) = self.backlog.events.front() {
+            if !self.send(event) {
+                return;
+            }
+            self.backlog.events.pop_front();
+        }
+        for channel in 0..16 {
+            while let Some(&keys) = self.backlog.offs.get(usize::from(channel)).filter(|keys| **keys != 0) {
+                let key = keys.trailing_zeros() as u8;
+                if !self.off(0, channel, key) {
+                    return;
+                }
+                if let Some(keys) = self.backlog.offs.get_mut(usize::from(channel)) {
+                    *keys &= *keys - 1;
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, mut event: HostEvent) {
+        if self.backlog.events.len() < BACKLOG {
+            event.subtract_timing(event.timing());
+            return self.backlog.events.push_back(event);
+        }
+        match event {
+            NoteEvent::NoteOff { channel: Channel::Number(channel), key: Key::Number(key), .. } => {
+                if let Some(keys) = self.backlog.offs.get_mut(usize::from(channel)) {
+                    *keys |= 1u128.checked_shl(key.into()).unwrap_or(0);
+                }
+            }
+            _ => self.status.overflows.add(1),
+        }
+    }
+
+    /// Whether the host took the event, or never will.
+    fn send(&mut self, event: HostEvent) -> bool {
+        match self.context.try_send_event(event) {
+            Ok(()) | Err((_, SendEventError::InvalidEvent { .. })) => true,
+            Err((_, SendEventError::HostBufferFull | SendEventError::NoOutputBuffer)) => false,
+        }
+    }
+}
+
+impl<P, C> Out for Stage<'_, P, C>
+where
+    P: Plugin<SysExMessage = ()>,
+    C: ProcessContext<P>,
+{
+    fn on(&mut self, offset: u32, channel: u8, key: u8, velocity: u8) -> bool {
+        self.send(NoteEvent::NoteOn {
+            timing: offset,
+            voice_id: VoiceID::Wildcard,
+            channel: Channel::Number(channel),
+            key: Key::Number(key),
+            velocity: f32::from(velocity) / 127.0,
+        })
+    }
+
+    fn off(&mut self, offset: u32, channel: u8, key: u8) -> bool {
+        self.send(NoteEvent::NoteOff {
+            timing: offset,
+            voice_id: VoiceID::Wildcard,
+            channel: Channel::Number(channel),
+            key: Key::Number(key),
+            velocity: 0.0,
+        })
+    }
+}
+
+/// What an event of the player's means to the model, if anything.
+pub fn heard(event: &HostEvent) -> Option<Heard> {
+    match *event {
+        NoteEvent::NoteOn { channel: Channel::Number(channel), key: Key::Number(key), velocity, .. } => {
+            // A saturating cast: what is no number becomes 0.
+            let velocity = (velocity * 127.0).round() as u8;
+            Some(Heard::On { channel, key, velocity: velocity.clamp(1, 127) })
+        }
+        NoteEvent::NoteOff { channel, key, .. } | NoteEvent::Choke { channel, key, .. } => {
+            Some(Heard::Off { channel: channel.number(), key: key.number() })
+        }
+        NoteEvent::MidiCC { channel, cc: control_change::DAMPER_PEDAL, value, .. } => {
+            Some(Heard::Pedal { channel, down: value >= 0.5 })
+        }
+        NoteEvent::MidiCC { channel, cc: control_change::ALL_NOTES_OFF | control_change::ALL_SOUND_OFF, .. } => {
+            Some(Heard::Off { channel: Some(channel), key: None })
+        }
+        _ => None,
+    }
+}
+
+/// The host's transport in the clock's words.
+pub fn transport(host: &Transport) -> notes::Transport {
+    notes::Transport {
+        playing: host.playing,
+        tempo: host.tempo,
+        pos_beats: host.pos_beats(),
+        loop_beats: host.loop_range_beats(),
+        time_signature: host.time_sig_numerator.zip(host.time_sig_denominator),
+        bar_start_beats: host.bar_start_pos_beats(),
+    }
+}

@@ -1,0 +1,173 @@
+//! How things stand: what the audio thread and the inference thread tell the editor and test hosts.
+//! Atomics only; any thread may read and write.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use nice_plug::prelude::{ParamPtr, Params};
+
+/// Set to anything: projects also store the [`Status`]; for test hosts.
+const VARIABLE: &str = "ANTIPHON_STATUS";
+
+/// How the inference thread is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Health {
+    /// Not started, or loading weights.
+    #[default]
+    Starting,
+    /// Listening and playing.
+    Ready,
+    /// The weights could not be loaded: notes pass through.
+    NoWeights,
+    /// It broke more often than it may restart: notes pass through.
+    Broken,
+}
+
+/// A count that only grows.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Counts `n` more.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Relaxed);
+    }
+
+    /// The count.
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A time or level that changes, as an f64.
+#[derive(Debug)]
+pub struct Gauge(AtomicU64);
+
+impl Default for Gauge {
+    fn default() -> Self {
+        Self(AtomicU64::new(f64::NAN.to_bits()))
+    }
+}
+
+impl Gauge {
+    /// Sets it.
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Relaxed);
+    }
+
+    /// What was set last, NaN at first.
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Relaxed))
+    }
+}
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub struct Status {
+    health: AtomicU8,
+    /// How often the inference thread lost its memory of a take under way: by breaking, or by
+    /// changing the weights. The audio thread ends the turn when it sees a change.
+    lapses: AtomicU32,
+    /// How often the inference thread broke and was restarted.
+    pub restarts: Count,
+    /// The player's notes that were handed to the model.
+    pub heard: Count,
+    /// Generated note-ons that the host took.
+    pub played: Count,
+    /// Hand-overs.
+    pub turns: Count,
+    /// Generated notes that came too late and were shifted.
+    pub late: Count,
+    /// Generated notes that came so late that they were dropped.
+    pub dropped: Count,
+    /// Generated notes given up because the host refused them, or the player held their key.
+    pub given_up: Count,
+    /// Messages, notes and events for which some queue had no room.
+    pub overflows: Count,
+    /// Offline renders that waited in vain for the inference thread.
+    pub timeouts: Count,
+    /// The latest hand-over, in seconds of the stream since the last reset.
+    pub hand_over_s: Gauge,
+    /// The model's time for a note, in microseconds, smoothed.
+    pub note_us: Gauge,
+    /// The longest time the model took for a note so far, in microseconds.
+    pub longest_note_us: Gauge,
+    /// Whether the editor is open: pictures are drawn for it only then.
+    pub watched: AtomicBool,
+}
+
+impl Status {
+    /// How the inference thread is.
+    pub fn health(&self) -> Health {
+        match self.health.load(Relaxed) {
+            0 => Health::Starting,
+            1 => Health::Ready,
+            2 => Health::NoWeights,
+            _ => Health::Broken,
+        }
+    }
+
+    /// Says how the inference thread is.
+    pub fn set_health(&self, health: Health) {
+        self.health.store(health as u8, Relaxed);
+    }
+
+    /// See [`Status::lapse`].
+    pub fn lapses(&self) -> u32 {
+        self.lapses.load(Relaxed)
+    }
+
+    /// The inference thread no longer knows the take under way.
+    pub fn lapse(&self) {
+        self.lapses.fetch_add(1, Relaxed);
+    }
+
+    /// A note took the model this long.
+    pub fn timed(&self, us: f64) {
+        let smooth = self.note_us.get();
+        self.note_us.set(if smooth.is_nan() { us } else { smooth + 0.05 * (us - smooth) });
+        // `max` ignores the NaN of the beginning.
+        self.longest_note_us.set(self.longest_note_us.get().max(us));
+    }
+
+    /// Everything, for test hosts.
+    fn to_json(&self) -> String {
+        let gauge = |gauge: &Gauge| Some(gauge.get()).filter(|value| value.is_finite());
+        serde_json::json!({
+            "health": match self.health() {
+                Health::Starting => "starting",
+                Health::Ready => "ready",
+                Health::NoWeights => "no weights",
+                Health::Broken => "broken",
+            },
+            "restarts": self.restarts.get(),
+            "heard": self.heard.get(),
+            "played": self.played.get(),
+            "turns": self.turns.get(),
+            "late": self.late.get(),
+            "dropped": self.dropped.get(),
+            "given_up": self.given_up.get(),
+            "overflows": self.overflows.get(),
+            "timeouts": self.timeouts.get(),
+            "hand_over_s": gauge(&self.hand_over_s),
+            "note_us": gauge(&self.note_us),
+            "longest_note_us": gauge(&self.longest_note_us),
+        })
+        .to_string()
+    }
+}
+
+// SAFETY: there are no parameters in here, hence no pointers that could outlive it.
+unsafe impl Params for Status {
+    fn param_map(&self) -> Vec<(String, ParamPtr, String)> {
+        Vec::new()
+    }
+
+    fn serialize_fields(&self) -> BTreeMap<String, String> {
+        match std::env::var_os(VARIABLE) {
+            Some(_) => BTreeMap::from([("status".to_owned(), self.to_json())]),
+            None => BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! One continuation as the audio thread sees it: when it began, how its seconds lie on the clock's
+//! beats, how long it may be, how much of it has arrived.
+
+use notes::{Planned, Span};
+
+use crate::link::{Answer, Wishes};
+use crate::partner::Length;
+
+/// A generated note that comes up to this many seconds too late sounds at once instead; one that
+/// comes later is dropped. Both are counted.
+pub const LATEST_S: f64 = 0.050;
+/// The shortest that a shifted note sounds, in seconds.
+const SHORTEST_S: f64 = 0.030;
+
+/// See the [module](self).
+#[derive(Clone, Copy, Debug)]
+pub struct Take {
+    /// The hand-over, in beats.
+    begin: f64,
+    /// Beats per second at that moment: a take keeps its place in the bar when the tempo changes.
+    rate: f64,
+    /// How it is played now.
+    pub wishes: Wishes,
+    /// What ends it, beside the player.
+    pub length: Length,
+    /// MIDI channel it is played on: that of the player's latest note.
+    pub channel: u8,
+    /// Every note with an onset before this, in seconds since the hand-over, has arrived.
+    pub arrived: f64,
+    /// It has come to its length: nothing more begins.
+    pub over: bool,
+}
+
+/// What becomes of a note that has arrived.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Arrival {
+    /// It is in time.
+    InTime(Planned),
+    /// It is late, and shifted to now.
+    Shifted(Planned),
+    /// It is too late.
+    TooLate,
+    /// It lies beyond the take's length.
+    Beyond,
+}
+
+impl Take {
+    /// A take that begins at a sample of this block.
+    pub fn new(offset: u32, span: &Span, wishes: Wishes, length: Length, channel: u8) -> Self {
+        Self {
+            begin: span.beats_at(offset),
+            rate: span.beats_per_second(),
+            wishes,
+            length,
+            channel,
+            arrived: f64::NEG_INFINITY,
+            over: false,
+        }
+    }
+
+    /// Seconds since the hand-over in beats.
+    pub fn beats(&self, since: f64) -> f64 {
+        self.begin + since * self.rate
+    }
+
+    /// Beats in seconds since the hand-over.
+    pub fn since(&self, beats: f64) -> f64 {
+        (beats - self.begin) / self.rate
+    }
+
+    /// From when on nothing may begin, in seconds since the hand-over.
+    pub fn limit(&self) -> f64 {
+        match self.length {
+            Length::Seconds(seconds) => seconds,
+            Length::Open | Length::Notes(_) => f64::INFINITY,
+        }
+    }
+
+    /// How many notes may begin.
+    pub fn notes(&self) -> u32 {
+        match self.length {
+            Length::Notes(notes) => notes,
+            Length::Open | Length::Seconds(_) => u32::MAX,
+        }
+    }
+
+    /// Places a note of this take on the clock. `now`: beats before which nothing can sound any more.
+    pub fn place(&self, answer: &Answer, now: f64) -> Arrival {
+        let Answer { epoch, index, note } = *answer;
+        if index >= self.notes() || note.struck() >= self.limit() {
+            return Arrival::Beyond;
+        }
+        let planned = Planned {
+            onset: self.beats(note.struck()),
+            end: self.beats(note.end()),
+            epoch: epoch.0,
+            index,
+            channel: self.channel,
+            pitch: note.pitch,
+            velocity: note.velocity,
+        };
+        if planned.onset >= now {
+            Arrival::InTime(planned)
+        } else if now - planned.onset <= LATEST_S * self.rate {
+            let end = planned.end.max(now + SHORTEST_S * self.rate);
+            Arrival::Shifted(Planned { onset: now, end, ..planned })
+        } else {
+            Arrival::TooLate
+        }
+    }
+}

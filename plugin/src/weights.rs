@@ -1,0 +1,129 @@
+//! Which weights play: the built-in ones, or a file. One network per process and file, however many
+//! instances play with it.
+//!
+//! Used on the inference thread (loading) and the host's main thread (state); never on the audio thread.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::SystemTime;
+
+use model::Network;
+use nice_plug::params::persist::PersistentField;
+
+/// The weights that ship.
+static ANTIPHON: &[u8] = include_bytes!("../../weights/antiphon.safetensors");
+/// The network that the project comes from; its weights can be chosen by the name [`SEED_NAME`].
+static SEED: &[u8] = include_bytes!("../../weights/seed.safetensors");
+/// Stands for the built-in seed weights where a path is expected.
+pub const SEED_NAME: &str = "seed";
+/// Overrides every other choice; for tests and the demo.
+const VARIABLE: &str = "ANTIPHON_WEIGHTS";
+/// No weights file is larger, in bytes; a wrong path must not fill the memory.
+const LARGEST: u64 = 512 << 20;
+
+/// The project's choice of weights: a path, `seed`, or nothing for the built-in ones. Copies are
+/// the same choice.
+#[derive(Clone, Debug, Default)]
+pub struct WeightsChoice(Arc<Choice>);
+
+#[derive(Debug, Default)]
+struct Choice {
+    path: Mutex<String>,
+    /// Raised by every change, so that the inference thread need not take the lock to look.
+    version: AtomicU32,
+}
+
+impl WeightsChoice {
+    /// The file to load; `None`: the built-in weights.
+    pub fn path(&self) -> Option<PathBuf> {
+        let chosen = match std::env::var_os(VARIABLE) {
+            Some(path) => PathBuf::from(path),
+            None => PathBuf::from(&*self.0.path.lock().unwrap_or_else(PoisonError::into_inner)),
+        };
+        (!chosen.as_os_str().is_empty()).then_some(chosen)
+    }
+
+    /// Changes whenever the choice does.
+    pub fn version(&self) -> u32 {
+        self.0.version.load(Ordering::Acquire)
+    }
+}
+
+impl PersistentField<'_, String> for WeightsChoice {
+    fn set(&self, path: String) {
+        let mut mine = self.0.path.lock().unwrap_or_else(PoisonError::into_inner);
+        if *mine != path {
+            *mine = path;
+            self.0.version.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&String) -> R,
+    {
+        f(&self.0.path.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a network is known by in this process: its file, the file's size and time of change.
+type Key = (PathBuf, u64, Option<SystemTime>);
+
+/// The network for this choice, shared with every other instance that made the same.
+pub fn load(choice: Option<&Path>) -> Result<Arc<Network>, String> {
+    static LOADED: OnceLock<Mutex<HashMap<Key, Weak<Network>>>> = OnceLock::new();
+    let key = match choice {
+        None => (PathBuf::new(), 0, None),
+        Some(path) if path == Path::new(SEED_NAME) => (path.to_owned(), 0, None),
+        Some(path) => {
+            let about = std::fs::metadata(path)
+                .map_err(|error| format!("Cannot read the weights file {}: {error}.", path.display()))?;
+            if about.len() > LARGEST {
+                return Err(format!("{} is too large to be a weights file.", path.display()));
+            }
+            (path.to_owned(), about.len(), about.modified().ok())
+        }
+    };
+    // Held while loading: of many instances that open at once, one does the work.
+    let mut loaded = LOADED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    loaded.retain(|_, network| network.strong_count() > 0);
+    if let Some(network) = loaded.get(&key).and_then(Weak::upgrade) {
+        return Ok(network);
+    }
+    let network = match choice {
+        None => read("The built-in weights", ANTIPHON),
+        Some(path) if path == Path::new(SEED_NAME) => read("The built-in seed weights", SEED),
+        Some(path) => {
+            let name = path.display().to_string();
+            let bytes =
+                std::fs::read(path).map_err(|error| format!("Cannot read the weights file {name}: {error}."))?;
+            read(&name, &bytes)
+        }
+    }?;
+    loaded.insert(key, Arc::downgrade(&network));
+    Ok(network)
+}
+
+fn read(name: &str, bytes: &[u8]) -> Result<Arc<Network>, String> {
+    Network::from_bytes(bytes).map(Arc::new).map_err(|error| format!("{name}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_share_a_network() {
+        let one = load(Some(Path::new(SEED_NAME))).unwrap();
+        let other = load(Some(Path::new(SEED_NAME))).unwrap();
+        assert!(Arc::ptr_eq(&one, &other));
+    }
+
+    #[test]
+    fn a_bad_file_is_named() {
+        let message = load(Some(Path::new("no/such/file.safetensors"))).unwrap_err();
+        assert!(message.contains("no/such/file.safetensors"), "{message}");
+    }
+}
