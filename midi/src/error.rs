@@ -7,9 +7,7 @@ pub enum ReadError {
     #[error("the file is empty; export or copy it again")]
     Empty,
     /// Something else than a Standard MIDI File.
-    #[error(
-        "not a MIDI file (it does not begin with \"MThd\"); expected a Standard MIDI File, .mid or .midi"
-    )]
+    #[error("not a MIDI file (it does not begin with \"MThd\"); expected a Standard MIDI File, .mid or .midi")]
     NotMidi,
     /// The file ends before its header or tracks say it should.
     #[error("the MIDI file is cut off after {bytes} bytes; copy or download it again")]
@@ -18,17 +16,13 @@ pub enum ReadError {
         bytes: usize,
     },
     /// Complete in length, but a track holds bytes that are no MIDI events.
-    #[error(
-        "the MIDI file is damaged near byte {byte}; open it in a sequencer and export it again"
-    )]
+    #[error("the MIDI file is damaged near byte {byte}; open it in a sequencer and export it again")]
     Damaged {
         /// Distance of the first unreadable event from the beginning of the file.
         byte: usize,
     },
     /// A header that divides the beat, or the second, into nothing or in an unknown way.
-    #[error(
-        "the MIDI file's time division 0x{division:04x} means nothing; export it again from a sequencer"
-    )]
+    #[error("the MIDI file's time division 0x{division:04x} means nothing; export it again from a sequencer")]
     Division {
         /// The header's raw division field.
         division: u16,

@@ -89,15 +89,10 @@ pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
     // Keys that are down, per (channel, pitch): indices into the notes of this track.
     let mut down: Vec<VecDeque<usize>> = vec![VecDeque::new(); 16 * 128];
     for &(offset, track) in &file.tracks {
-        read_track(track, &mut collected, &mut down)
-            .map_err(|at| ReadError::Damaged { byte: offset + at })?;
+        read_track(track, &mut collected, &mut down).map_err(|at| ReadError::Damaged { byte: offset + at })?;
     }
     if collected.notes.is_empty() {
-        return Err(if collected.dirt.drums > 0 {
-            ReadError::DrumsOnly
-        } else {
-            ReadError::NoNotes
-        });
+        return Err(if collected.dirt.drums > 0 { ReadError::DrumsOnly } else { ReadError::NoNotes });
     }
     Ok(collected.finish(file.division))
 }
@@ -116,19 +111,13 @@ impl<'a> Chunks<'a> {
             return Err(ReadError::Empty);
         }
         // Windows' .rmi: a MIDI file inside a RIFF chunk, after 20 bytes.
-        let mut at = if bytes.len() > 20 && &bytes[..4] == b"RIFF" && &bytes[8..12] == b"RMID" {
-            20
-        } else {
-            0
-        };
+        let mut at = if bytes.len() > 20 && &bytes[..4] == b"RIFF" && &bytes[8..12] == b"RMID" { 20 } else { 0 };
         let magic = &bytes[at..bytes.len().min(at + 4)];
         if !b"MThd".starts_with(magic) {
             return Err(ReadError::NotMidi);
         }
         let header_len = be32(bytes, at + 4).ok_or(truncated)?;
-        let header = bytes
-            .get(at + 8..(at + 8).saturating_add(header_len))
-            .ok_or(truncated)?;
+        let header = bytes.get(at + 8..(at + 8).saturating_add(header_len)).ok_or(truncated)?;
         let &[_, _, tracks_hi, tracks_lo, division_hi, division_lo, ..] = header else {
             return Err(ReadError::NotMidi);
         };
@@ -170,11 +159,7 @@ fn read_division(hi: u8, lo: u8) -> Result<Division, ReadError> {
     let division = u16::from_be_bytes([hi, lo]);
     let nothing = ReadError::Division { division };
     if hi < 0x80 {
-        return if division == 0 {
-            Err(nothing)
-        } else {
-            Ok(Division::Metrical(division))
-        };
+        return if division == 0 { Err(nothing) } else { Ok(Division::Metrical(division)) };
     }
     let frames_per_second = match hi.wrapping_neg() {
         24 => 24.0,
@@ -183,19 +168,11 @@ fn read_division(hi: u8, lo: u8) -> Result<Division, ReadError> {
         30 => 30.0,
         _ => return Err(nothing),
     };
-    if lo == 0 {
-        Err(nothing)
-    } else {
-        Ok(Division::Timecode(frames_per_second * f64::from(lo)))
-    }
+    if lo == 0 { Err(nothing) } else { Ok(Division::Timecode(frames_per_second * f64::from(lo))) }
 }
 
 /// Reads one track; an error is the position of the first bytes that are no event.
-fn read_track(
-    track: &[u8],
-    into: &mut Collected,
-    down: &mut [VecDeque<usize>],
-) -> Result<(), usize> {
+fn read_track(track: &[u8], into: &mut Collected, down: &mut [VecDeque<usize>]) -> Result<(), usize> {
     let first = into.notes.len();
     let mut tick: u64 = 0;
     let mut events = EventIter::new(track);
@@ -241,14 +218,7 @@ fn read_track(
 }
 
 impl Collected {
-    fn note_on(
-        &mut self,
-        tick: u64,
-        channel: u8,
-        pitch: u8,
-        velocity: u8,
-        down: &mut [VecDeque<usize>],
-    ) {
+    fn note_on(&mut self, tick: u64, channel: u8, pitch: u8, velocity: u8, down: &mut [VecDeque<usize>]) {
         if channel == DRUMS {
             self.dirt.drums += 1;
             return;
@@ -256,12 +226,7 @@ impl Collected {
         let keys = &mut down[usize::from(channel) * 128 + usize::from(pitch)];
         self.dirt.restruck += usize::from(!keys.is_empty());
         keys.push_back(self.notes.len());
-        self.notes.push(Ticked {
-            on: tick,
-            off: tick,
-            pitch,
-            velocity,
-        });
+        self.notes.push(Ticked { on: tick, off: tick, pitch, velocity });
     }
 
     fn note_off(&mut self, tick: u64, channel: u8, pitch: u8, down: &mut [VecDeque<usize>]) {
@@ -310,18 +275,10 @@ impl Collected {
         for (tick, channel, is_down) in self.pedal {
             if state[usize::from(channel)] != is_down {
                 state[usize::from(channel)] = is_down;
-                pedal.push(Pedal {
-                    time: map.seconds(tick),
-                    channel,
-                    down: is_down,
-                });
+                pedal.push(Pedal { time: map.seconds(tick), channel, down: is_down });
             }
         }
-        Score {
-            notes,
-            pedal,
-            dirt: self.dirt,
-        }
+        Score { notes, pedal, dirt: self.dirt }
     }
 
     /// Needs the notes in order. Counts what two tracks play on one key.
@@ -333,10 +290,7 @@ impl Collected {
                 self.dirt.unisons += usize::from(on == note.on);
                 self.dirt.overlaps += usize::from(on < note.on && note.on < end);
             }
-            *entry = Some((
-                note.on,
-                entry.map_or(note.off, |(_, end)| end.max(note.off)),
-            ));
+            *entry = Some((note.on, entry.map_or(note.off, |(_, end)| end.max(note.off))));
         }
     }
 }

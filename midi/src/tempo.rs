@@ -31,23 +31,14 @@ impl TempoMap {
     /// `events` are (tick, microseconds per quarter) in file order; of two at one tick the last wins.
     pub fn new(division: Division, mut events: Vec<(u64, u32)>) -> Self {
         events.sort_by_key(|&(tick, _)| tick); // stable: file order survives inside one tick
-        let mut segments = vec![Segment {
-            tick: 0,
-            elapsed: 0,
-            tempo_us: DEFAULT_TEMPO_US,
-        }];
+        let mut segments = vec![Segment { tick: 0, elapsed: 0, tempo_us: DEFAULT_TEMPO_US }];
         for (tick, tempo_us) in events {
             let last = segments.last_mut().expect("never empty");
             if last.tick == tick {
                 last.tempo_us = tempo_us;
             } else {
-                let elapsed =
-                    last.elapsed + u128::from(tick - last.tick) * u128::from(last.tempo_us);
-                segments.push(Segment {
-                    tick,
-                    elapsed,
-                    tempo_us,
-                });
+                let elapsed = last.elapsed + u128::from(tick - last.tick) * u128::from(last.tempo_us);
+                segments.push(Segment { tick, elapsed, tempo_us });
             }
         }
         Self { division, segments }
@@ -58,12 +49,9 @@ impl TempoMap {
         match self.division {
             Division::Timecode(ticks_per_second) => tick as f64 / ticks_per_second,
             Division::Metrical(ppq) => {
-                let after = self
-                    .segments
-                    .partition_point(|segment| segment.tick <= tick);
+                let after = self.segments.partition_point(|segment| segment.tick <= tick);
                 let segment = &self.segments[after - 1];
-                let elapsed = segment.elapsed
-                    + u128::from(tick - segment.tick) * u128::from(segment.tempo_us);
+                let elapsed = segment.elapsed + u128::from(tick - segment.tick) * u128::from(segment.tempo_us);
                 elapsed as f64 / (f64::from(ppq) * 1e6)
             }
         }

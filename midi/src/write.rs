@@ -21,9 +21,7 @@ impl Tempo {
             return Self::default();
         }
         // The cast saturates; the clamp keeps 1 to 2^24-1.
-        Self {
-            micros_per_quarter: ((60e6 / bpm).round() as u32).clamp(1, 0x00ff_ffff),
-        }
+        Self { micros_per_quarter: ((60e6 / bpm).round() as u32).clamp(1, 0x00ff_ffff) }
     }
 
     /// Seconds from one tick to the next.
@@ -39,9 +37,7 @@ impl Tempo {
 impl Default for Tempo {
     /// 120 beats per minute: a tick is 0.52 ms.
     fn default() -> Self {
-        Self {
-            micros_per_quarter: 500_000,
-        }
+        Self { micros_per_quarter: 500_000 }
     }
 }
 
@@ -61,14 +57,8 @@ pub struct Track<'a> {
 /// A key can be down only once: a note that is struck again ends there, and notes struck at the same
 /// tick become one, as long as the longest and as loud as the loudest. No note is shorter than a tick.
 pub fn write(tracks: &[Track], tempo: Tempo) -> Vec<u8> {
-    let mut smf = Smf::new(Header::new(
-        Format::Parallel,
-        Timing::Metrical(u15::new(PPQ)),
-    ));
-    smf.tracks.push(vec![
-        meta(MetaMessage::Tempo(u24::new(tempo.micros_per_quarter))),
-        meta(MetaMessage::EndOfTrack),
-    ]);
+    let mut smf = Smf::new(Header::new(Format::Parallel, Timing::Metrical(u15::new(PPQ))));
+    smf.tracks.push(vec![meta(MetaMessage::Tempo(u24::new(tempo.micros_per_quarter))), meta(MetaMessage::EndOfTrack)]);
     for track in tracks {
         let channel = u4::new(track.channel.min(15));
         let mut events = vec![meta(MetaMessage::TrackName(track.name.as_bytes()))];
@@ -78,15 +68,9 @@ pub fn write(tracks: &[Track], tempo: Tempo) -> Vec<u8> {
             let delta = u28::new((event.tick - now).min(0x0fff_ffff) as u32);
             now = event.tick;
             let (key, vel) = (u7::new(event.pitch), u7::new(event.velocity));
-            let message = if event.velocity > 0 {
-                MidiMessage::NoteOn { key, vel }
-            } else {
-                MidiMessage::NoteOff { key, vel }
-            };
-            events.push(TrackEvent {
-                delta,
-                kind: TrackEventKind::Midi { channel, message },
-            });
+            let message =
+                if event.velocity > 0 { MidiMessage::NoteOn { key, vel } } else { MidiMessage::NoteOff { key, vel } };
+            events.push(TrackEvent { delta, kind: TrackEventKind::Midi { channel, message } });
         }
         events.push(meta(MetaMessage::EndOfTrack));
         smf.tracks.push(events);
@@ -97,10 +81,7 @@ pub fn write(tracks: &[Track], tempo: Tempo) -> Vec<u8> {
 }
 
 fn meta(message: MetaMessage) -> TrackEvent {
-    TrackEvent {
-        delta: u28::new(0),
-        kind: TrackEventKind::Meta(message),
-    }
+    TrackEvent { delta: u28::new(0), kind: TrackEventKind::Meta(message) }
 }
 
 /// A key going down, or up when `velocity` is 0. Ordered by time, releases before strikes.
@@ -135,18 +116,8 @@ fn key_events(notes: &[Note], tempo: Tempo) -> Vec<KeyEvent> {
     });
     let mut events = Vec::with_capacity(keys.len() * 2);
     for (pitch, on, off, velocity) in keys {
-        events.push(KeyEvent {
-            tick: on,
-            down: true,
-            pitch,
-            velocity,
-        });
-        events.push(KeyEvent {
-            tick: off,
-            down: false,
-            pitch,
-            velocity: 0,
-        });
+        events.push(KeyEvent { tick: on, down: true, pitch, velocity });
+        events.push(KeyEvent { tick: off, down: false, pitch, velocity: 0 });
     }
     events.sort_unstable();
     events

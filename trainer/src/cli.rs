@@ -1,6 +1,6 @@
 //! The command line: which subcommand there is, and what it is for.
 
-use crate::{prepare, train};
+use crate::{evaluate, generate, inspect, prepare, train};
 use clap::{Parser, Subcommand};
 
 /// Trains and measures the networks that continue what a pianist plays.
@@ -23,6 +23,14 @@ pub enum Command {
     Prepare(prepare::Args),
     /// Train a network on a data set.
     Train(train::Args),
+    /// Measure weights against music they have not been trained on.
+    Evaluate(evaluate::Args),
+    /// Let a network play from nothing.
+    Generate(generate::GenerateArgs),
+    /// Let a network continue what a MIDI file plays.
+    Continue(generate::ContinueArgs),
+    /// Say what is in a MIDI, data set or weights file.
+    Inspect(inspect::Args),
 }
 
 /// Does what was asked.
@@ -30,5 +38,9 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Prepare(args) => prepare::run(args),
         Command::Train(args) => train::run(args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Generate(args) => generate::generate(args),
+        Command::Continue(args) => generate::continue_phrase(args),
+        Command::Inspect(args) => inspect::run(args),
     }
 }

@@ -18,19 +18,7 @@ pub const FORMAT: &str = "antiphon-dataset";
 pub const VERSION: &str = "1";
 
 /// What a piece is used for. No work stands in two of them.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    clap::ValueEnum,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     /// Learnt from.
@@ -59,10 +47,7 @@ impl std::str::FromStr for Split {
     type Err = ();
 
     fn from_str(name: &str) -> Result<Self, ()> {
-        Self::ALL
-            .into_iter()
-            .find(|split| split.name() == name)
-            .ok_or(())
+        Self::ALL.into_iter().find(|split| split.name() == name).ok_or(())
     }
 }
 
@@ -97,7 +82,7 @@ struct Entry {
 
 impl Dataset {
     /// The pieces of one split, in order.
-    pub fn split(&self, split: Split) -> impl Iterator<Item = &Piece> {
+    pub fn split(&self, split: Split) -> impl Iterator<Item = &Piece> + Clone {
         self.pieces.iter().filter(move |piece| piece.split == split)
     }
 
@@ -119,19 +104,13 @@ impl Dataset {
     fn to_bytes(&self) -> anyhow::Result<Vec<u8>> {
         let all = || self.pieces.iter().flat_map(|piece| &piece.notes);
         let count = all().count();
-        let f64s = |get: fn(&Note) -> f64| -> Vec<u8> {
-            all().flat_map(|note| get(note).to_le_bytes()).collect()
-        };
+        let f64s = |get: fn(&Note) -> f64| -> Vec<u8> { all().flat_map(|note| get(note).to_le_bytes()).collect() };
         let columns = [
             ("onset", Dtype::F64, f64s(|note| note.onset)),
             ("spread", Dtype::F64, f64s(|note| note.spread)),
             ("duration", Dtype::F64, f64s(|note| note.duration)),
             ("pitch", Dtype::U8, all().map(|note| note.pitch).collect()),
-            (
-                "velocity",
-                Dtype::U8,
-                all().map(|note| note.velocity).collect(),
-            ),
+            ("velocity", Dtype::U8, all().map(|note| note.velocity).collect()),
         ];
         let views = columns
             .iter()
@@ -167,31 +146,19 @@ impl Dataset {
             return Err(not_ours());
         }
         if field("version") != VERSION {
-            return Err(format!(
-                "data set version {:?}, this program reads {VERSION:?}; {AGAIN}",
-                field("version")
-            ));
+            return Err(format!("data set version {:?}, this program reads {VERSION:?}; {AGAIN}", field("version")));
         }
         let entries: Vec<Entry> = serde_json::from_str(field("pieces")).map_err(|_| not_ours())?;
-        let count = entries
-            .iter()
-            .try_fold(0usize, |sum, entry| sum.checked_add(entry.notes))
-            .ok_or_else(not_ours)?;
+        let count = entries.iter().try_fold(0usize, |sum, entry| sum.checked_add(entry.notes)).ok_or_else(not_ours)?;
 
         let column = |name: &str, dtype: Dtype| match tensors.tensor(name) {
             Ok(view) if view.dtype() == dtype && view.shape() == [count] => Ok(view.data()),
-            _ => Err(format!(
-                "column {name:?} is missing or has the wrong length; {AGAIN}"
-            )),
+            _ => Err(format!("column {name:?} is missing or has the wrong length; {AGAIN}")),
         };
-        let f64_at = |data: &[u8], index: usize| {
-            f64::from_le_bytes(data[index * 8..index * 8 + 8].try_into().expect("8 bytes"))
-        };
-        let (onset, spread, duration) = (
-            column("onset", Dtype::F64)?,
-            column("spread", Dtype::F64)?,
-            column("duration", Dtype::F64)?,
-        );
+        let f64_at =
+            |data: &[u8], index: usize| f64::from_le_bytes(data[index * 8..index * 8 + 8].try_into().expect("8 bytes"));
+        let (onset, spread, duration) =
+            (column("onset", Dtype::F64)?, column("spread", Dtype::F64)?, column("duration", Dtype::F64)?);
         let (pitch, velocity) = (column("pitch", Dtype::U8)?, column("velocity", Dtype::U8)?);
 
         let mut next = 0;
@@ -218,17 +185,9 @@ impl Dataset {
             };
             let ordered = notes.windows(2).all(|pair| pair[0].onset <= pair[1].onset);
             if notes.is_empty() || !ordered || !notes.iter().all(sound) {
-                return Err(format!(
-                    "piece {:?} has impossible notes; {AGAIN}",
-                    entry.name
-                ));
+                return Err(format!("piece {:?} has impossible notes; {AGAIN}", entry.name));
             }
-            pieces.push(Piece {
-                name: entry.name,
-                set: entry.set,
-                split: entry.split,
-                notes,
-            });
+            pieces.push(Piece { name: entry.name, set: entry.set, split: entry.split, notes });
         }
         Ok(Self { pieces })
     }
@@ -239,19 +198,8 @@ mod tests {
     use super::*;
 
     fn two_pieces() -> Dataset {
-        let note = |onset: f64, pitch| Note {
-            onset,
-            spread: 0.007,
-            duration: 0.1 + onset / 3.0,
-            pitch,
-            velocity: 64,
-        };
-        let piece = |name: &str, split, notes| Piece {
-            name: name.into(),
-            set: "set".into(),
-            split,
-            notes,
-        };
+        let note = |onset: f64, pitch| Note { onset, spread: 0.007, duration: 0.1 + onset / 3.0, pitch, velocity: 64 };
+        let piece = |name: &str, split, notes| Piece { name: name.into(), set: "set".into(), split, notes };
         Dataset {
             pieces: vec![
                 piece("a.mid", Split::Train, vec![note(0.0, 60), note(0.1, 127)]),
@@ -263,21 +211,14 @@ mod tests {
     #[test]
     fn what_is_saved_is_loaded_bit_for_bit() {
         let data = two_pieces();
-        assert_eq!(
-            Dataset::from_bytes(&data.to_bytes().unwrap()).unwrap(),
-            data
-        );
+        assert_eq!(Dataset::from_bytes(&data.to_bytes().unwrap()).unwrap(), data);
     }
 
     #[test]
     fn any_cut_is_refused() {
         let bytes = two_pieces().to_bytes().unwrap();
         for len in 0..bytes.len() {
-            assert!(
-                Dataset::from_bytes(&bytes[..len]).is_err(),
-                "{len} of {} bytes",
-                bytes.len()
-            );
+            assert!(Dataset::from_bytes(&bytes[..len]).is_err(), "{len} of {} bytes", bytes.len());
         }
     }
 
@@ -285,18 +226,14 @@ mod tests {
     fn impossible_notes_are_refused() {
         for spoil in [
             |note: &mut Note| note.onset = f64::NAN,
-            |note: &mut Note| note.onset = 2.0, // the next one would come before
+            |note: &mut Note| note.onset = 2.0,    // the next one would come before
             |note: &mut Note| note.duration = 0.0, // ends before it is struck
             |note: &mut Note| note.pitch = 128,
             |note: &mut Note| note.velocity = 0,
         ] {
             let mut data = two_pieces();
             spoil(&mut data.pieces[0].notes[0]);
-            assert!(
-                Dataset::from_bytes(&data.to_bytes().unwrap())
-                    .unwrap_err()
-                    .contains("a.mid")
-            );
+            assert!(Dataset::from_bytes(&data.to_bytes().unwrap()).unwrap_err().contains("a.mid"));
         }
     }
 }

@@ -19,9 +19,5 @@ pub fn read_input(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 /// The process's exit code for an error: 2 when other input would help, else 1.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<BadInput>()) {
-        2
-    } else {
-        1
-    }
+    if error.chain().any(|cause| cause.is::<BadInput>()) { 2 } else { 1 }
 }

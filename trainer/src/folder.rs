@@ -57,16 +57,9 @@ pub fn gather(
     let mut offers = Vec::new();
     for folder in folders {
         let manifest = folder.join("manifest.csv");
-        let more = if manifest.is_file() {
-            by_manifest(folder, &manifest)?
-        } else {
-            by_name(folder, split_seed)?
-        };
+        let more = if manifest.is_file() { by_manifest(folder, &manifest)? } else { by_name(folder, split_seed)? };
         if more.is_empty() {
-            return Err(bad_input(
-                folder,
-                "no MIDI files (.mid, .midi) in this folder or below it",
-            ));
+            return Err(bad_input(folder, "no MIDI files (.mid, .midi) in this folder or below it"));
         }
         offers.extend(more);
     }
@@ -87,15 +80,8 @@ pub fn gather(
                             offer.split = split;
                             gathered.moved.push((offer.id(), split));
                         }
-                        let Offer {
-                            set, name, split, ..
-                        } = offer;
-                        gathered.dataset.pieces.push(Piece {
-                            name,
-                            set,
-                            split,
-                            notes,
-                        });
+                        let Offer { set, name, split, .. } = offer;
+                        gathered.dataset.pieces.push(Piece { name, set, split, notes });
                     }
                 },
             }
@@ -104,10 +90,7 @@ pub fn gather(
     }
     if gathered.dataset.pieces.is_empty() {
         let (name, reason) = gathered.skipped.first().cloned().unwrap_or_default();
-        return Err(bad_input(
-            &folders[0],
-            format!("none of {total} files could be used (first: {name}: {reason})"),
-        ));
+        return Err(bad_input(&folders[0], format!("none of {total} files could be used (first: {name}: {reason})")));
     }
     Ok(gathered)
 }
@@ -143,10 +126,7 @@ impl Seen {
     /// Whether a manifest says that these notes are there already, in whatever order the folders came.
     fn by_reference(&self, offer: &Offer) -> Option<String> {
         let names = [Some(offer.id()), offer.same_notes_as.clone()];
-        names
-            .into_iter()
-            .flatten()
-            .find_map(|name| self.ids.get(&name).cloned())
+        names.into_iter().flatten().find_map(|name| self.ids.get(&name).cloned())
     }
 
     /// Whether the very same notes are there already; if not, they are from now on.
@@ -163,11 +143,7 @@ impl Seen {
         let id = offer.id();
         self.contents.insert(hash, id.clone());
         // `work:...` names a work that other performances share, not the same notes.
-        if let Some(same) = offer
-            .same_notes_as
-            .as_ref()
-            .filter(|same| same.contains('/'))
-        {
+        if let Some(same) = offer.same_notes_as.as_ref().filter(|same| same.contains('/')) {
             self.ids.insert(same.clone(), id.clone());
         }
         self.ids.insert(id.clone(), id);
@@ -184,25 +160,15 @@ impl Seen {
 
 fn set_name(folder: &Path) -> String {
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    absolute.file_name().map_or_else(
-        || "folder".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    absolute.file_name().map_or_else(|| "folder".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn by_manifest(folder: &Path, manifest: &Path) -> anyhow::Result<Vec<Offer>> {
-    let mut reader =
-        csv::Reader::from_path(manifest).map_err(|error| bad_input(manifest, error))?;
-    let headers = reader
-        .headers()
-        .map_err(|error| bad_input(manifest, error))?
-        .clone();
+    let mut reader = csv::Reader::from_path(manifest).map_err(|error| bad_input(manifest, error))?;
+    let headers = reader.headers().map_err(|error| bad_input(manifest, error))?.clone();
     let column = |name: &str| headers.iter().position(|header| header == name);
     let (Some(path), Some(split)) = (column("path"), column("split")) else {
-        return Err(bad_input(
-            manifest,
-            "needs the columns \"path\" and \"split\"",
-        ));
+        return Err(bad_input(manifest, "needs the columns \"path\" and \"split\""));
     };
     let (work, same_notes_as) = (column("work"), column("same_notes_as"));
 
@@ -212,19 +178,13 @@ fn by_manifest(folder: &Path, manifest: &Path) -> anyhow::Result<Vec<Offer>> {
         let record = record.map_err(|error| bad_input(manifest, error))?;
         let line = record.position().map_or(0, csv::Position::line);
         let get = |column: Option<usize>| {
-            column
-                .and_then(|column| record.get(column))
-                .filter(|field| !field.is_empty())
-                .map(str::to_owned)
+            column.and_then(|column| record.get(column)).filter(|field| !field.is_empty()).map(str::to_owned)
         };
-        let name = get(Some(path))
-            .ok_or_else(|| bad_input(manifest, format!("line {line} has no path")))?;
-        let split = get(Some(split)).unwrap_or_default().parse().map_err(|()| {
-            bad_input(
-                manifest,
-                format!("line {line}: the split must be train, validation or test"),
-            )
-        })?;
+        let name = get(Some(path)).ok_or_else(|| bad_input(manifest, format!("line {line} has no path")))?;
+        let split = get(Some(split))
+            .unwrap_or_default()
+            .parse()
+            .map_err(|()| bad_input(manifest, format!("line {line}: the split must be train, validation or test")))?;
         offers.push(Offer {
             set: set.clone(),
             file: folder.join(&name),
@@ -248,28 +208,13 @@ fn by_name(folder: &Path, seed: u64) -> anyhow::Result<Vec<Offer>> {
         .into_iter()
         .map(|file| {
             let inside = file.strip_prefix(folder).unwrap_or(&file);
-            let name = inside
-                .components()
-                .map(|part| part.as_os_str().to_string_lossy())
-                .collect::<Vec<_>>()
-                .join("/");
-            Offer {
-                set: set.clone(),
-                name,
-                file,
-                split: Split::Train,
-                work: None,
-                same_notes_as: None,
-            }
+            let name = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
+            Offer { set: set.clone(), name, file, split: Split::Train, work: None, same_notes_as: None }
         })
         .collect();
     let mut drawn: Vec<usize> = (0..offers.len()).collect();
     drawn.sort_by_key(|&index| name_hash(seed, &offers[index].name));
-    let validation = if offers.len() < 2 {
-        0
-    } else {
-        offers.len().div_ceil(VALIDATION_ONE_IN)
-    };
+    let validation = if offers.len() < 2 { 0 } else { offers.len().div_ceil(VALIDATION_ONE_IN) };
     for &index in &drawn[..validation] {
         offers[index].split = Split::Validation;
     }
@@ -279,13 +224,12 @@ fn by_name(folder: &Path, seed: u64) -> anyhow::Result<Vec<Offer>> {
 /// FNV-1a, then mixed: the same on every machine and for ever, unlike the standard library's.
 fn name_hash(seed: u64, name: &str) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let hash = name.bytes().fold(start, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = name.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
-fn find_midi(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+/// All `.mid` and `.midi` files below a folder, in whatever order the system lists them.
+pub fn find_midi(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
@@ -295,9 +239,7 @@ fn find_midi(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::
         } else if path
             .extension()
             .and_then(|extension| extension.to_str())
-            .is_some_and(|extension| {
-                ["mid", "midi"].contains(&extension.to_ascii_lowercase().as_str())
-            })
+            .is_some_and(|extension| ["mid", "midi"].contains(&extension.to_ascii_lowercase().as_str()))
         {
             files.push(path);
         }

@@ -4,11 +4,20 @@
 //! on an audio thread. Results go to stdout (as JSON with `--json`), progress and complaints to stderr;
 //! the exit code is 0, 2 for input that cannot be used, 1 for everything else.
 
+pub mod card;
 pub mod cli;
 pub mod dataset;
 pub mod error;
+pub mod evaluate;
 pub mod files;
 pub mod folder;
+pub mod generate;
+pub mod inspect;
+pub mod measures;
+pub mod parallel;
+pub mod pictures;
+pub mod play;
 pub mod prepare;
 pub mod progress;
+pub mod stats;
 pub mod train;

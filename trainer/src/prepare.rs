@@ -19,9 +19,7 @@ const LISTED: usize = 20;
 /// silence before the first note is cut, pieces that are there already are taken once, and files that
 /// cannot be read are skipped, listed and counted.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example: trainer prepare data/piano-midi-2021 data/mutopia --out music.safetensors"
-)]
+#[command(after_help = "Example: trainer prepare data/piano-midi-2021 data/mutopia --out music.safetensors")]
 pub struct Args {
     /// Folders of MIDI files.
     #[arg(required = true, value_name = "FOLDER")]
@@ -81,10 +79,7 @@ fn complain(gathered: &Gathered) {
     let list = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
             eprintln!("{title}: {}", lines.len());
-            lines
-                .iter()
-                .take(LISTED)
-                .for_each(|line| eprintln!("  {line}"));
+            lines.iter().take(LISTED).for_each(|line| eprintln!("  {line}"));
             if lines.len() > LISTED {
                 eprintln!("  ... and {} more", lines.len() - LISTED);
             }
@@ -92,40 +87,20 @@ fn complain(gathered: &Gathered) {
     };
     list(
         "files skipped because they cannot be used",
-        gathered
-            .skipped
-            .iter()
-            .map(|(file, reason)| format!("{file}: {reason}"))
-            .collect(),
+        gathered.skipped.iter().map(|(file, reason)| format!("{file}: {reason}")).collect(),
     );
     let from = |set: &str| gathered.dataset.pieces.iter().any(|piece| piece.set == set);
-    let repeats = |set: &str| {
-        gathered
-            .repeated
-            .iter()
-            .any(|(piece, _)| piece.starts_with(&format!("{set}/")))
-    };
+    let repeats = |set: &str| gathered.repeated.iter().any(|(piece, _)| piece.starts_with(&format!("{set}/")));
     if SAME_PIECES.iter().all(|set| from(set) || repeats(set)) {
-        eprintln!(
-            "warning: {} hold the same pieces; each was taken once",
-            SAME_PIECES.join(" and ")
-        );
+        eprintln!("warning: {} hold the same pieces; each was taken once", SAME_PIECES.join(" and "));
     }
     list(
         "pieces left out because the same notes are there already",
-        gathered
-            .repeated
-            .iter()
-            .map(|(piece, earlier)| format!("{piece} = {earlier}"))
-            .collect(),
+        gathered.repeated.iter().map(|(piece, earlier)| format!("{piece} = {earlier}")).collect(),
     );
     list(
         "pieces moved to the split that has their work already",
-        gathered
-            .moved
-            .iter()
-            .map(|(piece, split)| format!("{piece} -> {}", split.name()))
-            .collect(),
+        gathered.moved.iter().map(|(piece, split)| format!("{piece} -> {}", split.name())).collect(),
     );
 }
 
@@ -141,17 +116,9 @@ struct Row {
 fn rows(data: &Dataset) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for piece in &data.pieces {
-        let position = rows
-            .iter()
-            .position(|row| row.set == piece.set && row.split == piece.split);
+        let position = rows.iter().position(|row| row.set == piece.set && row.split == piece.split);
         let index = position.unwrap_or_else(|| {
-            rows.push(Row {
-                set: piece.set.clone(),
-                split: piece.split,
-                pieces: 0,
-                notes: 0,
-                hours: 0.0,
-            });
+            rows.push(Row { set: piece.set.clone(), split: piece.split, pieces: 0, notes: 0, hours: 0.0 });
             rows.len() - 1
         });
         let row = &mut rows[index];
@@ -165,19 +132,9 @@ fn rows(data: &Dataset) -> Vec<Row> {
 
 /// The data set as a table on stdout.
 pub fn print_table(data: &Dataset) {
-    println!(
-        "{:<24} {:<10} {:>6} {:>9} {:>7}",
-        "set", "split", "pieces", "notes", "hours"
-    );
+    println!("{:<24} {:<10} {:>6} {:>9} {:>7}", "set", "split", "pieces", "notes", "hours");
     for row in rows(data) {
-        println!(
-            "{:<24} {:<10} {:>6} {:>9} {:>7.2}",
-            row.set,
-            row.split.name(),
-            row.pieces,
-            row.notes,
-            row.hours
-        );
+        println!("{:<24} {:<10} {:>6} {:>9} {:>7.2}", row.set, row.split.name(), row.pieces, row.notes, row.hours);
     }
 }
 
@@ -196,10 +153,7 @@ pub fn table_json(data: &Dataset) -> serde_json::Value {
 
 fn report(gathered: &Gathered) -> serde_json::Value {
     let pairs = |pairs: &[(String, String)], second: &str| -> serde_json::Value {
-        pairs
-            .iter()
-            .map(|(file, other)| json!({ "file": file, second: other }))
-            .collect()
+        pairs.iter().map(|(file, other)| json!({ "file": file, second: other })).collect()
     };
     json!({
         "sets": table_json(&gathered.dataset),

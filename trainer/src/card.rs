@@ -1,0 +1,143 @@
+//! What was measured, as a model card and as tables for the terminal.
+
+use crate::evaluate::Report;
+use crate::measures::NatsPerNote;
+use crate::measures::fit::Nearness;
+use crate::measures::health::Health;
+use crate::measures::histogram::Divergence;
+use model::Weights;
+use std::fmt::Write;
+
+/// A model card in Markdown: what the weights say of themselves, and the report.
+pub fn write(weights: &Weights, report: &Report) -> String {
+    let card = &weights.card;
+    let controls = &card.controls;
+    let temperature = &controls.temperature;
+    let or_unsaid = |text: &str| if text.is_empty() { "not said".to_owned() } else { text.to_owned() };
+    let mut out = String::new();
+    let mut line = |text: String| writeln!(out, "{text}").expect("a String takes everything");
+    line(format!("# {}\n", card.name));
+    line(format!("* network: {:?}, {} trainable parameters", card.kind, weights.parameters()));
+    line(format!("* licence: {}", or_unsaid(&card.licence)));
+    line(format!("* data: {}", or_unsaid(&card.data)));
+    line(format!("* training: {}", or_unsaid(&card.training)));
+    line(format!(
+        "* sampling: temperature of step {}, pitch {}, duration {}, velocity {}; top-p {}\n",
+        temperature.step, temperature.pitch, temperature.duration, temperature.velocity, controls.top_p
+    ));
+    line("## Measured\n".to_owned());
+    out.push_str(&tables(report));
+    out
+}
+
+/// The report as Markdown tables, which read well in a terminal too.
+pub fn tables(report: &Report) -> String {
+    let mut out = String::new();
+    let mut line = |text: String| writeln!(out, "{text}").expect("a String takes everything");
+    let [used, all] = report.pieces;
+    line(format!(
+        "On {used} of {all} {} pieces of {}: {} notes.\n",
+        report.split.name(),
+        report.sets.join(", "),
+        report.notes
+    ));
+
+    let floor = |get: fn(&crate::evaluate::Floors) -> Option<&crate::evaluate::Floor>| {
+        report.floors.as_ref().and_then(get).map(|floor| floor.nats_per_note)
+    };
+    let rows: Vec<(&str, NatsPerNote)> = [
+        ("network", report.nats_per_note),
+        ("unigram", floor(|floors| floors.unigram.as_ref())),
+        ("markov, up to order 5", floor(|floors| floors.markov.as_ref())),
+    ]
+    .into_iter()
+    .filter_map(|(name, nats)| Some((name, nats?)))
+    .collect();
+    if !rows.is_empty() {
+        line(table_head("nats per note, 10 ms grid", &["pitch", "step", "duration", "sum", "velocity", "spread"]));
+        for (name, nats) in rows {
+            let optional = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+            line(row(
+                name,
+                [nats.pitch, nats.step, nats.duration, nats.timed]
+                    .map(|value| format!("{value:.3}"))
+                    .into_iter()
+                    .chain([optional(nats.velocity), optional(nats.spread)]),
+            ));
+        }
+        line(String::new());
+    }
+    if let Some(loss) = report.loss {
+        line(table_head("seed project's loss", &["pitch", "step", "duration", "total"]));
+        let values = [loss.pitch, loss.step, loss.duration, loss.total];
+        line(row("cross-entropy + MSE + MSE", values.map(|value| format!("{value:.4}"))));
+        line(String::new());
+    }
+    let halves = report.floors.as_ref().and_then(|floors| floors.split_halves.as_ref());
+    let per_split = report.jsd_per_split.iter().map(|(split, jsd)| (format!("against {split}"), *jsd));
+    let divergences: Vec<(String, Divergence)> = report
+        .jsd
+        .iter()
+        .map(|jsd| ("against these pieces".to_owned(), *jsd))
+        .chain(per_split)
+        .chain(halves.map(|halves| ("floor: halves of these pieces".to_owned(), halves.jsd)))
+        .collect();
+    if !divergences.is_empty() {
+        line(table_head("Jensen-Shannon divergence, 0-1", &["pitch", "step", "duration"]));
+        for (name, jsd) in divergences {
+            line(row(&name, [jsd.pitch, jsd.step, jsd.duration].map(|value| format!("{value:.4}"))));
+        }
+        line(report.jsd_method.as_ref().map_or(String::new(), |method| format!("\n{method}\n")));
+    }
+    if let Some(fit) = &report.fit {
+        let title = format!("continuation fit, {} prompts", fit.prompts);
+        line(table_head(&title, &["pitch classes", "key", "density", "velocity", "intervals"]));
+        let figures = |near: &Nearness| {
+            [near.pitch_classes, near.key, near.density, near.velocity, near.intervals]
+                .map(|value| format!("{value:.3}"))
+        };
+        line(row("network", figures(&fit.network)));
+        line(row("ceiling: what came next", figures(&fit.ceiling)));
+        line(row("floor: another piece", figures(&fit.floor)));
+        line(row("share of the way, floor 0, ceiling 1", figures(&fit.share)));
+        line("\nCorrelations: higher is nearer. Density, velocity, intervals: lower is nearer.\n".to_owned());
+    }
+    if let Some(health) = &report.health {
+        let columns = [&health.run_60_s, &health.real_60_s, &health.run_600_s, &health.real_600_s];
+        line(table_head("health", &["60 s", "real pieces", "10 minutes", "real pieces"]));
+        let mut figure = |name: &str, get: &dyn Fn(&Health) -> String| line(row(name, columns.map(get)));
+        figure("takes", &|health| health.takes.to_string());
+        figure("collapsed", &|health| health.collapsed.to_string());
+        figure("notes per second", &|health| format!("{:.2}", health.notes_per_second));
+        figure("repeated 3-grams of pitches", &|health| format!("{:.3}", health.repeated_3_grams));
+        figure("repeated 8-grams of pitches", &|health| format!("{:.3}", health.repeated_8_grams));
+        figure("silences over 3 s a minute", &|health| format!("{:.3}", health.silences_a_minute));
+        figure("longest run of one pitch", &|health| health.longest_same_pitch.to_string());
+        figure("notes outside 21-108", &|health| format!("{:.4}", health.outside_piano));
+        figure("still sounding at the next note", &|health| format!("{:.3}", health.overlapping));
+        figure("entropy of pitch classes (nats)", &|health| format!("{:.3}", health.pitch_class_entropy));
+        figure("key kept from half to half", &|health| format!("{:.3}", health.key_kept));
+        line(String::new());
+        if let Some(copying) = &health.copying {
+            line(table_head("longest run of notes that stands in the train split", &["longest", "mean"]));
+            let figures = |longest: usize, mean: f64| [longest.to_string(), format!("{mean:.1}")];
+            line(row("10 minute takes", figures(copying.longest_in_takes, copying.mean_in_takes)));
+            line(row(
+                "real pieces of this split",
+                figures(copying.longest_in_real_pieces, copying.mean_in_real_pieces),
+            ));
+            line(String::new());
+        }
+    }
+    out
+}
+
+fn table_head(title: &str, columns: &[&str]) -> String {
+    let rule = columns.iter().map(|_| format!("{:->14}", ":")).collect::<Vec<_>>().join(" | ");
+    format!("{}\n| {:-<52} | {rule} |", row(title, columns.iter().map(|&name| name.to_owned())), "")
+}
+
+fn row(name: &str, cells: impl IntoIterator<Item = String>) -> String {
+    let cells = cells.into_iter().map(|cell| format!("{cell:>14}")).collect::<Vec<_>>().join(" | ");
+    format!("| {name:<52} | {cells} |")
+}

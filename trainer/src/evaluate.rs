@@ -1,0 +1,316 @@
+//! `trainer evaluate`: measures weights against music they have not been trained on.
+
+use crate::dataset::{Dataset, Piece, Split};
+use crate::error::bad_input;
+use crate::measures::NatsPerNote;
+use crate::measures::fit::{self, Fit};
+use crate::measures::floors::{Markov, Unigram};
+use crate::measures::health::{self, Copying, Health};
+use crate::measures::histogram::{self, Divergence, Histograms};
+use crate::measures::likelihood::{self, Loss};
+use crate::play::Length;
+use crate::{card, files, pictures, prepare, progress};
+use model::{Network, Weights};
+use notes::Note;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Random halvings behind the `split_halves` floor.
+const HALVINGS: u64 = 10;
+/// Lengths of free runs, in seconds.
+const SHORT_RUN_S: f64 = 60.0;
+const LONG_RUN_S: f64 = 600.0;
+
+/// Measure weights against music they have not been trained on.
+///
+/// nats: nats per note on a 10 ms grid, for every kind of network alike, and the seed project's loss
+/// (cross-entropy + MSE + MSE). jsd: Jensen-Shannon divergence of pitch, step and duration between takes
+/// from nothing and the real split. floors: the same of models that only count (unigram, Markov up to
+/// order 5; trained on the train split of the same data), and the divergence between halves of the split.
+/// fit: how near 20 s continuations are to their 20 s prompts, between the true continuation and another
+/// piece's. health: 60 s and 10 minutes of free running, and how much is copied from the train split.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: trainer evaluate --weights weights/antiphon.safetensors --data music.safetensors \
+                        --split test --json --out report/\n\
+                        A quick look: add --measures nats --max-pieces 8")]
+pub struct Args {
+    /// The weights to measure.
+    #[arg(long, short, value_name = "FILE")]
+    weights: PathBuf,
+    /// A data set file from `prepare`, or a folder of MIDI files.
+    #[arg(long, short, value_name = "FILE|FOLDER")]
+    data: PathBuf,
+    /// Which pieces to measure on.
+    #[arg(long, value_enum, default_value = "test")]
+    split: Split,
+    /// What to measure.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Measure::ALL)]
+    measures: Vec<Measure>,
+    /// Use at most this many pieces, evenly spread over the split.
+    #[arg(long, value_name = "N")]
+    max_pieces: Option<usize>,
+    /// Takes from nothing for the divergence.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    samples: usize,
+    /// Notes in each of them.
+    #[arg(long, default_value_t = 256, value_name = "N")]
+    sample_notes: usize,
+    /// Free runs of 60 s and of 10 minutes each.
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    runs: usize,
+    /// Of the first take; the others follow.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Write report.json, a model card and pictures into this folder.
+    #[arg(long, short, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+/// A group of measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Measure {
+    /// Nats per note and loss.
+    Nats,
+    /// Divergence of takes.
+    Jsd,
+    /// What counting alone achieves.
+    Floors,
+    /// Continuations against their prompts.
+    Fit,
+    /// Free running and copying.
+    Health,
+}
+
+impl Measure {
+    const ALL: [Self; 5] = [Self::Nats, Self::Jsd, Self::Floors, Self::Fit, Self::Health];
+}
+
+impl std::fmt::Display for Measure {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
+
+/// Everything that was measured; what was not is left out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Name in the card of the weights.
+    pub weights: String,
+    /// `seed` or `antiphon`.
+    pub kind: model::Kind,
+    /// Folders the pieces come from.
+    pub sets: Vec<String>,
+    /// The split measured on.
+    pub split: Split,
+    /// Pieces measured on, and how many the split has.
+    pub pieces: [usize; 2],
+    /// Notes scored.
+    pub notes: usize,
+    /// Nats per note.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_per_note: Option<NatsPerNote>,
+    /// The seed project's loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+    /// Takes against the split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jsd: Option<Divergence>,
+    /// The same takes against every split of the data.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub jsd_per_split: BTreeMap<&'static str, Divergence>,
+    /// How the takes were made and counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jsd_method: Option<String>,
+    /// What counting alone achieves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floors: Option<Floors>,
+    /// Continuation fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// Free running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthReport>,
+}
+
+/// See [`crate::measures::floors`]; absent where the data has no train split or too few pieces.
+#[derive(Clone, Debug, Serialize)]
+pub struct Floors {
+    /// Every attribute by its frequency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unigram: Option<Floor>,
+    /// By the notes before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub markov: Option<Floor>,
+    /// Between halves of the real split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_halves: Option<Halves>,
+}
+
+/// A model that only counts.
+#[derive(Clone, Debug, Serialize)]
+pub struct Floor {
+    /// As above.
+    pub nats_per_note: NatsPerNote,
+}
+
+/// Two halves of the split.
+#[derive(Clone, Debug, Serialize)]
+pub struct Halves {
+    /// As above.
+    pub jsd: Divergence,
+}
+
+/// Free runs beside real pieces.
+#[derive(Clone, Debug, Serialize)]
+pub struct HealthReport {
+    /// 60 s from nothing.
+    pub run_60_s: Health,
+    /// 10 minutes from nothing.
+    pub run_600_s: Health,
+    /// Real pieces, their first 60 s.
+    pub real_60_s: Health,
+    /// Real pieces, their first 10 minutes.
+    pub real_600_s: Health,
+    /// What stands in the train split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copying: Option<Copying>,
+}
+
+/// Measures, reports, writes.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let bytes = crate::error::read_input(&args.weights)?;
+    let weights = Weights::from_bytes(&bytes).map_err(|error| bad_input(&args.weights, error))?;
+    let network = Arc::new(Network::new(&weights));
+    let data = prepare::open(&args.data)?;
+    let (report, takes) = measure(&args, &network, &data)?;
+    let json = serde_json::to_string_pretty(&report)?;
+    if let Some(folder) = &args.out {
+        files::write_whole(&folder.join("report.json"), json.as_bytes())?;
+        files::write_whole(&folder.join("card.md"), card::write(&weights, &report).as_bytes())?;
+        pictures::write(folder, &data, args.split, &takes)?;
+    }
+    if args.json {
+        println!("{json}");
+    } else {
+        print!("{}", card::tables(&report));
+    }
+    Ok(())
+}
+
+/// The report, and the takes from nothing that it rests on.
+fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Result<(Report, Vec<Vec<Note>>)> {
+    let all: Vec<&Piece> = data.split(args.split).collect();
+    if all.is_empty() {
+        let message = format!("has no {} pieces; choose another --split", args.split.name());
+        return Err(bad_input(&args.data, message));
+    }
+    let pieces = spread_out(&all, args.max_pieces);
+    let train: Vec<&Piece> = data.split(Split::Train).collect();
+    let asked = |measure: Measure| args.measures.contains(&measure);
+    let mut sets: Vec<String> = pieces.iter().map(|piece| piece.set.clone()).collect();
+    sets.sort();
+    sets.dedup();
+
+    let mut report = Report {
+        weights: network.card().name.clone(),
+        kind: network.kind(),
+        sets,
+        split: args.split,
+        pieces: [pieces.len(), all.len()],
+        notes: pieces.iter().map(|piece| piece.notes.len() - 1).sum(),
+        nats_per_note: None,
+        loss: None,
+        jsd: None,
+        jsd_per_split: BTreeMap::new(),
+        jsd_method: None,
+        floors: None,
+        fit: None,
+        health: None,
+    };
+    if asked(Measure::Nats) {
+        let notes: usize = pieces.iter().map(|piece| piece.notes.len()).sum();
+        let bar = progress::bar(notes as u64, "nats");
+        let scored = likelihood::score(network, &pieces, |notes| bar.inc(notes as u64));
+        bar.finish_and_clear();
+        report.nats_per_note = Some(scored.nats);
+        report.loss = Some(scored.loss);
+    }
+    let mut takes = Vec::new();
+    if asked(Measure::Jsd) {
+        let bar = progress::bar(args.samples as u64, "takes");
+        let length = Length { seconds: LONG_RUN_S, notes: args.sample_notes };
+        takes = health::takes(network, args.seed, args.samples, length, || bar.inc(1));
+        bar.finish_and_clear();
+        let made = Histograms::of(takes.iter().map(Vec::as_slice));
+        let against = |pieces: &[&Piece]| made.divergence(&Histograms::of(pieces.iter().map(|p| p.notes.as_slice())));
+        report.jsd = Some(against(&pieces));
+        for split in Split::ALL {
+            let real: Vec<&Piece> = data.split(split).collect();
+            if !real.is_empty() {
+                report.jsd_per_split.insert(split.name(), against(&real));
+            }
+        }
+        report.jsd_method = Some(format!(
+            "{} takes of up to {} notes from begin-of-sequence, seeds from {}, at the weights' own sampling settings; {}",
+            args.samples,
+            args.sample_notes,
+            args.seed,
+            histogram::BINS
+        ));
+    }
+    if asked(Measure::Floors) {
+        let bar = progress::bar(3, "floors");
+        let notes: Vec<&[Note]> = pieces.iter().map(|piece| piece.notes.as_slice()).collect();
+        let halves = histogram::split_halves(&notes, HALVINGS);
+        bar.inc(1);
+        let mut floors = Floors { unigram: None, markov: None, split_halves: halves.map(|jsd| Halves { jsd }) };
+        if !train.is_empty() {
+            let unigram = Unigram::train(&train);
+            floors.unigram = Some(Floor { nats_per_note: unigram.score(&pieces) });
+            bar.inc(1);
+            let validation: Vec<&Piece> = data.split(Split::Validation).collect();
+            let markov = Markov::train(&train, &validation, unigram);
+            floors.markov = Some(Floor { nats_per_note: markov.score(&pieces) });
+        }
+        bar.finish_and_clear();
+        report.floors = Some(floors);
+    }
+    if asked(Measure::Fit) {
+        let bar = progress::bar(2 * pieces.len() as u64, "continuing");
+        report.fit = fit::fit(network, &pieces, args.seed, || bar.inc(1));
+        bar.finish_and_clear();
+    }
+    if asked(Measure::Health) && args.runs > 0 {
+        let bar = progress::bar(2 * args.runs as u64, "running");
+        let run = |seconds| {
+            let length = Length { seconds, notes: usize::MAX };
+            health::takes(network, args.seed, args.runs, length, || bar.inc(1))
+        };
+        let (short, long) = (run(SHORT_RUN_S), run(LONG_RUN_S));
+        bar.finish_and_clear();
+        // Against itself, the train split would be all copy.
+        let foreign = args.split != Split::Train && !train.is_empty();
+        report.health = Some(HealthReport {
+            run_60_s: health::health(&short, Some(SHORT_RUN_S)),
+            run_600_s: health::health(&long, Some(LONG_RUN_S)),
+            real_60_s: health::health(&health::real(&pieces, SHORT_RUN_S), None),
+            real_600_s: health::health(&health::real(&pieces, LONG_RUN_S), None),
+            copying: foreign.then(|| health::copying(&long, &pieces, &train)),
+        });
+        if takes.is_empty() {
+            takes = short;
+        }
+    }
+    Ok((report, takes))
+}
+
+/// At most so many, the same number of others left out between them.
+fn spread_out<'a>(pieces: &[&'a Piece], most: Option<usize>) -> Vec<&'a Piece> {
+    let count = most.unwrap_or(pieces.len()).clamp(1, pieces.len());
+    (0..count).map(|index| pieces[index * pieces.len() / count]).collect()
+}

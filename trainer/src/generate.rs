@@ -1,0 +1,166 @@
+//! `trainer generate` and `trainer continue`: a network plays into a MIDI file.
+
+use crate::error::{bad_input, read_input};
+use crate::files::write_whole;
+use crate::play::{self, Length};
+use midi::{Tempo, Track};
+use model::{Controls, Kind, Mind, Network};
+use notes::{Note, chords};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Let a network play from nothing.
+///
+/// The same weights, seed and settings give the same notes on every machine of a kind.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: trainer generate --weights weights/antiphon.safetensors --seed 7 --out take.mid")]
+pub struct GenerateArgs {
+    #[command(flatten)]
+    playing: Playing,
+    /// Stop after this many notes.
+    #[arg(long, value_name = "N")]
+    notes: Option<usize>,
+}
+
+/// Let a network continue what a MIDI file plays.
+///
+/// The network hears the whole file, then plays on from its last note. The result has two tracks: the
+/// phrase on channel 1 and the continuation on channel 2.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: trainer continue phrase.mid --weights weights/antiphon.safetensors --out both.mid --seconds 30"
+)]
+pub struct ContinueArgs {
+    /// The phrase.
+    #[arg(value_name = "IN.mid")]
+    phrase: PathBuf,
+    #[command(flatten)]
+    playing: Playing,
+    /// Seconds since the phrase's last onset that have already passed in silence: no note of the
+    /// continuation comes earlier.
+    #[arg(long, default_value_t = 0.0, value_name = "SECONDS", value_parser = not_negative)]
+    silence: f64,
+    /// Networks of kind `seed` only: play on without a begin-of-sequence after the phrase.
+    #[arg(long)]
+    no_begin_of_sequence: bool,
+}
+
+/// What both have in common.
+#[derive(Debug, clap::Args)]
+struct Playing {
+    /// The network's weights.
+    #[arg(long, short, value_name = "FILE")]
+    weights: PathBuf,
+    /// The MIDI file to write.
+    #[arg(long, short, value_name = "OUT.mid")]
+    out: PathBuf,
+    /// Which of all possible takes.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How long to play.
+    #[arg(long, default_value_t = 60.0, value_name = "SECONDS", value_parser = not_negative)]
+    seconds: f64,
+    /// How adventurous: scales the temperatures that come with the weights; 1 leaves them alone.
+    #[arg(long, default_value_t = 1.0, value_parser = not_negative)]
+    temperature: f64,
+    /// Choose among the likeliest that together have this share, 0 to 1 [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    top_p: Option<f64>,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("must be a number, 0 or more".into()),
+    }
+}
+
+impl Playing {
+    fn controls(&self, network: &Network) -> Controls {
+        let mut controls = network.card().controls;
+        let temperature = &mut controls.temperature;
+        for value in
+            [&mut temperature.step, &mut temperature.pitch, &mut temperature.duration, &mut temperature.velocity]
+        {
+            *value *= self.temperature as f32;
+        }
+        if let Some(top_p) = self.top_p {
+            controls.top_p = top_p as f32;
+        }
+        controls
+    }
+
+    fn report(&self, phrase: &[Note], take: &[Note], started: Instant) {
+        let from = phrase.last().map_or(0.0, |note| note.onset);
+        let seconds = take.last().map_or(0.0, |note| note.onset - from);
+        let model_ms = started.elapsed().as_secs_f64() * 1e3 / (phrase.len() + take.len()).max(1) as f64;
+        if self.json {
+            println!(
+                "{}",
+                json!({
+                    "notes_heard": phrase.len(), "notes_played": take.len(), "seconds_played": seconds,
+                    "seed": self.seed, "model_ms_per_note": model_ms, "out": self.out.display().to_string(),
+                })
+            );
+        } else {
+            let heard = if phrase.is_empty() { String::new() } else { format!("{} notes heard, ", phrase.len()) };
+            println!(
+                "{heard}{} notes played in {seconds:.1} s (seed {}, {model_ms:.2} ms a note) -> {}",
+                take.len(),
+                self.seed,
+                self.out.display()
+            );
+        }
+    }
+}
+
+/// `trainer generate`.
+pub fn generate(args: GenerateArgs) -> anyhow::Result<()> {
+    let playing = &args.playing;
+    let network = play::load_network(&playing.weights)?;
+    let controls = playing.controls(&network);
+    let started = Instant::now();
+    let mut mind = Mind::new(network);
+    let length = Length { seconds: playing.seconds, notes: args.notes.unwrap_or(usize::MAX) };
+    let take = play::from_scratch(&mut mind, &controls, playing.seed, length);
+    let tracks = [Track { name: "Antiphon", channel: 0, notes: &take }];
+    write_whole(&playing.out, &midi::write(&tracks, Tempo::default()))?;
+    playing.report(&[], &take, started);
+    Ok(())
+}
+
+/// `trainer continue`.
+pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
+    let playing = &args.playing;
+    let phrase = read_phrase(&args.phrase)?;
+    let network = play::load_network(&playing.weights)?;
+    if args.no_begin_of_sequence && network.kind() != Kind::Seed {
+        return Err(bad_input(&playing.weights, "--no-begin-of-sequence is for networks of kind seed; leave it out"));
+    }
+    let controls = playing.controls(&network);
+    let started = Instant::now();
+    let mut mind = Mind::new(network);
+    play::listen(&mut mind, &phrase);
+    if !args.no_begin_of_sequence {
+        mind.hand_over();
+    }
+    let from = phrase.last().map_or(0.0, |note| note.onset);
+    let length = Length { seconds: playing.seconds, notes: usize::MAX };
+    let take = play::take(&mut mind, &controls, playing.seed, from, args.silence, length);
+    let tracks =
+        [Track { name: "Phrase", channel: 0, notes: &phrase }, Track { name: "Antiphon", channel: 1, notes: &take }];
+    write_whole(&playing.out, &midi::write(&tracks, Tempo::default()))?;
+    playing.report(&phrase, &take, started);
+    Ok(())
+}
+
+/// A MIDI file as the network hears it; times stay as they are in the file.
+fn read_phrase(path: &Path) -> anyhow::Result<Vec<Note>> {
+    let mut notes = midi::read(&read_input(path)?).map_err(|error| bad_input(path, error))?.notes;
+    chords::canonicalise(&mut notes);
+    Ok(notes)
+}

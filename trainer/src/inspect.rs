@@ -1,0 +1,217 @@
+//! `trainer inspect`: what is in a file.
+
+use crate::dataset::{self, Dataset, Split};
+use crate::error::{bad_input, read_input};
+use crate::folder::{canonical_from_zero, find_midi};
+use crate::progress;
+use crate::stats::Summary;
+use midi::{Dirt, Score};
+use model::Weights;
+use notes::Note;
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Say what is in a MIDI file, a folder of them, a data set file or a weights file.
+///
+/// MIDI: notes, duration, what is odd about the file (re-struck keys, note-offs without a note, ...), and
+/// the figures of the notes as they stand and with chords made canonical. Data set: the same figures per
+/// set and split. Weights: card, architecture, every tensor.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The file, or a folder of MIDI files.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks at the bytes, not at the name.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let path = args.file.as_path();
+    let report = if path.is_dir() {
+        inspect_folder(path)?
+    } else {
+        let bytes = read_input(path)?;
+        match kind(path, &bytes) {
+            Kind::Midi => inspect_midi(&midi::read(&bytes).map_err(|error| bad_input(path, error))?),
+            Kind::Dataset => inspect_dataset(&Dataset::from_bytes(&bytes).map_err(|error| bad_input(path, error))?),
+            Kind::Weights => inspect_weights(&Weights::from_bytes(&bytes).map_err(|error| bad_input(path, error))?),
+        }
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print_tree(&report, 0);
+    }
+    Ok(())
+}
+
+enum Kind {
+    Midi,
+    Dataset,
+    Weights,
+}
+
+/// What cannot be told by its beginning is told by its name, so that the right reader complains.
+fn kind(path: &Path, bytes: &[u8]) -> Kind {
+    let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
+    let named_midi = extension.is_some_and(|extension| ["mid", "midi", "rmi"].iter().any(|name| extension == *name));
+    if named_midi || bytes.is_empty() || bytes.starts_with(b"MThd") || bytes.starts_with(b"RIFF") {
+        return Kind::Midi;
+    }
+    let format = SafeTensors::read_metadata(bytes)
+        .ok()
+        .and_then(|(_, header)| header.metadata().as_ref()?.get("format").cloned());
+    if format.as_deref() == Some(dataset::FORMAT) { Kind::Dataset } else { Kind::Weights }
+}
+
+fn inspect_midi(score: &Score) -> Value {
+    let mut canonical = score.notes.clone();
+    canonical_from_zero(&mut canonical);
+    json!({
+        "kind": "midi",
+        "lead_silence_s": score.notes.first().map_or(0.0, |note| note.onset),
+        "pedal_changes": score.pedal.len(),
+        "dirt": dirt_json(&score.dirt),
+        "as_played": Summary::of(std::iter::once(score.notes.as_slice())),
+        "canonical": Summary::of(std::iter::once(canonical.as_slice())),
+    })
+}
+
+fn inspect_folder(folder: &Path) -> anyhow::Result<Value> {
+    let mut files = Vec::new();
+    find_midi(folder, 0, &mut files).map_err(|error| bad_input(folder, error))?;
+    files.sort();
+    let bar = progress::bar(files.len() as u64, "reading");
+    let (mut pieces, mut refused): (Vec<Vec<Note>>, Vec<Value>) = Default::default();
+    let mut dirt: Vec<Dirt> = Vec::new();
+    for file in &files {
+        match midi::read(&read_input(file)?) {
+            Ok(score) => {
+                pieces.push(score.notes);
+                dirt.push(score.dirt);
+            }
+            Err(error) => refused.push(json!({ "file": file.display().to_string(), "reason": error.to_string() })),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if pieces.is_empty() {
+        return Err(bad_input(folder, "no MIDI file (.mid, .midi) in this folder or below it can be read"));
+    }
+    let as_played = Summary::of(pieces.iter().map(Vec::as_slice));
+    pieces.iter_mut().for_each(canonical_from_zero);
+    let counts = dirt.iter().map(dirt_counts).collect::<Vec<_>>();
+    let per_kind: serde_json::Map<String, Value> = (0..counts[0].len())
+        .map(|index| {
+            let sum: usize = counts.iter().map(|file| file[index].1).sum();
+            let files = counts.iter().filter(|file| file[index].1 > 0).count();
+            (counts[0][index].0.to_owned(), json!({ "count": sum, "files": files }))
+        })
+        .collect();
+    Ok(json!({
+        "kind": "folder",
+        "files": files.len(),
+        "refused": refused,
+        "dirt": per_kind,
+        "as_played": as_played,
+        "canonical": Summary::of(pieces.iter().map(Vec::as_slice)),
+    }))
+}
+
+fn dirt_counts(dirt: &Dirt) -> [(&'static str, usize); 10] {
+    [
+        ("note_tracks", dirt.note_tracks),
+        ("tempo_events", dirt.tempo_events),
+        ("tempo_overridden", dirt.tempo_overridden),
+        ("restruck", dirt.restruck),
+        ("orphan_offs", dirt.orphan_offs),
+        ("unended", dirt.unended),
+        ("zero_durations", dirt.zero_durations),
+        ("unisons", dirt.unisons),
+        ("overlaps", dirt.overlaps),
+        ("drums", dirt.drums),
+    ]
+}
+
+fn dirt_json(dirt: &Dirt) -> Value {
+    Value::Object(dirt_counts(dirt).iter().map(|&(name, count)| (name.to_owned(), json!(count))).collect())
+}
+
+fn inspect_dataset(data: &Dataset) -> Value {
+    let mut sets: Vec<(&str, Split)> = data.pieces.iter().map(|piece| (piece.set.as_str(), piece.split)).collect();
+    sets.sort_unstable();
+    sets.dedup();
+    let summaries: Vec<Value> = sets
+        .into_iter()
+        .map(|(set, split)| {
+            let pieces = data.split(split).filter(|piece| piece.set == set);
+            json!({
+                "set": set,
+                "split": split.name(),
+                "pieces": pieces.clone().count(),
+                "canonical": Summary::of(pieces.map(|piece| piece.notes.as_slice())),
+            })
+        })
+        .collect();
+    json!({ "kind": "dataset", "pieces": data.pieces.len(), "sets": summaries })
+}
+
+fn inspect_weights(weights: &Weights) -> Value {
+    let tensors: Vec<Value> = weights
+        .tensors()
+        .iter()
+        .map(|(name, tensor)| {
+            let count = tensor.data.len().max(1) as f64;
+            let squares: f64 = tensor.data.iter().map(|&value| f64::from(value).powi(2)).sum();
+            json!({ "name": name, "shape": tensor.shape, "rms": (squares / count).sqrt() })
+        })
+        .collect();
+    json!({
+        "kind": "weights",
+        "parameters": weights.parameters(),
+        "card": serde_json::to_value(&weights.card).unwrap_or_default(),
+        "tensors": tensors,
+    })
+}
+
+/// JSON for people: one line per value, short lists on one line.
+fn print_tree(value: &Value, depth: usize) {
+    let Value::Object(fields) = value else { return println!("{}", line(value)) };
+    let width = fields.keys().map(String::len).max().unwrap_or(0);
+    for (name, value) in fields {
+        let margin = "  ".repeat(depth);
+        match value {
+            Value::Object(_) => {
+                println!("{margin}{name}");
+                print_tree(value, depth + 1);
+            }
+            Value::Array(items) if items.iter().any(|item| item["canonical"].is_object()) => {
+                for item in items {
+                    println!("{margin}{}", "-".repeat(40));
+                    print_tree(item, depth + 1);
+                }
+            }
+            Value::Array(items) if items.iter().any(Value::is_object) => {
+                println!("{margin}{name}");
+                items.iter().for_each(|item| println!("{margin}  {}", line(item)));
+            }
+            _ => println!("{margin}{name:<width$}  {}", line(value)),
+        }
+    }
+}
+
+fn line(value: &Value) -> String {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let rounded = format!("{:.4}", number.as_f64().unwrap_or(0.0));
+            rounded.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(line).collect::<Vec<_>>().join(", ")),
+        Value::Object(fields) => fields.values().map(line).collect::<Vec<_>>().join("  "),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,134 @@
+//! Pictures for the report: the takes' distributions over the real ones, and a piano roll.
+
+use crate::dataset::{Dataset, Split};
+use crate::measures::histogram::Histograms;
+use anyhow::Context;
+use notes::Note;
+use plotters::prelude::*;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Once;
+
+/// Pixels.
+const SIZE: (u32, u32) = (900, 420);
+/// Colours that colour-blind people can tell apart (Okabe and Ito): real music and takes.
+const REAL: RGBColor = RGBColor(0, 114, 178);
+const TAKES: RGBColor = RGBColor(230, 159, 0);
+/// How much of a take the piano roll shows.
+const ROLL_S: f64 = 60.0;
+/// The range of the time axes, in seconds.
+const TIMES_S: f64 = 2.0;
+/// Width of a column of the time axes, in seconds.
+const TIME_COLUMN_S: f64 = 0.02;
+
+/// Writes pitch.png, step.png, duration.png and take.png into `folder`. Nothing if there are no takes.
+pub fn write(folder: &Path, data: &Dataset, split: Split, takes: &[Vec<Note>]) -> anyhow::Result<()> {
+    let Some(longest) = takes.iter().max_by_key(|notes| notes.len()) else { return Ok(()) };
+    install_font()?;
+    let real: Vec<&[Note]> = data.split(split).map(|piece| piece.notes.as_slice()).collect();
+    let takes: Vec<&[Note]> = takes.iter().map(Vec::as_slice).collect();
+    let keys = |pieces: &[&[Note]]| {
+        let counts = Histograms::of(pieces.iter().copied()).pitch;
+        shares(counts.into_iter().map(|count| count as f64).collect())
+    };
+    let steps = |pieces: &[&[Note]]| {
+        let steps = pieces.iter().flat_map(|notes| notes.windows(2).map(|pair| pair[1].onset - pair[0].onset));
+        columns(steps)
+    };
+    let durations =
+        |pieces: &[&[Note]]| columns(pieces.iter().flat_map(|notes| notes.iter().map(|note| note.duration)));
+    let picture = |name: &str, what: &str, range: Range<f64>, real: Vec<f64>, takes: Vec<f64>| {
+        draw(&folder.join(name), |area| bars(area, what, range.clone(), &real, &takes))
+    };
+    picture("pitch.png", "MIDI key", 0.0..128.0, keys(&real), keys(&takes))?;
+    picture("step.png", "step, seconds", 0.0..TIMES_S, steps(&real), steps(&takes))?;
+    picture("duration.png", "duration, seconds", 0.0..TIMES_S, durations(&real), durations(&takes))?;
+    draw(&folder.join("take.png"), |area| roll(area, longest))
+}
+
+/// Plotters looks for fonts in the system unless it is given one; a picture must not depend on that.
+fn install_font() -> anyhow::Result<()> {
+    static ONCE: Once = Once::new();
+    let mut result = Ok(());
+    ONCE.call_once(|| {
+        result = plotters::style::register_font("sans-serif", FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT);
+    });
+    result.map_err(|_| anyhow::anyhow!("the built-in font cannot be read"))
+}
+
+fn columns(times: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut counts = vec![0.0; (TIMES_S / TIME_COLUMN_S) as usize];
+    for time in times {
+        if let Some(count) = counts.get_mut((time / TIME_COLUMN_S) as usize) {
+            *count += 1.0;
+        }
+    }
+    shares(counts)
+}
+
+fn shares(counts: Vec<f64>) -> Vec<f64> {
+    let total = counts.iter().sum::<f64>().max(1.0);
+    counts.into_iter().map(|count| count / total).collect()
+}
+
+type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
+
+/// A picture that is there whole or not at all.
+fn draw(path: &Path, paint: impl Fn(&Area) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let partial = path.with_extension("tmp.png");
+    {
+        let area = BitMapBackend::new(&partial, SIZE).into_drawing_area();
+        area.fill(&WHITE)?;
+        paint(&area)?;
+        area.present()?;
+    }
+    std::fs::rename(&partial, path).with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+fn bars(area: &Area, what: &str, range: Range<f64>, real: &[f64], takes: &[f64]) -> anyhow::Result<()> {
+    let highest = real.iter().chain(takes).copied().fold(1e-9, f64::max) * 1.05;
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(56)
+        .build_cartesian_2d(range.clone(), 0.0..highest)?;
+    chart.configure_mesh().x_desc(what).y_desc("share of notes").disable_x_mesh().draw()?;
+    let width = (range.end - range.start) / real.len() as f64;
+    let filled = real.iter().enumerate().map(|(index, &share)| {
+        let left = range.start + index as f64 * width;
+        Rectangle::new([(left, 0.0), (left + width, share)], REAL.mix(0.45).filled())
+    });
+    chart
+        .draw_series(filled)?
+        .label("real pieces")
+        .legend(|(x, y)| Rectangle::new([(x, y - 4), (x + 16, y + 4)], REAL.mix(0.45).filled()));
+    let outline = takes.iter().enumerate().flat_map(|(index, &share)| {
+        let left = range.start + index as f64 * width;
+        [(left, share), (left + width, share)]
+    });
+    chart
+        .draw_series(LineSeries::new(outline, TAKES.stroke_width(2)))?
+        .label("takes")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], TAKES.stroke_width(2)));
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .draw()?;
+    Ok(())
+}
+
+fn roll(area: &Area, notes: &[Note]) -> anyhow::Result<()> {
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(56)
+        .build_cartesian_2d(0.0..ROLL_S, 20.0..109.0)?;
+    chart.configure_mesh().x_desc("seconds").y_desc("MIDI key").disable_mesh().draw()?;
+    chart.draw_series(notes.iter().filter(|note| note.onset < ROLL_S).map(|note| {
+        let key = f64::from(note.pitch);
+        let strength = 0.3 + 0.7 * f64::from(note.velocity) / 127.0;
+        Rectangle::new([(note.struck(), key), (note.end().min(ROLL_S), key + 1.0)], TAKES.mix(strength).filled())
+    }))?;
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Letting a network play: takes from scratch and continuations. For `generate`, `continue` and the
+//! measures that listen.
+
+use crate::error::{bad_input, read_input};
+use model::{Controls, Mind, Network, note_rng};
+use notes::{Note, Successor};
+use std::path::Path;
+use std::sync::Arc;
+
+/// No take has more notes than this per second of its length: an end for networks that only know chords.
+const MOST_NOTES_PER_SECOND: f64 = 200.0;
+
+/// Reads and checks a weights file.
+pub fn load_network(path: &Path) -> anyhow::Result<Arc<Network>> {
+    let network = Network::from_bytes(&read_input(path)?).map_err(|error| bad_input(path, error))?;
+    Ok(Arc::new(network))
+}
+
+/// When a take ends: at whichever comes first.
+#[derive(Clone, Copy, Debug)]
+pub struct Length {
+    /// No onset later than this many seconds after the take's beginning.
+    pub seconds: f64,
+    /// No more notes than this.
+    pub notes: usize,
+}
+
+/// Listens to a phrase (canonical notes) from nothing.
+pub fn listen(mind: &mut Mind, phrase: &[Note]) {
+    mind.reset();
+    let mut previous = None;
+    for note in phrase {
+        mind.feed(&Successor::after(previous, note));
+        previous = Some(note.onset);
+    }
+}
+
+/// Plays on from whatever the mind has heard. `from`: the last onset heard, in seconds, or 0.
+/// `silence`: seconds since then in which nothing was played already.
+pub fn take(mind: &mut Mind, controls: &Controls, seed: u64, from: f64, silence: f64, length: Length) -> Vec<Note> {
+    let most = (length.seconds.max(1.0) * MOST_NOTES_PER_SECOND) as usize;
+    let (mut previous, mut silence) = (from, silence);
+    let mut notes = Vec::new();
+    for index in 0..length.notes.min(most) {
+        let next = mind.sample(controls, silence, &mut note_rng(seed, index as u64));
+        let note = next.note(previous);
+        if note.onset > from + length.seconds {
+            break;
+        }
+        notes.push(note);
+        mind.feed(&next);
+        (previous, silence) = (note.onset, 0.0);
+    }
+    notes
+}
+
+/// Plays from nothing: state zero, begin-of-sequence, and on.
+pub fn from_scratch(mind: &mut Mind, controls: &Controls, seed: u64, length: Length) -> Vec<Note> {
+    mind.reset();
+    mind.hand_over();
+    take(mind, controls, seed, 0.0, 0.0, length)
+}
