@@ -18,8 +18,9 @@ pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
 
 /// Builds the plugin and, in the same run of cargo, the packages named `beside` it; bundles the plugin.
 pub fn build(workspace: &Workspace, beside: &[&str], options: &[String]) -> Result<()> {
-    let standalone = options.iter().any(|option| option.contains("standalone"));
-    packages::ensure(standalone)?;
+    if options.iter().any(|option| option.contains("standalone")) {
+        packages::ensure_standalone()?;
+    }
     let mut options = options.to_vec();
     if !options.iter().any(|option| option.starts_with("--profile")) {
         options.retain(|option| option != "--release");

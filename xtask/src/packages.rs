@@ -1,37 +1,27 @@
-//! What the system must have before the plugin can be built: headers and libraries on Linux, nothing
-//! on macOS and Windows.
+//! What the system must have before something can be built. The plugin itself needs nothing: it opens
+//! X11 and OpenGL at run time. The program of its own needs ALSA's headers on Linux.
 
 use std::io::{IsTerminal, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Debian's packages, and the name under which pkg-config knows them.
-const BUILD: &[(&str, &str)] = &[
-    ("pkg-config", ""),
-    ("libgl-dev", "gl"),
-    ("libx11-dev", "x11"),
-    ("libx11-xcb-dev", "x11-xcb"),
-    ("libxcb1-dev", "xcb"),
-];
-/// What the program of its own needs on top (`--features standalone`).
-const STANDALONE: &[(&str, &str)] = &[("libasound2-dev", "alsa"), ("libjack-jackd2-dev", "jack")];
+/// What `--features standalone` needs on Linux: Debian's packages, and the name under which pkg-config
+/// knows the library.
+const STANDALONE: &[(&str, &str)] = &[("pkg-config", ""), ("libasound2-dev", "alsa")];
 
-/// Checks for the packages and installs those that are missing: at once as root or in CI, else
-/// after asking.
-pub fn ensure(standalone: bool) -> Result<()> {
+/// Checks for what the program of its own needs and installs what is missing: at once as root or in
+/// CI, else after asking.
+pub fn ensure_standalone() -> Result<()> {
     if !cfg!(target_os = "linux") {
         return Ok(());
     }
-    let mut needed = BUILD.to_vec();
-    if standalone {
-        needed.extend(STANDALONE);
-    }
     if !works("dpkg-query", &["--version"]) {
-        return without_apt(&needed);
+        without_apt(STANDALONE);
+        return Ok(());
     }
     let missing: Vec<&str> =
-        needed.iter().map(|&(package, _)| package).filter(|package| !is_installed(package)).collect();
+        STANDALONE.iter().map(|&(package, _)| package).filter(|package| !is_installed(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -71,9 +61,9 @@ fn apt(root: bool, args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Systems without Debian's package manager: look for the libraries, say what is missing and go on,
-/// since they may be there under a name that pkg-config does not know.
-fn without_apt(needed: &[(&str, &str)]) -> Result<()> {
+/// Systems without Debian's package manager: say what seems to be missing and go on, since it may be
+/// there under a name that pkg-config does not know.
+fn without_apt(needed: &[(&str, &str)]) {
     let missing: Vec<&str> = needed
         .iter()
         .map(|&(_, library)| library)
@@ -81,12 +71,10 @@ fn without_apt(needed: &[(&str, &str)]) -> Result<()> {
         .collect();
     if !missing.is_empty() {
         eprintln!(
-            "If the build fails, install pkg-config and the development files of: {} \
-             (Fedora: `dnf install pkgconf` and the -devel packages; Arch: `pacman -S pkgconf` and the libraries).",
+            "If the build fails, install pkg-config and the development files of {} with your system's package manager.",
             missing.join(", ")
         );
     }
-    Ok(())
 }
 
 fn is_installed(package: &str) -> bool {

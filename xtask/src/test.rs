@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::bundle;
-use crate::packages;
 use crate::workspace::Workspace;
 
 /// How many tests have run.
@@ -39,7 +38,6 @@ impl Report {
 
 /// Runs every stage and closes with a line `N passed, N failed`.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
-    packages::ensure(false)?;
     let mut report = Report::default();
     let mut count = Count::default();
     report.stage("formatting", || cargo(&["fmt", "--all", "--check"], &[]));
