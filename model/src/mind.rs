@@ -232,6 +232,29 @@ impl Mind {
         scores
     }
 
+    /// What training charges for `next`, per attribute: nats of its class, or the squared error of the
+    /// seed's point estimates in seconds squared.
+    pub fn costs(&mut self, next: &Successor) -> [f64; 5] {
+        let Self { network, state, scratch } = self;
+        let mut cost = |attribute, class: usize| {
+            let p = network.logits(attribute, next, state, scratch);
+            softmax(p);
+            nats(p[class].into())
+        };
+        let pitch = cost(Attribute::Pitch, next.pitch.into());
+        if let Some([step, duration]) = network.point_estimates(state) {
+            return [(step - next.step).powi(2), pitch, (duration - next.duration).powi(2), 0.0, 0.0];
+        }
+        let in_chord = next.step == 0.0 && state.context.last.is_some();
+        [
+            cost(Attribute::Step, time_bin(next.step)),
+            pitch,
+            cost(Attribute::Duration, time_bin(next.duration)),
+            cost(Attribute::Velocity, velocity_level(next.velocity)),
+            if in_chord { cost(Attribute::Spread, spread_bin(next.spread)) } else { 0.0 },
+        ]
+    }
+
     /// The distribution of the next note's pitch if it came after `step` seconds: `[128]`.
     pub fn pitch_distribution(&mut self, step: f64, out: &mut [f32; PITCHES]) {
         let next = Successor { step, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };

@@ -33,6 +33,21 @@ impl Lane {
         Self { notes, next: 0, context: Context::default() }
     }
 
+    /// How many notes have been targets.
+    pub fn done(&self) -> usize {
+        self.next
+    }
+
+    /// Goes to where `done` notes have been targets.
+    pub fn skip(&mut self, done: usize) {
+        let done = done.min(self.notes.len());
+        // The note heard last is fed with the row that follows it.
+        for note in &self.notes[self.next.saturating_sub(1)..done.saturating_sub(1)] {
+            self.context.feed(note);
+        }
+        self.next = done;
+    }
+
     /// Whether every note has been a target.
     pub fn is_done(&self) -> bool {
         self.next >= self.notes.len()

@@ -1,0 +1,118 @@
+//! The differentiable side against finite differences and against the live path.
+#![cfg(feature = "train")]
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor, Var};
+use model::{
+    Kind, Mind, Network, Weights,
+    train::{Batch, Carry, Lane, Lstm, Model},
+};
+use notes::{Note, Successor};
+use rand::Rng;
+use rand_pcg::Pcg32;
+
+/// Canonical playing: chords of up to three notes, overlapping, some with spread.
+fn phrase(count: usize, seed: u64) -> Vec<Note> {
+    let mut rng = Pcg32::new(seed, 0);
+    let mut onset = 0.0;
+    let mut notes = Vec::new();
+    while notes.len() < 2 * count {
+        for _ in 0..rng.random_range(1..4) {
+            notes.push(Note {
+                onset: onset + rng.random_range(0.0..0.02),
+                spread: 0.0,
+                duration: rng.random_range(0.1..1.5),
+                pitch: rng.random_range(30..100),
+                velocity: rng.random_range(20..120),
+            });
+        }
+        onset += rng.random_range(0.05..0.6);
+    }
+    notes::chords::canonicalise(&mut notes);
+    notes.truncate(count);
+    notes
+}
+
+/// Gradients of the hand-written backward pass against central differences of the loss. In 32 bits
+/// the differences themselves are good to about 1e-3 of the largest gradient; an error in a formula
+/// shows as one of order 1.
+#[test]
+fn lstm_gradients_agree_with_finite_differences() {
+    let (time, lanes, input, hidden) = (7, 3, 5, 4);
+    let mut rng = Pcg32::new(11, 0);
+    let mut values = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-0.8..0.8)).collect() };
+    let mut params = [values(time * lanes * input), values(4 * hidden * (input + hidden)), values(4 * hidden)];
+    let shapes: [&[usize]; 3] = [&[time, lanes, input], &[4 * hidden, input + hidden], &[4 * hidden]];
+    let start = Carry { h: values(lanes * hidden), c: values(lanes * hidden) };
+    let target = values(time * lanes * hidden);
+    let mut fresh = vec![false; time * lanes];
+    fresh[3 * lanes + 1] = true;
+    let layer = Lstm::default();
+    let loss = |params: &[Vec<f32>; 3]| {
+        let vars: Vec<Var> =
+            params.iter().zip(shapes).map(|(p, s)| Var::from_slice(p, s, &Device::Cpu).unwrap()).collect();
+        let mut carry = start.clone();
+        let out = layer.sequence(&vars[0], &vars[1], &vars[2], &mut carry, &fresh).unwrap();
+        let target = Tensor::from_slice(&target, (time, lanes, hidden), &Device::Cpu).unwrap();
+        ((out * target).unwrap().sum_all().unwrap(), vars)
+    };
+    let (value, vars) = loss(&params);
+    let grads = value.backward().unwrap();
+    let grads: Vec<Vec<f32>> =
+        vars.iter().map(|v| grads.get(v).unwrap().flatten_all().unwrap().to_vec1().unwrap()).collect();
+    let step = 4e-3;
+    for which in 0..3 {
+        for i in 0..params[which].len() {
+            let here = params[which][i];
+            let mut at = |x: f32| {
+                params[which][i] = x;
+                f64::from(loss(&params).0.to_scalar::<f32>().unwrap())
+            };
+            let difference = (at(here + step) - at(here - step)) / f64::from(2.0 * step);
+            at(here);
+            let grad = f64::from(grads[which][i]);
+            assert!((grad - difference).abs() < 2e-3, "parameter {which}[{i}]: {grad} is not {difference}");
+        }
+    }
+}
+
+/// The chunked, batched network and the one-note-at-a-time one say the same of the same notes.
+#[test]
+fn sequence_and_step_agree() {
+    for kind in [Kind::Seed, Kind::Antiphon] {
+        let weights = Weights::random(kind, 5);
+        let notes = phrase(96, 3);
+        let model = Model::new(&weights).unwrap();
+        let mut carry = model.zero_carry(1);
+        let mut lanes = [Lane::new(&notes)];
+        let mut sums = [0.0f64; 5];
+        // Two chunks of unlike length: the state is carried.
+        for chunk in [40, 56] {
+            let batch = Batch::next(kind, &mut lanes, chunk, |_| None);
+            assert_eq!(batch.notes(), chunk);
+            let losses = model.losses(batch, &mut carry, None).unwrap();
+            for (sum, part) in sums.iter_mut().zip(losses.parts) {
+                *sum += part * chunk as f64;
+            }
+        }
+
+        let mut mind = Mind::new(Arc::new(Network::new(&weights)));
+        if kind == Kind::Seed {
+            mind.hand_over(); // begin-of-sequence
+        }
+        let (mut expected, mut previous) = ([0.0f64; 5], None);
+        for note in &notes {
+            let next = Successor::after(previous, note);
+            previous = Some(note.onset);
+            let costs = mind.costs(&next);
+            for (sum, cost) in expected.iter_mut().zip(costs) {
+                *sum += cost;
+            }
+            mind.feed(&next);
+        }
+        for (attribute, (a, b)) in sums.iter().zip(expected).enumerate() {
+            assert!((a - b).abs() / 96.0 < 1e-5, "{kind:?}, attribute {attribute}: {a} is not {b}");
+        }
+    }
+}
