@@ -9,6 +9,7 @@
 
 mod activation;
 mod context;
+mod dot;
 pub mod encoding;
 pub mod features;
 mod linear;
@@ -17,11 +18,13 @@ mod mind;
 pub mod network;
 pub mod sampling;
 pub mod shapes;
+mod simd;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod weights;
 
 pub use context::Context;
+pub use linear::Precision;
 pub use mind::{Mind, Nats, Scores};
 pub use network::{Network, State};
 pub use sampling::{Controls, Temperature, note_rng};

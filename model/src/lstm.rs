@@ -3,8 +3,9 @@
 
 use crate::{
     activation::{sigmoid, tanh},
-    linear::Dense,
+    linear::{Dense, Precision, Quantised},
     shapes::HIDDEN,
+    simd::widest,
     weights::Weights,
 };
 
@@ -33,25 +34,44 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    pub fn new(weights: &Weights, layer: usize) -> Self {
+    pub fn new(weights: &Weights, layer: usize, precision: Precision) -> Self {
         let get = |name: &str| weights.get(&format!("lstm.{name}_l{layer}"));
         let bias = get("bias_ih").data.iter().zip(&get("bias_hh").data).map(|(a, b)| a + b).collect();
-        Self { gates: Dense::beside(get("weight_ih"), get("weight_hh"), bias) }
+        Self { gates: Dense::beside(&[get("weight_ih"), get("weight_hh")], bias, precision) }
     }
 
-    /// `input`: `[input]`; `joined` and `gates` are scratch: at least `[input + HIDDEN]`, `[4 HIDDEN]`.
-    pub fn step(&self, input: &[f32], memory: &mut Memory, joined: &mut [f32], gates: &mut [f32]) {
+    /// `input`: `[input]`; `joined`, `quantised` and `gates` are scratch: at least `[input + HIDDEN]`, `[4 HIDDEN]`.
+    pub fn step(
+        &self,
+        input: &[f32],
+        memory: &mut Memory,
+        joined: &mut [f32],
+        quantised: &mut Quantised,
+        gates: &mut [f32],
+    ) {
         let joined = &mut joined[..input.len() + HIDDEN];
         joined[..input.len()].copy_from_slice(input);
         joined[input.len()..].copy_from_slice(&memory.h);
-        self.gates.apply(joined, gates);
-        let (i, rest) = gates.split_at(HIDDEN);
-        let (f, rest) = rest.split_at(HIDDEN);
-        let (g, o) = rest.split_at(HIDDEN);
-        for n in 0..HIDDEN {
-            let c = sigmoid(f[n]) * memory.c[n] + sigmoid(i[n]) * tanh(g[n]);
-            memory.c[n] = c;
-            memory.h[n] = sigmoid(o[n]) * tanh(c);
+        self.gates.apply(joined, quantised, gates);
+        cell(gates, &mut memory.c, &mut memory.h);
+    }
+}
+
+widest! {
+    /// The cell of one step, live and in training. `gates`: pre-activations of i, f, g, o, replaced by their activations;
+    /// `c`, `h`: `[hidden]`, replaced by the new state.
+    pub(crate) fn cell(gates: &mut [f32], c: &mut [f32], h: &mut [f32]) {
+        let hidden = c.len();
+        let (i, rest) = gates.split_at_mut(hidden);
+        let (f, rest) = rest.split_at_mut(hidden);
+        let (g, o) = rest.split_at_mut(hidden);
+        for ((((i, f), g), o), (c, h)) in i.iter_mut().zip(f).zip(g).zip(o).zip(c.iter_mut().zip(h)) {
+            *i = sigmoid(*i);
+            *f = sigmoid(*f);
+            *g = tanh(*g);
+            *o = sigmoid(*o);
+            *c = *f * *c + *i * *g;
+            *h = *o * tanh(*c);
         }
     }
 }

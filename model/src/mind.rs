@@ -105,7 +105,7 @@ impl Mind {
     /// onset already; the step is drawn from p(step | step >= silence). The seed answers with
     /// its point estimates for timing, and with the velocity it has heard lately.
     pub fn sample(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
-        match self.network.point_estimates(&self.state) {
+        match self.network.point_estimates(&self.state, &mut self.scratch) {
             Some(timing) => self.sample_seed(controls, timing, silence, rng),
             None => self.sample_antiphon(controls, silence, rng),
         }
@@ -188,7 +188,7 @@ impl Mind {
 
     /// What `next` would cost, before it is fed.
     pub fn score(&mut self, next: &Successor) -> Scores {
-        match self.network.point_estimates(&self.state) {
+        match self.network.point_estimates(&self.state, &mut self.scratch) {
             Some(timing) => self.score_seed(next, timing),
             None => self.score_antiphon(next),
         }
@@ -236,13 +236,14 @@ impl Mind {
     /// seed's point estimates in seconds squared.
     pub fn costs(&mut self, next: &Successor) -> [f64; 5] {
         let Self { network, state, scratch } = self;
+        let timing = network.point_estimates(state, scratch);
         let mut cost = |attribute, class: usize| {
             let p = network.logits(attribute, next, state, scratch);
             softmax(p);
             nats(p[class].into())
         };
         let pitch = cost(Attribute::Pitch, next.pitch.into());
-        if let Some([step, duration]) = network.point_estimates(state) {
+        if let Some([step, duration]) = timing {
             return [(step - next.step).powi(2), pitch, (duration - next.duration).powi(2), 0.0, 0.0];
         }
         let in_chord = next.step == 0.0 && state.context.last.is_some();

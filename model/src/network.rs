@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     encoding::PITCHES,
     features::{self, Features, INTERVALS, REACH},
-    linear::{Dense, Sparse},
+    linear::{Dense, Precision, Quantised, Sparse},
     lstm::{Layer, Memory},
     shapes::{Attribute, EMBEDDING, HEAD, HIDDEN, LAYERS, SEED_EMBEDDING, SEED_HEAD},
     weights::{Card, Kind, Weights, WeightsError},
@@ -79,6 +79,7 @@ pub(crate) struct Scratch {
     gates: Vec<f32>,
     /// Input and recurrent input, one behind the other.
     joined: Vec<f32>,
+    quantised: Quantised,
     hidden: Vec<f32>,
     outputs: Vec<f32>,
 }
@@ -90,6 +91,7 @@ impl Scratch {
             input: vec![0.0; EMBEDDING.max(SEED_EMBEDDING + 2)],
             gates: vec![0.0; 4 * HIDDEN],
             joined: vec![0.0; 2 * HIDDEN],
+            quantised: Quantised::new(),
             hidden: vec![0.0; HEAD.max(SEED_HEAD)],
             outputs: vec![0.0; PITCHES + INTERVALS],
         }
@@ -97,15 +99,22 @@ impl Scratch {
 }
 
 impl Network {
-    /// Reads, checks and packs a weights file.
+    /// Reads, checks and packs a weights file in the precision its network is played in.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
-        Weights::from_bytes(bytes).map(|weights| Self::new(&weights))
+        let weights = Weights::from_bytes(bytes)?;
+        // The seed is there to be what it was, exactly; the other is there to be fast.
+        let precision = match weights.card.kind {
+            Kind::Seed => Precision::F32,
+            Kind::Antiphon => Precision::Int8,
+        };
+        Ok(Self::new(&weights, precision))
     }
 
     /// Packs weights for running.
-    pub fn new(weights: &Weights) -> Self {
+    pub fn new(weights: &Weights, precision: Precision) -> Self {
         let bias = |name: String| weights.get(&name).data.clone();
-        let dense = |name: &str| Dense::new(weights.get(&format!("{name}.weight")), bias(format!("{name}.bias")));
+        let dense =
+            |name: &str| Dense::new(weights.get(&format!("{name}.weight")), bias(format!("{name}.bias")), precision);
         let body = match weights.card.kind {
             Kind::Seed => Body::Seed {
                 embedding: Sparse::new(weights.get("embedding.weight")),
@@ -116,10 +125,10 @@ impl Network {
             },
             Kind::Antiphon => Body::Antiphon {
                 input: Sparse::new(weights.get("input.weight")),
-                heads: Attribute::ALL.iter().map(|attribute| Head::new(weights, attribute.name())).collect(),
+                heads: Attribute::ALL.iter().map(|attribute| Head::new(weights, attribute.name(), precision)).collect(),
             },
         };
-        let layers = (0..LAYERS).map(|layer| Layer::new(weights, layer)).collect();
+        let layers = (0..LAYERS).map(|layer| Layer::new(weights, layer, precision)).collect();
         Self { card: weights.card.clone(), body, layers }
     }
 
@@ -147,7 +156,7 @@ impl Network {
         let width = self.input(note, &state.context, scratch);
         let mut input = &scratch.input[..width];
         for (layer, memory) in self.layers.iter().zip(&mut state.layers) {
-            layer.step(input, memory, &mut scratch.joined, &mut scratch.gates);
+            layer.step(input, memory, &mut scratch.joined, &mut scratch.quantised, &mut scratch.gates);
             input = &memory.h;
         }
     }
@@ -173,11 +182,11 @@ impl Network {
 
     /// The seed's step and duration for the next note, in seconds, as they come out of the heads.
     /// `None` for other networks.
-    pub(crate) fn point_estimates(&self, state: &State) -> Option<[f64; 2]> {
+    pub(crate) fn point_estimates(&self, state: &State, scratch: &mut Scratch) -> Option<[f64; 2]> {
         let Body::Seed { step, duration, .. } = &self.body else { return None };
         let mut out = [0.0; 2];
-        step.apply(state.output(), &mut out[..1]);
-        duration.apply(state.output(), &mut out[1..]);
+        step.apply(state.output(), &mut scratch.quantised, &mut out[..1]);
+        duration.apply(state.output(), &mut scratch.quantised, &mut out[1..]);
         Some(out.map(f64::from))
     }
 
@@ -194,9 +203,9 @@ impl Network {
         match &self.body {
             Body::Seed { hidden, pitch, .. } => {
                 debug_assert_eq!(attribute, Attribute::Pitch);
-                hidden.apply(state.output(), &mut scratch.hidden[..SEED_HEAD]);
+                hidden.apply(state.output(), &mut scratch.quantised, &mut scratch.hidden[..SEED_HEAD]);
                 relu(&mut scratch.hidden[..SEED_HEAD]);
-                pitch.apply(&scratch.hidden[..SEED_HEAD], &mut scratch.outputs[..=PITCHES]);
+                pitch.apply(&scratch.hidden[..SEED_HEAD], &mut scratch.quantised, &mut scratch.outputs[..=PITCHES]);
                 &mut scratch.outputs[..=PITCHES]
             }
             Body::Antiphon { heads, .. } => {
@@ -213,11 +222,11 @@ impl Network {
                 }
                 let head = &heads[attribute as usize];
                 let hidden = &mut scratch.hidden[..HEAD];
-                head.state.apply(state.output(), hidden);
+                head.state.apply(state.output(), &mut scratch.quantised, hidden);
                 head.features.add(&scratch.features, hidden);
                 relu(hidden);
                 let outputs = &mut scratch.outputs[..attribute.outputs()];
-                head.out.apply(hidden, outputs);
+                head.out.apply(hidden, &mut scratch.quantised, outputs);
                 if attribute == Attribute::Pitch {
                     merge_intervals(outputs, context, next.step);
                 }
@@ -228,12 +237,12 @@ impl Network {
 }
 
 impl Head {
-    fn new(weights: &Weights, name: &str) -> Self {
+    fn new(weights: &Weights, name: &str, precision: Precision) -> Self {
         let get = |part: &str| weights.get(&format!("{name}.{part}"));
         Self {
-            state: Dense::new(get("state.weight"), get("hidden.bias").data.clone()),
+            state: Dense::new(get("state.weight"), get("hidden.bias").data.clone(), precision),
             features: Sparse::new(get("features.weight")),
-            out: Dense::new(get("out.weight"), get("out.bias").data.clone()),
+            out: Dense::new(get("out.weight"), get("out.bias").data.clone(), precision),
         }
     }
 }

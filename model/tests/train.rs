@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
 use model::{
-    Kind, Mind, Network, Weights,
+    Kind, Mind, Network, Precision, Weights,
     train::{Batch, Carry, Lane, Lstm, Model},
 };
 use notes::{Note, Successor};
@@ -97,7 +97,7 @@ fn sequence_and_step_agree() {
             }
         }
 
-        let mut mind = Mind::new(Arc::new(Network::new(&weights)));
+        let mut mind = Mind::new(Arc::new(Network::new(&weights, Precision::F32)));
         if kind == Kind::Seed {
             mind.hand_over(); // begin-of-sequence
         }

@@ -18,7 +18,7 @@ use gemm::Parallelism;
 use rayon::prelude::*;
 
 use super::given::{Matrix, contiguous, product, threads};
-use crate::activation::{sigmoid, tanh};
+use crate::{activation::tanh, lstm::cell, simd::widest};
 
 /// Hidden and cell state of every lane between two chunks: `[lanes, hidden]` each.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,7 +206,7 @@ impl Op {
                 product([group.len(), hidden, gates], a, b, gate, gates, true, Parallelism::None);
                 for lane in 0..group.len() {
                     let row = lane * hidden..(lane + 1) * hidden;
-                    cell_forward(&mut gate[lane * gates..][..gates], &mut c[row.clone()], &mut h[row]);
+                    cell(&mut gate[lane * gates..][..gates], &mut c[row.clone()], &mut h[row]);
                 }
                 out.copy_from_slice(h);
             }
@@ -283,52 +283,6 @@ fn by_group<'a>(buffer: &'a mut [f32], groups: &[Range<usize>], step: usize, lan
         }
     }
     parts
-}
-
-/// Compiles one loop for each width of the processor's vectors and picks the widest at run time.
-macro_rules! widest {
-    ($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*) $body:block) => {
-        $(#[$doc])*
-        fn $name($($arg: $type),*) {
-            #[inline(always)]
-            fn body($($arg: $type),*) $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
-                fn avx512($($arg: $type),*) { body($($arg),*) }
-                #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $type),*) { body($($arg),*) }
-                if is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") {
-                    // SAFETY: the processor has what the function was compiled for.
-                    return unsafe { avx512($($arg),*) };
-                }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: the processor has what the function was compiled for.
-                    return unsafe { avx2($($arg),*) };
-                }
-            }
-            body($($arg),*)
-        }
-    };
-}
-
-widest! {
-    /// One lane, one step. `gates`: pre-activations of i, f, g, o, replaced by their activations;
-    /// `c`, `h`: `[hidden]`, replaced by the new state.
-    fn cell_forward(gates: &mut [f32], c: &mut [f32], h: &mut [f32]) {
-        let hidden = c.len();
-        let (i, rest) = gates.split_at_mut(hidden);
-        let (f, rest) = rest.split_at_mut(hidden);
-        let (g, o) = rest.split_at_mut(hidden);
-        for ((((i, f), g), o), (c, h)) in i.iter_mut().zip(f).zip(g).zip(o).zip(c.iter_mut().zip(h)) {
-            *i = sigmoid(*i);
-            *f = sigmoid(*f);
-            *g = tanh(*g);
-            *o = sigmoid(*o);
-            *c = *f * *c + *i * *g;
-            *h = *o * tanh(*c);
-        }
-    }
 }
 
 widest! {
