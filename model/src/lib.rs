@@ -12,6 +12,8 @@ mod context;
 mod dot;
 pub mod encoding;
 pub mod features;
+#[cfg(test)]
+mod golden;
 mod linear;
 mod lstm;
 mod mind;

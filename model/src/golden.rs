@@ -1,0 +1,110 @@
+//! The live path against golden values of an independent implementation in 64-bit floats
+//! (`golden/golden.py`), layer by layer over 64 steps.
+
+use std::collections::BTreeMap;
+
+use notes::Successor;
+
+use crate::{
+    linear::Precision,
+    network::{Network, Scratch, State},
+    shapes::{self, Attribute, HIDDEN},
+    weights::{Card, Kind, Tensor, Weights},
+};
+
+/// Tensor after tensor: projection on cos(0.37 i), value in the middle.
+type Step = Vec<[f64; 2]>;
+
+#[test]
+fn every_layer_agrees_over_64_steps() {
+    let golden: BTreeMap<String, Vec<Step>> = serde_json::from_str(include_str!("../golden/golden.json")).unwrap();
+    for (kind, steps) in [(Kind::Seed, &golden["seed"]), (Kind::Antiphon, &golden["antiphon"])] {
+        let network = Network::new(&weights(kind), Precision::F32);
+        let (mut state, mut scratch) = (network.zero_state(), Scratch::new());
+        let phrase = phrase();
+        assert_eq!(steps.len(), phrase.len());
+        for (t, (expected, next)) in steps.iter().zip(&phrase).enumerate() {
+            network.step(t.checked_sub(1).map(|t| &phrase[t]), &mut state, &mut scratch);
+            let found = trace(&network, &state, next, &mut scratch);
+            assert_eq!(found.len(), expected.len());
+            for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+                for (found, expected) in found.iter().zip(expected) {
+                    assert!((found - expected).abs() < 1e-5, "{kind:?} step {t} tensor {i}: {found}, not {expected}");
+                }
+            }
+        }
+    }
+}
+
+/// h and c of each layer, then the logits of each head.
+fn trace(network: &Network, state: &State, next: &Successor, scratch: &mut Scratch) -> Step {
+    let mut all: Step = state.layers.iter().flat_map(|memory| [short(&memory.h), short(&memory.c)]).collect();
+    match network.point_estimates(state, scratch) {
+        Some(timing) => {
+            all.push(short(network.logits(Attribute::Pitch, next, state, scratch)));
+            all.extend(timing.map(|value| [value, value]));
+        }
+        None => {
+            for attribute in Attribute::ALL {
+                let logits = network.logits(attribute, next, state, scratch);
+                // Before the first note of a chord nothing is ruled out.
+                all.push(short(&logits[logits.iter().take_while(|v| !v.is_finite()).count()..]));
+            }
+        }
+    }
+    all
+}
+
+fn short(values: &[f32]) -> [f64; 2] {
+    let projection = values.iter().enumerate().map(|(i, &v)| f64::from(v) * (0.37 * i as f64).cos()).sum();
+    [projection, values[values.len() / 2].into()]
+}
+
+fn weights(kind: Kind) -> Weights {
+    let tensors = shapes::of(kind)
+        .into_iter()
+        .map(|(name, shape)| {
+            let fan_in = match name.as_str() {
+                "input.weight" => 24,
+                n if n.ends_with("features.weight") => 24,
+                n if n.starts_with("lstm.") || n == "pitch.0.bias" || n == "step.bias" || n == "duration.bias" => {
+                    HIDDEN
+                }
+                "pitch.2.bias" => 300,
+                _ if shape.len() == 1 => 256,
+                _ => shape[1],
+            };
+            let scale = 1.5 / (fan_in as f64).sqrt();
+            let phase = f64::from(crc32(name.as_bytes()) % 1000);
+            let data =
+                (0..shape.iter().product()).map(|i: usize| ((0.7 * i as f64 + phase).sin() * scale) as f32).collect();
+            (name, Tensor { shape, data })
+        })
+        .collect();
+    Weights::new(Card::new(kind, "golden"), tensors).unwrap()
+}
+
+/// The checksum of zip files: a number for each name that other languages know how to get.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
+
+fn phrase() -> Vec<Successor> {
+    let mut last = 0;
+    (0..64u32)
+        .map(|i| {
+            let chord = i % 3 == 2;
+            let pitch = if chord { last + 4 } else { (40 + (i * 17) % 48) as u8 };
+            last = pitch;
+            Successor {
+                step: if chord || i == 0 { 0.0 } else { 0.07 + 0.05 * f64::from(i * 7 % 11) },
+                pitch,
+                duration: 0.09 + 0.13 * f64::from(i * 5 % 9),
+                velocity: (30 + (i * 13) % 90) as u8,
+                spread: if chord { 0.012 } else { 0.0 },
+            }
+        })
+        .collect()
+}
