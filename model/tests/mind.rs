@@ -1,0 +1,141 @@
+//! What a mind plays keeps the rules that it was asked to keep, whatever its weights.
+
+use std::sync::Arc;
+
+use model::{Card, Controls, Kind, Mind, Network, Precision, Temperature, Weights, WeightsError, note_rng};
+use notes::{Note, Successor};
+use proptest::prelude::*;
+use safetensors::SafeTensors;
+
+fn mind(kind: Kind, seed: u64) -> Mind {
+    Mind::new(Arc::new(Network::new(&Weights::random(kind, seed), Precision::Int8)))
+}
+
+/// Plays on from nothing: each note is drawn and heard.
+fn play(mind: &mut Mind, controls: &Controls, seed: u64, count: u64) -> Vec<Successor> {
+    (0..count)
+        .map(|index| {
+            let note = mind.sample(controls, 0.0, &mut note_rng(seed, index));
+            mind.feed(&note);
+            note
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_take_is_canonical_and_inside_the_mask(
+        seed: u64, mask in 1u128.., temperature in 0.0..2.0f32, top_p in 0.3..1.0f32,
+    ) {
+        let t = temperature;
+        let controls = Controls {
+            temperature: Temperature { step: t, pitch: t, duration: t, velocity: t },
+            top_p,
+            pitch_mask: mask,
+        };
+        let take = play(&mut mind(Kind::Antiphon, 3), &controls, seed, 48);
+        let mut onset = 0.0;
+        let notes: Vec<Note> = take.iter().map(|note| {
+            let note = note.note(onset);
+            onset = note.onset;
+            note
+        }).collect();
+        for (next, before) in take.iter().zip([None].into_iter().chain(take.iter().map(Some))) {
+            prop_assert!(mask >> next.pitch & 1 == 1, "pitch {} is masked", next.pitch);
+            prop_assert!((1..128).contains(&next.velocity));
+            prop_assert!(next.duration > next.spread && next.spread < notes::chords::WINDOW_S);
+            match before {
+                Some(before) if next.step == 0.0 => prop_assert!(next.pitch > before.pitch),
+                Some(_) => prop_assert!(next.step > notes::chords::WINDOW_S && next.spread == 0.0),
+                None => prop_assert!(next.spread == 0.0),
+            }
+        }
+        // The listener's own function has nothing left to do, but for what it cannot know: onsets.
+        let mut struck: Vec<Note> = notes.iter().map(|n| Note {
+            onset: n.struck(), spread: 0.0, duration: n.end() - n.struck(), ..*n
+        }).collect();
+        notes::chords::canonicalise(&mut struck);
+        prop_assert_eq!(struck.len(), notes.len());
+    }
+
+    #[test]
+    fn the_entry_never_falls_into_the_silence(seed: u64, silence in 0.001..25.0f64) {
+        for kind in [Kind::Seed, Kind::Antiphon] {
+            let mut mind = mind(kind, 4);
+            play(&mut mind, &Controls::default(), seed, 3);
+            mind.hand_over();
+            let entry = mind.sample(&Controls::default(), silence, &mut note_rng(seed, 9));
+            prop_assert!(entry.step >= silence.min(19.0), "{kind:?}: {} after {silence}", entry.step);
+        }
+    }
+
+    #[test]
+    fn a_restored_state_goes_on_as_before(seed: u64) {
+        for kind in [Kind::Seed, Kind::Antiphon] {
+            let mut mind = mind(kind, 5);
+            play(&mut mind, &Controls::default(), seed, 5);
+            let snapshot = mind.state().clone();
+            let first = play(&mut mind, &Controls::default(), !seed, 8);
+            mind.restore(&snapshot);
+            prop_assert_eq!(play(&mut mind, &Controls::default(), !seed, 8), first);
+        }
+    }
+}
+
+/// 8-bit weights say nearly the same as 32-bit ones.
+#[test]
+fn quantised_weights_cost_next_to_nothing() {
+    let weights = Weights::random(Kind::Antiphon, 6);
+    let [mut exact, mut quick] =
+        [Precision::F32, Precision::Int8].map(|p| Mind::new(Arc::new(Network::new(&weights, p))));
+    let mut sums = [0.0; 2];
+    for index in 0..200 {
+        let note = exact.sample(&Controls::default(), 0.0, &mut note_rng(1, index));
+        for (mind, sum) in [&mut exact, &mut quick].into_iter().zip(&mut sums) {
+            *sum += mind.costs(&note).iter().sum::<f64>() / 200.0;
+            mind.feed(&note);
+        }
+    }
+    assert!((sums[0] - sums[1]).abs() < 0.005, "{sums:?} nats per note");
+}
+
+#[test]
+fn weights_survive_their_file() {
+    for kind in [Kind::Seed, Kind::Antiphon] {
+        let weights = Weights::random(kind, 7);
+        assert_eq!(Weights::from_bytes(&weights.to_bytes_f32()).unwrap().tensors(), weights.tensors());
+        let halved = Weights::from_bytes(&weights.to_bytes()).unwrap();
+        assert_eq!(Weights::from_bytes(&halved.to_bytes()).unwrap().tensors(), halved.tensors());
+        assert_eq!(halved.card, weights.card);
+    }
+}
+
+#[test]
+fn what_is_no_weights_file_is_refused_with_a_reason() {
+    use WeightsError::*;
+    let weights = Weights::random(Kind::Seed, 8);
+    let bytes = weights.to_bytes();
+    for cut in [0, 4, 100, 5_000, bytes.len() - 1] {
+        assert!(matches!(Weights::from_bytes(&bytes[..cut]), Err(Unreadable(_))), "cut at {cut}");
+    }
+    let read = |change: &dyn Fn(&mut Card)| {
+        let mut other = weights.clone();
+        change(&mut other.card);
+        Weights::from_bytes(&other.to_bytes())
+    };
+    assert!(matches!(read(&|card| card.format += 1), Err(Version { what: "format", .. })));
+    assert!(matches!(read(&|card| card.vocabulary += 1), Err(Version { what: "vocabulary", .. })));
+    assert!(matches!(read(&|card| card.kind = Kind::Antiphon), Err(Missing { .. })));
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let foreign = safetensors::serialize(file.tensors(), None).unwrap();
+    assert!(matches!(Weights::from_bytes(&foreign), Err(NoCard)));
+
+    let mut tensors = weights.tensors().clone();
+    tensors.get_mut("step.bias").unwrap().data[0] = f32::NAN;
+    let spoilt = Weights::new(weights.card.clone(), tensors.clone()).unwrap();
+    assert!(matches!(Weights::from_bytes(&spoilt.to_bytes()), Err(NotFinite(name)) if name == "step.bias"));
+    tensors.get_mut("step.bias").unwrap().shape = vec![1, 1];
+    assert!(matches!(Weights::new(weights.card.clone(), tensors), Err(Shape { .. })));
+}
