@@ -1,6 +1,11 @@
 //! Matrices of weights as the live path uses them: packed once, multiplied with one vector at a time.
 
-use crate::{dot, features::Features, simd::widest, weights::Tensor};
+use crate::{
+    dot,
+    features::Features,
+    simd::widest,
+    weights::{Kind, Tensor},
+};
 
 /// How weights are held while they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +16,16 @@ pub enum Precision {
     /// exact in 32 bits. A quarter of the memory to read, which is what a step costs; and sums of
     /// integers come out the same on every processor.
     Int8,
+}
+
+impl Precision {
+    /// What a network is played in: the seed is there to be what it was, exactly; the other to be fast.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Seed => Self::F32,
+            Kind::Antiphon => Self::Int8,
+        }
+    }
 }
 
 /// Columns are padded to this many, so that no loop has a tail.

@@ -102,12 +102,7 @@ impl Network {
     /// Reads, checks and packs a weights file in the precision its network is played in.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
         let weights = Weights::from_bytes(bytes)?;
-        // The seed is there to be what it was, exactly; the other is there to be fast.
-        let precision = match weights.card.kind {
-            Kind::Seed => Precision::F32,
-            Kind::Antiphon => Precision::Int8,
-        };
-        Ok(Self::new(&weights, precision))
+        Ok(Self::new(&weights, Precision::of(weights.card.kind)))
     }
 
     /// Packs weights for running.
