@@ -123,44 +123,75 @@ fn play(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &Atomic
 /// The thread's main flow: listen, and think ahead.
 fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &AtomicBool) {
     let Worker { far, status, choice, memory, .. } = worker;
-    let mut mind = Mind::new(network.clone());
-    memory.recall(&mut mind);
-    let mut take: Option<Take> = None;
+    let mut thinker = Thinker::new(network.clone(), memory);
     status.set_health(Health::Ready);
 
     while !stop.load(Ordering::Relaxed) && choice.version() == version {
+        thinker.listen(far, memory);
+        if !thinker.play_on(far, status) {
+            rest(far);
+        }
+    }
+}
+
+/// The network at work: its mind, and the take it is in.
+pub struct Thinker {
+    mind: Mind,
+    take: Option<Take>,
+}
+
+impl Thinker {
+    /// Wakes up with what is remembered.
+    pub fn new(network: Arc<Network>, memory: &Memory) -> Self {
+        let mut mind = Mind::new(network);
+        memory.recall(&mut mind);
+        Self { mind, take: None }
+    }
+
+    /// What it has in mind.
+    #[cfg(test)]
+    pub fn mind(&self) -> &Mind {
+        &self.mind
+    }
+
+    /// Takes in all that the audio thread has reported.
+    pub fn listen(&mut self, far: &mut Far, memory: &mut Memory) {
+        let Self { mind, take } = self;
         while let Some(report) = far.report() {
             match report {
-                Report::Heard(note) => memory.hear(&mut mind, &note),
+                Report::Heard(note) => memory.hear(mind, &note),
                 Report::Begin { epoch, at, take: number, wishes } => {
-                    take = Some(Take::begin(memory, &mut mind, epoch, at, number, wishes));
+                    *take = Some(Take::begin(memory, mind, epoch, at, number, wishes));
                 }
                 Report::Change { epoch, since, wishes } => {
-                    if let Some(take) = &mut take {
-                        take.change(&mut mind, epoch, since, wishes);
+                    if let Some(take) = take {
+                        take.change(mind, epoch, since, wishes);
                     }
                 }
                 Report::End { epoch: _, limit, notes, since, at } => {
                     if let Some(take) = take.take() {
-                        take.end(memory, &mut mind, limit, notes, since, at);
+                        take.end(memory, mind, limit, notes, since, at);
                     }
                 }
                 Report::Forget { epoch: _ } => {
-                    take = None;
-                    memory.forget(&mut mind);
+                    *take = None;
+                    memory.forget(mind);
                 }
+                #[cfg(test)]
+                Report::Break => panic!("as a test has asked"),
             }
         }
-        let due = take.as_mut().filter(|take| far.has_room() && take.wants(far.progress()));
-        match due {
-            Some(take) => {
-                let start = Instant::now();
-                let (epoch, index, note) = take.next(&mut mind);
-                status.timed(start.elapsed().as_secs_f64() * 1e6);
-                far.answer(Answer { epoch, index, note });
-            }
-            None => rest(far),
-        }
+    }
+
+    /// Thinks of one more note and sends it, if the look-ahead has room. `false`: it has none.
+    pub fn play_on(&mut self, far: &mut Far, status: &Status) -> bool {
+        let Some(take) = self.take.as_mut().filter(|take| far.has_room() && take.wants(far.progress())) else {
+            return false;
+        };
+        let start = Instant::now();
+        let (epoch, index, note) = take.next(&mut self.mind);
+        status.timed(start.elapsed().as_secs_f64() * 1e6);
+        far.answer(Answer { epoch, index, note })
     }
 }
 
@@ -195,7 +226,7 @@ impl Worker {
 }
 
 impl Take {
-    /// Whether the look-ahead has room, when the audio thread is `progress` seconds into the take.
+    /// Whether there is room in the look-ahead, when the audio thread is `progress` seconds into the take.
     fn wants(&self, progress: f64) -> bool {
         self.last_onset() < progress + LOOK_AHEAD_S && self.ahead_of(progress) < LOOK_AHEAD_NOTES
     }

@@ -27,6 +27,8 @@
 //! * The phrase is forgotten on activation, on reset, when the transport starts, and on `Forget`.
 
 #![warn(missing_docs)]
+// `clippy.toml` lists what blocks, allocates or wakes others. It is denied in the audio modules.
+#![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -36,15 +38,28 @@ use nice_plug_egui::RepaintNotifier;
 
 mod editor;
 mod inference;
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod link;
 mod memory;
 mod params;
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod partner;
+// Waits, though offline only.
 mod patience;
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod roll;
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod stage;
 mod status;
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod take;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 use editor::Views;
@@ -179,7 +194,8 @@ impl<F: Format> Plugin for Antiphon<F> {
         self.partner.play_until(frames, &mut stage);
         self.partner.close();
 
-        if self.partner.is_busy() { ProcessStatus::KeepAlive } else { ProcessStatus::Normal }
+        // Never to sleep: it may begin by itself, and a host that wakes it resets it.
+        ProcessStatus::KeepAlive
     }
 }
 

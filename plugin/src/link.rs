@@ -78,6 +78,9 @@ pub enum Report {
         /// Makes any take void.
         epoch: Epoch,
     },
+    /// The inference thread is to break; for tests of what happens then.
+    #[cfg(test)]
+    Break,
 }
 
 /// A generated note, from the inference thread to the audio thread. Times are seconds since the
@@ -123,6 +126,7 @@ pub struct Far {
 }
 
 /// Both ends of a new link.
+#[allow(clippy::disallowed_methods)] // made on the main thread
 pub fn link() -> (Near, Far) {
     let (report, reports) = RingBuffer::new(REPORTS);
     let (answer, answers) = RingBuffer::new(ANSWERS);

@@ -64,6 +64,18 @@ impl Memory {
         mind.reset();
     }
 
+    /// The latest onset, in seconds of the stream.
+    #[cfg(test)]
+    pub fn latest(&self) -> Option<f64> {
+        self.latest
+    }
+
+    /// How many notes are remembered.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.notes.len()
+    }
+
     fn keep(&mut self, note: Successor) {
         if self.notes.len() == PHRASE {
             self.notes.pop_front();

@@ -154,6 +154,8 @@ pub struct Partner {
     fresh: bool,
     /// What [`Status::lapses`] was last.
     lapses: u32,
+    /// Both threads agree on whose turn it is; see [`Near::mend`].
+    agreed: bool,
     /// A reset was asked for: forget, and end what sounds, as soon as there is a block.
     reset: bool,
 }
@@ -182,6 +184,7 @@ impl Partner {
             channel: 0,
             takes: 0,
             fresh: false,
+            agreed: true,
             reset: false,
         }
     }
@@ -199,11 +202,6 @@ impl Partner {
         self.reset = true;
     }
 
-    /// Whether blocks are needed for more than passing events on.
-    pub fn is_busy(&self) -> bool {
-        self.fresh || self.listener.keys_down() > 0 || !self.held.is_empty() || self.is_playing()
-    }
-
     /// Begins a block: where it lies, what the host's transport and the settings have done.
     pub fn open(&mut self, transport: &Transport, frames: u32, settings: Settings, out: &mut impl Out) {
         if std::mem::take(&mut self.reset) {
@@ -217,7 +215,7 @@ impl Partner {
         self.played = 0;
         let span = self.span;
         self.held.retry(|event| send(&span, 0, event, out));
-        self.near.mend(Epoch(self.schedule.epoch()));
+        self.agreed = self.near.mend(Epoch(self.schedule.epoch()));
 
         let happened = span.happened;
         if happened.started {
@@ -259,7 +257,8 @@ impl Partner {
                 }
             }
         }
-        let Turn::Mine(mut take) = self.turn else {
+        // A turn that has come to its length is over for good.
+        let Turn::Mine(mut take @ Take { over: false, .. }) = self.turn else {
             return;
         };
         if now.length != take.length || now.wishes() != take.wishes {
@@ -346,7 +345,12 @@ impl Partner {
 
     /// Whether there is somebody to take the turn.
     fn can_play(&self) -> bool {
-        matches!(self.status.health(), Health::Starting | Health::Ready)
+        self.agreed && matches!(self.status.health(), Health::Starting | Health::Ready)
+    }
+
+    /// Whether something is going on that the inference thread should look at often.
+    fn is_busy(&self) -> bool {
+        self.fresh || self.listener.keys_down() > 0 || !self.held.is_empty() || self.is_playing()
     }
 
     fn is_playing(&self) -> bool {

@@ -109,3 +109,33 @@ impl Take {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use notes::{Clock, Note, Transport};
+
+    use super::*;
+    use crate::link::Epoch;
+
+    /// At 120 beats per minute a second has two beats.
+    #[test]
+    fn a_late_note_is_shifted_then_dropped() {
+        let span = Clock::new().advance(&Transport::default(), 64, 48_000.0);
+        let wishes = Wishes { temperature: 1.0, top_p: 1.0, seed: 0 };
+        let take = Take::new(0, &span, wishes, Length::Seconds(4.0), 2);
+        let answer = |onset, index| {
+            let note = Note { onset, spread: 0.01, duration: 0.2, pitch: 60, velocity: 80 };
+            Answer { epoch: Epoch(3), index, note }
+        };
+        let Arrival::InTime(planned) = take.place(&answer(1.0, 0), 2.0) else { panic!() };
+        assert_eq!((planned.onset, planned.end, planned.channel), (2.02, 2.4, 2));
+        let Arrival::Shifted(planned) = take.place(&answer(1.0, 0), 2.1) else { panic!() };
+        assert_eq!((planned.onset, planned.end), (2.1, 2.4));
+        let Arrival::Shifted(planned) = take.place(&answer(0.99, 0), 2.09) else { panic!() };
+        assert!(planned.end >= planned.onset + 2.0 * SHORTEST_S);
+        assert_eq!(take.place(&answer(1.0, 0), 2.13), Arrival::TooLate);
+        assert_eq!(take.place(&answer(3.99, 0), 2.0), Arrival::Beyond, "struck at the very end");
+        let few = Take { length: Length::Notes(5), ..take };
+        assert_eq!(few.place(&answer(1.0, 5), 2.0), Arrival::Beyond);
+    }
+}

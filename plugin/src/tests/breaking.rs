@@ -1,0 +1,172 @@
+//! What happens when the inference thread breaks, and what it remembers.
+
+use std::time::{Duration, Instant};
+
+use model::{Mind, State};
+use notes::Note;
+
+use super::*;
+use crate::link::{Answer, Epoch, Near, Report, Wishes};
+use crate::status::Health;
+
+const WISHES: Wishes = Wishes { temperature: 1.0, top_p: 1.0, seed: 5 };
+
+fn note(onset: f64, pitch: u8) -> Note {
+    Note { onset, spread: 0.0, duration: 0.3, pitch, velocity: 70 }
+}
+
+/// Waits for the other thread, a minute at most: a test must end.
+fn until(mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "the inference thread does not answer");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn answers(near: &mut Near, epoch: Epoch, count: usize) -> Vec<Note> {
+    let mut answers = Vec::new();
+    until(|| {
+        answers.extend(std::iter::from_fn(|| near.answer()).filter(|answer: &Answer| answer.epoch == epoch));
+        answers.len() >= count
+    });
+    answers.iter().take(count).map(|answer| answer.note).collect()
+}
+
+#[test]
+fn it_starts_again_three_times_and_remembers_the_phrase() {
+    network();
+    let status = Arc::new(Status::default());
+    let (mut near, far) = link();
+    let (worker, mut bulletin) = Worker::new(far, status.clone(), WeightsChoice::default());
+    let inference = Inference::start(worker).unwrap();
+    for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
+        assert!(near.tell(note(at, pitch)));
+    }
+    // The look-ahead must reach that far, however slow the music.
+    near.progress(1e6);
+    let mut takes = Vec::new();
+    for round in 0..=3u64 {
+        near.steer(Report::Begin { epoch: Epoch(round), at: 2.0, take: 0, wishes: WISHES });
+        takes.push(answers(&mut near, Epoch(round), 5));
+        assert_eq!(status.health(), Health::Ready);
+        near.steer(Report::Break);
+        until(|| status.restarts.get() == round + 1);
+    }
+    assert!(takes.iter().all(|take| *take == takes[0]), "the same phrase, the same continuation");
+    until(|| status.health() == Health::Broken);
+    bulletin.update();
+    assert!(bulletin.output_buffer().trouble.is_some());
+    drop(inference);
+}
+
+#[test]
+fn bad_weights_are_reported_and_better_ones_loaded() {
+    use nice_plug::params::persist::PersistentField;
+
+    let status = Arc::new(Status::default());
+    let choice = WeightsChoice::default();
+    choice.set("no/such/weights.safetensors".to_owned());
+    let (_near, far) = link();
+    let (worker, mut bulletin) = Worker::new(far, status.clone(), choice.clone());
+    let _inference = Inference::start(worker).unwrap();
+    until(|| status.health() == Health::NoWeights);
+    bulletin.update();
+    let trouble = bulletin.output_buffer().trouble.clone().unwrap();
+    assert!(trouble.contains("no/such/weights.safetensors"), "{trouble}");
+    choice.set(String::new());
+    until(|| status.health() == Health::Ready);
+    bulletin.update();
+    assert_eq!(bulletin.output_buffer().trouble, None);
+}
+
+/// Sends reports to a thinker and collects all it answers.
+struct Talk {
+    near: Near,
+    far: Far,
+    memory: Memory,
+    thinker: Thinker,
+    status: Status,
+}
+
+impl Talk {
+    fn new() -> Self {
+        let (mut near, mut far) = link();
+        let mut memory = Memory::default();
+        let mut thinker = Thinker::new(network(), &memory);
+        for (at, pitch) in [(0.0, 48), (0.0, 60), (0.4, 64), (0.8, 67)] {
+            near.tell(note(at, pitch));
+        }
+        thinker.listen(&mut far, &mut memory);
+        Self { near, far, memory, thinker, status: Status::default() }
+    }
+
+    fn say(&mut self, report: Report) {
+        self.near.steer(report);
+        self.thinker.listen(&mut self.far, &mut self.memory);
+    }
+
+    fn notes(&mut self, count: usize) -> Vec<Note> {
+        self.near.progress(1e6);
+        (0..count)
+            .map(|_| {
+                assert!(self.thinker.play_on(&mut self.far, &self.status));
+                self.near.answer().unwrap().note
+            })
+            .collect()
+    }
+
+    fn state(&self) -> State {
+        self.thinker.mind().state().clone()
+    }
+}
+
+/// However far it has thought ahead, going back leads to the same notes.
+#[test]
+fn a_change_does_not_depend_on_the_look_ahead() {
+    let begin = Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, wishes: WISHES };
+    let other = Wishes { seed: 6, ..WISHES };
+    let mut first = None;
+    for ahead in [20, 60, 100] {
+        let mut talk = Talk::new();
+        talk.say(begin);
+        let notes = talk.notes(ahead);
+        let since = notes[9].struck() + 0.001;
+        talk.say(Report::Change { epoch: Epoch(2), since, wishes: other });
+        let changed = talk.notes(10);
+        assert!(changed.iter().all(|note| note.struck() >= since));
+        let first = first.get_or_insert_with(|| changed.clone());
+        assert_eq!(*first, changed, "{ahead} notes ahead");
+    }
+}
+
+/// After a take, the network is in the state that hearing what was played leads to, no more, no less.
+#[test]
+fn after_a_take_it_remembers_what_was_played() {
+    let mut talk = Talk::new();
+    let before = talk.state();
+    talk.say(Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, wishes: WISHES });
+    talk.notes(8);
+    talk.say(Report::End { epoch: Epoch(2), limit: f64::NEG_INFINITY, notes: 0, since: 0.0, at: 0.0 });
+    assert_eq!(talk.state(), before, "a hand-over that was called off leaves no trace");
+
+    for ahead in [30, 200] {
+        let mut talk = Talk::new();
+        talk.say(Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, wishes: WISHES });
+        let notes = talk.notes(ahead);
+        let since = notes[19].struck() + 0.0005;
+        // The player entered here; the thread heard of it later, having thought on.
+        if ahead == 30 {
+            talk.say(Report::End { epoch: Epoch(2), limit: since, notes: u32::MAX, since, at: 1.5 + since });
+            let played: Vec<Note> = notes.iter().filter(|note| note.struck() < since).copied().collect();
+            assert!(talk.memory.latest().unwrap() <= 1.5 + since);
+            assert_eq!(talk.memory.len(), 4 + played.len());
+        } else {
+            let since = notes[180].struck() + 0.0005;
+            talk.say(Report::End { epoch: Epoch(2), limit: since, notes: u32::MAX, since, at: 1.5 + since });
+        }
+        let mut again = Mind::new(network());
+        talk.memory.recall(&mut again);
+        assert_eq!(talk.state(), *again.state(), "{ahead} notes ahead");
+    }
+}

@@ -1,0 +1,171 @@
+//! The live path without a host: a partner, the link, the network, and random players, settings,
+//! transports and block sizes.
+
+mod breaking;
+mod stage_fright;
+mod turns;
+
+use std::sync::{Arc, OnceLock};
+
+use model::Network;
+use notes::Transport;
+
+use crate::inference::{Inference, Thinker, Worker};
+use crate::link::{Far, link};
+use crate::memory::Memory;
+use crate::partner::{Heard, Length, Out, Partner, Settings};
+use crate::roll::roll;
+use crate::status::Status;
+use crate::weights::{self, WeightsChoice};
+
+/// Samples per second in the tests: low, so that seconds of music are few samples.
+const RATE: f64 = 8_000.0;
+
+/// The built-in network, loaded once and kept.
+fn network() -> Arc<Network> {
+    static NETWORK: OnceLock<Arc<Network>> = OnceLock::new();
+    NETWORK.get_or_init(|| weights::load(None).unwrap()).clone()
+}
+
+/// Settings that hand over soon and play on.
+const SETTINGS: Settings = Settings {
+    bypass: false,
+    silence_s: 0.2,
+    temperature: 1.0,
+    top_p: 1.0,
+    seed: 7,
+    length: Length::Open,
+    go: false,
+    forget: false,
+};
+
+/// An event that went out: sample of the stream, on or off, channel, key, velocity.
+type Sent = (u64, bool, u8, u8, u8);
+
+/// A host that writes down what it gets.
+#[derive(Default)]
+struct Host {
+    sent: Vec<Sent>,
+    /// Samples before the block.
+    base: u64,
+    frames: u32,
+    /// The latest offset in the block.
+    latest: u32,
+    /// Asked before every event: does the queue refuse it?
+    refuse: Option<Box<dyn FnMut() -> bool>>,
+}
+
+impl Host {
+    fn open(&mut self, base: u64, frames: u32) {
+        (self.base, self.frames, self.latest) = (base, frames, 0);
+    }
+
+    fn take(&mut self, offset: u32, on: bool, channel: u8, key: u8, velocity: u8) -> bool {
+        assert!(offset < self.frames.max(1), "offset {offset} in a block of {}", self.frames);
+        assert!(offset >= self.latest, "offset {offset} after {}", self.latest);
+        if self.refuse.as_mut().is_some_and(|refuse| refuse()) {
+            return false;
+        }
+        self.latest = offset;
+        self.sent.push((self.base + u64::from(offset), on, channel, key, velocity));
+        true
+    }
+
+    /// Generated notes that sound, by channel and key; a key must not be struck twice, nor end twice.
+    fn sounding(&self) -> Vec<(u8, u8)> {
+        let mut sounding = Vec::new();
+        for &(at, on, channel, key, _) in &self.sent {
+            let place = sounding.iter().position(|&sounds| sounds == (channel, key));
+            match (on, place) {
+                (true, None) => sounding.push((channel, key)),
+                (false, Some(place)) => drop(sounding.remove(place)),
+                (true, Some(_)) => panic!("{channel}/{key} struck twice, at {at}"),
+                (false, None) => panic!("{channel}/{key} ended twice, at {at}"),
+            }
+        }
+        sounding
+    }
+
+    fn ons(&self) -> impl Iterator<Item = &Sent> {
+        self.sent.iter().filter(|sent| sent.1)
+    }
+}
+
+impl Out for Host {
+    fn on(&mut self, offset: u32, channel: u8, key: u8, velocity: u8) -> bool {
+        self.take(offset, true, channel, key, velocity)
+    }
+
+    fn off(&mut self, offset: u32, channel: u8, key: u8) -> bool {
+        self.take(offset, false, channel, key, 0)
+    }
+}
+
+/// A partner that waits for its inference thread, as in an offline render.
+struct Offline {
+    partner: Partner,
+    status: Arc<Status>,
+    _inference: Inference,
+}
+
+impl Offline {
+    fn new() -> Self {
+        network();
+        let status = Arc::new(Status::default());
+        let (near, far) = link();
+        let (worker, _) = Worker::new(far, status.clone(), WeightsChoice::default());
+        let mut partner = Partner::new(near, status.clone(), roll(Default::default()).0);
+        partner.activate(RATE, true);
+        Self { partner, status, _inference: Inference::start(worker).unwrap() }
+    }
+}
+
+/// A partner whose inference happens between blocks, as fast as the test says.
+struct Paced {
+    partner: Partner,
+    status: Arc<Status>,
+    thinker: Thinker,
+    far: Far,
+    memory: Memory,
+}
+
+impl Paced {
+    fn new() -> Self {
+        let status = Arc::new(Status::default());
+        let (near, far) = link();
+        let mut partner = Partner::new(near, status.clone(), roll(Default::default()).0);
+        partner.activate(RATE, false);
+        let memory = Memory::default();
+        Self { partner, status, thinker: Thinker::new(network(), &memory), far, memory }
+    }
+
+    /// Lets the thread think of so many notes at most.
+    fn think(&mut self, notes: usize) {
+        self.thinker.listen(&mut self.far, &mut self.memory);
+        for _ in 0..notes {
+            if !self.thinker.play_on(&mut self.far, &self.status) {
+                return;
+            }
+        }
+    }
+}
+
+/// One block: what the player does in it (offsets in order), between opening and closing.
+fn block(
+    partner: &mut Partner,
+    transport: &Transport,
+    (base, frames): (u64, u32),
+    settings: Settings,
+    events: &[(u32, Heard)],
+    host: &mut Host,
+) {
+    host.open(base, frames);
+    partner.open(transport, frames, settings, host);
+    for &(offset, heard) in events {
+        partner.play_until(offset, host);
+        host.latest = host.latest.max(offset);
+        partner.hear(offset, heard, host);
+    }
+    partner.play_until(frames, host);
+    partner.close();
+}
