@@ -89,6 +89,18 @@ pub fn tables(report: &Report) -> String {
         }
         line(report.jsd_method.as_ref().map_or(String::new(), |method| format!("\n{method}\n")));
     }
+    if !report.likeness.is_empty() {
+        let columns = ["overlap", "KL", "takes", "real"];
+        line(table_head("likeness of takes and real excerpts (Yang, Lerch)", &columns));
+        for (name, likeness) in &report.likeness {
+            let values = [likeness.overlap, likeness.divergence, likeness.takes, likeness.real];
+            line(row(&name.replace('_', " "), values.map(|value| format!("{value:.3}"))));
+        }
+        line(
+            "\nDistances from takes to real excerpts against those among real excerpts: overlap 1, KL 0 is alike.\n"
+                .to_owned(),
+        );
+    }
     if let Some(fit) = &report.fit {
         let title = format!("continuation fit, {} prompts", fit.prompts);
         line(table_head(&title, &["pitch classes", "key", "density", "velocity", "intervals"]));
@@ -116,6 +128,7 @@ pub fn tables(report: &Report) -> String {
         figure("notes outside 21-108", &|health| format!("{:.4}", health.outside_piano));
         figure("still sounding at the next note", &|health| format!("{:.3}", health.overlapping));
         figure("entropy of pitch classes (nats)", &|health| format!("{:.3}", health.pitch_class_entropy));
+        figure("notes in the best-fitting scale", &|health| format!("{:.3}", health.scale_consistency));
         figure("key kept from half to half", &|health| format!("{:.3}", health.key_kept));
         line(String::new());
         if let Some(copying) = &health.copying {

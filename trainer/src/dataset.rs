@@ -1,7 +1,8 @@
 //! Pieces of music with their splits, and the one file they travel in.
 //!
-//! The file is a safetensors container: five columns over all notes, one after another, and the
-//! pieces (name, set, split, number of notes) as JSON in the metadata.
+//! The file is a safetensors container: five columns over all notes, one after another, and one entry of
+//! JSON in the metadata for the pieces (name, set, split, number of notes). One, because the container
+//! writes several in random order, and the same folders shall give the same bytes.
 
 use crate::error::{bad_input, read_input};
 use crate::files::write_whole;
@@ -12,10 +13,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// What the metadata's `format` says.
-pub const FORMAT: &str = "antiphon-dataset";
-/// Raised when the columns change.
-pub const VERSION: &str = "1";
+/// The key of the entry in the metadata.
+pub const KEY: &str = "antiphon-dataset";
+/// Raised when columns or entry change.
+pub const VERSION: u32 = 1;
 
 /// What a piece is used for. No work stands in two of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -71,7 +72,14 @@ pub struct Dataset {
     pub pieces: Vec<Piece>,
 }
 
-/// A piece's line in the metadata.
+/// The entry in the metadata.
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    version: u32,
+    pieces: Vec<Entry>,
+}
+
+/// A piece's line in it.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     name: String,
@@ -89,6 +97,22 @@ impl Dataset {
     /// How many notes a split has.
     pub fn notes(&self, split: Split) -> usize {
         self.split(split).map(|piece| piece.notes.len()).sum()
+    }
+
+    /// A number that other data would almost surely not have (FNV-1a over notes and splits).
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325;
+        let mut add = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        for piece in &self.pieces {
+            add(piece.split as u64);
+            for note in &piece.notes {
+                add(note.onset.to_bits());
+                add(note.spread.to_bits());
+                add(note.duration.to_bits());
+                add(u64::from(note.pitch) << 8 | u64::from(note.velocity));
+            }
+        }
+        hash
     }
 
     /// Writes the file whole or not at all.
@@ -126,11 +150,8 @@ impl Dataset {
                 notes: piece.notes.len(),
             })
             .collect();
-        let metadata = HashMap::from([
-            ("format".to_owned(), FORMAT.to_owned()),
-            ("version".to_owned(), VERSION.to_owned()),
-            ("pieces".to_owned(), serde_json::to_string(&entries)?),
-        ]);
+        let contents = Contents { version: VERSION, pieces: entries };
+        let metadata = HashMap::from([(KEY.to_owned(), serde_json::to_string(&contents)?)]);
         Ok(safetensors::serialize(views, Some(metadata))?)
     }
 
@@ -139,16 +160,13 @@ impl Dataset {
         const AGAIN: &str = "make it again with `trainer prepare`";
         let not_ours = || format!("not a data set file, or cut short; {AGAIN}");
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| not_ours())?;
-        let metadata = header.metadata().clone().unwrap_or_default();
+        let contents = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or_else(not_ours)?;
+        let contents: serde_json::Value = serde_json::from_str(contents).map_err(|_| not_ours())?;
+        if contents["version"] != VERSION {
+            return Err(format!("data set version {}, this program reads {VERSION}; {AGAIN}", contents["version"]));
+        }
+        let Contents { pieces: entries, .. } = serde_json::from_value(contents).map_err(|_| not_ours())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|_| not_ours())?;
-        let field = |key: &str| metadata.get(key).map_or("", String::as_str);
-        if field("format") != FORMAT {
-            return Err(not_ours());
-        }
-        if field("version") != VERSION {
-            return Err(format!("data set version {:?}, this program reads {VERSION:?}; {AGAIN}", field("version")));
-        }
-        let entries: Vec<Entry> = serde_json::from_str(field("pieces")).map_err(|_| not_ours())?;
         let count = entries.iter().try_fold(0usize, |sum, entry| sum.checked_add(entry.notes)).ok_or_else(not_ours)?;
 
         let column = |name: &str, dtype: Dtype| match tensors.tensor(name) {

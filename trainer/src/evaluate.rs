@@ -8,9 +8,10 @@ use crate::measures::floors::{Markov, Unigram};
 use crate::measures::health::{self, Copying, Health};
 use crate::measures::histogram::{self, Divergence, Histograms};
 use crate::measures::likelihood::{self, Loss};
+use crate::measures::likeness::{self, Likeness};
 use crate::play::Length;
 use crate::{card, files, pictures, prepare, progress};
-use model::{Network, Weights};
+use model::{Network, Precision, Weights};
 use notes::Note;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -27,10 +28,11 @@ const LONG_RUN_S: f64 = 600.0;
 ///
 /// nats: nats per note on a 10 ms grid, for every kind of network alike, and the seed project's loss
 /// (cross-entropy + MSE + MSE). jsd: Jensen-Shannon divergence of pitch, step and duration between takes
-/// from nothing and the real split. floors: the same of models that only count (unigram, Markov up to
-/// order 5; trained on the train split of the same data), and the divergence between halves of the split.
-/// fit: how near 20 s continuations are to their 20 s prompts, between the true continuation and another
-/// piece's. health: 60 s and 10 minutes of free running, and how much is copied from the train split.
+/// from nothing and the real split, and the likeness of their features (Yang and Lerch). floors: nats of
+/// models that only count (unigram, Markov up to order 5; trained on the train split of the same data), and
+/// the divergence between halves of the split. fit: how near 20 s continuations are to their 20 s prompts,
+/// between the true continuation and another piece's. health: 60 s and 10 minutes of free running, and how
+/// much is copied from the train split.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer evaluate --weights weights/antiphon.safetensors --data music.safetensors \
                         --split test --json --out report/\n\
@@ -126,6 +128,9 @@ pub struct Report {
     /// How the takes were made and counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jsd_method: Option<String>,
+    /// Yang and Lerch's features of the same takes and of real excerpts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub likeness: BTreeMap<&'static str, Likeness>,
     /// What counting alone achieves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floors: Option<Floors>,
@@ -185,7 +190,7 @@ pub struct HealthReport {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let bytes = crate::error::read_input(&args.weights)?;
     let weights = Weights::from_bytes(&bytes).map_err(|error| bad_input(&args.weights, error))?;
-    let network = Arc::new(Network::new(&weights));
+    let network = Arc::new(Network::new(&weights, Precision::of(weights.card.kind)));
     let data = prepare::open(&args.data)?;
     let (report, takes) = measure(&args, &network, &data)?;
     let json = serde_json::to_string_pretty(&report)?;
@@ -228,6 +233,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         jsd: None,
         jsd_per_split: BTreeMap::new(),
         jsd_method: None,
+        likeness: BTreeMap::new(),
         floors: None,
         fit: None,
         health: None,
@@ -255,6 +261,8 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
                 report.jsd_per_split.insert(split.name(), against(&real));
             }
         }
+        let real: Vec<&[Note]> = pieces.iter().map(|piece| piece.notes.as_slice()).collect();
+        report.likeness = likeness::compare(&takes, &real).into_iter().flatten().collect();
         report.jsd_method = Some(format!(
             "{} takes of up to {} notes from begin-of-sequence, seeds from {}, at the weights' own sampling settings; {}",
             args.samples,

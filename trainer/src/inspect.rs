@@ -61,10 +61,10 @@ fn kind(path: &Path, bytes: &[u8]) -> Kind {
     if named_midi || bytes.is_empty() || bytes.starts_with(b"MThd") || bytes.starts_with(b"RIFF") {
         return Kind::Midi;
     }
-    let format = SafeTensors::read_metadata(bytes)
-        .ok()
-        .and_then(|(_, header)| header.metadata().as_ref()?.get("format").cloned());
-    if format.as_deref() == Some(dataset::FORMAT) { Kind::Dataset } else { Kind::Weights }
+    let is_dataset = SafeTensors::read_metadata(bytes).is_ok_and(|(_, header)| {
+        header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(dataset::KEY))
+    });
+    if is_dataset { Kind::Dataset } else { Kind::Weights }
 }
 
 fn inspect_midi(score: &Score) -> Value {

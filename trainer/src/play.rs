@@ -7,8 +7,9 @@ use notes::{Note, Successor};
 use std::path::Path;
 use std::sync::Arc;
 
-/// No take has more notes than this per second of its length: an end for networks that only know chords.
-const MOST_NOTES_PER_SECOND: f64 = 200.0;
+/// No take has more notes than this per second of its length, far more than hands can play: an end for
+/// networks that only know chords.
+const MOST_NOTES_PER_SECOND: f64 = 100.0;
 
 /// Reads and checks a weights file.
 pub fn load_network(path: &Path) -> anyhow::Result<Arc<Network>> {

@@ -5,6 +5,7 @@
 use crate::dataset::Piece;
 use crate::measures::fit::{correlation, key_profile, pitch_classes};
 use crate::measures::floors::mix;
+use crate::measures::likeness::{entropy, scale_consistency};
 use crate::parallel;
 use crate::play::{self, Length};
 use model::encoding::time_bin;
@@ -44,6 +45,8 @@ pub struct Health {
     pub overlapping: f64,
     /// Entropy of pitch classes in nats; 2.48 when all 12 are equally frequent.
     pub pitch_class_entropy: f64,
+    /// Share of notes in the major or minor scale that fits best.
+    pub scale_consistency: f64,
     /// Correlation of the key profiles of the first and the second half.
     pub key_kept: f64,
 }
@@ -104,6 +107,7 @@ pub fn health(takes: &[Vec<Note>], seconds: Option<f64>) -> Health {
         all.overlapping += share * notes.windows(2).filter(|pair| pair[0].end() > pair[1].onset).count() as f64
             / (notes.len().max(2) - 1) as f64;
         all.pitch_class_entropy += share * entropy(&classes);
+        all.scale_consistency += share * scale_consistency(notes);
         all.key_kept += share * correlation(&first, &second);
     }
     all
@@ -155,11 +159,6 @@ fn longest_same_pitch(notes: &[Note]) -> usize {
 
 fn share_of(notes: &[Note], is: impl Fn(&Note) -> bool) -> f64 {
     notes.iter().filter(|note| is(note)).count() as f64 / notes.len().max(1) as f64
-}
-
-fn entropy(counts: &[f64]) -> f64 {
-    let total: f64 = counts.iter().sum();
-    counts.iter().filter(|&&count| count > 0.0).map(|count| -count / total * (count / total).ln()).sum()
 }
 
 /// Looks for the takes' and the real pieces' notes in the training set.

@@ -5,6 +5,7 @@ pub mod floors;
 pub mod health;
 pub mod histogram;
 pub mod likelihood;
+pub mod likeness;
 
 use serde::Serialize;
 
