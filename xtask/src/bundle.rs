@@ -12,12 +12,13 @@ pub const PLUGIN: &str = "antiphon";
 
 /// Builds and bundles with cargo's own options; release unless they name a profile.
 pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
-    build(workspace, &[], options)?;
+    build(workspace, options)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds the plugin and, in the same run of cargo, the packages named `beside` it; bundles the plugin.
-pub fn build(workspace: &Workspace, beside: &[&str], options: &[String]) -> Result<()> {
+/// Builds and bundles the plugin. It always has a run of cargo for itself: beside another package its
+/// dependencies would get that one's features too, and all of it would be built a second time.
+pub fn build(workspace: &Workspace, options: &[String]) -> Result<()> {
     if options.iter().any(|option| option.contains("standalone")) {
         packages::ensure_standalone()?;
     }
@@ -26,8 +27,6 @@ pub fn build(workspace: &Workspace, beside: &[&str], options: &[String]) -> Resu
         options.retain(|option| option != "--release");
         options.push("--release".to_owned());
     }
-    let mut packages = vec![PLUGIN.to_owned()];
-    packages.extend(beside.iter().map(|&package| package.to_owned()));
-    nice_plug_xtask::build(&packages, &options)?;
+    nice_plug_xtask::build(&[PLUGIN.to_owned()], &options)?;
     nice_plug_xtask::bundle(&workspace.target, PLUGIN, &options, false)
 }

@@ -2,14 +2,17 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::bundle;
 use crate::workspace::Workspace;
 
 /// Builds, then leaves the playing to `host demo`, in a process of its own.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
-    bundle::build(workspace, &["host"], &[])?;
+    bundle::build(workspace, &[])?;
+    let build = ["build", "--release", "--package", "host"];
+    let status = Command::new("cargo").args(build).status().context("cannot run cargo")?;
+    ensure!(status.success(), "the host could not be built; see above");
     let program = workspace.target.join("release").join(if cfg!(windows) { "host.exe" } else { "host" });
     let mut command = Command::new(&program);
     command

@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 
 /// Builds the bundle and copies it.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
-    bundle::build(workspace, &[], &[])?;
+    bundle::build(workspace, &[])?;
     let [clap, vst3] = folders()?;
     for (bundle, folder) in [(workspace.clap(), clap), (workspace.vst3(), vst3)] {
         let target = place(&bundle, &folder).with_context(|| format!("cannot install into {}", folder.display()))?;

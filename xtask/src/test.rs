@@ -47,7 +47,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     });
     report.stage("documentation", || cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]));
     // Before the tests, since those in host/tests/ load it. Without it they would only fail as well.
-    let bundled = report.stage("release bundle", || bundle::build(workspace, &[], &[]));
+    let bundled = report.stage("release bundle", || bundle::build(workspace, &[]));
     if bundled {
         report.stage("tests", || {
             count = tests(workspace)?;
