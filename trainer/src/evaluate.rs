@@ -199,12 +199,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         files::write_whole(&folder.join("card.md"), card::write(&weights, &report).as_bytes())?;
         pictures::write(folder, &data, args.split, &takes)?;
     }
-    if args.json {
-        println!("{json}");
-    } else {
-        print!("{}", card::tables(&report));
-    }
-    Ok(())
+    files::say(&if args.json { json } else { card::tables(&report) })
 }
 
 /// The report, and the takes from nothing that it rests on.

@@ -1,4 +1,4 @@
-//! Writing files so that a kill at any moment leaves the old one whole.
+//! Writing files so that a kill at any moment leaves the old one whole, and reports to stdout.
 
 use anyhow::Context;
 use std::io::Write;
@@ -20,4 +20,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
             .inspect_err(|_| drop(std::fs::remove_file(&temporary)))
     };
     write().with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// Prints a report. That nobody reads on (`trainer inspect FILE | head`) is no error.
+pub fn say(text: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("stdout cannot be written"),
+    }
 }

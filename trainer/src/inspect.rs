@@ -2,6 +2,7 @@
 
 use crate::dataset::{self, Dataset, Split};
 use crate::error::{bad_input, read_input};
+use crate::files::say;
 use crate::folder::{canonical_from_zero, find_midi};
 use crate::progress;
 use crate::stats::Summary;
@@ -40,12 +41,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             Kind::Weights => inspect_weights(&Weights::from_bytes(&bytes).map_err(|error| bad_input(path, error))?),
         }
     };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print_tree(&report, 0);
-    }
-    Ok(())
+    say(&if args.json { serde_json::to_string_pretty(&report)? } else { tree(&report, 0) })
 }
 
 enum Kind {
@@ -178,29 +174,25 @@ fn inspect_weights(weights: &Weights) -> Value {
 }
 
 /// JSON for people: one line per value, short lists on one line.
-fn print_tree(value: &Value, depth: usize) {
-    let Value::Object(fields) = value else { return println!("{}", line(value)) };
+fn tree(value: &Value, depth: usize) -> String {
+    let Value::Object(fields) = value else { return format!("{}\n", line(value)) };
     let width = fields.keys().map(String::len).max().unwrap_or(0);
+    let margin = "  ".repeat(depth);
+    let mut out = String::new();
     for (name, value) in fields {
-        let margin = "  ".repeat(depth);
-        match value {
-            Value::Object(_) => {
-                println!("{margin}{name}");
-                print_tree(value, depth + 1);
-            }
+        out += &match value {
+            Value::Object(_) => format!("{margin}{name}\n{}", tree(value, depth + 1)),
             Value::Array(items) if items.iter().any(|item| item["canonical"].is_object()) => {
-                for item in items {
-                    println!("{margin}{}", "-".repeat(40));
-                    print_tree(item, depth + 1);
-                }
+                items.iter().map(|item| format!("{margin}{:-<40}\n{}", "", tree(item, depth + 1))).collect()
             }
             Value::Array(items) if items.iter().any(Value::is_object) => {
-                println!("{margin}{name}");
-                items.iter().for_each(|item| println!("{margin}  {}", line(item)));
+                let items = items.iter().map(|item| format!("{margin}  {}\n", line(item)));
+                format!("{margin}{name}\n{}", items.collect::<String>())
             }
-            _ => println!("{margin}{name:<width$}  {}", line(value)),
-        }
+            _ => format!("{margin}{name:<width$}  {}\n", line(value)),
+        };
     }
+    out
 }
 
 fn line(value: &Value) -> String {

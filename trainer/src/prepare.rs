@@ -1,6 +1,7 @@
 //! `trainer prepare`: folders of MIDI files -> a data set file.
 
 use crate::dataset::{Dataset, Split};
+use crate::files::say;
 use crate::folder::{Gathered, gather};
 use crate::progress;
 use serde_json::json;
@@ -40,18 +41,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let gathered = gather_with_bar(&args.folders, args.seed)?;
     complain(&gathered);
     gathered.dataset.save(&args.out)?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report(&gathered))?);
+    say(&if args.json {
+        serde_json::to_string_pretty(&report(&gathered))?
     } else {
-        print_table(&gathered.dataset);
-        println!(
-            "{} files skipped, {} repeated; written to {}",
-            gathered.skipped.len(),
-            gathered.repeated.len(),
-            args.out.display()
-        );
-    }
-    Ok(())
+        let (skipped, repeated) = (gathered.skipped.len(), gathered.repeated.len());
+        let table = table(&gathered.dataset);
+        format!("{table}{skipped} files skipped, {repeated} repeated; written to {}", args.out.display())
+    })
 }
 
 /// [`Dataset::load`] for a file; for a folder, what `prepare` would make of it. For every command
@@ -63,6 +59,22 @@ pub fn open(path: &Path) -> anyhow::Result<Dataset> {
     let gathered = gather_with_bar(&[path.to_owned()], 0)?;
     complain(&gathered);
     Ok(gathered.dataset)
+}
+
+/// [`open`] for several: folders are read together, so that no piece is there twice and no work
+/// stands in two splits.
+pub fn open_all(paths: &[PathBuf]) -> anyhow::Result<Dataset> {
+    let (folders, files): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path.is_dir());
+    let mut dataset = Dataset::default();
+    if !folders.is_empty() {
+        let gathered = gather_with_bar(&folders, 0)?;
+        complain(&gathered);
+        dataset = gathered.dataset;
+    }
+    for file in files {
+        dataset.pieces.extend(Dataset::load(&file)?.pieces);
+    }
+    Ok(dataset)
 }
 
 fn gather_with_bar(folders: &[PathBuf], seed: u64) -> anyhow::Result<Gathered> {
@@ -130,16 +142,17 @@ fn rows(data: &Dataset) -> Vec<Row> {
     rows
 }
 
-/// The data set as a table on stdout.
-pub fn print_table(data: &Dataset) {
-    println!("{:<24} {:<10} {:>6} {:>9} {:>7}", "set", "split", "pieces", "notes", "hours");
-    for row in rows(data) {
-        println!("{:<24} {:<10} {:>6} {:>9} {:>7.2}", row.set, row.split.name(), row.pieces, row.notes, row.hours);
-    }
+/// The data set as a table, a line per set and split.
+fn table(data: &Dataset) -> String {
+    let head = format!("{:<24} {:<10} {:>6} {:>9} {:>7}\n", "set", "split", "pieces", "notes", "hours");
+    let line = |row: Row| {
+        format!("{:<24} {:<10} {:>6} {:>9} {:>7.2}\n", row.set, row.split.name(), row.pieces, row.notes, row.hours)
+    };
+    head + &rows(data).into_iter().map(line).collect::<String>()
 }
 
 /// The same table as JSON.
-pub fn table_json(data: &Dataset) -> serde_json::Value {
+fn table_json(data: &Dataset) -> serde_json::Value {
     rows(data)
         .iter()
         .map(|row| {
