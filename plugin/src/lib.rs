@@ -34,7 +34,6 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use nice_plug::prelude::*;
-use nice_plug_egui::RepaintNotifier;
 
 mod editor;
 mod inference;
@@ -62,7 +61,7 @@ mod take;
 mod tests;
 mod weights;
 
-use editor::Views;
+use editor::{Views, Window};
 use inference::{Inference, Worker};
 use params::AntiphonParams;
 use partner::Partner;
@@ -115,11 +114,11 @@ impl<F> Default for Antiphon<F> {
         let status = Arc::new(Status::default());
         let params = Arc::new(AntiphonParams::new(status.clone()));
         let (near, far) = link::link();
-        let notifier = RepaintNotifier::new();
-        let (writer, roll) = roll::roll(notifier.clone());
+        let window = Window::default();
+        let (writer, roll) = roll::roll(window.clone());
         let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone());
         Self {
-            views: Some(Views { status: status.clone(), params: params.clone(), roll, bulletin, notifier }),
+            views: Some(Views { status: status.clone(), params: params.clone(), roll, bulletin, window }),
             params,
             partner: Partner::new(near, status.clone(), writer),
             status,

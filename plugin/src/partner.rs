@@ -20,7 +20,6 @@
 //! is told is counted in samples; only the sounding of notes goes through beats.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use notes::{Clock, Event, Held, Listener, Schedule, Span, Transport};
 
@@ -331,7 +330,7 @@ impl Partner {
             Turn::Yours { foretold: None } => self.near.skip_before(Epoch(self.schedule.epoch())),
         }
         self.near.lively(self.is_busy());
-        if self.status.watched.load(Ordering::Relaxed) {
+        if self.roll.is_watched() {
             let ahead = match &self.turn {
                 Turn::Mine(take) if !take.over => Some(take),
                 Turn::Mine(_) | Turn::Yours { .. } => None,

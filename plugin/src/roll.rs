@@ -1,9 +1,10 @@
 //! The picture for the editor: what was heard and played, lately and now. Written on the audio
 //! thread, read by the editor through a triple buffer; fixed size, no pointers.
 
-use nice_plug_egui::RepaintNotifier;
 use notes::{Event, Planned};
 use triple_buffer::{Input, Output, triple_buffer};
+
+use crate::editor::Window;
 
 /// Notes in the picture: half a minute of dense music.
 const NOTES: usize = 512;
@@ -94,17 +95,17 @@ impl Roll {
 pub struct RollWriter {
     roll: Roll,
     out: Input<Roll>,
-    /// An atomic flag that the editor's window looks at.
-    notifier: RepaintNotifier,
+    /// Atomics that tell whether somebody looks, and that there is something to see.
+    window: Window,
     /// When the latest picture was shown, in seconds of the stream.
     shown: f64,
 }
 
-/// Both ends of a new picture; `notifier` is told of every new one.
-pub fn roll(notifier: RepaintNotifier) -> (RollWriter, Output<Roll>) {
+/// Both ends of a new picture for this window.
+pub fn roll(window: Window) -> (RollWriter, Output<Roll>) {
     let roll = Roll::default();
     let (out, seen) = triple_buffer(&roll);
-    (RollWriter { roll, out, notifier, shown: 0.0 }, seen)
+    (RollWriter { roll, out, window, shown: 0.0 }, seen)
 }
 
 impl RollWriter {
@@ -147,6 +148,11 @@ impl RollWriter {
         self.roll.next_mark = (self.roll.next_mark + 1) % MARKS;
     }
 
+    /// Whether the editor is open: only then pictures are shown.
+    pub fn is_watched(&self) -> bool {
+        self.window.state.is_open()
+    }
+
     /// Begins an empty picture at second 0.
     pub fn clear(&mut self) {
         self.roll = Roll::default();
@@ -180,6 +186,6 @@ impl RollWriter {
         }
         *self.out.input_buffer_mut() = self.roll;
         self.out.publish();
-        self.notifier.request_repaint();
+        self.window.notifier.request_repaint();
     }
 }

@@ -2,7 +2,7 @@
 //! Atomics only; any thread may read and write.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use nice_plug::prelude::{ParamPtr, Params};
 
@@ -93,8 +93,6 @@ pub struct Status {
     pub note_us: Gauge,
     /// The longest time the model took for a note so far, in microseconds.
     pub longest_note_us: Gauge,
-    /// Whether the editor is open: pictures are drawn for it only then.
-    pub watched: AtomicBool,
 }
 
 impl Status {

@@ -76,7 +76,7 @@ pub fn load(choice: Option<&Path>) -> Result<Arc<Network>, String> {
     static LOADED: OnceLock<Mutex<HashMap<Key, Weak<Network>>>> = OnceLock::new();
     let key = match choice {
         None => (PathBuf::new(), 0, None),
-        Some(path) if path == Path::new(SEED_NAME) => (path.to_owned(), 0, None),
+        Some(path) if built_in(path).is_some() => (path.to_owned(), 0, None),
         Some(path) => {
             let about = std::fs::metadata(path)
                 .map_err(|error| format!("Cannot read the weights file {}: {error}.", path.display()))?;
@@ -94,16 +94,30 @@ pub fn load(choice: Option<&Path>) -> Result<Arc<Network>, String> {
     }
     let network = match choice {
         None => read("The built-in weights", ANTIPHON),
-        Some(path) if path == Path::new(SEED_NAME) => read("The built-in seed weights", SEED),
         Some(path) => {
             let name = path.display().to_string();
-            let bytes =
-                std::fs::read(path).map_err(|error| format!("Cannot read the weights file {name}: {error}."))?;
-            read(&name, &bytes)
+            match built_in(path) {
+                Some(bytes) => read(&name, bytes),
+                None => {
+                    let bytes = std::fs::read(path)
+                        .map_err(|error| format!("Cannot read the weights file {name}: {error}."))?;
+                    read(&name, &bytes)
+                }
+            }
         }
     }?;
     loaded.insert(key, Arc::downgrade(&network));
     Ok(network)
+}
+
+/// The weights that are meant by a name instead of a path.
+fn built_in(name: &Path) -> Option<&'static [u8]> {
+    match name.to_str() {
+        Some(SEED_NAME) => Some(SEED),
+        #[cfg(test)]
+        Some(crate::tests::LIVELY) => Some(crate::tests::lively()),
+        _ => None,
+    }
 }
 
 fn read(name: &str, bytes: &[u8]) -> Result<Arc<Network>, String> {

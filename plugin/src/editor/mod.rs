@@ -6,7 +6,6 @@ mod piano_roll;
 mod theme;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use egui::{Align, Layout, RichText, Ui};
@@ -40,8 +39,23 @@ pub struct Views {
     pub roll: Output<Roll>,
     /// The weights in use, and what is wrong with them.
     pub bulletin: Output<Bulletin>,
+    /// Where all that is shown.
+    pub window: Window,
+}
+
+/// What can be known of the window from any thread: flags and sizes, all of them atomics.
+#[derive(Clone)]
+pub struct Window {
+    /// Its size, and whether it is open.
+    pub state: Arc<EguiEditorState>,
     /// Told of every new picture.
     pub notifier: RepaintNotifier,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { state: EguiEditorState::from_size(Size::Logical(SIZE.cast()), 1.0), notifier: RepaintNotifier::new() }
+    }
 }
 
 /// The contents of the window; outlives it, as it is opened and closed.
@@ -53,7 +67,6 @@ pub struct App {
 
 /// The editor as the framework wants it.
 pub fn create(views: Views) -> Option<EguiEditor<App>> {
-    let state = EguiEditorState::from_size(Size::Logical(SIZE.cast()), 1.0);
     let settings = EguiNiceSettings::new().with_tile("Antiphon").with_resize_hint(ResizeHint {
         can_resize: true,
         can_resize_horizontally: true,
@@ -61,7 +74,7 @@ pub fn create(views: Views) -> Option<EguiEditor<App>> {
         size_constraints: SizeConstraints::Logical { min_size: Some(SMALLEST.cast()), max_size: None },
         ..ResizeHint::NON_RESIZABLE
     });
-    let notifier = views.notifier.clone();
+    let Window { state, notifier } = views.window.clone();
     create_egui_editor(state, notifier, settings, App { views, context: None, controls: Default::default() })
 }
 
@@ -74,7 +87,6 @@ impl NiceEguiApp for App {
     ) -> Result<(), nice_plug_egui::baseview::HandlerError> {
         theme::apply(&egui);
         self.context = Some(context);
-        self.views.status.watched.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -93,11 +105,6 @@ impl NiceEguiApp for App {
         });
         egui::CentralPanel::default().show(ui, |ui| piano_roll::show(ui, roll));
         ui.ctx().request_repaint_after(REST);
-    }
-
-    fn editor_closed(&mut self) {
-        self.views.status.watched.store(false, Ordering::Relaxed);
-        self.context = None;
     }
 }
 

@@ -38,7 +38,7 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
     network();
     let status = Arc::new(Status::default());
     let (mut near, far) = link();
-    let (worker, mut bulletin) = Worker::new(far, status.clone(), WeightsChoice::default());
+    let (worker, mut bulletin) = Worker::new(far, status.clone(), choice());
     let inference = Inference::start(worker).unwrap();
     for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
         assert!(near.tell(note(at, pitch)));
@@ -62,8 +62,6 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
 
 #[test]
 fn bad_weights_are_reported_and_better_ones_loaded() {
-    use nice_plug::params::persist::PersistentField;
-
     let status = Arc::new(Status::default());
     let choice = WeightsChoice::default();
     choice.set("no/such/weights.safetensors".to_owned());

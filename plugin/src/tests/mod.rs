@@ -5,9 +5,11 @@ mod breaking;
 mod stage_fright;
 mod turns;
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use model::Network;
+use model::{Kind, Network, Weights};
+use nice_plug::params::persist::PersistentField;
 use notes::Transport;
 
 use crate::inference::{Inference, Thinker, Worker};
@@ -21,10 +23,39 @@ use crate::weights::{self, WeightsChoice};
 /// Samples per second in the tests: low, so that seconds of music are few samples.
 const RATE: f64 = 8_000.0;
 
-/// The built-in network, loaded once and kept.
+/// Names the tests' own weights.
+pub const LIVELY: &str = "lively";
+
+/// Untrained weights that play lively music: many chords, steps below half a second, notes below two.
+/// What the tests say must not hang on what the built-in weights have learnt.
+pub fn lively() -> &'static [u8] {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    BYTES.get_or_init(|| {
+        let random = Weights::random(Kind::Antiphon, 3);
+        let mut tensors = random.tensors().clone();
+        for (attribute, longest) in [("step", 0.5), ("duration", 2.0)] {
+            let bias = &mut tensors.get_mut(&format!("{attribute}.out.bias")).unwrap().data;
+            for (bin, bias) in bias.iter_mut().enumerate() {
+                let wanted = model::encoding::time_range(bin).1 < longest;
+                *bias = if wanted { *bias } else { -30.0 };
+            }
+            bias[0] += 3.0;
+        }
+        Weights::new(random.card, tensors).unwrap().to_bytes()
+    })
+}
+
+/// The choice of the tests' weights.
+fn choice() -> WeightsChoice {
+    let choice = WeightsChoice::default();
+    choice.set(LIVELY.to_owned());
+    choice
+}
+
+/// The tests' network, loaded once and kept.
 fn network() -> Arc<Network> {
     static NETWORK: OnceLock<Arc<Network>> = OnceLock::new();
-    NETWORK.get_or_init(|| weights::load(None).unwrap()).clone()
+    NETWORK.get_or_init(|| weights::load(Some(Path::new(LIVELY))).unwrap()).clone()
 }
 
 /// Settings that hand over soon and play on.
@@ -113,7 +144,7 @@ impl Offline {
         network();
         let status = Arc::new(Status::default());
         let (near, far) = link();
-        let (worker, _) = Worker::new(far, status.clone(), WeightsChoice::default());
+        let (worker, _) = Worker::new(far, status.clone(), choice());
         let mut partner = Partner::new(near, status.clone(), roll(Default::default()).0);
         partner.activate(RATE, true);
         Self { partner, status, _inference: Inference::start(worker).unwrap() }
