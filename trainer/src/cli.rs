@@ -1,6 +1,6 @@
 //! The command line: which subcommand there is, and what it is for.
 
-use crate::{evaluate, generate, inspect, prepare, train};
+use crate::{bench, evaluate, export, generate, import, inspect, prepare, train};
 use clap::{Parser, Subcommand};
 
 /// Trains and measures the networks that continue what a pianist plays.
@@ -31,6 +31,12 @@ pub enum Command {
     Continue(generate::ContinueArgs),
     /// Say what is in a MIDI, data set or weights file.
     Inspect(inspect::Args),
+    /// Turn a PyTorch state dict of the seed network into weights.
+    Import(import::Args),
+    /// Make 16-bit weights for the plugin from those of a run.
+    Export(export::Args),
+    /// Measure how fast this machine trains.
+    Bench(bench::Args),
 }
 
 /// Does what was asked.
@@ -42,5 +48,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Generate(args) => generate::generate(args),
         Command::Continue(args) => generate::continue_phrase(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Export(args) => export::run(args),
+        Command::Bench(args) => bench::run(args),
     }
 }

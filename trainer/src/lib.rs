@@ -4,14 +4,17 @@
 //! on an audio thread. Results go to stdout (as JSON with `--json`), progress and complaints to stderr;
 //! the exit code is 0, 2 for input that cannot be used, 1 for everything else.
 
+pub mod bench;
 pub mod card;
 pub mod cli;
 pub mod dataset;
 pub mod error;
 pub mod evaluate;
+pub mod export;
 pub mod files;
 pub mod folder;
 pub mod generate;
+pub mod import;
 pub mod inspect;
 pub mod measures;
 pub mod parallel;

@@ -40,6 +40,32 @@ pub struct Progress {
     pub best: Option<f64>,
     /// The losses so far.
     pub log: Vec<super::report::Line>,
+    /// Training losses since the last validation, and over how many steps.
+    #[serde(default)]
+    pub sums: [f64; 5],
+    /// See `sums`.
+    #[serde(default)]
+    pub summed: u32,
+    /// Fingerprint of the data.
+    #[serde(default)]
+    pub data: Option<u64>,
+}
+
+impl Progress {
+    /// A run that has not begun.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            place: None,
+            seconds: 0.0,
+            steps: 0,
+            best: None,
+            log: Vec::new(),
+            sums: [0.0; 5],
+            summed: 0,
+            data: None,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -75,6 +101,12 @@ pub fn save(path: &Path, model: &Model, optimiser: &AdamW, carry: &[Carry], card
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
     let header = serde_json::to_string(&Header { card: card.clone(), progress: progress.clone() })?;
     write_whole(path, &safetensors::serialize(views, Some([(KEY.to_owned(), header)].into()))?)
+}
+
+/// Whether these are the bytes of a checkpoint.
+pub fn is_checkpoint(bytes: &[u8]) -> bool {
+    SafeTensors::read_metadata(bytes)
+        .is_ok_and(|(_, header)| header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(KEY)))
 }
 
 /// Reads what [`save`] wrote.

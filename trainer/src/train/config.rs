@@ -103,11 +103,28 @@ impl Default for Augment {
 }
 
 impl Config {
+    /// For weights that know music already and a folder that is small: gentle steps, and many of them, so
+    /// that minutes are enough and what is known is not washed out.
+    pub fn fine_tuning() -> Self {
+        Self {
+            lanes: 16,
+            rate: 2e-4,
+            warmup: 30,
+            validate_every: 50,
+            validate_notes: 20_000,
+            minutes: Some(15.0),
+            ..Self::default()
+        }
+    }
+
     /// Reads a TOML file.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let bytes = crate::error::read_input(path)?;
         let text = String::from_utf8(bytes).map_err(|_| bad_input(path, "is no text; a TOML file is expected"))?;
-        let mut config: Self = toml::from_str(&text).map_err(|e| bad_input(path, e.to_string().replace('\n', " ")))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            bad_input(path, format!("line {line}: {}", error.message().replace('\n', ", ")))
+        })?;
         for data in &mut config.data {
             *data = path.parent().unwrap_or(Path::new("")).join(&*data);
         }
@@ -120,7 +137,7 @@ impl Config {
         let wrong = [
             (self.data.is_empty(), "no data: name folders in `data` or with --data"),
             (self.lanes == 0 || self.chunk == 0, "`lanes` and `chunk` must be at least 1"),
-            (self.epochs.is_none() && self.minutes.is_none(), "say how long: `epochs` or `minutes`"),
+            (self.epochs.is_none() && self.minutes.is_none(), "say how long: `epochs` or `minutes`, in the configuration or as --epochs or --minutes"),
             (!(self.rate > 0.0 && self.clip > 0.0), "`rate` and `clip` must be above 0"),
             (!(0.0..0.95).contains(&self.dropout), "`dropout` must be from 0 to 0.95"),
             (!(0.0..0.95).contains(&self.weight_dropout), "`weight_dropout` must be from 0 to 0.95"),

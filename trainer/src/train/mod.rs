@@ -17,11 +17,12 @@ use crate::{
 };
 use anyhow::Context;
 use checkpoint::Progress;
+pub use checkpoint::is_checkpoint;
 pub use config::Config;
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{
     Card, Kind, Weights,
-    train::{AdamW, Carry, Model, Noise, clip},
+    train::{AdamW, Batch, Carry, Model, Noise, clip},
 };
 use notes::Note;
 use rand_pcg::Pcg32;
@@ -36,21 +37,23 @@ use stream::Stream;
 
 /// Train a network on MIDI files.
 ///
-/// From a TOML file, or straight from a folder of your own music:
-///   trainer train --data MY_FOLDER --from weights/antiphon.safetensors --minutes 20 --out runs/mine
-/// Ctrl-C saves a checkpoint; the same command with --resume goes on as if never stopped. What it writes as
-/// best.safetensors loads in the plugin.
-#[derive(Debug, clap::Args)]
+/// From a TOML file, or straight from a folder of your own music. Ctrl-C saves a checkpoint and stops (twice: stops at
+/// once); the same command with --resume goes on as if never stopped, bit for bit if it has the same number of
+/// threads and the run is measured in epochs. What it writes as best.safetensors loads in the plugin.
+#[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Example: trainer train --data MY_FOLDER --from weights/antiphon.safetensors --minutes 15 --out runs/mine"
+)]
 pub struct Args {
     /// Configuration (TOML); every key has a default.
     config: Option<PathBuf>,
-    /// Folders of MIDI files or data set files, instead of those in the configuration.
+    /// Folders of MIDI files or data set files, instead of those in the configuration. With --resume: where the same data are now.
     #[arg(long, num_args = 1..)]
     data: Vec<PathBuf>,
     /// Folder for checkpoint, best weights and losses.
     #[arg(long, default_value = "runs/train")]
     out: PathBuf,
-    /// Start from these weights instead of from zero (fine-tuning).
+    /// Start from these weights instead of from zero (fine-tuning): without a configuration a lower rate, smaller steps, 15 minutes.
     #[arg(long, conflicts_with = "resume")]
     from: Option<PathBuf>,
     /// Go on from the checkpoint in --out, with its configuration.
@@ -81,12 +84,46 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     };
     // SAFETY: no other thread has been started yet that could read the environment.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
-    ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
-    std::thread::Builder::new()
-        .stack_size(STACK)
-        .spawn(move || Run::new(args)?.train())?
-        .join()
-        .map_err(|_| anyhow::anyhow!("the training thread panicked; the last checkpoint is whole"))?
+    let interrupted = || {
+        // Files are replaced whole, so that stopping at once harms none.
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    ctrlc::set_handler(interrupted).context("Ctrl-C cannot be caught")?;
+    with_deep_stack(move || Run::new(args)?.train(|_| STOP.load(Ordering::Relaxed)))
+}
+
+/// Runs what walks graphs backwards on a thread with the stack for it.
+pub(crate) fn with_deep_stack<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(work)?;
+    thread.join().map_err(|_| anyhow::anyhow!("the training thread panicked; the last checkpoint is whole"))?
+}
+
+/// Forward, backward, clip, update. `None`, and nothing is changed but the carry, if the loss or its
+/// gradient is not a number.
+pub(crate) fn learn(
+    model: &Model,
+    optimiser: &mut AdamW,
+    batch: Batch,
+    carry: &mut [Carry],
+    noise: Option<Noise>,
+    (rate, most): (f64, f64),
+) -> anyhow::Result<Option<[f64; 5]>> {
+    let losses = model.losses(batch, carry, noise)?;
+    if losses.parts.iter().any(|part| !part.is_finite()) {
+        return Ok(None);
+    }
+    let gradients = losses.total.backward()?;
+    let mut gradients: BTreeMap<String, _> =
+        model.vars().iter().filter_map(|(name, var)| Some((name.clone(), gradients.get(var)?.clone()))).collect();
+    if !clip(&mut gradients, most)?.is_finite() {
+        return Ok(None);
+    }
+    optimiser.step(model.vars(), &gradients, rate)?;
+    Ok(Some(losses.parts))
 }
 
 /// A training run.
@@ -98,6 +135,8 @@ struct Run {
     optimiser: AdamW,
     carry: Vec<Carry>,
     progress: Progress,
+    /// Started from weights, just now.
+    tuned: bool,
 }
 
 impl Run {
@@ -110,52 +149,56 @@ impl Run {
             if path.exists() {
                 return Err(bad_input(&path, "a run lives here already; go on with --resume, or choose another --out"));
             }
-            let mut config = match &args.config {
-                Some(path) => Config::load(path)?,
-                None => Config::default(),
-            };
-            if !args.data.is_empty() {
-                config.data = args.data;
-            }
-            (config.epochs, config.minutes) = match (args.epochs, args.minutes) {
-                (None, None) => (config.epochs, config.minutes),
-                given => given,
+            let config = match (&args.config, &args.from) {
+                (Some(path), _) => Config::load(path)?,
+                (None, Some(_)) => Config::fine_tuning(),
+                (None, None) => Config::default(),
             };
             let weights = match &args.from {
                 Some(path) => Weights::from_bytes(&read_input(path)?).map_err(|e| bad_input(path, e))?,
                 None => Weights::random(config.network, config.seed),
             };
-            config.network = weights.card.kind;
             let optimiser = AdamW::new(config.weight_decay);
-            let progress = Progress { config, place: None, seconds: 0.0, steps: 0, best: None, log: Vec::new() };
-            (weights, optimiser, None, progress)
+            (weights, optimiser, None, Progress::new(config))
         };
-        if args.resume && (args.epochs.is_some() || args.minutes.is_some()) {
-            (progress.config.epochs, progress.config.minutes) = (args.epochs, args.minutes);
+        let config = &mut progress.config;
+        if !args.data.is_empty() {
+            config.data = args.data;
         }
-        if let Some(problem) = progress.config.problem() {
-            return Err(BadInput(problem).into());
+        if args.epochs.is_some() || args.minutes.is_some() {
+            (config.epochs, config.minutes) = (args.epochs, args.minutes);
         }
-        let mut data = Dataset::default();
-        for path in &progress.config.data {
-            data.pieces.extend(prepare::open(path)?.pieces);
+        config.network = weights.card.kind;
+        if let Some(problem) = config.problem() {
+            return Err(match &args.config {
+                Some(path) if !args.resume => bad_input(path, problem),
+                _ => BadInput(problem).into(),
+            });
         }
+        let data = prepare::open_all(&config.data)?;
         if data.notes(Split::Train) == 0 {
             return Err(BadInput("the data has no notes to train on; see `trainer inspect`".into()).into());
         }
-        let config = &progress.config;
-        let mut card = Card::new(config.network, &config.name);
-        card.licence.clone_from(&config.licence);
-        card.data.clone_from(&config.attribution);
+        let fingerprint = data.fingerprint();
+        if *progress.data.get_or_insert(fingerprint) != fingerprint {
+            return Err(bad_input(&path, "this run was on other data; bring them back, or start anew in another --out"));
+        }
+        let card = match (args.resume, &args.from) {
+            (true, _) => weights.card.clone(),
+            (false, None) => new_card(Card::new(config.network, ""), config),
+            (false, Some(_)) => tuned_card(&weights.card, config),
+        };
         let model = Model::new(&weights)?;
         let carry = carry.unwrap_or_else(|| model.zero_carry(config.lanes));
-        Ok(Self { out: args.out, data, card, model, optimiser, carry, progress })
+        Ok(Self { out: args.out, data, card, model, optimiser, carry, progress, tuned: args.from.is_some() })
     }
 
-    fn train(mut self) -> anyhow::Result<()> {
+    /// Trains until the run is done, or `stop` says so after so many steps.
+    fn train(mut self, stop: impl Fn(u64) -> bool) -> anyhow::Result<()> {
         let data = std::mem::take(&mut self.data);
         let of = |split| -> Vec<&[Note]> { data.split(split).map(|piece| &piece.notes[..]).collect() };
         let (pieces, validation) = (of(Split::Train), of(Split::Validation));
+        let names: Vec<&str> = data.split(Split::Train).map(|piece| &piece.name[..]).collect();
         let epoch = data.notes(Split::Train) as f64;
         let config = self.progress.config.clone();
         eprintln!(
@@ -165,43 +208,43 @@ impl Run {
             pieces.len(),
             data.notes(Split::Validation)
         );
+        if validation.is_empty() {
+            eprintln!("no validation pieces: the latest weights count as the best");
+        }
         let mut stream = Stream::new(pieces, &config, self.progress.place.clone());
+        if self.tuned {
+            // Where it starts from: weights that only get worse are not kept.
+            self.check(&stream, epoch, 0.0, &validation)?;
+        }
         let (start, before) = (Instant::now(), self.progress.seconds);
         let mut saved = Instant::now();
-        let (mut sums, mut count) = ([0.0; 5], 0.0);
         let bar = bar();
         loop {
             self.progress.seconds = before + start.elapsed().as_secs_f64();
             let done = self.done(stream.place().notes as f64 / epoch);
-            let rate = rate(&config, self.progress.steps, done);
-            if done >= 1.0 || STOP.load(Ordering::Relaxed) {
+            if done >= 1.0 {
                 break;
             }
-            let parts = self.step(&mut stream, rate)?;
-            for (sum, part) in sums.iter_mut().zip(parts) {
+            if stop(self.progress.steps) {
+                bar.finish_and_clear();
+                self.save(&stream)?;
+                eprintln!("stopped after {} steps; --resume goes on from here", self.progress.steps);
+                return Ok(());
+            }
+            let rate = rate(&config, self.progress.steps, done);
+            let parts = self.step(&mut stream, rate, &names)?;
+            for (sum, part) in self.progress.sums.iter_mut().zip(parts) {
                 *sum += part;
             }
-            count += 1.0;
-            let notes = stream.place().notes;
+            self.progress.summed += 1;
             bar.set_position((done * 1000.0) as u64);
             bar.set_message(format!(
                 "loss {:.3}, {:.0} notes/s",
                 parts.iter().sum::<f64>(),
-                notes as f64 / self.progress.seconds.max(1e-9)
+                stream.place().notes as f64 / self.progress.seconds.max(1e-9)
             ));
             if self.progress.steps.is_multiple_of(config.validate_every) {
-                let line = Line {
-                    step: self.progress.steps,
-                    notes,
-                    epoch: notes as f64 / epoch,
-                    seconds: self.progress.seconds,
-                    rate,
-                    train: sums.map(|s| s / count),
-                    validation: self.validate(&validation)?,
-                };
-                (sums, count) = ([0.0; 5], 0.0);
-                bar.suspend(|| eprintln!("{}", report::describe(&line)));
-                self.keep(line)?;
+                bar.suspend(|| self.check(&stream, epoch, rate, &validation))?;
             }
             if saved.elapsed().as_secs_f64() > 60.0 * config.checkpoint_minutes {
                 self.save(&stream)?;
@@ -209,20 +252,30 @@ impl Run {
             }
         }
         bar.finish_and_clear();
+        if self.progress.log.last().is_none_or(|line| line.step != self.progress.steps) {
+            self.check(&stream, epoch, 0.0, &validation)?;
+        }
         self.save(&stream)?;
-        let line = Line {
-            step: self.progress.steps,
-            notes: stream.place().notes,
-            epoch: stream.place().notes as f64 / epoch,
-            seconds: self.progress.seconds,
-            rate: 0.0,
-            train: sums.map(|s| s / f64::max(count, 1.0)),
-            validation: self.validate(&validation)?,
-        };
-        eprintln!("{}", report::describe(&line));
-        self.keep(line)?;
         eprintln!("best weights: {}", self.out.join("best.safetensors").display());
         Ok(())
+    }
+
+    /// Validates, says so, logs, and keeps the weights if they are the best so far.
+    fn check(&mut self, stream: &Stream, epoch: f64, rate: f64, validation: &[&[Note]]) -> anyhow::Result<()> {
+        let notes = stream.place().notes;
+        let losses = self.validate(validation)?;
+        let line = Line {
+            step: self.progress.steps,
+            notes,
+            epoch: notes as f64 / epoch,
+            seconds: self.progress.seconds,
+            rate,
+            train: self.progress.sums.map(|sum| sum / f64::from(self.progress.summed.max(1))),
+            validation: losses.unwrap_or_default(),
+        };
+        (self.progress.sums, self.progress.summed) = ([0.0; 5], 0);
+        eprintln!("{}", report::describe(&line));
+        self.keep(line, losses.map(|losses| losses.iter().sum()))
     }
 
     /// How much of the run is done, 0–1.
@@ -233,39 +286,40 @@ impl Run {
         f64::max(by_epochs, by_minutes)
     }
 
-    /// Forward, backward, clip, update.
-    fn step(&mut self, stream: &mut Stream, rate: f64) -> anyhow::Result<[f64; 5]> {
+    /// Learns from the next chunk.
+    fn step(&mut self, stream: &mut Stream, rate: f64, names: &[&str]) -> anyhow::Result<[f64; 5]> {
         let config = &self.progress.config;
         let steps = self.progress.steps;
         let mut rng = Pcg32::new(config.seed ^ 0x6e6f_6973_65, steps);
         let noise = Noise { dropout: config.dropout, weight_dropout: config.weight_dropout, rng: &mut rng };
+        let from: Vec<usize> = stream.playing();
         let batch = stream.next(config.chunk);
-        let losses = self.model.losses(batch, &mut self.carry, Some(noise))?;
-        if losses.parts.iter().any(|part| !part.is_finite()) {
-            let pieces: Vec<u64> = stream.place().lanes.iter().map(|lane| lane.0).collect();
-            anyhow::bail!(
-                "the loss is not a number at step {steps} (pieces {pieces:?} of the stream); lower `rate` or `clip` and go on from the last checkpoint with --resume"
-            );
+        let limits = (rate, config.clip);
+        match learn(&self.model, &mut self.optimiser, batch, &mut self.carry, Some(noise), limits)? {
+            Some(parts) => {
+                self.progress.steps += 1;
+                Ok(parts)
+            }
+            None => {
+                let mut pieces: Vec<&str> = from.into_iter().chain(stream.playing()).map(|piece| names[piece]).collect();
+                pieces.sort_unstable();
+                pieces.dedup();
+                anyhow::bail!(
+                    "the loss is not a number at step {steps}, in a batch from {}; lower `rate` or `clip` and start anew (the best weights so far and the last checkpoint are whole)",
+                    pieces.join(", ")
+                )
+            }
         }
-        let gradients = losses.total.backward()?;
-        let mut gradients: BTreeMap<String, _> = self
-            .model
-            .vars()
-            .iter()
-            .filter_map(|(name, var)| Some((name.clone(), gradients.get(var)?.clone())))
-            .collect();
-        clip(&mut gradients, config.clip)?;
-        self.optimiser.step(self.model.vars(), &gradients, rate)?;
-        self.progress.steps += 1;
-        Ok(losses.parts)
     }
 
-    /// Losses over the validation split, without noise.
-    fn validate(&self, pieces: &[&[Note]]) -> anyhow::Result<[f64; 5]> {
+    /// Losses over the validation split, without noise; none if it is empty.
+    fn validate(&self, pieces: &[&[Note]]) -> anyhow::Result<Option<[f64; 5]>> {
         let config = &self.progress.config;
+        // Lanes without a piece would cost as much as those with one.
+        let lanes = config.lanes.min(pieces.len());
         let (mut sums, mut notes) = ([0.0; 5], 0.0);
-        let mut carry = self.model.zero_carry(config.lanes);
-        for batch in stream::once(config.network, pieces, config.lanes, config.chunk, config.validate_notes) {
+        let mut carry = self.model.zero_carry(lanes);
+        for batch in stream::once(config.network, pieces, lanes, config.chunk, config.validate_notes) {
             let count = batch.notes() as f64;
             let losses = self.model.losses(batch, &mut carry, None)?;
             for (sum, part) in sums.iter_mut().zip(losses.parts) {
@@ -273,26 +327,30 @@ impl Run {
             }
             notes += count;
         }
-        Ok(sums.map(|sum| sum / f64::max(notes, 1.0)))
+        Ok((notes > 0.0).then(|| sums.map(|sum| sum / notes)))
     }
 
     /// Logs a validation; keeps the weights if they are the best so far. Without validation data the latest are.
-    fn keep(&mut self, line: Line) -> anyhow::Result<()> {
-        let loss: f64 = line.validation.iter().sum();
-        if loss == 0.0 || self.progress.best.is_none_or(|best| loss <= best) {
-            self.progress.best = Some(loss);
-            self.card.training = format!(
-                "{} notes ({:.1} epochs) in {:.0} minutes; validation: {}",
+    fn keep(&mut self, line: Line, loss: Option<f64>) -> anyhow::Result<()> {
+        if loss.is_none_or(|loss| loss.is_finite() && self.progress.best.is_none_or(|best| loss <= best)) {
+            self.progress.best = loss;
+            let mut card = self.card.clone();
+            let made = format!(
+                "{} notes ({:.1} epochs, {:.0} minutes); validation loss {}",
                 line.notes,
                 line.epoch,
                 line.seconds / 60.0,
-                report::describe(&line)
+                loss.map_or("not measured".to_owned(), |loss| format!("{loss:.3} ({})", report::parts(&line.validation)))
             );
-            if self.card.kind == Kind::Seed {
+            card.training = match card.training.is_empty() {
+                true => made,
+                false => format!("{}; {made}", card.training),
+            };
+            if card.kind == Kind::Seed && line.step > 0 {
                 // The mean squared errors on the training split, with dropout: an upper bound of the residual variance.
-                self.card.residual_variance = Some([line.train[0].max(1e-6), line.train[2].max(1e-6)]);
+                card.residual_variance = Some([line.train[0].max(1e-6), line.train[2].max(1e-6)]);
             }
-            let weights = self.model.weights(self.card.clone())??;
+            let weights = self.model.weights(card)??;
             write_whole(&self.out.join("best.safetensors"), &weights.to_bytes_f32())?;
         }
         self.progress.log.push(line);
@@ -304,6 +362,26 @@ impl Run {
         let path = self.out.join("checkpoint.safetensors");
         checkpoint::save(&path, &self.model, &self.optimiser, &self.carry, &self.card, &self.progress)
     }
+}
+
+/// The card of weights that start from zero.
+fn new_card(mut card: Card, config: &Config) -> Card {
+    card.name.clone_from(&config.name);
+    card.licence.clone_from(&config.licence);
+    card.data.clone_from(&config.attribution);
+    card
+}
+
+/// The card of weights that start from others: what they were made from still holds.
+fn tuned_card(from: &Card, config: &Config) -> Card {
+    let mut card = Card { training: format!("fine-tuned from \"{}\"", from.name), ..from.clone() };
+    card.name.clone_from(&config.name);
+    if !config.licence.is_empty() {
+        card.licence.clone_from(&config.licence);
+    }
+    let sources = [from.data.as_str(), &config.attribution].map(str::trim);
+    card.data = sources.into_iter().filter(|source| !source.is_empty()).collect::<Vec<_>>().join("; ");
+    card
 }
 
 /// Warm-up, then half a cosine down to a hundredth.

@@ -27,20 +27,25 @@ pub struct Line {
 
 /// What one line says on the screen.
 pub fn describe(line: &Line) -> String {
-    let parts: Vec<String> = Attribute::ALL
-        .iter()
-        .zip(line.validation)
-        .filter(|(_, v)| *v != 0.0)
-        .map(|(a, v)| format!("{} {v:.3}", a.name()))
-        .collect();
-    let (train, validation): (f64, f64) = (line.train.iter().sum(), line.validation.iter().sum());
+    let sum = |losses: &[f64; 5]| match losses.iter().sum::<f64>() {
+        0.0 => "-".to_owned(),
+        loss => format!("{loss:.3}"),
+    };
     format!(
-        "step {:>6}  epoch {:>6.2}  rate {:.1e}  train {train:.3}  validation {validation:.3} ({})",
+        "step {:>6}  epoch {:>6.2}  rate {:.1e}  train {}  validation {} ({})",
         line.step,
         line.epoch,
         line.rate,
-        parts.join(", ")
+        sum(&line.train),
+        sum(&line.validation),
+        parts(&line.validation)
     )
+}
+
+/// Losses by attribute, those that the network has.
+pub fn parts(losses: &[f64; 5]) -> String {
+    let named = Attribute::ALL.iter().zip(losses).filter(|(_, loss)| **loss != 0.0);
+    named.map(|(attribute, loss)| format!("{} {loss:.3}", attribute.name())).collect::<Vec<_>>().join(", ")
 }
 
 /// Writes `losses.csv` and `losses.png` into `folder`.
@@ -69,16 +74,22 @@ pub fn write(folder: &Path, log: &[Line]) -> anyhow::Result<()> {
 /// Training and validation losses over epochs. Without fonts: the figures are in the CSV.
 fn picture(path: &Path, log: &[Line]) -> anyhow::Result<()> {
     let sum = |values: &[f64; 5]| values.iter().sum::<f64>();
-    let all = || log.iter().flat_map(|l| [sum(&l.train), sum(&l.validation)]);
-    let (low, high) = all().fold((f64::INFINITY, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
+    // 0: not measured, such as training before the first step.
+    let curve = |get: fn(&Line) -> &[f64; 5]| -> Vec<(f64, f64)> {
+        log.iter().map(|line| (line.epoch, sum(get(line)))).filter(|(_, loss)| *loss != 0.0).collect()
+    };
+    let curves = [(curve(|line| &line.train), RGBColor(230, 159, 0)), (curve(|line| &line.validation), RGBColor(0, 114, 178))];
+    let all = curves.iter().flat_map(|(curve, _)| curve).map(|(_, loss)| *loss);
+    let (low, high) = all.fold((f64::INFINITY, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
     let last = log.last().map_or(1.0, |l| l.epoch);
     let partial = path.with_extension("tmp.png");
     {
         let root = BitMapBackend::new(&partial, (900, 500)).into_drawing_area();
         root.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&root).margin(20).build_cartesian_2d(0.0..last, low * 0.98..high * 1.02)?;
-        chart.draw_series(LineSeries::new(log.iter().map(|l| (l.epoch, sum(&l.train))), RGBColor(230, 159, 0)))?;
-        chart.draw_series(LineSeries::new(log.iter().map(|l| (l.epoch, sum(&l.validation))), RGBColor(0, 114, 178)))?;
+        for (curve, colour) in curves {
+            chart.draw_series(LineSeries::new(curve, colour))?;
+        }
         root.present()?;
     }
     Ok(std::fs::rename(partial, path)?)

@@ -83,8 +83,13 @@ impl<'a> Stream<'a> {
         batch
     }
 
-    /// The piece of this number in the stream, varied.
-    fn piece(&mut self, number: u64) -> Vec<Note> {
+    /// Which piece each lane is in.
+    pub fn playing(&mut self) -> Vec<usize> {
+        (0..self.lanes.len()).map(|n| self.index(self.place.lanes[n].0)).collect()
+    }
+
+    /// Which piece stands at this number in the stream.
+    fn index(&mut self, number: u64) -> usize {
         let count = self.pieces.len() as u64;
         let epoch = number / count;
         if self.order.0 != epoch {
@@ -92,7 +97,13 @@ impl<'a> Stream<'a> {
             order.shuffle(&mut Pcg32::new(self.seed, 2 * epoch));
             self.order = (epoch, order);
         }
-        let notes = self.pieces[self.order.1[(number % count) as usize]];
+        self.order.1[(number % count) as usize]
+    }
+
+    /// The piece of this number in the stream, varied.
+    fn piece(&mut self, number: u64) -> Vec<Note> {
+        let index = self.index(number);
+        let notes = self.pieces[index];
         vary(notes, &self.augment, &mut Pcg32::new(self.seed, 2 * number + 1))
     }
 }

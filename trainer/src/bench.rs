@@ -1,0 +1,203 @@
+//! `trainer bench`: how fast this machine trains.
+
+use crate::train::{learn, with_deep_stack};
+use anyhow::Context;
+use model::{
+    Kind, Weights,
+    train::{AdamW, Batch, Lane, Model},
+};
+use notes::Note;
+use rand::Rng;
+use rand_pcg::Pcg32;
+use serde::{Deserialize, Serialize};
+use std::{process::Command, time::Instant};
+
+/// Measure how fast this machine trains, and in how much memory.
+///
+/// Whole training steps (features, forward, backward, clipping, AdamW) on random notes; the median after warm-up.
+/// trainer/bench/pytorch.py measures the same of PyTorch, for the seed network.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Network: antiphon or seed; both, each in a process of its own, if not given.
+    #[arg(long, value_parser = network)]
+    network: Option<Kind>,
+    /// Pieces side by side.
+    #[arg(long, default_value_t = 32)]
+    lanes: usize,
+    /// Notes of each per step.
+    #[arg(long, default_value_t = 256)]
+    chunk: usize,
+    /// Steps that count.
+    #[arg(long, default_value_t = 5)]
+    steps: usize,
+    /// Steps before them.
+    #[arg(long, default_value_t = 2)]
+    warmup: usize,
+    /// Threads; all cores if not given.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn network(name: &str) -> Result<Kind, String> {
+    serde_json::from_value(name.into()).map_err(|_| "antiphon or seed expected".to_owned())
+}
+
+/// What was measured. All but the last two are medians over steps.
+#[derive(Debug, Serialize, Deserialize)]
+struct Figures {
+    network: Kind,
+    lanes: usize,
+    chunk: usize,
+    threads: usize,
+    notes_per_second: f64,
+    seconds_per_step: f64,
+    /// Of the whole process, all threads.
+    cpu_seconds_per_step: Option<f64>,
+    /// Fresh pages that the system had to hand out.
+    page_faults_per_step: Option<f64>,
+    peak_memory_mb: Option<f64>,
+    steps: usize,
+}
+
+/// Measures and reports.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let figures = match args.network {
+        Some(kind) => vec![alone(kind, &args)?],
+        // Peak memory is a process's: one each.
+        None => [Kind::Seed, Kind::Antiphon].map(|kind| in_a_process(kind, &args)).into_iter().collect::<Result<_, _>>()?,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&figures)?);
+        return Ok(());
+    }
+    for f in figures {
+        let optional = |value: Option<f64>, digits| value.map_or("?".to_owned(), |value| format!("{value:.digits$}"));
+        println!(
+            "{:<9} {:>6.0} notes/s  ({} lanes x {} notes on {} threads: {:.3} s a step, {} CPU-seconds, {} page faults)  peak memory {} MB",
+            format!("{:?}", f.network).to_lowercase(),
+            f.notes_per_second,
+            f.lanes,
+            f.chunk,
+            f.threads,
+            f.seconds_per_step,
+            optional(f.cpu_seconds_per_step, 3),
+            optional(f.page_faults_per_step, 0),
+            optional(f.peak_memory_mb, 0)
+        );
+    }
+    Ok(())
+}
+
+fn in_a_process(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
+    let name = serde_json::to_value(kind)?.as_str().unwrap_or_default().to_owned();
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["bench", "--json", "--network", &name]);
+    let numbers =
+        [("--lanes", args.lanes), ("--chunk", args.chunk), ("--steps", args.steps), ("--warmup", args.warmup)];
+    for (option, number) in numbers.into_iter().chain(args.threads.map(|threads| ("--threads", threads))) {
+        command.args([option, &number.to_string()]);
+    }
+    let output = command.stderr(std::process::Stdio::inherit()).output()?;
+    anyhow::ensure!(output.status.success(), "the process that measures {name} failed");
+    let figures: Vec<Figures> = serde_json::from_slice(&output.stdout)?;
+    figures.into_iter().next().context("the process that measures said nothing")
+}
+
+fn alone(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
+    let threads = match args.threads {
+        Some(threads) => threads.max(1),
+        None => std::thread::available_parallelism()?.get(),
+    };
+    // SAFETY: no other thread has been started yet that could read the environment.
+    unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
+    let (lanes, chunk, steps, warmup) = (args.lanes.max(1), args.chunk.max(1), args.steps.max(1), args.warmup);
+    with_deep_stack(move || {
+        let model = Model::new(&Weights::random(kind, 1))?;
+        let mut optimiser = AdamW::new(0.02);
+        let mut carry = model.zero_carry(lanes);
+        let mut pieces: Vec<Lane> = (0..lanes).map(|n| Lane::new(&piece(n as u64, chunk * (steps + warmup)))).collect();
+        let mut measured = Vec::new();
+        for _ in 0..warmup + steps {
+            let (before, start) = (Usage::now(), Instant::now());
+            let batch = Batch::next(kind, &mut pieces, chunk, |_| None);
+            learn(&model, &mut optimiser, batch, &mut carry, None, (1e-3, 1.0))?.context("the loss is not a number")?;
+            let (seconds, after) = (start.elapsed().as_secs_f64(), Usage::now());
+            let used = before.zip(after).map(|(before, after)| after.since(&before));
+            measured.push((seconds, used));
+        }
+        let measured = &measured[warmup..];
+        let seconds = median(measured.iter().map(|(seconds, _)| *seconds));
+        let of_usage = |get: fn(&Usage) -> f64| {
+            measured.iter().map(|(_, used)| used.as_ref().map(get)).collect::<Option<Vec<_>>>().map(median)
+        };
+        Ok(Figures {
+            network: kind,
+            lanes,
+            chunk,
+            threads,
+            notes_per_second: (lanes * chunk) as f64 / seconds,
+            seconds_per_step: seconds,
+            cpu_seconds_per_step: of_usage(|used| used.cpu_seconds),
+            page_faults_per_step: of_usage(|used| used.page_faults),
+            peak_memory_mb: peak_memory_mb(),
+            steps,
+        })
+    })
+}
+
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+}
+
+/// Notes that lie like music: chords now and then, a wandering pitch.
+fn piece(seed: u64, notes: usize) -> Vec<Note> {
+    let mut rng = Pcg32::new(seed, 1);
+    let (mut onset, mut pitch) = (0.0, 60);
+    let mut piece: Vec<Note> = (0..notes)
+        .map(|_| {
+            onset += if rng.random::<f64>() < 0.3 { 0.0 } else { rng.random_range(0.05..0.6) };
+            pitch = (pitch + rng.random_range(-7..=7)).clamp(30, 90);
+            let velocity = rng.random_range(30..100);
+            Note { onset, spread: 0.0, duration: rng.random_range(0.05..2.0), pitch: pitch as u8, velocity }
+        })
+        .collect();
+    notes::chords::canonicalise(&mut piece);
+    // Doubled pitches were merged: fill up behind.
+    while let Some(last) = piece.last().filter(|_| piece.len() < notes).copied() {
+        piece.push(Note { onset: last.onset + 0.3, ..last });
+    }
+    piece
+}
+
+/// What this process has used so far, where the system tells (Linux).
+#[derive(Clone, Debug)]
+struct Usage {
+    cpu_seconds: f64,
+    page_faults: f64,
+}
+
+impl Usage {
+    /// Fields of `/proc/self/stat` behind the name, which is in brackets; times in hundredths of a second.
+    fn now() -> Option<Self> {
+        let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+        let fields: Vec<f64> =
+            text.rsplit_once(')')?.1.split_whitespace().map(|field| field.parse().unwrap_or(0.0)).collect();
+        Some(Self { page_faults: *fields.get(7)?, cpu_seconds: (fields.get(11)? + fields.get(12)?) / 100.0 })
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        Self { cpu_seconds: self.cpu_seconds - before.cpu_seconds, page_faults: self.page_faults - before.page_faults }
+    }
+}
+
+/// Most memory this process has had at once.
+fn peak_memory_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<f64>().ok()? / 1e3)
+}
