@@ -24,8 +24,18 @@ pub struct Network {
 
 #[derive(Debug)]
 enum Body {
-    Seed { embedding: Sparse, hidden: Dense, pitch: Dense, step: Dense, duration: Dense },
+    Seed(Box<Seed>),
     Antiphon { input: Sparse, heads: Vec<Head> },
+}
+
+/// The seed's parts beside its trunk.
+#[derive(Debug)]
+struct Seed {
+    embedding: Sparse,
+    hidden: Dense,
+    pitch: Dense,
+    step: Dense,
+    duration: Dense,
 }
 
 /// One of `antiphon`'s heads: relu(S h + F features + b) -> logits.
@@ -111,13 +121,13 @@ impl Network {
         let dense =
             |name: &str| Dense::new(weights.get(&format!("{name}.weight")), bias(format!("{name}.bias")), precision);
         let body = match weights.card.kind {
-            Kind::Seed => Body::Seed {
+            Kind::Seed => Body::Seed(Box::new(Seed {
                 embedding: Sparse::new(weights.get("embedding.weight")),
                 hidden: dense("pitch.0"),
                 pitch: dense("pitch.2"),
                 step: dense("step"),
                 duration: dense("duration"),
-            },
+            })),
             Kind::Antiphon => Body::Antiphon {
                 input: Sparse::new(weights.get("input.weight")),
                 heads: Attribute::ALL.iter().map(|attribute| Head::new(weights, attribute.name(), precision)).collect(),
@@ -159,9 +169,9 @@ impl Network {
     /// Writes the first layer's input into the scratch and tells its width.
     fn input(&self, note: Option<&Successor>, context: &Context, scratch: &mut Scratch) -> usize {
         match &self.body {
-            Body::Seed { embedding, .. } => {
+            Body::Seed(seed) => {
                 let pitch = note.map_or(PITCHES, |n| n.pitch.into());
-                scratch.input[..SEED_EMBEDDING].copy_from_slice(embedding.column(pitch));
+                scratch.input[..SEED_EMBEDDING].copy_from_slice(seed.embedding.column(pitch));
                 scratch.input[SEED_EMBEDDING] = note.map_or(0.0, |n| n.step as f32);
                 scratch.input[SEED_EMBEDDING + 1] = note.map_or(0.0, |n| n.duration as f32);
                 SEED_EMBEDDING + 2
@@ -178,10 +188,10 @@ impl Network {
     /// The seed's step and duration for the next note, in seconds, as they come out of the heads.
     /// `None` for other networks.
     pub(crate) fn point_estimates(&self, state: &State, scratch: &mut Scratch) -> Option<[f64; 2]> {
-        let Body::Seed { step, duration, .. } = &self.body else { return None };
+        let Body::Seed(seed) = &self.body else { return None };
         let mut out = [0.0; 2];
-        step.apply(state.output(), &mut scratch.quantised, &mut out[..1]);
-        duration.apply(state.output(), &mut scratch.quantised, &mut out[1..]);
+        seed.step.apply(state.output(), &mut scratch.quantised, &mut out[..1]);
+        seed.duration.apply(state.output(), &mut scratch.quantised, &mut out[1..]);
         Some(out.map(f64::from))
     }
 
@@ -196,11 +206,15 @@ impl Network {
         scratch: &'a mut Scratch,
     ) -> &'a mut [f32] {
         match &self.body {
-            Body::Seed { hidden, pitch, .. } => {
+            Body::Seed(seed) => {
                 debug_assert_eq!(attribute, Attribute::Pitch);
-                hidden.apply(state.output(), &mut scratch.quantised, &mut scratch.hidden[..SEED_HEAD]);
+                seed.hidden.apply(state.output(), &mut scratch.quantised, &mut scratch.hidden[..SEED_HEAD]);
                 relu(&mut scratch.hidden[..SEED_HEAD]);
-                pitch.apply(&scratch.hidden[..SEED_HEAD], &mut scratch.quantised, &mut scratch.outputs[..=PITCHES]);
+                seed.pitch.apply(
+                    &scratch.hidden[..SEED_HEAD],
+                    &mut scratch.quantised,
+                    &mut scratch.outputs[..=PITCHES],
+                );
                 &mut scratch.outputs[..=PITCHES]
             }
             Body::Antiphon { heads, .. } => {
