@@ -67,7 +67,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let figures = match args.network {
         Some(kind) => vec![alone(kind, &args)?],
         // Peak memory is a process's: one each.
-        None => [Kind::Seed, Kind::Antiphon].map(|kind| in_a_process(kind, &args)).into_iter().collect::<Result<_, _>>()?,
+        None => {
+            [Kind::Seed, Kind::Antiphon].map(|kind| in_a_process(kind, &args)).into_iter().collect::<Result<_, _>>()?
+        }
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);

@@ -74,15 +74,19 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     new_file(&args.out, args.force)?;
     let bytes = read_input(&args.file)?;
     let mut weights = Weights::from_bytes(&bytes).map_err(|error| match error {
-        WeightsError::NoCard if crate::train::is_checkpoint(&bytes) => {
-            bad_input(&args.file, "is a checkpoint, for `train --resume`; its weights stand beside it in best.safetensors")
-        }
+        WeightsError::NoCard if crate::train::is_checkpoint(&bytes) => bad_input(
+            &args.file,
+            "is a checkpoint, for `train --resume`; its weights stand beside it in best.safetensors",
+        ),
         error => bad_input(&args.file, error),
     })?;
     args.card.apply(&mut weights.card);
     let out = weights.to_bytes();
     let rounded = Weights::from_bytes(&out).map_err(|_| {
-        bad_input(&args.file, "has values too large for 16 bits; such weights come from a run that failed: take an earlier one")
+        bad_input(
+            &args.file,
+            "has values too large for 16 bits; such weights come from a run that failed: take an earlier one",
+        )
     })?;
     let rounding = weights
         .tensors()

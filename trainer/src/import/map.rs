@@ -33,7 +33,8 @@ pub fn fit(found: &[Named], chosen: &[(String, String)]) -> Result<Vec<Pair>, Ve
     for name in weights {
         fitting.by_shape(&name);
     }
-    let biases: Vec<String> = fitting.expected.iter().map(|(n, _)| n.clone()).filter(|n| n.ends_with(".bias")).collect();
+    let biases: Vec<String> =
+        fitting.expected.iter().map(|(n, _)| n.clone()).filter(|n| n.ends_with(".bias")).collect();
     for name in biases {
         fitting.bias(&name);
     }
@@ -90,10 +91,9 @@ impl Fitting<'_, '_> {
         }
         match self.found.iter().position(|found| found.name == theirs) {
             Some(index) if self.found[index].view.shape == shape => self.pair(ours, index),
-            Some(index) => self.problems.push(format!(
-                "--map: {ours} {shape:?} expected, {theirs} is {:?}",
-                self.found[index].view.shape
-            )),
+            Some(index) => self
+                .problems
+                .push(format!("--map: {ours} {shape:?} expected, {theirs} is {:?}", self.found[index].view.shape)),
             None => self.problems.push(format!("--map: the file has no `{theirs}`")),
         }
     }

@@ -118,7 +118,11 @@ fn choose<'a>(file: &File<'a>, args: &Args) -> anyhow::Result<(Group<'a>, Vec<Pa
     })
 }
 
-fn read_tensors(file: &mut File, group: &Group, pairs: &[Pair]) -> Result<BTreeMap<String, weights::Tensor>, TorchError> {
+fn read_tensors(
+    file: &mut File,
+    group: &Group,
+    pairs: &[Pair],
+) -> Result<BTreeMap<String, weights::Tensor>, TorchError> {
     pairs
         .iter()
         .map(|pair| {
@@ -131,10 +135,8 @@ fn read_tensors(file: &mut File, group: &Group, pairs: &[Pair]) -> Result<BTreeM
 fn tell(args: &Args, group: &Group, pairs: &[Pair]) -> anyhow::Result<()> {
     let theirs = |pair: &Pair| &group.tensors[pair.found].name;
     if args.json {
-        let map: Vec<_> = pairs
-            .iter()
-            .map(|pair| json!({ "name": pair.name, "from": theirs(pair), "shape": pair.shape }))
-            .collect();
+        let map: Vec<_> =
+            pairs.iter().map(|pair| json!({ "name": pair.name, "from": theirs(pair), "shape": pair.shape })).collect();
         let report = json!({ "network": Kind::Seed, "key": group.path, "tensors": map, "out": args.out });
         println!("{}", serde_json::to_string_pretty(&report)?);
         return Ok(());

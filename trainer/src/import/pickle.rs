@@ -19,7 +19,9 @@ pub enum PickleError {
     )]
     Refused(String),
     /// An instruction that `torch.save` does not use.
-    #[error("instruction 0x{0:02x} is not one that torch.save uses; save it anew: torch.save(model.state_dict(), FILE)")]
+    #[error(
+        "instruction 0x{0:02x} is not one that torch.save uses; save it anew: torch.save(model.state_dict(), FILE)"
+    )]
     Instruction(u8),
     /// Instructions that make no sense.
     #[error("it is damaged ({0}); copy it again")]
@@ -150,7 +152,8 @@ pub struct Pickle<'a> {
 
 /// Reads one pickle from the beginning of `bytes`.
 pub fn read(bytes: &[u8]) -> Result<Pickle<'_>, PickleError> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), objects: Vec::new() };
+    let mut machine =
+        Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), objects: Vec::new() };
     for _ in 0..MOST_INSTRUCTIONS {
         if let Some(root) = machine.step()? {
             return Ok(Pickle { objects: machine.objects, root, length: machine.at });
@@ -395,7 +398,13 @@ impl<'a> Machine<'a> {
             _ => &[],
         };
         match *parts {
-            [Value::Text("storage"), Value::Global(Global::Storage(dtype)), Value::Text(key), Value::Text(_), Value::Int(n)]
+            [
+                Value::Text("storage"),
+                Value::Global(Global::Storage(dtype)),
+                Value::Text(key),
+                Value::Text(_),
+                Value::Int(n),
+            ]
             | [
                 Value::Text("storage"),
                 Value::Global(Global::Storage(dtype)),

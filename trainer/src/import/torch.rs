@@ -245,9 +245,11 @@ impl<'a> File<'a> {
         let length = numel.checked_mul(dtype.size()).ok_or_else(|| wrong("it is too large"))?;
         let big_endian = self.big_endian;
         let bytes = match &mut self.numbers {
-            Numbers::Behind(all) => {
-                all.iter().find(|(name, _)| *name == key).map(|(_, bytes)| *bytes).ok_or_else(|| wrong("it is missing"))?
-            }
+            Numbers::Behind(all) => all
+                .iter()
+                .find(|(name, _)| *name == key)
+                .map(|(_, bytes)| *bytes)
+                .ok_or_else(|| wrong("it is missing"))?,
             Numbers::Zip(archive, folder) => {
                 if self.last.as_ref().is_none_or(|(name, _)| name != key) {
                     if length as u64 > MOST_STORAGE {

@@ -78,7 +78,14 @@ struct Header {
 const KEY: &str = "antiphon-training";
 
 /// Writes a checkpoint whole or not at all.
-pub fn save(path: &Path, model: &Model, optimiser: &AdamW, carry: &[Carry], card: &Card, progress: &Progress) -> anyhow::Result<()> {
+pub fn save(
+    path: &Path,
+    model: &Model,
+    optimiser: &AdamW,
+    carry: &[Carry],
+    card: &Card,
+    progress: &Progress,
+) -> anyhow::Result<()> {
     let mut columns: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
     let mut add = |name: String, shape: Vec<usize>, data: &[f32]| {
         columns.push((name, shape, data.iter().flat_map(|v| v.to_le_bytes()).collect()));
@@ -120,7 +127,8 @@ fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or("not a checkpoint of this program")?;
-    let Header { card, progress } = serde_json::from_str(header).map_err(|e| format!("its header cannot be read: {e}"))?;
+    let Header { card, progress } =
+        serde_json::from_str(header).map_err(|e| format!("its header cannot be read: {e}"))?;
     let numbers = |name: &str| -> Result<Vec<f32>, String> {
         let view = file.tensor(name).map_err(|_| format!("`{name}` is missing"))?;
         Ok(view.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect())

@@ -137,7 +137,10 @@ impl Config {
         let wrong = [
             (self.data.is_empty(), "no data: name folders in `data` or with --data"),
             (self.lanes == 0 || self.chunk == 0, "`lanes` and `chunk` must be at least 1"),
-            (self.epochs.is_none() && self.minutes.is_none(), "say how long: `epochs` or `minutes`, in the configuration or as --epochs or --minutes"),
+            (
+                self.epochs.is_none() && self.minutes.is_none(),
+                "say how long: `epochs` or `minutes`, in the configuration or as --epochs or --minutes",
+            ),
             (!(self.rate > 0.0 && self.clip > 0.0), "`rate` and `clip` must be above 0"),
             (!(0.0..0.95).contains(&self.dropout), "`dropout` must be from 0 to 0.95"),
             (!(0.0..0.95).contains(&self.weight_dropout), "`weight_dropout` must be from 0 to 0.95"),

@@ -181,7 +181,10 @@ impl Run {
         }
         let fingerprint = data.fingerprint();
         if *progress.data.get_or_insert(fingerprint) != fingerprint {
-            return Err(bad_input(&path, "this run was on other data; bring them back, or start anew in another --out"));
+            return Err(bad_input(
+                &path,
+                "this run was on other data; bring them back, or start anew in another --out",
+            ));
         }
         let card = match (args.resume, &args.from) {
             (true, _) => weights.card.clone(),
@@ -301,7 +304,8 @@ impl Run {
                 Ok(parts)
             }
             None => {
-                let mut pieces: Vec<&str> = from.into_iter().chain(stream.playing()).map(|piece| names[piece]).collect();
+                let mut pieces: Vec<&str> =
+                    from.into_iter().chain(stream.playing()).map(|piece| names[piece]).collect();
                 pieces.sort_unstable();
                 pieces.dedup();
                 anyhow::bail!(
@@ -340,7 +344,10 @@ impl Run {
                 line.notes,
                 line.epoch,
                 line.seconds / 60.0,
-                loss.map_or("not measured".to_owned(), |loss| format!("{loss:.3} ({})", report::parts(&line.validation)))
+                loss.map_or("not measured".to_owned(), |loss| format!(
+                    "{loss:.3} ({})",
+                    report::parts(&line.validation)
+                ))
             );
             card.training = match card.training.is_empty() {
                 true => made,
@@ -392,6 +399,7 @@ fn rate(config: &Config, steps: u64, done: f64) -> f64 {
 }
 
 fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template("[{bar:30}] {percent}%  {msg}, {eta} left").expect("the template is constant");
+    let style =
+        ProgressStyle::with_template("[{bar:30}] {percent}%  {msg}, {eta} left").expect("the template is constant");
     ProgressBar::new(1000).with_style(style.progress_chars("=> "))
 }

@@ -78,7 +78,8 @@ fn picture(path: &Path, log: &[Line]) -> anyhow::Result<()> {
     let curve = |get: fn(&Line) -> &[f64; 5]| -> Vec<(f64, f64)> {
         log.iter().map(|line| (line.epoch, sum(get(line)))).filter(|(_, loss)| *loss != 0.0).collect()
     };
-    let curves = [(curve(|line| &line.train), RGBColor(230, 159, 0)), (curve(|line| &line.validation), RGBColor(0, 114, 178))];
+    let curves =
+        [(curve(|line| &line.train), RGBColor(230, 159, 0)), (curve(|line| &line.validation), RGBColor(0, 114, 178))];
     let all = curves.iter().flat_map(|(curve, _)| curve).map(|(_, loss)| *loss);
     let (low, high) = all.fold((f64::INFINITY, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
     let last = log.last().map_or(1.0, |l| l.epoch);

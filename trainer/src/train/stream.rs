@@ -40,7 +40,8 @@ impl<'a> Stream<'a> {
     pub fn new(pieces: Vec<&'a [Note]>, config: &Config, place: Option<Place>) -> Self {
         let lanes = config.lanes as u64;
         let fresh = place.is_none();
-        let place = place.unwrap_or_else(|| Place { lanes: (0..lanes).map(|n| (n, 0)).collect(), next: lanes, notes: 0 });
+        let place =
+            place.unwrap_or_else(|| Place { lanes: (0..lanes).map(|n| (n, 0)).collect(), next: lanes, notes: 0 });
         let mut stream = Self {
             pieces,
             kind: config.network,
