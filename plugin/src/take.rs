@@ -111,6 +111,7 @@ impl Take {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic)]
 mod tests {
     use notes::{Clock, Note, Transport};
 

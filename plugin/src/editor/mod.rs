@@ -8,7 +8,7 @@ mod theme;
 use std::sync::Arc;
 use std::time::Duration;
 
-use egui::{Align, Layout, RichText, Ui};
+use egui::{Align, Layout, RichText, Sense, Ui, vec2};
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::{LogicalSize, Size};
 use nice_plug::editor::{ResizeHint, SizeConstraints};
@@ -114,7 +114,8 @@ fn state_line(ui: &mut Ui, views: &Views, roll: &Roll, bulletin: &Bulletin) {
         ui.label(RichText::new("Antiphon").strong().size(18.0));
         ui.add_space(12.0);
         let (colour, text) = state(views, roll);
-        ui.label(RichText::new("⏺").color(colour));
+        let (lamp, painter) = ui.allocate_painter(vec2(12.0, 12.0), Sense::hover());
+        painter.circle_filled(lamp.rect.center(), 5.0, colour);
         ui.label(text);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let weights = ui.label(RichText::new(&bulletin.weights).weak());
@@ -124,7 +125,7 @@ fn state_line(ui: &mut Ui, views: &Views, roll: &Roll, bulletin: &Bulletin) {
         });
     });
     if let Some(trouble) = &bulletin.trouble {
-        ui.label(RichText::new(format!("⚠ {trouble} Notes pass through.")).color(theme::TROUBLE));
+        ui.label(RichText::new(format!("{trouble} Notes pass through.")).color(theme::TROUBLE));
     }
 }
 

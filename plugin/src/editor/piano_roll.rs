@@ -63,18 +63,18 @@ impl Paper {
                 let row = Rect::from_min_size(pos2(self.rect.left(), top), vec2(self.rect.width(), self.row));
                 painter.rect_filled(row, 0.0, theme::BLACK_ROW);
             }
-            if key % 12 == 0 {
-                let bottom = top + self.row;
-                painter.hline(self.rect.x_range(), bottom, Stroke::new(1.0, theme::LINE));
-                let name = format!("C{}", i32::from(key) / 12 - 1);
-                let place = pos2(self.rect.left() + 4.0, bottom - 1.0);
-                painter.text(place, Align2::LEFT_BOTTOM, name, FontId::proportional(11.0), theme::QUIET);
-            }
         }
         let mut second = (self.now - PAST_S).ceil();
         while second < self.now + FUTURE_S {
             painter.vline(self.x(second), self.rect.y_range(), Stroke::new(1.0, theme::LINE));
             second += 1.0;
+        }
+        for key in (self.lowest..=highest).filter(|key| key % 12 == 0) {
+            let bottom = self.y(key) + self.row;
+            painter.hline(self.rect.x_range(), bottom, Stroke::new(1.0, theme::LINE));
+            let name = format!("C{}", i32::from(key) / 12 - 1);
+            let place = pos2(self.rect.left() + 4.0, bottom - 1.0);
+            painter.text(place, Align2::LEFT_BOTTOM, name, FontId::proportional(11.0), theme::QUIET);
         }
     }
 
