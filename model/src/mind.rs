@@ -299,6 +299,10 @@ fn mean_time(p: &[f32]) -> f64 {
 fn gaussian_mass(mean: f64, variance: f64, seconds: f64) -> f64 {
     let (low, high) = cell(seconds);
     let deviation = variance.sqrt().max(1e-6);
+    if low == 0.0 {
+        // What lies below zero is played at zero: it belongs to the first cell.
+        return upper_tail((mean - high) / deviation);
+    }
     let (low, high) = ((low - mean) / deviation, (high - mean) / deviation);
     // The difference of the smaller tails keeps precision far from the mean.
     if low > 0.0 { upper_tail(low) - upper_tail(high) } else { upper_tail(-high) - upper_tail(-low) }
