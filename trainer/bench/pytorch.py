@@ -1,0 +1,105 @@
+"""What `trainer bench --network seed` measures, of PyTorch: the seed network on nn.LSTM, on the CPU.
+
+    python -m venv venv && venv/bin/pip install torch numpy
+    venv/bin/python trainer/bench/pytorch.py --threads 2 --json
+
+A step is forward (3 x 512, all lanes over a chunk, state carried), backward, clipping and AdamW; the median after
+warm-up counts. Compare on the same machine in the same hour, runs of both in turn: machines are noisy.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import time
+
+import torch
+from torch import nn
+
+H = 512
+
+
+class Seed(nn.Module):
+    """The student project's network."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Linear(129, 130, bias=False)
+        self.lstm = nn.LSTM(132, H, num_layers=3)
+        self.pitch = nn.Sequential(nn.Linear(H, 300), nn.ReLU(), nn.Linear(300, 129))
+        self.step = nn.Linear(H, 1)
+        self.duration = nn.Linear(H, 1)
+
+    def forward(self, pitch, timing, state):
+        # A one-hot vector times the embedding, as a look-up: what both sides do.
+        embedded = nn.functional.embedding(pitch, self.embedding.weight.t())
+        h, state = self.lstm(torch.cat([embedded, timing], -1), state)
+        return self.pitch(h), self.step(h).squeeze(-1), self.duration(h).squeeze(-1), state
+
+
+def peak_memory_mb():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) / 1e3 for line in status if line.startswith("VmHWM:"))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--lanes", type=int, default=32)
+    parser.add_argument("--chunk", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.manual_seed(1)
+
+    net = Seed()
+    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.02)
+    state = tuple(torch.zeros(3, args.lanes, H) for _ in range(2))
+    measured = []
+    for _ in range(args.warmup + args.steps):
+        before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+        pitch = torch.randint(0, 128, (args.chunk + 1, args.lanes))
+        timing = torch.rand(args.chunk + 1, args.lanes, 2)
+        logits, step, duration, state = net(pitch[:-1], timing[:-1], state)
+        loss = (
+            nn.functional.cross_entropy(logits.flatten(0, 1), pitch[1:].flatten())
+            + nn.functional.mse_loss(step, timing[1:, :, 0])
+            + nn.functional.mse_loss(duration, timing[1:, :, 1])
+        )
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+        state = tuple(part.detach() for part in state)
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        measured.append((time.perf_counter() - start, cpu, after.ru_minflt - before.ru_minflt))
+    seconds, cpu, faults = (statistics.median(column) for column in zip(*measured[args.warmup :]))
+    figures = {
+        "network": "seed",
+        "lanes": args.lanes,
+        "chunk": args.chunk,
+        "threads": torch.get_num_threads(),
+        "notes_per_second": args.lanes * args.chunk / seconds,
+        "seconds_per_step": seconds,
+        "cpu_seconds_per_step": cpu,
+        "page_faults_per_step": faults,
+        "peak_memory_mb": peak_memory_mb(),
+        "steps": args.steps,
+        "torch": torch.__version__,
+    }
+    if args.json:
+        print(json.dumps([figures], indent=2))
+    else:
+        print(
+            f"PyTorch {torch.__version__}: {figures['notes_per_second']:.0f} notes/s"
+            f" ({seconds:.3f} s a step, {cpu:.3f} CPU-seconds, {faults:.0f} page faults)"
+            f"  peak memory {figures['peak_memory_mb']:.0f} MB"
+        )
+
+
+if __name__ == "__main__":
+    main()
