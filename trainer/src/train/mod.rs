@@ -16,6 +16,8 @@ use crate::{
     prepare,
 };
 use anyhow::Context;
+#[cfg(test)]
+use checkpoint::Checkpoint;
 use checkpoint::Progress;
 pub use checkpoint::is_checkpoint;
 pub use config::Config;
@@ -403,3 +405,6 @@ fn bar() -> ProgressBar {
         ProgressStyle::with_template("[{bar:30}] {percent}%  {msg}, {eta} left").expect("the template is constant");
     ProgressBar::new(1000).with_style(style.progress_chars("=> "))
 }
+
+#[cfg(test)]
+mod tests;
