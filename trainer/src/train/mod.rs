@@ -295,7 +295,7 @@ impl Run {
     fn step(&mut self, stream: &mut Stream, rate: f64, names: &[&str]) -> anyhow::Result<[f64; 5]> {
         let config = &self.progress.config;
         let steps = self.progress.steps;
-        let mut rng = Pcg32::new(config.seed ^ 0x6e6f_6973_65, steps);
+        let mut rng = Pcg32::new(config.seed ^ 0x006e_6f69_7365, steps);
         let noise = Noise { dropout: config.dropout, weight_dropout: config.weight_dropout, rng: &mut rng };
         let from: Vec<usize> = stream.playing();
         let batch = stream.next(config.chunk);
