@@ -40,18 +40,18 @@ mod x86 {
 
     use super::{ROWS, plain};
 
+    /// Where each of [`ROWS`] rows of `stride` weights begins, in chunks of `N`.
+    fn chunks<const N: usize>(rows: &[i8], stride: usize) -> [*const [i8; N]; ROWS] {
+        std::array::from_fn(|row| rows[row * stride..][..stride].as_chunks::<N>().0.as_ptr())
+    }
+
     #[target_feature(enable = "avx512f,avx512bw")]
     pub fn avx512(rows: &[i8], x: &[i16], sums: &mut [i32]) {
         if sums.len() < ROWS {
             return plain(rows, x, sums);
         }
-        let stride = x.len();
-        let (a, rest) = rows.split_at(stride);
-        let (b, rest) = rest.split_at(stride);
-        let (c, d) = rest.split_at(stride);
+        let rows = chunks::<32>(rows, x.len());
         let mut acc = [_mm512_setzero_si512(); ROWS];
-        let chunks = |row: &'_ [i8]| -> *const [i8; 32] { row.as_chunks::<32>().0.as_ptr() };
-        let rows = [chunks(a), chunks(b), chunks(c), chunks(d)];
         for (i, x) in x.as_chunks::<32>().0.iter().enumerate() {
             // SAFETY: an array of 64 bytes.
             let x = unsafe { _mm512_loadu_si512(x.as_ptr().cast()) };
@@ -71,13 +71,8 @@ mod x86 {
         if sums.len() < ROWS {
             return plain(rows, x, sums);
         }
-        let stride = x.len();
-        let (a, rest) = rows.split_at(stride);
-        let (b, rest) = rest.split_at(stride);
-        let (c, d) = rest.split_at(stride);
+        let rows = chunks::<16>(rows, x.len());
         let mut acc = [_mm256_setzero_si256(); ROWS];
-        let chunks = |row: &'_ [i8]| -> *const [i8; 16] { row.as_chunks::<16>().0.as_ptr() };
-        let rows = [chunks(a), chunks(b), chunks(c), chunks(d)];
         for (i, x) in x.as_chunks::<16>().0.iter().enumerate() {
             // SAFETY: an array of 32 bytes.
             let x = unsafe { _mm256_loadu_si256(x.as_ptr().cast()) };
