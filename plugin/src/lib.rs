@@ -12,9 +12,8 @@
 //! # For test hosts
 //!
 //! * CLAP id `dev.antiphon.antiphon`. One note port in and one out, no audio ports.
-//! * Parameters, by CLAP name: `Bypass`, `Silence` (ms), `Temperature`, `Top-p`, `Seed`,
-//!   `Turn ends` (0 until I play, 1 seconds, 2 notes), `Turn seconds`, `Turn notes`,
-//!   `Go on / give back`, `Forget` (every change of these two acts).
+//! * Parameters: see [`params`]; ids and names are permanent. `Go on / give back`, `Again`, `Another`,
+//!   `Undo take`, `Forget last phrase`, `Forget` and `Panic` act on every change.
 //! * `ANTIPHON_WEIGHTS=FILE` overrides the weights; `seed` stands for the built-in seed network.
 //!   Read when the inference thread starts, on the first activation.
 //! * `ANTIPHON_STATUS=1`: the saved state, which is JSON, also has `fields.status`: a string of JSON
@@ -50,6 +49,9 @@ mod patience;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod roll;
+// Plain values.
+#[allow(dead_code)]
+mod settings;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod stage;

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use notes::Note;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use crate::settings::Wishes;
+
 /// Messages to the inference thread that fit in: over a minute of the densest piano music.
 const REPORTS: usize = 2048;
 /// Room that finished notes leave free in that queue, for the messages that steer.
@@ -21,17 +23,6 @@ const ANSWERS: usize = 256;
 /// Which generation of a take a message belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(pub u64);
-
-/// What the player asks of the model, at one moment.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Wishes {
-    /// Multiplies the network's own temperatures.
-    pub temperature: f32,
-    /// Multiplies the network's own top-p.
-    pub top_p: f32,
-    /// Which continuation.
-    pub seed: u64,
-}
 
 /// From the audio thread to the inference thread. `at`: seconds of the stream; `since`: seconds
 /// since the hand-over.

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use model::{Controls, Mind, State, note_rng};
 use notes::{Note, Successor};
 
-use crate::link::{Epoch, Wishes};
+use crate::link::Epoch;
+use crate::settings::Wishes;
 
 /// Notes of the phrase that survive a restart or a change of the weights.
 const PHRASE: usize = 512;
@@ -241,12 +242,11 @@ impl Take {
     /// The network's own controls under the player's wishes.
     fn controls(&self, mind: &Mind) -> Controls {
         let mut controls = mind.network().card().controls;
-        let temperature = &mut controls.temperature;
-        for knob in
-            [&mut temperature.step, &mut temperature.pitch, &mut temperature.duration, &mut temperature.velocity]
-        {
-            *knob *= self.wishes.temperature;
-        }
+        let (temperature, heat) = (&mut controls.temperature, &self.wishes.heat);
+        temperature.step *= heat.rhythm;
+        temperature.pitch *= heat.pitch;
+        temperature.duration *= heat.length;
+        temperature.velocity *= heat.dynamics;
         controls.top_p *= self.wishes.top_p;
         controls
     }

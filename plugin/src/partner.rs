@@ -23,9 +23,10 @@ use std::sync::Arc;
 
 use notes::{Clock, Event, Held, Listener, Schedule, Span, Transport};
 
-use crate::link::{Epoch, Near, Report, Wishes};
+use crate::link::{Epoch, Near, Report};
 use crate::patience::Patience;
 use crate::roll::{RollWriter, Whose};
+use crate::settings::{Settings, Silence, Wishes};
 use crate::status::{Health, Status};
 use crate::take::{Arrival, Take};
 
@@ -34,44 +35,6 @@ const LOOK_AHEAD: usize = 512;
 /// The inference thread learns of a hand-over this long before it, in seconds: time for some
 /// hundred notes on a slow machine.
 const FORETOLD_S: f64 = 0.25;
-
-/// What ends a turn of the model, beside the player.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Length {
-    /// Nothing does.
-    Open,
-    /// So many seconds: what sounds then still ends in its own time.
-    Seconds(f64),
-    /// So many notes.
-    Notes(u32),
-}
-
-/// The player's wishes as plain values, as of a block's start.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// Neither hear nor play.
-    pub bypass: bool,
-    /// No key down for this long hands the turn over, in seconds.
-    pub silence_s: f64,
-    /// Multiplies the network's temperatures.
-    pub temperature: f32,
-    /// Multiplies the network's top-p.
-    pub top_p: f32,
-    /// Which continuation.
-    pub seed: u64,
-    /// What ends a turn.
-    pub length: Length,
-    /// A change swaps the turns.
-    pub go: bool,
-    /// A change forgets the phrase.
-    pub forget: bool,
-}
-
-impl Settings {
-    fn wishes(&self) -> Wishes {
-        Wishes { temperature: self.temperature, top_p: self.top_p, seed: self.seed }
-    }
-}
 
 /// What the player does, as far as it concerns the model. `None`: all of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -237,7 +200,7 @@ impl Partner {
 
     /// What the settings have changed to takes effect at the block's first sample.
     fn obey(&mut self, before: &Settings, now: &Settings, out: &mut impl Out) {
-        if now.forget != before.forget {
+        if now.strokes.forget != before.strokes.forget {
             self.forget(out);
         }
         if now.bypass && !before.bypass {
@@ -245,7 +208,7 @@ impl Partner {
             self.listener.reset();
             self.fresh = false;
         }
-        if now.go != before.go && !now.bypass {
+        if now.strokes.go != before.strokes.go && !now.bypass {
             match self.turn {
                 Turn::Mine(Take { over: false, .. }) => self.give_back(0, out),
                 Turn::Mine(_) | Turn::Yours { .. } => {
@@ -260,11 +223,11 @@ impl Partner {
         let Turn::Mine(mut take @ Take { over: false, .. }) = self.turn else {
             return;
         };
-        if now.length != take.length || now.wishes() != take.wishes {
+        if now.length != take.length || now.wishes != take.wishes {
             self.receive();
             let since = self.since(&take, 0);
             let epoch = Epoch(self.schedule.raise_epoch_from(take.beats(since)));
-            take.wishes = now.wishes();
+            take.wishes = now.wishes;
             take.length = now.length;
             take.arrived = f64::NEG_INFINITY;
             take.over = since >= take.limit();
@@ -382,7 +345,11 @@ impl Partner {
     /// The offset, before `until`, at which the silence has lasted long enough.
     fn silence_over(&mut self, until: u32, settings: &Settings) -> Option<u32> {
         let since = self.listener.silent_since().filter(|_| self.fresh && !settings.bypass && self.can_play())?;
-        let silence = (settings.silence_s * self.sample_rate).round().max(1.0);
+        let silence = match settings.silence {
+            Silence::Seconds(seconds) => seconds,
+            Silence::Beats(beats) => beats / self.span.beats_per_second(),
+        };
+        let silence = (silence * self.sample_rate).round().max(1.0);
         let at = (since * self.sample_rate).round() as u64 + silence as u64;
         let now = self.samples + u64::from(self.played);
         self.foretell(at.max(now), settings);
@@ -392,7 +359,7 @@ impl Partner {
 
     /// Tells the inference thread of a hand-over that is near, once all that was played is told.
     fn foretell(&mut self, at: u64, settings: &Settings) {
-        let coming = Foretold { at, wishes: settings.wishes() };
+        let coming = Foretold { at, wishes: settings.wishes };
         let Turn::Yours { foretold } = self.turn else {
             return;
         };
@@ -427,7 +394,7 @@ impl Partner {
 
     /// The model takes the turn at this offset.
     fn hand_over(&mut self, offset: u32, settings: &Settings) {
-        let coming = Foretold { at: self.samples + u64::from(offset), wishes: settings.wishes() };
+        let coming = Foretold { at: self.samples + u64::from(offset), wishes: settings.wishes };
         let time = self.seconds(offset);
         let foretold = matches!(self.turn, Turn::Yours { foretold } if foretold == Some(coming));
         if !foretold {
@@ -436,7 +403,7 @@ impl Partner {
             self.tell();
             self.begin(coming);
         }
-        let take = Take::new(offset, &self.span, coming.wishes, settings.length, self.channel);
+        let take = Take::new(offset, &self.span, settings, self.channel);
         self.turn = Turn::Mine(take);
         self.takes += 1;
         self.fresh = false;

@@ -3,12 +3,9 @@
 
 use notes::{Planned, Span};
 
-use crate::link::{Answer, Wishes};
-use crate::partner::Length;
+use crate::link::Answer;
+use crate::settings::{Length, Settings, Wishes};
 
-/// A generated note that comes up to this many seconds too late sounds at once instead; one that
-/// comes later is dropped. Both are counted.
-pub const LATEST_S: f64 = 0.050;
 /// The shortest that a shifted note sounds, in seconds.
 const SHORTEST_S: f64 = 0.030;
 
@@ -23,6 +20,9 @@ pub struct Take {
     pub wishes: Wishes,
     /// What ends it, beside the player.
     pub length: Length,
+    /// A note that comes up to this many seconds too late sounds at once instead; one that comes
+    /// later is dropped. Both are counted.
+    late_s: f64,
     /// MIDI channel it is played on: that of the player's latest note.
     pub channel: u8,
     /// Every note with an onset before this, in seconds since the hand-over, has arrived.
@@ -46,13 +46,14 @@ pub enum Arrival {
 
 impl Take {
     /// A take that begins at a sample of this block.
-    pub fn new(offset: u32, span: &Span, wishes: Wishes, length: Length, channel: u8) -> Self {
+    pub fn new(offset: u32, span: &Span, settings: &Settings, channel: u8) -> Self {
         Self {
             begin: span.beats_at(offset),
             rate: span.beats_per_second(),
-            wishes,
-            length,
-            channel,
+            wishes: settings.wishes,
+            length: settings.length,
+            late_s: settings.late_s,
+            channel: settings.channel.unwrap_or(channel),
             arrived: f64::NEG_INFINITY,
             over: false,
         }
@@ -72,7 +73,7 @@ impl Take {
     pub fn limit(&self) -> f64 {
         match self.length {
             Length::Seconds(seconds) => seconds,
-            Length::Open | Length::Notes(_) => f64::INFINITY,
+            Length::Open | Length::Notes(_) | Length::Bars(_) => f64::INFINITY,
         }
     }
 
@@ -80,7 +81,7 @@ impl Take {
     pub fn notes(&self) -> u32 {
         match self.length {
             Length::Notes(notes) => notes,
-            Length::Open | Length::Seconds(_) => u32::MAX,
+            Length::Open | Length::Seconds(_) | Length::Bars(_) => u32::MAX,
         }
     }
 
@@ -101,7 +102,7 @@ impl Take {
         };
         if planned.onset >= now {
             Arrival::InTime(planned)
-        } else if now - planned.onset <= LATEST_S * self.rate {
+        } else if now - planned.onset <= self.late_s * self.rate {
             let end = planned.end.max(now + SHORTEST_S * self.rate);
             Arrival::Shifted(Planned { onset: now, end, ..planned })
         } else {
@@ -122,8 +123,8 @@ mod tests {
     #[test]
     fn a_late_note_is_shifted_then_dropped() {
         let span = Clock::new().advance(&Transport::default(), 64, 48_000.0);
-        let wishes = Wishes { temperature: 1.0, top_p: 1.0, seed: 0 };
-        let take = Take::new(0, &span, wishes, Length::Seconds(4.0), 2);
+        let settings = Settings { length: Length::Seconds(4.0), late_s: 0.05, ..crate::tests::SETTINGS };
+        let take = Take::new(0, &span, &settings, 2);
         let answer = |onset, index| {
             let note = Note { onset, spread: 0.01, duration: 0.2, pitch: 60, velocity: 80 };
             Answer { epoch: Epoch(3), index, note }

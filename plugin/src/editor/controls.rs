@@ -8,7 +8,7 @@ use nice_plug_egui::widgets::ParamSlider;
 
 use super::theme;
 use crate::inference::Bulletin;
-use crate::params::{AntiphonParams, Turn};
+use crate::params::{AntiphonParams, Ends};
 use crate::roll::{Roll, Whose};
 use crate::status::Status;
 use crate::weights::{SEED_NAME, WeightsChoice};
@@ -39,15 +39,15 @@ impl Controls {
                 Whose::Mine => ("Stop", "The model gives the turn back now"),
             };
             if ui.add(Button::new(go)).on_hover_text(hint).clicked() {
-                toggle(&setter, &params.go);
+                toggle(&setter, &params.turn.go);
             }
             if ui.button("Forget").on_hover_text("The model forgets the phrase").clicked() {
-                toggle(&setter, &params.forget);
+                toggle(&setter, &params.turn.forget);
             }
             if ui.button("Another").on_hover_text("The next seed: another continuation").clicked() {
-                setter.begin_set_parameter(&params.seed);
-                setter.set_parameter(&params.seed, (params.seed.value() + 1) % 10_000);
-                setter.end_set_parameter(&params.seed);
+                setter.begin_set_parameter(&params.model.seed);
+                setter.set_parameter(&params.model.seed, (params.model.seed.value() + 1) % 10_000);
+                setter.end_set_parameter(&params.model.seed);
             }
             let mut bypass = params.bypass.value();
             if ui.checkbox(&mut bypass, "Bypass").clicked() {
@@ -58,21 +58,22 @@ impl Controls {
         });
         ui.add_space(2.0);
         Grid::new("sliders").num_columns(4).spacing([16.0, 6.0]).show(ui, |ui| {
-            slider(ui, &setter, &params.silence_ms, "No key down for this long hands the turn over");
-            slider(ui, &setter, &params.temperature, "1: as tuned; less: likelier notes; more: stranger ones");
+            slider(ui, &setter, &params.turn.silence_ms, "No key down for this long hands the turn over");
+            slider(ui, &setter, &params.model.temperature, "1: as tuned; less: likelier notes; more: stranger ones");
             ui.end_row();
-            slider(ui, &setter, &params.turn, "What ends the model's turn, beside you");
-            slider(ui, &setter, &params.top_p, "Choices less likely than this share are never drawn");
+            slider(ui, &setter, &params.turn.ends, "What ends the model's turn, beside you");
+            slider(ui, &setter, &params.model.top_p, "Choices less likely than this share are never drawn");
             ui.end_row();
-            match params.turn.value() {
-                Turn::Open => {
+            match params.turn.ends.value() {
+                Ends::Open => {
                     ui.label("");
                     ui.label("");
                 }
-                Turn::Seconds => slider(ui, &setter, &params.length_s, "Length of the model's turn"),
-                Turn::Notes => slider(ui, &setter, &params.length_notes, "Length of the model's turn"),
+                Ends::Seconds => slider(ui, &setter, &params.turn.length_s, "Length of the model's turn"),
+                Ends::Notes => slider(ui, &setter, &params.turn.length_notes, "Length of the model's turn"),
+                Ends::Bars => slider(ui, &setter, &params.turn.length_bars, "Length of the model's turn"),
             }
-            slider(ui, &setter, &params.seed, "The same phrase and seed give the same continuation");
+            slider(ui, &setter, &params.model.seed, "The same phrase and seed give the same continuation");
             ui.end_row();
         });
         self.weights(ui, &params.weights, bulletin);

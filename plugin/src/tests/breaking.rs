@@ -6,10 +6,8 @@ use model::{Mind, State};
 use notes::Note;
 
 use super::*;
-use crate::link::{Answer, Epoch, Near, Report, Wishes};
+use crate::link::{Answer, Epoch, Near, Report};
 use crate::status::Health;
-
-const WISHES: Wishes = Wishes { temperature: 1.0, top_p: 1.0, seed: 5 };
 
 fn note(onset: f64, pitch: u8) -> Note {
     Note { onset, spread: 0.0, duration: 0.3, pitch, velocity: 70 }

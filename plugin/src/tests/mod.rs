@@ -15,8 +15,12 @@ use notes::Transport;
 use crate::inference::{Inference, Thinker, Worker};
 use crate::link::{Far, link};
 use crate::memory::Memory;
-use crate::partner::{Heard, Length, Out, Partner, Settings};
+use crate::partner::{Heard, Out, Partner};
 use crate::roll::roll;
+use crate::settings::{
+    Dynamics, Grid, Heat, Key, Length, Limits, Mode, Pulse, Rhythm, Scale, Settings, Silence, Speed, Strokes, Trigger,
+    TriggerBy, Wishes,
+};
 use crate::status::Status;
 use crate::weights::{self, WeightsChoice};
 
@@ -59,16 +63,68 @@ fn network() -> Arc<Network> {
 }
 
 /// Settings that hand over soon and play on.
-const SETTINGS: Settings = Settings {
+pub const SETTINGS: Settings = Settings {
     bypass: false,
-    silence_s: 0.2,
-    temperature: 1.0,
-    top_p: 1.0,
-    seed: 7,
+    mode: Mode::Auto,
+    silence: Silence::Seconds(0.2),
+    pedal_holds: false,
+    trigger: Trigger { by: TriggerBy::Button, key: 24, controller: 80, toggles: false },
+    your_bars: 4,
+    my_bars: 4,
     length: Length::Open,
-    go: false,
-    forget: false,
+    rings_out: false,
+    remembers_own: true,
+    freeze: false,
+    strokes: Strokes {
+        go: false,
+        again: false,
+        another: false,
+        undo: false,
+        forget_phrase: false,
+        forget: false,
+        panic: false,
+    },
+    late_s: 0.05,
+    channel: None,
+    passes: true,
+    pedal_lengthens: false,
+    pedal_out: false,
+    follows_chord: false,
+    wishes: WISHES,
 };
+
+/// Wishes that leave the network as it is.
+pub const WISHES: Wishes = Wishes {
+    seed: 7,
+    heat: Heat { pitch: 1.0, rhythm: 1.0, length: 1.0, dynamics: 1.0 },
+    top_p: 1.0,
+    rhythm: Rhythm {
+        strength: 0.0,
+        grid: Grid::Sixteenth,
+        swing: 0.5,
+        pulse: Pulse::Host,
+        speed: Speed::Normal,
+        density: 1.0,
+    },
+    limits: Limits {
+        key: Key::Free,
+        scale: Scale::Major,
+        lowest: 0,
+        highest: 127,
+        chord: 0,
+        polyphony: None,
+        longest_s: None,
+        repeats: None,
+    },
+    dynamics: Dynamics::Model,
+    learn: 0.0,
+};
+
+/// The same wishes at another temperature and with another seed.
+fn wishes(temperature: f32, seed: u64) -> Wishes {
+    let heat = Heat { pitch: temperature, rhythm: temperature, length: temperature, dynamics: temperature };
+    Wishes { heat, seed, ..WISHES }
+}
 
 /// An event that went out: sample of the stream, on or off, channel, key, velocity.
 type Sent = (u64, bool, u8, u8, u8);

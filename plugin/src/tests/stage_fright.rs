@@ -52,11 +52,9 @@ fn storms() -> impl Strategy<Value = Settings> {
     (switches, 0.0..0.3f64, 0.1..2.0f32, 0..3u64, length).prop_map(
         |((bypass, go, forget), silence_s, temperature, seed, length)| Settings {
             bypass,
-            go,
-            forget,
-            silence_s,
-            temperature,
-            seed,
+            silence: Silence::Seconds(silence_s),
+            strokes: Strokes { go, forget, ..SETTINGS.strokes },
+            wishes: wishes(temperature, seed),
             length,
             ..SETTINGS
         },
@@ -112,8 +110,9 @@ proptest! {
             block(&mut paced.partner, &moment.transport, here, settings, &moment.events, &mut host);
             // After the player's last note-on of the block, the model is silent: no silence is over yet.
             let entered = moment.events.iter().rev().find(|event| matches!(event.1, Heard::On { .. }));
-            if let Some(entered) = entered.filter(|_| !settings.bypass && settings.silence_s > 0.01) {
-                let quiet = base + u64::from(entered.0) + (settings.silence_s * RATE) as u64;
+            let Silence::Seconds(silence_s) = settings.silence else { unreachable!("storms set seconds") };
+            if let Some(entered) = entered.filter(|_| !settings.bypass && silence_s > 0.01) {
+                let quiet = base + u64::from(entered.0) + (silence_s * RATE) as u64;
                 let stale = host.sent[sent..].iter().find(|s| s.1 && s.0 > base + u64::from(entered.0) && s.0 < quiet);
                 prop_assert_eq!(stale, None, "the player entered at {}", entered.0);
             }

@@ -78,7 +78,13 @@ fn settings() -> impl Strategy<Value = Settings> {
         1 => (1..12u32).prop_map(Length::Notes),
     ];
     (0.05..0.4f64, 0.5..1.3f32, 0..5u64, length, any::<bool>()).prop_map(
-        |(silence_s, temperature, seed, length, go)| Settings { silence_s, temperature, seed, length, go, ..SETTINGS },
+        |(silence_s, temperature, seed, length, go)| Settings {
+            silence: Silence::Seconds(silence_s),
+            strokes: Strokes { go, ..SETTINGS.strokes },
+            wishes: wishes(temperature, seed),
+            length,
+            ..SETTINGS
+        },
     )
 }
 
@@ -133,7 +139,7 @@ fn the_turn_comes_after_the_silence_and_not_before() {
     let (played, release) = phrase(0, &[(60, 0, 2000), (64, 2000, 2000), (67, 2000, 2000)]);
     for silence_s in [0.05, 0.5] {
         let due = release + (silence_s * RATE) as u64;
-        let set = vec![(0, Settings { silence_s, ..SETTINGS })];
+        let set = vec![(0, Settings { silence: Silence::Seconds(silence_s), ..SETTINGS })];
         let scenario = Scenario { played: played.clone(), set, tempo: None, end: due + 80_000 };
         let sent = scenario.render(&[256]);
         let first = sent.iter().find(|sent| sent.1).expect("it plays");
@@ -155,7 +161,7 @@ fn a_turn_is_as_long_as_asked_for() {
     let notes = render(Length::Notes(25));
     assert_eq!(notes.iter().filter(|sent| sent.1).count(), 25);
     assert_eq!(notes.iter().filter(|sent| !sent.1).count(), 25, "and all of them end");
-    let begin = release + (SETTINGS.silence_s * RATE) as u64;
+    let begin = release + (0.2 * RATE) as u64;
     let seconds = render(Length::Seconds(10.0));
     assert!(seconds.iter().any(|sent| sent.1));
     assert!(seconds.iter().all(|sent| !sent.1 || sent.0 <= begin + 80_000));
@@ -166,7 +172,7 @@ fn a_turn_is_as_long_as_asked_for() {
 fn a_seed_is_a_continuation() {
     let (played, release) = phrase(0, &[(60, 0, 1500), (64, 1800, 1500), (67, 1800, 1500), (72, 1800, 1500)]);
     let render = |seed| {
-        let set = vec![(0, Settings { seed, ..SETTINGS })];
+        let set = vec![(0, Settings { wishes: wishes(1.0, seed), ..SETTINGS })];
         Scenario { played: played.clone(), set, tempo: None, end: release + 60_000 }.render(&[333])
     };
     let one = render(1);
@@ -184,7 +190,7 @@ fn a_knob_is_heard_at_once() {
     };
     let before = |sent: &[Sent]| sent.iter().filter(|sent| sent.0 < turn).copied().collect::<Vec<_>>();
     let after = |sent: &[Sent]| sent.iter().filter(|sent| sent.1 && sent.0 >= turn).map(|s| s.3).collect::<Vec<_>>();
-    let (left, turned) = (render(vec![]), render(vec![(turn, Settings { seed: 99, ..SETTINGS })]));
+    let (left, turned) = (render(vec![]), render(vec![(turn, Settings { wishes: wishes(1.0, 99), ..SETTINGS })]));
     assert_eq!(before(&left), before(&turned));
     assert!(!after(&turned).is_empty());
     assert_ne!(after(&left), after(&turned));

@@ -1,0 +1,162 @@
+//! What a musician can set. Every field says what it does; the ids are permanent, since projects
+//! and automation lanes refer to them.
+//!
+//! Read by the audio thread (atomics), written by the host and, through it, by the editor. One file
+//! per group of the editor: the turn, time, notes, the model.
+
+mod model;
+mod notes;
+mod time;
+mod turn;
+
+use std::sync::Arc;
+
+use nice_plug::formatters;
+use nice_plug::prelude::*;
+
+pub use self::model::ModelParams;
+pub use self::notes::NoteParams;
+pub use self::time::TimeParams;
+pub use self::turn::{Ends, SilenceUnit, TurnParams};
+
+use crate::settings::{Settings, Wishes};
+use crate::status::Status;
+use crate::weights::WeightsChoice;
+
+/// The plugin's parameters and what a project stores beside them.
+#[derive(Params)]
+pub struct AntiphonParams {
+    /// Off: notes pass through, nothing is heard or played. The host's own bypass switch.
+    #[id = "bypass"]
+    pub bypass: BoolParam,
+
+    /// When the turn changes hands.
+    #[nested(group = "Turn")]
+    pub turn: TurnParams,
+
+    /// How the model's time relates to the host's.
+    #[nested(group = "Time")]
+    pub time: TimeParams,
+
+    /// What the model may play, and how loud.
+    #[nested(group = "Notes")]
+    pub notes: NoteParams,
+
+    /// How the model draws its notes.
+    #[nested(group = "Model")]
+    pub model: ModelParams,
+
+    /// A weights file in place of the built-in ones.
+    #[persist = "weights"]
+    pub weights: WeightsChoice,
+
+    /// Figures for test hosts; stored only when asked for (see the crate's documentation).
+    #[nested]
+    pub status: Arc<Status>,
+}
+
+impl AntiphonParams {
+    /// Parameters at their defaults, sharing `status` with the other threads.
+    pub fn new(status: Arc<Status>) -> Self {
+        Self {
+            bypass: BoolParam::new("Bypass", false)
+                .with_value_to_string(formatters::v2s_bool_bypass())
+                .with_string_to_value(formatters::s2v_bool_bypass())
+                .make_bypass(),
+            turn: TurnParams::default(),
+            time: TimeParams::default(),
+            notes: NoteParams::default(),
+            model: ModelParams::default(),
+            weights: WeightsChoice::default(),
+            status,
+        }
+    }
+
+    /// The parameters as plain values of this moment.
+    pub fn settings(&self) -> Settings {
+        let (turn, time, notes, model) = (&self.turn, &self.time, &self.notes, &self.model);
+        Settings {
+            bypass: self.bypass.value(),
+            mode: turn.mode.value(),
+            silence: turn.silence(),
+            pedal_holds: turn.pedal_holds.value(),
+            trigger: turn.trigger(),
+            your_bars: turn.your_bars.value() as u32,
+            my_bars: turn.my_bars.value() as u32,
+            length: turn.length(),
+            rings_out: turn.rings_out.value(),
+            remembers_own: turn.remembers_own.value(),
+            freeze: turn.freeze.value(),
+            strokes: turn.strokes(),
+            late_s: f64::from(time.late_ms.value()) / 1_000.0,
+            channel: notes.channel(),
+            passes: notes.passes.value(),
+            pedal_lengthens: notes.pedal_lengthens.value(),
+            pedal_out: notes.pedal_out.value(),
+            follows_chord: notes.follows_chord.value(),
+            wishes: Wishes {
+                seed: model.seed.value() as u64,
+                heat: model.heat(),
+                top_p: model.top_p.value(),
+                rhythm: time.rhythm(),
+                limits: notes.limits(),
+                dynamics: notes.dynamics(),
+                learn: model.learn.value(),
+            },
+        }
+    }
+}
+
+/// Of a number that counts beats, seconds or milliseconds.
+fn amount(name: &str, default: f32, min: f32, max: f32, step: f32, unit: &'static str) -> FloatParam {
+    // Skewed: the difference between 200 and 300 ms is felt, between 9.2 and 9.3 s not.
+    let range = FloatRange::Skewed { min, max, factor: FloatRange::skew_factor(-2.0) };
+    let digits = if step >= 1.0 { 0 } else { (-step.log10()).ceil() as usize };
+    FloatParam::new(name, default, range)
+        .with_unit(unit)
+        .with_step_size(step)
+        .with_value_to_string(formatters::v2s_f32_rounded(digits))
+}
+
+/// Of a factor or share whose steps are all felt alike.
+fn factor(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
+    FloatParam::new(name, default, FloatRange::Linear { min, max })
+        .with_step_size(0.01)
+        .with_value_to_string(formatters::v2s_f32_rounded(2))
+}
+
+/// Of a share of 1, shown in percent.
+fn share(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
+    FloatParam::new(name, default, FloatRange::Linear { min, max })
+        .with_unit(" %")
+        .with_step_size(0.01)
+        .with_value_to_string(formatters::v2s_f32_percentage(0))
+        .with_string_to_value(formatters::s2v_f32_percentage())
+}
+
+/// Of a whole number.
+fn count(name: &str, default: i32, min: i32, max: i32) -> IntParam {
+    IntParam::new(name, default, IntRange::Linear { min, max })
+}
+
+/// Of a MIDI key, shown as a note name.
+fn key(name: &str, default: i32) -> IntParam {
+    count(name, default, 0, 127)
+        .with_value_to_string(formatters::v2s_i32_note_formatter())
+        .with_string_to_value(formatters::s2v_i32_note_formatter())
+}
+
+/// Of a whole number whose greatest value stands for no limit at all.
+fn limit(name: &str, min: i32, max: i32) -> IntParam {
+    count(name, max, min, max)
+        .with_value_to_string(Arc::new(move |value| if value == max { "no limit".into() } else { value.to_string() }))
+        .with_string_to_value(Arc::new(move |text| match text.trim() {
+            "no limit" => Some(max),
+            number => number.parse().ok(),
+        }))
+}
+
+/// What such a number says.
+fn limited(param: &IntParam, max: i32) -> Option<u8> {
+    Some(param.value()).filter(|value| *value < max).map(|value| value as u8)
+}

@@ -1,0 +1,81 @@
+//! How the model draws its notes, and where it runs.
+
+use nice_plug::prelude::*;
+
+use super::{count, factor, share};
+use crate::settings::{DeviceChoice, Heat};
+
+/// See the [module](self).
+#[derive(Params)]
+pub struct ModelParams {
+    /// Which of its continuations the model plays: the same seed after the same phrase is the
+    /// same continuation.
+    #[id = "seed"]
+    pub seed: IntParam,
+
+    /// How daring the model is: 1 as it was tuned, towards 0 the likeliest note, above 1 stranger.
+    /// Multiplies the temperatures that the network ships with.
+    #[id = "temp"]
+    pub temperature: FloatParam,
+
+    /// The same for pitches alone, on top of it.
+    #[id = "temppitch"]
+    pub temperature_pitch: FloatParam,
+
+    /// The same for the rhythm.
+    #[id = "temprhythm"]
+    pub temperature_rhythm: FloatParam,
+
+    /// The same for the notes' lengths.
+    #[id = "templength"]
+    pub temperature_length: FloatParam,
+
+    /// The same for the dynamics.
+    #[id = "tempdyn"]
+    pub temperature_dynamics: FloatParam,
+
+    /// Unlikely choices beyond this share of the probability are never drawn.
+    #[id = "top_p"]
+    pub top_p: FloatParam,
+
+    /// How much the model plays after what it has heard in this session, instead of what it has
+    /// learnt before.
+    #[id = "learn"]
+    pub learn: FloatParam,
+
+    /// Where the network runs.
+    #[id = "device"]
+    pub device: EnumParam<DeviceChoice>,
+}
+
+impl Default for ModelParams {
+    fn default() -> Self {
+        // 2 is where music ends; 0 would be a loop of one chord.
+        let heat = |name| factor(name, 1.0, 0.1, 2.0);
+        Self {
+            seed: count("Seed", 1, 0, 9_999),
+            temperature: heat("Temperature"),
+            temperature_pitch: heat("Pitch temperature"),
+            temperature_rhythm: heat("Rhythm temperature"),
+            temperature_length: heat("Length temperature"),
+            temperature_dynamics: heat("Dynamics temperature"),
+            top_p: factor("Top-p", 1.0, 0.1, 1.0),
+            learn: share("Learn from me", 0.0, 0.0, 1.0),
+            // Where it runs is the machine's business, and no music: nothing to automate.
+            device: EnumParam::new("Device", DeviceChoice::Auto).non_automatable(),
+        }
+    }
+}
+
+impl ModelParams {
+    /// Factors on the network's own temperatures.
+    pub fn heat(&self) -> Heat {
+        let all = self.temperature.value();
+        Heat {
+            pitch: all * self.temperature_pitch.value(),
+            rhythm: all * self.temperature_rhythm.value(),
+            length: all * self.temperature_length.value(),
+            dynamics: all * self.temperature_dynamics.value(),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What the model may play, how loud, and which way its notes and the player's go.
+
+use nice_plug::prelude::*;
+
+use super::{amount, count, key, limit, limited};
+use crate::settings::{Dynamics, DynamicsMode, Key, Limits, Scale};
+
+/// Of these parameters, the value that stands for no limit.
+const MOST_NOTES: i32 = 32;
+const MOST_REPEATS: i32 = 32;
+/// The same, in seconds.
+const LONGEST_S: f32 = 20.0;
+
+/// See the [module](self).
+#[derive(Params)]
+pub struct NoteParams {
+    /// The tonic that the model keeps to, if any.
+    #[id = "key"]
+    pub key: EnumParam<Key>,
+
+    /// The scale upon a fixed tonic.
+    #[id = "scale"]
+    pub scale: EnumParam<Scale>,
+
+    /// While the player holds keys, the model plays their pitch classes only.
+    #[id = "chord"]
+    pub follows_chord: BoolParam,
+
+    /// The lowest key that the model plays.
+    #[id = "low"]
+    pub lowest: IntParam,
+
+    /// The highest.
+    #[id = "high"]
+    pub highest: IntParam,
+
+    /// How many of the model's notes may sound at once.
+    #[id = "poly"]
+    pub polyphony: IntParam,
+
+    /// The model's longest note.
+    #[id = "longest"]
+    pub longest_s: FloatParam,
+
+    /// How often the model may strike a pitch in a row.
+    #[id = "repeats"]
+    pub repeats: IntParam,
+
+    /// How loud the model plays.
+    #[id = "dynamics"]
+    pub dynamics: EnumParam<DynamicsMode>,
+
+    /// The velocity when it is fixed.
+    #[id = "velocity"]
+    pub velocity: IntParam,
+
+    /// The sustain pedal lengthens what the model hears.
+    #[id = "pedin"]
+    pub pedal_lengthens: BoolParam,
+
+    /// The model uses the sustain pedal with its phrasing.
+    #[id = "pedout"]
+    pub pedal_out: BoolParam,
+
+    /// The channel of the model's notes; 0: that of the player.
+    #[id = "channel"]
+    pub channel: IntParam,
+
+    /// The player's own notes go on to the output.
+    #[id = "pass"]
+    pub passes: BoolParam,
+}
+
+impl Default for NoteParams {
+    fn default() -> Self {
+        Self {
+            key: EnumParam::new("Key", Key::Free),
+            scale: EnumParam::new("Scale", Scale::Major),
+            follows_chord: BoolParam::new("Follow held chord", false),
+            lowest: key("Lowest note", 0),
+            highest: key("Highest note", 127),
+            polyphony: limit("Polyphony", 1, MOST_NOTES),
+            longest_s: amount("Longest note", LONGEST_S, 0.05, LONGEST_S, 0.01, " s"),
+            repeats: limit("Repeats", 1, MOST_REPEATS),
+            dynamics: EnumParam::new("Dynamics", DynamicsMode::Model),
+            velocity: count("Fixed velocity", 80, 1, 127),
+            pedal_lengthens: BoolParam::new("Hear the pedal", false),
+            pedal_out: BoolParam::new("Use the pedal", false),
+            channel: count("Channel", 0, 0, 16)
+                .with_value_to_string(std::sync::Arc::new(|channel| match channel {
+                    0 => "as played".to_owned(),
+                    channel => channel.to_string(),
+                }))
+                .with_string_to_value(std::sync::Arc::new(|text| match text.trim() {
+                    "as played" => Some(0),
+                    number => number.parse().ok(),
+                })),
+            passes: BoolParam::new("Pass my notes", true),
+        }
+    }
+}
+
+impl NoteParams {
+    /// What the model may play, but for the chord that is held.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            key: self.key.value(),
+            scale: self.scale.value(),
+            lowest: self.lowest.value() as u8,
+            highest: self.highest.value() as u8,
+            chord: 0,
+            polyphony: limited(&self.polyphony, MOST_NOTES),
+            longest_s: Some(self.longest_s.value()).filter(|longest| *longest < LONGEST_S),
+            repeats: limited(&self.repeats, MOST_REPEATS),
+        }
+    }
+
+    /// How loud the model plays.
+    pub fn dynamics(&self) -> Dynamics {
+        match self.dynamics.value() {
+            DynamicsMode::Model => Dynamics::Model,
+            DynamicsMode::Follow => Dynamics::Follow,
+            DynamicsMode::Fixed => Dynamics::Fixed(self.velocity.value() as u8),
+        }
+    }
+
+    /// The MIDI channel of the model's notes, 0–15; `None`: that of the player.
+    pub fn channel(&self) -> Option<u8> {
+        (self.channel.value() as u8).checked_sub(1)
+    }
+}

@@ -1,0 +1,66 @@
+//! How the model's time relates to the host's.
+
+use nice_plug::prelude::*;
+
+use super::{amount, factor, share};
+use crate::settings::{Grid, Pulse, Rhythm, Speed};
+
+/// See the [module](self).
+#[derive(Params)]
+pub struct TimeParams {
+    /// How far the model's onsets are drawn to the grid: 0 % is free, 100 % on its lines.
+    #[id = "strength"]
+    pub strength: FloatParam,
+
+    /// The grid.
+    #[id = "grid"]
+    pub grid: EnumParam<Grid>,
+
+    /// Where every second line of the grid lies between its neighbours: 50 % is straight, 67 % a triplet.
+    #[id = "swing"]
+    pub swing: FloatParam,
+
+    /// Whose pulse the grid follows.
+    #[id = "pulse"]
+    pub pulse: EnumParam<Pulse>,
+
+    /// How fast the model's music goes by.
+    #[id = "speed"]
+    pub speed: EnumParam<Speed>,
+
+    /// Below 1 fewer notes, above 1 more.
+    #[id = "density"]
+    pub density: FloatParam,
+
+    /// A note that comes too late for its moment is shifted by this at most; a later one is dropped.
+    #[id = "late"]
+    pub late_ms: FloatParam,
+}
+
+impl Default for TimeParams {
+    fn default() -> Self {
+        Self {
+            strength: share("Grid strength", 0.0, 0.0, 1.0),
+            grid: EnumParam::new("Grid", Grid::Sixteenth),
+            swing: share("Swing", 0.5, 0.5, 0.75),
+            pulse: EnumParam::new("Pulse", Pulse::Host),
+            speed: EnumParam::new("Speed", Speed::Normal),
+            density: factor("Density", 1.0, 0.25, 4.0),
+            late_ms: amount("Late notes", 50.0, 0.0, 500.0, 1.0, " ms"),
+        }
+    }
+}
+
+impl TimeParams {
+    /// The same as plain values.
+    pub fn rhythm(&self) -> Rhythm {
+        Rhythm {
+            strength: self.strength.value(),
+            grid: self.grid.value(),
+            swing: self.swing.value(),
+            pulse: self.pulse.value(),
+            speed: self.speed.value(),
+            density: self.density.value(),
+        }
+    }
+}
