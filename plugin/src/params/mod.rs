@@ -17,7 +17,7 @@ use nice_plug::prelude::*;
 pub use self::model::ModelParams;
 pub use self::notes::NoteParams;
 pub use self::time::TimeParams;
-pub use self::turn::{Ends, SilenceUnit, TurnParams};
+pub use self::turn::{Ends, TurnParams};
 
 use crate::settings::{Settings, Wishes};
 use crate::status::Status;
@@ -142,8 +142,8 @@ fn count(name: &str, default: i32, min: i32, max: i32) -> IntParam {
 /// Of a MIDI key, shown as a note name.
 fn key(name: &str, default: i32) -> IntParam {
     count(name, default, 0, 127)
-        .with_value_to_string(formatters::v2s_i32_note_formatter())
-        .with_string_to_value(formatters::s2v_i32_note_formatter())
+        .with_value_to_string(formatters::v2s_i32_key_formatter())
+        .with_string_to_value(formatters::s2v_i32_key_formatter())
 }
 
 /// Of a whole number whose greatest value stands for no limit at all.
