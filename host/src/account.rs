@@ -39,18 +39,22 @@ impl Account {
     /// `input`: everything that was sent to the plugin; `output`: everything that came back.
     pub fn of(input: &[Timed], output: &[Output]) -> Self {
         let mut account = Self::default();
-        let mut own: Vec<Output> = output.to_vec();
+        // What went through stands at its own sample, and outputs come in order of time.
+        let mut passed = vec![false; output.len()];
         for timed in input.iter().filter(|timed| is_note(&timed.event)) {
-            let same = |o: &Output| o.at == timed.at && same_note(&o.event, &timed.event);
-            match own.iter().position(same) {
-                Some(index) => {
-                    own.remove(index);
+            let first = output.partition_point(|output| output.at < timed.at);
+            let here = output[first..].iter().take_while(|output| output.at == timed.at);
+            let same = here.zip(first..).find(|(o, index)| !passed[*index] && same_note(&o.event, &timed.event));
+            match same {
+                Some((_, index)) => {
+                    passed[index] = true;
                     account.passed += 1;
                 }
                 None => account.lost.push(*timed),
             }
         }
         let mut open: Vec<Output> = Vec::new();
+        let own = output.iter().zip(passed).filter(|(_, passed)| !passed).map(|(output, _)| *output);
         for output in own {
             match note_key(&output.event) {
                 Some((true, place)) => {
@@ -72,6 +76,14 @@ impl Account {
         account.hanging = open;
         account.notes.sort_by_key(|note| (note.on, note.key));
         account
+    }
+
+    /// The plugin's own notes in order of their note-ons, those that hang included: they end at `end`.
+    pub fn with_hanging_until(&self, end: u64) -> Vec<Sounded> {
+        let mut notes = self.notes.clone();
+        notes.extend(self.hanging.iter().map(|on| sounded(on, end)));
+        notes.sort_by_key(|note| (note.on, note.key));
+        notes
     }
 
     /// One line for each thing that is wrong; empty when every note-on has its note-off and every

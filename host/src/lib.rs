@@ -31,4 +31,4 @@ pub use event::{Event, Output, Timed};
 pub use perform::{Blocks, Pace, Performer};
 pub use plugin::{Parameter, Plugin, param_id};
 pub use status::Status;
-pub use transport::Timeline;
+pub use transport::{Change, Timeline};

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::audio::Audio;
 use crate::event::Timed;
-use crate::transport::Timeline;
+use crate::transport::{Change, Timeline};
 
 /// How long the blocks are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,34 +47,93 @@ pub struct Performer<'a> {
     /// The transport as the plugin sees it; may be changed between calls of
     /// [`Self::play_until`]. `None`: a host without one.
     pub timeline: Option<Timeline>,
+    /// What will happen to the transport: samples since activation, ascending.
+    changes: &'a [(u64, Change)],
+    changed: usize,
+    /// Whether a block ends where the tempo changes, or where the loop does.
+    cuts: bool,
     /// Wall clock and sample count at the first block.
     origin: Option<(Instant, u64)>,
+    /// The longest by which a block has begun too late, in real time: how busy the machine is.
+    lateness: Duration,
 }
 
 impl<'a> Performer<'a> {
     /// `events` must be sorted by time and lie at or behind the first block.
     pub fn new(events: &'a [Timed], blocks: Blocks, pace: Pace, timeline: Option<Timeline>) -> Self {
-        Self { events, sent: 0, blocks, pace, timeline, origin: None }
+        Self {
+            events,
+            sent: 0,
+            blocks,
+            pace,
+            timeline,
+            changes: &[],
+            changed: 0,
+            cuts: false,
+            origin: None,
+            lateness: Duration::ZERO,
+        }
+    }
+
+    /// Does `changes` to the transport on the way: samples since activation, ascending. What a user
+    /// does always falls between two blocks; a change of tempo, or a loop's end, only if `cuts`:
+    /// otherwise the plugin sees at the next block's start what has come of it.
+    pub fn with_changes(self, changes: &'a [(u64, Change)], cuts: bool) -> Self {
+        Self { changes, cuts, ..self }
     }
 
     /// Processes blocks until `end` samples have gone by since activation; the last block is cut
     /// short to end there. `progress` hears where it is.
     pub fn play_until(&mut self, audio: &mut Audio, end: u64, mut progress: impl FnMut(u64)) -> Result<()> {
         while audio.now() < end {
-            let rest = u32::try_from(end - audio.now()).unwrap_or(u32::MAX);
-            let frames = self.blocks.size(audio.block_number()).min(rest);
-            let stop = audio.now() + u64::from(frames);
+            let now = audio.now();
+            self.change_until(now);
+            let frames = u64::from(self.blocks.size(audio.block_number())).min(end - now);
+            let frames = frames.min(self.cut(now, audio.sample_rate()));
+            let stop = now + frames;
             let pending = &self.events[self.sent..];
             let due = pending.partition_point(|timed| timed.at < stop);
             self.wait(audio);
-            audio.block(frames, &pending[..due], self.timeline.as_ref())?;
+            audio.block(frames as u32, &pending[..due], self.timeline.as_ref())?;
             self.sent += due;
-            if let Some(timeline) = &mut self.timeline {
-                timeline.advance(frames, audio.sample_rate());
-            }
+            self.move_on(now, stop, audio.sample_rate());
             progress(audio.now());
         }
         Ok(())
+    }
+
+    /// How many samples from `now` on a block may have at most.
+    fn cut(&self, now: u64, sample_rate: f64) -> u64 {
+        let Some(timeline) = &self.timeline else {
+            return u64::MAX;
+        };
+        let pending = &self.changes[self.changed..];
+        let change = pending.iter().find(|(_, change)| self.cuts || !change.is_of_tempo());
+        let turn = timeline.samples_to_loop_end(sample_rate).filter(|_| self.cuts);
+        change.map_or(u64::MAX, |(at, _)| at - now).min(turn.unwrap_or(u64::MAX))
+    }
+
+    /// Does to the transport what happens up to this sample.
+    fn change_until(&mut self, sample: u64) {
+        let Some(timeline) = &mut self.timeline else {
+            return;
+        };
+        while let Some((_, change)) = self.changes.get(self.changed).filter(|(at, _)| *at <= sample) {
+            timeline.change(*change);
+            self.changed += 1;
+        }
+    }
+
+    /// Moves the transport from one sample to another, with what happens to it between the two.
+    fn move_on(&mut self, mut from: u64, to: u64, sample_rate: f64) {
+        while from < to {
+            self.change_until(from);
+            let next = self.changes.get(self.changed).map_or(to, |(at, _)| to.min(*at).max(from + 1));
+            if let Some(timeline) = &mut self.timeline {
+                timeline.advance((next - from) as u32, sample_rate);
+            }
+            from = next;
+        }
     }
 
     fn wait(&mut self, audio: &Audio) {
@@ -84,5 +143,11 @@ impl<'a> Performer<'a> {
         let (start, at) = *self.origin.get_or_insert_with(|| (Instant::now(), audio.now()));
         let due = Duration::from_secs_f64((audio.now() - at) as f64 / audio.sample_rate());
         std::thread::sleep((start + due).saturating_duration_since(Instant::now()));
+        self.lateness = self.lateness.max((start + due).elapsed());
+    }
+
+    /// The longest by which a block has begun later than a sound card would have asked for it.
+    pub fn lateness(&self) -> Duration {
+        self.lateness
     }
 }

@@ -44,6 +44,10 @@ pub struct Parameter {
     pub default: f64,
     /// Whether a host may write it.
     pub writable: bool,
+    /// Whether it may be automated.
+    pub automatable: bool,
+    /// Whether only whole numbers from `min` to `max` mean something.
+    pub stepped: bool,
 }
 
 /// One instance of the plugin, on the main thread.
@@ -79,6 +83,8 @@ impl Plugin {
                 max: info.max_value,
                 default: info.default_value,
                 writable: !info.flags.contains(ParamInfoFlags::IS_READONLY),
+                automatable: info.flags.contains(ParamInfoFlags::IS_AUTOMATABLE),
+                stepped: info.flags.contains(ParamInfoFlags::IS_STEPPED),
             })
         });
         Ok(all.collect())
@@ -96,12 +102,16 @@ impl Plugin {
     /// A parameter's present value, as the plugin writes it.
     pub fn text(&mut self, id: &str) -> Result<String> {
         let value = self.get(id)?;
+        self.text_of(param_id(id), value).with_context(|| format!("in parameter `{id}`"))
+    }
+
+    /// A value of the parameter with this number, in CLAP's own range, as the plugin writes it.
+    pub fn text_of(&mut self, number: u32, value: f64) -> Result<String> {
         let params: PluginParams = self.extension("params")?;
         let mut buffer = [0; 256];
-        let number = ClapId::new(param_id(id));
         let text = params
-            .value_to_text(&self.instance.plugin_handle(), number, value, &mut buffer)
-            .map_err(|_| anyhow!("the plugin cannot show its parameter `{id}`"))?;
+            .value_to_text(&self.instance.plugin_handle(), ClapId::new(number), value, &mut buffer)
+            .map_err(|_| anyhow!("the plugin cannot show {value}"))?;
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 
@@ -114,11 +124,15 @@ impl Plugin {
 
     /// The value, in CLAP's own range, that the plugin reads in `text` (such as `"300 ms"`).
     pub fn value_of(&mut self, id: &str, text: &str) -> Result<f64> {
+        self.value_read(param_id(id), text).with_context(|| format!("in parameter `{id}`"))
+    }
+
+    /// The value, in CLAP's own range, that the plugin reads in `text` for the parameter with this number.
+    pub fn value_read(&mut self, number: u32, text: &str) -> Result<f64> {
         let params: PluginParams = self.extension("params")?;
-        let number = ClapId::new(param_id(id));
         params
-            .text_to_value(&self.instance.plugin_handle(), number, &CString::new(text)?)
-            .with_context(|| format!("the plugin cannot read `{text}` for its parameter `{id}`"))
+            .text_to_value(&self.instance.plugin_handle(), ClapId::new(number), &CString::new(text)?)
+            .with_context(|| format!("the plugin cannot read `{text}`"))
     }
 
     /// The event that sets parameter `id` to what the plugin reads in `text`.

@@ -23,6 +23,8 @@ pub struct Status {
     pub late: u64,
     /// Generated notes that came so late that they were dropped.
     pub dropped: u64,
+    /// Offline renders that waited in vain for the model.
+    pub timeouts: u64,
     /// The latest hand-over, in seconds since activation.
     pub hand_over_s: Option<f64>,
     /// The model's time for a note, smoothed, in microseconds.

@@ -22,17 +22,85 @@ pub struct Timeline {
     pub loop_range: Option<(f64, f64)>,
     /// Numerator and denominator of the time signature; bars are counted from beat 0.
     pub signature: (u16, u16),
+    /// Where the time signature changes: positions in quarter notes, ascending, each a bar line, and
+    /// the signature from there on.
+    pub signature_changes: Vec<(f64, (u16, u16))>,
+}
+
+/// Something that happens to a transport.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Change {
+    /// It rolls from where it stands.
+    Start,
+    /// It stands.
+    Stop,
+    /// It goes on from here, in quarter notes.
+    Jump(f64),
+    /// It loops between these two, in quarter notes, or no longer.
+    Loop(Option<(f64, f64)>),
+    /// The tempo from here on, in quarter notes per minute. Ends a ramp.
+    Tempo(f64),
+    /// The tempo's change from here on, in quarter notes per minute and second.
+    Ramp(f64),
+}
+
+impl Change {
+    /// Whether the song's tempo map does it, and not the user.
+    pub fn is_of_tempo(&self) -> bool {
+        matches!(self, Self::Tempo(_) | Self::Ramp(_))
+    }
 }
 
 impl Timeline {
     /// Standing at the start of the song, 4/4.
     pub fn standing(tempo: f64) -> Self {
-        Self { playing: false, tempo, tempo_ramp: 0.0, beats: 0.0, seconds: 0.0, loop_range: None, signature: (4, 4) }
+        Self {
+            playing: false,
+            tempo,
+            tempo_ramp: 0.0,
+            beats: 0.0,
+            seconds: 0.0,
+            loop_range: None,
+            signature: (4, 4),
+            signature_changes: Vec::new(),
+        }
     }
 
     /// Rolling from the start of the song, 4/4.
     pub fn rolling(tempo: f64) -> Self {
         Self { playing: true, ..Self::standing(tempo) }
+    }
+
+    /// Does what happens to it.
+    pub fn change(&mut self, change: Change) {
+        match change {
+            Change::Start => self.playing = true,
+            Change::Stop => self.playing = false,
+            Change::Jump(beats) => {
+                self.seconds += (beats - self.beats) * 60.0 / self.tempo;
+                self.beats = beats;
+            }
+            Change::Loop(range) => self.loop_range = range,
+            Change::Tempo(tempo) => (self.tempo, self.tempo_ramp) = (tempo, 0.0),
+            Change::Ramp(ramp) => self.tempo_ramp = ramp,
+        }
+    }
+
+    /// The bar line at or before the position, in quarter notes, and the time signature there.
+    pub fn bar(&self) -> (f64, (u16, u16)) {
+        // A position is not quite the same number however it was come to.
+        let beats = self.beats + 1e-6;
+        let latest = self.signature_changes.iter().rev().find(|change| change.0 <= beats);
+        let (origin, signature) = latest.map_or((0.0, self.signature), |&(origin, signature)| (origin, signature));
+        let length = f64::from(signature.0) * 4.0 / f64::from(signature.1);
+        (origin + ((beats - origin) / length).floor() * length, signature)
+    }
+
+    /// In how many samples the loop's end is reached, if the transport loops and its tempo holds.
+    pub(crate) fn samples_to_loop_end(&self, sample_rate: f64) -> Option<u64> {
+        let end = self.loop_range?.1;
+        let samples = (end - self.beats) * 60.0 / self.tempo * sample_rate;
+        (self.playing && samples > 0.0).then_some(samples.ceil() as u64)
     }
 
     /// Moves on by a block. At a loop's end the position wraps around.
@@ -64,8 +132,8 @@ impl Timeline {
         flags.set(TransportFlags::IS_PLAYING, self.playing);
         flags.set(TransportFlags::IS_LOOP_ACTIVE, self.loop_range.is_some());
         let (loop_start, loop_end) = self.loop_range.unwrap_or_default();
-        let bar_beats = f64::from(self.signature.0) * 4.0 / f64::from(self.signature.1);
-        let bar = (self.beats / bar_beats).floor();
+        let (bar_start, signature) = self.bar();
+        let bar_beats = f64::from(signature.0) * 4.0 / f64::from(signature.1);
         TransportEvent {
             header: EventHeader::new_core(0, EventFlags::empty()),
             flags,
@@ -77,10 +145,10 @@ impl Timeline {
             loop_end_beats: BeatTime::from_float(loop_end),
             loop_start_seconds: SecondsTime::from_float(loop_start * 60.0 / self.tempo),
             loop_end_seconds: SecondsTime::from_float(loop_end * 60.0 / self.tempo),
-            bar_start: BeatTime::from_float(bar * bar_beats),
-            bar_number: bar as i32,
-            time_signature_numerator: self.signature.0,
-            time_signature_denominator: self.signature.1,
+            bar_start: BeatTime::from_float(bar_start),
+            bar_number: (bar_start / bar_beats) as i32,
+            time_signature_numerator: signature.0,
+            time_signature_denominator: signature.1,
         }
     }
 }
