@@ -17,6 +17,7 @@ use triple_buffer::{Input, Output, triple_buffer};
 use crate::link::{Answer, Far, Report};
 use crate::memory::{Memory, Take};
 use crate::status::{Health, Status};
+use crate::takes::TakeLog;
 use crate::weights::{self, WeightsChoice};
 
 /// How far ahead of the audio thread notes are generated, in seconds. A change of a knob voids the
@@ -53,13 +54,14 @@ pub struct Worker {
     choice: WeightsChoice,
     bulletin: Input<Bulletin>,
     memory: Memory,
+    log: TakeLog,
 }
 
 impl Worker {
     /// A worker at the far end of a link, and what it tells the editor.
-    pub fn new(far: Far, status: Arc<Status>, choice: WeightsChoice) -> (Self, Output<Bulletin>) {
+    pub fn new(far: Far, status: Arc<Status>, choice: WeightsChoice, log: TakeLog) -> (Self, Output<Bulletin>) {
         let (bulletin, seen) = triple_buffer(&Bulletin::default());
-        (Self { far, status, choice, bulletin, memory: Memory::default() }, seen)
+        (Self { far, status, choice, bulletin, memory: Memory::default(), log }, seen)
     }
 }
 
@@ -122,12 +124,13 @@ fn play(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &Atomic
 
 /// The thread's main flow: listen, and think ahead.
 fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &AtomicBool) {
-    let Worker { far, status, choice, memory, .. } = worker;
+    let Worker { far, status, choice, memory, log, .. } = worker;
     let mut thinker = Thinker::new(network.clone(), memory);
     status.set_health(Health::Ready);
 
     while !stop.load(Ordering::Relaxed) && choice.version() == version {
-        thinker.listen(far, memory);
+        log.obey();
+        thinker.listen(far, memory, log);
         if !thinker.play_on(far, status) {
             rest(far);
         }
@@ -155,22 +158,24 @@ impl Thinker {
     }
 
     /// Takes in all that the audio thread has reported.
-    pub fn listen(&mut self, far: &mut Far, memory: &mut Memory) {
+    pub fn listen(&mut self, far: &mut Far, memory: &mut Memory, log: &mut TakeLog) {
         let Self { mind, take } = self;
         while let Some(report) = far.report() {
             match report {
                 Report::Heard(note) => memory.hear(mind, &note),
-                Report::Begin { epoch, at, take: number, wishes } => {
-                    *take = Some(Take::begin(memory, mind, epoch, at, number, wishes));
+                Report::Begin { epoch, at, take: number, place, wishes } => {
+                    *take = Some(Take::begin(memory, mind, epoch, at, number, place, wishes));
                 }
-                Report::Change { epoch, since, wishes } => {
+                Report::Change { epoch, since, place, wishes } => {
                     if let Some(take) = take {
-                        take.change(mind, epoch, since, wishes);
+                        take.change(mind, epoch, since, place, wishes);
                     }
                 }
                 Report::End { epoch: _, limit, notes, since, at } => {
-                    if let Some(take) = take.take() {
-                        take.end(memory, mind, limit, notes, since, at);
+                    if let Some(take) = take.take()
+                        && let Some(record) = take.end(memory, mind, limit, notes, since, at)
+                    {
+                        log.add(record);
                     }
                 }
                 Report::Forget { epoch: _ } => {

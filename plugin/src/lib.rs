@@ -59,6 +59,7 @@ mod status;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod take;
+mod takes;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -118,9 +119,10 @@ impl<F> Default for Antiphon<F> {
         let (near, far) = link::link();
         let window = Window::default();
         let (writer, roll) = roll::roll(window.clone());
-        let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone());
+        let (log, takes) = takes::takes();
+        let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone(), log);
         Self {
-            views: Some(Views { status: status.clone(), params: params.clone(), roll, bulletin, window }),
+            views: Some(Views { status: status.clone(), params: params.clone(), roll, bulletin, takes, window }),
             params,
             partner: Partner::new(near, status.clone(), writer),
             status,

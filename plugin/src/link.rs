@@ -24,6 +24,18 @@ const ANSWERS: usize = 256;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(pub u64);
 
+/// Where a take lies in the host's time: what its seconds are in beats and bars.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// Beats (quarter notes) in a second of the take, whatever the tempo is later: it keeps its beats.
+    pub beats_per_second: f64,
+    /// Beats from a bar line of the host to the hand-over; from 0 to below `bar`. Where no transport
+    /// runs, the hand-over is a bar line.
+    pub beat: f64,
+    /// Beats per bar.
+    pub bar: f64,
+}
+
 /// From the audio thread to the inference thread. `at`: seconds of the stream; `since`: seconds
 /// since the hand-over.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,6 +50,8 @@ pub enum Report {
         at: f64,
         /// The how-manieth take since the phrase began.
         take: u32,
+        /// Where it lies in the host's time.
+        place: Place,
         /// How to play.
         wishes: Wishes,
     },
@@ -47,6 +61,8 @@ pub enum Report {
         epoch: Epoch,
         /// When.
         since: f64,
+        /// Where it lies in the host's time now: signatures change, and hosts jump.
+        place: Place,
         /// How to play from then on.
         wishes: Wishes,
     },

@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use model::{Controls, Mind, State, note_rng};
 use notes::{Note, Successor};
 
-use crate::link::Epoch;
+use crate::link::{Epoch, Place};
 use crate::settings::Wishes;
+use crate::takes::TakeRecord;
 
 /// Notes of the phrase that survive a restart or a change of the weights.
 const PHRASE: usize = 512;
@@ -20,6 +21,8 @@ pub struct Memory {
     notes: VecDeque<Successor>,
     /// The latest onset, in seconds of the stream.
     latest: Option<f64>,
+    /// What the player has played since the latest take, in seconds of the stream.
+    phrase: VecDeque<Note>,
     spare: Spare,
 }
 
@@ -56,12 +59,17 @@ impl Memory {
         mind.feed(&next);
         self.keep(next);
         self.latest = Some(note.onset);
+        if self.phrase.len() == PHRASE {
+            self.phrase.pop_front();
+        }
+        self.phrase.push_back(*note);
     }
 
     /// Forgets the phrase.
     pub fn forget(&mut self, mind: &mut Mind) {
         self.notes.clear();
         self.latest = None;
+        self.phrase.clear();
         mind.reset();
     }
 
@@ -98,6 +106,9 @@ struct Step {
 pub struct Take {
     epoch: Epoch,
     seed: u64,
+    /// The hand-over, in seconds of the stream.
+    at: f64,
+    place: Place,
     wishes: Wishes,
     /// Onset of the last note before the take; `None`: nothing was heard.
     previous: Option<f64>,
@@ -113,19 +124,31 @@ pub struct Take {
     origin: State,
     /// Notes that left `steps`.
     played: Vec<Successor>,
+    /// The same as notes.
+    record: Vec<Note>,
     /// The memory's, borrowed for the time of the take.
     spare: Spare,
 }
 
 impl Take {
     /// Takes the turn `at` these seconds of the stream.
-    pub fn begin(memory: &mut Memory, mind: &mut Mind, epoch: Epoch, at: f64, number: u32, wishes: Wishes) -> Self {
+    pub fn begin(
+        memory: &mut Memory,
+        mind: &mut Mind,
+        epoch: Epoch,
+        at: f64,
+        number: u32,
+        place: Place,
+        wishes: Wishes,
+    ) -> Self {
         let origin = memory.spare.copy(mind.state());
         mind.hand_over();
         Self {
             epoch,
             // Takes of one phrase must not repeat each other's luck.
             seed: wishes.seed ^ u64::from(number) << 32,
+            at,
+            place,
             wishes,
             previous: memory.latest.map(|latest| latest - at),
             steps: VecDeque::with_capacity(STATES),
@@ -134,6 +157,7 @@ impl Take {
             floor: 0.0,
             origin,
             played: Vec::new(),
+            record: Vec::new(),
             spare: std::mem::take(&mut memory.spare),
         }
     }
@@ -158,8 +182,9 @@ impl Take {
     }
 
     /// From `since` on, plays otherwise: back to the last note struck before it.
-    pub fn change(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, wishes: Wishes) {
+    pub fn change(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, place: Place, wishes: Wishes) {
         self.epoch = epoch;
+        self.place = place;
         self.seed ^= self.wishes.seed ^ wishes.seed;
         self.wishes = wishes;
         self.keep(mind, |note| (note.struck() < since).then_some(*note));
@@ -167,7 +192,15 @@ impl Take {
     }
 
     /// Ends: what was played of it becomes part of the phrase. See [`crate::link::Report::End`].
-    pub fn end(mut self, memory: &mut Memory, mind: &mut Mind, limit: f64, notes: u32, since: f64, at: f64) {
+    pub fn end(
+        mut self,
+        memory: &mut Memory,
+        mind: &mut Mind,
+        limit: f64,
+        notes: u32,
+        since: f64,
+        at: f64,
+    ) -> Option<TakeRecord> {
         let beyond = notes.saturating_sub(self.gone) as usize;
         while self.steps.len() > beyond {
             self.undo(mind);
@@ -176,8 +209,9 @@ impl Take {
             let cut = (since - note.onset).max(note.spread);
             (note.struck() < limit).then_some(Note { duration: note.duration.min(cut), ..*note })
         });
-        if self.steps.is_empty() && self.gone == 0 {
+        let record = if self.steps.is_empty() && self.gone == 0 {
             mind.restore(&self.origin);
+            None
         } else {
             memory.latest = self.latest_onset().map(|onset| at - (since - onset));
             while !self.steps.is_empty() {
@@ -186,9 +220,20 @@ impl Take {
             for note in self.played.drain(..) {
                 memory.keep(note);
             }
-        }
+            let phrase = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.at, ..note });
+            Some(TakeRecord {
+                id: 0,
+                seed: self.wishes.seed,
+                beats_per_second: self.place.beats_per_second,
+                phrase: phrase.collect(),
+                notes: std::mem::take(&mut self.record),
+                lasted_s: since.min(limit),
+                kept: false,
+            })
+        };
         memory.spare = std::mem::take(&mut self.spare);
         memory.spare.0.push(self.origin);
+        record
     }
 
     /// The onset of the latest note; before the first one, minus infinity.
@@ -233,6 +278,7 @@ impl Take {
     fn retire(&mut self) {
         if let Some(step) = self.steps.pop_front() {
             self.played.push(Successor::after(self.gone_onset.or(self.previous), &step.note));
+            self.record.push(step.note);
             self.gone += 1;
             self.gone_onset = Some(step.note.onset);
             self.spare.0.push(step.before);

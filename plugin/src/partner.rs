@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use notes::{Clock, Event, Held, Listener, Schedule, Span, Transport};
 
-use crate::link::{Epoch, Near, Report};
+use crate::link::{Epoch, Near, Place, Report};
 use crate::patience::Patience;
 use crate::roll::{RollWriter, Whose};
 use crate::settings::{Settings, Silence, Wishes};
@@ -232,7 +232,7 @@ impl Partner {
             take.arrived = f64::NEG_INFINITY;
             take.over = since >= take.limit();
             self.turn = Turn::Mine(take);
-            self.near.steer(Report::Change { epoch, since, wishes: take.wishes });
+            self.near.steer(Report::Change { epoch, since, place: self.place(take.beats(0.0)), wishes: take.wishes });
         }
     }
 
@@ -342,6 +342,19 @@ impl Partner {
         (take.since(self.boundary(offset)) * 1e6).round() / 1e6
     }
 
+    /// Where a take that begins at these beats lies in the host's time. Whole millionths, as above.
+    fn place(&self, begin: f64) -> Place {
+        let micro = |beats: f64| (beats * 1e6).round() / 1e6;
+        let beats_per_second = self.span.beats_per_second();
+        match self.span.bars {
+            Some(bars) => {
+                let beat = (begin - bars.next(begin)).rem_euclid(bars.length);
+                Place { beats_per_second, beat: micro(beat) % micro(bars.length), bar: micro(bars.length) }
+            }
+            None => Place { beats_per_second, beat: 0.0, bar: 4.0 },
+        }
+    }
+
     /// The offset, before `until`, at which the silence has lasted long enough.
     fn silence_over(&mut self, until: u32, settings: &Settings) -> Option<u32> {
         let since = self.listener.silent_since().filter(|_| self.fresh && !settings.bypass && self.can_play())?;
@@ -379,8 +392,9 @@ impl Partner {
         self.near.skip_before(epoch);
         let before = coming.at.saturating_sub(self.samples);
         self.near.progress(-(before as f64) / self.sample_rate);
+        let place = self.place(self.span.beats_at(0) + before as f64 / self.sample_rate * self.span.beats_per_second());
         let at = coming.at as f64 / self.sample_rate;
-        self.near.steer(Report::Begin { epoch, at, take: self.takes, wishes: coming.wishes });
+        self.near.steer(Report::Begin { epoch, at, take: self.takes, place, wishes: coming.wishes });
     }
 
     /// The hand-over that was foretold does not take place.

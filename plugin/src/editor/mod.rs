@@ -21,6 +21,7 @@ use crate::inference::Bulletin;
 use crate::params::AntiphonParams;
 use crate::roll::{Roll, Whose};
 use crate::status::{Health, Status};
+use crate::takes::Takes;
 
 /// The window's size at first, in logical pixels.
 const SIZE: LogicalSize<f32> = LogicalSize::new(820.0, 520.0);
@@ -39,6 +40,9 @@ pub struct Views {
     pub roll: Output<Roll>,
     /// The weights in use, and what is wrong with them.
     pub bulletin: Output<Bulletin>,
+    /// The takes so far, and what can be asked for with them.
+    #[allow(dead_code)] // the list comes with the history
+    pub takes: Takes,
     /// Where all that is shown.
     pub window: Window,
 }

@@ -6,8 +6,11 @@ use model::{Mind, State};
 use notes::Note;
 
 use super::*;
-use crate::link::{Answer, Epoch, Near, Report};
+use crate::link::{Answer, Epoch, Near, Place, Report};
 use crate::status::Health;
+use crate::takes::{TakeLog, Takes, takes};
+
+const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0 };
 
 fn note(onset: f64, pitch: u8) -> Note {
     Note { onset, spread: 0.0, duration: 0.3, pitch, velocity: 70 }
@@ -36,22 +39,22 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
     network();
     let status = Arc::new(Status::default());
     let (mut near, far) = link();
-    let (worker, mut bulletin) = Worker::new(far, status.clone(), choice());
+    let (worker, mut bulletin) = Worker::new(far, status.clone(), choice(), takes().0);
     let inference = Inference::start(worker).unwrap();
     for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
         assert!(near.tell(note(at, pitch)));
     }
     // The look-ahead must reach that far, however slow the music.
     near.progress(1e6);
-    let mut takes = Vec::new();
+    let mut heard = Vec::new();
     for round in 0..=3u64 {
-        near.steer(Report::Begin { epoch: Epoch(round), at: 2.0, take: 0, wishes: WISHES });
-        takes.push(answers(&mut near, Epoch(round), 5));
+        near.steer(Report::Begin { epoch: Epoch(round), at: 2.0, take: 0, place: PLACE, wishes: WISHES });
+        heard.push(answers(&mut near, Epoch(round), 5));
         assert_eq!(status.health(), Health::Ready);
         near.steer(Report::Break);
         until(|| status.restarts.get() == round + 1);
     }
-    assert!(takes.iter().all(|take| *take == takes[0]), "the same phrase, the same continuation");
+    assert!(heard.iter().all(|take| *take == heard[0]), "the same phrase, the same continuation");
     until(|| status.health() == Health::Broken);
     bulletin.update();
     assert!(bulletin.output_buffer().trouble.is_some());
@@ -64,7 +67,7 @@ fn bad_weights_are_reported_and_better_ones_loaded() {
     let choice = WeightsChoice::default();
     choice.set("no/such/weights.safetensors".to_owned());
     let (_near, far) = link();
-    let (worker, mut bulletin) = Worker::new(far, status.clone(), choice.clone());
+    let (worker, mut bulletin) = Worker::new(far, status.clone(), choice.clone(), takes().0);
     let _inference = Inference::start(worker).unwrap();
     until(|| status.health() == Health::NoWeights);
     bulletin.update();
@@ -82,6 +85,8 @@ struct Talk {
     far: Far,
     memory: Memory,
     thinker: Thinker,
+    log: TakeLog,
+    takes: Takes,
     status: Status,
 }
 
@@ -93,13 +98,14 @@ impl Talk {
         for (at, pitch) in [(0.0, 48), (0.0, 60), (0.4, 64), (0.8, 67)] {
             near.tell(note(at, pitch));
         }
-        thinker.listen(&mut far, &mut memory);
-        Self { near, far, memory, thinker, status: Status::default() }
+        let (mut log, takes) = takes();
+        thinker.listen(&mut far, &mut memory, &mut log);
+        Self { near, far, memory, thinker, log, takes, status: Status::default() }
     }
 
     fn say(&mut self, report: Report) {
         self.near.steer(report);
-        self.thinker.listen(&mut self.far, &mut self.memory);
+        self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log);
     }
 
     fn notes(&mut self, count: usize) -> Vec<Note> {
@@ -120,7 +126,7 @@ impl Talk {
 /// However far it has thought ahead, going back leads to the same notes.
 #[test]
 fn a_change_does_not_depend_on_the_look_ahead() {
-    let begin = Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, wishes: WISHES };
+    let begin = Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, place: PLACE, wishes: WISHES };
     let other = Wishes { seed: 6, ..WISHES };
     let mut first = None;
     for ahead in [20, 60, 100] {
@@ -128,7 +134,7 @@ fn a_change_does_not_depend_on_the_look_ahead() {
         talk.say(begin);
         let notes = talk.notes(ahead);
         let since = notes[9].struck() + 0.001;
-        talk.say(Report::Change { epoch: Epoch(2), since, wishes: other });
+        talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes: other });
         let changed = talk.notes(10);
         assert!(changed.iter().all(|note| note.struck() >= since));
         let first = first.get_or_insert_with(|| changed.clone());
@@ -141,14 +147,14 @@ fn a_change_does_not_depend_on_the_look_ahead() {
 fn after_a_take_it_remembers_what_was_played() {
     let mut talk = Talk::new();
     let before = talk.state();
-    talk.say(Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, wishes: WISHES });
+    talk.say(Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, place: PLACE, wishes: WISHES });
     talk.notes(8);
     talk.say(Report::End { epoch: Epoch(2), limit: f64::NEG_INFINITY, notes: 0, since: 0.0, at: 0.0 });
     assert_eq!(talk.state(), before, "a hand-over that was called off leaves no trace");
 
     for ahead in [30, 200] {
         let mut talk = Talk::new();
-        talk.say(Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, wishes: WISHES });
+        talk.say(Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, place: PLACE, wishes: WISHES });
         let notes = talk.notes(ahead);
         let since = notes[19].struck() + 0.0005;
         // The player entered here; the thread heard of it later, having thought on.
@@ -157,6 +163,11 @@ fn after_a_take_it_remembers_what_was_played() {
             let played: Vec<Note> = notes.iter().filter(|note| note.struck() < since).copied().collect();
             assert!(talk.memory.latest().unwrap() <= 1.5 + since);
             assert_eq!(talk.memory.len(), 4 + played.len());
+            let log = talk.takes.list();
+            assert_eq!(log.len(), 1);
+            assert_eq!(log[0].phrase.iter().map(|note| note.onset).collect::<Vec<_>>(), [-1.5, -1.5, -1.1, -0.7]);
+            assert_eq!(log[0].notes.len(), played.len());
+            assert!(log[0].notes.iter().all(|note| note.end() <= since));
         } else {
             let since = notes[180].struck() + 0.0005;
             talk.say(Report::End { epoch: Epoch(2), limit: since, notes: u32::MAX, since, at: 1.5 + since });

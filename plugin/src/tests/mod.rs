@@ -22,6 +22,7 @@ use crate::settings::{
     TriggerBy, Wishes,
 };
 use crate::status::Status;
+use crate::takes::{TakeLog, takes};
 use crate::weights::{self, WeightsChoice};
 
 /// Samples per second in the tests: low, so that seconds of music are few samples.
@@ -200,7 +201,7 @@ impl Offline {
         network();
         let status = Arc::new(Status::default());
         let (near, far) = link();
-        let (worker, _) = Worker::new(far, status.clone(), choice());
+        let (worker, _) = Worker::new(far, status.clone(), choice(), takes().0);
         let mut partner = Partner::new(near, status.clone(), roll(Default::default()).0);
         partner.activate(RATE, true);
         Self { partner, status, _inference: Inference::start(worker).unwrap() }
@@ -214,6 +215,7 @@ struct Paced {
     thinker: Thinker,
     far: Far,
     memory: Memory,
+    log: TakeLog,
 }
 
 impl Paced {
@@ -223,12 +225,12 @@ impl Paced {
         let mut partner = Partner::new(near, status.clone(), roll(Default::default()).0);
         partner.activate(RATE, false);
         let memory = Memory::default();
-        Self { partner, status, thinker: Thinker::new(network(), &memory), far, memory }
+        Self { partner, status, thinker: Thinker::new(network(), &memory), far, memory, log: takes().0 }
     }
 
     /// Lets the thread think of so many notes at most.
     fn think(&mut self, notes: usize) {
-        self.thinker.listen(&mut self.far, &mut self.memory);
+        self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log);
         for _ in 0..notes {
             if !self.thinker.play_on(&mut self.far, &self.status) {
                 return;
