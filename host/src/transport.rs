@@ -103,18 +103,20 @@ impl Timeline {
         (self.playing && samples > 0.0).then_some(samples.ceil() as u64)
     }
 
-    /// Moves on by a block. At a loop's end the position wraps around.
+    /// Moves on by a block. At a loop's end the position wraps around; who is past it goes straight on.
     pub fn advance(&mut self, frames: u32, sample_rate: f64) {
         if !self.playing {
             return;
         }
         let seconds = f64::from(frames) / sample_rate;
+        let before = self.beats;
         let mean_tempo = self.tempo + self.tempo_ramp * seconds / 2.0;
         self.beats += seconds * mean_tempo / 60.0;
         self.seconds += seconds;
         self.tempo += self.tempo_ramp * seconds;
         if let Some((start, end)) = self.loop_range
             && end > start
+            && before < end
             && self.beats >= end
         {
             let over = (self.beats - end) % (end - start);

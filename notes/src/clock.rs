@@ -9,6 +9,9 @@
 //!   foretold, up to [`TOLERANCE_S`] and what a tempo ramp explains, is absorbed; a note that falls
 //!   into a gap sounds at sample 0. A loop goes on without a seam. Any other jump is told
 //!   ([`Happened::jumped`]), and the axis goes on from where it was.
+//! * A ramp that the block before was in is taken to go on: how far the position came, beside the two
+//!   tempi, tells a ramp from a step, and from where on it was one. So moments are exact to the sample
+//!   within a ramp; where it begins or ends, they are as wrong as one block can make them.
 //! * Without a position, or with one that does not move, beats go on at the tempo.
 //! * While the transport stands, beats go on at the last tempo, whatever the host says of tempo
 //!   meanwhile, so that seconds hold exactly.
@@ -24,6 +27,12 @@ pub const DEFAULT_TEMPO: f64 = 120.0;
 /// A position this much off, in seconds, is absorbed; more is a jump, unless a tempo ramp within the
 /// block before explains it.
 pub const TOLERANCE_S: f64 = 0.020;
+
+/// Steeper than this, in beats per minute and second, nothing is taken for a ramp: from the next block
+/// on, a step in the middle of one looks the same.
+const STEEPEST: f64 = 40.0;
+/// What positions of hosts are rounded to, in beats, is far below this.
+const ROUNDING: f64 = 1e-8;
 
 /// The most that a ramp can explain, in seconds at the new tempo: for that long the axis may wait.
 const RAMP_S: f64 = 0.5;
@@ -92,10 +101,13 @@ pub struct Span {
     pub end_s: f64,
     /// Samples in the block.
     pub frames: u32,
-    /// Beats per minute in the block.
+    /// Beats per minute at the block's first sample.
     pub tempo: f64,
     /// What happened at its first sample.
     pub happened: Happened,
+    /// The moment of this block, in unrolled beats, at which the host goes back to its loop's start, as
+    /// far as it has said so. If its blocks end there, the next one says [`Happened::looped`] instead.
+    pub seam: Option<f64>,
     /// The bar lines as known in this block; `None` while the transport stands or has no position.
     pub bars: Option<Bars>,
     beats: Line,
@@ -135,9 +147,14 @@ impl Span {
         self.seconds.start + (beats - self.beats.start) / self.beats_per_second()
     }
 
-    /// The tempo in beats per second.
+    /// The tempo at the block's first sample, in beats per second.
     pub fn beats_per_second(&self) -> f64 {
         self.tempo / 60.0
+    }
+
+    /// The tempo at a sample of the block, in beats per second.
+    pub fn beats_per_second_at(&self, offset: u32) -> f64 {
+        self.tempo / 60.0 * self.beats.slope(offset.into()) / self.beats.per_sample
     }
 
     /// Whether a moment in beats belongs to this block.
@@ -146,7 +163,7 @@ impl Span {
     }
 
     fn nearest(&self, line: &Line, moment: f64) -> u32 {
-        let sample = ((moment - line.start) / line.per_sample).round();
+        let sample = line.sample(moment).round();
         // A saturating cast: what is no number becomes 0.
         (sample as u32).min(self.frames.saturating_sub(1))
     }
@@ -158,11 +175,29 @@ struct Line {
     /// The moment of the block's first sample.
     start: f64,
     per_sample: f64,
+    /// What it bends by, per sample squared: in a ramp, half of what `per_sample` changes by.
+    bend: f64,
 }
 
 impl Line {
     fn at(&self, sample: f64) -> f64 {
-        self.start + sample * self.per_sample
+        self.start + sample * (self.per_sample + sample * self.bend)
+    }
+
+    /// Moments per sample.
+    fn slope(&self, sample: f64) -> f64 {
+        self.per_sample + 2.0 * sample * self.bend
+    }
+
+    /// The sample, not rounded, at a moment.
+    fn sample(&self, moment: f64) -> f64 {
+        let ahead = moment - self.start;
+        if self.bend == 0.0 {
+            return ahead / self.per_sample;
+        }
+        // In the form that loses no digits when the bend is small. Beyond a turning point: none.
+        let root = (self.per_sample * self.per_sample + 4.0 * self.bend * ahead).max(0.0).sqrt();
+        2.0 * ahead / (self.per_sample + root)
     }
 }
 
@@ -226,49 +261,64 @@ pub struct Clock {
     unrolled: Option<f64>,
     /// The host's latest position, in beats.
     position: Option<f64>,
-    /// Length of the latest block, in seconds.
-    latest_s: f64,
+    /// Length of the latest block, in samples.
+    latest: u32,
+    anchor: Option<Anchor>,
+}
+
+/// Where the host has last said something new: since then it has only gone on at one tempo.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    /// The host's, in beats.
+    position: f64,
+    /// Beats per minute.
+    tempo: f64,
+    /// Samples since.
+    samples: u64,
+    /// Samples from the anchor before to this one.
+    before: u64,
 }
 
 /// One axis: counted from an anchor in whole samples, so that equal steps never add up an error.
 #[derive(Clone, Copy, Debug)]
 struct Axis {
-    anchor: f64,
+    line: Line,
     samples: u64,
-    per_sample: f64,
     /// Up to where moments have been given out.
     given: f64,
 }
 
 impl Axis {
     fn new(per_sample: f64) -> Self {
-        Self { anchor: 0.0, samples: 0, per_sample, given: 0.0 }
+        Self { line: Line { start: 0.0, per_sample, bend: 0.0 }, samples: 0, given: 0.0 }
     }
 
     /// The moment of the next sample.
     fn now(&self) -> f64 {
-        self.anchor + self.samples as f64 * self.per_sample
+        self.line.at(self.samples as f64)
     }
 
+    /// Goes on straight from here, at this rate.
     fn set_rate(&mut self, per_sample: f64) {
-        if per_sample != self.per_sample {
+        if per_sample != self.line.per_sample || self.line.bend != 0.0 {
             self.set_now(self.now());
-            self.per_sample = per_sample;
+            (self.line.per_sample, self.line.bend) = (per_sample, 0.0);
         }
     }
 
     fn set_now(&mut self, now: f64) {
-        self.anchor = now;
+        self.line.start = now;
         self.samples = 0;
     }
 
     /// Goes on by a block: its line, and the range of moments that belong to it.
     fn advance(&mut self, frames: u32) -> (Line, f64, f64) {
-        let line = Line { start: self.now(), per_sample: self.per_sample };
+        let per_sample = self.line.slope(self.samples as f64);
+        let line = Line { start: self.now(), per_sample, bend: self.line.bend };
         let start = self.given;
         self.samples += u64::from(frames);
         if frames > 0 {
-            self.given = start.max(self.now() - 0.5 * self.per_sample);
+            self.given = start.max(self.now() - 0.5 * self.line.slope(self.samples as f64));
         }
         (line, start, self.given)
     }
@@ -292,7 +342,8 @@ impl Clock {
             seconds: Axis::new(1.0 / DEFAULT_SAMPLE_RATE),
             unrolled: None,
             position: None,
-            latest_s: 0.0,
+            latest: 0,
+            anchor: None,
         }
     }
 
@@ -304,25 +355,35 @@ impl Clock {
     /// Goes on by one block. A call with no frames is a flush of parameters: it changes nothing.
     pub fn advance(&mut self, transport: &Transport, frames: u32, sample_rate: f64) -> Span {
         let (happened, bars) = if frames > 0 {
-            let happened = self.hear(transport, sample_rate);
-            self.latest_s = f64::from(frames) / self.sample_rate;
+            let happened = self.hear(transport, frames, sample_rate);
+            self.latest = frames;
             (happened, self.bars(transport))
         } else {
             (Happened::default(), None)
         };
         let (beats, start, end) = self.beats.advance(frames);
+        let seam = bars.and_then(|bars: Bars| Some(bars.unrolled + bars.looping?.1));
+        let seam = seam.filter(|seam| (start..end).contains(seam));
         let (seconds, start_s, end_s) = self.seconds.advance(frames);
-        Span { start, end, start_s, end_s, frames, tempo: self.tempo, happened, bars, beats, seconds }
+        if let Some(anchor) = &mut self.anchor {
+            anchor.samples += u64::from(frames);
+        }
+        let tempo = if beats.bend == 0.0 { self.tempo } else { beats.per_sample * 60.0 * self.sample_rate };
+        Span { start, end, start_s, end_s, frames, tempo, happened, seam, bars, beats, seconds }
     }
 
     /// Takes in what the host says at the start of a block.
-    fn hear(&mut self, transport: &Transport, sample_rate: f64) -> Happened {
+    fn hear(&mut self, transport: &Transport, frames: u32, sample_rate: f64) -> Happened {
         let mut happened = Happened {
             started: transport.playing && !self.playing,
             stopped: !transport.playing && self.playing,
             ..Happened::default()
         };
         self.playing = transport.playing;
+        if self.playing && !happened.started && self.is_within_a_ramp(transport, frames, sample_rate) {
+            self.position = transport.pos_beats;
+            return happened;
+        }
         let tempo_before = self.tempo;
         if (self.playing || !self.begun)
             && let Some(tempo) = transport.tempo.filter(|tempo| tempo.is_finite() && *tempo > 0.0)
@@ -337,22 +398,25 @@ impl Clock {
         self.seconds.set_rate(1.0 / self.sample_rate);
         self.begun = true;
         if self.playing {
-            self.follow(transport, tempo_before, &mut happened);
+            self.follow(transport, tempo_before, frames, &mut happened);
         } else {
             self.unrolled = None;
             self.position = None;
+            self.anchor = None;
         }
         happened
     }
 
     /// Takes the position afresh from a running transport.
-    fn follow(&mut self, transport: &Transport, tempo_before: f64, happened: &mut Happened) {
+    fn follow(&mut self, transport: &Transport, tempo_before: f64, frames: u32, happened: &mut Happened) {
         let Some(position) = transport.pos_beats.filter(|beats| beats.abs() <= FARTHEST) else {
             return;
         };
         let stuck = self.position.replace(position) == Some(position);
+        let anchor = Anchor { position, tempo: self.tempo, samples: 0, before: 0 };
         let Some(unrolled) = self.unrolled else {
             self.unrolled = Some(self.beats.now() - position);
+            self.anchor = Some(anchor);
             return;
         };
         if stuck {
@@ -369,14 +433,67 @@ impl Clock {
             happened.jumped = true;
             self.beats.now() - position
         };
-        self.unrolled = Some(unrolled);
+        let turned = unrolled - self.unrolled.replace(unrolled).unwrap_or(unrolled);
         self.beats.set_now(position + unrolled);
+        let Some(latest) = self.anchor.filter(|_| !happened.jumped) else {
+            self.anchor = Some(anchor);
+            return;
+        };
+        let latest = Anchor { position: latest.position - turned, ..latest };
+        if self.goes_on(&latest, transport) {
+            self.anchor = Some(latest);
+            return;
+        }
+        self.anchor = Some(Anchor { before: latest.samples, ..anchor });
+        let slope = self.slope(&latest, position);
+        if (slope * f64::from(frames) / self.sample_rate).abs() <= 0.5 * self.tempo {
+            self.beats.line.bend = slope / 120.0 / (self.sample_rate * self.sample_rate);
+        }
+    }
+
+    /// Whether the host is where one tempo since the anchor has led it, and says that tempo.
+    fn goes_on(&self, anchor: &Anchor, transport: &Transport) -> bool {
+        let Some(position) = transport.pos_beats else {
+            return false;
+        };
+        let foretold = anchor.position + anchor.samples as f64 / self.sample_rate * anchor.tempo / 60.0;
+        transport.tempo == Some(anchor.tempo) && (position - foretold).abs() < ROUNDING
+    }
+
+    /// Whether this is the rest of a block that began in a ramp and was cut, as wrappers do at a change of
+    /// a parameter: they say the block's tempo again, and a position that knows of no ramp.
+    fn is_within_a_ramp(&self, transport: &Transport, frames: u32, sample_rate: f64) -> bool {
+        self.beats.line.bend != 0.0
+            && sample_rate == self.sample_rate
+            && self.anchor.is_some_and(|anchor| {
+                let within = anchor.samples > 0 && anchor.samples + u64::from(frames) <= anchor.before;
+                within && self.goes_on(&anchor, transport)
+            })
+    }
+
+    /// The ramp in which the host has come here from the anchor, in beats per minute and second; 0: none.
+    fn slope(&self, anchor: &Anchor, position: f64) -> f64 {
+        let seconds = anchor.samples as f64 / self.sample_rate;
+        let change = self.tempo - anchor.tempo;
+        // Had the tempo changed at once, it would have come so much farther.
+        let most = change * seconds / 60.0;
+        if most.abs() < ROUNDING {
+            return 0.0;
+        }
+        // A ramp all the way takes it a half of that, one that began on the way less; a step at the end,
+        // nothing; a ramp that has ended, more.
+        let share = (position - anchor.position - anchor.tempo * seconds / 60.0) / most;
+        if !(0.0..=0.5 + ROUNDING / most.abs()).contains(&share) {
+            return 0.0;
+        }
+        let slope = change / (2.0 * share.min(0.5) * seconds);
+        if slope.abs() <= STEEPEST { slope } else { 0.0 }
     }
 
     /// By how many beats the position may differ from the one foretold and still be no jump.
     fn tolerance(&self, tempo_before: f64) -> f64 {
         // Where the tempo ramps, the block before was at most as wrong as the tempo has changed.
-        let ramp = self.latest_s * (self.tempo - tempo_before).abs();
+        let ramp = f64::from(self.latest) / self.sample_rate * (self.tempo - tempo_before).abs();
         (TOLERANCE_S * self.tempo.max(tempo_before) + ramp.min(RAMP_S * self.tempo)) / 60.0
     }
 

@@ -118,6 +118,8 @@ pub struct Partner {
     lapses: u32,
     /// Both threads agree on whose turn it is; see [`Near::mend`].
     agreed: bool,
+    /// The host's loop has ended within a block, and what sounded with it.
+    seamed: bool,
     /// A reset was asked for: forget, and end what sounds, as soon as there is a block.
     reset: bool,
 }
@@ -147,6 +149,7 @@ impl Partner {
             takes: 0,
             fresh: false,
             agreed: true,
+            seamed: false,
             reset: false,
         }
     }
@@ -185,9 +188,10 @@ impl Partner {
         } else if happened.stopped {
             self.give_back(0, out);
             self.fresh = false;
-        } else if happened.jumped || happened.looped {
+        } else if happened.jumped || (happened.looped && !self.seamed) {
             self.end_sounding(0, out);
         }
+        self.seamed &= !(happened.cut() || happened.looped);
         let lapses = self.status.lapses();
         if std::mem::replace(&mut self.lapses, lapses) != lapses {
             self.give_back(0, out);
@@ -331,7 +335,7 @@ impl Partner {
         } else if offset >= self.span.frames {
             self.span.end
         } else {
-            let half = 0.5 * self.span.beats_per_second() / self.sample_rate;
+            let half = 0.5 * self.span.beats_per_second_at(offset) / self.sample_rate;
             (self.span.beats_at(offset) - half).clamp(self.span.start, self.span.end)
         }
     }
@@ -512,8 +516,20 @@ impl Partner {
         }
     }
 
-    /// Sounds what is due before this offset.
+    /// Sounds what is due before this offset. Where the host loops, what sounds ends.
     fn sound(&mut self, until: u32, out: &mut impl Out) {
+        if let Some(seam) = self.span.seam.map(|seam| self.span.offset(seam))
+            && (self.played..until).contains(&seam)
+        {
+            self.sound_on(seam, out);
+            self.end_sounding(seam, out);
+            self.seamed = true;
+        }
+        self.sound_on(until, out);
+    }
+
+    /// Sounds what is due before this offset.
+    fn sound_on(&mut self, until: u32, out: &mut impl Out) {
         let (from, end) = (self.played, self.boundary(until));
         if let Turn::Mine(take) = self.turn {
             self.await_notes(&take, end);

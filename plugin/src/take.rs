@@ -49,7 +49,7 @@ impl Take {
     pub fn new(offset: u32, span: &Span, settings: &Settings, channel: u8) -> Self {
         Self {
             begin: span.beats_at(offset),
-            rate: span.beats_per_second(),
+            rate: span.beats_per_second_at(offset),
             wishes: settings.wishes,
             length: settings.length,
             late_s: settings.late_s,
