@@ -41,10 +41,10 @@ impl Account {
         let mut account = Self::default();
         // What went through stands at its own sample, and outputs come in order of time.
         let mut passed = vec![false; output.len()];
-        for timed in input.iter().filter(|timed| is_note(&timed.event)) {
+        for timed in input.iter().filter(|timed| timed.event.note().is_some()) {
             let first = output.partition_point(|output| output.at < timed.at);
             let here = output[first..].iter().take_while(|output| output.at == timed.at);
-            let same = here.zip(first..).find(|(o, index)| !passed[*index] && same_note(&o.event, &timed.event));
+            let same = here.zip(first..).find(|(o, index)| !passed[*index] && o.event.is_same_note(&timed.event));
             match same {
                 Some((_, index)) => {
                     passed[index] = true;
@@ -56,7 +56,7 @@ impl Account {
         let mut open: Vec<Output> = Vec::new();
         let own = output.iter().zip(passed).filter(|(_, passed)| !passed).map(|(output, _)| *output);
         for output in own {
-            match note_key(&output.event) {
+            match output.event.note() {
                 Some((true, place)) => {
                     if open.iter().any(|o| place_of(o) == Some(place)) {
                         account.stray.push(output);
@@ -108,36 +108,7 @@ fn sounded(on: &Output, off: u64) -> Sounded {
 }
 
 fn place_of(output: &Output) -> Option<(u8, u8)> {
-    note_key(&output.event).map(|(_, place)| place)
-}
-
-fn is_note(event: &Event) -> bool {
-    note_key(event).is_some()
-}
-
-/// Whether the event begins (`true`) or ends a note, and on which channel and key.
-fn note_key(event: &Event) -> Option<(bool, (u8, u8))> {
-    let place = |channel: i16, key: i16| Some((u8::try_from(channel).ok()?, u8::try_from(key).ok()?));
-    match *event {
-        Event::NoteOn { channel, key, .. } => Some((true, place(channel, key)?)),
-        Event::NoteOff { channel, key, .. } | Event::Choke { channel, key } => Some((false, place(channel, key)?)),
-        Event::Midi([status, key, velocity]) => match status & 0xf0 {
-            0x90 => Some((velocity > 0, (status & 0x0f, key))),
-            0x80 => Some((false, (status & 0x0f, key))),
-            _ => None,
-        },
-        Event::End { .. } | Event::Param { .. } | Event::Other(_) => None,
-    }
-}
-
-/// Whether two events are the same note event, in whichever dialect each is written.
-fn same_note(a: &Event, b: &Event) -> bool {
-    let velocity = |event: &Event| match *event {
-        Event::NoteOn { velocity, .. } => (velocity * 127.0).round() as u8,
-        Event::Midi([status, _, velocity]) if status & 0xf0 == 0x90 => velocity,
-        _ => 0,
-    };
-    note_key(a) == note_key(b) && velocity(a) == velocity(b)
+    output.event.note().map(|(_, place)| place)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use clack_host::events::io::{OutputEventBuffer, TryPushError};
 use clack_host::prelude::*;
 
 use crate::event::{Event, Output, Timed};
-use crate::handlers::Handlers;
+use crate::handlers::{Handlers, mark_audio_thread};
+use crate::heap;
 use crate::transport::Timeline;
 
 /// Events that fit into the input queue before it grows.
@@ -71,6 +72,12 @@ struct Collector {
 
 impl OutputEventBuffer for Collector {
     fn try_push(&mut self, raw: &UnknownEvent) -> Result<(), TryPushError> {
+        heap::unwatched(|| self.take(raw))
+    }
+}
+
+impl Collector {
+    fn take(&mut self, raw: &UnknownEvent) -> Result<(), TryPushError> {
         let offset = raw.header().time();
         let output = Output { at: self.start + u64::from(offset), block: self.block, event: Event::read(raw) };
         // A flush (0 frames) has sample 0 only.
@@ -103,6 +110,7 @@ pub struct Audio {
     processor: StartedPluginAudioProcessor<Handlers>,
     buffers: Buffers,
     cost: Duration,
+    heap_calls: u64,
 }
 
 impl Audio {
@@ -110,7 +118,7 @@ impl Audio {
         let processor = processor
             .start_processing()
             .map_err(|e| anyhow::anyhow!("the plugin refused to start processing: {e:?}"))?;
-        Ok(Self { processor, buffers, cost: Duration::ZERO })
+        Ok(Self { processor, buffers, cost: Duration::ZERO, heap_calls: 0 })
     }
 
     pub(crate) fn stop(self) -> (StoppedPluginAudioProcessor<Handlers>, Buffers) {
@@ -160,15 +168,19 @@ impl Audio {
         };
         let transport = transport.map(|t| t.event(b.sample_rate));
         let began = Instant::now();
-        self.processor.process(
-            &inputs,
-            &mut outputs,
-            &InputEvents::from_buffer(&b.input),
-            &mut OutputEvents::from_buffer(&mut b.output),
-            Some(b.now),
-            transport.as_ref(),
-        )?;
+        let (result, heap_calls) = heap::watched(|| {
+            self.processor.process(
+                &inputs,
+                &mut outputs,
+                &InputEvents::from_buffer(&b.input),
+                &mut OutputEvents::from_buffer(&mut b.output),
+                Some(b.now),
+                transport.as_ref(),
+            )
+        });
         self.cost = began.elapsed();
+        self.heap_calls += heap_calls;
+        result?;
         b.now += u64::from(frames);
         b.output.block += 1;
         Ok(&b.output.taken[before..])
@@ -199,6 +211,16 @@ impl Audio {
         self.buffers.max_frames
     }
 
+    /// Makes the calling thread the audio thread, after another has been it.
+    pub fn move_here(&mut self) {
+        mark_audio_thread();
+    }
+
+    /// How often the plugin has called the heap in [`Self::block`], as far as [`heap::CAN_WATCH`].
+    pub fn heap_calls(&self) -> u64 {
+        self.heap_calls
+    }
+
     /// How long the last block's `process` took.
     pub fn cost(&self) -> Duration {
         self.cost
@@ -217,6 +239,11 @@ impl Audio {
     /// Events that were sent out of order or out of their block, one line each.
     pub fn violations(&self) -> &[String] {
         &self.buffers.output.violations
+    }
+
+    /// Moves them out.
+    pub fn take_violations(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.buffers.output.violations)
     }
 
     /// From now on the output queue refuses each event for which `refuse` says `true`.

@@ -87,6 +87,35 @@ impl Event {
         Self::NoteOff { channel: channel.into(), key: key.into(), velocity: 0.0 }
     }
 
+    /// If it is a note event of one key: whether it begins (`true`) or ends a note, and on which
+    /// channel and key. In raw MIDI, a note-on without velocity ends a note.
+    pub fn note(&self) -> Option<(bool, (u8, u8))> {
+        let place = |channel: i16, key: i16| {
+            let number = |number: i16, end: u8| u8::try_from(number).ok().filter(|number| *number < end);
+            Some((number(channel, 16)?, number(key, 128)?))
+        };
+        match *self {
+            Self::NoteOn { channel, key, .. } => Some((true, place(channel, key)?)),
+            Self::NoteOff { channel, key, .. } | Self::Choke { channel, key } => Some((false, place(channel, key)?)),
+            Self::Midi([status, key, velocity]) if key < 128 => match status & 0xf0 {
+                0x90 => Some((velocity > 0, (status & 0x0f, key))),
+                0x80 => Some((false, (status & 0x0f, key))),
+                _ => None,
+            },
+            Self::Midi(_) | Self::End { .. } | Self::Param { .. } | Self::Other(_) => None,
+        }
+    }
+
+    /// Whether two events are the same note event, in whichever dialect each is written.
+    pub fn is_same_note(&self, other: &Self) -> bool {
+        let velocity = |event: &Self| match *event {
+            Self::NoteOn { velocity, .. } => (velocity * 127.0).round() as u8,
+            Self::Midi([status, _, velocity]) if status & 0xf0 == 0x90 => velocity,
+            _ => 0,
+        };
+        self.note() == other.note() && velocity(self) == velocity(other)
+    }
+
     /// Appends this event to a CLAP input queue, `offset` samples into the block. [`Event::Other`]
     /// cannot be sent and is left out.
     pub(crate) fn push_to(self, queue: &mut EventBuffer, offset: u32) {

@@ -1,5 +1,5 @@
-//! The host as a program: `host demo` plays a phrase to the built plugin and keeps what it answers.
-//! `cargo xtask` builds the plugin and starts it.
+//! The host as a program: `host demo` plays a phrase to the built plugin and keeps what it answers,
+//! `host soak` plays whatever may happen and counts what must not. `cargo xtask` builds the plugin and starts it.
 //!
 //! Exit codes: 0 all is well, 1 the plugin did something wrong, 2 the input is at fault.
 
@@ -7,6 +7,7 @@ mod canvas;
 mod demo;
 mod phrase;
 mod roll;
+mod soak;
 mod sound;
 mod voice;
 
@@ -25,6 +26,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Options),
+    Soak(soak::Options),
 }
 
 /// The user's input is at fault, not the plugin: exit code 2.
@@ -42,6 +44,7 @@ impl std::error::Error for BadInput {}
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(options) => demo::run(&options),
+        Command::Soak(options) => soak::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -48,6 +48,8 @@ pub struct Parameter {
     pub automatable: bool,
     /// Whether only whole numbers from `min` to `max` mean something.
     pub stepped: bool,
+    /// Whether it is the plugin's bypass switch.
+    pub bypass: bool,
 }
 
 /// One instance of the plugin, on the main thread.
@@ -85,6 +87,7 @@ impl Plugin {
                 writable: !info.flags.contains(ParamInfoFlags::IS_READONLY),
                 automatable: info.flags.contains(ParamInfoFlags::IS_AUTOMATABLE),
                 stepped: info.flags.contains(ParamInfoFlags::IS_STEPPED),
+                bypass: info.flags.contains(ParamInfoFlags::IS_BYPASS),
             })
         });
         Ok(all.collect())

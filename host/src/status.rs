@@ -13,6 +13,8 @@ const VARIABLE: &str = "ANTIPHON_STATUS";
 pub struct Status {
     /// `starting`, `ready`, `no weights` or `broken`.
     pub health: String,
+    /// How often the inference thread broke and was started again.
+    pub restarts: u64,
     /// The player's notes that the model was told.
     pub heard: u64,
     /// Generated note-ons that this host took.
@@ -23,7 +25,11 @@ pub struct Status {
     pub late: u64,
     /// Generated notes that came so late that they were dropped.
     pub dropped: u64,
-    /// Offline renders that waited in vain for the model.
+    /// Generated notes given up because this host refused them, or the player held their key.
+    pub given_up: u64,
+    /// Messages, notes and events for which some queue of the plugin's had no room.
+    pub overflows: u64,
+    /// Offline renders that waited in vain for the inference thread.
     pub timeouts: u64,
     /// The latest hand-over, in seconds since activation.
     pub hand_over_s: Option<f64>,

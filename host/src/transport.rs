@@ -25,6 +25,8 @@ pub struct Timeline {
     /// Where the time signature changes: positions in quarter notes, ascending, each a bar line, and
     /// the signature from there on.
     pub signature_changes: Vec<(f64, (u16, u16))>,
+    /// What this host does not tell.
+    pub untold: Untold,
 }
 
 /// Something that happens to a transport.
@@ -51,6 +53,19 @@ impl Change {
     }
 }
 
+/// What a host may leave out of its transport; nothing by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Untold {
+    /// The tempo.
+    pub tempo: bool,
+    /// The position in quarter notes, and the loop with it.
+    pub beats: bool,
+    /// The position in seconds.
+    pub seconds: bool,
+    /// The time signature.
+    pub signature: bool,
+}
+
 impl Timeline {
     /// Standing at the start of the song, 4/4.
     pub fn standing(tempo: f64) -> Self {
@@ -63,6 +78,7 @@ impl Timeline {
             loop_range: None,
             signature: (4, 4),
             signature_changes: Vec::new(),
+            untold: Untold::default(),
         }
     }
 
@@ -127,10 +143,11 @@ impl Timeline {
 
     /// What the plugin gets to see for the next block.
     pub(crate) fn event(&self, sample_rate: f64) -> TransportEvent {
-        let mut flags = TransportFlags::HAS_TEMPO
-            | TransportFlags::HAS_BEATS_TIMELINE
-            | TransportFlags::HAS_SECONDS_TIMELINE
-            | TransportFlags::HAS_TIME_SIGNATURE;
+        let mut flags = TransportFlags::empty();
+        flags.set(TransportFlags::HAS_TEMPO, !self.untold.tempo);
+        flags.set(TransportFlags::HAS_BEATS_TIMELINE, !self.untold.beats);
+        flags.set(TransportFlags::HAS_SECONDS_TIMELINE, !self.untold.seconds);
+        flags.set(TransportFlags::HAS_TIME_SIGNATURE, !self.untold.signature);
         flags.set(TransportFlags::IS_PLAYING, self.playing);
         flags.set(TransportFlags::IS_LOOP_ACTIVE, self.loop_range.is_some());
         let (loop_start, loop_end) = self.loop_range.unwrap_or_default();

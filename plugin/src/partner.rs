@@ -19,6 +19,7 @@
 //! Times: a sample of the stream is exact and the same for every block size, so all that the model
 //! is told is counted in samples; only the sounding of notes goes through beats.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use notes::{Clock, Event, Held, Listener, Schedule, Span, Transport};
@@ -179,7 +180,7 @@ impl Partner {
         self.span = self.clock.advance(transport, frames, self.sample_rate);
         self.played = 0;
         let span = self.span;
-        self.held.retry(|event| send(&span, 0, event, out));
+        self.held.retry(|event| send(0, event, out));
         self.agreed = self.near.mend(Epoch(self.schedule.epoch()));
 
         let happened = span.happened;
@@ -448,7 +449,7 @@ impl Partner {
     /// Ends what the model plays at this offset.
     fn end_sounding(&mut self, offset: u32, out: &mut impl Out) {
         let (span, time) = (self.span, self.seconds(offset));
-        self.held.end_all(span.beats_at(offset), |event| send(&span, offset, event, out));
+        self.held.end_all(span.beats_at(offset), |event| send(offset, event, out));
         self.roll.off(Whose::Mine, None, None, time);
     }
 
@@ -543,9 +544,10 @@ impl Partner {
             {
                 return false;
             }
-            let taken = send(&span, from, event, out);
+            let offset = nearest(&span, from..until, event);
+            let taken = send(offset, event, out);
             if taken {
-                let time = (samples + u64::from(span.offset(event.at()).max(from))) as f64 / rate;
+                let time = (samples + u64::from(offset)) as f64 / rate;
                 roll.sounded(event, time);
             }
             taken
@@ -576,9 +578,15 @@ impl Partner {
     }
 }
 
-/// Sends a generated event at its nearest sample, though not before `from`.
-fn send(span: &Span, from: u32, event: Event, out: &mut impl Out) -> bool {
-    let offset = span.offset(event.at()).max(from).min(span.frames.saturating_sub(1));
+/// The sample nearest to a generated event, though not outside of `samples`: where the axis of beats
+/// waits for the host, a moment may be nearest to a sample that is long gone or yet to come.
+fn nearest(span: &Span, samples: Range<u32>, event: Event) -> u32 {
+    let last = samples.end.min(span.frames).saturating_sub(1).max(samples.start);
+    span.offset(event.at()).clamp(samples.start, last)
+}
+
+/// Sends a generated event at this sample.
+fn send(offset: u32, event: Event, out: &mut impl Out) -> bool {
     match event {
         Event::On { channel, pitch, velocity, .. } => out.on(offset, channel, pitch, velocity),
         Event::Off { channel, pitch, .. } => out.off(offset, channel, pitch),

@@ -3,8 +3,10 @@
 
 mod bundle;
 mod demo;
+mod host;
 mod install;
 mod packages;
+mod soak;
 mod test;
 mod workspace;
 
@@ -24,6 +26,9 @@ Usage: cargo xtask COMMAND
             build Antiphon.clap and Antiphon.vst3 under target/bundled/;
             with --features standalone also a program of its own
   install   bundle, then copy both into your own plug-in folders
+  soak [--blocks N] [--seed S]
+            random blocks, notes, parameters and transports against the built plugin;
+            counts what must never happen in target/soak.json
   test      everything that CI checks: formatting, lints, documentation, the bundle, all tests
 
 `cargo xtask demo --help` tells more about the demo.
@@ -49,6 +54,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "bundle" => bundle::run(&Workspace::enter()?, rest),
         "install" => install::run(&Workspace::enter()?),
         "test" => test::run(&Workspace::enter()?),
+        "soak" => soak::run(&Workspace::enter()?, rest),
         "demo" => demo::run(&Workspace::enter()?, rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");

@@ -252,8 +252,10 @@ fn block(
     partner.open(transport, frames, settings, host);
     for &(offset, heard) in events {
         partner.play_until(offset, host);
-        host.latest = host.latest.max(offset);
         partner.hear(offset, heard, host);
+        // The player's own event goes out after what was sent for it.
+        assert!(host.latest <= offset, "an event at {} before the player's at {offset}", host.latest);
+        host.latest = offset;
     }
     partner.play_until(frames, host);
     partner.close();

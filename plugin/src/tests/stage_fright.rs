@@ -158,3 +158,26 @@ fn gives_way_within_the_block() {
     assert!(entries > 10, "the model was interrupted {entries} times");
     assert!(host.ons().count() > 40);
 }
+
+/// A host that tells positions but no tempo: the axis of beats is corrected at every block and waits. What
+/// ends at the player's entry ends there all the same, in order.
+#[test]
+fn a_waiting_axis_keeps_the_order() {
+    let mut paced = Paced::new();
+    let mut host = Host::default();
+    let on = Heard::On { channel: 0, key: 60, velocity: 90 };
+    let off = Heard::Off { channel: Some(0), key: Some(60) };
+    let mut interrupted = 0;
+    let mut base = 0;
+    for number in 0..600u64 {
+        // The clock believes in 120 beats per minute; these are 73.
+        let beats = base as f64 / RATE * 73.0 / 60.0;
+        let transport = Transport { playing: true, pos_beats: Some(beats), ..Transport::default() };
+        let events: &[(u32, Heard)] = if number % 30 == 0 { &[(30, on), (200, off)] } else { &[] };
+        interrupted += if events.is_empty() { 0 } else { host.sounding().len() };
+        block(&mut paced.partner, &transport, (base, 256), SETTINGS, events, &mut host);
+        paced.think(8);
+        base += 256;
+    }
+    assert!(interrupted > 5, "only {interrupted} notes were interrupted");
+}

@@ -1,0 +1,167 @@
+//! Judges, block by block, what the plugin sends against what it was given.
+//!
+//! What passed is told from the plugin's own notes by subtraction: of the events that came out, those
+//! that went in at the same sample are the player's.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use host::{Event, Output, Plugin, Timed};
+
+use super::report::Report;
+
+/// A block, as far as it matters to the judge.
+pub struct Block<'a> {
+    /// Samples; in a flush 0.
+    pub frames: u32,
+    /// What went in.
+    pub input: &'a [Timed],
+    /// What came out.
+    pub output: &'a [Output],
+    /// Whether the transport ran.
+    pub playing: bool,
+    /// Whether the plugin was reset before it.
+    pub reset: bool,
+    /// Whether a state was loaded while it was processed, or may have been.
+    pub loaded: bool,
+}
+
+/// See the [module](self).
+#[derive(Default)]
+pub struct Referee {
+    /// CLAP number of the bypass switch.
+    pub bypass: Option<u32>,
+    /// Own notes that sound, by channel and key, and the block that began each.
+    own: BTreeMap<(u8, u8), u64>,
+    /// Blocks so far; a flush is none.
+    number: u64,
+    playing: bool,
+    /// The latest block at whose first sample all that sounded had to end.
+    cut: Option<u64>,
+    /// Whether the plugin is bypassed, as far as is known; and since when.
+    bypassed: Option<(bool, u64)>,
+    /// Since a cut, nothing has happened that could lead to notes of its own.
+    quiet: bool,
+}
+
+impl Referee {
+    /// A judge of a new instance.
+    pub fn of(plugin: &mut Plugin) -> Result<Self> {
+        let bypass = plugin.parameters()?.iter().find(|parameter| parameter.bypass).map(|parameter| parameter.id);
+        Ok(Self { bypass, ..Self::default() })
+    }
+
+    /// The plugin was activated: what sounded has to end, nothing of before is remembered.
+    pub fn activated(&mut self) {
+        self.cut = Some(self.number);
+        self.playing = false;
+        self.quiet = true;
+    }
+
+    /// Judges a block; what is wrong goes into the report.
+    pub fn judge(&mut self, block: &Block, session: &str, report: &mut Report) {
+        let number = self.number;
+        let fault = |report: &mut Report, what: &str, event: &dyn std::fmt::Debug| {
+            report.describe(|| format!("{session}, block {number} of {} samples: {what}: {event:?}", block.frames));
+        };
+        report.events_in += block.input.len() as u64;
+        report.events_out += block.output.len() as u64;
+        self.follow(block);
+
+        let mut own: Vec<&Output> = block.output.iter().filter(|output| output.event.note().is_some()).collect();
+        for timed in block.input.iter().filter(|timed| timed.event.note().is_some()) {
+            match own.iter().position(|output| output.at == timed.at && is_passed(&timed.event, &output.event)) {
+                Some(place) => drop(own.remove(place)),
+                None => {
+                    report.lost += 1;
+                    fault(report, "did not pass", timed);
+                }
+            }
+        }
+        for output in own {
+            let Some((begins, place)) = output.event.note() else {
+                continue;
+            };
+            if !begins {
+                if self.own.remove(&place).is_none() {
+                    report.stray += 1;
+                    fault(report, "ended without a beginning", output);
+                }
+                continue;
+            }
+            if self.own.insert(place, number).is_some() {
+                report.stray += 1;
+                fault(report, "struck twice", output);
+            }
+            let bypassed = self.bypassed.is_some_and(|(on, since)| on && since < number);
+            if bypassed || self.quiet {
+                report.stale += 1;
+                fault(report, if bypassed { "begun in bypass" } else { "begun after all was over" }, output);
+            }
+        }
+        if let Some(cut) = self.cut.filter(|cut| number > *cut && block.frames > 0) {
+            self.cut = None;
+            self.own.retain(|place, begun| {
+                let hangs = *begun < cut;
+                if hangs {
+                    report.hanging += 1;
+                    fault(report, "still sounds a block after all had to end", place);
+                }
+                !hangs
+            });
+        }
+        self.number += u64::from(block.frames > 0);
+    }
+
+    /// All has come to its end: nothing may sound.
+    pub fn finish(&mut self, session: &str, report: &mut Report) {
+        for place in std::mem::take(&mut self.own).into_keys() {
+            report.hanging += 1;
+            report.describe(|| format!("{session}: {place:?} sounds at the end"));
+        }
+    }
+
+    /// What the block's input does to what may be heard in it.
+    fn follow(&mut self, block: &Block) {
+        let stopped = block.frames > 0 && self.playing && !block.playing;
+        let started = block.frames > 0 && !self.playing && block.playing;
+        if block.frames > 0 {
+            self.playing = block.playing;
+        }
+        if stopped || started || block.reset {
+            self.quiet = true;
+        }
+        if (stopped || block.reset) && self.cut.is_none() {
+            self.cut = Some(self.number);
+        }
+        for timed in block.input {
+            match timed.event {
+                Event::Param { id, value } if Some(id) == self.bypass => {
+                    let on = value > 0.5;
+                    self.quiet = false;
+                    if on && self.cut.is_none() {
+                        self.cut = Some(self.number);
+                    }
+                    if self.bypassed.is_none_or(|(was, _)| was != on) {
+                        self.bypassed = (value == 0.0 || value == 1.0).then_some((on, self.number));
+                    }
+                }
+                // Any parameter may start something, and so may any note.
+                Event::Param { .. } => self.quiet = false,
+                event => self.quiet &= !event.note().is_some_and(|(begins, _)| begins),
+            }
+        }
+        if block.loaded {
+            self.bypassed = None;
+            self.quiet = false;
+        }
+    }
+}
+
+/// Whether `output` is `input`, passed on. A velocity that is none may have been mended.
+fn is_passed(input: &Event, output: &Event) -> bool {
+    match *input {
+        Event::NoteOn { velocity, .. } if !(0.0..=1.0).contains(&velocity) => input.note() == output.note(),
+        _ => input.is_same_note(output),
+    }
+}
