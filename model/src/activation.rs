@@ -3,13 +3,16 @@
 //! Relative error of `exp` under 2e-7 in the range that matters: Cody and Waite's reduction and a
 //! polynomial of degree 6 (Cephes' `expf`).
 
+/// 1.5 * 2^23: adding it rounds to a whole number, which then stands in the last bits; taking it away again
+/// leaves that number.
+pub(crate) const ROUND: f32 = 12_582_912.0;
+
 /// e^x for x clamped to ±87.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 87.0);
-    // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.
-    const ROUND: f32 = 12_582_912.0;
-    let n = x * std::f32::consts::LOG2_E + ROUND - ROUND;
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let p = 1.987_569_1e-4;
     let p = p * r + 1.398_199_9e-3;
@@ -18,7 +21,9 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 5.000_000_3e-1;
     let value = p * r * r + r + 1.0;
-    value * f32::from_bits(((n as i32 + 127) as u32) << 23)
+    // The last bits of `shifted` are those of `n`: as an exponent they make 2^n. (A cast would be checked
+    // for values that do not fit.)
+    value * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
 
 /// 1 / (1 + e^-x)

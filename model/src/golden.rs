@@ -20,7 +20,7 @@ fn every_layer_agrees_over_64_steps() {
     let golden: BTreeMap<String, Vec<Step>> = serde_json::from_str(include_str!("../golden/golden.json")).unwrap();
     for (kind, steps) in [(Kind::Seed, &golden["seed"]), (Kind::Antiphon, &golden["antiphon"])] {
         let network = Network::new(&weights(kind), Precision::F32);
-        let (mut state, mut scratch) = (network.zero_state(), Scratch::new());
+        let (mut state, mut scratch) = (network.zero_state(), Scratch::new(1));
         let phrase = phrase();
         assert_eq!(steps.len(), phrase.len());
         for (t, (expected, next)) in steps.iter().zip(&phrase).enumerate() {

@@ -12,12 +12,15 @@ mod context;
 mod dot;
 pub mod encoding;
 pub mod features;
+mod floats;
 #[cfg(test)]
 mod golden;
 mod linear;
 mod lstm;
 mod mind;
 pub mod network;
+mod panels;
+mod quantise;
 pub mod sampling;
 pub mod shapes;
 mod simd;

@@ -1,213 +1,190 @@
-//! Matrices of weights as the live path uses them: packed once, multiplied with one vector at a time.
+//! Matrices of weights as the live path uses them: packed once, multiplied with one vector at a time, or
+//! with several that share one pass over the weights.
+
+use half::f16;
 
 use crate::{
-    dot,
-    features::Features,
+    dot::{self, Version},
+    floats,
+    quantise::{Quantised, Rounded, eight_bits, four_bits},
     simd::widest,
-    weights::{Kind, Tensor},
+    weights::{Kind, Tensor, Weights},
 };
 
-/// How weights are held while they run.
+/// How weights are held while they run. What a step costs is reading them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floats: the reference.
     F32,
-    /// Weights in 8 bits with a scale per row, activations in 15 bits with a scale per vector, sums
-    /// exact in 32 bits. A quarter of the memory to read, which is what a step costs; and sums of
-    /// integers come out the same on every processor.
+    /// 16-bit floats, widened as they are read: the same results as [`Precision::F32`] for weights that
+    /// come from a file of 16-bit floats.
+    F16,
+    /// 8 bits with a scale per row, activations in 15 bits with a scale per vector, sums exact in 32 bits:
+    /// sums of integers come out the same on every processor.
     Int8,
+    /// As [`Precision::Int8`], but the LSTM's weights in 4 bits, as indices into sixteen values per matrix.
+    Int4,
 }
 
 impl Precision {
-    /// What a network is played in: the seed is there to be what it was, exactly; the other to be fast.
-    pub fn of(kind: Kind) -> Self {
-        match kind {
-            Kind::Seed => Self::F32,
-            Kind::Antiphon => Self::Int8,
+    /// All, from the finest to the coarsest.
+    pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Int8, Self::Int4];
+
+    /// As commands and reports call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Int8 => "int8",
+            Self::Int4 => "int4",
         }
     }
-}
 
-/// Columns are padded to this many, so that no loop has a tail.
-const LANES: usize = 64;
-/// Largest activation as an integer: 1,024 products with weights of 127 stay below 2^31.
-const LARGEST: f32 = 16_000.0;
-/// Most columns a quantised matrix may have, for the same reason.
-const MOST_COLUMNS: usize = 1024;
+    /// What these weights are played in: the seed is there to be what it was, exactly; the other to be fast.
+    pub fn of(weights: &Weights) -> Self {
+        match weights.card.kind {
+            Kind::Seed if weights.fit_16_bits() => Self::F16,
+            Kind::Seed => Self::F32,
+            Kind::Antiphon => Self::Int4,
+        }
+    }
+
+    /// The heads' precision: the last steps before a choice are the most sensitive ones.
+    pub(crate) fn heads(self) -> Self {
+        if self == Self::Int4 { Self::Int8 } else { self }
+    }
+}
 
 /// A row-major matrix `[rows, columns]` and a bias `[rows]`, for products with dense vectors.
 #[derive(Clone, Debug)]
 pub(crate) struct Dense {
     columns: usize,
-    /// Columns with padding.
-    stride: usize,
     weights: Packed,
     bias: Vec<f32>,
 }
 
 #[derive(Clone, Debug)]
 enum Packed {
-    F32(Vec<f32>),
-    Int8 { weights: Vec<i8>, scales: Vec<f32> },
+    F32(floats::Matrix<f32>),
+    F16(floats::Matrix<f16>),
+    Integers { matrix: dot::Matrix, scales: Vec<f32> },
 }
 
 /// Activations as integers, kept between calls so that a product allocates nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Quantised(Vec<i16>);
+pub(crate) struct Scratch(Vec<Quantised>);
 
-impl Quantised {
-    pub fn new() -> Self {
-        Self(vec![0; MOST_COLUMNS + LANES])
+impl Scratch {
+    /// For products with up to `vectors` vectors at once.
+    pub fn new(vectors: usize) -> Self {
+        Self((0..vectors).map(|_| Quantised::new()).collect())
     }
 }
 
 impl Dense {
+    /// Packs a matrix.
     pub fn new(weight: &Tensor, bias: Vec<f32>, precision: Precision) -> Self {
-        Self::beside(&[weight], bias, precision)
-    }
-
-    /// `[a | b | …]`: one matrix for the product with vectors that stand one behind the other.
-    pub fn beside(parts: &[&Tensor], bias: Vec<f32>, precision: Precision) -> Self {
-        let rows = bias.len();
-        let columns = parts.iter().map(|part| part.shape[1]).sum::<usize>();
-        let stride = columns.next_multiple_of(LANES);
-        let mut weights = vec![0.0; rows * stride];
-        for (row, out) in weights.chunks_exact_mut(stride).enumerate() {
-            let mut at = 0;
-            for part in parts {
-                let width = part.shape[1];
-                out[at..at + width].copy_from_slice(&part.data[row * width..][..width]);
-                at += width;
-            }
-        }
-        let weights = match precision {
-            Precision::F32 => Packed::F32(weights),
-            Precision::Int8 => quantise(&weights, stride),
+        let columns = weight.shape[1];
+        let integers = |Rounded { values, scales }, book| {
+            let version = Version::available().next().unwrap_or(Version::Plain);
+            Packed::Integers { matrix: dot::Matrix::new(&values, columns, book, version), scales }
         };
-        Self { columns, stride, weights, bias }
+        let weights = match precision {
+            Precision::F32 => Packed::F32(floats::Matrix::new(&weight.data, columns)),
+            Precision::F16 => Packed::F16(floats::Matrix::new(&weight.data, columns)),
+            Precision::Int8 => integers(eight_bits(&weight.data, columns), None),
+            Precision::Int4 => {
+                let (rounded, book) = four_bits(&weight.data, columns);
+                integers(rounded, Some(&book))
+            }
+        };
+        Self { columns, weights, bias }
     }
 
-    /// `out = W x + bias`; x: `[columns]`, out: `[rows]`.
-    pub fn apply(&self, x: &[f32], scratch: &mut Quantised, out: &mut [f32]) {
-        debug_assert_eq!((x.len(), out.len()), (self.columns, self.bias.len()));
+    /// `out = W x + bias` for each vector; x: `[vectors, columns]`, out: `[vectors, rows]`.
+    pub fn apply(&self, x: &[f32], scratch: &mut Scratch, out: &mut [f32]) {
+        for out in out.chunks_exact_mut(self.bias.len()) {
+            out.copy_from_slice(&self.bias);
+        }
+        self.add(x, scratch, out);
+    }
+
+    /// `out += W x` for each vector; x: `[vectors, columns]`, out: `[vectors, rows]`.
+    pub fn add(&self, x: &[f32], scratch: &mut Scratch, out: &mut [f32]) {
+        let vectors = x.len() / self.columns;
+        let rows = out.len() / vectors;
+        debug_assert_eq!((x.len(), out.len()), (vectors * self.columns, vectors * rows));
+        let mut add = |vector: usize, first: usize, sums: &[f32]| {
+            for (out, sum) in out[vector * rows..][..rows][first..].iter_mut().zip(sums) {
+                *out += sum;
+            }
+        };
         match &self.weights {
-            Packed::F32(weights) => product_f32(weights, self.stride, x, &self.bias, out),
-            Packed::Int8 { weights, scales } => {
-                let quantised = &mut scratch.0[..self.stride];
-                let mut step = [0.0];
-                quantise_activations(x, quantised, &mut step);
-                product_int8(weights, quantised, scales, &self.bias, step[0], out);
-            }
-        }
-    }
-}
-
-/// Rounds each row to 8 bits with a scale of its own.
-fn quantise(rows: &[f32], stride: usize) -> Packed {
-    assert!(stride <= MOST_COLUMNS, "sums could overflow");
-    let (mut weights, mut scales) = (Vec::with_capacity(rows.len()), Vec::new());
-    for row in rows.chunks_exact(stride) {
-        let largest = row.iter().fold(0.0f32, |largest, w| largest.max(w.abs()));
-        let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
-        weights.extend(row.iter().map(|w| (w / scale).round() as i8));
-        scales.push(scale);
-    }
-    Packed::Int8 { weights, scales }
-}
-
-widest! {
-    /// `x` -> integers and the value of one (`step`). The rest of `out` becomes 0.
-    fn quantise_activations(x: &[f32], out: &mut [i16], step: &mut [f32; 1]) {
-        let mut lanes = [0.0f32; 16];
-        let (chunks, rest) = x.as_chunks::<16>();
-        for chunk in chunks {
-            for (largest, x) in lanes.iter_mut().zip(chunk) {
-                *largest = largest.max(x.abs());
-            }
-        }
-        let largest = lanes.iter().chain(rest).fold(1e-9f32, |largest, x| largest.max(x.abs()));
-        let scale = LARGEST / largest;
-        step[0] = largest / LARGEST;
-        let (used, padding) = out.split_at_mut(x.len());
-        for (out, x) in used.iter_mut().zip(x) {
-            // Adding and taking away 1.5 * 2^23 rounds to the nearest whole number.
-            *out = (x * scale + 12_582_912.0 - 12_582_912.0) as i32 as i16;
-        }
-        padding.fill(0);
-    }
-}
-
-/// `out = step * scale * (W x) + bias`, row by row. W: rows of `x.len()` values.
-fn product_int8(weights: &[i8], x: &[i16], scales: &[f32], bias: &[f32], step: f32, out: &mut [f32]) {
-    let stride = x.len();
-    let dots = dot::widest();
-    for (n, out) in out.chunks_mut(dot::ROWS).enumerate() {
-        let first = n * dot::ROWS;
-        let mut sums = [0; dot::ROWS];
-        dots(&weights[first * stride..][..out.len() * stride], x, &mut sums[..out.len()]);
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = sums[i] as f32 * (scales[first + i] * step) + bias[first + i];
-        }
-    }
-}
-
-widest! {
-    /// `out = W x + bias`, each row summed in sixteen lanes.
-    fn product_f32(weights: &[f32], stride: usize, x: &[f32], bias: &[f32], out: &mut [f32]) {
-        let (x, rest) = x.as_chunks::<16>();
-        for ((row, bias), out) in weights.chunks_exact(stride).zip(bias).zip(out) {
-            let mut lanes = [0.0f32; 16];
-            let (row, tail) = row.as_chunks::<16>();
-            for (row, x) in row.iter().zip(x) {
-                for lane in 0..16 {
-                    lanes[lane] += row[lane] * x[lane];
+            Packed::F32(weights) => weights.times(x, self.columns, &mut add),
+            Packed::F16(weights) => weights.times(x, self.columns, &mut add),
+            Packed::Integers { matrix, scales } => {
+                let quantised = &mut scratch.0[..vectors];
+                for (quantised, x) in quantised.iter_mut().zip(x.chunks_exact(self.columns)) {
+                    quantised.set(x);
                 }
+                matrix.times(quantised, |vector, first, sums| {
+                    let out = &mut out[vector * rows..][..rows];
+                    scale(sums, &scales[first..], quantised[vector].step(), &mut out[first..]);
+                });
             }
-            let tail = row.get(x.len()).map_or(tail, |row| &row[..]);
-            let tail: f32 = tail.iter().zip(rest).map(|(w, x)| w * x).sum();
-            *out = lanes.iter().sum::<f32>() + tail + bias;
+        }
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        let bias = std::mem::size_of_val(&self.bias[..]);
+        bias + match &self.weights {
+            Packed::F32(matrix) => matrix.bytes(),
+            Packed::F16(matrix) => matrix.bytes(),
+            Packed::Integers { matrix, scales } => matrix.bytes() + std::mem::size_of_val(&scales[..]),
+        }
+    }
+}
+
+widest! {
+    /// `out += step * scale * sum`, row by row, as far as there are rows.
+    fn scale(sums: &[i32], scales: &[f32], step: f32, out: &mut [f32]) {
+        for ((out, &sum), scale) in out.iter_mut().zip(sums).zip(scales) {
+            *out += sum as f32 * (scale * step);
         }
     }
 }
 
 /// A matrix stored by columns, for products with sparse features: `out += W f`.
 #[derive(Clone, Debug)]
-pub(crate) struct Sparse {
-    rows: usize,
-    columns: Vec<f32>,
+pub(crate) enum Sparse {
+    F32(floats::Columns<f32>),
+    F16(floats::Columns<f16>),
 }
 
 impl Sparse {
-    pub fn new(weight: &Tensor) -> Self {
-        let [rows, width] = weight.shape[..] else { unreachable!("checked on loading") };
-        let mut columns = vec![0.0; rows * width];
-        for row in 0..rows {
-            for column in 0..width {
-                columns[column * rows + row] = weight.data[row * width + column];
-            }
+    /// 16-bit floats, unless the precision is that of the reference.
+    pub fn new(weight: &Tensor, precision: Precision) -> Self {
+        let columns = weight.shape[1];
+        match precision {
+            Precision::F32 => Self::F32(floats::Columns::new(&weight.data, columns)),
+            _ => Self::F16(floats::Columns::new(&weight.data, columns)),
         }
-        Self { rows, columns }
-    }
-
-    /// The column of one feature: `[rows]`.
-    pub fn column(&self, feature: usize) -> &[f32] {
-        &self.columns[feature * self.rows..][..self.rows]
     }
 
     /// `out += W f`; out: `[rows]`.
-    pub fn add(&self, features: &Features, out: &mut [f32]) {
-        add_columns(&self.columns, features.pairs(), out);
+    pub fn add(&self, features: &[(u32, f32)], out: &mut [f32]) {
+        match self {
+            Self::F32(columns) => columns.add(features, out),
+            Self::F16(columns) => columns.add(features, out),
+        }
     }
-}
 
-widest! {
-    /// `out += value * column` for each feature.
-    fn add_columns(columns: &[f32], features: &[(u32, f32)], out: &mut [f32]) {
-        let rows = out.len();
-        for &(feature, value) in features {
-            for (out, weight) in out.iter_mut().zip(&columns[feature as usize * rows..][..rows]) {
-                *out += weight * value;
-            }
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::F32(columns) => columns.bytes(),
+            Self::F16(columns) => columns.bytes(),
         }
     }
 }
@@ -224,23 +201,46 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
-        fn products_agree_with_the_plain_sum(rows in 1usize..40, left in 1usize..300, right in 1usize..300, seed: u64) {
-            let (a, b) = (tensor(rows, left, seed), tensor(rows, right, !seed));
-            let x = tensor(1, left + right, seed ^ 1).data;
+        fn products_agree_with_the_plain_sum(
+            rows in 1usize..300, columns in 1usize..600, vectors in 1usize..7, seed: u64,
+        ) {
+            let weight = tensor(rows, columns, seed);
+            let x = tensor(vectors, columns, seed ^ 1).data;
             let bias = tensor(1, rows, seed ^ 2).data;
-            let mut out = vec![0.0; rows];
-            for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Int8, 6e-3)] {
-                let matrix = Dense::beside(&[&a, &b], bias.clone(), precision);
-                matrix.apply(&x, &mut Quantised::new(), &mut out);
-                for row in 0..rows {
-                    let sum = |m: &Tensor, x: &[f32]| -> f64 {
-                        let width = m.shape[1];
-                        m.data[row * width..][..width].iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum()
-                    };
-                    let expected = sum(&a, &x[..left]) + sum(&b, &x[left..]) + f64::from(bias[row]);
-                    prop_assert!((f64::from(out[row]) - expected).abs() < tolerance, "{precision:?} row {row}");
+            for (precision, tolerance) in
+                [(Precision::F32, 1e-5), (Precision::F16, 1e-3), (Precision::Int8, 6e-3), (Precision::Int4, 0.12)]
+            {
+                let matrix = Dense::new(&weight, bias.clone(), precision);
+                let mut out = vec![0.0; vectors * rows];
+                matrix.apply(&x, &mut Scratch::new(vectors), &mut out);
+                for (out, x) in out.chunks_exact(rows).zip(x.chunks_exact(columns)) {
+                    for (row, &found) in out.iter().enumerate() {
+                        let weights = &weight.data[row * columns..][..columns];
+                        let sum: f64 = weights.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+                        let expected = sum + f64::from(bias[row]);
+                        prop_assert!((f64::from(found) - expected).abs() < tolerance, "{precision:?} row {row}");
+                    }
+                    // Alone, a vector gets the same bits as in company.
+                    let mut alone = vec![0.0; rows];
+                    matrix.apply(x, &mut Scratch::new(1), &mut alone);
+                    prop_assert_eq!(&alone[..], out);
+                }
+            }
+        }
+
+        #[test]
+        fn sparse_products_are_sums_of_columns(rows in 1usize..300, seed: u64) {
+            let weight = tensor(rows, 40, seed);
+            let features: Vec<(u32, f32)> = (0..40).step_by(3).map(|i| (i as u32, 0.5 + i as f32)).collect();
+            for (precision, tolerance) in [(Precision::F32, 1e-4), (Precision::Int8, 2e-2)] {
+                let mut out = vec![1.0; rows];
+                Sparse::new(&weight, precision).add(&features, &mut out);
+                for (row, &found) in out.iter().enumerate() {
+                    let expected = features.iter().fold(1.0, |sum, &(i, v)| sum + weight.data[row * 40 + i as usize] * v);
+                    prop_assert!((found - expected).abs() < tolerance, "{precision:?} row {row}");
                 }
             }
         }

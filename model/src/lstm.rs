@@ -3,7 +3,7 @@
 
 use crate::{
     activation::{sigmoid, tanh},
-    linear::{Dense, Precision, Quantised},
+    linear::{Dense, Precision, Scratch},
     shapes::HIDDEN,
     simd::widest,
     weights::Weights,
@@ -27,33 +27,41 @@ impl Memory {
     }
 }
 
-/// Weights of one layer: `[4 HIDDEN, input + HIDDEN]`, the two biases of PyTorch's added up.
+/// Weights of one layer. Pre-activations are `W_ih x + (b_ih + b_hh)`, then `+ W_hh h`: in this order, so that
+/// the first part can be worked out for many notes beforehand and gives the same bits.
 #[derive(Debug)]
 pub(crate) struct Layer {
-    gates: Dense,
+    /// `[4 HIDDEN, input]`, with the sum of PyTorch's two biases.
+    input: Dense,
+    /// `[4 HIDDEN, HIDDEN]`
+    recurrent: Dense,
 }
 
 impl Layer {
     pub fn new(weights: &Weights, layer: usize, precision: Precision) -> Self {
         let get = |name: &str| weights.get(&format!("lstm.{name}_l{layer}"));
         let bias = get("bias_ih").data.iter().zip(&get("bias_hh").data).map(|(a, b)| a + b).collect();
-        Self { gates: Dense::beside(&[get("weight_ih"), get("weight_hh")], bias, precision) }
+        Self {
+            input: Dense::new(get("weight_ih"), bias, precision),
+            recurrent: Dense::new(get("weight_hh"), Vec::new(), precision),
+        }
     }
 
-    /// `input`: `[input]`; `joined`, `quantised` and `gates` are scratch: at least `[input + HIDDEN]`, `[4 HIDDEN]`.
-    pub fn step(
-        &self,
-        input: &[f32],
-        memory: &mut Memory,
-        joined: &mut [f32],
-        quantised: &mut Quantised,
-        gates: &mut [f32],
-    ) {
-        let joined = &mut joined[..input.len() + HIDDEN];
-        joined[..input.len()].copy_from_slice(input);
-        joined[input.len()..].copy_from_slice(&memory.h);
-        self.gates.apply(joined, quantised, gates);
-        cell(gates, &mut memory.c, &mut memory.h);
+    /// What the inputs of some notes or takes make of the pre-activations. `inputs`: `[n, input]`, `gates`:
+    /// `[n, 4 HIDDEN]`.
+    pub fn listen(&self, inputs: &[f32], scratch: &mut Scratch, gates: &mut [f32]) {
+        self.input.apply(inputs, scratch, gates);
+    }
+
+    /// Adds what the states of some takes add to their pre-activations; [`cell`] does the rest. `states`:
+    /// `[n, HIDDEN]`, `gates`: `[n, 4 HIDDEN]`.
+    pub fn remember(&self, states: &[f32], scratch: &mut Scratch, gates: &mut [f32]) {
+        self.recurrent.add(states, scratch, gates);
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.input.bytes() + self.recurrent.bytes()
     }
 }
 

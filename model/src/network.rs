@@ -1,6 +1,9 @@
 //! The networks as the live path runs them: one note at a time, everything packed on loading, no
-//! allocation per note. The reference for training is `train::network`, which shares features,
-//! shapes and names with this.
+//! allocation per note. Several takes may run side by side, and a phrase of many notes may be heard at
+//! once, at less than the price of one by one and with the same bits. The reference for training is
+//! `train::network`, which shares features, shapes and names with this.
+
+use std::slice;
 
 use notes::Successor;
 
@@ -8,8 +11,8 @@ use crate::{
     context::Context,
     encoding::PITCHES,
     features::{self, Features, INTERVALS, REACH},
-    linear::{Dense, Precision, Quantised, Sparse},
-    lstm::{Layer, Memory},
+    linear::{self, Dense, Precision, Sparse},
+    lstm::{Layer, Memory, cell},
     shapes::{Attribute, EMBEDDING, HEAD, HIDDEN, LAYERS, SEED_EMBEDDING, SEED_HEAD},
     weights::{Card, Kind, Weights, WeightsError},
 };
@@ -18,6 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Network {
     card: Card,
+    precision: Precision,
     body: Body,
     layers: Vec<Layer>,
 }
@@ -80,30 +84,52 @@ impl State {
     }
 }
 
-/// Buffers of one pass, made once per thread.
+/// Notes of a phrase that are heard at once: their inputs share one pass over the weights, and the weights
+/// of a layer stay in the cache meanwhile.
+const BLOCK: usize = 32;
+/// Width of the first layer's input, at most.
+const WIDEST_INPUT: usize = if EMBEDDING > SEED_EMBEDDING + 2 { EMBEDDING } else { SEED_EMBEDDING + 2 };
+/// Width of any layer's input, at most.
+const WIDEST: usize = if WIDEST_INPUT > HIDDEN { WIDEST_INPUT } else { HIDDEN };
+/// Width of a head's hidden layer, at most.
+const WIDEST_HEAD: usize = if HEAD > SEED_HEAD { HEAD } else { SEED_HEAD };
+
+/// Buffers of one pass over so many takes, made once per thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Scratch {
-    features: Features,
-    /// Input of the first layer.
-    input: Vec<f32>,
+    /// Of each take.
+    features: Vec<Features>,
+    /// Inputs of a layer: `[takes, width]`.
+    inputs: Vec<f32>,
+    /// `[takes, 4 HIDDEN]`
     gates: Vec<f32>,
-    /// Input and recurrent input, one behind the other.
-    joined: Vec<f32>,
-    quantised: Quantised,
+    /// One layer's hidden state: `[takes, HIDDEN]`.
+    states: Vec<f32>,
+    products: linear::Scratch,
+    /// Hidden layer of a head: `[takes, width]`.
     hidden: Vec<f32>,
+    /// Of a head: `[takes, outputs]`.
     outputs: Vec<f32>,
 }
 
 impl Scratch {
-    pub fn new() -> Self {
+    /// For up to `takes` side by side.
+    pub fn new(takes: usize) -> Self {
         Self {
-            features: Features::new(),
-            input: vec![0.0; EMBEDDING.max(SEED_EMBEDDING + 2)],
-            gates: vec![0.0; 4 * HIDDEN],
-            joined: vec![0.0; 2 * HIDDEN],
-            quantised: Quantised::new(),
-            hidden: vec![0.0; HEAD.max(SEED_HEAD)],
-            outputs: vec![0.0; PITCHES + INTERVALS],
+            features: (0..takes).map(|_| Features::new()).collect(),
+            inputs: vec![0.0; takes * WIDEST],
+            gates: vec![0.0; takes * 4 * HIDDEN],
+            states: vec![0.0; takes * HIDDEN],
+            products: linear::Scratch::new(takes),
+            hidden: vec![0.0; takes * WIDEST_HEAD],
+            outputs: vec![0.0; takes * (PITCHES + INTERVALS)],
+        }
+    }
+
+    /// The output of the last layer of each take: `[takes, HIDDEN]`.
+    fn gather(&mut self, states: &[State]) {
+        for (out, state) in self.states.chunks_exact_mut(HIDDEN).zip(states) {
+            out.copy_from_slice(state.output());
         }
     }
 }
@@ -112,29 +138,30 @@ impl Network {
     /// Reads, checks and packs a weights file in the precision its network is played in.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
         let weights = Weights::from_bytes(bytes)?;
-        Ok(Self::new(&weights, Precision::of(weights.card.kind)))
+        Ok(Self::new(&weights, Precision::of(&weights)))
     }
 
     /// Packs weights for running.
     pub fn new(weights: &Weights, precision: Precision) -> Self {
         let bias = |name: String| weights.get(&name).data.clone();
-        let dense =
-            |name: &str| Dense::new(weights.get(&format!("{name}.weight")), bias(format!("{name}.bias")), precision);
+        let dense = |name: &str| {
+            Dense::new(weights.get(&format!("{name}.weight")), bias(format!("{name}.bias")), precision.heads())
+        };
         let body = match weights.card.kind {
             Kind::Seed => Body::Seed(Box::new(Seed {
-                embedding: Sparse::new(weights.get("embedding.weight")),
+                embedding: Sparse::new(weights.get("embedding.weight"), precision),
                 hidden: dense("pitch.0"),
                 pitch: dense("pitch.2"),
                 step: dense("step"),
                 duration: dense("duration"),
             })),
             Kind::Antiphon => Body::Antiphon {
-                input: Sparse::new(weights.get("input.weight")),
-                heads: Attribute::ALL.iter().map(|attribute| Head::new(weights, attribute.name(), precision)).collect(),
+                input: Sparse::new(weights.get("input.weight"), precision),
+                heads: Attribute::ALL.iter().map(|a| Head::new(weights, a.name(), precision.heads())).collect(),
             },
         };
         let layers = (0..LAYERS).map(|layer| Layer::new(weights, layer, precision)).collect();
-        Self { card: weights.card.clone(), body, layers }
+        Self { card: weights.card.clone(), precision, body, layers }
     }
 
     /// Which network this is.
@@ -152,35 +179,107 @@ impl Network {
         State::zero()
     }
 
+    /// What its weights are held in.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Bytes of weights in memory.
+    pub fn bytes(&self) -> usize {
+        let body = match &self.body {
+            Body::Seed(seed) => {
+                seed.embedding.bytes()
+                    + [&seed.hidden, &seed.pitch, &seed.step, &seed.duration].map(Dense::bytes).iter().sum::<usize>()
+            }
+            Body::Antiphon { input, heads } => {
+                let head = |head: &Head| head.state.bytes() + head.features.bytes() + head.out.bytes();
+                input.bytes() + heads.iter().map(head).sum::<usize>()
+            }
+        };
+        body + self.layers.iter().map(Layer::bytes).sum::<usize>()
+    }
+
     /// One step of the trunk: hears a note, or begin-of-sequence (`None`).
     pub(crate) fn step(&self, note: Option<&Successor>, state: &mut State, scratch: &mut Scratch) {
+        self.step_all([note], slice::from_mut(state), scratch);
+    }
+
+    /// One step of each of several takes, in one pass over the weights.
+    pub(crate) fn step_all<'a>(
+        &self,
+        notes: impl IntoIterator<Item = Option<&'a Successor>>,
+        states: &mut [State],
+        scratch: &mut Scratch,
+    ) {
+        let Scratch { features, inputs, gates, states: hidden, products, .. } = scratch;
+        let takes = states.len();
+        let mut width = self.input_width();
+        for ((note, state), input) in notes.into_iter().zip(&mut *states).zip(inputs.chunks_exact_mut(width)) {
+            self.hear(note, state, &mut features[0], input);
+        }
+        let (gates, hidden) = (&mut gates[..takes * 4 * HIDDEN], &mut hidden[..takes * HIDDEN]);
+        for (n, layer) in self.layers.iter().enumerate() {
+            layer.listen(&inputs[..takes * width], products, gates);
+            for (hidden, state) in hidden.chunks_exact_mut(HIDDEN).zip(&*states) {
+                hidden.copy_from_slice(&state.layers[n].h);
+            }
+            layer.remember(hidden, products, gates);
+            width = HIDDEN;
+            let takes = gates.chunks_exact_mut(4 * HIDDEN).zip(&mut *states).zip(inputs.chunks_exact_mut(width));
+            for ((gates, state), input) in takes {
+                let Memory { c, h } = &mut state.layers[n];
+                cell(gates, c, h);
+                input.copy_from_slice(h);
+            }
+        }
+    }
+
+    /// Hears many notes: the same as so many steps, to the bit. Allocates.
+    pub(crate) fn sequence(&self, notes: &[Successor], state: &mut State) {
+        let Scratch { mut features, mut inputs, mut gates, mut products, .. } = Scratch::new(notes.len().min(BLOCK));
+        for notes in notes.chunks(BLOCK) {
+            let mut width = self.input_width();
+            for (note, input) in notes.iter().zip(inputs.chunks_exact_mut(width)) {
+                self.hear(Some(note), state, &mut features[0], input);
+            }
+            let gates = &mut gates[..notes.len() * 4 * HIDDEN];
+            for (layer, Memory { c, h }) in self.layers.iter().zip(&mut state.layers) {
+                layer.listen(&inputs[..notes.len() * width], &mut products, gates);
+                width = HIDDEN;
+                for (gates, output) in gates.chunks_exact_mut(4 * HIDDEN).zip(inputs.chunks_exact_mut(width)) {
+                    layer.remember(h, &mut products, gates);
+                    cell(gates, c, h);
+                    output.copy_from_slice(h);
+                }
+            }
+        }
+    }
+
+    /// Width of the first layer's input.
+    fn input_width(&self) -> usize {
+        match &self.body {
+            Body::Seed(_) => SEED_EMBEDDING + 2,
+            Body::Antiphon { .. } => EMBEDDING,
+        }
+    }
+
+    /// Takes a note into the context and writes the first layer's input.
+    fn hear(&self, note: Option<&Successor>, state: &mut State, features: &mut Features, input: &mut [f32]) {
         if let Some(note) = note {
             state.context.feed(note);
         }
         state.begins = note.is_none();
-        let width = self.input(note, &state.context, scratch);
-        let mut input = &scratch.input[..width];
-        for (layer, memory) in self.layers.iter().zip(&mut state.layers) {
-            layer.step(input, memory, &mut scratch.joined, &mut scratch.quantised, &mut scratch.gates);
-            input = &memory.h;
-        }
-    }
-
-    /// Writes the first layer's input into the scratch and tells its width.
-    fn input(&self, note: Option<&Successor>, context: &Context, scratch: &mut Scratch) -> usize {
+        input.fill(0.0);
         match &self.body {
             Body::Seed(seed) => {
                 let pitch = note.map_or(PITCHES, |n| n.pitch.into());
-                scratch.input[..SEED_EMBEDDING].copy_from_slice(seed.embedding.column(pitch));
-                scratch.input[SEED_EMBEDDING] = note.map_or(0.0, |n| n.step as f32);
-                scratch.input[SEED_EMBEDDING + 1] = note.map_or(0.0, |n| n.duration as f32);
-                SEED_EMBEDDING + 2
+                seed.embedding.add(&[(pitch as u32, 1.0)], &mut input[..SEED_EMBEDDING]);
+                input[SEED_EMBEDDING] = note.map_or(0.0, |n| n.step as f32);
+                input[SEED_EMBEDDING + 1] = note.map_or(0.0, |n| n.duration as f32);
             }
-            Body::Antiphon { input, .. } => {
-                features::heard(&mut scratch.features, note, context);
-                scratch.input[..EMBEDDING].fill(0.0);
-                input.add(&scratch.features, &mut scratch.input[..EMBEDDING]);
-                EMBEDDING
+            Body::Antiphon { input: embedding, .. } => {
+                features::heard(features, note, &state.context);
+                embedding.add(features.pairs(), input);
             }
         }
     }
@@ -190,8 +289,8 @@ impl Network {
     pub(crate) fn point_estimates(&self, state: &State, scratch: &mut Scratch) -> Option<[f64; 2]> {
         let Body::Seed(seed) = &self.body else { return None };
         let mut out = [0.0; 2];
-        seed.step.apply(state.output(), &mut scratch.quantised, &mut out[..1]);
-        seed.duration.apply(state.output(), &mut scratch.quantised, &mut out[1..]);
+        seed.step.apply(state.output(), &mut scratch.products, &mut out[..1]);
+        seed.duration.apply(state.output(), &mut scratch.products, &mut out[1..]);
         Some(out.map(f64::from))
     }
 
@@ -205,43 +304,66 @@ impl Network {
         state: &State,
         scratch: &'a mut Scratch,
     ) -> &'a mut [f32] {
+        self.logits_all(attribute, slice::from_ref(so_far), slice::from_ref(state), scratch)
+    }
+
+    /// [`Network::logits`] of several takes in one pass over the weights: `[takes, classes]`.
+    pub(crate) fn logits_all<'a>(
+        &self,
+        attribute: Attribute,
+        so_far: &[Successor],
+        states: &[State],
+        scratch: &'a mut Scratch,
+    ) -> &'a mut [f32] {
+        scratch.gather(states);
+        let Scratch { features, states: last, products, hidden, outputs, .. } = scratch;
+        let takes = states.len();
+        let last = &last[..takes * HIDDEN];
         match &self.body {
             Body::Seed(seed) => {
                 debug_assert_eq!(attribute, Attribute::Pitch);
-                seed.hidden.apply(state.output(), &mut scratch.quantised, &mut scratch.hidden[..SEED_HEAD]);
-                relu(&mut scratch.hidden[..SEED_HEAD]);
-                seed.pitch.apply(
-                    &scratch.hidden[..SEED_HEAD],
-                    &mut scratch.quantised,
-                    &mut scratch.outputs[..=PITCHES],
-                );
-                &mut scratch.outputs[..=PITCHES]
+                let hidden = &mut hidden[..takes * SEED_HEAD];
+                seed.hidden.apply(last, products, hidden);
+                relu(hidden);
+                let outputs = &mut outputs[..takes * (PITCHES + 1)];
+                seed.pitch.apply(hidden, products, outputs);
+                outputs
             }
             Body::Antiphon { heads, .. } => {
-                let (context, next) = (&state.context, so_far);
-                let out = &mut scratch.features;
-                match attribute {
-                    Attribute::Step => features::before_step(out, context),
-                    Attribute::Pitch => features::before_pitch(out, context, next.step),
-                    Attribute::Duration => features::before_duration(out, context, next.step, next.pitch),
-                    Attribute::Velocity => {
-                        features::before_velocity(out, context, next.step, next.pitch, next.duration)
-                    }
-                    Attribute::Spread => features::before_spread(out, context, next.pitch, next.velocity),
-                }
                 let head = &heads[attribute as usize];
-                let hidden = &mut scratch.hidden[..HEAD];
-                head.state.apply(state.output(), &mut scratch.quantised, hidden);
-                head.features.add(&scratch.features, hidden);
-                relu(hidden);
-                let outputs = &mut scratch.outputs[..attribute.outputs()];
-                head.out.apply(hidden, &mut scratch.quantised, outputs);
-                if attribute == Attribute::Pitch {
-                    merge_intervals(outputs, context, next.step);
+                let hidden = &mut hidden[..takes * HEAD];
+                head.state.apply(last, products, hidden);
+                let each = so_far.iter().zip(states).zip(&mut *features);
+                for (((next, state), features), hidden) in each.zip(hidden.chunks_exact_mut(HEAD)) {
+                    before(attribute, features, &state.context, next);
+                    head.features.add(features.pairs(), hidden);
                 }
-                &mut outputs[..attribute.classes()]
+                relu(hidden);
+                let (all, classes) = (attribute.outputs(), attribute.classes());
+                let outputs = &mut outputs[..takes * all];
+                head.out.apply(hidden, products, outputs);
+                if attribute == Attribute::Pitch {
+                    for ((next, state), outputs) in so_far.iter().zip(states).zip(outputs.chunks_exact_mut(all)) {
+                        merge_intervals(outputs, &state.context, next.step);
+                    }
+                }
+                for take in 1..takes {
+                    outputs.copy_within(take * all..take * all + classes, take * classes);
+                }
+                &mut outputs[..takes * classes]
             }
         }
+    }
+}
+
+/// What the head of an attribute is told.
+fn before(attribute: Attribute, out: &mut Features, context: &Context, next: &Successor) {
+    match attribute {
+        Attribute::Step => features::before_step(out, context),
+        Attribute::Pitch => features::before_pitch(out, context, next.step),
+        Attribute::Duration => features::before_duration(out, context, next.step, next.pitch),
+        Attribute::Velocity => features::before_velocity(out, context, next.step, next.pitch, next.duration),
+        Attribute::Spread => features::before_spread(out, context, next.pitch, next.velocity),
     }
 }
 
@@ -250,7 +372,7 @@ impl Head {
         let get = |part: &str| weights.get(&format!("{name}.{part}"));
         Self {
             state: Dense::new(get("state.weight"), get("hidden.bias").data.clone(), precision),
-            features: Sparse::new(get("features.weight")),
+            features: Sparse::new(get("features.weight"), precision),
             out: Dense::new(get("out.weight"), get("out.bias").data.clone(), precision),
         }
     }

@@ -230,6 +230,11 @@ impl Weights {
         self.tensors.values().map(|t| t.data.len()).sum()
     }
 
+    /// Whether 16-bit floats hold every weight as it is.
+    pub fn fit_16_bits(&self) -> bool {
+        self.tensors.values().flat_map(|tensor| &tensor.data).all(|&v| f16::from_f32(v).to_f32() == v)
+    }
+
     /// The file, with 16-bit floats.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.file(Dtype::F16)

@@ -190,7 +190,7 @@ pub struct HealthReport {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let bytes = crate::error::read_input(&args.weights)?;
     let weights = Weights::from_bytes(&bytes).map_err(|error| bad_input(&args.weights, error))?;
-    let network = Arc::new(Network::new(&weights, Precision::of(weights.card.kind)));
+    let network = Arc::new(Network::new(&weights, Precision::of(&weights)));
     let data = prepare::open(&args.data)?;
     let (report, takes) = measure(&args, &network, &data)?;
     let json = serde_json::to_string_pretty(&report)?;

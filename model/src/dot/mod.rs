@@ -1,0 +1,277 @@
+//! Products of matrices of small integers with vectors of 16-bit integers: where a step spends its time.
+//!
+//! A step reads every weight once, so on a large network it runs as fast as weights come out of the
+//! cache. Two forms: weights as [`Form::Bytes`], and as [`Form::Nibbles`], indices into a book of sixteen
+//! values, at half the memory to read. Which one a matrix gets depends on the processor: without 8-bit
+//! multiply-adds, unpacking costs more than it saves, and 4-bit weights are kept as the bytes they stand
+//! for. Sums of integers are exact: every version and both forms give the same result.
+
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use crate::{
+    panels::{Panels, ROWS},
+    quantise::{Book, Quantised},
+};
+
+/// Columns that are multiplied together: a multiply-add takes four bytes, and a nibble of each byte of a
+/// line belongs to either of two such fours.
+pub(crate) const CHUNK: usize = 8;
+/// Columns of one multiply-add.
+const QUAD: usize = 4;
+/// Rows of one line.
+const LINE_ROWS: usize = 16;
+
+/// 16 rows, four columns of each: bytes; or two times four columns: nibbles.
+type Line = crate::panels::Line<i8, 64>;
+
+/// How weights lie in a panel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Form {
+    /// Per chunk four lines: the first quad of rows 0–15, of rows 16–31, then the second quad of both.
+    Bytes,
+    /// Per chunk two lines: rows 0–15, rows 16–31. Low nibbles are the first quad, high nibbles the second.
+    Nibbles(Book),
+}
+
+impl Form {
+    /// Lines per chunk.
+    fn lines(&self) -> usize {
+        match self {
+            Self::Bytes => 4,
+            Self::Nibbles(_) => 2,
+        }
+    }
+}
+
+/// What a processor can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// Any.
+    Plain,
+    /// 16-bit multiply-adds in 256 bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// 8-bit multiply-adds in 256 bits.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    /// 8-bit multiply-adds in 512 bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    /// 8-bit multiply-adds in 128 bits.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
+}
+
+impl Version {
+    /// Those that this processor has, the fastest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let special = [
+            (
+                Self::Avx512Vnni,
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vnni"),
+            ),
+            (Self::AvxVnni, is_x86_feature_detected!("avx2") && is_x86_feature_detected!("avxvnni")),
+            (Self::Avx2, is_x86_feature_detected!("avx2")),
+        ];
+        #[cfg(target_arch = "aarch64")]
+        let special = [(Self::NeonDot, std::arch::is_aarch64_feature_detected!("dotprod"))];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let special: [(Self, bool); 0] = [];
+        special.into_iter().filter_map(|(version, here)| here.then_some(version)).chain([Self::Plain])
+    }
+
+    /// Whether unpacking nibbles costs less than reading bytes.
+    fn unpacks(self) -> bool {
+        match self {
+            Self::Plain => false,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => false,
+            _ => true,
+        }
+    }
+}
+
+/// Sums of a panel's rows.
+type Sums = [i32; ROWS];
+
+/// A matrix of integers, packed for one version.
+#[derive(Clone, Debug)]
+pub(crate) struct Matrix {
+    version: Version,
+    form: Form,
+    panels: Panels<i8, 64>,
+    /// Sum of each row's weights, padded to whole panels: what [`crate::quantise::OFFSET`] adds to its product.
+    sums: Vec<i32>,
+}
+
+impl Matrix {
+    /// Packs row-major weights `[rows, columns]`; with a book they are indices into it.
+    pub fn new(weights: &[i8], columns: usize, book: Option<&Book>, version: Version) -> Self {
+        let rows = weights.len() / columns;
+        let form = book.filter(|_| version.unpacks()).map_or(Form::Bytes, |book| Form::Nibbles(*book));
+        let value = |w: i8| book.map_or(w, |book| book[w as usize]);
+        let mut panels = Panels::new(rows, columns.div_ceil(CHUNK) * form.lines());
+        let mut sums = vec![0; rows.next_multiple_of(ROWS)];
+        for (row, weights) in weights.chunks_exact(columns).enumerate() {
+            sums[row] = weights.iter().map(|&w| i32::from(value(w))).sum();
+            let lines: &mut [Line] = panels.panel_mut(row / ROWS);
+            let (half, place) = (row % ROWS / LINE_ROWS, row % LINE_ROWS * QUAD);
+            for (lines, chunk) in lines.chunks_exact_mut(form.lines()).zip(weights.chunks(CHUNK)) {
+                for (column, &w) in chunk.iter().enumerate() {
+                    let (quad, place) = (column / QUAD, place + column % QUAD);
+                    match form {
+                        Form::Bytes => lines[2 * quad + half].0[place] = value(w),
+                        Form::Nibbles(_) => lines[half].0[place] |= w << (4 * quad),
+                    }
+                }
+            }
+        }
+        // Columns that do not exist meet activations of zero, so their weights do not matter; but with
+        // `OFFSET` added these are not zero any more, and a nibble of zero is not a weight of zero.
+        if let Form::Nibbles(book) = form {
+            let missing = columns.next_multiple_of(CHUNK) - columns;
+            sums.iter_mut().take(rows).for_each(|sum| *sum += missing as i32 * i32::from(book[0]));
+        }
+        Self { version, form, panels, sums }
+    }
+
+    /// Products with one vector or several. `emit` is told which vector, the first row, and the sums from
+    /// there on; those of rows that do not exist mean nothing.
+    pub fn times(&self, xs: &[Quantised], mut emit: impl FnMut(usize, usize, &[i32])) {
+        let mut panels = self.panels.iter().enumerate();
+        if let [x] = xs {
+            // Four panels at once keep all of the processor's multipliers busy.
+            while let Some((n, first)) = panels.next() {
+                let mut rest = panels.clone();
+                if let (Some((_, b)), Some((_, c)), Some((_, d))) = (rest.next(), rest.next(), rest.next()) {
+                    panels = rest;
+                    emit(0, n * ROWS, self.product(n, [first, b, c, d], [x])[0].as_flattened());
+                } else {
+                    emit(0, n * ROWS, self.product(n, [first], [x])[0].as_flattened());
+                }
+            }
+            return;
+        }
+        for (n, panel) in panels {
+            // A panel stays in the first cache while all vectors pass.
+            let (fours, rest) = xs.as_chunks::<4>();
+            for (i, [a, b, c, d]) in fours.iter().enumerate() {
+                for (j, sums) in self.product(n, [panel], [a, b, c, d]).iter().enumerate() {
+                    emit(4 * i + j, n * ROWS, sums.as_flattened());
+                }
+            }
+            for (i, x) in rest.iter().enumerate() {
+                emit(4 * fours.len() + i, n * ROWS, self.product(n, [panel], [x])[0].as_flattened());
+            }
+        }
+    }
+
+    /// Panels from number `first` on with each of the vectors.
+    fn product<const P: usize, const V: usize>(
+        &self,
+        first: usize,
+        panels: [&[Line]; P],
+        xs: [&Quantised; V],
+    ) -> [[Sums; P]; V] {
+        let lines = xs[0].words().len() / CHUNK * self.form.lines();
+        assert!(panels.iter().all(|panel| panel.len() == lines), "a matrix of other width");
+        assert!(xs.iter().all(|x| x.words().len() == xs[0].words().len()), "vectors of different lengths");
+        match self.version {
+            // SAFETY: `Version::available` has found the feature; panels and vectors are as long as each other.
+            #[cfg(target_arch = "x86_64")]
+            Version::Avx512Vnni => unsafe { x86::avx512(&self.form, panels, xs, self.sums(first)) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Version::AvxVnni => self.each(first, panels, xs, |p, x, s| unsafe { x86::avx_vnni(&self.form, p, x, s) }),
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Version::Avx2 => self.each(first, panels, xs, |p, x, _| unsafe { x86::avx2(p, x) }),
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Version::NeonDot => self.each(first, panels, xs, |p, x, s| unsafe { neon::dot(&self.form, p, x, s) }),
+            Version::Plain => self.each(first, panels, xs, |p, x, _| plain(p, x)),
+        }
+    }
+
+    /// Row sums of `P` panels from number `first` on.
+    fn sums<const P: usize>(&self, first: usize) -> &[Sums; P] {
+        self.sums.as_chunks::<ROWS>().0[first..].first_chunk().expect("as many as panels")
+    }
+
+    /// For versions that do best with one panel and one vector at a time.
+    fn each<const P: usize, const V: usize>(
+        &self,
+        first: usize,
+        panels: [&[Line]; P],
+        xs: [&Quantised; V],
+        product: impl Fn(&[Line], &Quantised, &Sums) -> Sums,
+    ) -> [[Sums; P]; V] {
+        let sums = self.sums::<P>(first);
+        xs.map(|x| std::array::from_fn(|p| product(panels[p], x, &sums[p])))
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        self.panels.bytes() + std::mem::size_of_val(&self.sums[..])
+    }
+}
+
+/// For every processor.
+fn plain(panel: &[Line], x: &Quantised) -> Sums {
+    let mut sums = [0; ROWS];
+    for (lines, x) in panel.as_chunks::<4>().0.iter().zip(x.words().as_chunks::<CHUNK>().0) {
+        for (n, line) in lines.iter().enumerate() {
+            let x = &x[n / 2 * QUAD..][..QUAD];
+            for (sum, w) in sums[n % 2 * LINE_ROWS..].iter_mut().zip(line.0.as_chunks::<QUAD>().0) {
+                *sum += w.iter().zip(x).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum::<i32>();
+            }
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::Rng;
+
+    #[test]
+    fn every_version_gives_the_exact_sum() {
+        let mut rng = rand_pcg::Pcg32::new(3, 0);
+        for (rows, columns) in [(1, 8), (32, 512), (177, 256), (300, 132), (200, 1001), (129, 300)] {
+            let book: Book = std::array::from_fn(|i| [-111, 112, 1, -1, 0][i % 5] + i as i8);
+            let mut quantised = [(); 7].map(|()| Quantised::new());
+            for x in &mut quantised {
+                let values: Vec<f32> = (0..columns).map(|_| rng.random_range(-1.0..1.0f32).powi(3)).collect();
+                x.set(&values);
+            }
+            for book in [None, Some(&book)] {
+                let range = if book.is_some() { 0..=15 } else { -127..=127 };
+                let weights: Vec<i8> = (0..rows * columns).map(|_| rng.random_range(range.clone())).collect();
+                let exact = |row: usize, x: &Quantised| -> i32 {
+                    let w = weights[row * columns..][..columns].iter().map(|&w| book.map_or(w, |b| b[w as usize]));
+                    w.zip(x.words()).map(|(w, &x)| i32::from(w) * i32::from(x)).sum()
+                };
+                for version in Version::available() {
+                    let matrix = Matrix::new(&weights, columns, book, version);
+                    for count in [1, 2, 4, 7] {
+                        let mut seen = 0;
+                        matrix.times(&quantised[..count], |vector, first, sums| {
+                            for (row, &sum) in (first..rows).zip(sums) {
+                                seen += 1;
+                                assert_eq!(sum, exact(row, &quantised[vector]), "{version:?} {vector} {row}");
+                            }
+                        });
+                        assert_eq!(seen, rows * count, "{version:?}");
+                    }
+                }
+            }
+        }
+    }
+}

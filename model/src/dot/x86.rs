@@ -1,0 +1,211 @@
+//! The versions for x86-64.
+//!
+//! `vpdpbusd` multiplies bytes without a sign by bytes with one and adds up four neighbours: the activation,
+//! made positive by [`OFFSET`], is taken as two such bytes. What the offset adds, `OFFSET` times the row's
+//! weights, is taken away at the end; sums wrap around, so that the result is exact as long as it fits
+//! into 32 bits.
+
+use std::arch::x86_64::*;
+
+use super::{CHUNK, Form, Line, QUAD, Sums};
+use crate::{
+    panels::ROWS,
+    quantise::{OFFSET, Quantised},
+};
+
+/// The four bytes of quad `quad`.
+///
+/// # Safety
+/// There are so many.
+#[inline(always)]
+unsafe fn quad(bytes: &[u8], quad: usize) -> i32 {
+    // SAFETY: promised by the caller.
+    unsafe { bytes.as_ptr().add(QUAD * quad).cast::<i32>().read_unaligned() }
+}
+
+/// `P` panels with `V` vectors at once.
+///
+/// # Safety
+/// The processor has the features; the panels have as many chunks as the vectors, in lines of this form.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+pub unsafe fn avx512<const P: usize, const V: usize>(
+    form: &Form,
+    panels: [&[Line]; P],
+    xs: [&Quantised; V],
+    row_sums: &[Sums; P],
+) -> [[Sums; P]; V] {
+    let low_nibbles = _mm512_set1_epi8(0x0f);
+    // SAFETY: panels and vectors are as long as each other, as the caller promises.
+    unsafe {
+        match form {
+            Form::Bytes => sums512(panels, xs, row_sums, 4, |lines| {
+                let line = |i| _mm512_load_si512(lines.add(i).cast());
+                [line(0), line(1), line(2), line(3)]
+            }),
+            Form::Nibbles(book) => {
+                let book = _mm512_broadcast_i32x4(_mm_loadu_si128(book.as_ptr().cast()));
+                sums512(panels, xs, row_sums, 2, |lines| {
+                    let (a, b) = (_mm512_load_si512(lines.cast()), _mm512_load_si512(lines.add(1).cast()));
+                    let value = |codes| _mm512_shuffle_epi8(book, _mm512_and_si512(codes, low_nibbles));
+                    [value(a), value(b), value(_mm512_srli_epi16::<4>(a)), value(_mm512_srli_epi16::<4>(b))]
+                })
+            }
+        }
+    }
+}
+
+/// The sums, with `load` making the four vectors of a chunk (both halves of a panel's rows for the first
+/// quad, then for the second) out of `lines` lines.
+///
+/// # Safety
+/// As [`avx512`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+unsafe fn sums512<const P: usize, const V: usize>(
+    panels: [&[Line]; P],
+    xs: [&Quantised; V],
+    row_sums: &[Sums; P],
+    lines: usize,
+    load: impl Fn(*const Line) -> [__m512i; 4],
+) -> [[Sums; P]; V] {
+    let bytes = xs.map(Quantised::bytes);
+    // By vector, panel, half of the panel's rows: products with high and with low bytes.
+    let mut acc = [[[[_mm512_setzero_si512(); 2]; 2]; P]; V];
+    for chunk in 0..bytes[0][0].len() / CHUNK {
+        // By vector, quad, byte.
+        let mut x = [[[_mm512_setzero_si512(); 2]; 2]; V];
+        for v in 0..V {
+            for n in 0..2 {
+                for byte in 0..2 {
+                    // SAFETY: the vectors have this chunk.
+                    x[v][n][byte] = _mm512_set1_epi32(unsafe { quad(bytes[v][byte], 2 * chunk + n) });
+                }
+            }
+        }
+        for p in 0..P {
+            // SAFETY: the panels have this chunk.
+            let w = load(unsafe { panels[p].as_ptr().add(lines * chunk) });
+            for n in 0..2 {
+                for v in 0..V {
+                    for half in 0..2 {
+                        for byte in 0..2 {
+                            let acc = &mut acc[v][p][half][byte];
+                            *acc = _mm512_dpbusd_epi32(*acc, x[v][n][byte], w[2 * n + half]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    let mut sums = [[[0; ROWS]; P]; V];
+    for v in 0..V {
+        for p in 0..P {
+            for half in 0..2 {
+                let [high, low] = acc[v][p][half];
+                // SAFETY: both are 16 integers long.
+                unsafe {
+                    let added = _mm512_loadu_si512(row_sums[p].as_ptr().add(16 * half).cast());
+                    let sum = _mm512_add_epi32(_mm512_slli_epi32::<8>(high), low);
+                    let sum = _mm512_sub_epi32(sum, _mm512_slli_epi32::<{ OFFSET.ilog2() }>(added));
+                    _mm512_storeu_si512(sums[v][p].as_mut_ptr().add(16 * half).cast(), sum);
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// One panel with one vector.
+///
+/// # Safety
+/// As [`avx512`].
+#[target_feature(enable = "avx2,avxvnni")]
+pub unsafe fn avx_vnni(form: &Form, panel: &[Line], x: &Quantised, row_sums: &Sums) -> Sums {
+    let low_nibbles = _mm256_set1_epi8(0x0f);
+    // SAFETY: panel and vector are as long as each other, as the caller promises.
+    unsafe {
+        match form {
+            Form::Bytes => sums256(panel, x, row_sums, 4, |lines, i| _mm256_load_si256(lines.cast::<__m256i>().add(i))),
+            Form::Nibbles(book) => {
+                let book = _mm256_broadcastsi128_si256(_mm_loadu_si128(book.as_ptr().cast()));
+                sums256(panel, x, row_sums, 2, |lines, i| {
+                    let line = _mm256_load_si256(lines.cast::<__m256i>().add(i % 4));
+                    let codes = if i < 4 { line } else { _mm256_srli_epi16::<4>(line) };
+                    _mm256_shuffle_epi8(book, _mm256_and_si256(codes, low_nibbles))
+                })
+            }
+        }
+    }
+}
+
+/// The sums, with `load` making each of the eight vectors of a chunk (four quarters of the panel's rows for
+/// the first quad, then for the second) out of `lines` lines.
+///
+/// # Safety
+/// As [`avx_vnni`].
+#[inline]
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn sums256(
+    panel: &[Line],
+    x: &Quantised,
+    row_sums: &Sums,
+    lines: usize,
+    load: impl Fn(*const Line, usize) -> __m256i,
+) -> Sums {
+    let bytes = x.bytes();
+    let mut acc = [[_mm256_setzero_si256(); 2]; 4];
+    for chunk in 0..bytes[0].len() / CHUNK {
+        // SAFETY: the panel has this chunk.
+        let line = unsafe { panel.as_ptr().add(lines * chunk) };
+        for n in 0..2 {
+            // SAFETY: the vector has this chunk.
+            let (high, low) = unsafe { (quad(bytes[0], 2 * chunk + n), quad(bytes[1], 2 * chunk + n)) };
+            let (high, low) = (_mm256_set1_epi32(high), _mm256_set1_epi32(low));
+            for quarter in 0..4 {
+                let w = load(line, 4 * n + quarter);
+                acc[quarter][0] = _mm256_dpbusd_avx_epi32(acc[quarter][0], high, w);
+                acc[quarter][1] = _mm256_dpbusd_avx_epi32(acc[quarter][1], low, w);
+            }
+        }
+    }
+    let mut sums = [0; ROWS];
+    for (quarter, [high, low]) in acc.into_iter().enumerate() {
+        // SAFETY: both are 8 integers long.
+        unsafe {
+            let added = _mm256_loadu_si256(row_sums.as_ptr().add(8 * quarter).cast());
+            let sum = _mm256_add_epi32(_mm256_slli_epi32::<8>(high), low);
+            let sum = _mm256_sub_epi32(sum, _mm256_slli_epi32::<{ OFFSET.ilog2() as i32 }>(added));
+            _mm256_storeu_si256(sums.as_mut_ptr().add(8 * quarter).cast(), sum);
+        }
+    }
+    sums
+}
+
+/// One panel of bytes with one vector, by multiply-adds of 16-bit pairs.
+///
+/// # Safety
+/// As [`avx512`].
+#[target_feature(enable = "avx2")]
+pub unsafe fn avx2(panel: &[Line], x: &Quantised) -> Sums {
+    // Four rows each: the sums of their even and odd pairs of columns.
+    let mut acc = [_mm256_setzero_si256(); 8];
+    let words = x.words().as_ptr().cast::<i64>();
+    let quarters = panel.as_ptr().cast::<__m128i>();
+    for n in 0..x.words().len() / QUAD {
+        // SAFETY: the vector has this quad, and the panel two lines for it.
+        unsafe {
+            let x = _mm256_set1_epi64x(words.add(n).read_unaligned());
+            for (i, acc) in acc.iter_mut().enumerate() {
+                let w = _mm256_cvtepi8_epi16(_mm_load_si128(quarters.add(8 * n + i)));
+                *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(w, x));
+            }
+        }
+    }
+    let mut sums = [0; ROWS];
+    for (n, [a, b]) in acc.as_chunks::<2>().0.iter().enumerate() {
+        let pairs = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(*a, *b));
+        // SAFETY: 8 of 32 integers.
+        unsafe { _mm256_storeu_si256(sums.as_mut_ptr().add(8 * n).cast(), pairs) };
+    }
+    sums
+}

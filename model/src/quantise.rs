@@ -1,0 +1,182 @@
+//! From floats to integers: activations in 15 bits with a scale per vector, weights in 8 or 4 bits with a
+//! scale per row.
+
+use crate::{activation::ROUND, dot::CHUNK, simd::widest};
+
+/// Largest activation as an integer: 1,024 products with weights of 127 stay below 2^31.
+const LARGEST: f32 = 16_000.0;
+/// Most columns a quantised matrix may have, for the same reason.
+pub(crate) const MOST_COLUMNS: usize = 1024;
+/// Makes every activation positive, for products of bytes without a sign.
+pub(crate) const OFFSET: i32 = 1 << 14;
+
+/// Activations as integers, padded with zeros to whole chunks. Allocates on construction only.
+#[derive(Clone, Debug)]
+pub(crate) struct Quantised {
+    /// The integers.
+    words: Vec<i16>,
+    /// High and low bytes of the integers, [`OFFSET`] added.
+    bytes: [Vec<u8>; 2],
+    /// What one stands for.
+    step: f32,
+}
+
+impl Quantised {
+    /// Space for vectors of up to [`MOST_COLUMNS`].
+    pub fn new() -> Self {
+        Self {
+            words: Vec::with_capacity(MOST_COLUMNS),
+            bytes: [(); 2].map(|()| Vec::with_capacity(MOST_COLUMNS)),
+            step: 0.0,
+        }
+    }
+
+    /// Rounds a vector.
+    pub fn set(&mut self, x: &[f32]) {
+        let columns = x.len().next_multiple_of(CHUNK);
+        assert!(columns <= MOST_COLUMNS, "sums could overflow");
+        self.words.resize(columns, 0);
+        self.bytes.iter_mut().for_each(|bytes| bytes.resize(columns, 0));
+        let mut step = [0.0];
+        let [high, low] = &mut self.bytes;
+        integers(x, &mut self.words, &mut step);
+        split(&self.words, high, low);
+        self.step = step[0];
+    }
+
+    /// The integers: a whole number of chunks.
+    pub fn words(&self) -> &[i16] {
+        &self.words
+    }
+
+    /// High and low bytes of the integers plus [`OFFSET`].
+    pub fn bytes(&self) -> [&[u8]; 2] {
+        [&self.bytes[0], &self.bytes[1]]
+    }
+
+    /// What one stands for.
+    pub fn step(&self) -> f32 {
+        self.step
+    }
+}
+
+widest! {
+    /// `x` -> integers and the value of one (`step`). The rest of `out` becomes 0.
+    fn integers(x: &[f32], out: &mut [i16], step: &mut [f32; 1]) {
+        // Floats without a sign are in the order of their bits, and integers have no order of operations to keep.
+        let largest = x.iter().map(|x| x.to_bits() & !(1 << 31)).max().unwrap_or(0);
+        let largest = f32::from_bits(largest).max(1e-9);
+        let scale = LARGEST / largest;
+        step[0] = largest / LARGEST;
+        let (used, padding) = out.split_at_mut(x.len());
+        for (out, x) in used.iter_mut().zip(x) {
+            *out = (x * scale + ROUND).to_bits() as i16;
+        }
+        padding.fill(0);
+    }
+}
+
+widest! {
+    fn split(words: &[i16], high: &mut [u8], low: &mut [u8]) {
+        for ((word, high), low) in words.iter().zip(high).zip(low) {
+            let positive = i32::from(*word) + OFFSET;
+            *high = (positive >> 8) as u8;
+            *low = positive as u8;
+        }
+    }
+}
+
+/// Weights as whole numbers of -127 … 127, and what one stands for, row by row.
+pub(crate) struct Rounded {
+    /// `[rows, columns]`
+    pub values: Vec<i8>,
+    /// `[rows]`
+    pub scales: Vec<f32>,
+}
+
+/// Each row in 255 equal steps.
+pub(crate) fn eight_bits(weights: &[f32], columns: usize) -> Rounded {
+    let scales = scales(weights, columns);
+    let rows = weights.chunks_exact(columns).zip(&scales);
+    let values = rows.flat_map(|(row, scale)| row.iter().map(move |w| (w / scale).round() as i8)).collect();
+    Rounded { values, scales }
+}
+
+/// Values that 4 bits can tell apart.
+pub(crate) type Book = [i8; 16];
+
+/// Cells in which weights are counted for the book.
+const CELLS: usize = 4096;
+/// Rounds of Lloyd's algorithm; it settles after some fifty.
+const ROUNDS: usize = 80;
+
+/// Sixteen values for the whole matrix, found by Lloyd's algorithm (Lloyd 1957, published 1982) on the weights in units of their row's
+/// largest; errors count in proportion to the weight's size, since large weights carry the most. Codes are
+/// indices into the book.
+pub(crate) fn four_bits(weights: &[f32], columns: usize) -> (Rounded, Book) {
+    let scales = scales(weights, columns);
+    let cell = |w: f32, scale: f32| ((w / scale + 127.0) * ((CELLS - 1) as f32 / 254.0) + 0.5) as usize;
+    let mut counts = vec![0u32; CELLS];
+    for (row, &scale) in weights.chunks_exact(columns).zip(&scales) {
+        row.iter().for_each(|&w| counts[cell(w, scale)] += 1);
+    }
+    let book = book(&counts);
+    let codes: Vec<i8> = (0..CELLS).map(|cell| nearest(&book, centre(cell)) as i8).collect();
+    let rows = weights.chunks_exact(columns).zip(&scales);
+    let values = rows.flat_map(|(row, &scale)| row.iter().map(move |&w| (w, scale)));
+    let values = values.map(|(w, scale)| codes[cell(w, scale)]).collect();
+    (Rounded { values, scales }, book)
+}
+
+/// The weight in the middle of a cell, in units of a row's scale.
+fn centre(cell: usize) -> f64 {
+    cell as f64 * 254.0 / (CELLS - 1) as f64 - 127.0
+}
+
+fn book(counts: &[u32]) -> Book {
+    // From the middle of sixteen equal shares of the weights.
+    let total: u64 = counts.iter().map(|&n| u64::from(n)).sum();
+    let mut seen = 0;
+    let mut points = Vec::with_capacity(16);
+    for (cell, &count) in counts.iter().enumerate() {
+        seen += u64::from(count);
+        while points.len() < 16 && seen * 32 > total * (2 * points.len() as u64 + 1) {
+            points.push(centre(cell));
+        }
+    }
+    points.resize(16, 127.0);
+    for _ in 0..ROUNDS {
+        let mut sums = [(0.0, 0.0); 16];
+        let mut mine = 0;
+        for (cell, &count) in counts.iter().enumerate() {
+            let at = centre(cell);
+            while mine < 15 && points[mine] + points[mine + 1] < 2.0 * at {
+                mine += 1;
+            }
+            let share = f64::from(count) * (at.abs() + 1e-3);
+            sums[mine].0 += share * at;
+            sums[mine].1 += share;
+        }
+        for (point, (sum, share)) in points.iter_mut().zip(sums) {
+            if share > 0.0 {
+                *point = sum / share;
+            }
+        }
+    }
+    std::array::from_fn(|i| points[i].round() as i8)
+}
+
+fn nearest(book: &Book, value: f64) -> usize {
+    (0..16)
+        .min_by(|&a, &b| {
+            let far = |i: usize| (f64::from(book[i]) - value).abs();
+            far(a).total_cmp(&far(b))
+        })
+        .unwrap_or(0)
+}
+
+/// What one of 127 steps stands for in each row.
+fn scales(weights: &[f32], columns: usize) -> Vec<f32> {
+    let largest = |row: &[f32]| row.iter().fold(0.0f32, |largest, w| largest.max(w.abs()));
+    weights.chunks_exact(columns).map(|row| if largest(row) > 0.0 { largest(row) / 127.0 } else { 1.0 }).collect()
+}
