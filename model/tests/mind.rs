@@ -84,21 +84,37 @@ proptest! {
     }
 }
 
-/// 8-bit weights say nearly the same as 32-bit ones.
+/// Narrow weights say nearly the same as 32-bit ones: the weights that ship, on a take of their own.
 #[test]
-fn quantised_weights_cost_next_to_nothing() {
-    let weights = Weights::random(Kind::Antiphon, 6);
-    let [mut exact, mut quick] =
-        [Precision::F32, Precision::Int8].map(|p| Mind::new(Arc::new(Network::new(&weights, p))));
-    let mut sums = [0.0; 2];
-    for index in 0..200 {
-        let note = exact.sample(&Controls::default(), 0.0, &mut note_rng(1, index));
-        for (mind, sum) in [&mut exact, &mut quick].into_iter().zip(&mut sums) {
-            *sum += mind.costs(&note).iter().sum::<f64>() / 200.0;
+fn narrow_weights_cost_next_to_nothing() {
+    let weights = Weights::from_bytes(include_bytes!("../../weights/antiphon.safetensors")).unwrap();
+    let mut minds = Precision::ALL.map(|precision| Mind::new(Arc::new(Network::new(&weights, precision))));
+    let mut sums = [0.0; Precision::ALL.len()];
+    for index in 0..600 {
+        let note = minds[0].sample(&Controls::default(), 0.0, &mut note_rng(1, index));
+        for (mind, sum) in minds.iter_mut().zip(&mut sums) {
+            *sum += mind.costs(&note).iter().sum::<f64>() / 600.0;
             mind.feed(&note);
         }
     }
-    assert!((sums[0] - sums[1]).abs() < 0.005, "{sums:?} nats per note");
+    for (precision, bound) in Precision::ALL.into_iter().zip([0.0, 1e-6, 2e-3, 3e-2]) {
+        let more = sums[precision as usize] - sums[0];
+        assert!(more.abs() <= bound, "{} costs {more} nats a note", precision.name());
+    }
+}
+
+/// A phrase heard at once leaves the same state as one note after another: a bounce is the live take.
+#[test]
+fn a_phrase_at_once_is_the_phrase_note_by_note() {
+    for (kind, precision) in [Kind::Seed, Kind::Antiphon].into_iter().flat_map(|k| Precision::ALL.map(|p| (k, p))) {
+        let network = Arc::new(Network::new(&Weights::random(kind, 9), precision));
+        let phrase = play(&mut Mind::new(network.clone()), &Controls::default(), 2, 75);
+        let [mut slow, mut quick] = [(); 2].map(|()| Mind::new(network.clone()));
+        phrase.iter().for_each(|note| slow.feed(note));
+        quick.feed_all(&phrase[..1]);
+        quick.feed_all(&phrase[1..]);
+        assert!(quick.state() == slow.state(), "{kind:?} {precision:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! weights, is taken away at the end; sums wrap around, so that the result is exact as long as it fits
 //! into 32 bits.
 
+#![allow(clippy::needless_range_loop)] // one index goes through several arrays
+
 use std::arch::x86_64::*;
 
 use super::{CHUNK, Form, Line, QUAD, Sums};
