@@ -275,8 +275,12 @@ struct Anchor {
     tempo: f64,
     /// Samples since.
     samples: u64,
-    /// Samples from the anchor before to this one.
+    /// The longest block since, in samples.
+    longest: u32,
+    /// Samples of the host's block before, as far as it is known.
     before: u64,
+    /// Whether a ramp goes on from it.
+    ramps: bool,
 }
 
 /// One axis: counted from an anchor in whole samples, so that equal steps never add up an error.
@@ -367,6 +371,7 @@ impl Clock {
         let (seconds, start_s, end_s) = self.seconds.advance(frames);
         if let Some(anchor) = &mut self.anchor {
             anchor.samples += u64::from(frames);
+            anchor.longest = anchor.longest.max(frames);
         }
         let tempo = if beats.bend == 0.0 { self.tempo } else { beats.per_sample * 60.0 * self.sample_rate };
         Span { start, end, start_s, end_s, frames, tempo, happened, seam, bars, beats, seconds }
@@ -413,7 +418,7 @@ impl Clock {
             return;
         };
         let stuck = self.position.replace(position) == Some(position);
-        let anchor = Anchor { position, tempo: self.tempo, samples: 0, before: 0 };
+        let anchor = Anchor { position, tempo: self.tempo, samples: 0, longest: 0, before: 0, ramps: false };
         let Some(unrolled) = self.unrolled else {
             self.unrolled = Some(self.beats.now() - position);
             self.anchor = Some(anchor);
@@ -439,14 +444,17 @@ impl Clock {
             self.anchor = Some(anchor);
             return;
         };
+        // Within a ramp every block is an anchor, however it was cut.
+        let before = if latest.ramps { latest.samples } else { latest.longest.into() };
         let latest = Anchor { position: latest.position - turned, ..latest };
         if self.goes_on(&latest, transport) {
             self.anchor = Some(latest);
             return;
         }
-        self.anchor = Some(Anchor { before: latest.samples, ..anchor });
-        let slope = self.slope(&latest, position);
-        if (slope * f64::from(frames) / self.sample_rate).abs() <= 0.5 * self.tempo {
+        let slope = self.slope(&latest, position, before);
+        let ramps = slope != 0.0 && (slope * f64::from(frames) / self.sample_rate).abs() <= 0.5 * self.tempo;
+        self.anchor = Some(Anchor { before, ramps, ..anchor });
+        if ramps {
             self.beats.line.bend = slope / 120.0 / (self.sample_rate * self.sample_rate);
         }
     }
@@ -471,8 +479,9 @@ impl Clock {
             })
     }
 
-    /// The ramp in which the host has come here from the anchor, in beats per minute and second; 0: none.
-    fn slope(&self, anchor: &Anchor, position: f64) -> f64 {
+    /// The ramp in which the host has come here from the anchor, in beats per minute and second, if it has
+    /// begun `within` so many samples; 0: none.
+    fn slope(&self, anchor: &Anchor, position: f64, within: u64) -> f64 {
         let seconds = anchor.samples as f64 / self.sample_rate;
         let change = self.tempo - anchor.tempo;
         // Had the tempo changed at once, it would have come so much farther.
@@ -486,8 +495,10 @@ impl Clock {
         if !(0.0..=0.5 + ROUNDING / most.abs()).contains(&share) {
             return 0.0;
         }
-        let slope = change / (2.0 * share.min(0.5) * seconds);
-        if slope.abs() <= STEEPEST { slope } else { 0.0 }
+        let ramp = 2.0 * share.min(0.5) * seconds;
+        let slope = change / ramp;
+        let begun = ramp * self.sample_rate <= within as f64 + 1.0;
+        if begun && slope.abs() <= STEEPEST { slope } else { 0.0 }
     }
 
     /// By how many beats the position may differ from the one foretold and still be no jump.
