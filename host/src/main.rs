@@ -1,5 +1,6 @@
 //! The host as a program: `host demo` plays a phrase to the built plugin and keeps what it answers,
-//! `host soak` plays whatever may happen and counts what must not. `cargo xtask` builds the plugin and starts it.
+//! `host soak` plays whatever may happen and counts what must not, `host verify` checks what is promised
+//! about time and turns. `cargo xtask` builds the plugin and starts it.
 //!
 //! Exit codes: 0 all is well, 1 the plugin did something wrong, 2 the input is at fault.
 
@@ -9,6 +10,7 @@ mod phrase;
 mod roll;
 mod soak;
 mod sound;
+mod verify;
 mod voice;
 
 use std::fmt;
@@ -27,6 +29,7 @@ struct Cli {
 enum Command {
     Demo(demo::Options),
     Soak(soak::Options),
+    Verify(verify::Options),
 }
 
 /// The user's input is at fault, not the plugin: exit code 2.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(options) => demo::run(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Verify(options) => verify::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

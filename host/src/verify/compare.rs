@@ -1,0 +1,88 @@
+//! Whether two renders of a scenario are the same music.
+//!
+//! Every note of one must be in the other, with its key, channel and velocity. Its samples may differ by
+//! one, for rounding, wherever the tempo holds over a block; where it bends inside one, by what
+//! [`super::tempo::TempoMap::unknown`] says.
+
+use std::collections::BTreeMap;
+
+use host::Sounded;
+
+use super::render::Setup;
+use super::scenario::{Scenario, TICKS};
+
+/// How much two renders differ.
+#[derive(Debug, Default)]
+pub struct Difference {
+    /// The most, in samples of the coarser rate, that a note's on or off differs where the tempo holds.
+    pub samples: f64,
+    /// What is not the same: the earliest thing.
+    pub what: Option<String>,
+}
+
+/// Compares two renders of a scenario.
+pub fn compare(scenario: &Scenario, one: (&[Sounded], &Setup), other: (&[Sounded], &Setup)) -> Difference {
+    let tempo = scenario.tempo_map();
+    let coarser = one.1.rate.min(other.1.rate);
+    let mut difference = Difference::default();
+    let mut first = f64::INFINITY;
+    let mut fault = |at: f64, what: String| {
+        if at < first {
+            first = at;
+            difference.what = Some(format!("at {at:.4} s {what}"));
+        }
+    };
+    let mut worst: f64 = 0.0;
+    // What begins or ends with the last samples may or may not have.
+    let limit = scenario.end as f64 / TICKS as f64 - 0.01;
+    let (ours, theirs) = (by_key(one, limit), by_key(other, limit));
+    let keys = ours.keys().chain(theirs.keys());
+    for key in keys {
+        let none = Vec::new();
+        let (ours, theirs) = (ours.get(key).unwrap_or(&none), theirs.get(key).unwrap_or(&none));
+        for index in 0..ours.len().max(theirs.len()) {
+            let (Some(a), Some(b)) = (ours.get(index), theirs.get(index)) else {
+                let (more, name) = if ours.len() > index { (&ours[index], "less") } else { (&theirs[index], "more") };
+                fault(more.on, format!("one note {name}, key {}", key.1));
+                break;
+            };
+            if a.velocity != b.velocity {
+                fault(a.on.min(b.on), format!("key {} at velocity {} for {}", key.1, b.velocity, a.velocity));
+            }
+            for (what, a, b) in [("on", a.on, b.on), ("off", a.off, b.off)] {
+                let off_by = (a - b).abs() * coarser;
+                let blocks = [one.1.longest_s(), other.1.longest_s()];
+                let excuse: f64 = blocks.map(|block| tempo.unknown(a.min(b), block)).iter().sum();
+                if excuse == 0.0 {
+                    worst = worst.max(off_by);
+                }
+                if off_by > 1.0 + excuse * coarser + 1e-6 {
+                    fault(a.min(b), format!("key {} {what} by {off_by:.1} samples", key.1));
+                }
+            }
+        }
+    }
+    difference.samples = worst;
+    difference
+}
+
+/// A note in seconds.
+#[derive(Clone, Copy, Debug)]
+struct Note {
+    on: f64,
+    off: f64,
+    velocity: u8,
+}
+
+/// Notes by channel and key, each in order of time.
+fn by_key((notes, setup): (&[Sounded], &Setup), limit: f64) -> BTreeMap<(u8, u8), Vec<Note>> {
+    let mut keys: BTreeMap<_, Vec<Note>> = BTreeMap::new();
+    for note in notes {
+        let (on, off) = (note.on as f64 / setup.rate, note.off as f64 / setup.rate);
+        if on < limit {
+            let of_key = keys.entry((note.channel, note.key)).or_default();
+            of_key.push(Note { on, off: off.min(limit), velocity: note.velocity });
+        }
+    }
+    keys
+}

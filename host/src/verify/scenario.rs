@@ -1,0 +1,326 @@
+//! Random scenarios: what a player, an automation lane and a transport do, and when. Everything
+//! comes from a seed; the parameters are those that the plugin has, whichever they are.
+//!
+//! Times are *ticks* of 1/300 s, since a tick is a whole number of samples at 44.1, 48 and 96 kHz: the
+//! player plays the very same at each of them.
+
+use anyhow::Result;
+use host::{Change, Event, Parameter, Plugin, Timed, Timeline};
+use rand::Rng;
+use rand_pcg::Pcg32;
+
+use super::tempo::TempoMap;
+
+/// Ticks per second.
+pub const TICKS: u64 = 300;
+/// CLAP ids of the parameters that silence a scenario; they are moved now and then only.
+const QUIETENERS: [&str; 3] = ["bypass", "forget", "panic"];
+
+/// The samples of a moment.
+pub fn samples(ticks: u64, rate: f64) -> u64 {
+    // Exact for every rate that is a multiple of 300.
+    ticks * (rate as u64) / TICKS
+}
+
+/// Seconds in ticks, to the nearest.
+pub fn ticks(seconds: f64) -> u64 {
+    (seconds * TICKS as f64).round() as u64
+}
+
+/// A parameter as a scenario may move it.
+#[derive(Clone, Debug)]
+pub struct Knob {
+    /// As the plugin describes it.
+    pub parameter: Parameter,
+    /// Values to choose from; empty: every one between its ends.
+    values: Vec<f64>,
+    /// Whether it is one of those that silence everything.
+    quietens: bool,
+}
+
+impl Knob {
+    /// Whether it chooses between a few named things.
+    fn is_choice(&self) -> bool {
+        self.parameter.stepped && (2.0..=12.0).contains(&(self.parameter.max - self.parameter.min))
+    }
+
+    fn random(&self, rng: &mut Pcg32) -> f64 {
+        let Parameter { min, max, stepped, .. } = self.parameter;
+        if !self.values.is_empty() {
+            return self.values[rng.random_range(0..self.values.len())];
+        }
+        let value = min + (max - min) * rng.random::<f64>();
+        if stepped { (min + ((max - min + 1.0) * rng.random::<f64>()).floor()).min(max) } else { value }
+    }
+}
+
+/// Every parameter that can be automated.
+pub fn knobs(plugin: &mut Plugin) -> Result<Vec<Knob>> {
+    let parameters = plugin.parameters()?;
+    let quieteners = QUIETENERS.map(host::param_id);
+    parameters
+        .into_iter()
+        .filter(|parameter| parameter.writable && parameter.automatable)
+        .map(|parameter| {
+            let values = whole_ticks(plugin, &parameter)?;
+            let quietens = quieteners.contains(&parameter.id);
+            Ok(Knob { parameter, values, quietens })
+        })
+        .collect()
+}
+
+/// For a parameter in milliseconds: values that are whole ticks, so that what it times falls on a
+/// sample at every rate. For the others: none.
+fn whole_ticks(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<f64>> {
+    let mut values = Vec::new();
+    if !plugin.text_of(parameter.id, parameter.default)?.ends_with(" ms") {
+        return Ok(values);
+    }
+    for share in 0..=40 {
+        let value = parameter.min + (parameter.max - parameter.min) * f64::from(share) / 40.0;
+        let text = plugin.text_of(parameter.id, value)?;
+        let shown: f64 = text.trim_end_matches(" ms").parse()?;
+        let value = plugin.value_read(parameter.id, &format!("{:.0} ms", (shown / 10.0).round() * 10.0))?;
+        if (parameter.min..=parameter.max).contains(&value) {
+            values.push(value);
+        }
+    }
+    Ok(values)
+}
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Its number among those of a seed.
+    pub number: u64,
+    /// What the player and the automation do, by tick; ascending.
+    pub events: Vec<(u64, Event)>,
+    /// The transport at the beginning; `None`: a host without one.
+    pub timeline: Option<Timeline>,
+    /// What happens to it, by tick; ascending.
+    pub changes: Vec<(u64, Change)>,
+    /// Whether the host cuts its blocks where the tempo changes, or the loop ends.
+    pub cuts: bool,
+    /// The last tick.
+    pub end: u64,
+}
+
+impl Scenario {
+    /// A scenario of its own for every number and seed.
+    pub fn new(seed: u64, number: u64, knobs: &[Knob]) -> Self {
+        let rng = &mut model::note_rng(seed, number);
+        let mut events = Vec::new();
+        set_up(&mut events, knobs, rng);
+        let turns = rng.random_range(1..=3);
+        let mut now = rng.random_range(0..60);
+        for _ in 0..turns {
+            now = phrase(&mut events, now, rng);
+            now += rng.random_range(150..900);
+        }
+        let end = now + rng.random_range(600..900);
+        automate(&mut events, knobs, end, rng);
+        // Stable: at one tick, the settings come first.
+        events.sort_by_key(|event| event.0);
+
+        let timeline = rng.random_bool(0.85).then(|| timeline(rng));
+        let changes = timeline.as_ref().map_or(Vec::new(), |timeline| changes(timeline, &events, end, rng));
+        Self { number, events, timeline, changes, cuts: rng.random_bool(0.5), end }
+    }
+
+    /// A phrase after some `settings`, then nothing but the model's answer, with a transport that rolls at
+    /// `tempo`. Says when the last key comes up, too.
+    pub fn plain(seed: u64, number: u64, settings: &[Event], tempo: f64, end: u64) -> (Self, u64) {
+        let rng = &mut model::note_rng(seed ^ 0x0091_a190, number);
+        let mut events: Vec<_> = settings.iter().map(|&setting| (0, setting)).collect();
+        let release = phrase(&mut events, 30, rng);
+        // No pedal: its release is none of a key.
+        events.retain(|event| !matches!(event.1, Event::Midi([status, ..]) if status & 0xf0 == 0xb0));
+        events.sort_by_key(|event| event.0);
+        let timeline = Some(Timeline::rolling(tempo));
+        (Self { number, events, timeline, changes: Vec::new(), cuts: true, end }, release)
+    }
+
+    /// What the plugin is sent, at this sample rate.
+    pub fn timed(&self, rate: f64) -> Vec<Timed> {
+        self.events.iter().map(|&(at, event)| Timed { at: samples(at, rate), event }).collect()
+    }
+
+    /// Whether one of these parameters is moved.
+    pub fn moves(&self, ids: &[&str]) -> bool {
+        let moved = |event: &Event| matches!(event, Event::Param { id, .. } if ids.iter().any(|name| host::param_id(name) == *id));
+        self.events.iter().any(|(_, event)| moved(event))
+    }
+
+    /// For somebody who looks into a failure.
+    pub fn print(&self, knobs: &[Knob]) {
+        println!("{:?}, cuts: {}", self.timeline, self.cuts);
+        for (at, change) in &self.changes {
+            println!("{:9.4} s {change:?}", *at as f64 / TICKS as f64);
+        }
+        for (at, event) in &self.events {
+            let knob = |id| knobs.iter().find(|knob| knob.parameter.id == id);
+            let at = *at as f64 / TICKS as f64;
+            match *event {
+                Event::Param { id, value } => {
+                    println!("{at:9.4} s {} {value}", knob(id).map_or("?", |knob| &knob.parameter.name))
+                }
+                event => println!("{at:9.4} s {event:?}"),
+            }
+        }
+    }
+
+    /// The tempo map, in seconds.
+    pub fn tempo_map(&self) -> TempoMap {
+        let changes = self.changes.iter().map(|&(at, change)| (at as f64 / TICKS as f64, change));
+        TempoMap::new(self.timeline.as_ref(), changes, self.cuts)
+    }
+
+    /// What happens to the transport, at this sample rate.
+    pub fn changes(&self, rate: f64) -> Vec<(u64, Change)> {
+        self.changes.iter().map(|&(at, change)| (samples(at, rate), change)).collect()
+    }
+}
+
+fn set(knob: &Knob, value: f64) -> Event {
+    Event::Param { id: knob.parameter.id, value }
+}
+
+/// How the plugin is set when it begins: a short silence, a seed of its own, and this and that.
+fn set_up(events: &mut Vec<(u64, Event)>, knobs: &[Knob], rng: &mut Pcg32) {
+    let (silence, seed) = (host::param_id("silence"), host::param_id("seed"));
+    for knob in knobs {
+        let value = if knob.parameter.id == silence {
+            // The knob is skewed: its lower half has 50 to about 700 ms.
+            let short = (knob.values.len() / 2).max(1);
+            knob.values[rng.random_range(0..short)]
+        } else if knob.parameter.id == seed || (!knob.quietens && rng.random_bool(chance(knob, 0.3, 0.12))) {
+            knob.random(rng)
+        } else {
+            continue;
+        };
+        events.push((0, set(knob, value)));
+    }
+}
+
+fn chance(knob: &Knob, choice: f64, other: f64) -> f64 {
+    if knob.is_choice() { choice } else { other }
+}
+
+/// What is moved on the way: each parameter is in the lanes of some scenarios.
+fn automate(events: &mut Vec<(u64, Event)>, knobs: &[Knob], end: u64, rng: &mut Pcg32) {
+    let lanes = rng.random_range(0..4);
+    for _ in 0..lanes {
+        let knob = &knobs[rng.random_range(0..knobs.len())];
+        let moves = if knob.quietens { 1 } else { rng.random_range(1..=4) };
+        for _ in 0..moves {
+            events.push((rng.random_range(0..end), set(knob, knob.random(rng))));
+        }
+    }
+}
+
+/// A phrase of single notes and chords from this tick on, on one channel; says when the last key
+/// comes up.
+fn phrase(events: &mut Vec<(u64, Event)>, from: u64, rng: &mut Pcg32) -> u64 {
+    let channel = if rng.random_bool(0.7) { 0 } else { rng.random_range(0..16) };
+    // In the dialect of a keyboard, or in CLAP's own.
+    let midi = rng.random_bool(0.3);
+    let mut up = [0; 128];
+    let (mut onset, mut end) = (from, from);
+    for _ in 0..rng.random_range(2..14) {
+        let key = rng.random_range(36..90);
+        let velocity = rng.random_range(20..=127);
+        let release = onset + rng.random_range(12..220);
+        if onset >= up[usize::from(key)] {
+            let (on, off) = if midi {
+                (Event::Midi([0x90 | channel, key, velocity]), Event::Midi([0x80 | channel, key, 0]))
+            } else {
+                (Event::note_on(channel, key, velocity), Event::note_off(channel, key))
+            };
+            events.extend([(onset, on), (release, off)]);
+            // A tick between two strikes of a key: which comes first at one sample is nobody's business.
+            up[usize::from(key)] = release + 1;
+            end = end.max(release);
+        }
+        let chord = rng.random_bool(0.3);
+        onset += if chord { rng.random_range(0..8) } else { rng.random_range(15..110) };
+    }
+    for pedal in [64, 66, 67] {
+        if rng.random_bool(0.12) {
+            let down = rng.random_range(from..end);
+            let up = rng.random_range(down..end + 200);
+            let cc = |value| Event::Midi([0xb0 | channel, pedal, value]);
+            events.extend([(down, cc(127)), (up, cc(0))]);
+        }
+    }
+    end
+}
+
+fn timeline(rng: &mut Pcg32) -> Timeline {
+    let tempo = rng.random_range(50.0..220.0f64);
+    let mut timeline = if rng.random_bool(0.85) { Timeline::rolling(tempo) } else { Timeline::standing(tempo) };
+    timeline.beats = if rng.random_bool(0.5) { 0.0 } else { rng.random_range(-4.0..400.0) };
+    if rng.random_bool(0.4) {
+        let mut line = 0.0;
+        for _ in 0..3 {
+            let signature = (rng.random_range(2..10), [4, 8][rng.random_range(0..2)]);
+            timeline.signature_changes.push((line, signature));
+            let bars = f64::from(rng.random_range(1..3));
+            line += bars * f64::from(signature.0) * 4.0 / f64::from(signature.1);
+        }
+    }
+    if rng.random_bool(0.25) {
+        timeline.loop_range = Some(loop_range(timeline.beats, rng));
+    }
+    timeline
+}
+
+fn loop_range(beats: f64, rng: &mut Pcg32) -> (f64, f64) {
+    let start = (beats + rng.random_range(0.0..2.0)).floor();
+    (start, start + [0.5, 1.0, 2.0, 4.0, 7.0][rng.random_range(0..5)])
+}
+
+/// Tempo steps and ramps, jumps, loops, stops and starts.
+fn changes(timeline: &Timeline, events: &[(u64, Event)], end: u64, rng: &mut Pcg32) -> Vec<(u64, Change)> {
+    let mut changes = Vec::new();
+    for _ in 0..rng.random_range(0..4) {
+        let at = far_from(events, end, rng);
+        if rng.random_bool(0.5) {
+            changes.push((at, Change::Tempo(rng.random_range(50.0..220.0))));
+        } else {
+            // So slow that the tempo stays a tempo.
+            changes.push((at, Change::Ramp(rng.random_range(-6.0..20.0))));
+            changes.push((at + rng.random_range(100..600), Change::Ramp(0.0)));
+        }
+    }
+    if rng.random_bool(0.3) {
+        let at = rng.random_range(0..end);
+        let (change, back) =
+            if timeline.playing { (Change::Stop, Change::Start) } else { (Change::Start, Change::Stop) };
+        changes.push((at, change));
+        if rng.random_bool(0.7) {
+            changes.push((at + rng.random_range(1..900), back));
+        }
+    }
+    if rng.random_bool(0.25) {
+        changes.push((rng.random_range(0..end), Change::Jump(rng.random_range(0.0..64.0f64).floor())));
+    }
+    if rng.random_bool(0.15) {
+        let range = rng.random_bool(0.7).then(|| loop_range(timeline.beats, rng));
+        changes.push((rng.random_range(0..end), Change::Loop(range)));
+    }
+    changes.sort_by_key(|change| change.0);
+    changes
+}
+
+/// A tick that lies behind no event by less than the longest block: where the tempo bends inside a
+/// block, what the player does in the rest of it has a place in the bar that the host cannot tell.
+fn far_from(events: &[(u64, Event)], end: u64, rng: &mut Pcg32) -> u64 {
+    let longest = 30;
+    for _ in 0..100 {
+        let at = rng.random_range(1..end);
+        if !events.iter().any(|event| (at..at + longest).contains(&event.0)) {
+            return at;
+        }
+    }
+    end
+}
