@@ -5,18 +5,23 @@
 //! side on candle.
 //!
 //! From a note to the next: [`encoding`] cuts its attributes into classes, `features` tells each part
-//! of the network what it needs, [`network`] steps the LSTM, [`sampling`] draws. [`Mind`] holds it together.
+//! of the network what it needs, [`network`] steps the LSTM, [`sampling`] draws, within [`limits`] and mixed
+//! with what [`markov`] remembers of the player. [`Mind`] holds it together.
 
 mod activation;
 mod context;
 mod dot;
+mod drawing;
 pub mod encoding;
 pub mod features;
 mod floats;
 #[cfg(test)]
 mod golden;
+pub mod key;
+pub mod limits;
 mod linear;
 mod lstm;
+pub mod markov;
 mod mind;
 pub mod network;
 mod panels;
@@ -29,7 +34,10 @@ pub mod train;
 pub mod weights;
 
 pub use context::Context;
+pub use drawing::{Learnt, Loudness, Timing, What, When};
+pub use limits::{Hands, Pitches};
 pub use linear::Precision;
+pub use markov::{Markov, Recent};
 pub use mind::{Mind, Nats, Scores};
 pub use network::{Network, State};
 pub use sampling::{Controls, Temperature, note_rng};

@@ -3,21 +3,15 @@
 use std::sync::Arc;
 
 use notes::Successor;
-use rand::{Rng, RngCore};
 
 use crate::{
-    encoding::{
-        LONGEST_S, PITCHES, TIMES, cell, cell_mass, spread_bin, spread_range, time_bin, time_range, velocity_level,
-        velocity_range,
-    },
+    encoding::{PITCHES, cell, cell_mass, spread_bin, time_bin, time_range, velocity_level},
     network::{Network, Scratch, State},
-    sampling::{Controls, draw, probabilities, softmax},
+    sampling::softmax,
     shapes::Attribute,
     weights::Kind,
 };
 
-/// The shortest note that is played, in seconds after it is struck.
-const SHORTEST_S: f64 = 0.010;
 /// Likelihoods are floored here, so that one impossible note does not make a sum infinite.
 const LEAST_MASS: f64 = 1e-12;
 
@@ -50,9 +44,9 @@ pub struct Scores {
 /// A network, its state, and the buffers to run it. Allocates on construction only.
 #[derive(Debug)]
 pub struct Mind {
-    network: Arc<Network>,
-    state: State,
-    scratch: Scratch,
+    pub(crate) network: Arc<Network>,
+    pub(crate) state: State,
+    pub(crate) scratch: Scratch,
 }
 
 impl Mind {
@@ -105,91 +99,6 @@ impl Mind {
     /// Goes back to what it remembered at another time.
     pub fn restore(&mut self, state: &State) {
         self.state.copy_from(state);
-    }
-
-    /// Draws the next note; it is not fed. `silence`: seconds that have passed since the last
-    /// onset already; the step is drawn from p(step | step >= silence). The seed answers with
-    /// its point estimates for timing, and with the velocity it has heard lately.
-    pub fn sample(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
-        match self.network.point_estimates(&self.state, &mut self.scratch) {
-            Some(timing) => self.sample_seed(controls, timing, silence, rng),
-            None => self.sample_antiphon(controls, silence, rng),
-        }
-    }
-
-    fn sample_seed(
-        &mut self,
-        controls: &Controls,
-        timing: [f64; 2],
-        silence: f64,
-        rng: &mut impl RngCore,
-    ) -> Successor {
-        let mut next = Successor {
-            step: timing[0].max(silence).max(0.0),
-            spread: 0.0,
-            duration: timing[1].max(SHORTEST_S),
-            pitch: 0,
-            velocity: self.state.context.velocity.round().clamp(1.0, 127.0) as u8,
-        };
-        let logits = self.network.logits(Attribute::Pitch, &next, &self.state, &mut self.scratch);
-        // Begin-of-sequence is no note.
-        let logits = &mut logits[..PITCHES];
-        mask_pitches(logits, controls.pitch_mask);
-        probabilities(logits, controls.temperature.pitch, controls.top_p);
-        next.pitch = draw(logits, rng).unwrap_or(60) as u8;
-        next
-    }
-
-    fn sample_antiphon(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
-        let Self { network, state, scratch } = self;
-        let temperature = &controls.temperature;
-        let mut next = Successor { step: 0.0, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };
-
-        let logits = network.logits(Attribute::Step, &next, state, scratch);
-        let silence = if silence > 0.0 { silence.min(LONGEST_S - 0.1) } else { 0.0 };
-        let first = time_bin(silence);
-        logits[..first].fill(f32::NEG_INFINITY);
-        // Steps shorter than the chord window do not exist; a chord needs a pitch above its last one.
-        let chordless = silence > 0.0 || !pitch_left(controls.pitch_mask, state.context.floor(0.0));
-        logits[usize::from(!chordless)..time_bin(notes::chords::WINDOW_S)].fill(f32::NEG_INFINITY);
-        if first > 0 {
-            let (begin, end) = time_range(first);
-            logits[first] += ((end - silence) / (end - begin)).ln() as f32;
-        }
-        probabilities(logits, temperature.step, controls.top_p);
-        let bin = draw(logits, rng).unwrap_or(TIMES / 2);
-        if bin > 0 {
-            let (begin, end) = time_range(bin);
-            let begin = begin.max(silence).max(notes::chords::WINDOW_S + 1e-3);
-            next.step = begin + (end - begin).max(0.0) * rng.random::<f64>();
-        }
-
-        let logits = network.logits(Attribute::Pitch, &next, state, scratch);
-        mask_pitches(logits, controls.pitch_mask);
-        probabilities(logits, temperature.pitch, controls.top_p);
-        next.pitch = draw(logits, rng).unwrap_or(60) as u8;
-
-        let logits = network.logits(Attribute::Duration, &next, state, scratch);
-        probabilities(logits, temperature.duration, controls.top_p);
-        let (begin, end) = time_range(draw(logits, rng).unwrap_or(TIMES / 2));
-        next.duration = begin + (end - begin) * rng.random::<f64>();
-
-        let logits = network.logits(Attribute::Velocity, &next, state, scratch);
-        probabilities(logits, temperature.velocity, controls.top_p);
-        let (low, high) = velocity_range(draw(logits, rng).unwrap_or(16));
-        next.velocity = rng.random_range(low..=high);
-
-        if next.step == 0.0 && state.context.last.is_some() {
-            let logits = network.logits(Attribute::Spread, &next, state, scratch);
-            probabilities(logits, temperature.velocity, controls.top_p);
-            let bin = draw(logits, rng).unwrap_or(0);
-            if bin > 0 {
-                let (begin, end) = spread_range(bin);
-                next.spread = begin + (end - begin) * rng.random::<f64>();
-            }
-        }
-        next.duration = next.duration.max(next.spread + SHORTEST_S);
-        next
     }
 
     /// What `next` would cost, before it is fed.
@@ -271,20 +180,11 @@ impl Mind {
     }
 }
 
-/// Whether the mask leaves a pitch at or above `floor`.
-fn pitch_left(mask: u128, floor: u8) -> bool {
-    mask.checked_shr(floor.into()).is_some_and(|rest| rest != 0)
-}
-
-/// Rules out masked pitches, unless that would leave none.
-fn mask_pitches(logits: &mut [f32], mask: u128) {
-    let allowed = |p: usize| mask >> p & 1 == 1;
-    if (0..PITCHES).any(|p| allowed(p) && logits[p] > f32::NEG_INFINITY) {
-        for (p, logit) in logits.iter_mut().enumerate() {
-            if !allowed(p) {
-                *logit = f32::NEG_INFINITY;
-            }
-        }
+/// The middle of a time bin, in seconds; that of chords is 0.
+pub(crate) fn centre(bin: usize) -> f64 {
+    match (bin, time_range(bin)) {
+        (0, _) => 0.0,
+        (_, (begin, end)) => (begin + end) / 2.0,
     }
 }
 
@@ -294,10 +194,6 @@ fn nats(mass: f64) -> f64 {
 
 /// The mean of a distribution over time bins, in seconds.
 fn mean_time(p: &[f32]) -> f64 {
-    let centre = |bin| match (bin, time_range(bin)) {
-        (0, _) => 0.0,
-        (_, (begin, end)) => (begin + end) / 2.0,
-    };
     p.iter().enumerate().map(|(bin, &p)| f64::from(p) * centre(bin)).sum()
 }
 

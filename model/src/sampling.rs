@@ -1,14 +1,17 @@
-//! From logits to a choice: temperature, top-p, masks. Pure functions over slices and a seeded
-//! generator; nothing allocates.
+//! From logits to a choice: mixtures, temperature, tilts, top-p. Pure functions over slices and a seeded
+//! generator; nothing allocates. What is ruled out is `-inf` among logits, 0 among probabilities, and
+//! stays so through all of them.
 
 use rand::{Rng, RngCore};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
 
-use crate::activation::exp;
+use crate::activation::{exp, ln};
 
 /// Temperatures below this take the likeliest class.
 const COLDEST: f32 = 0.01;
+/// Halvings of the range in which a tilt is looked for: more than a float resolves.
+const HALVINGS: usize = 24;
 
 /// How adventurous each attribute is drawn: 1 as learnt, lower nearer to the likeliest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,26 +26,19 @@ pub struct Temperature {
     pub velocity: f32,
 }
 
-/// What the player asks of the draw.
+/// How a network is drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Controls {
     /// Per attribute.
     pub temperature: Temperature,
     /// Draw from the likeliest classes that together have this mass, 0–1.
     pub top_p: f32,
-    /// Bit p: pitch p may be played.
-    #[serde(skip, default = "every_pitch")]
-    pub pitch_mask: u128,
-}
-
-fn every_pitch() -> u128 {
-    u128::MAX
 }
 
 impl Default for Controls {
     fn default() -> Self {
         let temperature = Temperature { step: 1.0, pitch: 1.0, duration: 1.0, velocity: 1.0 };
-        Self { temperature, top_p: 1.0, pitch_mask: u128::MAX }
+        Self { temperature, top_p: 1.0 }
     }
 }
 
@@ -76,9 +72,23 @@ pub fn softmax(logits: &mut [f32]) {
     }
 }
 
-/// Turns logits into the probabilities that are drawn from: masked classes (`-inf`) stay out, then
-/// temperature, then top-p.
+/// Mixes another distribution in: p = (1 - share) p + share * other, as logits again. `other` must
+/// leave out what the logits do.
+pub fn mix(logits: &mut [f32], other: &[f32], share: f32) {
+    softmax(logits);
+    for (value, &other) in logits.iter_mut().zip(other) {
+        *value = ln((1.0 - share) * *value + share * other);
+    }
+}
+
+/// Turns logits into the probabilities that are drawn from: temperature, then top-p.
 pub fn probabilities(logits: &mut [f32], temperature: f32, top_p: f32) {
+    heat(logits, temperature);
+    keep_likeliest(logits, top_p);
+}
+
+/// Turns logits into probabilities at this temperature.
+pub fn heat(logits: &mut [f32], temperature: f32) {
     if temperature < COLDEST {
         let top = argmax(logits);
         let possible = logits[top] > f32::NEG_INFINITY;
@@ -90,13 +100,47 @@ pub fn probabilities(logits: &mut [f32], temperature: f32, top_p: f32) {
         *value /= temperature;
     }
     softmax(logits);
-    if top_p < 1.0 {
-        keep_likeliest(logits, top_p.max(0.0));
+}
+
+/// Tilts a distribution, p * e^(a value), with the `a` that brings the mean of `values` as near to
+/// `target` as it can without a tilt steeper than `steepest`. The total stays what it was. Of all
+/// distributions with that mean, this one is the nearest to what it was (in relative entropy).
+pub fn tilt(p: &mut [f32], values: &[f32], target: f32, steepest: f32) {
+    // Around the target, so that exponents stay small.
+    let mean_above = |a: f32| -> f32 {
+        let weighted = |(&p, &value): (&f32, &f32)| {
+            let above = value - target;
+            p * exp(a * above) * above
+        };
+        p.iter().zip(values).map(weighted).sum()
+    };
+    let (mut low, mut high) = (-steepest, steepest);
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        if mean_above(middle) < 0.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    let before: f32 = p.iter().sum();
+    let mut after = 0.0;
+    for (p, &value) in p.iter_mut().zip(values) {
+        *p *= exp(0.5 * (low + high) * (value - target));
+        after += *p;
+    }
+    if after > 0.0 {
+        p.iter_mut().for_each(|p| *p *= before / after);
     }
 }
 
-/// Keeps the likeliest classes that together reach `mass`, and scales them to sum to 1.
-fn keep_likeliest(p: &mut [f32], mass: f32) {
+/// Keeps the likeliest classes that together reach `mass`, and scales them to sum to 1. At 1 and above
+/// nothing happens.
+pub fn keep_likeliest(p: &mut [f32], mass: f32) {
+    if mass >= 1.0 {
+        return;
+    }
+    let mass = mass.max(0.0);
     // Classes are few: raising the bar class by class needs no sorting buffer.
     let (mut kept, mut bar) = (0.0, f32::INFINITY);
     while kept < mass {
@@ -162,7 +206,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_mixture_has_its_shares() {
+        let mut logits = [0.0, f32::NEG_INFINITY, 0.0, 0.0];
+        mix(&mut logits, &[0.0, 0.0, 0.25, 0.75], 0.4);
+        heat(&mut logits, 1.0);
+        for (p, expected) in logits.into_iter().zip([0.2, 0.0, 0.3, 0.5]) {
+            assert!((p - expected).abs() < 1e-6, "{logits:?}");
+        }
+        let mut logits = [3.0, 1.0, f32::NEG_INFINITY];
+        mix(&mut logits, &[0.0, 1.0, 0.0], 1.0);
+        assert_eq!(logits, [f32::NEG_INFINITY, 0.0, f32::NEG_INFINITY]);
+    }
+
     proptest! {
+        #[test]
+        fn a_tilt_reaches_its_mean_and_keeps_the_total(
+            logits in prop::collection::vec(-3.0..3.0f32, 12), part in 0.1..0.9f32, share in 0.1..1.0f32,
+        ) {
+            let mut p = logits;
+            heat(&mut p, 1.0);
+            p.iter_mut().for_each(|p| *p *= share);
+            p[4] = 0.0;
+            let total: f32 = p.iter().sum();
+            let values: Vec<f32> = (0..12).map(|i| (i * i) as f32 / 20.0).collect();
+            let target = values[0] + part * (values[11] - values[0]);
+            tilt(&mut p, &values, target, 50.0);
+            let sum: f32 = p.iter().sum();
+            let mean: f32 = p.iter().zip(&values).map(|(p, v)| p * v).sum::<f32>() / sum;
+            prop_assert!((sum - total).abs() < 1e-4 && p[4] == 0.0, "{p:?}");
+            prop_assert!((mean - target).abs() < 1e-2, "{mean} for {target}");
+        }
+
         #[test]
         fn masked_classes_are_never_drawn(
             mut logits in prop::collection::vec(-9.0..9.0f32, 128), mask: u128,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use model::{Card, Controls, Kind, Mind, Network, Precision, Temperature, Weights, WeightsError, note_rng};
+use model::{
+    Card, Controls, Kind, Loudness, Mind, Network, Precision, Temperature, Weights, WeightsError, What, When, note_rng,
+};
 use notes::{Note, Successor};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -13,9 +15,25 @@ fn mind(kind: Kind, seed: u64) -> Mind {
 
 /// Plays on from nothing: each note is drawn and heard.
 fn play(mind: &mut Mind, controls: &Controls, seed: u64, count: u64) -> Vec<Successor> {
+    play_within(mind, controls, &What::default(), 1.0, seed, count)
+}
+
+/// The same with wishes.
+fn play_within(
+    mind: &mut Mind,
+    controls: &Controls,
+    what: &What,
+    density: f32,
+    seed: u64,
+    count: u64,
+) -> Vec<Successor> {
     (0..count)
         .map(|index| {
-            let note = mind.sample(controls, 0.0, &mut note_rng(seed, index));
+            let rng = &mut note_rng(seed, index);
+            let above = what.pitches.checked_shr(mind.state().context().floor(0.0).into());
+            let when = When { in_chord: above.is_some_and(|left| left != 0), density, ..When::after(0.0) };
+            let timing = mind.sample_step(controls, &when, rng);
+            let note = mind.sample_note(controls, timing.step, what, rng);
             mind.feed(&note);
             note
         })
@@ -28,14 +46,15 @@ proptest! {
     #[test]
     fn a_take_is_canonical_and_inside_the_mask(
         seed: u64, mask in 1u128.., temperature in 0.0..2.0f32, top_p in 0.3..1.0f32,
+        longest in prop_oneof![0.02..0.3f64, Just(20.0)], density in 0.25..4.0f32,
     ) {
         let t = temperature;
         let controls = Controls {
             temperature: Temperature { step: t, pitch: t, duration: t, velocity: t },
             top_p,
-            pitch_mask: mask,
         };
-        let take = play(&mut mind(Kind::Antiphon, 3), &controls, seed, 48);
+        let what = What { pitches: mask, longest, ..What::default() };
+        let take = play_within(&mut mind(Kind::Antiphon, 3), &controls, &what, density, seed, 48);
         let mut onset = 0.0;
         let notes: Vec<Note> = take.iter().map(|note| {
             let note = note.note(onset);
@@ -46,6 +65,7 @@ proptest! {
             prop_assert!(mask >> next.pitch & 1 == 1, "pitch {} is masked", next.pitch);
             prop_assert!((1..128).contains(&next.velocity));
             prop_assert!(next.duration > next.spread && next.spread < notes::chords::WINDOW_S);
+            prop_assert!(next.duration <= longest, "{} is longer than {longest}", next.duration);
             match before {
                 Some(before) if next.step == 0.0 => prop_assert!(next.pitch > before.pitch),
                 Some(_) => prop_assert!(next.step > notes::chords::WINDOW_S && next.spread == 0.0),
@@ -81,6 +101,46 @@ proptest! {
             mind.restore(&snapshot);
             prop_assert_eq!(play(&mut mind, &Controls::default(), !seed, 8), first);
         }
+    }
+}
+
+/// A denser music has more onsets, by about the factor that was asked for, and no thinner chords.
+#[test]
+fn density_is_a_factor_on_the_onsets() {
+    let of = |density| {
+        let take = play_within(&mut mind(Kind::Antiphon, 3), &Controls::default(), &What::default(), density, 5, 400);
+        let onsets: Vec<f64> = take.iter().map(|note| note.step).filter(|step| *step > 0.0).collect();
+        (onsets.iter().map(|step| step.ln()).sum::<f64>() / onsets.len() as f64, onsets.len())
+    };
+    let (middle, onsets) = of(1.0);
+    let mut before = f64::INFINITY;
+    for density in [0.25, 0.7, 1.5, 4.0] {
+        let (mean, count) = of(density);
+        let factor = (middle - mean).exp();
+        assert!(mean < before, "density {density} is no denser than the one below");
+        assert!((factor / f64::from(density)).ln().abs() < 0.15, "{factor} for {density}");
+        assert!(count.abs_diff(onsets) < onsets / 8, "{count} onsets of 400 notes, and {onsets}");
+        before = mean;
+    }
+}
+
+/// Around a level, velocities move there; a fixed velocity is fixed.
+#[test]
+fn loudness_is_as_asked_for() {
+    for kind in [Kind::Seed, Kind::Antiphon] {
+        let mut before = 0.0;
+        for level in [24.0, 64.0, 104.0] {
+            let what = What { loudness: Loudness::Around(level), ..What::default() };
+            let take = play_within(&mut mind(kind, 3), &Controls::default(), &what, 1.0, 5, 300);
+            let mean = take[20..].iter().map(|note| f32::from(note.velocity)).sum::<f32>() / 280.0;
+            // Untrained, a network does not hear how loud it plays, so it keeps pulling to the middle.
+            assert!((mean - level).abs() < 6.0 + 0.5 * (level - 64.0).abs(), "{kind:?}: {mean} for {level}");
+            assert!(mean > before + 15.0);
+            before = mean;
+        }
+        let what = What { loudness: Loudness::Fixed(77), ..What::default() };
+        let take = play_within(&mut mind(kind, 3), &Controls::default(), &what, 1.0, 5, 20);
+        assert!(take.iter().all(|note| note.velocity == 77));
     }
 }
 

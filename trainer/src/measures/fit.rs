@@ -8,6 +8,7 @@ use crate::dataset::Piece;
 use crate::measures::histogram::jensen_shannon;
 use crate::parallel;
 use crate::play::{self, Length};
+use model::key::{correlation, key_profile};
 use model::{Mind, Network};
 use notes::Note;
 use serde::Serialize;
@@ -158,48 +159,9 @@ fn intervals(notes: &[Note]) -> Vec<u64> {
     counts
 }
 
-/// Pearson's; 0 where one of the two does not vary.
-pub fn correlation(a: &[f64], b: &[f64]) -> f64 {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let (mean_a, mean_b) = (mean(a), mean(b));
-    let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
-    for (a, b) in a.iter().zip(b) {
-        ab += (a - mean_a) * (b - mean_b);
-        aa += (a - mean_a).powi(2);
-        bb += (b - mean_b).powi(2);
-    }
-    if aa * bb > 0.0 { ab / (aa * bb).sqrt() } else { 0.0 }
-}
-
-/// How well listeners found each pitch class to fit into C major and C minor (Krumhansl and Kessler 1982).
-const KEYS: [[f64; 12]; 2] = [
-    [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
-    [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
-];
-
-/// The correlation of pitch classes with each of 24 keys.
-pub fn key_profile(classes: &[f64; 12]) -> [f64; 24] {
-    std::array::from_fn(|key| {
-        let profile: [f64; 12] = std::array::from_fn(|class| KEYS[key / 12][(class + 12 - key % 12) % 12]);
-        correlation(classes, &profile)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_scale_fits_its_own_key_best() {
-        for tonic in 0..12 {
-            let mut classes = [0.0; 12];
-            [0, 2, 4, 5, 7, 9, 11].iter().for_each(|step| classes[(tonic + step) % 12] = 1.0);
-            classes[tonic] = 2.0;
-            let profile = key_profile(&classes);
-            let best = (0..24).max_by(|&a, &b| profile[a].total_cmp(&profile[b]));
-            assert_eq!(best, Some(tonic));
-        }
-    }
 
     #[test]
     fn two_excerpts_of_a_long_piece_none_of_a_short_one() {

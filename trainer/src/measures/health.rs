@@ -3,12 +3,13 @@
 //! The same figures are taken of real pieces, since real music repeats itself and pauses too.
 
 use crate::dataset::Piece;
-use crate::measures::fit::{correlation, key_profile, pitch_classes};
+use crate::measures::fit::pitch_classes;
 use crate::measures::floors::mix;
 use crate::measures::likeness::{entropy, scale_consistency};
 use crate::parallel;
 use crate::play::{self, Length};
 use model::encoding::time_bin;
+use model::key::{correlation, key_profile};
 use model::{Mind, Network};
 use notes::Note;
 use serde::Serialize;

@@ -1,0 +1,281 @@
+//! How the next note is drawn: attribute by attribute, each given those before it, within the limits
+//! and wishes of the moment. The caller knows what these are; here they are put on the distributions.
+
+use std::sync::LazyLock;
+
+use notes::Successor;
+use rand::{Rng, RngCore};
+
+use crate::{
+    activation::ln,
+    encoding::{LONGEST_S, PITCHES, TIMES, VELOCITIES, spread_range, time_bin, time_range, velocity_range},
+    markov::{Markov, Recent},
+    mind::{Mind, centre},
+    sampling::{Controls, draw, heat, keep_likeliest, mix, probabilities, tilt},
+    shapes::Attribute,
+};
+
+/// The shortest note that is played, in seconds after it is struck.
+const SHORTEST_S: f64 = 0.010;
+/// What is played when nothing is known of it.
+const NOTHING: Successor = Successor { step: 0.0, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };
+/// No part of a bin is smaller than this: a logarithm must be finite.
+const LEAST_PART: f64 = 1e-6;
+/// A density is reached by a tilt that changes the odds of two steps, one twice as long as the other, by
+/// a factor of 2^8 at most.
+const STEEPEST: f32 = 8.0;
+/// A level is reached by a tilt of at most this per unit of velocity.
+const STEEPEST_LEVEL: f32 = 0.5;
+/// What the player's own notes have taught, and how much it counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Learnt<'a> {
+    /// What is remembered.
+    pub memory: &'a Markov,
+    /// The notes before the one that is drawn.
+    pub recent: &'a Recent,
+    /// Its share in the distributions of step and pitch, where it has something to say: 0–1.
+    pub share: f32,
+}
+
+/// Limits and wishes for the next step.
+#[derive(Clone, Copy, Debug)]
+pub struct When<'a> {
+    /// No onset sooner than this after the last one, in seconds.
+    pub earliest: f64,
+    /// The note may join the chord that was struck last: its pitch has room there.
+    pub in_chord: bool,
+    /// Onsets are to be this many times as many.
+    pub density: f32,
+    /// To be mixed in.
+    pub learnt: Option<Learnt<'a>>,
+}
+
+impl When<'_> {
+    /// No sooner than `earliest`, and no limit else.
+    pub fn after(earliest: f64) -> Self {
+        Self { earliest, in_chord: true, density: 1.0, learnt: None }
+    }
+}
+
+/// When the next note comes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timing {
+    /// Seconds after the last onset; 0: in its chord.
+    pub step: f64,
+    /// The median of what else could have been drawn, chords apart, in seconds.
+    pub usual: f64,
+}
+
+/// How loud the next note is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Loudness {
+    /// As the network says.
+    Free,
+    /// The network's shape around this velocity instead of around that of the notes heard lately.
+    Around(f32),
+    /// At this velocity.
+    Fixed(u8),
+}
+
+/// Limits and wishes for the next note, when its step is known.
+#[derive(Clone, Copy, Debug)]
+pub struct What<'a> {
+    /// Bit p: pitch p may be played. In a chord, one of them at least is above its last pitch.
+    pub pitches: u128,
+    /// The longest duration, in seconds.
+    pub longest: f64,
+    /// How loud.
+    pub loudness: Loudness,
+    /// Factor on the spread of chords: 0 has them struck at once.
+    pub spread: f64,
+    /// To be mixed in.
+    pub learnt: Option<Learnt<'a>>,
+}
+
+impl Default for What<'_> {
+    fn default() -> Self {
+        Self { pitches: u128::MAX, longest: LONGEST_S, loudness: Loudness::Free, spread: 1.0, learnt: None }
+    }
+}
+
+impl Mind {
+    /// Draws the next note; it is not fed. `silence`: seconds that have passed since the last
+    /// onset already; the step is drawn from p(step | step >= silence). The seed answers with
+    /// its point estimates for timing, and with the velocity it has heard lately.
+    pub fn sample(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
+        let timing = self.sample_step(controls, &When::after(silence), rng);
+        self.sample_note(controls, timing.step, &What::default(), rng)
+    }
+
+    /// Draws the next note's step. Its distribution: the network's; what is ruled out taken out; what
+    /// was learnt mixed in; temperature; tilted to the density; top-p.
+    pub fn sample_step(&mut self, controls: &Controls, when: &When, rng: &mut impl RngCore) -> Timing {
+        let Self { network, state, scratch } = self;
+        let earliest = when.earliest.max(0.0);
+        let first = time_bin(earliest);
+        let chords = earliest == 0.0 && when.in_chord && usize::from(state.context.floor(0.0)) < PITCHES;
+        // Steps shorter than the chord window do not exist.
+        let shortest = notes::chords::WINDOW_S + 1e-3;
+        let possible = |bin: usize| if bin == 0 { chords } else { bin >= first.max(time_bin(shortest)) };
+        let moment = |bin: usize, rng: &mut _| match bin {
+            0 => 0.0,
+            _ => within(bin, earliest.max(shortest), f64::INFINITY, rng),
+        };
+        let mut learnt = [0.0; TIMES];
+        let learnt = when
+            .learnt
+            .filter(|own| own.memory.steps(own.recent, possible, &mut learnt))
+            .map(|own| (own.share, learnt));
+
+        if let Some([estimate, _]) = network.point_estimates(state, scratch) {
+            let usual = (estimate / f64::from(when.density)).max(earliest);
+            // All the network's mass is on its estimate.
+            let step = match learnt {
+                Some((share, p)) if rng.random::<f32>() < share => moment(draw(&p, rng).unwrap_or(first), rng),
+                _ if usual > 0.0 || chords => usual,
+                _ => shortest,
+            };
+            return Timing { step, usual };
+        }
+
+        let logits = network.logits(Attribute::Step, &NOTHING, state, scratch);
+        for (bin, logit) in logits.iter_mut().enumerate() {
+            *logit = if possible(bin) { *logit } else { f32::NEG_INFINITY };
+        }
+        if first > 0 {
+            logits[first] += part_of(first, earliest, f64::INFINITY);
+        }
+        if let Some((share, p)) = learnt {
+            mix(logits, &p, share);
+        }
+        heat(logits, controls.temperature.step);
+        let p = logits;
+        if when.density != 1.0 {
+            // Chords stay as thick as they are: what changes is how soon the next onset comes.
+            crowd(&mut p[1..], when.density);
+        }
+        keep_likeliest(p, controls.top_p);
+        let usual = centre(median(&p[1..]) + 1).max(earliest);
+        Timing { step: moment(draw(p, rng).unwrap_or(first), rng), usual }
+    }
+
+    /// Draws all but the step of the next note, which is known; it is not fed.
+    pub fn sample_note(&mut self, controls: &Controls, step: f64, what: &What, rng: &mut impl RngCore) -> Successor {
+        let Self { network, state, scratch } = self;
+        let temperature = &controls.temperature;
+        let longest = what.longest.clamp(SHORTEST_S, LONGEST_S);
+        let mut next = Successor { step, ..NOTHING };
+
+        let logits = &mut network.logits(Attribute::Pitch, &next, state, scratch)[..PITCHES];
+        for (pitch, logit) in logits.iter_mut().enumerate() {
+            *logit = if what.pitches >> pitch & 1 == 1 { *logit } else { f32::NEG_INFINITY };
+        }
+        if let Some(Learnt { memory, recent, share }) = what.learnt {
+            let possible = (0..PITCHES).filter(|&pitch| logits[pitch] > f32::NEG_INFINITY);
+            let possible = possible.fold(0, |set, pitch| set | 1 << pitch);
+            let mut learnt = [0.0; PITCHES];
+            if memory.pitches(recent, step, possible, &mut learnt) {
+                mix(logits, &learnt, share);
+            }
+        }
+        probabilities(logits, temperature.pitch, controls.top_p);
+        let lowest = what.pitches.trailing_zeros() as usize;
+        next.pitch = draw(logits, rng).unwrap_or(lowest).min(PITCHES - 1) as u8;
+
+        if let Some([_, duration]) = network.point_estimates(state, scratch) {
+            next.duration = duration.clamp(SHORTEST_S, longest);
+            let velocity = match what.loudness {
+                Loudness::Free => state.context.velocity,
+                Loudness::Around(velocity) => velocity,
+                Loudness::Fixed(velocity) => velocity.into(),
+            };
+            next.velocity = velocity.round().clamp(1.0, 127.0) as u8;
+            return next;
+        }
+
+        let logits = network.logits(Attribute::Duration, &next, state, scratch);
+        if longest < LONGEST_S {
+            let last = time_bin(longest);
+            logits[last + 1..].fill(f32::NEG_INFINITY);
+            logits[last] += part_of(last, 0.0, longest);
+        }
+        probabilities(logits, temperature.duration, controls.top_p);
+        next.duration = within(draw(logits, rng).unwrap_or(0), 0.0, longest, rng);
+
+        next.velocity = match what.loudness {
+            Loudness::Fixed(velocity) => velocity.clamp(1, 127),
+            loudness => {
+                let p = network.logits(Attribute::Velocity, &next, state, scratch);
+                heat(p, temperature.velocity);
+                if let Loudness::Around(level) = loudness {
+                    turn_to(p, level - state.context.velocity);
+                }
+                keep_likeliest(p, controls.top_p);
+                let (low, high) = velocity_range(draw(p, rng).unwrap_or(16));
+                rng.random_range(low..=high)
+            }
+        };
+
+        if next.step == 0.0 && state.context.last.is_some() && what.spread > 0.0 {
+            let logits = network.logits(Attribute::Spread, &next, state, scratch);
+            probabilities(logits, temperature.velocity, controls.top_p);
+            let bin = draw(logits, rng).unwrap_or(0);
+            if bin > 0 {
+                let (begin, end) = spread_range(bin);
+                let spread = begin + (end - begin) * rng.random::<f64>();
+                next.spread = (spread * what.spread).min(longest - SHORTEST_S);
+            }
+        }
+        next.duration = next.duration.max(next.spread + SHORTEST_S);
+        next
+    }
+}
+
+/// A time in this bin, between these bounds; each as likely as the other.
+fn within(bin: usize, earliest: f64, latest: f64, rng: &mut impl RngCore) -> f64 {
+    let (begin, end) = time_range(bin);
+    let begin = begin.max(earliest);
+    begin + (end.min(latest) - begin).max(0.0) * rng.random::<f64>()
+}
+
+/// The logarithm of the part of a bin that lies between these bounds.
+fn part_of(bin: usize, earliest: f64, latest: f64) -> f32 {
+    let (begin, end) = time_range(bin);
+    let part = (end.min(latest) - begin.max(earliest)) / (end - begin);
+    part.max(LEAST_PART).ln() as f32
+}
+
+/// The class that halves the mass.
+fn median(p: &[f32]) -> usize {
+    let half = 0.5 * p.iter().sum::<f32>();
+    let mut sum = 0.0;
+    let reaches_half = |p: &f32| {
+        sum += p;
+        sum >= half
+    };
+    p.iter().position(reaches_half).unwrap_or(p.len() - 1)
+}
+
+/// Tilts a distribution of steps, without the chords' bin, so that they are shorter by this factor in
+/// the mean of their logarithms: their shape stays, and with it the notes' values that the music has.
+fn crowd(p: &mut [f32], density: f32) {
+    static LOGARITHMS: LazyLock<[f32; TIMES - 1]> =
+        LazyLock::new(|| std::array::from_fn(|bin| centre(bin + 1).ln() as f32));
+    let target = mean(p, &*LOGARITHMS) - ln(density);
+    tilt(p, &*LOGARITHMS, target, STEEPEST);
+}
+
+/// Tilts a distribution of velocity levels, so that its mean moves by `difference`, in MIDI units.
+fn turn_to(p: &mut [f32], difference: f32) {
+    let velocities: [f32; VELOCITIES] = std::array::from_fn(|level| {
+        let (low, high) = velocity_range(level);
+        0.5 * (f32::from(low) + f32::from(high))
+    });
+    let target = (mean(p, &velocities) + difference).clamp(velocities[0], velocities[VELOCITIES - 1]);
+    tilt(p, &velocities, target, STEEPEST_LEVEL);
+}
+
+fn mean(p: &[f32], values: &[f32]) -> f32 {
+    let sum: f32 = p.iter().sum();
+    if sum > 0.0 { p.iter().zip(values).map(|(p, value)| p * value).sum::<f32>() / sum } else { 0.0 }
+}
