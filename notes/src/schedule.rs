@@ -140,6 +140,13 @@ impl<const N: usize> Schedule<N> {
         std::iter::from_fn(move || self.pop_before(time))
     }
 
+    /// Puts all notes on another MIDI channel.
+    pub fn set_channel(&mut self, channel: u8) {
+        for note in &mut self.notes {
+            note.channel = channel;
+        }
+    }
+
     /// When the first note will sound.
     pub fn next_onset(&self) -> Option<f64> {
         self.notes.front().map(|note| note.onset)

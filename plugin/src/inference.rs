@@ -14,20 +14,22 @@ use std::time::{Duration, Instant};
 use model::{Mind, Network};
 use triple_buffer::{Input, Output, triple_buffer};
 
-use crate::link::{Answer, Far, Report};
+use crate::link::{Answer, Far, Liveliness, Report};
 use crate::memory::{Memory, Take};
 use crate::status::{Health, Status};
 use crate::takes::TakeLog;
 use crate::weights::{self, WeightsChoice};
 
-/// How far ahead of the audio thread notes are generated, in seconds. A change of a knob voids the
-/// part that has not sounded, so length costs nothing but time.
-const LOOK_AHEAD_S: f64 = 4.0;
+/// The look-ahead of the fastest machine and of the slowest, in seconds of music, and how much it grows
+/// for each second that a note takes: 0.5 ms give 3 s.
+const SHORTEST_LOOK_AHEAD_S: f64 = 2.5;
+const LONGEST_LOOK_AHEAD_S: f64 = 8.0;
+const LOOK_AHEAD_PER_S: f64 = 1000.0;
 /// Notes generated ahead at most, however dense.
 const LOOK_AHEAD_NOTES: usize = 64;
 /// Restarts after a panic; then the plugin passes notes through.
 const RESTARTS: u64 = 3;
-/// Between two looks at the queue: while a render waits, while somebody plays, at rest.
+/// Between two looks at the queue: while every millisecond counts, while somebody plays, at rest.
 const POLLS: [Duration; 3] = [Duration::from_micros(100), Duration::from_millis(1), Duration::from_millis(10)];
 
 /// What the editor shows of the weights.
@@ -129,8 +131,11 @@ fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &Atomi
     status.set_health(Health::Ready);
 
     while !stop.load(Ordering::Relaxed) && choice.version() == version {
-        log.obey();
-        thinker.listen(far, memory, log);
+        if let Some(record) = log.obey() {
+            memory.choose(record);
+            far.ask();
+        }
+        thinker.listen(far, memory, log, status);
         if !thinker.play_on(far, status) {
             rest(far);
         }
@@ -145,7 +150,7 @@ pub struct Thinker {
 
 impl Thinker {
     /// Wakes up with what is remembered.
-    pub fn new(network: Arc<Network>, memory: &Memory) -> Self {
+    pub fn new(network: Arc<Network>, memory: &mut Memory) -> Self {
         let mut mind = Mind::new(network);
         memory.recall(&mut mind);
         Self { mind, take: None }
@@ -158,26 +163,47 @@ impl Thinker {
     }
 
     /// Takes in all that the audio thread has reported.
-    pub fn listen(&mut self, far: &mut Far, memory: &mut Memory, log: &mut TakeLog) {
+    pub fn listen(&mut self, far: &mut Far, memory: &mut Memory, log: &mut TakeLog, status: &Status) {
         let Self { mind, take } = self;
         while let Some(report) = far.report() {
+            let start = Instant::now();
             match report {
                 Report::Heard(note) => memory.hear(mind, &note),
-                Report::Begin { epoch, at, take: number, place, wishes } => {
-                    *take = Some(Take::begin(memory, mind, epoch, at, number, place, wishes));
-                }
+                Report::Begin(begin) => *take = Some(Take::begin(memory, mind, begin)),
                 Report::Change { epoch, since, place, wishes } => {
                     if let Some(take) = take {
                         take.change(mind, epoch, since, place, wishes);
                     }
                 }
-                Report::End { epoch: _, limit, notes, since, at } => {
-                    if let Some(take) = take.take()
-                        && let Some(record) = take.end(memory, mind, limit, notes, since, at)
-                    {
-                        log.add(record);
+                Report::Join { epoch, since, pitch, velocity } => {
+                    if let Some(take) = take {
+                        take.join(mind, epoch, since, pitch, velocity);
                     }
                 }
+                Report::Leave { since, pitch } => {
+                    if let Some(take) = take {
+                        take.leave(memory, since, pitch);
+                    }
+                }
+                Report::Freeze { epoch, since } => {
+                    if let Some(take) = take {
+                        take.freeze(mind, epoch, since);
+                    }
+                }
+                Report::Thaw { epoch, since } => {
+                    if let Some(take) = take {
+                        take.thaw(mind, epoch, since);
+                    }
+                }
+                Report::End(_, end) => {
+                    if let Some(take) = take.take()
+                        && let Some(record) = take.end(memory, mind, end)
+                    {
+                        memory.choose(log.add(record));
+                    }
+                }
+                Report::Undo => memory.undo(mind),
+                Report::ForgetPhrase { at } => memory.forget_phrase(mind, at),
                 Report::Forget { epoch: _ } => {
                     *take = None;
                     memory.forget(mind);
@@ -185,17 +211,22 @@ impl Thinker {
                 #[cfg(test)]
                 Report::Break => panic!("as a test has asked"),
             }
+            if report.goes_back() {
+                status.rollback_us.raise(start.elapsed().as_secs_f64() * 1e6);
+            }
         }
     }
 
     /// Thinks of one more note and sends it, if the look-ahead has room. `false`: it has none.
     pub fn play_on(&mut self, far: &mut Far, status: &Status) -> bool {
-        let Some(take) = self.take.as_mut().filter(|take| far.has_room() && take.wants(far.progress())) else {
+        let seconds = look_ahead_s(status.longest_lately_us());
+        let Some(take) = self.take.as_mut().filter(|take| far.has_room() && take.wants(far.progress(), seconds)) else {
             return false;
         };
         let start = Instant::now();
         let (epoch, index, note) = take.next(&mut self.mind);
         status.timed(start.elapsed().as_secs_f64() * 1e6);
+        status.look_ahead_s.set((take.last_onset() - far.progress()).max(0.0));
         far.answer(Answer { epoch, index, note })
     }
 }
@@ -210,10 +241,10 @@ fn idle(worker: &mut Worker, version: u32, stop: &AtomicBool) {
 
 /// Sleeps until the next look.
 fn rest(far: &Far) {
-    let poll = match (far.is_offline(), far.is_lively()) {
-        (true, true) => POLLS[0],
-        (false, true) => POLLS[1],
-        (_, false) => POLLS[2],
+    let poll = match far.liveliness() {
+        Liveliness::Rest => POLLS[2],
+        Liveliness::Lively if !far.is_offline() => POLLS[1],
+        Liveliness::Lively | Liveliness::Imminent => POLLS[0],
     };
     thread::park_timeout(poll);
 }
@@ -230,9 +261,18 @@ impl Worker {
     }
 }
 
+/// How far ahead of the audio thread notes are generated, in seconds, where one takes this long, in
+/// microseconds. A change voids what has not sounded, so on a fast machine length is wasted work; a
+/// slow one needs it. What is played does not hang on it.
+fn look_ahead_s(note_us: f64) -> f64 {
+    let slowness_s = if note_us.is_finite() { note_us * 1e-6 } else { 0.0 };
+    (SHORTEST_LOOK_AHEAD_S + LOOK_AHEAD_PER_S * slowness_s).min(LONGEST_LOOK_AHEAD_S)
+}
+
 impl Take {
-    /// Whether there is room in the look-ahead, when the audio thread is `progress` seconds into the take.
-    fn wants(&self, progress: f64) -> bool {
-        self.last_onset() < progress + LOOK_AHEAD_S && self.ahead_of(progress) < LOOK_AHEAD_NOTES
+    /// Whether there is room in the look-ahead, so many seconds of it, when the audio thread is
+    /// `progress` seconds into the take.
+    fn wants(&self, progress: f64, look_ahead_s: f64) -> bool {
+        !self.is_done() && self.last_onset() < progress + look_ahead_s && self.ahead_of(progress) < LOOK_AHEAD_NOTES
     }
 }

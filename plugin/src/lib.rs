@@ -189,10 +189,10 @@ impl<F: Format> Plugin for Antiphon<F> {
         self.partner.open(&transport, frames, self.params.settings(), &mut stage);
         while let Some(event) = stage.next_event() {
             self.partner.play_until(event.timing(), &mut stage);
-            if let Some(heard) = stage::heard(&event) {
-                self.partner.hear(event.timing(), heard, &mut stage);
+            let heard = stage::heard(&event);
+            if heard.is_none_or(|heard| self.partner.hear(event.timing(), heard, &mut stage)) {
+                stage.pass(event);
             }
-            stage.pass(event);
         }
         self.partner.play_until(frames, &mut stage);
         self.partner.close();

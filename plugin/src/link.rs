@@ -6,11 +6,12 @@
 //! raises the epoch, everything older is void, wherever it still is on its way.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use notes::Note;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use crate::memory::{Begin, End};
 use crate::settings::Wishes;
 
 /// Messages to the inference thread that fit in: over a minute of the densest piano music.
@@ -36,25 +37,32 @@ pub struct Place {
     pub bar: f64,
 }
 
+/// Where the notes of a take come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source {
+    /// The network goes on from what it remembers.
+    GoOn,
+    /// It begins from nothing: what was before is forgotten, once something has sounded.
+    Alone,
+    /// It takes the latest take back, if nothing was played since, and goes on with other luck.
+    Another,
+    /// The latest take comes again.
+    Again,
+    /// The latest take comes again and again.
+    Frozen {
+        /// A round lasts whole bars; else as long as the take did.
+        bars: bool,
+    },
+}
+
 /// From the audio thread to the inference thread. `at`: seconds of the stream; `since`: seconds
 /// since the hand-over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Report {
     /// The player finished a note; canonical, in onset order, in seconds of the stream.
     Heard(Note),
-    /// The turn is the model's from `at` on. May come some time before, and be called off.
-    Begin {
-        /// The take's first epoch.
-        epoch: Epoch,
-        /// When the hand-over is.
-        at: f64,
-        /// The how-manieth take since the phrase began.
-        take: u32,
-        /// Where it lies in the host's time.
-        place: Place,
-        /// How to play.
-        wishes: Wishes,
-    },
+    /// The turn is the model's from its `at` on. May come some time before, and be called off.
+    Begin(Begin),
     /// From `since` on, play differently: notes with an onset before it stay.
     Change {
         /// Makes what was generated beyond `since` void.
@@ -66,18 +74,45 @@ pub enum Report {
         /// How to play from then on.
         wishes: Wishes,
     },
-    /// The take is over: only its first `notes` notes were played, and of them those that were
-    /// struck before `limit`; what still sounded at `since` was cut off.
-    End {
-        /// Makes what was generated beyond void.
+    /// In a duet: a key of the player's goes down. Voids what was generated beyond.
+    Join {
+        /// Makes what was generated beyond `since` void.
         epoch: Epoch,
-        /// Until when notes could begin; minus infinity: the hand-over did not take place.
-        limit: f64,
-        /// How many notes could begin.
-        notes: u32,
-        /// When it ended.
+        /// When.
         since: f64,
-        /// The same moment as `since`, on the stream's own axis (the tempo may have changed).
+        /// MIDI key.
+        pitch: u8,
+        /// MIDI velocity.
+        velocity: u8,
+    },
+    /// It comes up again. Voids nothing.
+    Leave {
+        /// When.
+        since: f64,
+        /// MIDI key; `None`: all of them do.
+        pitch: Option<u8>,
+    },
+    /// What the take plays until `since` comes again from there on, round and round.
+    Freeze {
+        /// Makes what was generated beyond `since` void.
+        epoch: Epoch,
+        /// The end of the first round: the length of each.
+        since: f64,
+    },
+    /// From `since` on it plays freely again.
+    Thaw {
+        /// Makes what was generated beyond `since` void.
+        epoch: Epoch,
+        /// When.
+        since: f64,
+    },
+    /// The take is over; the epoch makes what was generated beyond void.
+    End(Epoch, End),
+    /// The latest take is taken back.
+    Undo,
+    /// The player's latest phrase is forgotten, and what followed it.
+    ForgetPhrase {
+        /// When.
         at: f64,
     },
     /// The phrase is forgotten.
@@ -90,16 +125,37 @@ pub enum Report {
     Break,
 }
 
-/// A generated note, from the inference thread to the audio thread. Times are seconds since the
-/// hand-over (onset) and since the onset (spread, duration), as in [`Note`].
+impl Report {
+    /// Whether it makes the network go back to what it knew before.
+    pub fn goes_back(&self) -> bool {
+        matches!(
+            self,
+            Self::Change { .. } | Self::Join { .. } | Self::Freeze { .. } | Self::Thaw { .. } | Self::End(..)
+        )
+    }
+}
+
+/// From the inference thread to the audio thread. Times are seconds since the hand-over (onset) and
+/// since the onset (spread, duration), as in [`Note`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
     /// The take, and which generation of it.
     pub epoch: Epoch,
     /// The how-manieth note of the take, from 0.
     pub index: u32,
-    /// The note, its onset in seconds since the hand-over.
-    pub note: Note,
+    /// The note, its onset in seconds since the hand-over. `None`: the take has no more.
+    pub note: Option<Note>,
+}
+
+/// How often the inference thread has to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveliness {
+    /// Nobody plays.
+    Rest,
+    /// Somebody plays.
+    Lively,
+    /// The turn is about to change, or has just changed: every millisecond counts.
+    Imminent,
 }
 
 /// What both sides look at without a queue.
@@ -108,8 +164,10 @@ struct Shared {
     /// Seconds since the hand-over (bits of an f64): how far the audio thread is. Steers the
     /// look-ahead only, never what is generated.
     progress: AtomicU64,
-    /// Something may be asked for at any moment: poll often.
-    lively: AtomicBool,
+    /// How soon something may be asked for: see [`Liveliness`].
+    lively: AtomicU8,
+    /// How often the editor has asked for a take to be heard again.
+    asked: AtomicU32,
     /// The host renders faster than real time and waits.
     offline: AtomicBool,
 }
@@ -164,8 +222,7 @@ impl Near {
     /// `true`: both sides agree again (or always did).
     pub fn mend(&mut self, epoch: Epoch) -> bool {
         if self.lost {
-            let off = Report::End { epoch, limit: f64::NEG_INFINITY, notes: 0, since: 0.0, at: 0.0 };
-            self.lost = self.reports.push(off).is_err();
+            self.lost = self.reports.push(Report::End(epoch, End::CALLED_OFF)).is_err();
         }
         !self.lost
     }
@@ -187,9 +244,14 @@ impl Near {
         self.shared.progress.store(since.to_bits(), Ordering::Relaxed);
     }
 
-    /// Says whether to poll often.
-    pub fn lively(&self, lively: bool) {
-        self.shared.lively.store(lively, Ordering::Relaxed);
+    /// Says how often to look.
+    pub fn lively(&self, lively: Liveliness) {
+        self.shared.lively.store(lively as u8, Ordering::Relaxed);
+    }
+
+    /// How often the editor has asked for a take to be heard again.
+    pub fn asked(&self) -> u32 {
+        self.shared.asked.load(Ordering::Acquire)
     }
 
     /// Says whether the host renders offline.
@@ -219,9 +281,18 @@ impl Far {
         f64::from_bits(self.shared.progress.load(Ordering::Relaxed))
     }
 
-    /// Whether to poll often.
-    pub fn is_lively(&self) -> bool {
-        self.shared.lively.load(Ordering::Relaxed)
+    /// How often to look.
+    pub fn liveliness(&self) -> Liveliness {
+        match self.shared.lively.load(Ordering::Relaxed) {
+            0 => Liveliness::Rest,
+            1 => Liveliness::Lively,
+            _ => Liveliness::Imminent,
+        }
+    }
+
+    /// Asks the audio side to begin the take that was chosen.
+    pub fn ask(&self) {
+        self.shared.asked.fetch_add(1, Ordering::Release);
     }
 
     /// Whether somebody waits for every note.

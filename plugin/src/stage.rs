@@ -142,6 +142,11 @@ where
             velocity: 0.0,
         })
     }
+
+    fn controller(&mut self, offset: u32, channel: u8, controller: u8, value: u8) -> bool {
+        let value = f32::from(value) / 127.0;
+        self.send(NoteEvent::MidiCC { timing: offset, channel, cc: controller, value })
+    }
 }
 
 /// What an event of the player's means to the model, if anything.
@@ -155,11 +160,11 @@ pub fn heard(event: &HostEvent) -> Option<Heard> {
         NoteEvent::NoteOff { channel, key, .. } | NoteEvent::Choke { channel, key, .. } => {
             Some(Heard::Off { channel: channel.number(), key: key.number() })
         }
-        NoteEvent::MidiCC { channel, cc: control_change::DAMPER_PEDAL, value, .. } => {
-            Some(Heard::Pedal { channel, down: value >= 0.5 })
-        }
         NoteEvent::MidiCC { channel, cc: control_change::ALL_NOTES_OFF | control_change::ALL_SOUND_OFF, .. } => {
             Some(Heard::Off { channel: Some(channel), key: None })
+        }
+        NoteEvent::MidiCC { channel, cc, value, .. } => {
+            Some(Heard::Controller { channel, controller: cc, value: (value * 127.0).round() as u8 })
         }
         _ => None,
     }

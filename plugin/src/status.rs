@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use atomic_float::AtomicF64;
 use nice_plug::prelude::{ParamPtr, Params};
 
 /// Set to anything: projects also store the [`Status`]; for test hosts.
 const VARIABLE: &str = "ANTIPHON_STATUS";
+
+/// How much of a slow note's time is reckoned with at the next.
+const SLOWLY_FORGOTTEN: f64 = 0.99;
 
 /// How the inference thread is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,25 +44,31 @@ impl Count {
     }
 }
 
-/// A time or level that changes, as an f64.
+/// A time or level that changes.
 #[derive(Debug)]
-pub struct Gauge(AtomicU64);
+pub struct Gauge(AtomicF64);
 
 impl Default for Gauge {
     fn default() -> Self {
-        Self(AtomicU64::new(f64::NAN.to_bits()))
+        Self(AtomicF64::new(f64::NAN))
     }
 }
 
 impl Gauge {
     /// Sets it.
     pub fn set(&self, value: f64) {
-        self.0.store(value.to_bits(), Relaxed);
+        self.0.store(value, Relaxed);
     }
 
     /// What was set last, NaN at first.
     pub fn get(&self) -> f64 {
-        f64::from_bits(self.0.load(Relaxed))
+        self.0.load(Relaxed)
+    }
+
+    /// Sets it, if it was lower (or not set yet).
+    pub fn raise(&self, value: f64) {
+        // `max` ignores the NaN of the beginning.
+        self.0.fetch_max(value, Relaxed);
     }
 }
 
@@ -93,6 +103,12 @@ pub struct Status {
     pub note_us: Gauge,
     /// The longest time the model took for a note so far, in microseconds.
     pub longest_note_us: Gauge,
+    /// The same, lately.
+    slow_note_us: Gauge,
+    /// The longest time it took so far to go back to a note and be ready to think on, in microseconds.
+    pub rollback_us: Gauge,
+    /// How far ahead of the audio thread the model has thought, in seconds.
+    pub look_ahead_s: Gauge,
 }
 
 impl Status {
@@ -125,8 +141,14 @@ impl Status {
     pub fn timed(&self, us: f64) {
         let smooth = self.note_us.get();
         self.note_us.set(if smooth.is_nan() { us } else { smooth + 0.05 * (us - smooth) });
-        // `max` ignores the NaN of the beginning.
-        self.longest_note_us.set(self.longest_note_us.get().max(us));
+        self.longest_note_us.raise(us);
+        // A slow note is remembered for some hundred others.
+        self.slow_note_us.set(us.max(SLOWLY_FORGOTTEN * self.slow_note_us.get()));
+    }
+
+    /// The longest time the model took for a note lately, in microseconds: what to reckon with.
+    pub fn longest_lately_us(&self) -> f64 {
+        self.slow_note_us.get()
     }
 
     /// Everything, for test hosts.
@@ -151,6 +173,8 @@ impl Status {
             "hand_over_s": gauge(&self.hand_over_s),
             "note_us": gauge(&self.note_us),
             "longest_note_us": gauge(&self.longest_note_us),
+            "rollback_us": gauge(&self.rollback_us),
+            "look_ahead_s": gauge(&self.look_ahead_s),
         })
         .to_string()
     }

@@ -1,9 +1,9 @@
 //! One continuation as the audio thread sees it: when it began, how its seconds lie on the clock's
 //! beats, how long it may be, how much of it has arrived.
 
-use notes::{Planned, Span};
+use notes::{Note, Planned};
 
-use crate::link::Answer;
+use crate::link::{Epoch, Place, Source};
 use crate::settings::{Length, Settings, Wishes};
 
 /// The shortest that a shifted note sounds, in seconds.
@@ -14,21 +14,48 @@ const SHORTEST_S: f64 = 0.030;
 pub struct Take {
     /// The hand-over, in beats.
     begin: f64,
-    /// Beats per second at that moment: a take keeps its place in the bar when the tempo changes.
-    rate: f64,
+    /// Where it lies in the host's time. Its beats per second stay those of the hand-over: a take keeps
+    /// its beats when the tempo changes.
+    pub place: Place,
     /// How it is played now.
     pub wishes: Wishes,
     /// What ends it, beside the player.
     pub length: Length,
     /// A note that comes up to this many seconds too late sounds at once instead; one that comes
     /// later is dropped. Both are counted.
-    late_s: f64,
+    pub late_s: f64,
     /// MIDI channel it is played on: that of the player's latest note.
     pub channel: u8,
     /// Every note with an onset before this, in seconds since the hand-over, has arrived.
     pub arrived: f64,
-    /// It has come to its length: nothing more begins.
-    pub over: bool,
+    /// What is known of its end, in beats.
+    pub end: Option<End>,
+    /// Bar lines that have gone by.
+    pub bars: u32,
+    /// It goes round and round; no length but the player's ends it.
+    pub frozen: bool,
+    /// It is known from before: as long as it was then.
+    known: bool,
+    /// Something of it has sounded.
+    pub sounded: bool,
+}
+
+/// When a take ends, in beats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum End {
+    /// With its last note, or its last second: nothing sounds any more.
+    Over(f64),
+    /// At a line: what sounds then is cut off.
+    Line(f64),
+}
+
+impl End {
+    /// When.
+    pub fn beats(self) -> f64 {
+        match self {
+            Self::Over(beats) | Self::Line(beats) => beats,
+        }
+    }
 }
 
 /// What becomes of a note that has arrived.
@@ -45,49 +72,75 @@ pub enum Arrival {
 }
 
 impl Take {
-    /// A take that begins at a sample of this block.
-    pub fn new(offset: u32, span: &Span, settings: &Settings, channel: u8) -> Self {
+    /// A take that begins at these beats. `channel`: the player's.
+    pub fn new(begin: f64, place: Place, source: Source, settings: &Settings, wishes: Wishes, channel: u8) -> Self {
+        let frozen = matches!(source, Source::Frozen { .. });
         Self {
-            begin: span.beats_at(offset),
-            rate: span.beats_per_second_at(offset),
-            wishes: settings.wishes,
+            begin,
+            place,
+            wishes,
             length: settings.length,
             late_s: settings.late_s,
             channel: settings.channel.unwrap_or(channel),
             arrived: f64::NEG_INFINITY,
-            over: false,
+            end: None,
+            bars: 0,
+            frozen,
+            known: frozen || source == Source::Again,
+            sounded: false,
         }
+    }
+
+    /// The hand-over, in beats.
+    pub fn begin(&self) -> f64 {
+        self.begin
+    }
+
+    /// What has not sounded is thought of anew.
+    pub fn rethink(&mut self) {
+        self.arrived = f64::NEG_INFINITY;
+        if matches!(self.end, Some(End::Over(_))) {
+            self.end = None;
+        }
+    }
+
+    /// From now on it goes round and round, or not any more.
+    pub fn freeze(&mut self, frozen: bool) {
+        self.frozen = frozen;
+        self.known = frozen;
+        self.arrived = f64::NEG_INFINITY;
+        self.end = None;
     }
 
     /// Seconds since the hand-over in beats.
     pub fn beats(&self, since: f64) -> f64 {
-        self.begin + since * self.rate
+        self.begin + since * self.place.beats_per_second
     }
 
     /// Beats in seconds since the hand-over.
     pub fn since(&self, beats: f64) -> f64 {
-        (beats - self.begin) / self.rate
+        (beats - self.begin) / self.place.beats_per_second
     }
 
     /// From when on nothing may begin, in seconds since the hand-over.
     pub fn limit(&self) -> f64 {
         match self.length {
-            Length::Seconds(seconds) => seconds,
-            Length::Open | Length::Notes(_) | Length::Bars(_) => f64::INFINITY,
+            Length::Seconds(seconds) if !self.known => seconds,
+            Length::Seconds(_) | Length::Open | Length::Notes(_) | Length::Bars(_) => f64::INFINITY,
         }
     }
 
     /// How many notes may begin.
     pub fn notes(&self) -> u32 {
         match self.length {
-            Length::Notes(notes) => notes,
-            Length::Open | Length::Seconds(_) | Length::Bars(_) => u32::MAX,
+            Length::Notes(notes) if !self.known => notes,
+            Length::Notes(_) | Length::Open | Length::Seconds(_) | Length::Bars(_) => u32::MAX,
         }
     }
 
     /// Places a note of this take on the clock. `now`: beats before which nothing can sound any more.
-    pub fn place(&self, answer: &Answer, now: f64) -> Arrival {
-        let Answer { epoch, index, note } = *answer;
+    pub fn place_note(&self, epoch: Epoch, index: u32, note: &Note, now: f64) -> Arrival {
+        let rate = self.place.beats_per_second;
         if index >= self.notes() || note.struck() >= self.limit() {
             return Arrival::Beyond;
         }
@@ -102,8 +155,8 @@ impl Take {
         };
         if planned.onset >= now {
             Arrival::InTime(planned)
-        } else if now - planned.onset <= self.late_s * self.rate {
-            let end = planned.end.max(now + SHORTEST_S * self.rate);
+        } else if now - planned.onset <= self.late_s * rate {
+            let end = planned.end.max(now + SHORTEST_S * rate);
             Arrival::Shifted(Planned { onset: now, end, ..planned })
         } else {
             Arrival::TooLate
@@ -114,30 +167,27 @@ impl Take {
 #[cfg(test)]
 #[allow(clippy::panic)]
 mod tests {
-    use notes::{Clock, Note, Transport};
-
     use super::*;
-    use crate::link::Epoch;
 
     /// At 120 beats per minute a second has two beats.
     #[test]
     fn a_late_note_is_shifted_then_dropped() {
-        let span = Clock::new().advance(&Transport::default(), 64, 48_000.0);
         let settings = Settings { length: Length::Seconds(4.0), late_s: 0.05, ..crate::tests::SETTINGS };
-        let take = Take::new(0, &span, &settings, 2);
-        let answer = |onset, index| {
-            let note = Note { onset, spread: 0.01, duration: 0.2, pitch: 60, velocity: 80 };
-            Answer { epoch: Epoch(3), index, note }
-        };
-        let Arrival::InTime(planned) = take.place(&answer(1.0, 0), 2.0) else { panic!() };
+        let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0 };
+        let take = Take::new(0.0, place, Source::GoOn, &settings, settings.wishes, 2);
+        let note = |onset| Note { onset, spread: 0.01, duration: 0.2, pitch: 60, velocity: 80 };
+        let arrive = |onset, now| take.place_note(Epoch(3), 0, &note(onset), now);
+        let Arrival::InTime(planned) = arrive(1.0, 2.0) else { panic!() };
         assert_eq!((planned.onset, planned.end, planned.channel), (2.02, 2.4, 2));
-        let Arrival::Shifted(planned) = take.place(&answer(1.0, 0), 2.1) else { panic!() };
+        let Arrival::Shifted(planned) = arrive(1.0, 2.1) else { panic!() };
         assert_eq!((planned.onset, planned.end), (2.1, 2.4));
-        let Arrival::Shifted(planned) = take.place(&answer(0.99, 0), 2.09) else { panic!() };
+        let Arrival::Shifted(planned) = arrive(0.99, 2.09) else { panic!() };
         assert!(planned.end >= planned.onset + 2.0 * SHORTEST_S);
-        assert_eq!(take.place(&answer(1.0, 0), 2.13), Arrival::TooLate);
-        assert_eq!(take.place(&answer(3.99, 0), 2.0), Arrival::Beyond, "struck at the very end");
+        assert_eq!(arrive(1.0, 2.13), Arrival::TooLate);
+        assert_eq!(arrive(3.99, 2.0), Arrival::Beyond, "struck at the very end");
         let few = Take { length: Length::Notes(5), ..take };
-        assert_eq!(few.place(&answer(1.0, 5), 2.0), Arrival::Beyond);
+        assert_eq!(few.place_note(Epoch(3), 5, &note(1.0), 2.0), Arrival::Beyond);
+        let again = Take::new(0.0, place, Source::Again, &settings, settings.wishes, 2);
+        assert!(matches!(again.place_note(Epoch(3), 5, &note(5.0), 2.0), Arrival::InTime(_)), "as long as it was");
     }
 }

@@ -6,11 +6,24 @@ use model::{Mind, State};
 use notes::Note;
 
 use super::*;
-use crate::link::{Answer, Epoch, Near, Place, Report};
+use crate::link::{Answer, Epoch, Near, Place, Report, Source};
+use crate::memory::{Begin, End};
 use crate::status::Health;
 use crate::takes::{TakeLog, Takes, takes};
 
 const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0 };
+
+/// The model takes the turn.
+fn begin(epoch: Epoch, at: f64) -> Report {
+    let (source, called) = (Source::GoOn, false);
+    Report::Begin(Begin { epoch, at, number: 0, source, called, place: PLACE, wishes: WISHES })
+}
+
+/// The player enters.
+fn end(since: f64) -> Report {
+    let end = End { limit: since, notes: u32::MAX, since, at: 1.5 + since, cut: true, remembered: true };
+    Report::End(Epoch(2), end)
+}
 
 fn note(onset: f64, pitch: u8) -> Note {
     Note { onset, spread: 0.0, duration: 0.3, pitch, velocity: 70 }
@@ -31,7 +44,7 @@ fn answers(near: &mut Near, epoch: Epoch, count: usize) -> Vec<Note> {
         answers.extend(std::iter::from_fn(|| near.answer()).filter(|answer: &Answer| answer.epoch == epoch));
         answers.len() >= count
     });
-    answers.iter().take(count).map(|answer| answer.note).collect()
+    answers.iter().take(count).filter_map(|answer| answer.note).collect()
 }
 
 #[test]
@@ -48,7 +61,7 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
     near.progress(1e6);
     let mut heard = Vec::new();
     for round in 0..=3u64 {
-        near.steer(Report::Begin { epoch: Epoch(round), at: 2.0, take: 0, place: PLACE, wishes: WISHES });
+        near.steer(begin(Epoch(round), 2.0));
         heard.push(answers(&mut near, Epoch(round), 5));
         assert_eq!(status.health(), Health::Ready);
         near.steer(Report::Break);
@@ -94,18 +107,18 @@ impl Talk {
     fn new() -> Self {
         let (mut near, mut far) = link();
         let mut memory = Memory::default();
-        let mut thinker = Thinker::new(network(), &memory);
+        let mut thinker = Thinker::new(network(), &mut memory);
         for (at, pitch) in [(0.0, 48), (0.0, 60), (0.4, 64), (0.8, 67)] {
             near.tell(note(at, pitch));
         }
         let (mut log, takes) = takes();
-        thinker.listen(&mut far, &mut memory, &mut log);
+        thinker.listen(&mut far, &mut memory, &mut log, &Status::default());
         Self { near, far, memory, thinker, log, takes, status: Status::default() }
     }
 
     fn say(&mut self, report: Report) {
         self.near.steer(report);
-        self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log);
+        self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status);
     }
 
     fn notes(&mut self, count: usize) -> Vec<Note> {
@@ -113,7 +126,7 @@ impl Talk {
         (0..count)
             .map(|_| {
                 assert!(self.thinker.play_on(&mut self.far, &self.status));
-                self.near.answer().unwrap().note
+                self.near.answer().unwrap().note.unwrap()
             })
             .collect()
     }
@@ -126,7 +139,7 @@ impl Talk {
 /// However far it has thought ahead, going back leads to the same notes.
 #[test]
 fn a_change_does_not_depend_on_the_look_ahead() {
-    let begin = Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, place: PLACE, wishes: WISHES };
+    let begin = begin(Epoch(1), 1.5);
     let other = Wishes { seed: 6, ..WISHES };
     let mut first = None;
     for ahead in [20, 60, 100] {
@@ -147,19 +160,19 @@ fn a_change_does_not_depend_on_the_look_ahead() {
 fn after_a_take_it_remembers_what_was_played() {
     let mut talk = Talk::new();
     let before = talk.state();
-    talk.say(Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, place: PLACE, wishes: WISHES });
+    talk.say(begin(Epoch(1), 1.5));
     talk.notes(8);
-    talk.say(Report::End { epoch: Epoch(2), limit: f64::NEG_INFINITY, notes: 0, since: 0.0, at: 0.0 });
+    talk.say(Report::End(Epoch(2), End::CALLED_OFF));
     assert_eq!(talk.state(), before, "a hand-over that was called off leaves no trace");
 
     for ahead in [30, 200] {
         let mut talk = Talk::new();
-        talk.say(Report::Begin { epoch: Epoch(1), at: 1.5, take: 0, place: PLACE, wishes: WISHES });
+        talk.say(begin(Epoch(1), 1.5));
         let notes = talk.notes(ahead);
         let since = notes[19].struck() + 0.0005;
         // The player entered here; the thread heard of it later, having thought on.
         if ahead == 30 {
-            talk.say(Report::End { epoch: Epoch(2), limit: since, notes: u32::MAX, since, at: 1.5 + since });
+            talk.say(end(since));
             let played: Vec<Note> = notes.iter().filter(|note| note.struck() < since).copied().collect();
             assert!(talk.memory.latest().unwrap() <= 1.5 + since);
             assert_eq!(talk.memory.len(), 4 + played.len());
@@ -170,7 +183,7 @@ fn after_a_take_it_remembers_what_was_played() {
             assert!(log[0].notes.iter().all(|note| note.end() <= since));
         } else {
             let since = notes[180].struck() + 0.0005;
-            talk.say(Report::End { epoch: Epoch(2), limit: since, notes: u32::MAX, since, at: 1.5 + since });
+            talk.say(end(since));
         }
         let mut again = Mind::new(network());
         talk.memory.recall(&mut again);

@@ -134,6 +134,8 @@ type Sent = (u64, bool, u8, u8, u8);
 #[derive(Default)]
 struct Host {
     sent: Vec<Sent>,
+    /// Controllers that moved: sample of the stream, channel, number, value.
+    moved: Vec<(u64, u8, u8, u8)>,
     /// Samples before the block.
     base: u64,
     frames: u32,
@@ -187,6 +189,16 @@ impl Out for Host {
     fn off(&mut self, offset: u32, channel: u8, key: u8) -> bool {
         self.take(offset, false, channel, key, 0)
     }
+
+    fn controller(&mut self, offset: u32, channel: u8, controller: u8, value: u8) -> bool {
+        assert!(offset >= self.latest && offset < self.frames.max(1));
+        if self.refuse.as_mut().is_some_and(|refuse| refuse()) {
+            return false;
+        }
+        self.latest = offset;
+        self.moved.push((self.base + u64::from(offset), channel, controller, value));
+        true
+    }
 }
 
 /// A partner that waits for its inference thread, as in an offline render.
@@ -224,13 +236,13 @@ impl Paced {
         let (near, far) = link();
         let mut partner = Partner::new(near, status.clone(), roll(Default::default()).0);
         partner.activate(RATE, false);
-        let memory = Memory::default();
-        Self { partner, status, thinker: Thinker::new(network(), &memory), far, memory, log: takes().0 }
+        let mut memory = Memory::default();
+        Self { partner, status, thinker: Thinker::new(network(), &mut memory), far, memory, log: takes().0 }
     }
 
     /// Lets the thread think of so many notes at most.
     fn think(&mut self, notes: usize) {
-        self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log);
+        self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status);
         for _ in 0..notes {
             if !self.thinker.play_on(&mut self.far, &self.status) {
                 return;

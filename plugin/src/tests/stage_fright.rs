@@ -26,7 +26,7 @@ fn heard() -> impl Strategy<Value = Heard> {
         4 => (0..2u8, key.clone(), 1..128u8).prop_map(|(channel, key, velocity)| Heard::On { channel, key, velocity }),
         6 => (0..2u8, key).prop_map(|(channel, key)| Heard::Off { channel: Some(channel), key: Some(key) }),
         1 => Just(Heard::Off { channel: None, key: None }),
-        1 => (0..2u8, any::<bool>()).prop_map(|(channel, down)| Heard::Pedal { channel, down }),
+        1 => (0..2u8, any::<bool>()).prop_map(|(channel, down)| Heard::Controller { channel, controller: 64, value: u8::from(down) * 127 }),
     ]
 }
 

@@ -1,0 +1,258 @@
+//! What the inference thread remembers: phrases of the player and takes of the model, in turn. Each
+//! begins with a copy of what the network knew before it, so that it can be taken back.
+//!
+//! A *phrase* is what the player plays between two turns of the model. When a take is taken back
+//! ([`Memory::undo`]), or was not to be remembered, its time is taken out too: the next note follows
+//! the one before the take after the pause before it and the pause after it.
+
+mod script;
+mod take;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use model::{Mind, State};
+use notes::{Note, Successor};
+
+pub use self::script::loop_beats;
+pub use self::take::{Begin, End, Take};
+use crate::takes::TakeRecord;
+
+/// Notes that are remembered one by one: what survives a restart, a change of the weights, an undo.
+const NOTES: usize = 512;
+/// Phrases and takes that can be taken back. A state each: 12 KiB.
+const PARTS: usize = 64;
+/// How much a note counts in [`Memory::usual_s`].
+const USUAL: f64 = 0.1;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Memory {
+    /// Oldest first. What is older than the oldest is only in the network's state.
+    parts: VecDeque<Part>,
+    /// The latest onset, in seconds of the stream.
+    latest: Option<f64>,
+    /// What the player has played since the latest take, in seconds of the stream.
+    phrase: VecDeque<Note>,
+    /// How long the player's notes lately are, in seconds: what a note that has just begun counts.
+    usual_s: f64,
+    /// What `again` plays.
+    record: Option<Arc<TakeRecord>>,
+    spare: Spare,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            parts: VecDeque::new(),
+            latest: None,
+            phrase: VecDeque::new(),
+            usual_s: 0.3,
+            record: None,
+            spare: Spare::default(),
+        }
+    }
+}
+
+/// A phrase, or a take.
+#[derive(Debug)]
+struct Part {
+    /// In the order in which the network heard them.
+    notes: VecDeque<Remembered>,
+    /// Whether it is a take, and if so, how much time goes with it when it is taken back, in seconds.
+    take: Option<f64>,
+    /// What the network knew before it.
+    before: State,
+    /// The latest onset before it, in seconds of the stream.
+    previous: Option<f64>,
+}
+
+/// A note as the network has heard it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Remembered {
+    note: Successor,
+    /// The model has played it itself.
+    mine: bool,
+}
+
+/// States that are no longer needed, to be used again: a take needs one per note.
+#[derive(Debug, Default)]
+struct Spare(Vec<State>);
+
+impl Spare {
+    fn copy(&mut self, state: &State) -> State {
+        match self.0.pop() {
+            Some(mut spare) => {
+                spare.copy_from(state);
+                spare
+            }
+            None => state.clone(),
+        }
+    }
+}
+
+impl Memory {
+    /// Warms a fresh mind up with what is remembered.
+    pub fn recall(&mut self, mind: &mut Mind) {
+        mind.reset();
+        for part in &mut self.parts {
+            part.before = mind.state().clone();
+            for heard in &part.notes {
+                mind.feed(&heard.note);
+            }
+        }
+        // The old ones are another network's.
+        self.spare.0.clear();
+    }
+
+    /// Hears a note of the player, in seconds of the stream.
+    pub fn hear(&mut self, mind: &mut Mind, note: &Note) {
+        let next = Successor::after(self.latest, note);
+        // A note that began before the latest one (both hands of a handed-over chord) is its neighbour.
+        let next = Successor { step: next.step.max(0.0), ..next };
+        if self.parts.back().is_none_or(|part| part.take.is_some()) {
+            self.begin_part(mind, None);
+        }
+        mind.feed(&next);
+        self.keep(Remembered { note: next, mine: false });
+        self.latest = Some(note.onset);
+        self.lasted(note.duration);
+        if self.phrase.len() == NOTES {
+            self.phrase.pop_front();
+        }
+        self.phrase.push_back(*note);
+    }
+
+    /// Forgets everything.
+    pub fn forget(&mut self, mind: &mut Mind) {
+        *self = Self { spare: std::mem::take(&mut self.spare), ..Self::default() };
+        mind.reset();
+    }
+
+    /// Forgets the player's latest phrase and what followed it, `at` these seconds of the stream.
+    pub fn forget_phrase(&mut self, mind: &mut Mind, at: f64) {
+        self.phrase.clear();
+        let Some(place) = self.parts.iter().rposition(|part| part.take.is_none()) else {
+            return;
+        };
+        self.parts.truncate(place + 1);
+        let Some(phrase) = self.parts.pop_back() else {
+            return;
+        };
+        mind.restore(&phrase.before);
+        // The next phrase follows after the pause that was before this one.
+        let pause = phrase.notes.front().map_or(0.0, |first| first.note.step);
+        self.latest = phrase.previous.map(|_| at - pause);
+    }
+
+    /// Takes the latest take back, as if it had never been played. What the player has played in it
+    /// and since stays.
+    pub fn undo(&mut self, mind: &mut Mind) {
+        let Some(place) = self.parts.iter().rposition(|part| part.take.is_some()) else {
+            return;
+        };
+        let after: Vec<Part> = self.parts.drain(place + 1..).collect();
+        let Some(take) = self.parts.pop_back() else {
+            return;
+        };
+        mind.restore(&take.before);
+        let end = self.latest;
+        self.latest = take.previous;
+        // The steps of what goes are the next note's pause.
+        let mut pause = -take.take.unwrap_or(0.0);
+        let stays = take.notes.into_iter().filter_map(|heard| {
+            if heard.mine {
+                pause += heard.note.step;
+                return None;
+            }
+            let step = (heard.note.step + std::mem::take(&mut pause)).max(0.0);
+            Some(Remembered { note: Successor { step, ..heard.note }, mine: false })
+        });
+        let stays: Vec<Remembered> = stays.collect();
+        self.hear_part(mind, stays, None);
+        for part in after {
+            let first = part.notes.front().map(|heard| heard.note.step);
+            let mut notes: Vec<Remembered> = part.notes.into();
+            if let (Some(heard), Some(step)) = (notes.first_mut(), first) {
+                heard.note.step = (step + std::mem::take(&mut pause)).max(0.0);
+            }
+            self.hear_part(mind, notes, part.take);
+        }
+        // Nothing before it, nothing after it: there is no pause to speak of.
+        self.latest = if self.parts.is_empty() && self.latest.is_none() { None } else { end.map(|end| end - pause) };
+    }
+
+    /// Whether a take is the latest thing that is remembered.
+    fn ends_with_take(&self) -> bool {
+        self.parts.back().is_some_and(|part| part.take.is_some())
+    }
+
+    /// From now on, this is the take that `again` plays.
+    pub fn choose(&mut self, record: Arc<TakeRecord>) {
+        self.record = Some(record);
+    }
+
+    /// A note of the player's lasted this long, in seconds.
+    fn lasted(&mut self, duration: f64) {
+        self.usual_s += USUAL * (duration - self.usual_s);
+    }
+
+    /// The latest onset, in seconds of the stream.
+    #[cfg(test)]
+    pub fn latest(&self) -> Option<f64> {
+        self.latest
+    }
+
+    /// How many notes are remembered.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.notes.len()).sum()
+    }
+
+    /// Feeds notes that are remembered, as a part of their own.
+    fn hear_part(&mut self, mind: &mut Mind, notes: Vec<Remembered>, take: Option<f64>) {
+        if notes.is_empty() {
+            return;
+        }
+        if take.is_some() || self.parts.back().is_none_or(|part| part.take.is_some()) {
+            self.begin_part(mind, take);
+        }
+        for heard in notes {
+            mind.feed(&heard.note);
+            self.keep(heard);
+            self.latest = Some(self.latest.unwrap_or(0.0) + heard.note.step);
+        }
+    }
+
+    fn begin_part(&mut self, mind: &Mind, take: Option<f64>) {
+        let before = self.spare.copy(mind.state());
+        self.push_part(Part { notes: VecDeque::new(), take, before, previous: self.latest });
+    }
+
+    fn push_part(&mut self, part: Part) {
+        if self.parts.len() == PARTS
+            && let Some(oldest) = self.parts.pop_front()
+        {
+            self.spare.0.push(oldest.before);
+        }
+        self.parts.push_back(part);
+    }
+
+    /// Remembers a note as the latest of the latest part.
+    fn keep(&mut self, heard: Remembered) {
+        if let Some(part) = self.parts.back_mut() {
+            part.notes.push_back(heard);
+        }
+        let mut beyond = self.parts.iter().map(|part| part.notes.len()).sum::<usize>().saturating_sub(NOTES);
+        while beyond > 0
+            && let Some(oldest) = self.parts.front_mut()
+        {
+            let some = beyond.min(oldest.notes.len());
+            oldest.notes.drain(..some);
+            beyond -= some;
+            if oldest.notes.is_empty() && self.parts.len() > 1 {
+                self.parts.pop_front();
+            }
+        }
+    }
+}

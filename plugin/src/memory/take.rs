@@ -1,0 +1,510 @@
+//! The take under way, with the network's state before each of its notes, so that it can go back to
+//! any of them at once. In a duet the player's notes stand among its own.
+
+use std::collections::VecDeque;
+
+use model::{Controls, Mind, State, note_rng};
+use notes::chords::WINDOW_S;
+use notes::{Note, Successor};
+
+use super::script::{Script, loop_beats};
+use super::{Memory, Part, Remembered, Spare};
+use crate::link::{Epoch, Place, Source};
+use crate::settings::Wishes;
+use crate::takes::TakeRecord;
+
+/// States kept: the look-ahead and as many notes again, which may still sound. 12 KiB each.
+const STATES: usize = 128;
+/// Of what has sounded, the latest notes among which the player's are given the length they came to
+/// have. Few enough to be at hand however far ahead the thread has thought.
+const CORRECTED: usize = 32;
+/// The first note that answers one of the player's in a duet comes this much later at the earliest,
+/// in seconds: no partner foresees it, and the thread needs the time. Longer than a chord's window.
+const REACTION_S: f64 = 0.032;
+/// Who is called upon to play counts no longer pause than this before it, in seconds: after a long
+/// one, a network that waits on would be late.
+const CALLED_S: f64 = 0.5;
+
+/// How a take begins; see [`crate::link::Report::Begin`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Begin {
+    /// Its first epoch.
+    pub epoch: Epoch,
+    /// The hand-over, in seconds of the stream.
+    pub at: f64,
+    /// The how-manieth take.
+    pub number: u32,
+    /// Where its notes come from.
+    pub source: Source,
+    /// Somebody has called for it.
+    pub called: bool,
+    /// Where it lies in the host's time.
+    pub place: Place,
+    /// How to play.
+    pub wishes: Wishes,
+}
+
+/// How a take ends; see [`crate::link::Report::End`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct End {
+    /// Until when its notes could begin; minus infinity: the hand-over did not take place.
+    pub limit: f64,
+    /// How many could begin.
+    pub notes: u32,
+    /// When it ended.
+    pub since: f64,
+    /// The same moment in seconds of the stream.
+    pub at: f64,
+    /// What still sounded was cut off then.
+    pub cut: bool,
+    /// Its own notes are remembered.
+    pub remembered: bool,
+}
+
+impl End {
+    /// The hand-over did not take place.
+    pub const CALLED_OFF: Self =
+        Self { limit: f64::NEG_INFINITY, notes: 0, since: 0.0, at: 0.0, cut: true, remembered: true };
+}
+
+/// A note of the take, and what the network knew before it.
+#[derive(Debug)]
+struct Step {
+    voice: Voice,
+    /// Onset in seconds since the hand-over.
+    note: Note,
+    before: State,
+}
+
+/// Who plays a note, and what else is known of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Voice {
+    /// The model; the place after it in the script, if it stands in one.
+    Mine { next: u64 },
+    /// The player, in a duet. `Some`: the key came up after so many seconds.
+    Yours { lasted: Option<f64> },
+}
+
+impl Step {
+    fn is_mine(&self) -> bool {
+        matches!(self.voice, Voice::Mine { .. })
+    }
+}
+
+/// Where the next note comes from.
+#[derive(Debug)]
+enum Hand {
+    /// The network draws it.
+    Free,
+    /// The network draws until then, in seconds; from then on it all comes again.
+    Closing(f64),
+    /// It is known.
+    Script(Script),
+}
+
+/// See the [module](self). Times are seconds since its hand-over, if not said otherwise.
+#[derive(Debug)]
+pub struct Take {
+    begin: Begin,
+    epoch: Epoch,
+    seed: u64,
+    wishes: Wishes,
+    place: Place,
+    hand: Hand,
+    /// The place in the script.
+    next: u64,
+    /// There are no more notes, and that has been said.
+    done: bool,
+    /// Onset of the last note before the take; `None`: nothing was heard.
+    previous: Option<f64>,
+    /// The latest notes, at most [`STATES`]; those before have left.
+    steps: VecDeque<Step>,
+    /// How many of the model's own notes have left `steps` at the front.
+    gone: u32,
+    /// The onset of the last note that has left.
+    gone_onset: Option<f64>,
+    /// The next note must not begin before this.
+    floor: f64,
+    /// When it last went back to think again.
+    resumed: f64,
+    /// The player's notes lately, in seconds.
+    usual_s: f64,
+    /// The state before the take, if nothing of it comes to sound.
+    origin: State,
+    /// Notes that left `steps`, as the network has heard them, and as they were played.
+    heard: Vec<Remembered>,
+    played: Vec<(bool, Note)>,
+    /// The memory's, borrowed for the time of the take.
+    spare: Spare,
+}
+
+impl Take {
+    /// Takes the turn.
+    pub fn begin(memory: &mut Memory, mind: &mut Mind, begin: Begin) -> Self {
+        let Begin { epoch, at, number, source, place, wishes, .. } = begin;
+        if source == Source::Another && memory.ends_with_take() {
+            memory.undo(mind);
+        }
+        let origin = memory.spare.copy(mind.state());
+        if source == Source::Alone {
+            mind.reset();
+        }
+        mind.hand_over();
+        let known = || memory.record.as_deref().map_or(Vec::new(), |record| replayed(record, &place));
+        let lasted = memory.record.as_deref().map_or(0.0, |record| record.lasted_s * record.beats_per_second);
+        Self {
+            begin,
+            epoch,
+            // Takes of one phrase must not repeat each other's luck.
+            seed: wishes.seed ^ u64::from(number) << 32,
+            wishes,
+            place,
+            hand: match source {
+                Source::GoOn | Source::Alone | Source::Another => Hand::Free,
+                Source::Again => Hand::Script(Script::once(known())),
+                Source::Frozen { bars } => {
+                    let length = loop_beats(lasted, bars.then_some(place.bar)) / place.beats_per_second;
+                    Hand::Script(Script::round(known(), 0.0, length))
+                }
+            },
+            next: 0,
+            done: false,
+            previous: memory.latest.filter(|_| source != Source::Alone).map(|latest| latest - at),
+            steps: VecDeque::with_capacity(STATES),
+            gone: 0,
+            gone_onset: None,
+            floor: 0.0,
+            resumed: f64::NEG_INFINITY,
+            usual_s: memory.usual_s,
+            origin,
+            heard: Vec::new(),
+            played: Vec::new(),
+            spare: std::mem::take(&mut memory.spare),
+        }
+    }
+
+    /// The next note of its own, heard by the network; `None`, once: there are no more.
+    pub fn next(&mut self, mind: &mut Mind) -> (Epoch, u32, Option<Note>) {
+        let index = self.index();
+        if let Hand::Free | Hand::Closing(_) = self.hand {
+            let note = self.draw(mind, index);
+            match self.hand {
+                Hand::Closing(end) if note.struck().max(note.onset) >= end => {
+                    self.hand = Hand::Script(Script::round(self.own_notes(), end, end));
+                    self.next = 0;
+                }
+                _ => {
+                    self.hear(mind, note, Voice::Mine { next: 0 });
+                    return (self.epoch, index, Some(note));
+                }
+            }
+        }
+        let note = self.read();
+        if let Some(note) = note {
+            self.hear(mind, note, Voice::Mine { next: self.next });
+        }
+        self.done = note.is_none();
+        (self.epoch, index, note)
+    }
+
+    /// Draws the next note.
+    fn draw(&mut self, mind: &mut Mind, index: u32) -> Note {
+        let controls = self.controls(mind);
+        // Without a note before it, the first one may come at once.
+        let latest = self.latest_onset().unwrap_or(self.floor);
+        let silence = self.floor - latest;
+        let waited = if self.begin.called && self.steps.is_empty() { silence.min(CALLED_S) } else { silence };
+        let mut successor = mind.sample(&controls, waited, &mut note_rng(self.seed, index.into()));
+        successor.step += silence - waited;
+        let mut note = successor.note(latest);
+        note.onset = note.onset.max(self.floor);
+        note
+    }
+
+    /// The next note of the script that is not past.
+    fn read(&mut self) -> Option<Note> {
+        let Hand::Script(script) = &self.hand else {
+            return None;
+        };
+        loop {
+            let note = script.note(self.next)?;
+            self.next += 1;
+            if note.struck() >= self.resumed {
+                return Some(note);
+            }
+        }
+    }
+
+    /// From `since` on, plays otherwise: back to the last note struck before it.
+    pub fn change(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, place: Place, wishes: Wishes) {
+        self.seed ^= self.wishes.seed ^ wishes.seed;
+        self.wishes = wishes;
+        self.place = place;
+        self.resume(mind, epoch, since);
+    }
+
+    /// A key of the player's goes down at `since`, while the model plays on.
+    pub fn join(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, pitch: u8, velocity: u8) {
+        self.resume(mind, epoch, since);
+        self.floor = self.floor.max(since + REACTION_S);
+        let note = Note { onset: since, spread: 0.0, duration: self.usual_s, pitch, velocity };
+        let voice = Voice::Yours { lasted: None };
+        // Notes struck together are a chord, whoever plays them: one onset, pitches ascending.
+        let chord = self.steps.back().map(|step| step.note.onset).filter(|onset| since - onset <= WINDOW_S);
+        let Some(onset) = chord else {
+            return self.hear(mind, note, voice);
+        };
+        let spread = since - onset;
+        let note = Note { onset, spread, duration: spread + note.duration, ..note };
+        let place = self.steps.iter().rposition(|step| step.note.onset < onset || step.note.pitch <= pitch);
+        let place = place.map_or(0, |place| place + 1);
+        if place > 0 && self.steps[place - 1].note.pitch == pitch && self.steps[place - 1].note.onset == onset {
+            return; // both struck the same key: that is one note
+        }
+        let above: Vec<_> = self.steps.iter().skip(place).map(|step| (step.note, step.voice)).collect();
+        while self.steps.len() > place {
+            self.undo(mind);
+        }
+        self.hear(mind, note, voice);
+        for (note, voice) in above {
+            self.hear(mind, note, voice);
+        }
+    }
+
+    /// Keys of the player's that have joined come up at `since`. The network learns of it when it
+    /// next thinks again.
+    pub fn leave(&mut self, memory: &mut Memory, since: f64, pitch: Option<u8>) {
+        let open = |step: &&mut Step| step.voice == Voice::Yours { lasted: None };
+        let which = |step: &&mut Step| pitch.is_none_or(|pitch| step.note.pitch == pitch);
+        for step in self.steps.iter_mut().filter(open).filter(which) {
+            let lasted = (since - step.note.onset).max(step.note.spread);
+            step.voice = Voice::Yours { lasted: Some(lasted) };
+            memory.lasted(lasted);
+            self.usual_s = memory.usual_s;
+        }
+    }
+
+    /// What is played until `end` comes again from there on, as often as it can.
+    pub fn freeze(&mut self, mind: &mut Mind, epoch: Epoch, end: f64) {
+        self.hand = Hand::Closing(end);
+        let floor = self.floor;
+        self.resume(mind, epoch, end);
+        // Up to there it plays on as it would.
+        (self.floor, self.resumed) = (floor, f64::NEG_INFINITY);
+    }
+
+    /// From `since` on, plays freely again.
+    pub fn thaw(&mut self, mind: &mut Mind, epoch: Epoch, since: f64) {
+        self.hand = Hand::Free;
+        self.resume(mind, epoch, since);
+    }
+
+    /// Back to the last note struck before `since`, to think again from there.
+    fn resume(&mut self, mind: &mut Mind, epoch: Epoch, since: f64) {
+        self.epoch = epoch;
+        self.keep(mind, since, |_, note| (note.struck() < since).then_some(*note));
+        if let Hand::Script(script) = &self.hand
+            && since < script.begin()
+        {
+            // What is to come again is not all played yet.
+            self.hand = Hand::Closing(script.begin());
+        }
+        self.floor = self.floor.max(since);
+        self.resumed = since;
+        self.done = false;
+    }
+
+    /// Ends: what was played of it is remembered, and told.
+    pub fn end(mut self, memory: &mut Memory, mind: &mut Mind, end: End) -> Option<TakeRecord> {
+        let End { limit, notes, since, at, cut, remembered } = end;
+        self.keep(mind, since, |index, note| {
+            let cut = if cut { (since - note.onset).max(note.spread) } else { f64::INFINITY };
+            let played = index < notes && note.struck() < limit;
+            played.then_some(Note { duration: note.duration.min(cut), ..*note })
+        });
+        let latest = self.latest_onset();
+        while !self.steps.is_empty() {
+            self.retire();
+        }
+        let sounded = self.played.iter().any(|(mine, _)| *mine);
+        if self.heard.is_empty() {
+            mind.restore(&self.origin);
+        } else {
+            self.remember(memory, mind, latest.map(|onset| at - (since - onset)), at, remembered);
+        }
+        let record = sounded.then(|| self.record(memory, since.min(limit)));
+        memory.spare = std::mem::take(&mut self.spare);
+        memory.spare.0.push(self.origin);
+        record
+    }
+
+    /// Hands what was played to the memory. `latest` and `at`: the latest onset and the end, in seconds
+    /// of the stream.
+    fn remember(&mut self, memory: &mut Memory, mind: &mut Mind, latest: Option<f64>, at: f64, own: bool) {
+        let duet = self.heard.iter().any(|heard| !heard.mine);
+        let lasted = at - self.begin.at;
+        let now = self.spare.copy(mind.state());
+        let alone = own && self.begin.source == Source::Alone;
+        if alone {
+            // It began from nothing: so it does when it is taken back.
+            memory.parts.clear();
+            memory.latest = None;
+            mind.reset();
+            self.origin.copy_from(mind.state());
+            mind.restore(&now);
+        }
+        let before = std::mem::replace(&mut self.origin, now);
+        let previous = memory.latest;
+        // Its time goes with it, if only it was playing.
+        let take = Some(if duet { 0.0 } else { lasted });
+        memory.push_part(Part { notes: VecDeque::new(), take, before, previous });
+        for heard in self.heard.drain(..) {
+            memory.keep(heard);
+        }
+        memory.latest = latest;
+        if !own {
+            memory.undo(mind);
+        }
+    }
+
+    fn record(&mut self, memory: &mut Memory, lasted_s: f64) -> TakeRecord {
+        let heard = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.begin.at, ..note });
+        let joined = self.played.iter().filter(|(mine, _)| !mine).map(|(_, note)| *note);
+        TakeRecord {
+            id: 0,
+            seed: self.wishes.seed,
+            beats_per_second: self.begin.place.beats_per_second,
+            phrase: heard.chain(joined).collect(),
+            notes: self.played.iter().filter(|(mine, _)| *mine).map(|(_, note)| *note).collect(),
+            lasted_s,
+            kept: false,
+        }
+    }
+
+    /// The onset of the latest note; before the first one, minus infinity.
+    pub fn last_onset(&self) -> f64 {
+        self.steps.back().map_or(f64::NEG_INFINITY, |step| step.note.onset)
+    }
+
+    /// How many notes begin at `progress` or later.
+    pub fn ahead_of(&self, progress: f64) -> usize {
+        self.steps.iter().rev().take_while(|step| step.note.onset >= progress).count()
+    }
+
+    /// Whether it has said that there are no more notes.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The number of the next note of its own.
+    fn index(&self) -> u32 {
+        self.gone + self.steps.iter().filter(|step| step.is_mine()).count() as u32
+    }
+
+    /// The notes of its own so far.
+    fn own_notes(&self) -> Vec<Note> {
+        let gone = self.played.iter().filter(|(mine, _)| *mine).map(|(_, note)| *note);
+        gone.chain(self.steps.iter().filter(|step| step.is_mine()).map(|step| step.note)).collect()
+    }
+
+    /// The onset of the note that the next one follows.
+    fn latest_onset(&self) -> Option<f64> {
+        self.steps.back().map(|step| step.note.onset).or(self.gone_onset).or(self.previous)
+    }
+
+    /// Goes through the notes again: its own become what `kept` says of their number and them, the
+    /// player's as long as they have lasted by `now`. From the first one that differs on, the network
+    /// hears them anew.
+    fn keep(&mut self, mind: &mut Mind, now: f64, kept: impl Fn(u32, &Note) -> Option<Note>) {
+        let mut index = self.gone;
+        let mut keep = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            keep.push(if step.is_mine() { kept(index, &step.note) } else { Some(step.note) });
+            index += u32::from(step.is_mine());
+        }
+        let latest = self.steps.iter().zip(&mut keep).rev().filter(|(_, note)| note.is_some()).take(CORRECTED);
+        for (step, note) in latest {
+            if let (Voice::Yours { lasted }, Some(note)) = (step.voice, note) {
+                note.duration = lasted.unwrap_or(note.duration.max(now - note.onset));
+            }
+        }
+        let same = self.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
+        let mut again = Vec::new();
+        let mut next = self.next;
+        for (step, note) in self.steps.iter().zip(keep).skip(same) {
+            match (note, step.voice) {
+                (Some(note), voice) => again.push((note, voice)),
+                (None, Voice::Mine { next: after }) => next = next.min(after.saturating_sub(1)),
+                (None, Voice::Yours { .. }) => {}
+            }
+        }
+        self.next = next;
+        while self.steps.len() > same {
+            self.undo(mind);
+        }
+        for (note, voice) in again {
+            self.hear(mind, note, voice);
+        }
+    }
+
+    /// The network hears a note, which then is the latest.
+    fn hear(&mut self, mind: &mut Mind, note: Note, voice: Voice) {
+        if self.steps.len() >= STATES {
+            self.retire();
+        }
+        let before = self.spare.copy(mind.state());
+        mind.feed(&follow(self.latest_onset(), &note));
+        self.steps.push_back(Step { voice, note, before });
+    }
+
+    /// Takes the last note back.
+    fn undo(&mut self, mind: &mut Mind) {
+        if let Some(step) = self.steps.pop_back() {
+            mind.restore(&step.before);
+            self.spare.0.push(step.before);
+        }
+    }
+
+    /// The first note of `steps` is final.
+    fn retire(&mut self) {
+        if let Some(step) = self.steps.pop_front() {
+            let mine = step.is_mine();
+            let note = follow(self.gone_onset.or(self.previous), &step.note);
+            self.heard.push(Remembered { note, mine });
+            self.played.push((mine, step.note));
+            self.gone += u32::from(mine);
+            self.gone_onset = Some(step.note.onset);
+            self.spare.0.push(step.before);
+        }
+    }
+
+    /// The network's own controls under the player's wishes.
+    fn controls(&self, mind: &Mind) -> Controls {
+        let mut controls = mind.network().card().controls;
+        let (temperature, heat) = (&mut controls.temperature, &self.wishes.heat);
+        temperature.step *= heat.rhythm;
+        temperature.pitch *= heat.pitch;
+        temperature.duration *= heat.length;
+        temperature.velocity *= heat.dynamics;
+        controls.top_p *= self.wishes.top_p;
+        controls
+    }
+}
+
+/// A note told from the one before it. What a script or a player brings may begin a little before that.
+fn follow(previous: Option<f64>, note: &Note) -> Successor {
+    let next = Successor::after(previous, note);
+    Successor { step: next.step.max(0.0), ..next }
+}
+
+/// The notes of a take as they come again at another tempo: at the same beats.
+fn replayed(record: &TakeRecord, place: &Place) -> Vec<Note> {
+    let stretch = record.beats_per_second / place.beats_per_second;
+    let note = |note: &Note| Note {
+        onset: note.onset * stretch,
+        // A chord's spread is the hand's, not the music's.
+        duration: (note.duration * stretch).max(note.spread),
+        ..*note
+    };
+    record.notes.iter().map(note).collect()
+}

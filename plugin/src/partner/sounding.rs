@@ -1,0 +1,204 @@
+//! Notes of the model on their way to the host: they arrive, wait for their moment, sound and end.
+
+use std::ops::Range;
+
+use notes::{Event, Span};
+
+use super::foot::CATCH_S;
+use super::trigger::SUSTAIN;
+use super::turn::Turn;
+use super::{Out, Partner};
+use crate::take::{Arrival, End, Take};
+
+impl Partner {
+    /// Takes in what has come; offline, waits until all has that is due before `end`, in beats.
+    pub(super) fn await_notes(&mut self, end: f64) {
+        self.receive();
+        let Turn::Mine(take) = self.turn else {
+            return;
+        };
+        if !self.patience.is_offline() {
+            return;
+        }
+        let need = take.since(end).min(take.limit());
+        self.near.progress(need);
+        let (mut patience, status) = (self.patience, self.status.clone());
+        patience.wait_until(&status, || {
+            self.receive();
+            !matches!(self.turn, Turn::Mine(Take { arrived, .. }) if arrived < need)
+        });
+        self.patience = patience;
+    }
+
+    /// Takes in what the inference thread has thought of.
+    pub(super) fn receive(&mut self) {
+        let now = self.boundary(self.played);
+        let Turn::Mine(take) = &mut self.turn else {
+            return;
+        };
+        while let Some(answer) = self.near.answer() {
+            let newest = answer.epoch.0 == self.schedule.epoch();
+            let Some(note) = answer.note else {
+                if newest {
+                    take.arrived = f64::INFINITY;
+                }
+                continue;
+            };
+            if !self.schedule.is_valid(answer.epoch.0, take.beats(note.struck())) {
+                continue;
+            }
+            if newest {
+                take.arrived = note.onset;
+                self.patience.renew();
+            }
+            let taken = match take.place_note(answer.epoch, answer.index, &note, now) {
+                Arrival::InTime(planned) => self.schedule.push(planned),
+                Arrival::Shifted(planned) => {
+                    self.status.late.add(1);
+                    self.schedule.push(planned)
+                }
+                Arrival::TooLate => {
+                    self.status.dropped.add(1);
+                    Ok(())
+                }
+                Arrival::Beyond => {
+                    if answer.index >= take.notes() || note.onset >= take.limit() {
+                        take.arrived = f64::INFINITY;
+                    }
+                    Ok(())
+                }
+            };
+            if taken.is_err() {
+                self.status.overflows.add(1);
+            }
+        }
+    }
+
+    /// Sounds what is due before `end`, in beats: up to this offset of the block. Where the host loops,
+    /// what sounds ends.
+    pub(super) fn sound(&mut self, until: u32, end: f64, out: &mut impl Out) {
+        if let Some(seam) = self.span.seam.map(|seam| self.span.offset(seam))
+            && (self.played..until).contains(&seam)
+        {
+            self.sound_on(seam, self.boundary(seam), out);
+            self.end_sounding(seam, out);
+            self.seamed = true;
+        }
+        self.sound_on(until, end, out);
+    }
+
+    fn sound_on(&mut self, until: u32, end: f64, out: &mut impl Out) {
+        let (span, from) = (self.span, self.played);
+        loop {
+            let due = self.foot.due().filter(|(at, _)| *at < end);
+            self.play(from..until, due.map_or(end, |(at, _)| at), out);
+            let Some((at, channel)) = due else {
+                break;
+            };
+            let offset = nearest(&span, from..until, at);
+            let free = !self.passed.has_pedal(channel);
+            self.foot.press(free, |channel, number, value| out.controller(offset, channel, number, value));
+        }
+        self.played = until.max(from);
+        if let Turn::Mine(take) = &mut self.turn
+            && take.end.is_none()
+            && take.arrived >= take.limit()
+            && self.schedule.is_empty()
+            && self.held.is_empty()
+        {
+            let last = if take.sounded { self.latest_off.max(take.begin()) } else { take.begin() };
+            let limit = Some(take.beats(take.limit())).filter(|limit| limit.is_finite());
+            take.end = Some(End::Over(limit.map_or(last, |limit| limit.max(last))));
+        }
+    }
+
+    fn play(&mut self, samples: Range<u32>, end: f64, out: &mut impl Out) {
+        let Self { span, held, schedule, passed, foot, roll, turn, latest_off, .. } = self;
+        let (before, rate) = (self.samples, self.sample_rate);
+        let uses_foot = self.settings.is_some_and(|settings| settings.pedal_out);
+        let catch = CATCH_S * span.beats_per_second();
+        let played = held.play(schedule, end, |event| {
+            let offset = nearest(span, samples.clone(), event.at());
+            let taken = match event {
+                // A key that the player holds is the player's.
+                Event::On { channel, pitch, .. } if passed.has_key(channel, pitch) => false,
+                Event::On { at, channel, pitch, velocity } => {
+                    if uses_foot {
+                        let send = |channel, number, value| out.controller(offset, channel, number, value);
+                        foot.before(channel, pitch, at + catch, send);
+                    }
+                    out.on(offset, channel, pitch, velocity)
+                }
+                Event::Off { channel, pitch, .. } => out.off(offset, channel, pitch),
+            };
+            match (event, &mut *turn) {
+                (Event::On { .. }, Turn::Mine(take)) if taken => take.sounded = true,
+                (Event::On { pitch, .. }, _) if !taken => foot.after(pitch),
+                (Event::Off { at, pitch, .. }, _) => {
+                    foot.after(pitch);
+                    *latest_off = latest_off.max(at);
+                }
+                _ => {}
+            }
+            if taken {
+                roll.sounded(event, (before + u64::from(offset)) as f64 / rate);
+            }
+            taken
+        });
+        self.status.played.add(played.struck.into());
+        self.status.given_up.add(played.refused.into());
+    }
+
+    /// Ends all that the model plays at this offset.
+    pub(super) fn end_all(&mut self, at: u32, out: &mut impl Out) {
+        let Self { span, held, foot, .. } = self;
+        held.end_all(span.beats_at(at), |event| {
+            if let Event::Off { pitch, .. } = event {
+                foot.after(pitch);
+            }
+            send_off(at, event, out)
+        });
+        self.lift_foot(at, out);
+    }
+
+    /// Ends what the model plays on this key: the player strikes it.
+    pub(super) fn end_key(&mut self, at: u32, channel: u8, key: u8, out: &mut impl Out) {
+        let Self { span, held, foot, .. } = self;
+        held.end_key(channel, key, span.beats_at(at), |event| {
+            foot.after(key);
+            send_off(at, event, out)
+        });
+    }
+
+    /// The model's pedal comes up, and stays up.
+    pub(super) fn lift_foot(&mut self, at: u32, out: &mut impl Out) {
+        let passed = &self.passed;
+        self.foot.lift(|channel, number, value| {
+            // Where the player's own foot is down by now, it is his.
+            (number == SUSTAIN && passed.has_pedal(channel)) || out.controller(at, channel, number, value)
+        });
+    }
+
+    /// Sends the endings that the host has refused.
+    pub(super) fn retry_endings(&mut self, out: &mut impl Out) {
+        self.held.retry(|event| send_off(0, event, out));
+        if !matches!(self.turn, Turn::Mine(_)) {
+            self.lift_foot(0, out);
+        }
+    }
+}
+
+/// The sample nearest to a moment in beats, though not outside of `samples`: where the axis of beats
+/// waits for the host, a moment may be nearest to a sample that is long gone or yet to come.
+fn nearest(span: &Span, samples: Range<u32>, beats: f64) -> u32 {
+    let last = samples.end.min(span.frames).saturating_sub(1).max(samples.start);
+    span.offset(beats).clamp(samples.start, last)
+}
+
+/// Sends a note-off at this sample.
+fn send_off(offset: u32, event: Event, out: &mut impl Out) -> bool {
+    match event {
+        Event::Off { channel, pitch, .. } => out.off(offset, channel, pitch),
+        Event::On { .. } => true,
+    }
+}
