@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::ThreadId;
 
+use clack_extensions::gui::{GuiSize, HostGui, HostGuiImpl};
 use clack_extensions::log::{HostLog, HostLogImpl, LogSeverity};
 use clack_extensions::params::{
     HostParams, HostParamsImplMainThread, HostParamsImplShared, ParamClearFlags, ParamRescanFlags,
@@ -33,6 +34,7 @@ impl HostHandlers for Handlers {
     type AudioProcessor<'a> = ();
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _shared: &Shared) {
+        builder.register::<HostGui>();
         builder.register::<HostLog>().register::<HostParams>().register::<HostState>().register::<HostThreadCheck>();
     }
 }
@@ -42,17 +44,31 @@ pub(crate) struct Shared {
     main: ThreadId,
     callback: AtomicBool,
     log: Mutex<Vec<String>>,
+    /// The size that the editor has asked for, packed; 0: none.
+    size: AtomicU64,
 }
 
 impl Shared {
     /// Made on the main thread, which it remembers.
     pub(crate) fn new() -> Self {
-        Self { main: std::thread::current().id(), callback: AtomicBool::new(false), log: Mutex::new(Vec::new()) }
+        Self {
+            main: std::thread::current().id(),
+            callback: AtomicBool::new(false),
+            log: Mutex::new(Vec::new()),
+            size: AtomicU64::new(0),
+        }
     }
 
     /// Whether the plugin has asked for a main-thread callback since the last call.
     pub(crate) fn take_callback_request(&self) -> bool {
         self.callback.swap(false, Ordering::AcqRel)
+    }
+
+    /// The size in pixels that the editor has asked for since the last call.
+    pub(crate) fn take_size_request(&self) -> Option<(u32, u32)> {
+        let packed = self.size.swap(0, Ordering::AcqRel);
+        let size = GuiSize::unpack_from_u64(packed);
+        (packed != 0).then_some((size.width, size.height))
     }
 
     /// What the plugin has logged as an error or as somebody's misbehaviour.
@@ -71,6 +87,21 @@ impl<'a> SharedHandler<'a> for Shared {
 
 impl HostParamsImplShared for Shared {
     fn request_flush(&self) {}
+}
+
+impl HostGuiImpl for Shared {
+    fn resize_hints_changed(&self) {}
+    fn request_resize(&self, size: GuiSize) -> Result<(), HostError> {
+        self.size.store(size.pack_to_u64(), Ordering::Release);
+        Ok(())
+    }
+    fn request_show(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn request_hide(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+    fn closed(&self, _was_destroyed: bool) {}
 }
 
 impl HostLogImpl for Shared {

@@ -18,10 +18,13 @@ mod account;
 mod audio;
 mod bundle;
 mod event;
+mod gui;
 mod handlers;
 pub mod heap;
 mod perform;
 mod plugin;
+#[cfg(target_os = "linux")]
+pub mod screen;
 mod status;
 mod transport;
 

@@ -6,7 +6,11 @@
 
 mod canvas;
 mod demo;
+#[cfg(target_os = "linux")]
+mod endurance;
 mod phrase;
+#[cfg(target_os = "linux")]
+mod pictures;
 mod roll;
 mod soak;
 mod sound;
@@ -30,6 +34,10 @@ enum Command {
     Demo(demo::Options),
     Soak(soak::Options),
     Verify(verify::Options),
+    #[cfg(target_os = "linux")]
+    Editor(endurance::Options),
+    #[cfg(target_os = "linux")]
+    Pictures(pictures::Options),
 }
 
 /// The user's input is at fault, not the plugin: exit code 2.
@@ -49,6 +57,10 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Verify(options) => verify::run(&options),
+        #[cfg(target_os = "linux")]
+        Command::Editor(options) => endurance::run(&options),
+        #[cfg(target_os = "linux")]
+        Command::Pictures(options) => pictures::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -246,6 +246,15 @@ impl Plugin {
         result
     }
 
+    /// Serves the plugin's main-thread requests for this long, while no audio runs.
+    pub fn idle(&mut self, time: Duration) {
+        let began = std::time::Instant::now();
+        while began.elapsed() < time {
+            self.serve();
+            std::thread::sleep(MAIN_LOOP);
+        }
+    }
+
     /// What the plugin has logged as errors so far.
     pub fn complaints(&self) -> Vec<String> {
         self.instance.access_shared_handler(Shared::complaints)
@@ -275,7 +284,17 @@ impl Plugin {
         })
     }
 
-    fn extension<E>(&mut self, name: &str) -> Result<E>
+    /// The plugin, for its extensions' calls.
+    pub(crate) fn handle(&mut self) -> PluginMainThreadHandle<'_> {
+        self.instance.plugin_handle()
+    }
+
+    /// Looks at what the plugin has asked for.
+    pub(crate) fn shared<R>(&self, look: impl FnOnce(&Shared) -> R) -> R {
+        self.instance.access_shared_handler(look)
+    }
+
+    pub(crate) fn extension<E>(&mut self, name: &str) -> Result<E>
     where
         E: Extension<ExtensionSide = clack_host::extensions::PluginExtensionSide>,
     {

@@ -16,6 +16,7 @@ use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::link::{Answer, Far, Liveliness, Report};
 use crate::memory::{Memory, Take};
+use crate::outlook::OutlookWriter;
 use crate::status::{Health, Status};
 use crate::takes::TakeLog;
 use crate::weights::{self, WeightsChoice};
@@ -57,13 +58,20 @@ pub struct Worker {
     bulletin: Input<Bulletin>,
     memory: Memory,
     log: TakeLog,
+    outlook: OutlookWriter,
 }
 
 impl Worker {
     /// A worker at the far end of a link, and what it tells the editor.
-    pub fn new(far: Far, status: Arc<Status>, choice: WeightsChoice, log: TakeLog) -> (Self, Output<Bulletin>) {
+    pub fn new(
+        far: Far,
+        status: Arc<Status>,
+        choice: WeightsChoice,
+        log: TakeLog,
+        outlook: OutlookWriter,
+    ) -> (Self, Output<Bulletin>) {
         let (bulletin, seen) = triple_buffer(&Bulletin::default());
-        (Self { far, status, choice, bulletin, memory: Memory::default(), log }, seen)
+        (Self { far, status, choice, bulletin, memory: Memory::default(), log, outlook }, seen)
     }
 }
 
@@ -97,6 +105,7 @@ fn run(mut worker: Worker, stop: &AtomicBool) {
             Ok(network) => play(&mut worker, &network, version, stop),
             Err(trouble) => {
                 worker.tell(None, Some(trouble));
+                worker.outlook.clear();
                 worker.status.set_health(Health::NoWeights);
                 idle(&mut worker, version, stop);
             }
@@ -126,7 +135,7 @@ fn play(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &Atomic
 
 /// The thread's main flow: listen, and think ahead.
 fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &AtomicBool) {
-    let Worker { far, status, choice, memory, log, .. } = worker;
+    let Worker { far, status, choice, memory, log, outlook, .. } = worker;
     let mut thinker = Thinker::new(network.clone(), memory);
     status.set_health(Health::Ready);
 
@@ -135,8 +144,12 @@ fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &Atomi
             memory.choose(record);
             far.ask();
         }
-        thinker.listen(far, memory, log, status);
-        if !thinker.play_on(far, status) {
+        let heard = thinker.listen(far, memory, log, status);
+        let thought = thinker.play_on(far, status);
+        if heard || thought {
+            outlook.tell(&mut thinker.mind);
+        }
+        if !thought {
             rest(far);
         }
     }
@@ -162,10 +175,12 @@ impl Thinker {
         &self.mind
     }
 
-    /// Takes in all that the audio thread has reported.
-    pub fn listen(&mut self, far: &mut Far, memory: &mut Memory, log: &mut TakeLog, status: &Status) {
+    /// Takes in all that the audio thread has reported. `false`: nothing.
+    pub fn listen(&mut self, far: &mut Far, memory: &mut Memory, log: &mut TakeLog, status: &Status) -> bool {
         let Self { mind, take } = self;
+        let mut heard = false;
         while let Some(report) = far.report() {
+            heard = true;
             let start = Instant::now();
             match report {
                 Report::Heard(note) => memory.hear(mind, &note),
@@ -215,6 +230,7 @@ impl Thinker {
                 status.rollback_us.raise(start.elapsed().as_secs_f64() * 1e6);
             }
         }
+        heard
     }
 
     /// Thinks of one more note and sends it, if the look-ahead has room. `false`: it has none.

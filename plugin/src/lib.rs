@@ -35,17 +35,21 @@ use std::sync::Arc;
 use nice_plug::prelude::*;
 
 mod editor;
+// Files of the editor's.
+mod export;
 mod inference;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod link;
 mod memory;
+mod outlook;
 mod params;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod partner;
 // Waits, though offline only.
 mod patience;
+mod presets;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod roll;
@@ -64,8 +68,9 @@ mod takes;
 mod tests;
 mod weights;
 
-use editor::{Views, Window};
+use editor::{AntiphonEditor, Views, Window};
 use inference::{Inference, Worker};
+use link::Touched;
 use params::AntiphonParams;
 use partner::Partner;
 use stage::{Backlog, Stage};
@@ -103,6 +108,8 @@ pub struct Antiphon<F> {
     /// The audio side.
     partner: Partner,
     backlog: Backlog,
+    /// The keyboard on the screen.
+    touched: Touched,
     /// The inference side, before the first activation: scanning a plugin must not load weights.
     worker: Option<Worker>,
     /// The inference side, after it.
@@ -120,10 +127,22 @@ impl<F> Default for Antiphon<F> {
         let window = Window::default();
         let (writer, roll) = roll::roll(window.clone());
         let (log, takes) = takes::takes();
-        let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone(), log);
+        let (teller, outlook) = outlook::outlook(window.clone());
+        let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone(), log, teller);
+        let (toucher, touched) = link::touches();
         Self {
-            views: Some(Views { status: status.clone(), params: params.clone(), roll, bulletin, takes, window }),
+            views: Some(Views {
+                status: status.clone(),
+                params: params.clone(),
+                roll,
+                outlook,
+                bulletin,
+                takes,
+                toucher,
+                window,
+            }),
             params,
+            touched,
             partner: Partner::new(near, status.clone(), writer),
             status,
             backlog: Backlog::default(),
@@ -148,7 +167,7 @@ impl<F: Format> Plugin for Antiphon<F> {
     // A knob acts at its own moment in every block size: a bounce equals the live take.
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
 
-    type Editor = nice_plug_egui::EguiEditor<editor::App>;
+    type Editor = AntiphonEditor;
     type SysExMessage = ();
     type BackgroundTask = ();
 
@@ -157,7 +176,7 @@ impl<F: Format> Plugin for Antiphon<F> {
     }
 
     fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
-        editor::create(self.views.take()?)
+        Some(editor::create(self.views.take()?))
     }
 
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
@@ -187,6 +206,12 @@ impl<F: Format> Plugin for Antiphon<F> {
         let mut stage = Stage::<Self, _>::open(context, &mut self.backlog, &self.status);
 
         self.partner.open(&transport, frames, self.params.settings(), &mut stage);
+        while let Some(touch) = self.touched.next() {
+            let event = stage::touch(touch);
+            if stage::heard(&event).is_none_or(|heard| self.partner.hear(0, heard, &mut stage)) {
+                stage.pass(event);
+            }
+        }
         while let Some(event) = stage.next_event() {
             self.partner.play_until(event.timing(), &mut stage);
             let heard = stage::heard(&event);

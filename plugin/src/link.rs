@@ -4,6 +4,8 @@
 //! allocates, and never wakes the other side. The [`Far`] end belongs to the inference thread, which
 //! polls. Messages are `Copy`. Whatever concerns a take bears its [`Epoch`]; when the audio side
 //! raises the epoch, everything older is void, wherever it still is on its way.
+//!
+//! [`touches`] makes another pair, from the editor's keyboard to the audio thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -18,6 +20,8 @@ use crate::settings::Wishes;
 const REPORTS: usize = 2048;
 /// Room that finished notes leave free in that queue, for the messages that steer.
 const RESERVE: usize = 64;
+/// Touches of the editor's keyboard that fit in: two for each key that a hand can reach in a block.
+const TOUCHES: usize = 64;
 /// Generated notes that fit in: more than the look-ahead ever holds.
 const ANSWERS: usize = 256;
 
@@ -197,6 +201,44 @@ pub fn link() -> (Near, Far) {
     let (answer, answers) = RingBuffer::new(ANSWERS);
     let shared = Arc::new(Shared::default());
     (Near { reports: report, answers, shared: shared.clone(), lost: false }, Far { reports, answers: answer, shared })
+}
+
+/// A key of the editor's keyboard goes down, or up with velocity 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touch {
+    /// MIDI key, 0–127.
+    pub key: u8,
+    /// MIDI velocity.
+    pub velocity: u8,
+}
+
+/// The editor's end of its keyboard.
+#[derive(Debug)]
+pub struct Toucher(Producer<Touch>);
+
+/// The audio thread's end of the editor's keyboard.
+#[derive(Debug)]
+pub struct Touched(Consumer<Touch>);
+
+/// Both ends of a new keyboard.
+pub fn touches() -> (Toucher, Touched) {
+    let (touch, touches) = RingBuffer::new(TOUCHES);
+    (Toucher(touch), Touched(touches))
+}
+
+impl Toucher {
+    /// Tells of a touch. `false`: no room, which means that no audio runs; the touch is lost. The last
+    /// places are for keys that go up.
+    pub fn touch(&mut self, touch: Touch) -> bool {
+        (touch.velocity == 0 || self.0.slots() > TOUCHES / 2) && self.0.push(touch).is_ok()
+    }
+}
+
+impl Touched {
+    /// The next touch.
+    pub fn next(&mut self) -> Option<Touch> {
+        self.0.pop().ok()
+    }
 }
 
 impl Near {

@@ -1,17 +1,23 @@
 //! The picture for the editor: what was heard and played, lately and now. Written on the audio
 //! thread, read by the editor through a triple buffer; fixed size, no pointers.
+//!
+//! Its times are seconds that only go on: where the stream's seconds begin anew (a phrase is
+//! forgotten), the picture's do not, so that what was played before can still be seen, and saved.
+//! While nothing moves there are no new pictures.
 
-use notes::{Event, Planned};
+use notes::{Event, Planned, Span};
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::editor::Window;
 
-/// Notes in the picture: half a minute of dense music.
-const NOTES: usize = 512;
+/// Notes in the picture: over a minute of dense music.
+const NOTES: usize = 2048;
 /// Look-ahead notes in the picture.
 const GHOSTS: usize = 64;
 /// Hand-overs in the picture.
 const MARKS: usize = 16;
+/// Bar lines in the picture.
+const BARS: usize = 64;
 /// Pictures per second.
 const RATE: f64 = 60.0;
 
@@ -25,7 +31,7 @@ pub enum Whose {
     Mine,
 }
 
-/// A note in the picture. Times are seconds of the stream.
+/// A note in the picture. Times are the picture's seconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Drawn {
     /// When it began.
@@ -51,13 +57,26 @@ pub struct Roll {
     next: usize,
     /// Notes to come, in order; those never written have velocity 0.
     ghosts: [Drawn; GHOSTS],
-    /// The latest hand-overs, in a ring, in seconds of the stream; NaN: none.
+    /// The latest hand-overs, in a ring; NaN: none.
     marks: [f64; MARKS],
     next_mark: usize,
-    /// The moment of the picture, in seconds of the stream.
+    /// The latest bar lines, in a ring; NaN: none.
+    bars: [f64; BARS],
+    next_bar: usize,
+    /// The bar lines to come: the next one, and how far they are apart. While the transport runs.
+    pub coming: Option<(f64, f64)>,
+    /// The host's tempo, in beats per second.
+    pub beats_per_second: f64,
+    /// The moment of the picture.
     pub now: f64,
+    /// What was before is forgotten.
+    pub forgotten: f64,
     /// Whose turn it is.
     pub turn: Whose,
+    /// Since when.
+    pub since: f64,
+    /// When the turn will change hands by itself, if that is known.
+    pub until: Option<f64>,
 }
 
 impl Default for Roll {
@@ -68,8 +87,15 @@ impl Default for Roll {
             ghosts: [Drawn::default(); GHOSTS],
             marks: [f64::NAN; MARKS],
             next_mark: 0,
+            bars: [f64::NAN; BARS],
+            next_bar: 0,
+            coming: None,
+            beats_per_second: 2.0,
             now: 0.0,
+            forgotten: 0.0,
             turn: Whose::Yours,
+            since: 0.0,
+            until: None,
         }
     }
 }
@@ -89,29 +115,50 @@ impl Roll {
     pub fn marks(&self) -> impl Iterator<Item = f64> {
         self.marks.iter().copied().filter(|mark| mark.is_finite())
     }
+
+    /// The bar lines that have gone by.
+    pub fn bars(&self) -> impl Iterator<Item = f64> {
+        self.bars.iter().copied().filter(|bar| bar.is_finite())
+    }
 }
 
-/// The audio thread's end.
+/// The audio thread's end. Times are seconds of the stream.
 pub struct RollWriter {
     roll: Roll,
     out: Input<Roll>,
     /// Atomics that tell whether somebody looks, and that there is something to see.
     window: Window,
-    /// When the latest picture was shown, in seconds of the stream.
+    /// The picture's seconds at second 0 of the stream.
+    origin: f64,
+    /// How far the stream has come.
+    now: f64,
+    /// When the latest picture was shown, in the picture's seconds.
     shown: f64,
+    /// Nothing has moved since then.
+    still: bool,
+    /// Which opening of the window that was for.
+    opening: u32,
 }
 
 /// Both ends of a new picture for this window.
 pub fn roll(window: Window) -> (RollWriter, Output<Roll>) {
     let roll = Roll::default();
     let (out, seen) = triple_buffer(&roll);
-    (RollWriter { roll, out, window, shown: 0.0 }, seen)
+    let writer = RollWriter { roll, out, window, origin: 0.0, now: 0.0, shown: 0.0, still: false, opening: 0 };
+    (writer, seen)
 }
 
 impl RollWriter {
+    /// The picture of this moment, whether somebody looks or not.
+    #[cfg(test)]
+    pub fn roll(&self) -> Roll {
+        Roll { now: self.origin + self.now, ..self.roll }
+    }
+
     /// A note begins.
     pub fn on(&mut self, whose: Whose, channel: u8, key: u8, velocity: u8, start: f64) {
         self.off(whose, Some(channel), Some(key), start);
+        let start = self.origin + start;
         let note = Drawn { start, end: f64::INFINITY, channel, key, velocity: velocity.max(1), whose };
         if let Some(place) = self.roll.notes.get_mut(self.roll.next) {
             *place = note;
@@ -121,13 +168,15 @@ impl RollWriter {
 
     /// Notes end; `None`: whatever their channel, or key.
     pub fn off(&mut self, whose: Whose, channel: Option<u8>, key: Option<u8>, end: f64) {
+        self.now = self.now.max(end);
+        let end = self.origin + end;
         for note in &mut self.roll.notes {
             if note.whose == whose
                 && note.end == f64::INFINITY
                 && channel.is_none_or(|channel| channel == note.channel)
                 && key.is_none_or(|key| key == note.key)
             {
-                note.end = end;
+                note.end = end.max(note.start);
             }
         }
     }
@@ -143,41 +192,75 @@ impl RollWriter {
     /// The turn was handed over.
     pub fn hand_over(&mut self, time: f64) {
         if let Some(mark) = self.roll.marks.get_mut(self.roll.next_mark) {
-            *mark = time;
+            *mark = self.origin + time;
         }
         self.roll.next_mark = (self.roll.next_mark + 1) % MARKS;
     }
 
-    /// Whether the editor is open: only then pictures are shown.
-    pub fn is_watched(&self) -> bool {
-        self.window.state.is_open()
-    }
-
-    /// Begins an empty picture at second 0.
+    /// A phrase is forgotten: second 0 of the stream is now.
     pub fn clear(&mut self) {
-        self.roll = Roll::default();
-        self.shown = f64::NEG_INFINITY;
+        for whose in [Whose::Yours, Whose::Mine] {
+            self.off(whose, None, None, self.now);
+        }
+        self.origin += self.now;
+        self.now = 0.0;
+        self.roll.forgotten = self.origin;
+        self.still = false;
     }
 
-    /// Shows the picture of this moment, if the last one is old enough. `ahead`: what is to come, if
-    /// it is the model's turn; `seconds`: from beats to seconds of the stream.
+    /// Notes the bar lines of a block that ends at `end`, and looks ahead.
+    pub fn rule(&mut self, span: &Span, end: f64) {
+        self.now = self.now.max(end);
+        let time = |beats: f64| self.origin + end + (beats - span.end) / span.beats_per_second();
+        self.roll.beats_per_second = span.beats_per_second();
+        self.roll.coming = span.bars.map(|bars| {
+            let mut bar = bars.next(span.start);
+            // A block has one bar line at most, unless it is longer than any host's.
+            if bar < span.end {
+                if let Some(place) = self.roll.bars.get_mut(self.roll.next_bar) {
+                    *place = time(bar);
+                }
+                self.roll.next_bar = (self.roll.next_bar + 1) % BARS;
+                bar = bars.next(span.end);
+            }
+            (time(bar), bars.length / span.beats_per_second())
+        });
+    }
+
+    /// Shows the picture of this moment, if somebody looks, something moves, and the last one is old
+    /// enough. `moves`: something is going on, besides what this knows itself; `until`: when the turn
+    /// will change hands; `ahead`: what is to come, if it is the model's turn; `seconds`: from beats to
+    /// seconds of the stream.
     pub fn publish<'a>(
         &mut self,
-        now: f64,
+        moves: bool,
+        until: Option<f64>,
         ahead: Option<impl Iterator<Item = &'a Planned>>,
         seconds: impl Fn(f64) -> f64,
     ) {
-        if now - self.shown < 1.0 / RATE {
+        let Some(opening) = self.window.opening() else {
+            return;
+        };
+        let now = self.origin + self.now;
+        let fresh = std::mem::replace(&mut self.opening, opening) != opening;
+        let moves = moves || self.roll.coming.is_some();
+        if !fresh && (now - self.shown < 1.0 / RATE || !moves && self.still) {
             return;
         }
         self.shown = now;
+        // One more picture after the last movement: that of its end.
+        self.still = !moves;
         self.roll.now = now;
-        self.roll.turn = if ahead.is_some() { Whose::Mine } else { Whose::Yours };
+        let turn = if ahead.is_some() { Whose::Mine } else { Whose::Yours };
+        if std::mem::replace(&mut self.roll.turn, turn) != turn {
+            self.roll.since = now;
+        }
+        self.roll.until = until.map(|until| self.origin + until);
         let mut ahead = ahead.into_iter().flatten();
         for ghost in &mut self.roll.ghosts {
             *ghost = ahead.next().map_or(Drawn::default(), |note| Drawn {
-                start: seconds(note.onset),
-                end: seconds(note.end),
+                start: self.origin + seconds(note.onset),
+                end: self.origin + seconds(note.end),
                 channel: note.channel,
                 key: note.pitch,
                 velocity: note.velocity.max(1),
@@ -186,6 +269,6 @@ impl RollWriter {
         }
         *self.out.input_buffer_mut() = self.roll;
         self.out.publish();
-        self.window.notifier.request_repaint();
+        self.window.repaint();
     }
 }

@@ -11,6 +11,7 @@ use nice_plug::context::process::SendEventError;
 use nice_plug::midi::{Channel, Key, VoiceID, control_change};
 use nice_plug::prelude::*;
 
+use crate::link::Touch;
 use crate::partner::{Heard, Out};
 use crate::status::Status;
 
@@ -147,6 +148,16 @@ where
         let value = f32::from(value) / 127.0;
         self.send(NoteEvent::MidiCC { timing: offset, channel, cc: controller, value })
     }
+}
+
+/// The editor's keyboard is a keyboard like any other, on channel 1, at the block's first sample.
+pub fn touch(touch: Touch) -> HostEvent {
+    let (channel, key) = (Channel::Number(0), Key::Number(touch.key));
+    if touch.velocity == 0 {
+        return NoteEvent::NoteOff { timing: 0, voice_id: VoiceID::Wildcard, channel, key, velocity: 0.0 };
+    }
+    let velocity = f32::from(touch.velocity) / 127.0;
+    NoteEvent::NoteOn { timing: 0, voice_id: VoiceID::Wildcard, channel, key, velocity }
 }
 
 /// What an event of the player's means to the model, if anything.

@@ -38,7 +38,6 @@ pub struct TakeRecord {
 }
 
 /// What the editor can ask for, by a take's id. A take that is no longer there is no error.
-#[allow(dead_code)] // asked by the editor's history
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Play it again, now, note for note.
@@ -89,7 +88,6 @@ pub fn takes() -> (TakeLog, Takes) {
     (TakeLog { shared: shared.clone(), requests, id: 0 }, Takes { shared, requests: request })
 }
 
-#[allow(dead_code)] // looked at by the editor's history
 impl Takes {
     /// Changes whenever the list does.
     pub fn version(&self) -> u64 {

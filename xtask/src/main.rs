@@ -6,6 +6,7 @@ mod demo;
 mod host;
 mod install;
 mod packages;
+mod screen;
 mod soak;
 mod test;
 mod workspace;
@@ -25,6 +26,10 @@ Usage: cargo xtask COMMAND
   bundle [CARGO OPTIONS]
             build Antiphon.clap and Antiphon.vst3 under target/bundled/;
             with --features standalone also a program of its own
+  pictures [--out DIR] [--only PART]
+            the real editor in its states, as docs/pictures/*.png (Linux, with Xvfb)
+  editor [--times N]
+            open and close the editor N times while it plays, and watch threads and memory
   install   bundle, then copy both into your own plug-in folders
   soak [--blocks N] [--seed S]
             random blocks, notes, parameters and transports against the built plugin;
@@ -55,6 +60,8 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "install" => install::run(&Workspace::enter()?),
         "test" => test::run(&Workspace::enter()?),
         "soak" => soak::run(&Workspace::enter()?, rest),
+        "pictures" => screen::pictures(&Workspace::enter()?, rest),
+        "editor" => screen::editor(&Workspace::enter()?, rest),
         "demo" => demo::run(&Workspace::enter()?, rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");

@@ -1,5 +1,6 @@
-//! What the system must have before something can be built. The plugin itself needs nothing: it opens
-//! X11 and OpenGL at run time. The program of its own needs ALSA's headers on Linux.
+//! What the system must have before something can be built or shown. The plugin itself needs nothing: it
+//! opens X11 and OpenGL at run time. The program of its own needs ALSA's headers on Linux; pictures of
+//! the editor need a screen in memory.
 
 use std::io::{IsTerminal, Write};
 use std::process::{Command, Stdio};
@@ -10,18 +11,30 @@ use anyhow::{Context, Result, bail, ensure};
 /// knows the library.
 const STANDALONE: &[(&str, &str)] = &[("pkg-config", ""), ("libasound2-dev", "alsa")];
 
-/// Checks for what the program of its own needs and installs what is missing: at once as root or in
-/// CI, else after asking.
+/// What a screen in memory needs.
+const SCREEN: &[(&str, &str)] = &[("xvfb", ""), ("libgl1", ""), ("libgl1-mesa-dri", "")];
+
+/// Checks for what the program of its own needs.
 pub fn ensure_standalone() -> Result<()> {
+    ensure_packages(STANDALONE)
+}
+
+/// Checks for what a screen in memory needs.
+pub fn ensure_screen() -> Result<()> {
+    ensure_packages(SCREEN)
+}
+
+/// Installs what is missing: at once as root or in CI, else after asking.
+fn ensure_packages(needed: &[(&str, &str)]) -> Result<()> {
     if !cfg!(target_os = "linux") {
         return Ok(());
     }
     if !works("dpkg-query", &["--version"]) {
-        without_apt(STANDALONE);
+        without_apt(needed);
         return Ok(());
     }
     let missing: Vec<&str> =
-        STANDALONE.iter().map(|&(package, _)| package).filter(|package| !is_installed(package)).collect();
+        needed.iter().map(|&(package, _)| package).filter(|package| !is_installed(package)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -32,7 +45,7 @@ pub fn ensure_standalone() -> Result<()> {
         if !std::io::stdin().is_terminal() {
             bail!("packages are missing; install them with: {command}");
         }
-        eprint!("To build, these packages are missing: {list}\nRun `{command}` now? [Y/n] ");
+        eprint!("These packages are missing: {list}\nRun `{command}` now? [Y/n] ");
         std::io::stderr().flush()?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;

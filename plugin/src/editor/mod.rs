@@ -1,34 +1,54 @@
 //! The window: what is heard and played, whose turn it is, the controls. Lives on the host's window
 //! thread; sees parameters, atomics and triple buffers, never the audio side itself.
+//!
+//! One file per part of the window: `header` (the state at a glance), `piano_roll`, `keyboard`,
+//! `buttons`, `panel` (the controls), `history` (takes), `menus` (presets, weights, looks), `footer`
+//! (figures and troubles). What they share: `handles` (parameters), `control` (a knob and its like),
+//! `files` (dialogs and saving), `looks`, `theme`. `window` is the way to the framework.
 
-mod controls;
+mod buttons;
+mod control;
+mod files;
+mod footer;
+mod handles;
+mod header;
+mod history;
+mod keyboard;
+mod looks;
+mod menus;
+mod panel;
 mod piano_roll;
 mod theme;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use egui::{Align, Layout, RichText, Sense, Ui, vec2};
+use egui::{Frame, Margin, Panel, Ui};
 use nice_plug::context::gui::GuiContext;
-use nice_plug::editor::dpi::{LogicalSize, Size};
-use nice_plug::editor::{ResizeHint, SizeConstraints};
-use nice_plug_egui::{
-    EguiEditor, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier, create_egui_editor,
-};
 use triple_buffer::Output;
 
 use crate::inference::Bulletin;
+use crate::link::Toucher;
+use crate::outlook::Outlook;
 use crate::params::AntiphonParams;
-use crate::roll::{Roll, Whose};
-use crate::status::{Health, Status};
+use crate::roll::Roll;
+use crate::status::Status;
 use crate::takes::Takes;
 
-/// The window's size at first, in logical pixels.
-const SIZE: LogicalSize<f32> = LogicalSize::new(820.0, 520.0);
-/// The smallest in which everything can be read.
-const SMALLEST: LogicalSize<f32> = LogicalSize::new(560.0, 380.0);
-/// How often the state line is looked at when nothing moves.
-const REST: Duration = Duration::from_millis(200);
+pub use handles::Handles;
+pub use looks::{Looks, SharedLooks};
+pub use window::{AntiphonEditor, Window};
+
+use control::Hand;
+use files::Files;
+use history::History;
+use keyboard::Touching;
+use menus::Menus;
+use theme::Palette;
+
+/// How often figures are looked at when nothing moves.
+const REST: Duration = Duration::from_secs(1);
 
 /// All that the editor sees of the plugin.
 pub struct Views {
@@ -38,110 +58,151 @@ pub struct Views {
     pub status: Arc<Status>,
     /// What is heard and played.
     pub roll: Output<Roll>,
+    /// What the model expects.
+    pub outlook: Output<Outlook>,
     /// The weights in use, and what is wrong with them.
     pub bulletin: Output<Bulletin>,
     /// The takes so far, and what can be asked for with them.
-    #[allow(dead_code)] // the list comes with the history
     pub takes: Takes,
+    /// The keyboard on the screen.
+    pub toucher: Toucher,
     /// Where all that is shown.
     pub window: Window,
 }
 
-/// What can be known of the window from any thread: flags and sizes, all of them atomics.
-#[derive(Clone)]
-pub struct Window {
-    /// Its size, and whether it is open.
-    pub state: Arc<EguiEditorState>,
-    /// Told of every new picture.
-    pub notifier: RepaintNotifier,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { state: EguiEditorState::from_size(Size::Logical(SIZE.cast()), 1.0), notifier: RepaintNotifier::new() }
-    }
-}
-
 /// The contents of the window; outlives it, as it is opened and closed.
 pub struct App {
-    views: Views,
+    params: Arc<AntiphonParams>,
+    status: Arc<Status>,
+    roll: Output<Roll>,
+    outlook: Output<Outlook>,
+    bulletin: Output<Bulletin>,
+    handles: Handles,
+    touching: Touching,
+    history: History,
+    menus: Menus,
+    files: Files,
     context: Option<GuiContext>,
-    controls: controls::Controls,
+    /// What the window was dressed in last.
+    dressed: Option<looks::Theme>,
 }
 
-/// The editor as the framework wants it.
-pub fn create(views: Views) -> Option<EguiEditor<App>> {
-    let settings = EguiNiceSettings::new().with_tile("Antiphon").with_resize_hint(ResizeHint {
-        can_resize: true,
-        can_resize_horizontally: true,
-        can_resize_vertically: true,
-        size_constraints: SizeConstraints::Logical { min_size: Some(SMALLEST.cast()), max_size: None },
-        ..ResizeHint::NON_RESIZABLE
-    });
-    let Window { state, notifier } = views.window.clone();
-    create_egui_editor(state, notifier, settings, App { views, context: None, controls: Default::default() })
+/// The editor of these views.
+pub fn create(views: Views) -> AntiphonEditor {
+    let Views { params, status, roll, outlook, bulletin, takes, toucher, window } = views;
+    let looks = params.looks.clone();
+    let app = App {
+        handles: Handles::new(&params),
+        touching: Touching::new(toucher),
+        history: History::new(takes),
+        menus: Menus::new(params.weights.clone()),
+        files: Files::new(window.clone()),
+        context: None,
+        dressed: None,
+        params,
+        status,
+        roll,
+        outlook,
+        bulletin,
+    };
+    AntiphonEditor::new(app, looks, window)
 }
 
-impl NiceEguiApp for App {
-    fn build(
-        &mut self,
-        egui: egui::Context,
-        context: GuiContext,
-        _: &mut Frame,
-    ) -> Result<(), nice_plug_egui::baseview::HandlerError> {
-        theme::apply(&egui);
-        self.context = Some(context);
-        Ok(())
+impl App {
+    /// How it looks.
+    pub fn looks(&self) -> &SharedLooks {
+        &self.params.looks
     }
 
-    fn ui(&mut self, ui: &mut Ui, _: &mut Frame) {
+    /// A new window.
+    fn opened(&mut self, egui: &egui::Context, context: GuiContext) {
+        self.context = Some(context);
+        self.dressed = None;
+        egui.options_mut(|options| options.zoom_with_keyboard = true);
+    }
+
+    /// All of the window.
+    fn show(&mut self, ui: &mut Ui) {
         let Some(context) = self.context.clone() else {
             return;
         };
-        self.views.roll.update();
-        self.views.bulletin.update();
-        let Self { views, controls, .. } = self;
-        let (roll, bulletin) = (views.roll.output_buffer(), views.bulletin.output_buffer());
+        self.roll.update();
+        self.outlook.update();
+        self.bulletin.update();
+        let mut looks = self.looks().lock().clone();
+        let before = looks.clone();
+        if self.dressed != Some(looks.theme) {
+            theme::apply(ui.ctx(), looks.theme);
+            self.dressed = Some(looks.theme);
+        }
+        let Self { params, status, roll, outlook, bulletin, handles, touching, history, menus, files, .. } = self;
+        let (roll, outlook, bulletin) = (roll.output_buffer(), outlook.output_buffer(), bulletin.output_buffer());
+        let hand = Hand { context: &context, palette: Palette::of(looks.theme) };
+        let frame = Frame::new().fill(hand.palette.ground).inner_margin(Margin::symmetric(12, 8));
 
-        egui::Panel::top("state").show(ui, |ui| state_line(ui, views, roll, bulletin));
-        egui::Panel::bottom("controls").show(ui, |ui| {
-            controls.show(ui, &views.params, &views.status, roll, bulletin, &context);
+        files.look(&params.weights);
+        shortcuts(ui, &hand, handles, &mut looks);
+        Panel::top("header").frame(frame).show_separator_line(false).show(ui, |ui| {
+            header::show(ui, &hand, handles, params, status, roll, |ui| {
+                menus.show(ui, &hand, handles, bulletin, files, &mut looks);
+            });
         });
-        egui::CentralPanel::default().show(ui, |ui| piano_roll::show(ui, roll));
+        let low = frame.inner_margin(Margin { left: 12, right: 12, top: 2, bottom: 6 });
+        Panel::bottom("footer").frame(low).show_separator_line(false).show(ui, |ui| {
+            footer::show(ui, &hand, status, bulletin, files);
+        });
+        Panel::bottom("controls").frame(frame).show_separator_line(false).show(ui, |ui| {
+            buttons::show(ui, &hand, handles, roll, history, files, &mut looks);
+            panel::show(ui, &hand, handles, &mut looks);
+        });
+        if looks.takes {
+            let side = frame.inner_margin(Margin { left: 0, right: 12, top: 0, bottom: 0 });
+            Panel::right("takes").frame(side).show_separator_line(false).resizable(false).exact_size(264.0).show(
+                ui,
+                |ui| {
+                    history.show(ui, &hand, handles, files);
+                },
+            );
+        }
+        let middle = frame.inner_margin(Margin { left: 12, right: 12, top: 0, bottom: 0 });
+        egui::CentralPanel::default().frame(middle).show(ui, |ui| {
+            piano_roll::show(ui, hand.palette, roll, outlook, &mut looks.past_s, touching);
+        });
+
+        if looks != before {
+            if looks.zoom != before.zoom {
+                ui.ctx().set_zoom_factor(looks.factor());
+            }
+            // The window itself may have changed the rest meanwhile.
+            let mut shared = self.params.looks.lock();
+            *shared = Looks { size: shared.size, ..looks };
+        }
         ui.ctx().request_repaint_after(REST);
     }
 }
 
-/// Whose turn it is, and what is wrong, in one line.
-fn state_line(ui: &mut Ui, views: &Views, roll: &Roll, bulletin: &Bulletin) {
-    ui.horizontal(|ui| {
-        ui.label(RichText::new("Antiphon").strong().size(18.0));
-        ui.add_space(12.0);
-        let (colour, text) = state(views, roll);
-        let (lamp, painter) = ui.allocate_painter(vec2(12.0, 12.0), Sense::hover());
-        painter.circle_filled(lamp.rect.center(), 5.0, colour);
-        ui.label(text);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let weights = ui.label(RichText::new(&bulletin.weights).weak());
-            if !bulletin.licence.is_empty() {
-                weights.on_hover_text(format!("Licence of the weights: {}", bulletin.licence));
-            }
-        });
-    });
-    if let Some(trouble) = &bulletin.trouble {
-        ui.label(RichText::new(format!("{trouble} Notes pass through.")).color(theme::TROUBLE));
+/// What the keyboard does while nothing is being typed.
+fn shortcuts(ui: &Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
+    if ui.ctx().egui_wants_keyboard_input() {
+        return;
     }
-}
-
-fn state(views: &Views, roll: &Roll) -> (egui::Color32, &'static str) {
-    if views.params.bypass.value() {
-        return (theme::QUIET, "Bypassed: notes pass through");
+    let pressed = |key| ui.input(|input| input.key_pressed(key) && input.modifiers.is_none());
+    if pressed(egui::Key::T) {
+        looks.takes = !looks.takes;
     }
-    match views.status.health() {
-        Health::NoWeights | Health::Broken => (theme::TROUBLE, "No model: notes pass through"),
-        Health::Starting => (theme::QUIET, "Waking up"),
-        Health::Ready if roll.turn == Whose::Mine => (theme::MINE, "My turn: play to take it back"),
-        Health::Ready if roll.notes().next().is_none() => (theme::QUIET, "Play a phrase; when you stop, it goes on"),
-        Health::Ready => (theme::YOURS, "Your turn: listening"),
+    for (key, id) in
+        [(egui::Key::G, "go"), (egui::Key::A, "again"), (egui::Key::N, "another"), (egui::Key::F, "freeze")]
+    {
+        if pressed(key) {
+            handles[id].toggle(hand.context);
+        }
+    }
+    for (key, group) in panel::GROUPS {
+        if pressed(key) {
+            panel::toggle(looks, group);
+        }
+    }
+    if pressed(egui::Key::Escape) {
+        looks.group = None;
     }
 }

@@ -1,115 +1,200 @@
-//! The piano roll: time from left to right, the present near the right edge, what is to come beyond it.
+//! The piano roll: time from left to right, the present near the right edge, what is to come beyond
+//! it. At its left the keyboard, and beside that what the model thinks the next note might be.
 
-use egui::{Align2, FontId, Painter, Rect, Sense, Stroke, Ui, pos2, vec2};
+use egui::{
+    Align2, Color32, CornerRadius, CursorIcon, FontId, Painter, Rect, Sense, Shape, Stroke, StrokeKind, Ui, pos2, vec2,
+};
 
-use super::theme;
+use super::keyboard::{self, KEYS_WIDTH, Touching};
+use super::looks::PASTS;
+use super::theme::{Palette, SMALL, mix};
+use crate::outlook::Outlook;
 use crate::roll::{Drawn, Roll, Whose};
 
-/// Seconds shown of the past.
-const PAST_S: f64 = 12.0;
-/// Seconds shown of what is to come.
-const FUTURE_S: f64 = 3.0;
+/// What is shown of the time to come, as a share of the time that has gone by.
+const FUTURE: f64 = 0.25;
 /// Keys shown at least: four octaves around the middle, more where notes lie outside.
 const KEYS: std::ops::RangeInclusive<u8> = 36..=84;
+/// Room for the model's mind, in points.
+const MIND_WIDTH: f32 = 44.0;
+/// Bars closer than this, in points, are not all drawn.
+const CLOSE: f32 = 14.0;
 
 /// Where a moment and a key lie on the screen.
-struct Paper {
-    rect: Rect,
+pub struct Paper {
+    /// All of it.
+    pub rect: Rect,
+    /// The lowest key.
+    pub lowest: u8,
+    /// The highest.
+    pub highest: u8,
+    /// Height of a key.
+    pub row: f32,
     now: f64,
-    lowest: u8,
-    row: f32,
+    past_s: f64,
+    palette: Palette,
 }
 
-/// Draws the picture into all the room there is.
-pub fn show(ui: &mut Ui, roll: &Roll) {
-    let (response, painter) = ui.allocate_painter(ui.available_size(), Sense::hover());
-    let shown = |note: &&Drawn| note.end > roll.now - PAST_S;
-    let keys = || roll.notes().filter(shown).chain(roll.ghosts()).map(|note| note.key);
+/// Draws the picture into all the room there is. Returns what the mouse does to the keyboard.
+pub fn show(ui: &mut Ui, palette: Palette, roll: &Roll, outlook: &Outlook, past_s: &mut f32, touching: &mut Touching) {
+    let all = ui.available_rect_before_wrap();
+    let left = all.left() + KEYS_WIDTH + MIND_WIDTH;
+    let rect = Rect::from_min_max(pos2(left, all.top()), all.max);
+    let past = f64::from(*past_s);
+    let shown = |note: &&Drawn| note.end > roll.now - past && note.start < roll.now + past * FUTURE;
+    let keys = || roll.notes().chain(roll.ghosts()).filter(shown).map(|note| note.key);
     let lowest = keys().min().unwrap_or(127).min(*KEYS.start());
     let highest = keys().max().unwrap_or(0).max(*KEYS.end());
-    let rows = f32::from(highest - lowest) + 1.0;
-    let paper = Paper { rect: response.rect, now: roll.now, lowest, row: response.rect.height() / rows };
+    let row = rect.height() / (f32::from(highest - lowest) + 1.0);
+    let paper = Paper { rect, lowest, highest, row, now: roll.now, past_s: past, palette };
 
-    paper.rule(&painter, highest);
+    let response = ui.allocate_rect(rect, Sense::hover());
+    if response.hovered() {
+        let zoom = ui.input(|input| input.smooth_scroll_delta.y + 400.0 * (input.zoom_delta() - 1.0));
+        *past_s = (*past_s * (-zoom / 400.0).exp()).clamp(*PASTS.start(), *PASTS.end());
+    }
+    let painter = ui.painter_at(rect);
+    paper.rule(&painter, roll);
     for ghost in roll.ghosts() {
-        paper.note(&painter, ghost, true);
+        paper.ghost(&painter, ghost);
     }
     for note in roll.notes().filter(shown) {
-        paper.note(&painter, note, false);
+        paper.note(&painter, note, note.start < roll.forgotten);
     }
-    for mark in roll.marks().filter(|mark| *mark > roll.now - PAST_S && *mark <= roll.now) {
+    for mark in roll.marks().filter(|mark| *mark > roll.now - past && *mark <= roll.now) {
         paper.mark(&painter, mark);
     }
     let x = paper.x(roll.now);
-    painter.vline(x, paper.rect.y_range(), Stroke::new(1.5, theme::MARK));
+    painter.vline(x, rect.y_range(), Stroke::new(1.5, palette.now));
+
+    let mind = Rect::from_min_max(pos2(all.left() + KEYS_WIDTH, all.top()), pos2(left, all.bottom()));
+    paper.mind(&ui.painter_at(mind), mind, outlook);
+    let keys = Rect::from_min_max(all.min, pos2(all.left() + KEYS_WIDTH, all.bottom()));
+    keyboard::show(ui, palette, &paper, keys, roll, touching).on_hover_cursor(CursorIcon::PointingHand);
+    ui.painter().rect_stroke(all, 4.0, Stroke::new(1.0, palette.line), StrokeKind::Inside);
 }
 
 impl Paper {
+    /// Where a moment lies.
     fn x(&self, time: f64) -> f32 {
-        let place = (time - self.now + PAST_S) / (PAST_S + FUTURE_S);
-        self.rect.left() + self.rect.width() * place.clamp(0.0, 1.0) as f32
+        let place = (time - self.now + self.past_s) / (self.past_s * (1.0 + FUTURE));
+        self.rect.left() + self.rect.width() * place as f32
     }
 
     /// The upper edge of a key's row.
-    fn y(&self, key: u8) -> f32 {
+    pub fn y(&self, key: u8) -> f32 {
         self.rect.bottom() - self.row * (f32::from(key) - f32::from(self.lowest) + 1.0)
     }
 
-    fn rule(&self, painter: &Painter, highest: u8) {
-        painter.rect_filled(self.rect, 4.0, theme::PAPER);
-        for key in self.lowest..=highest {
+    /// The keys that are shown.
+    pub fn keys(&self) -> std::ops::RangeInclusive<u8> {
+        self.lowest..=self.highest
+    }
+
+    fn rule(&self, painter: &Painter, roll: &Roll) {
+        let palette = self.palette;
+        painter.rect_filled(self.rect, 0.0, palette.paper);
+        for key in self.keys() {
             let top = self.y(key);
-            if [1, 3, 6, 8, 10].contains(&(key % 12)) {
+            if keyboard::is_black(key) {
                 let row = Rect::from_min_size(pos2(self.rect.left(), top), vec2(self.rect.width(), self.row));
-                painter.rect_filled(row, 0.0, theme::BLACK_ROW);
+                painter.rect_filled(row, 0.0, palette.dark_row);
+            }
+            if key % 12 == 0 {
+                painter.hline(self.rect.x_range(), top + self.row, Stroke::new(1.0, palette.line));
             }
         }
-        let mut second = (self.now - PAST_S).ceil();
-        while second < self.now + FUTURE_S {
-            painter.vline(self.x(second), self.rect.y_range(), Stroke::new(1.0, theme::LINE));
-            second += 1.0;
+        let end = self.now + self.past_s * FUTURE;
+        let coming = roll.coming.into_iter().flat_map(|(next, length)| {
+            (0..64).map(move |bar| next + length * f64::from(bar)).take_while(move |bar| *bar < end)
+        });
+        let bars: Vec<f64> = roll.bars().filter(|bar| *bar > self.now - self.past_s).chain(coming).collect();
+        if bars.is_empty() {
+            // Without a host's bars, seconds.
+            let mut second = (self.now - self.past_s).ceil();
+            while second < end {
+                painter.vline(self.x(second), self.rect.y_range(), Stroke::new(1.0, palette.line));
+                second += if self.past_s > 30.0 { 5.0 } else { 1.0 };
+            }
         }
-        for key in (self.lowest..=highest).filter(|key| key % 12 == 0) {
-            let bottom = self.y(key) + self.row;
-            painter.hline(self.rect.x_range(), bottom, Stroke::new(1.0, theme::LINE));
-            let name = format!("C{}", i32::from(key) / 12 - 1);
-            let place = pos2(self.rect.left() + 4.0, bottom - 1.0);
-            painter.text(place, Align2::LEFT_BOTTOM, name, FontId::proportional(11.0), theme::QUIET);
+        let mut last = f32::NEG_INFINITY;
+        for x in bars.into_iter().map(|bar| self.x(bar)) {
+            if (x - last).abs() >= CLOSE {
+                painter.vline(x, self.rect.y_range(), Stroke::new(1.0, palette.bar));
+                last = x;
+            }
+        }
+        if roll.forgotten > self.now - self.past_s && roll.forgotten > 0.0 {
+            let x = self.x(roll.forgotten);
+            painter.vline(x, self.rect.y_range(), Stroke::new(1.0, palette.bar));
+            self.label(painter, x, "forgotten", palette.quiet, Align2::RIGHT_TOP);
         }
     }
 
-    fn note(&self, painter: &Painter, note: &Drawn, ghost: bool) {
+    /// The place of a note, at least two points wide.
+    fn place(&self, note: &Drawn) -> Rect {
         let end = if note.end.is_finite() { note.end } else { self.now };
-        let (left, right) = (self.x(note.start), self.x(end));
-        if right <= self.rect.left() || left >= self.rect.right() {
-            return;
-        }
-        let row = Rect::from_min_max(
-            pos2(left, self.y(note.key) + 0.5),
-            pos2(right.max(left + 2.0), self.y(note.key) + self.row.max(2.5) - 0.5),
-        );
-        let colour = match note.whose {
-            Whose::Yours => theme::YOURS,
-            Whose::Mine => theme::MINE,
+        let (left, top) = (self.x(note.start), self.y(note.key));
+        let right = self.x(end).max(left + 2.0);
+        let gap = (self.row * 0.08).clamp(0.25, 1.0);
+        Rect::from_min_max(pos2(left, top + gap), pos2(right, top + self.row.max(3.0) - gap))
+    }
+
+    /// A player's colour at a velocity: the softer, the nearer to the paper.
+    fn colour(&self, note: &Drawn, forgotten: bool) -> Color32 {
+        let full = match note.whose {
+            Whose::Yours => self.palette.yours,
+            Whose::Mine => self.palette.mine,
         };
-        if ghost {
-            painter.rect_filled(row, 2.0, colour.gamma_multiply(0.25));
-        } else {
-            let brightness = 0.45 + 0.55 * f32::from(note.velocity) / 127.0;
-            painter.rect_filled(row, 2.0, colour.gamma_multiply(brightness));
+        let strength = 0.35 + 0.65 * f32::from(note.velocity) / 110.0;
+        mix(self.palette.paper, full, strength * if forgotten { 0.35 } else { 1.0 })
+    }
+
+    fn note(&self, painter: &Painter, note: &Drawn, forgotten: bool) {
+        let place = self.place(note);
+        let round = CornerRadius::same((self.row * 0.25).clamp(1.0, 3.0) as u8);
+        painter.rect_filled(place, round, self.colour(note, forgotten));
+        if note.end == f64::INFINITY {
+            painter.rect_stroke(place, round, Stroke::new(1.0, self.palette.ink), StrokeKind::Outside);
         }
+    }
+
+    fn ghost(&self, painter: &Painter, note: &Drawn) {
+        let place = self.place(note);
+        let round = CornerRadius::same((self.row * 0.25).clamp(1.0, 3.0) as u8);
+        let colour = self.colour(note, false);
+        painter.rect_filled(place, round, mix(self.palette.paper, colour, 0.22));
+        painter.rect_stroke(place, round, Stroke::new(1.0, mix(self.palette.paper, colour, 0.7)), StrokeKind::Inside);
     }
 
     fn mark(&self, painter: &Painter, time: f64) {
         let x = self.x(time);
-        let dashes = egui::Shape::dashed_line(
-            &[pos2(x, self.rect.top()), pos2(x, self.rect.bottom())],
-            Stroke::new(1.5, theme::MINE),
-            5.0,
-            4.0,
-        );
-        painter.extend(dashes);
-        let place = pos2(x + 4.0, self.rect.top() + 3.0);
-        painter.text(place, Align2::LEFT_TOP, "hand-over", FontId::proportional(11.0), theme::MINE);
+        let ends = [pos2(x, self.rect.top()), pos2(x, self.rect.bottom())];
+        painter.extend(Shape::dashed_line(&ends, Stroke::new(1.5, self.palette.mine), 5.0, 4.0));
+        self.label(painter, x, "hand-over", self.palette.mine, Align2::LEFT_TOP);
+    }
+
+    fn label(&self, painter: &Painter, x: f32, text: &str, colour: Color32, align: Align2) {
+        let side = if align == Align2::LEFT_TOP { 5.0 } else { -5.0 };
+        painter.text(pos2(x + side, self.rect.top() + 4.0), align, text, FontId::proportional(SMALL), colour);
+    }
+
+    /// How likely each pitch is to come next: a bar for each, the likeliest fills the room.
+    fn mind(&self, painter: &Painter, room: Rect, outlook: &Outlook) {
+        painter.rect_filled(room, 0.0, mix(self.palette.paper, self.palette.ground, 0.5));
+        let most = outlook.pitches.iter().copied().fold(0.0, f32::max);
+        if most <= 0.0 {
+            return;
+        }
+        for key in self.keys() {
+            let share = outlook.pitches[usize::from(key)] / most;
+            // A square root: what is a quarter as likely is half as long, so that more than one is seen.
+            let width = (room.width() - 4.0) * share.sqrt();
+            if width >= 1.0 {
+                let bar = Rect::from_min_size(pos2(room.left() + 1.0, self.y(key)), vec2(width, self.row.max(1.5)));
+                let colour = mix(self.palette.paper, self.palette.mine, 0.25 + 0.6 * share);
+                painter.rect_filled(bar.shrink2(vec2(0.0, 0.2)), 1.0, colour);
+            }
+        }
     }
 }

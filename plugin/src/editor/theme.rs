@@ -1,31 +1,183 @@
-//! Colours and sizes. The two players' colours differ in lightness as well as in hue, so that they
-//! can be told apart without colour vision.
+//! Colours and sizes. The two players' colours are Okabe and Ito's blue and orange, which people
+//! with any kind of colour vision tell apart, and differ in lightness too.
 
-use egui::{Color32, Context, FontId, TextStyle, Visuals};
+use egui::{Color32, Context, CornerRadius, FontId, Margin, Stroke, TextStyle, Visuals, vec2};
 
-/// The player.
-pub const YOURS: Color32 = Color32::from_rgb(0x5a, 0xa9, 0xe6);
-/// The model.
-pub const MINE: Color32 = Color32::from_rgb(0xff, 0xc2, 0x4b);
-/// What needs attention.
-pub const TROUBLE: Color32 = Color32::from_rgb(0xff, 0x8a, 0x7a);
-/// What does not.
-pub const QUIET: Color32 = Color32::from_rgb(0x9a, 0xa0, 0xaa);
-/// Behind the notes.
-pub const PAPER: Color32 = Color32::from_rgb(0x16, 0x18, 0x1d);
-/// Rows of black keys.
-pub const BLACK_ROW: Color32 = Color32::from_rgb(0x12, 0x13, 0x17);
-/// Lines of octaves and seconds.
-pub const LINE: Color32 = Color32::from_rgb(0x2a, 0x2d, 0x35);
-/// The hand-over and the present.
-pub const MARK: Color32 = Color32::from_rgb(0xe8, 0xea, 0xee);
+use super::looks::Theme;
 
-/// Dresses a new window.
-pub fn apply(context: &Context) {
-    context.set_visuals(Visuals::dark());
-    context.all_styles_mut(|style| {
-        for (text, size) in [(TextStyle::Body, 14.0), (TextStyle::Button, 14.0), (TextStyle::Small, 12.0)] {
-            style.text_styles.insert(text, FontId::proportional(size));
+/// Sizes of text, in points. None is below 11.
+pub const SMALL: f32 = 11.5;
+/// Controls.
+pub const BODY: f32 = 13.0;
+/// Whose turn it is.
+pub const LARGE: f32 = 16.0;
+
+/// The colours of one theme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Palette {
+    /// The player.
+    pub yours: Color32,
+    /// The model.
+    pub mine: Color32,
+    /// What needs attention.
+    pub trouble: Color32,
+    /// Text.
+    pub ink: Color32,
+    /// Text of less weight.
+    pub quiet: Color32,
+    /// Around everything.
+    pub ground: Color32,
+    /// Behind the notes.
+    pub paper: Color32,
+    /// Rows of black keys.
+    pub dark_row: Color32,
+    /// Lines of octaves and beats.
+    pub line: Color32,
+    /// Bar lines.
+    pub bar: Color32,
+    /// The present.
+    pub now: Color32,
+    /// What can be taken hold of.
+    pub grip: Color32,
+    /// The same under the mouse.
+    pub held: Color32,
+    /// White keys.
+    pub white_key: Color32,
+    /// Black keys.
+    pub black_key: Color32,
+}
+
+const fn rgb(hex: u32) -> Color32 {
+    Color32::from_rgb((hex >> 16) as u8, (hex >> 8) as u8, hex as u8)
+}
+
+const DARK: Palette = Palette {
+    yours: rgb(0x56b4e9),
+    mine: rgb(0xf0a830),
+    trouble: rgb(0xff9a76),
+    ink: rgb(0xe9eaee),
+    quiet: rgb(0x9ba0ab),
+    ground: rgb(0x1d1f25),
+    paper: rgb(0x15171b),
+    dark_row: rgb(0x121317),
+    line: rgb(0x22252b),
+    bar: rgb(0x3a3e48),
+    now: rgb(0xc9ccd4),
+    grip: rgb(0x2b2e36),
+    held: rgb(0x383c46),
+    white_key: rgb(0xc8cbd1),
+    black_key: rgb(0x26282e),
+};
+
+const LIGHT: Palette = Palette {
+    yours: rgb(0x0072b2),
+    mine: rgb(0xd06a00),
+    trouble: rgb(0xb03000),
+    ink: rgb(0x22252b),
+    quiet: rgb(0x626874),
+    ground: rgb(0xf1f1ee),
+    paper: rgb(0xfdfdfb),
+    dark_row: rgb(0xf4f4f1),
+    line: rgb(0xe9e9e5),
+    bar: rgb(0xc6c7c6),
+    now: rgb(0x4a4e57),
+    grip: rgb(0xe3e3df),
+    held: rgb(0xd5d6d2),
+    white_key: rgb(0xffffff),
+    black_key: rgb(0x4c5059),
+};
+
+impl Palette {
+    /// The colours of this theme.
+    pub fn of(theme: Theme) -> Self {
+        match theme {
+            Theme::Dark => DARK,
+            Theme::Light => LIGHT,
         }
+    }
+}
+
+/// `a` with a share of `b` in it.
+pub fn mix(a: Color32, b: Color32, share: f32) -> Color32 {
+    a.lerp_to_gamma(b, share.clamp(0.0, 1.0))
+}
+
+/// Dresses the window.
+pub fn apply(context: &Context, theme: Theme) {
+    let palette = Palette::of(theme);
+    let mut visuals = match theme {
+        Theme::Dark => Visuals::dark(),
+        Theme::Light => Visuals::light(),
+    };
+    visuals.panel_fill = palette.ground;
+    visuals.window_fill = palette.ground;
+    visuals.extreme_bg_color = palette.paper;
+    visuals.override_text_color = Some(palette.ink);
+    visuals.weak_text_color = Some(palette.quiet);
+    visuals.window_stroke = Stroke::new(1.0, palette.bar);
+    visuals.selection.bg_fill = mix(palette.ground, palette.yours, 0.45);
+    visuals.selection.stroke = Stroke::new(1.0, palette.ink);
+    let rest = [
+        &mut visuals.widgets.inactive,
+        &mut visuals.widgets.hovered,
+        &mut visuals.widgets.active,
+        &mut visuals.widgets.open,
+    ];
+    for (index, widget) in rest.into_iter().enumerate() {
+        let fill = if index == 0 { palette.grip } else { palette.held };
+        widget.weak_bg_fill = fill;
+        widget.bg_fill = fill;
+        widget.bg_stroke = Stroke::NONE;
+        widget.fg_stroke = Stroke::new(1.0, palette.ink);
+        widget.corner_radius = CornerRadius::same(5);
+        widget.expansion = 0.0;
+    }
+    visuals.widgets.noninteractive.bg_stroke = Stroke::new(1.0, palette.line);
+    context.all_styles_mut(|style| {
+        style.visuals = visuals.clone();
+        style.spacing.item_spacing = vec2(8.0, 6.0);
+        style.spacing.button_padding = vec2(10.0, 5.0);
+        style.spacing.interact_size.y = 26.0;
+        style.spacing.menu_margin = Margin::same(8);
+        style.spacing.tooltip_width = 320.0;
+        style.interaction.tooltip_delay = 0.6;
+        style.interaction.selectable_labels = false;
+        for text in [TextStyle::Body, TextStyle::Button, TextStyle::Monospace] {
+            style.text_styles.insert(text, FontId::proportional(BODY));
+        }
+        style.text_styles.insert(TextStyle::Small, FontId::proportional(SMALL));
+        style.text_styles.insert(TextStyle::Heading, FontId::proportional(LARGE));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Relative luminance and contrast as WCAG 2 defines them.
+    fn contrast(a: Color32, b: Color32) -> f32 {
+        let luminance = |colour: Color32| {
+            let linear = |channel: u8| {
+                let c = f32::from(channel) / 255.0;
+                if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
+        };
+        let (a, b) = (luminance(a), luminance(b));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn text_and_notes_stand_out() {
+        for palette in [DARK, LIGHT] {
+            for text in [palette.ink, palette.quiet, palette.trouble] {
+                for behind in [palette.ground, palette.paper] {
+                    assert!(contrast(text, behind) >= 4.5, "{text:?} on {behind:?}: {}", contrast(text, behind));
+                }
+            }
+            for note in [palette.yours, palette.mine] {
+                assert!(contrast(note, palette.paper) >= 3.0, "{note:?}: {}", contrast(note, palette.paper));
+            }
+        }
+    }
 }

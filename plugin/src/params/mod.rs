@@ -17,8 +17,9 @@ use nice_plug::prelude::*;
 pub use self::model::ModelParams;
 pub use self::notes::NoteParams;
 pub use self::time::TimeParams;
-pub use self::turn::{Ends, TurnParams};
+pub use self::turn::TurnParams;
 
+use crate::editor::SharedLooks;
 use crate::settings::{Settings, Wishes};
 use crate::status::Status;
 use crate::weights::WeightsChoice;
@@ -50,6 +51,10 @@ pub struct AntiphonParams {
     #[persist = "weights"]
     pub weights: WeightsChoice,
 
+    /// How the editor looks.
+    #[persist = "editor"]
+    pub looks: SharedLooks,
+
     /// Figures for test hosts; stored only when asked for (see the crate's documentation).
     #[nested]
     pub status: Arc<Status>,
@@ -68,6 +73,7 @@ impl AntiphonParams {
             notes: NoteParams::default(),
             model: ModelParams::default(),
             weights: WeightsChoice::default(),
+            looks: SharedLooks::default(),
             status,
         }
     }

@@ -18,19 +18,19 @@ pub struct ModelParams {
     #[id = "temp"]
     pub temperature: FloatParam,
 
-    /// The same for pitches alone, on top of it.
+    /// How daring the model is with pitches, on top of the temperature of all.
     #[id = "temppitch"]
     pub temperature_pitch: FloatParam,
 
-    /// The same for the rhythm.
+    /// How daring the model is with the rhythm, on top of the temperature of all.
     #[id = "temprhythm"]
     pub temperature_rhythm: FloatParam,
 
-    /// The same for the notes' lengths.
+    /// How daring the model is with the notes' lengths, on top of the temperature of all.
     #[id = "templength"]
     pub temperature_length: FloatParam,
 
-    /// The same for the dynamics.
+    /// How daring the model is with the dynamics, on top of the temperature of all.
     #[id = "tempdyn"]
     pub temperature_dynamics: FloatParam,
 

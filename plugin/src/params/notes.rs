@@ -30,7 +30,7 @@ pub struct NoteParams {
     #[id = "low"]
     pub lowest: IntParam,
 
-    /// The highest.
+    /// The highest key that the model plays.
     #[id = "high"]
     pub highest: IntParam,
 
@@ -38,7 +38,7 @@ pub struct NoteParams {
     #[id = "poly"]
     pub polyphony: IntParam,
 
-    /// The model's longest note.
+    /// How long a note of the model's may be.
     #[id = "longest"]
     pub longest_s: FloatParam,
 

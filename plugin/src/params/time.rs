@@ -12,7 +12,7 @@ pub struct TimeParams {
     #[id = "strength"]
     pub strength: FloatParam,
 
-    /// The grid.
+    /// The grid that onsets are drawn to.
     #[id = "grid"]
     pub grid: EnumParam<Grid>,
 

@@ -16,11 +16,11 @@ pub struct TurnParams {
     #[id = "silence"]
     pub silence_ms: FloatParam,
 
-    /// The same in beats.
+    /// How long no key may be down before the model takes the turn, in beats.
     #[id = "silbeats"]
     pub silence_beats: FloatParam,
 
-    /// Which of the two counts.
+    /// Whether the silence is measured in milliseconds or in beats.
     #[id = "silunit"]
     pub silence_unit: EnumParam<SilenceUnit>,
 

@@ -29,6 +29,7 @@ mod passed;
 mod sounding;
 mod trigger;
 mod turn;
+mod view;
 
 use std::sync::Arc;
 
@@ -374,11 +375,7 @@ impl Partner {
             Turn::Yours { foretold: None } => self.near.skip_before(Epoch(self.schedule.epoch())),
         }
         self.near.lively(self.liveliness());
-        if self.roll.is_watched() {
-            let span = self.span;
-            let ahead = self.is_playing().then(|| self.schedule.iter());
-            self.roll.publish(end, ahead, |beats| end + (beats - span.end) / span.beats_per_second());
-        }
+        self.show(end);
     }
 
     /// Whether there is somebody to take the turn.

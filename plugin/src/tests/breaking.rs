@@ -8,6 +8,7 @@ use notes::Note;
 use super::*;
 use crate::link::{Answer, Epoch, Near, Place, Report, Source};
 use crate::memory::{Begin, End};
+use crate::outlook::outlook;
 use crate::status::Health;
 use crate::takes::{TakeLog, Takes, takes};
 
@@ -52,7 +53,7 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
     network();
     let status = Arc::new(Status::default());
     let (mut near, far) = link();
-    let (worker, mut bulletin) = Worker::new(far, status.clone(), choice(), takes().0);
+    let (worker, mut bulletin) = Worker::new(far, status.clone(), choice(), takes().0, outlook(Default::default()).0);
     let inference = Inference::start(worker).unwrap();
     for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
         assert!(near.tell(note(at, pitch)));
@@ -80,7 +81,8 @@ fn bad_weights_are_reported_and_better_ones_loaded() {
     let choice = WeightsChoice::default();
     choice.set("no/such/weights.safetensors".to_owned());
     let (_near, far) = link();
-    let (worker, mut bulletin) = Worker::new(far, status.clone(), choice.clone(), takes().0);
+    let (worker, mut bulletin) =
+        Worker::new(far, status.clone(), choice.clone(), takes().0, outlook(Default::default()).0);
     let _inference = Inference::start(worker).unwrap();
     until(|| status.health() == Health::NoWeights);
     bulletin.update();

@@ -15,6 +15,7 @@ use notes::Transport;
 use crate::inference::{Inference, Thinker, Worker};
 use crate::link::{Far, link};
 use crate::memory::Memory;
+use crate::outlook::outlook;
 use crate::partner::{Heard, Out, Partner};
 use crate::roll::roll;
 use crate::settings::{
@@ -213,7 +214,7 @@ impl Offline {
         network();
         let status = Arc::new(Status::default());
         let (near, far) = link();
-        let (worker, _) = Worker::new(far, status.clone(), choice(), takes().0);
+        let (worker, _) = Worker::new(far, status.clone(), choice(), takes().0, outlook(Default::default()).0);
         let mut partner = Partner::new(near, status.clone(), roll(Default::default()).0);
         partner.activate(RATE, true);
         Self { partner, status, _inference: Inference::start(worker).unwrap() }

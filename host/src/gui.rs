@@ -1,0 +1,56 @@
+//! The editor as a host opens it: embedded in a window of the host's own. Main thread only.
+
+use anyhow::{Context, Result, anyhow};
+use clack_extensions::gui::{GuiApiType, GuiConfiguration, GuiSize, PluginGui, Window};
+
+use crate::handlers::Shared;
+use crate::plugin::Plugin;
+
+/// The only window system that this host knows.
+const API: GuiConfiguration = GuiConfiguration { api_type: GuiApiType::X11, is_floating: false };
+
+impl Plugin {
+    /// Makes the editor inside the X11 window `parent` and shows it; `scale` is the host's zoom, as
+    /// on a screen of high resolution. Returns its size in pixels.
+    pub fn open_editor(&mut self, parent: u32, scale: f64) -> Result<(u32, u32)> {
+        let gui: PluginGui = self.extension("gui")?;
+        let handle = self.handle();
+        gui.create(&handle, API).map_err(|e| anyhow!("the plugin makes no editor: {e}"))?;
+        // A plugin may know better than the host what the screen is like.
+        let _ = gui.set_scale(&handle, scale);
+        let size = gui.get_size(&handle).context("the editor has no size")?;
+        // SAFETY: the window is the host's own and is destroyed after the editor.
+        unsafe { gui.set_parent(&handle, Window::from_x11_handle(parent.into())) }
+            .map_err(|e| anyhow!("the editor refuses its parent window: {e}"))?;
+        gui.show(&handle).map_err(|e| anyhow!("the editor does not show: {e}"))?;
+        Ok((size.width, size.height))
+    }
+
+    /// Gives the open editor another size, in pixels; returns what it settled for.
+    pub fn resize_editor(&mut self, width: u32, height: u32) -> Result<(u32, u32)> {
+        let gui: PluginGui = self.extension("gui")?;
+        let handle = self.handle();
+        let size = gui.adjust_size(&handle, GuiSize { width, height }).context("the editor adjusts to no size")?;
+        gui.set_size(&handle, size).map_err(|e| anyhow!("the editor refuses a size: {e}"))?;
+        Ok((size.width, size.height))
+    }
+
+    /// The editor's size in pixels, as it is or would be.
+    pub fn editor_size(&mut self) -> Result<(u32, u32)> {
+        let gui: PluginGui = self.extension("gui")?;
+        let size = gui.get_size(&self.handle()).context("the editor has no size")?;
+        Ok((size.width, size.height))
+    }
+
+    /// Destroys the editor.
+    pub fn close_editor(&mut self) -> Result<()> {
+        let gui: PluginGui = self.extension("gui")?;
+        gui.destroy(&self.handle());
+        Ok(())
+    }
+
+    /// The size in pixels that the editor has asked for since the last call.
+    pub fn take_size_request(&self) -> Option<(u32, u32)> {
+        self.shared(Shared::take_size_request)
+    }
+}

@@ -1,0 +1,173 @@
+//! A screen to open the editor on, X11's: a window for it, pictures of what it shows, a mouse and a
+//! keyboard to use it with. Made for Xvfb, a screen in memory; works on any.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use x11rb::COPY_DEPTH_FROM_PARENT;
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{
+    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux, EventMask,
+    ImageFormat, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT, WindowClass,
+};
+use x11rb::protocol::xtest::ConnectionExt as _;
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+
+/// Between two things that a hand does: an editor looks at its events once per picture.
+const HAND: Duration = Duration::from_millis(60);
+
+/// A connection to the screen that `DISPLAY` names.
+pub struct Screen {
+    connection: RustConnection,
+    root: u32,
+}
+
+/// An opened window at the screen's upper left corner.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// X11's number for it.
+    pub id: u32,
+}
+
+/// What a window showed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// In pixels.
+    pub width: u16,
+    /// In pixels.
+    pub height: u16,
+    /// Red, green and blue of every pixel, row by row.
+    pub rgb: Vec<u8>,
+}
+
+impl Screen {
+    /// Connects.
+    pub fn open() -> Result<Self> {
+        let (connection, number) = x11rb::connect(None).context("there is no X11 screen (see DISPLAY)")?;
+        let root = connection.setup().roots[number].root;
+        Ok(Self { connection, root })
+    }
+
+    /// Opens a window of this size in pixels.
+    pub fn frame(&self, width: u32, height: u32) -> Result<Frame> {
+        let id = self.connection.generate_id()?;
+        let looks = CreateWindowAux::new().background_pixel(0).event_mask(EventMask::STRUCTURE_NOTIFY);
+        let (width, height) = (width as u16, height as u16);
+        let class = WindowClass::INPUT_OUTPUT;
+        self.connection
+            .create_window(COPY_DEPTH_FROM_PARENT, id, self.root, 0, 0, width, height, 0, class, 0, &looks)?
+            .check()?;
+        self.connection.map_window(id)?.check()?;
+        self.settle()?;
+        Ok(Frame { id })
+    }
+
+    /// Gives a window another size.
+    pub fn resize(&self, frame: Frame, width: u32, height: u32) -> Result<()> {
+        self.connection.configure_window(frame.id, &ConfigureWindowAux::new().width(width).height(height))?.check()?;
+        self.settle()
+    }
+
+    /// Closes a window.
+    pub fn close(&self, frame: Frame) -> Result<()> {
+        self.connection.destroy_window(frame.id)?.check()?;
+        self.settle()
+    }
+
+    /// What the window shows now.
+    pub fn picture(&self, frame: Frame) -> Result<Picture> {
+        let size = self.connection.get_geometry(frame.id)?.reply()?;
+        let (width, height) = (size.width, size.height);
+        let image = self.connection.get_image(ImageFormat::Z_PIXMAP, frame.id, 0, 0, width, height, !0)?.reply()?;
+        let pixels = usize::from(width) * usize::from(height);
+        ensure!(image.data.len() == pixels * 4, "the screen has no pixels of 4 bytes; give Xvfb a depth of 24");
+        let rgb = image.data.chunks_exact(4).flat_map(|bgr| [bgr[2], bgr[1], bgr[0]]).collect();
+        Ok(Picture { width, height, rgb })
+    }
+
+    /// Moves the mouse to a place in the window and clicks, `times` times.
+    pub fn click(&self, x: i16, y: i16, button: u8, times: usize) -> Result<()> {
+        self.move_to(x, y)?;
+        for _ in 0..times {
+            self.fake(BUTTON_PRESS_EVENT, button, 0, 0)?;
+            self.fake(BUTTON_RELEASE_EVENT, button, 0, 0)?;
+        }
+        Ok(())
+    }
+
+    /// Drags from one place to another with the first button down.
+    pub fn drag(&self, from: (i16, i16), to: (i16, i16)) -> Result<()> {
+        self.move_to(from.0, from.1)?;
+        self.fake(BUTTON_PRESS_EVENT, 1, 0, 0)?;
+        for step in 1..=4 {
+            let part = |a: i16, b: i16| a + (b - a) * step / 4;
+            self.move_to(part(from.0, to.0), part(from.1, to.1))?;
+        }
+        self.fake(BUTTON_RELEASE_EVENT, 1, 0, 0)
+    }
+
+    /// Moves the mouse.
+    pub fn move_to(&self, x: i16, y: i16) -> Result<()> {
+        self.fake(MOTION_NOTIFY_EVENT, 0, x, y)
+    }
+
+    /// Strikes a key by its X11 symbol (for Latin letters and digits, their ASCII code), in the
+    /// window under the mouse.
+    pub fn key(&self, symbol: u32) -> Result<()> {
+        let setup = self.connection.setup();
+        let (first, count) = (setup.min_keycode, setup.max_keycode - setup.min_keycode + 1);
+        let map = self.connection.get_keyboard_mapping(first, count)?.reply()?;
+        let per = usize::from(map.keysyms_per_keycode);
+        let place = map.keysyms.chunks(per).position(|keys| keys.first() == Some(&symbol));
+        let code = first + place.context("this keyboard lacks the key")? as u8;
+        self.connection.set_input_focus(InputFocus::POINTER_ROOT, 1_u32, 0_u32)?;
+        self.fake(KEY_PRESS_EVENT, code, 0, 0)?;
+        self.fake(KEY_RELEASE_EVENT, code, 0, 0)
+    }
+
+    fn fake(&self, kind: u8, detail: u8, x: i16, y: i16) -> Result<()> {
+        self.connection.xtest_fake_input(kind, detail, 0, self.root, x, y, 0)?.check()?;
+        self.settle()?;
+        std::thread::sleep(HAND);
+        Ok(())
+    }
+
+    fn settle(&self) -> Result<()> {
+        Ok(self.connection.sync()?)
+    }
+}
+
+impl Picture {
+    /// How many pixels differ from another picture's; all, if the sizes do.
+    pub fn differs(&self, other: &Self) -> usize {
+        if (self.width, self.height) != (other.width, other.height) {
+            return self.rgb.len() / 3;
+        }
+        let pairs = self.rgb.chunks(3).zip(other.rgb.chunks(3));
+        pairs.filter(|(one, other)| one != other).count()
+    }
+
+    /// How many colours there are in it.
+    pub fn colours(&self) -> usize {
+        let mut colours: Vec<&[u8]> = self.rgb.chunks(3).collect();
+        colours.sort_unstable();
+        colours.dedup();
+        colours.len()
+    }
+
+    /// Writes it as PNG.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let name = || format!("cannot write {}", path.display());
+        let file = BufWriter::new(File::create(path).with_context(name)?);
+        let mut encoder = png::Encoder::new(file, self.width.into(), self.height.into());
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Best);
+        encoder.set_adaptive_filter(png::AdaptiveFilterType::Adaptive);
+        encoder.write_header()?.write_image_data(&self.rgb).with_context(name)
+    }
+}

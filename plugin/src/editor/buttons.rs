@@ -1,0 +1,114 @@
+//! What is done with a click: the turn, the takes, the notes out.
+
+use egui::{Align, Button, Layout, Popup, Response, RichText, Ui, vec2};
+
+use super::control::Hand;
+use super::files::Files;
+use super::handles::Handles;
+use super::history::History;
+use super::looks::Looks;
+use super::theme::{BODY, mix};
+use crate::export;
+use crate::roll::{Roll, Whose};
+
+/// Draws them in a row.
+pub fn show(
+    ui: &mut Ui,
+    hand: &Hand,
+    handles: &Handles,
+    roll: &Roll,
+    history: &mut History,
+    files: &mut Files,
+    looks: &mut Looks,
+) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        turn(ui, hand, handles, roll);
+        ui.add_space(6.0);
+        stroke(ui, hand, handles, "another", "Another", "N");
+        stroke(ui, hand, handles, "again", "Again", "A");
+        stroke(ui, hand, handles, "undo", "Undo", "");
+        let freeze = &handles["freeze"];
+        let button = Button::new("Freeze").selected(freeze.is_on());
+        if ui.add(button).on_hover_text(format!("{} (key F)", freeze.hint)).clicked() {
+            freeze.toggle(hand.context);
+        }
+        forget(ui, hand, handles);
+        let panic = RichText::new("Panic").color(hand.palette.trouble);
+        if ui.button(panic).on_hover_text("Ends every note at once.").clicked() {
+            handles["panic"].toggle(hand.context);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.spacing_mut().item_spacing.x = 4.0;
+            let count = history.len();
+            let takes = Button::new(format!("Takes {count}")).selected(looks.takes);
+            if ui.add(takes).on_hover_text("The takes so far (key T)").clicked() {
+                looks.takes = !looks.takes;
+            }
+            save(ui, roll, history, files);
+        });
+    });
+}
+
+/// The largest: the model begins, or gives back.
+fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll) {
+    let palette = hand.palette;
+    let (text, colour, hint) = match roll.turn {
+        Whose::Yours => ("Go on", palette.mine, "The model takes the turn now (key G)"),
+        Whose::Mine => ("Stop", palette.yours, "The model gives the turn back now (key G)"),
+    };
+    let ink = RichText::new(text).size(BODY + 1.0).color(palette.paper).strong();
+    let button = Button::new(ink).fill(mix(palette.ground, colour, 0.9)).min_size(vec2(84.0, 28.0));
+    if ui.add(button).on_hover_text(hint).clicked() {
+        handles["go"].toggle(hand.context);
+    }
+}
+
+/// A switch whose every change acts, as a button.
+fn stroke(ui: &mut Ui, hand: &Hand, handles: &Handles, id: &str, text: &str, key: &str) -> Response {
+    let hint = match id {
+        "another" => "Another take from the same phrase.",
+        "again" => "The latest take again, note for note.",
+        "undo" => "Takes the latest take back, as if it had never been played.",
+        _ => &handles[id].hint,
+    };
+    let hint = if key.is_empty() { hint.to_owned() } else { format!("{hint} (key {key})") };
+    let response = ui.button(text).on_hover_text(hint);
+    if response.clicked() {
+        handles[id].toggle(hand.context);
+    }
+    response
+}
+
+fn forget(ui: &mut Ui, hand: &Hand, handles: &Handles) {
+    let button = ui.button("Forget").on_hover_text("The model forgets what it has heard.");
+    Popup::menu(&button).show(|ui| {
+        if ui.button("My last phrase").clicked() {
+            handles["unheard"].toggle(hand.context);
+        }
+        if ui.button("Everything").clicked() {
+            handles["forget"].toggle(hand.context);
+        }
+    });
+}
+
+/// The notes, as MIDI files.
+fn save(ui: &mut Ui, roll: &Roll, history: &History, files: &mut Files) {
+    let button = ui.button("Save MIDI").on_hover_text("What was played, as a MIDI file at the project's tempo");
+    Popup::menu(&button).show(|ui| {
+        let latest = history.latest();
+        for (text, with_phrase) in [("The latest take …", false), ("The latest take with its phrase …", true)] {
+            if ui.add_enabled(latest.is_some(), Button::new(text)).clicked()
+                && let Some(record) = &latest
+            {
+                files.save_as(&export::name(record, with_phrase), export::take(record, with_phrase));
+            }
+        }
+        if ui.button("The last 60 seconds …").clicked() {
+            match export::recent(roll) {
+                Some(bytes) => files.save_as("Antiphon last minute.mid", bytes),
+                None => files.say("Nothing was played in the last 60 seconds.", false),
+            }
+        }
+    });
+}

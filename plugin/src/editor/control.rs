@@ -1,0 +1,264 @@
+//! One control for one parameter: a knob for a number, a menu for a choice, a lamp for a switch. All
+//! of them are turned, stepped, typed and reset in the same ways.
+
+use std::f32::consts::{PI, TAU};
+
+use egui::{
+    Align2, FontId, Id, Key, Popup, Pos2, Rect, Response, Sense, Shape, Stroke, TextEdit, Ui, Vec2, pos2, vec2,
+};
+use nice_plug::context::gui::GuiContext;
+
+use super::handles::{Handle, Kind};
+use super::theme::{BODY, Palette, SMALL, mix};
+
+/// Room for one control, in points.
+pub const CELL: Vec2 = vec2(92.0, 74.0);
+/// Points that the mouse goes from one end of a number to the other.
+const TRAVEL: f32 = 220.0;
+/// How much finer it goes with Shift.
+const FINE: f32 = 0.1;
+/// A knob's radius in points.
+const RADIUS: f32 = 15.0;
+/// Where a knob's scale begins, in radians from three o'clock.
+const FROM: f32 = 0.75 * PI;
+/// How far it reaches.
+const SWEEP: f32 = 1.5 * PI;
+
+/// What the controls have in common.
+#[derive(Clone, Copy)]
+pub struct Hand<'a> {
+    /// The way to the host.
+    pub context: &'a GuiContext,
+    /// The colours.
+    pub palette: Palette,
+}
+
+/// Room for one control whose name is shown whole.
+pub fn room(ui: &Ui, handle: &Handle) -> Vec2 {
+    let font = FontId::proportional(SMALL);
+    let name = ui.painter().layout_no_wrap(handle.name().to_owned(), font, egui::Color32::PLACEHOLDER);
+    vec2(CELL.x.max(name.size().x + 10.0), CELL.y)
+}
+
+/// A control with its name, in a cell of the given size. What does nothing at present is dimmed,
+/// though it can be set. Returns the response of the part to take hold of.
+pub fn show(ui: &mut Ui, hand: &Hand, handle: &Handle, size: Vec2, acts: bool) -> Response {
+    let (cell, _) = ui.allocate_exact_size(size, Sense::hover());
+    let strength = if acts { 1.0 } else { 0.45 };
+    let palette = dimmed(hand.palette, strength);
+    let hand = &Hand { palette, ..*hand };
+    let name = FontId::proportional(SMALL);
+    let top = pos2(cell.center().x, cell.top() + 2.0);
+    ui.painter().with_clip_rect(cell).text(top, Align2::CENTER_TOP, handle.name(), name, palette.quiet);
+    let body = Rect::from_min_max(pos2(cell.left(), cell.top() + 17.0), cell.max);
+    let response = match handle.kind() {
+        Kind::Switch => switch(ui, hand, handle, body),
+        Kind::Choice(count) => choice(ui, hand, handle, body, count),
+        Kind::Number => number(ui, hand, handle, body),
+    };
+    response.on_hover_text(&handle.hint)
+}
+
+/// Colours of less weight.
+fn dimmed(palette: Palette, strength: f32) -> Palette {
+    let dim = |colour| mix(palette.ground, colour, strength);
+    Palette { ink: dim(palette.ink), quiet: dim(palette.quiet), yours: dim(palette.yours), ..palette }
+}
+
+fn switch(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect) -> Response {
+    let palette = hand.palette;
+    let place = Rect::from_center_size(pos2(body.center().x, body.top() + RADIUS + 1.0), vec2(38.0, 20.0));
+    let response = ui.interact(place, ui.scope_id().with(&handle.id), Sense::click());
+    let on = handle.is_on();
+    if response.clicked() {
+        handle.toggle(hand.context);
+    }
+    let fill = if on { palette.yours } else { palette.held };
+    ui.painter().rect_filled(place, 10.0, fill);
+    let x = if on { place.right() - 10.0 } else { place.left() + 10.0 };
+    ui.painter().circle_filled(pos2(x, place.center().y), 7.0, if on { palette.ground } else { palette.quiet });
+    focus_ring(ui, &response, place, palette);
+    value_text(ui, body, &handle.text(handle.value()), palette);
+    response
+}
+
+fn choice(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, count: usize) -> Response {
+    let palette = hand.palette;
+    let width = body.width() - 6.0;
+    let place = Rect::from_center_size(pos2(body.center().x, body.top() + RADIUS + 4.0), vec2(width, 26.0));
+    let id = ui.scope_id().with(&handle.id);
+    let response = ui.interact(place, id, Sense::click());
+    let last = (count - 1).max(1) as f32;
+    let chosen = (handle.value() * last).round() as usize;
+    let fill = if response.hovered() { palette.held } else { palette.grip };
+    ui.painter().rect_filled(place, 5.0, fill);
+    let text = handle.text(handle.value());
+    let font = FontId::proportional(if text.len() > 9 { SMALL } else { BODY });
+    let inside = ui.painter().with_clip_rect(Rect::from_min_max(place.min, place.max - vec2(18.0, 0.0)));
+    inside.text(pos2(place.left() + 8.0, place.center().y), Align2::LEFT_CENTER, text, font, palette.ink);
+    let tip = pos2(place.right() - 9.0, place.center().y + 2.0);
+    let arrow = vec![tip + vec2(-4.0, -4.0), tip + vec2(4.0, -4.0), tip];
+    ui.painter().add(Shape::convex_polygon(arrow, palette.quiet, Stroke::NONE));
+    focus_ring(ui, &response, place, palette);
+
+    if let Some(up) = steps_by_key(ui, &response) {
+        let next = if up { (chosen + 1).min(count - 1) } else { chosen.saturating_sub(1) };
+        handle.put(hand.context, next as f32 / last);
+    }
+    Popup::menu(&response).show(|ui| {
+        ui.set_min_width(width);
+        for index in 0..count {
+            let value = index as f32 / last;
+            if ui.selectable_label(index == chosen, handle.text(value)).clicked() {
+                handle.put(hand.context, value);
+                ui.close();
+            }
+        }
+    });
+    response
+}
+
+fn number(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect) -> Response {
+    let palette = hand.palette;
+    let centre = pos2(body.center().x, body.top() + RADIUS + 1.0);
+    let id = ui.scope_id().with(&handle.id);
+    let place = Rect::from_center_size(centre, Vec2::splat(2.0 * RADIUS + 4.0));
+    let response = ui.interact(place, id, Sense::click_and_drag());
+    let value = turned(ui, hand, handle, &response, id).unwrap_or_else(|| handle.value());
+
+    let held = response.dragged() || response.hovered();
+    arc(ui, centre, RADIUS, [0.0, 1.0], Stroke::new(3.0, if held { palette.held } else { palette.grip }));
+    arc(ui, centre, RADIUS, [0.0, value], Stroke::new(3.0, palette.yours));
+    let direction = Vec2::angled(FROM + SWEEP * value);
+    let hub = if held { palette.held } else { palette.grip };
+    ui.painter().circle_filled(centre, RADIUS - 4.5, hub);
+    ui.painter().line_segment(
+        [centre + direction * (RADIUS - 10.0), centre + direction * (RADIUS - 5.5)],
+        Stroke::new(2.0, palette.ink),
+    );
+    focus_ring(ui, &response, place, palette);
+    typed(ui, hand, handle, body, id, value);
+    response
+}
+
+/// What the mouse, its wheel or the arrow keys make of a number; `None`: nothing.
+fn turned(ui: &Ui, hand: &Hand, handle: &Handle, response: &Response, id: Id) -> Option<f32> {
+    let shift = ui.input(|input| input.modifiers.shift);
+    if response.double_clicked() {
+        handle.put(hand.context, handle.default());
+        return None;
+    }
+    if response.drag_started() {
+        handle.begin(hand.context);
+        ui.data_mut(|data| data.insert_temp(id, handle.value()));
+    }
+    if response.dragged() {
+        // The host takes a value over with the next block only: where the hand is, the hand knows.
+        let at = ui.data(|data| data.get_temp(id)).unwrap_or_else(|| handle.value());
+        let motion = response.drag_delta();
+        let way = (motion.x - motion.y) / TRAVEL * if shift { FINE } else { 1.0 };
+        let to = (at + way).clamp(0.0, 1.0);
+        if to != at {
+            ui.data_mut(|data| data.insert_temp(id, to));
+            handle.set(hand.context, to);
+        }
+        return Some(to);
+    }
+    if response.drag_stopped() {
+        handle.end(hand.context);
+        ui.data_mut(|data| data.remove::<f32>(id));
+    }
+    if let Some(up) = steps_by_key(ui, response).or_else(|| wheel(ui, response)) {
+        handle.put(hand.context, handle.step(handle.value(), up, shift));
+    }
+    None
+}
+
+/// The value below a number: shown, and after a click typed.
+fn typed(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, id: Id, value: f32) {
+    let palette = hand.palette;
+    let place = Rect::from_min_max(pos2(body.left() + 2.0, body.bottom() - 20.0), body.right_bottom() - vec2(2.0, 1.0));
+    let typing = id.with("typed");
+    let text: Option<String> = ui.data(|data| data.get_temp(typing));
+    let Some(mut text) = text else {
+        let response = ui.interact(place, typing.with("place"), Sense::click());
+        if response.hovered() {
+            ui.painter().rect_filled(place, 4.0, palette.grip);
+        }
+        value_text(ui, body, &handle.text(value), palette);
+        if response.on_hover_text("Click to type a value").clicked() {
+            ui.data_mut(|data| data.insert_temp(typing, handle.text(value)));
+            ui.memory_mut(|memory| memory.request_focus(typing.with("edit")));
+        }
+        return;
+    };
+    let edit = TextEdit::singleline(&mut text).id(typing.with("edit")).align(Align2::CENTER_CENTER);
+    let response = ui.put(place, edit.font(FontId::proportional(BODY)));
+    if response.lost_focus() {
+        let enter = ui.input(|input| input.key_pressed(Key::Enter));
+        if let Some(value) = handle.read(&text).filter(|_| enter) {
+            handle.put(hand.context, value);
+        }
+        ui.data_mut(|data| data.remove::<String>(typing));
+    } else {
+        ui.data_mut(|data| data.insert_temp(typing, text));
+    }
+}
+
+/// Whether the mouse's wheel steps the control under it, and which way.
+fn wheel(ui: &Ui, response: &Response) -> Option<bool> {
+    if !response.hovered() {
+        return None;
+    }
+    let turned = ui.input(|input| {
+        let turns = input.raw.events.iter().map(|event| match event {
+            egui::Event::MouseWheel { delta, .. } => delta.y,
+            _ => 0.0,
+        });
+        turns.sum::<f32>()
+    });
+    (turned != 0.0).then_some(turned > 0.0)
+}
+
+/// Whether an arrow key steps the control that has the keyboard, and which way.
+fn steps_by_key(ui: &Ui, response: &Response) -> Option<bool> {
+    if !response.has_focus() {
+        return None;
+    }
+    // Else the arrows would move on to the next control.
+    let filter = egui::EventFilter { vertical_arrows: true, ..Default::default() };
+    ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
+    ui.input(|input| match (input.key_pressed(Key::ArrowUp), input.key_pressed(Key::ArrowDown)) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
+    })
+}
+
+fn value_text(ui: &Ui, body: Rect, text: &str, palette: Palette) {
+    let place = pos2(body.center().x, body.bottom() - 3.0);
+    let painter = ui.painter().with_clip_rect(body);
+    painter.text(place, Align2::CENTER_BOTTOM, text, FontId::proportional(BODY), palette.ink);
+}
+
+fn focus_ring(ui: &Ui, response: &Response, place: Rect, palette: Palette) {
+    if response.has_focus() {
+        let stroke = Stroke::new(1.5, palette.yours);
+        ui.painter().rect_stroke(place.expand(2.0), 6.0, stroke, egui::StrokeKind::Outside);
+    }
+}
+
+/// A part of a ring, from one share of a knob's scale to another.
+fn arc(ui: &Ui, centre: Pos2, radius: f32, [from, to]: [f32; 2], stroke: Stroke) {
+    ring(ui, centre, radius, [FROM + SWEEP * from, FROM + SWEEP * to], stroke);
+}
+
+/// A part of a ring, between two angles.
+pub fn ring(ui: &Ui, centre: Pos2, radius: f32, [from, to]: [f32; 2], stroke: Stroke) {
+    let count = (((to - from) / TAU * 48.0).ceil() as usize).max(1);
+    let point = |index: usize| {
+        let angle = from + (to - from) * index as f32 / count as f32;
+        centre + Vec2::angled(angle) * radius
+    };
+    ui.painter().add(Shape::line((0..=count).map(point).collect(), stroke));
+}

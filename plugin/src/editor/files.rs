@@ -1,0 +1,140 @@
+//! Files: MIDI files out, weights in. Dialogs have threads of their own, and so does the reading of
+//! weights: the window never waits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use model::Network;
+use nice_plug::params::persist::PersistentField;
+
+use super::window::Window;
+use crate::weights::{self, WeightsChoice};
+
+/// How long a message stays.
+const MESSAGE: Duration = Duration::from_secs(12);
+
+/// What a thread of ours has to say.
+enum News {
+    /// Something went well, or did not.
+    Said { text: String, bad: bool },
+    /// These weights can be played. The network comes along, so that nobody has to read it again.
+    Weights(PathBuf, Arc<Network>),
+}
+
+/// See the [module](self).
+pub struct Files {
+    window: Window,
+    news: Receiver<News>,
+    teller: Sender<News>,
+    message: Option<(String, bool, Instant)>,
+    /// Holds the network that was read until the inference thread has taken it over.
+    network: Option<Arc<Network>>,
+}
+
+impl Files {
+    /// Files for this window.
+    pub fn new(window: Window) -> Self {
+        let (teller, news) = unbounded();
+        Self { window, news, teller, message: None, network: None }
+    }
+
+    /// Takes in what the threads have to say.
+    pub fn look(&mut self, choice: &WeightsChoice) {
+        while let Ok(news) = self.news.try_recv() {
+            match news {
+                News::Said { text, bad } => self.say(&text, bad),
+                News::Weights(path, network) => {
+                    self.say(&format!("Weights {} loaded.", network.card().name), false);
+                    self.network = Some(network);
+                    choice.set(path.display().to_string());
+                }
+            }
+        }
+        if self.message.as_ref().is_some_and(|(.., since)| since.elapsed() > MESSAGE) {
+            self.message = None;
+        }
+    }
+
+    /// Says something in the window.
+    pub fn say(&mut self, text: &str, bad: bool) {
+        self.message = Some((text.to_owned(), bad, Instant::now()));
+    }
+
+    /// What is to be said, and whether it is bad news.
+    pub fn message(&self) -> Option<(&str, bool)> {
+        self.message.as_ref().map(|(text, bad, _)| (text.as_str(), *bad))
+    }
+
+    /// Asks where to save a MIDI file, and saves it there.
+    pub fn save_as(&self, name: &str, bytes: Vec<u8>) {
+        let dialog = rfd::AsyncFileDialog::new().set_title("Save MIDI").add_filter("MIDI", &["mid"]);
+        let dialog = dialog.set_file_name(name).set_directory(folder().unwrap_or_default());
+        let chosen = dialog.save_file();
+        self.aside(move || {
+            let path = pollster::block_on(chosen)?.path().to_owned();
+            Some(match std::fs::write(&path, bytes) {
+                Ok(()) => News::Said { text: format!("Saved {}.", path.display()), bad: false },
+                Err(error) => News::Said { text: format!("Cannot save {}: {error}.", path.display()), bad: true },
+            })
+        });
+    }
+
+    /// Saves a MIDI file in the folder for takes without asking. Returns its path.
+    pub fn keep(&mut self, name: &str, bytes: &[u8]) -> Option<String> {
+        let saved = folder().ok_or_else(|| "There is no home folder to save in.".to_owned()).and_then(|folder| {
+            let path = folder.join(name);
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(&path, bytes))
+                .map_err(|error| format!("Cannot save {}: {error}.", path.display()))?;
+            Ok(path.display().to_string())
+        });
+        match saved {
+            Ok(path) => {
+                self.say(&format!("Saved; the path is in the clipboard: {path}"), false);
+                Some(path)
+            }
+            Err(trouble) => {
+                self.say(&trouble, true);
+                None
+            }
+        }
+    }
+
+    /// Asks for a weights file and reads it; the running weights stay until it has proved good.
+    pub fn choose_weights(&self) {
+        let dialog = rfd::AsyncFileDialog::new().set_title("Weights").add_filter("safetensors", &["safetensors"]);
+        let chosen = dialog.pick_file();
+        self.aside(move || Some(read_weights(pollster::block_on(chosen)?.path())));
+    }
+
+    /// Does something that takes time on a thread of its own; what comes of it is told in the window.
+    fn aside(&self, work: impl FnOnce() -> Option<News> + Send + 'static) {
+        let (teller, window) = (self.teller.clone(), self.window.clone());
+        let failed = teller.clone();
+        let thread = std::thread::Builder::new().name("antiphon files".to_owned()).spawn(move || {
+            if let Some(news) = work() {
+                // Nobody listens any more where the instance is gone.
+                let _ = teller.send(news);
+                window.repaint();
+            }
+        });
+        if let Err(error) = thread {
+            let _ = failed.send(News::Said { text: format!("The system gives no thread: {error}."), bad: true });
+        }
+    }
+}
+
+fn read_weights(path: &Path) -> News {
+    match weights::load(Some(path)) {
+        Ok(network) => News::Weights(path.to_owned(), network),
+        Err(trouble) => News::Said { text: format!("{trouble} The old weights go on."), bad: true },
+    }
+}
+
+/// Where takes are kept: a folder in the user's music.
+fn folder() -> Option<PathBuf> {
+    let home = std::env::var_os(if cfg!(windows) { "USERPROFILE" } else { "HOME" })?;
+    Some(PathBuf::from(home).join("Music").join("Antiphon"))
+}

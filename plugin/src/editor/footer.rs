@@ -1,0 +1,45 @@
+//! Figures, and what went wrong, in one line.
+
+use egui::{Align, Label, Layout, RichText, Ui};
+
+use super::control::Hand;
+use super::files::Files;
+use super::theme::SMALL;
+use crate::inference::Bulletin;
+use crate::status::Status;
+
+/// Draws it.
+pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, files: &mut Files) {
+    let palette = hand.palette;
+    let small = |text: String| RichText::new(text).size(SMALL);
+    if let Some(trouble) = &bulletin.trouble {
+        ui.add(Label::new(small(format!("{trouble} Notes pass through.")).color(palette.trouble)).wrap());
+    }
+    ui.horizontal(|ui| {
+        let quiet = |ui: &mut Ui, text: String| ui.label(small(text).color(palette.quiet));
+        let mut parts = vec![format!("{} heard", status.heard.get()), format!("{} played", status.played.get())];
+        if status.note_us.get().is_finite() {
+            parts.push(format!("{:.2} ms per note", status.note_us.get() / 1_000.0));
+        }
+        quiet(ui, parts.join("  ·  ")).on_hover_text("Notes heard and played so far, and the model's time for a note");
+        let troubles = [
+            (status.late.get(), "late", "Notes that came too late for their moment, and were shifted"),
+            (status.dropped.get(), "dropped", "Notes that came so late that they were left out"),
+            (status.overflows.get(), "lost", "Messages, notes and events for which some queue had no room"),
+            (status.restarts.get(), "restarts", "How often the model broke and was started again"),
+        ];
+        for (count, name, hint) in troubles.into_iter().filter(|trouble| trouble.0 > 0) {
+            ui.label(small(format!("{count} {name}")).color(palette.trouble)).on_hover_text(hint);
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if let Some((message, bad)) = files.message() {
+                let colour = if bad { palette.trouble } else { palette.ink };
+                ui.add(Label::new(small(message.to_owned()).color(colour)).truncate()).on_hover_text(message);
+            } else if !bulletin.weights.is_empty() {
+                let licence = if bulletin.licence.is_empty() { "no licence stated" } else { &bulletin.licence };
+                let text = format!("weights {}, {licence}", bulletin.weights);
+                ui.add(Label::new(small(text.clone()).color(palette.quiet)).truncate()).on_hover_text(text);
+            }
+        });
+    });
+}

@@ -1,0 +1,220 @@
+//! The host parameters as the editor handles them: all alike, by id, in values from 0 to 1, set with
+//! the gestures that a host needs to record and undo them. What a parameter's documentation says is
+//! its tooltip.
+
+use std::collections::HashMap;
+use std::ops::Index;
+use std::sync::Arc;
+
+use nice_plug::context::gui::GuiContext;
+use nice_plug::params::Params;
+use nice_plug::params::internals::ParamPtr;
+
+use crate::params::AntiphonParams;
+
+/// Where the parameters are documented.
+const SOURCES: [&str; 5] = [
+    include_str!("../params/mod.rs"),
+    include_str!("../params/turn.rs"),
+    include_str!("../params/time.rs"),
+    include_str!("../params/notes.rs"),
+    include_str!("../params/model.rs"),
+];
+
+/// What a parameter is like under the hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Off and on.
+    Switch,
+    /// One of so many.
+    Choice(usize),
+    /// A number.
+    Number,
+}
+
+/// One parameter.
+pub struct Handle {
+    /// Its permanent id.
+    pub id: String,
+    /// The group that it stands in.
+    pub group: String,
+    /// What it does.
+    pub hint: String,
+    pointer: ParamPtr,
+    /// Owns what `pointer` points to, for as long as there is a handle.
+    _params: Arc<AntiphonParams>,
+}
+
+impl Handle {
+    /// Switch, choice or number.
+    pub fn kind(&self) -> Kind {
+        match (self.pointer, self.steps()) {
+            (ParamPtr::BoolParam(_), _) => Kind::Switch,
+            (ParamPtr::EnumParam(_), Some(steps)) => Kind::Choice(steps + 1),
+            _ => Kind::Number,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        // SAFETY: the parameters live as long as this handle.
+        unsafe { self.pointer.name() }
+    }
+
+    /// Its value, 0–1.
+    pub fn value(&self) -> f32 {
+        // SAFETY: as above.
+        unsafe { self.pointer.unmodulated_normalized_value() }
+    }
+
+    /// The value of a new instance.
+    pub fn default(&self) -> f32 {
+        // SAFETY: as above.
+        unsafe { self.pointer.default_normalized_value() }
+    }
+
+    /// How many steps lead from 0 to 1, if it has steps.
+    pub fn steps(&self) -> Option<usize> {
+        // SAFETY: as above.
+        unsafe { self.pointer.step_count() }
+    }
+
+    /// A value as it is shown, with its unit.
+    pub fn text(&self, value: f32) -> String {
+        // SAFETY: as above.
+        unsafe { self.pointer.normalized_value_to_string(value, true) }
+    }
+
+    /// The value that somebody has typed.
+    pub fn read(&self, text: &str) -> Option<f32> {
+        // SAFETY: as above.
+        unsafe { self.pointer.string_to_normalized_value(text.trim()) }
+    }
+
+    /// The next value, up or down.
+    pub fn step(&self, from: f32, up: bool, finer: bool) -> f32 {
+        // SAFETY: as above.
+        unsafe {
+            if up {
+                self.pointer.next_normalized_step(from, finer)
+            } else {
+                self.pointer.previous_normalized_step(from, finer)
+            }
+        }
+    }
+
+    /// Whether it is set to on, or to a choice other than the first.
+    pub fn is_on(&self) -> bool {
+        self.value() > 0.0
+    }
+
+    /// A hand takes hold of it.
+    pub fn begin(&self, context: &GuiContext) {
+        // SAFETY: as above.
+        unsafe { context.raw_begin_set_parameter(self.pointer) }
+    }
+
+    /// The hand moves it.
+    pub fn set(&self, context: &GuiContext, value: f32) {
+        // SAFETY: as above.
+        unsafe { context.raw_set_parameter_normalized(self.pointer, value.clamp(0.0, 1.0)) }
+    }
+
+    /// The hand lets go of it.
+    pub fn end(&self, context: &GuiContext) {
+        // SAFETY: as above.
+        unsafe { context.raw_end_set_parameter(self.pointer) }
+    }
+
+    /// All three, for what is set in one go.
+    pub fn put(&self, context: &GuiContext, value: f32) {
+        self.begin(context);
+        self.set(context, value);
+        self.end(context);
+    }
+
+    /// The same for a switch: to its other side.
+    pub fn toggle(&self, context: &GuiContext) {
+        self.put(context, 1.0 - self.value().round());
+    }
+}
+
+/// All of them.
+pub struct Handles {
+    all: Vec<Handle>,
+    places: HashMap<String, usize>,
+}
+
+impl Handles {
+    /// Handles on these parameters.
+    pub fn new(params: &Arc<AntiphonParams>) -> Self {
+        let hints = hints();
+        let map = params.param_map().into_iter();
+        let all: Vec<Handle> = map
+            .map(|(id, pointer, group)| {
+                let hint = hints.get(id.as_str()).cloned().unwrap_or_default();
+                Handle { id, group, hint, pointer, _params: params.clone() }
+            })
+            .collect();
+        let places = all.iter().enumerate().map(|(place, handle)| (handle.id.clone(), place)).collect();
+        Self { all, places }
+    }
+
+    /// All, in the order of the parameters' files.
+    pub fn iter(&self) -> impl Iterator<Item = &Handle> {
+        self.all.iter()
+    }
+
+    /// One by its id, if there is one.
+    pub fn get(&self, id: &str) -> Option<&Handle> {
+        self.places.get(id).map(|&place| &self.all[place])
+    }
+}
+
+impl Index<&str> for Handles {
+    type Output = Handle;
+
+    fn index(&self, id: &str) -> &Handle {
+        self.get(id).expect("the editor knows its parameters")
+    }
+}
+
+/// What each parameter's documentation says, by id.
+fn hints() -> HashMap<&'static str, String> {
+    let mut hints = HashMap::new();
+    let mut said = String::new();
+    for line in SOURCES.iter().flat_map(|source| source.lines()).map(str::trim) {
+        if let Some(words) = line.strip_prefix("///") {
+            if !said.is_empty() {
+                said.push(' ');
+            }
+            said.push_str(&words.trim().replace('`', ""));
+        } else if let Some(id) = line.strip_prefix("#[id = \"").and_then(|rest| rest.strip_suffix("\"]")) {
+            // Variants of choices have ids too; a parameter's own come first.
+            hints.entry(id).or_insert_with(|| std::mem::take(&mut said));
+        } else {
+            said.clear();
+        }
+    }
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parameter_has_a_tooltip_and_reads_what_it_shows() {
+        let params = Arc::new(AntiphonParams::new(Default::default()));
+        let handles = Handles::new(&params);
+        for handle in handles.iter() {
+            assert!(handle.hint.len() > 20, "{}: `{}`", handle.id, handle.hint);
+            assert!(!handle.hint.contains(['[', '`']), "{}: a musician reads this: {}", handle.id, handle.hint);
+            for value in [0.0, handle.default(), 1.0] {
+                let text = handle.text(value);
+                let read = handle.read(&text).unwrap_or_else(|| panic!("{}: `{text}`", handle.id));
+                assert_eq!(handle.text(read), text, "{}", handle.id);
+            }
+        }
+    }
+}

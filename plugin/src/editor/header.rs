@@ -1,0 +1,143 @@
+//! The state at a glance: whose turn it is, and what ends it and when. At the right the menus.
+
+use std::f32::consts::{FRAC_PI_2, TAU};
+
+use egui::{Align, Align2, Color32, FontId, Layout, Sense, Stroke, Ui, pos2, vec2};
+
+use super::control::{Hand, ring};
+use super::handles::Handles;
+use super::theme::{BODY, LARGE, SMALL};
+use crate::params::AntiphonParams;
+use crate::roll::{Roll, Whose};
+use crate::settings::{Length, Mode, Silence};
+use crate::status::{Health, Status};
+
+/// What is to be said of the state.
+struct State {
+    colour: Color32,
+    /// Whose turn it is.
+    title: &'static str,
+    /// What ends it, and when.
+    detail: String,
+    /// How much of the time until then has gone by, 0–1.
+    gone: Option<f32>,
+}
+
+/// Draws it.
+pub fn show(
+    ui: &mut Ui,
+    hand: &Hand,
+    handles: &Handles,
+    params: &AntiphonParams,
+    status: &Status,
+    roll: &Roll,
+    menus: impl FnOnce(&mut Ui),
+) {
+    let state = state(hand, params, status, roll);
+    ui.horizontal(|ui| {
+        let (place, _) = ui.allocate_exact_size(vec2(34.0, 34.0), Sense::hover());
+        let centre = place.center();
+        ui.painter().circle_filled(centre, 8.0, state.colour);
+        let scale = Stroke::new(2.5, hand.palette.grip);
+        ring(ui, centre, 14.0, [0.0, TAU], scale);
+        if let Some(gone) = state.gone {
+            let from = -FRAC_PI_2;
+            ring(ui, centre, 14.0, [from, from + TAU * gone], Stroke::new(2.5, state.colour));
+        }
+        // The two lines give way to the menus where there is little room.
+        let width = (ui.available_width() - 330.0).max(150.0);
+        let (place, words) = ui.allocate_exact_size(vec2(width, 34.0), Sense::hover());
+        let painter = ui.painter_at(place);
+        let title = FontId::proportional(LARGE);
+        painter.text(place.min + vec2(2.0, 0.0), Align2::LEFT_TOP, state.title, title, hand.palette.ink);
+        let detail = pos2(place.left() + 2.0, place.bottom());
+        painter.text(detail, Align2::LEFT_BOTTOM, &state.detail, FontId::proportional(SMALL + 0.5), hand.palette.quiet);
+        words.on_hover_text(&state.detail);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            menus(ui);
+            bypass(ui, hand, handles);
+        });
+    });
+}
+
+/// A button like any other: it has to be found in a hurry.
+fn bypass(ui: &mut Ui, hand: &Hand, handles: &Handles) {
+    let handle = &handles["bypass"];
+    let text = egui::RichText::new("Bypass").size(BODY);
+    let text = if handle.is_on() { text.color(hand.palette.trouble) } else { text };
+    let button = egui::Button::new(text).selected(handle.is_on());
+    if ui.add(button).on_hover_text(&handle.hint).clicked() {
+        handle.toggle(hand.context);
+    }
+}
+
+fn state(hand: &Hand, params: &AntiphonParams, status: &Status, roll: &Roll) -> State {
+    let palette = hand.palette;
+    let settings = params.settings();
+    let plain = |colour, title, detail: &str| State { colour, title, detail: detail.to_owned(), gone: None };
+    if settings.bypass {
+        return plain(palette.quiet, "Bypassed", "Notes pass through");
+    }
+    match status.health() {
+        Health::Starting => return plain(palette.quiet, "Waking up", "The weights are being loaded"),
+        Health::NoWeights | Health::Broken => return plain(palette.trouble, "No model", "Notes pass through"),
+        Health::Ready => {}
+    }
+    let left = roll.until.map(|until| (until - roll.now).max(0.0));
+    let gone = |from: f64| {
+        let until = roll.until?;
+        Some(((roll.now - from) / (until - from).max(1e-3)).clamp(0.0, 1.0) as f32)
+    };
+    let sounds = |whose| roll.notes().any(|note| note.whose == whose && note.end == f64::INFINITY);
+    if roll.turn == Whose::Mine {
+        let end = match (left, settings.length) {
+            (Some(left), _) => format!("{left:.1} s left"),
+            (None, Length::Notes(notes)) => format!("{notes} notes"),
+            (None, Length::Bars(bars)) => plural(bars, "bar"),
+            (None, Length::Seconds(_) | Length::Open) => String::new(),
+        };
+        let detail = match settings.mode {
+            Mode::Auto | Mode::Trigger if end.is_empty() => "Until you play".to_owned(),
+            Mode::Auto | Mode::Trigger => format!("{end}, or until you play"),
+            Mode::Trade => format!("{} each way; {end}", plural(settings.my_bars, "bar")),
+            Mode::Duet => "We both play".to_owned(),
+            Mode::Alone => "I play by myself".to_owned(),
+        };
+        let title = match settings.mode {
+            Mode::Duet => "Duet",
+            Mode::Alone => "Alone",
+            Mode::Auto | Mode::Trigger | Mode::Trade => "My turn",
+        };
+        return State { colour: palette.mine, title, detail, gone: gone(roll.since) };
+    }
+    if let Some(left) = left {
+        let from = roll.notes().filter(|note| note.end.is_finite()).map(|note| note.end).fold(roll.since, f64::max);
+        let detail = format!("I go on in {left:.1} s");
+        return State { colour: palette.yours, title: "Your turn", detail, gone: gone(from) };
+    }
+    let silence = match settings.silence {
+        Silence::Seconds(seconds) => seconds_text(seconds),
+        Silence::Beats(beats) => format!("{beats} beats"),
+    };
+    let next = match settings.mode {
+        Mode::Auto => format!("I go on after {silence} of silence"),
+        Mode::Duet => format!("I join in after {silence} of silence"),
+        Mode::Alone => format!("I play by myself after {silence} of silence"),
+        Mode::Trigger => "I go on when you press the trigger".to_owned(),
+        Mode::Trade => format!("{} for you, {} for me", plural(settings.your_bars, "bar"), settings.my_bars),
+    };
+    if sounds(Whose::Yours) {
+        return State { colour: palette.yours, title: "Listening", detail: next, gone: None };
+    }
+    let played = roll.notes().any(|note| note.start >= roll.forgotten);
+    let title = if played { "Your turn" } else { "Play a phrase" };
+    State { colour: palette.yours, title, detail: next, gone: None }
+}
+
+fn seconds_text(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1_000.0) } else { format!("{seconds:.1} s") }
+}
+
+fn plural(count: u32, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}

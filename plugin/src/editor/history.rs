@@ -1,0 +1,142 @@
+//! The takes so far: hear again, keep, save, delete.
+
+use std::sync::Arc;
+
+use egui::{Align, Button, CornerRadius, Frame, Layout, Margin, RichText, ScrollArea, Sense, Ui, pos2, vec2};
+
+use super::control::Hand;
+use super::files::Files;
+use super::handles::Handles;
+use super::theme::{BODY, SMALL, mix};
+use crate::export;
+use crate::takes::{Request, TakeRecord, Takes};
+
+/// Height of a take's picture, in points.
+const PICTURE: f32 = 34.0;
+
+/// See the [module](self).
+pub struct History {
+    takes: Takes,
+    /// The list as of `version`.
+    list: Vec<Arc<TakeRecord>>,
+    version: Option<u64>,
+}
+
+impl History {
+    /// The history of this log.
+    pub fn new(takes: Takes) -> Self {
+        Self { takes, list: Vec::new(), version: None }
+    }
+
+    /// How many takes there are.
+    pub fn len(&mut self) -> usize {
+        self.update();
+        self.list.len()
+    }
+
+    /// The latest take.
+    pub fn latest(&self) -> Option<Arc<TakeRecord>> {
+        self.list.last().cloned()
+    }
+
+    fn update(&mut self) {
+        let version = self.takes.version();
+        if self.version != Some(version) {
+            self.version = Some(version);
+            self.list = self.takes.list();
+        }
+    }
+
+    /// The list, the latest take on top.
+    pub fn show(&mut self, ui: &mut Ui, hand: &Hand, handles: &Handles, files: &mut Files) {
+        self.update();
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("Takes").size(BODY + 1.0).strong());
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let undo = ui.add_enabled(!self.list.is_empty(), Button::new("Undo latest"));
+                if undo.on_hover_text(&handles["undo"].hint).clicked() {
+                    handles["undo"].toggle(hand.context);
+                }
+            });
+        });
+        if self.list.is_empty() {
+            ui.add_space(8.0);
+            let text = "Every continuation is listed here when it ends, to be heard again, kept and saved.";
+            ui.label(RichText::new(text).color(hand.palette.quiet).size(SMALL + 0.5));
+        }
+        ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+            for record in self.list.iter().rev() {
+                self.take(ui, hand, record, files);
+            }
+        });
+    }
+
+    fn take(&self, ui: &mut Ui, hand: &Hand, record: &Arc<TakeRecord>, files: &mut Files) {
+        let palette = hand.palette;
+        let frame = Frame::new().fill(palette.grip).corner_radius(6).inner_margin(Margin::same(8));
+        frame.show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new(format!("Take {}", record.id)).strong());
+                let count = record.notes.len();
+                let text = format!("seed {}  ·  {count} notes  ·  {:.1} s", record.seed, record.lasted_s);
+                ui.label(RichText::new(text).color(palette.quiet).size(SMALL));
+            });
+            picture(ui, hand, record);
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 4.0;
+                ui.spacing_mut().button_padding = vec2(7.0, 3.0);
+                let small = |text: &str| RichText::new(text).size(SMALL + 0.5);
+                let quiet = |text: &str| Button::new(small(text)).fill(palette.held);
+                if ui.add(quiet("Hear")).on_hover_text("Plays it again, note for note").clicked() {
+                    self.takes.ask(Request::Again(record.id));
+                }
+                let keep = quiet("Keep").selected(record.kept);
+                if ui.add(keep).on_hover_text("It stays, however many takes come after it").clicked() {
+                    self.takes.ask(Request::Keep(record.id, !record.kept));
+                }
+                let save = ui.add(quiet("Save")).on_hover_text("As a MIDI file; with Shift, with its phrase");
+                if save.clicked() {
+                    let with_phrase = ui.input(|input| input.modifiers.shift);
+                    files.save_as(&export::name(record, with_phrase), export::take(record, with_phrase));
+                }
+                let copy = ui.add(quiet("Copy"));
+                let hint =
+                    "Leaves a MIDI file in the folder for takes and copies its path; with Shift, with its phrase";
+                if copy.on_hover_text(hint).clicked() {
+                    let with_phrase = ui.input(|input| input.modifiers.shift);
+                    let bytes = export::take(record, with_phrase);
+                    if let Some(path) = files.keep(&export::name(record, with_phrase), &bytes) {
+                        ui.ctx().copy_text(path);
+                    }
+                }
+                if ui.add(quiet("Delete")).on_hover_text("It cannot be had back").clicked() {
+                    self.takes.ask(Request::Delete(record.id));
+                }
+            });
+        });
+    }
+}
+
+/// A take at a glance: its phrase before it, both in their colours.
+fn picture(ui: &mut Ui, hand: &Hand, record: &TakeRecord) {
+    let palette = hand.palette;
+    let (room, _) = ui.allocate_exact_size(vec2(ui.available_width(), PICTURE), Sense::hover());
+    let painter = ui.painter_at(room);
+    painter.rect_filled(room, CornerRadius::same(3), palette.paper);
+    let all = || record.phrase.iter().chain(&record.notes);
+    let start = all().map(notes::Note::struck).fold(0.0, f64::min);
+    let end = all().map(notes::Note::end).fold(0.1, f64::max);
+    let lowest = f32::from(all().map(|note| note.pitch).min().unwrap_or(60));
+    let highest = f32::from(all().map(|note| note.pitch).max().unwrap_or(60));
+    let x = |time: f64| room.left() + 2.0 + (room.width() - 4.0) * ((time - start) / (end - start)) as f32;
+    let row = (room.height() - 6.0) / (highest - lowest + 1.0).max(12.0);
+    for (notes, colour) in [(&record.phrase, palette.yours), (&record.notes, palette.mine)] {
+        for note in notes {
+            let y = room.bottom() - 3.0 - row * (f32::from(note.pitch) - lowest + 1.0);
+            let (left, right) = (x(note.struck()), x(note.end()));
+            let place = egui::Rect::from_min_max(pos2(left, y), pos2(right.max(left + 1.0), y + row.max(1.5)));
+            let strength = 0.4 + 0.6 * f32::from(note.velocity) / 110.0;
+            painter.rect_filled(place, 0.0, mix(palette.paper, colour, strength));
+        }
+    }
+}

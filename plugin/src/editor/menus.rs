@@ -1,0 +1,172 @@
+//! The menus: presets, weights, looks.
+
+use std::path::PathBuf;
+
+use egui::{Button, Popup, RichText, ScrollArea, TextEdit, Ui, vec2};
+use nice_plug::params::persist::PersistentField;
+
+use super::control::Hand;
+use super::files::Files;
+use super::handles::Handles;
+use super::looks::{Looks, Theme, ZOOMS};
+use super::theme::SMALL;
+use crate::inference::Bulletin;
+use crate::presets::{self, LEFT_ALONE, Preset};
+use crate::weights::{SEED_NAME, WeightsChoice};
+
+/// What the menus remember between two frames.
+pub struct Menus {
+    weights: WeightsChoice,
+    built_in: Vec<Preset>,
+    /// The user's, as of the latest look at the folder; `None`: not looked yet.
+    own: Option<Vec<Preset>>,
+    /// The preset chosen last, while nothing says otherwise.
+    chosen: String,
+    /// The name being typed for a new one.
+    typed: String,
+}
+
+impl Menus {
+    /// Menus that choose these weights.
+    pub fn new(weights: WeightsChoice) -> Self {
+        Self { weights, built_in: presets::built_in(), own: None, chosen: String::new(), typed: String::new() }
+    }
+
+    /// The buttons that open them, from right to left.
+    pub fn show(
+        &mut self,
+        ui: &mut Ui,
+        hand: &Hand,
+        handles: &Handles,
+        bulletin: &Bulletin,
+        files: &mut Files,
+        looks: &mut Looks,
+    ) {
+        let view = ui.button("View").on_hover_text("Size and colours");
+        Popup::menu(&view).show(|ui| view_menu(ui, looks));
+        let weights = ui.button("Weights").on_hover_text("Which network plays");
+        Popup::menu(&weights).show(|ui| weights_menu(ui, hand, &self.weights, bulletin, files));
+        let name = if self.chosen.is_empty() { "Presets" } else { &self.chosen };
+        let button = Button::new(name).min_size(vec2(92.0, 0.0)).truncate();
+        let presets = ui.add_sized(vec2(126.0, 26.0), button).on_hover_text("Ways to play together, by situation");
+        if presets.clicked() {
+            self.own = None;
+        }
+        Popup::menu(&presets).show(|ui| self.presets_menu(ui, hand, handles, files));
+    }
+
+    fn presets_menu(&mut self, ui: &mut Ui, hand: &Hand, handles: &Handles, files: &mut Files) {
+        let folder = presets::folder();
+        let own = self.own.get_or_insert_with(|| folder.as_deref().map(presets::load).unwrap_or_default());
+        ui.set_width(230.0);
+        let mut chosen = None;
+        let mut deleted = None;
+        ScrollArea::vertical().max_height(ui.ctx().content_rect().height() * 0.6).show(ui, |ui| {
+            for preset in &self.built_in {
+                let is = preset.name == self.chosen;
+                if ui.selectable_label(is, &preset.name).on_hover_text(&preset.about).clicked() {
+                    chosen = Some(preset.clone());
+                }
+            }
+            if !own.is_empty() {
+                ui.separator();
+                ui.label(RichText::new("Yours").size(SMALL).color(hand.palette.quiet));
+            }
+            for preset in own.iter() {
+                ui.horizontal(|ui| {
+                    if ui.selectable_label(preset.name == self.chosen, &preset.name).clicked() {
+                        chosen = Some(preset.clone());
+                    }
+                    if ui.small_button("Delete").clicked() {
+                        deleted = Some(preset.name.clone());
+                    }
+                });
+            }
+        });
+        ui.separator();
+        let mut save = false;
+        ui.horizontal(|ui| {
+            let edit = ui.add(TextEdit::singleline(&mut self.typed).hint_text("New preset").desired_width(140.0));
+            save = edit.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            save |= ui.button("Save").clicked();
+        });
+        if let Some(preset) = chosen {
+            apply(&preset, handles, hand);
+            self.chosen = preset.name;
+            ui.close();
+        }
+        let Some(folder) = folder.filter(|_| save || deleted.is_some()) else {
+            return;
+        };
+        let done = match deleted {
+            Some(name) => presets::delete(&folder, &name),
+            None => self.save(&folder, handles).map(|path| files.say(&format!("Saved {}.", path.display()), false)),
+        };
+        if let Err(trouble) = done {
+            files.say(&trouble, true);
+        }
+        self.own = None;
+    }
+
+    /// Saves how things are set under the typed name.
+    fn save(&mut self, folder: &std::path::Path, handles: &Handles) -> Result<PathBuf, String> {
+        let differs = handles.iter().filter(|handle| !LEFT_ALONE.contains(&handle.id.as_str()));
+        let set = differs
+            .filter(|handle| handle.value() != handle.default())
+            .map(|handle| (handle.id.clone(), handle.text(handle.value())))
+            .collect();
+        let preset = Preset { name: self.typed.trim().to_owned(), about: String::new(), set };
+        let path = presets::save(folder, &preset)?;
+        self.chosen = preset.name;
+        self.typed.clear();
+        Ok(path)
+    }
+}
+
+/// Sets what the preset says, and everything else that is a preset's business to its default.
+fn apply(preset: &Preset, handles: &Handles, hand: &Hand) {
+    for handle in handles.iter().filter(|handle| !LEFT_ALONE.contains(&handle.id.as_str())) {
+        let said = preset.set.get(&handle.id).and_then(|text| handle.read(text));
+        let value = said.unwrap_or_else(|| handle.default());
+        if value != handle.value() {
+            handle.put(hand.context, value);
+        }
+    }
+}
+
+fn weights_menu(ui: &mut Ui, hand: &Hand, choice: &WeightsChoice, bulletin: &Bulletin, files: &mut Files) {
+    ui.set_width(260.0);
+    if !bulletin.weights.is_empty() {
+        ui.label(format!("Playing: {}", bulletin.weights));
+        ui.label(RichText::new(&bulletin.licence).size(SMALL).color(hand.palette.quiet));
+        ui.separator();
+    }
+    let path = choice.map(String::clone);
+    for (text, name) in [("Built in", ""), ("Seed, the network this project comes from", SEED_NAME)] {
+        if ui.selectable_label(path == name, text).clicked() {
+            choice.set(name.to_owned());
+            ui.close();
+        }
+    }
+    if !path.is_empty() && path != SEED_NAME {
+        ui.add(egui::Label::new(RichText::new(&path).size(SMALL)).wrap());
+    }
+    if ui.button("Load a file …").on_hover_text("A .safetensors file of `trainer export`").clicked() {
+        files.choose_weights();
+        ui.close();
+    }
+}
+
+fn view_menu(ui: &mut Ui, looks: &mut Looks) {
+    ui.horizontal(|ui| {
+        ui.selectable_value(&mut looks.theme, Theme::Dark, "Dark");
+        ui.selectable_value(&mut looks.theme, Theme::Light, "Light");
+    });
+    ui.separator();
+    for zoom in ZOOMS {
+        if ui.selectable_label(looks.zoom == zoom, format!("{zoom} %")).clicked() {
+            looks.zoom = zoom;
+            ui.close();
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The editor as the framework wants it: opens a window of the size and zoom that the project
+//! remembers, and knows from any thread whether it is open.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nice_plug::context::gui::GuiContext;
+use nice_plug::editor::dpi::{LogicalSize, NativeSize, Size};
+use nice_plug::editor::{
+    Editor, EditorHandle, HostMethods, Modifiers, ParentWindowHandle, ResizeHint, SizeConstraints, SpawnedEditor,
+    VirtualKeyCode,
+};
+use nice_plug_egui::baseview::WindowSize;
+use nice_plug_egui::{
+    EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier,
+    create_egui_editor,
+};
+
+use super::App;
+use super::looks::{SMALLEST, SharedLooks};
+
+type Baseview = <EguiEditorHandle as EditorHandle>::Window;
+type BaseviewError = <EguiEditorHandle as EditorHandle>::Error;
+
+/// What any thread, the audio thread too, may know of the window: atomics only.
+#[derive(Clone, Default)]
+pub struct Window {
+    /// Odd while it is open; every opening has a number of its own.
+    openings: Arc<AtomicU32>,
+    notifier: RepaintNotifier,
+}
+
+impl Window {
+    /// The how-manieth opening this is, if the window is open.
+    pub fn opening(&self) -> Option<u32> {
+        Some(self.openings.load(Ordering::Relaxed)).filter(|count| count % 2 == 1)
+    }
+
+    /// There is something new to see.
+    pub fn repaint(&self) {
+        self.notifier.request_repaint();
+    }
+
+    fn set_open(&self, open: bool) {
+        if self.opening().is_some() != open {
+            self.openings.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The app, as every opened window gets it.
+struct Shown(Arc<Mutex<App>>);
+
+impl Shown {
+    fn with(&self, look: impl FnOnce(&mut App)) {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl NiceEguiApp for Shown {
+    fn build(
+        &mut self,
+        egui: egui::Context,
+        context: GuiContext,
+        _: &mut Frame,
+    ) -> Result<(), nice_plug_egui::baseview::HandlerError> {
+        self.with(|app| app.opened(&egui, context));
+        Ok(())
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _: &mut Frame) {
+        self.with(|app| app.show(ui));
+    }
+
+    fn resized(&mut self, size: WindowSize) {
+        self.with(|app| app.looks().lock().size = [size.logical.width as f32, size.logical.height as f32]);
+    }
+
+    fn zoom_factor_changed(&mut self, zoom: f32) {
+        self.with(|app| app.looks().lock().zoom = (zoom * 100.0).round() as u16);
+    }
+}
+
+/// See the [module](self).
+pub struct AntiphonEditor {
+    app: Arc<Mutex<App>>,
+    looks: SharedLooks,
+    window: Window,
+    /// What the window that was opened last is like.
+    latest: Mutex<Option<Arc<EguiEditorState>>>,
+}
+
+impl AntiphonEditor {
+    /// An editor that shows this app.
+    pub fn new(app: App, looks: SharedLooks, window: Window) -> Self {
+        Self { app: Arc::new(Mutex::new(app)), looks, window, latest: Mutex::default() }
+    }
+
+    fn egui(&self) -> (EguiEditor<Shown>, Arc<EguiEditorState>) {
+        let looks = self.looks.lock().clone().sane();
+        let [width, height] = looks.size;
+        let state =
+            EguiEditorState::from_size(Size::Logical(LogicalSize::new(width.into(), height.into())), looks.factor());
+        let settings = EguiNiceSettings::new().with_tile("Antiphon").with_resize_hint(self.resize_hint());
+        let shown = Shown(self.app.clone());
+        let editor = create_egui_editor(state.clone(), self.window.notifier.clone(), settings, shown);
+        (editor.expect("it is always made"), state)
+    }
+}
+
+impl Editor for AntiphonEditor {
+    type Handle = OpenEditor;
+
+    fn spawn(
+        &self,
+        parent: Option<ParentWindowHandle>,
+        wait_for_parent: bool,
+        fallback_scale_factor: Option<f64>,
+        context: GuiContext,
+        host: Option<HostMethods>,
+    ) -> Result<SpawnedEditor<OpenEditor>, Box<dyn Error>> {
+        let (editor, state) = self.egui();
+        let SpawnedEditor { handle, window } =
+            editor.spawn(parent, wait_for_parent, fallback_scale_factor, context, host)?;
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+        self.window.set_open(true);
+        Ok(SpawnedEditor { handle: OpenEditor { handle, window: self.window.clone() }, window })
+    }
+
+    fn size(&self) -> NativeSize<u32> {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let scale = latest.as_ref().map_or(1.0, |state| {
+            f64::from(state.physical_size().width) / f64::from(state.logical_size().width).max(1.0)
+        });
+        let looks = self.looks.lock().clone().sane();
+        let [width, height] = looks.size.map(|side| f64::from(side * looks.factor()));
+        NativeSize::from_size(Size::Logical(LogicalSize::new(width, height)), scale)
+    }
+
+    fn resize_hint(&self) -> ResizeHint {
+        let [width, height] = SMALLEST;
+        ResizeHint {
+            can_resize: true,
+            can_resize_horizontally: true,
+            can_resize_vertically: true,
+            size_constraints: SizeConstraints::Logical {
+                min_size: Some(LogicalSize::new(width, height).cast()),
+                max_size: None,
+            },
+            ..ResizeHint::NON_RESIZABLE
+        }
+    }
+}
+
+/// The open editor; dropping it closes it. The framework's own notice of that (`editor_closed`)
+/// never comes.
+pub struct OpenEditor {
+    handle: EguiEditorHandle,
+    window: Window,
+}
+
+impl Drop for OpenEditor {
+    fn drop(&mut self) {
+        self.window.set_open(false);
+    }
+}
+
+impl EditorHandle for OpenEditor {
+    type Window = Baseview;
+    type Error = BaseviewError;
+
+    fn run_until_closed(window: Baseview) -> Result<(), BaseviewError> {
+        EguiEditorHandle::run_until_closed(window)
+    }
+
+    fn set_parent(&self, parent: ParentWindowHandle, window: &Baseview) -> Result<(), BaseviewError> {
+        self.handle.set_parent(parent, window)
+    }
+
+    fn show(&self, window: &Baseview) -> Result<(), BaseviewError> {
+        self.window.set_open(true);
+        self.handle.show(window)
+    }
+
+    fn hide(&self, window: &Baseview) -> Result<(), BaseviewError> {
+        self.window.set_open(false);
+        self.handle.hide(window)
+    }
+
+    fn set_size(&self, size: NativeSize<u32>, window: &Baseview) -> Result<(), BaseviewError> {
+        self.handle.set_size(size, window)
+    }
+
+    fn host_main_thread_callback(&self, window: &Baseview) {
+        self.handle.host_main_thread_callback(window);
+    }
+
+    fn adjust_size(&self, size: NativeSize<u32>, window: &Baseview) -> Option<NativeSize<u32>> {
+        self.handle.adjust_size(size, window)
+    }
+
+    fn set_fallback_scale_factor(&self, scale: f64, window: &Baseview) -> Result<(), BaseviewError> {
+        self.handle.set_fallback_scale_factor(scale, window)
+    }
+
+    fn on_virtual_key_from_host(&self, key: VirtualKeyCode, down: bool, modifiers: Modifiers) -> bool {
+        self.handle.on_virtual_key_from_host(key, down, modifiers)
+    }
+
+    fn state_changed(&self) {
+        self.handle.state_changed();
+    }
+
+    fn param_value_changed(&self, id: &str, value: f32) {
+        self.handle.param_value_changed(id, value);
+    }
+
+    fn param_modulation_changed(&self, id: &str, offset: f32) {
+        self.handle.param_modulation_changed(id, offset);
+    }
+}

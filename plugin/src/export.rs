@@ -1,0 +1,141 @@
+//! What was played, as MIDI files: a take, with or without its phrase; the last minute. Used by the
+//! editor; allocates, so never on the audio thread.
+//!
+//! The files stand at the project's tempo: a note's place in them, in beats, is its place in the
+//! song. The player is on channel 1, the model on channel 2, each on a track of its own.
+
+use midi::{Tempo, Track, write};
+use notes::Note;
+
+use crate::roll::{Drawn, Roll, Whose};
+use crate::takes::TakeRecord;
+
+/// How far back "the last minute" reaches, in seconds.
+pub const RECENT_S: f64 = 60.0;
+
+/// A take as a file; its first beat is the hand-over, or with the phrase the phrase's first note.
+pub fn take(record: &TakeRecord, with_phrase: bool) -> Vec<u8> {
+    let first = record.phrase.iter().map(Note::struck).fold(0.0, f64::min);
+    let origin = if with_phrase { first } else { 0.0 };
+    let played = from(&record.notes, origin);
+    let phrase = if with_phrase { from(&record.phrase, origin) } else { Vec::new() };
+    file(&phrase, &played, record.beats_per_second)
+}
+
+/// What the picture shows of the last minute; `None`: nothing. It begins with its first note. What
+/// still sounds ends now.
+pub fn recent(roll: &Roll) -> Option<Vec<u8>> {
+    let recent = |note: &&Drawn| note.start >= roll.now - RECENT_S && note.start <= roll.now;
+    let origin = roll.notes().filter(recent).map(|note| note.start).min_by(f64::total_cmp)?;
+    let of = |whose: Whose| -> Vec<Note> {
+        let notes = roll.notes().filter(recent).filter(|note| note.whose == whose);
+        notes
+            .map(|note| Note {
+                onset: note.start - origin,
+                spread: 0.0,
+                duration: note.end.min(roll.now) - note.start,
+                pitch: note.key,
+                velocity: note.velocity,
+            })
+            .collect()
+    };
+    Some(file(&of(Whose::Yours), &of(Whose::Mine), roll.beats_per_second))
+}
+
+/// A name for a take's file, without a folder.
+pub fn name(record: &TakeRecord, with_phrase: bool) -> String {
+    let phrase = if with_phrase { " with phrase" } else { "" };
+    format!("Antiphon take {} seed {}{phrase}.mid", record.id, record.seed)
+}
+
+fn from(notes: &[Note], origin: f64) -> Vec<Note> {
+    notes.iter().map(|note| Note { onset: note.onset - origin, ..*note }).collect()
+}
+
+/// An empty track would be one more thing to delete in the host.
+fn file(phrase: &[Note], played: &[Note], beats_per_second: f64) -> Vec<u8> {
+    let tracks =
+        [Track { name: "Phrase", channel: 0, notes: phrase }, Track { name: "Antiphon", channel: 1, notes: played }];
+    let tracks: Vec<Track> = tracks.into_iter().filter(|track| !track.notes.is_empty()).collect();
+    write(&tracks, Tempo::bpm(beats_per_second * 60.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::editor::Window;
+    use crate::roll::roll;
+
+    /// Notes that no key has twice at once, as an instrument plays them.
+    fn notes() -> impl Strategy<Value = Vec<Note>> {
+        let note = (0.0..30.0, 0.0..0.03, 0.05..2.0, 0..128_u8, 1..128_u8);
+        proptest::collection::vec(note, 1..40).prop_map(|all| {
+            let mut notes: Vec<Note> = all
+                .into_iter()
+                .map(|(onset, spread, rest, pitch, velocity)| Note {
+                    onset,
+                    spread,
+                    duration: spread + rest,
+                    pitch,
+                    velocity,
+                })
+                .collect();
+            notes.sort_by(|a, b| (a.pitch, a.struck()).partial_cmp(&(b.pitch, b.struck())).unwrap());
+            notes.dedup_by(|b, a| a.pitch == b.pitch && b.struck() < a.end() + 0.01);
+            notes.sort_by(|a, b| (a.struck(), a.pitch).partial_cmp(&(b.struck(), b.pitch)).unwrap());
+            notes
+        })
+    }
+
+    fn record(phrase: Vec<Note>, notes: Vec<Note>, beats_per_second: f64) -> TakeRecord {
+        TakeRecord { id: 3, seed: 17, beats_per_second, phrase, notes, lasted_s: 40.0, kept: false }
+    }
+
+    proptest! {
+        /// Pitch and velocity are the same, onset and length within a tick.
+        #[test]
+        fn what_was_played_is_what_is_read(notes in notes(), bpm in 30.0..240.0_f64) {
+            let bytes = take(&record(vec![], notes.clone(), bpm / 60.0), false);
+            let tick = Tempo::bpm(bpm).tick_s();
+            let read = midi::read(&bytes).unwrap().notes;
+            prop_assert_eq!(read.len(), notes.len());
+            let mut wanted = notes;
+            wanted.sort_by_key(|note| ((note.struck() / tick).round() as u64, note.pitch));
+            for (read, note) in read.iter().zip(&wanted) {
+                prop_assert_eq!((read.pitch, read.velocity), (note.pitch, note.velocity));
+                prop_assert!((read.onset - note.struck()).abs() <= tick);
+                prop_assert!((read.duration - (note.end() - note.struck())).abs() <= tick);
+            }
+        }
+    }
+
+    #[test]
+    fn the_phrase_comes_first_if_it_is_wanted() {
+        let note = |onset, pitch| Note { onset, spread: 0.0, duration: 0.5, pitch, velocity: 80 };
+        let record = record(vec![note(-3.0, 60), note(-2.0, 62)], vec![note(0.25, 64)], 2.0);
+        let alone = midi::read(&take(&record, false)).unwrap();
+        assert_eq!(alone.notes.iter().map(|note| (note.onset, note.pitch)).collect::<Vec<_>>(), [(0.25, 64)]);
+        let both = midi::read(&take(&record, true)).unwrap();
+        let both: Vec<_> = both.notes.iter().map(|note| (note.onset, note.pitch)).collect();
+        assert_eq!(both, [(0.0, 60), (1.0, 62), (3.25, 64)]);
+        assert_eq!(name(&record, true), "Antiphon take 3 seed 17 with phrase.mid");
+    }
+
+    #[test]
+    fn the_last_minute_can_be_had_after_the_fact_though_a_phrase_was_forgotten() {
+        let (mut writer, _) = roll(Window::default());
+        assert!(recent(&writer.roll()).is_none());
+        writer.on(Whose::Yours, 0, 60, 80, 1.0);
+        writer.off(Whose::Yours, Some(0), Some(60), 1.5);
+        writer.on(Whose::Yours, 0, 62, 80, 50.0);
+        writer.off(Whose::Yours, Some(0), Some(62), 50.5);
+        writer.clear();
+        writer.on(Whose::Mine, 0, 64, 70, 20.0);
+        writer.off(Whose::Mine, None, None, 20.25);
+        let read = midi::read(&recent(&writer.roll()).unwrap()).unwrap();
+        let read: Vec<_> = read.notes.iter().map(|note| (note.onset, note.duration, note.pitch)).collect();
+        assert_eq!(read, [(0.0, 0.5, 62), (20.5, 0.25, 64)], "the first is over a minute old");
+    }
+}

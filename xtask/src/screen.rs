@@ -1,0 +1,68 @@
+//! The editor on a screen in memory: `cargo xtask pictures` and `cargo xtask editor`.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::workspace::Workspace;
+use crate::{bundle, host, packages};
+
+/// Wide enough for every picture.
+const SCREEN: &str = "3000x2000x24";
+
+/// Builds, then leaves the rest to `host pictures`.
+pub fn pictures(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let mut args = args.to_vec();
+    if !args.iter().any(|arg| arg.starts_with("--out")) {
+        let folder = std::env::current_dir()?.join("docs").join("pictures");
+        args.extend(["--out".to_owned(), folder.display().to_string()]);
+    }
+    run(workspace, "pictures", &args)
+}
+
+/// Builds, then leaves the rest to `host editor`.
+pub fn editor(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    run(workspace, "editor", args)
+}
+
+fn run(workspace: &Workspace, command: &str, args: &[String]) -> Result<ExitCode> {
+    ensure!(cfg!(target_os = "linux"), "this needs Xvfb, hence Linux");
+    packages::ensure_screen()?;
+    bundle::build(workspace, &[])?;
+    let screen = Screen::start()?;
+    host::run(workspace, command, args, &[("DISPLAY", OsStr::new(&screen.name))])
+}
+
+/// A running Xvfb; dropping it ends it.
+struct Screen {
+    server: Child,
+    /// As `DISPLAY` wants it.
+    name: String,
+}
+
+impl Screen {
+    fn start() -> Result<Self> {
+        // It chooses a number that is free and says which.
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-screen", "0", SCREEN, "-noreset", "-nolisten", "tcp"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("cannot start Xvfb")?;
+        let mut number = String::new();
+        let output = server.stdout.take().context("Xvfb says nothing")?;
+        BufReader::new(output).read_line(&mut number)?;
+        ensure!(!number.trim().is_empty(), "Xvfb did not start");
+        Ok(Self { server, name: format!(":{}", number.trim()) })
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
