@@ -1,0 +1,101 @@
+//! One note of the seed network on candle-nn's own LSTM, in 32 bits on one thread: a peer in `cargo xtask
+//! bench`. Prints CPU times and allocations as JSON.
+//!
+//!     RAYON_NUM_THREADS=1 cargo run --release -p model --features train --example candle_step
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::{
+    Linear, Module, RNN, VarBuilder, VarMap, linear, linear_no_bias,
+    rnn::{LSTM, LSTMConfig, LSTMState, lstm},
+};
+
+/// Steps that count, and steps before them.
+const STEPS: usize = 400;
+const WARMUP: usize = 50;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: passes everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+struct Seed {
+    embedding: Linear,
+    layers: Vec<LSTM>,
+    pitch: [Linear; 2],
+    timing: [Linear; 2],
+}
+
+impl Seed {
+    fn new(vb: &VarBuilder) -> candle_core::Result<Self> {
+        Ok(Self {
+            embedding: linear_no_bias(129, 130, vb.pp("embedding"))?,
+            layers: (0..3)
+                .map(|n| lstm(if n == 0 { 132 } else { 512 }, 512, LSTMConfig::default(), vb.pp(format!("lstm{n}"))))
+                .collect::<Result<_, _>>()?,
+            pitch: [linear(512, 300, vb.pp("p0"))?, linear(300, 129, vb.pp("p1"))?],
+            timing: [linear(512, 1, vb.pp("step"))?, linear(512, 1, vb.pp("duration"))?],
+        })
+    }
+
+    fn step(&self, pitch: &Tensor, timing: &Tensor, states: &mut [LSTMState]) -> candle_core::Result<[Tensor; 3]> {
+        let mut x = Tensor::cat(&[&self.embedding.forward(pitch)?, timing], 1)?;
+        for (layer, state) in self.layers.iter().zip(states) {
+            *state = layer.step(&x, state)?;
+            x = state.h().clone();
+        }
+        let hidden = self.pitch[0].forward(&x)?.relu()?;
+        Ok([self.pitch[1].forward(&hidden)?, self.timing[0].forward(&x)?, self.timing[1].forward(&x)?])
+    }
+}
+
+/// CPU time of this process, in microseconds: candle may work on a thread of its own.
+fn cpu_us() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes into `time`.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
+}
+
+fn main() -> candle_core::Result<()> {
+    // As plain tensors: state that hangs on a variable keeps a graph that grows.
+    let random = VarMap::new();
+    Seed::new(&VarBuilder::from_varmap(&random, DType::F32, &Device::Cpu))?;
+    let plain = random.data().lock().unwrap().iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
+    let seed = Seed::new(&VarBuilder::from_tensors(plain, DType::F32, &Device::Cpu))?;
+
+    let mut one_hot = [0.0f32; 129];
+    one_hot[60] = 1.0;
+    let pitch = Tensor::new(&one_hot, &Device::Cpu)?.unsqueeze(0)?;
+    let timing = Tensor::new(&[[0.1f32, 0.3]], &Device::Cpu)?;
+    let mut states = seed.layers.iter().map(|layer| layer.zero_state(1)).collect::<Result<Vec<_>, _>>()?;
+    let mut times = Vec::with_capacity(STEPS);
+    let mut allocations = 0;
+    for i in 0..WARMUP + STEPS {
+        let (start, before) = (cpu_us(), ALLOCATIONS.load(Ordering::Relaxed));
+        seed.step(&pitch, &timing, &mut states)?;
+        if i >= WARMUP {
+            times.push(cpu_us() - start);
+            allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        }
+    }
+    println!("{}", serde_json::json!({ "name": "candle_lstm_f32", "us": times, "allocs": allocations }));
+    Ok(())
+}
