@@ -193,6 +193,11 @@ impl Held {
         all.any(|note| note.is(channel, pitch))
     }
 
+    /// When the last of the notes that sound ends.
+    pub fn last_end(&self) -> Option<f64> {
+        self.sounding.first().map(|note| note.end)
+    }
+
     /// Notes whose note-off the host has not taken yet.
     pub fn len(&self) -> usize {
         self.sounding.len() + self.owed.len()

@@ -28,8 +28,8 @@ pub struct Take {
     pub channel: u8,
     /// Every note with an onset before this, in seconds since the hand-over, has arrived.
     pub arrived: f64,
-    /// What is known of its end, in beats.
-    pub end: Option<End>,
+    /// The line at which it ends, in beats, if one is known: what sounds then is cut off.
+    pub end: Option<f64>,
     /// Bar lines that have gone by.
     pub bars: u32,
     /// It goes round and round; no length but the player's ends it.
@@ -38,24 +38,6 @@ pub struct Take {
     known: bool,
     /// Something of it has sounded.
     pub sounded: bool,
-}
-
-/// When a take ends, in beats.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum End {
-    /// With its last note, or its last second: nothing sounds any more.
-    Over(f64),
-    /// At a line: what sounds then is cut off.
-    Line(f64),
-}
-
-impl End {
-    /// When.
-    pub fn beats(self) -> f64 {
-        match self {
-            Self::Over(beats) | Self::Line(beats) => beats,
-        }
-    }
 }
 
 /// What becomes of a note that has arrived.
@@ -99,9 +81,6 @@ impl Take {
     /// What has not sounded is thought of anew.
     pub fn rethink(&mut self) {
         self.arrived = f64::NEG_INFINITY;
-        if matches!(self.end, Some(End::Over(_))) {
-            self.end = None;
-        }
     }
 
     /// From now on it goes round and round, or not any more.

@@ -47,10 +47,18 @@ impl Lines {
         self.counted = self.counted.map(|counted| counted.max(line + guard));
     }
 
-    /// Whether a moment lies on a line.
-    pub fn is_on_line(beats: f64, bars: Bars) -> bool {
-        let next = bars.next(beats - ON_LINE);
-        (next - beats).abs() <= ON_LINE
+    /// Counting begins at this moment: what was before does not count, nor a line on which it lies.
+    /// `true`: it lies on one.
+    pub fn begin_at(&mut self, beats: f64, bars: Bars) -> bool {
+        let on_line = (bars.next(beats - ON_LINE) - beats).abs() <= ON_LINE;
+        let from = if on_line { beats + GUARD * bars.length } else { beats };
+        self.counted = self.counted.map(|counted| counted.max(from));
+        on_line
+    }
+
+    /// What has not been counted by this moment is not going to be.
+    pub fn skip_to(&mut self, beats: f64) {
+        self.counted = self.counted.map(|counted| counted.max(beats));
     }
 
     /// The length of a bar, in beats, as the host last said.

@@ -294,14 +294,8 @@ impl Partner {
         let end = self.boundary(offset);
         for _ in 0..CHANGES {
             self.await_notes(end);
-            let mut change = self.next_change(offset, &settings);
-            if change.is_none() {
-                self.sound(offset, end, out);
-                // The end of a take is known when its last note has ended.
-                change = self.next_change(offset, &settings);
-            }
-            let Some((moment, change)) = change else {
-                return;
+            let Some((moment, change)) = self.next_change(offset, &settings) else {
+                break;
             };
             self.sound(moment.offset, moment.from, out);
             self.make(moment, change, &settings, out);
@@ -365,6 +359,7 @@ impl Partner {
         let end = self.seconds(self.span.frames);
         self.ears.listener.advance(end);
         self.tell();
+        self.lines.skip_to(self.span.end);
         self.samples += u64::from(self.span.frames);
         match &self.turn {
             Turn::Mine(take) => self.near.progress(take.since(self.span.end)),

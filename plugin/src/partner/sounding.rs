@@ -8,7 +8,7 @@ use super::foot::CATCH_S;
 use super::trigger::SUSTAIN;
 use super::turn::Turn;
 use super::{Out, Partner};
-use crate::take::{Arrival, End, Take};
+use crate::take::{Arrival, Take};
 
 impl Partner {
     /// Takes in what has come; offline, waits until all has that is due before `end`, in beats.
@@ -100,16 +100,18 @@ impl Partner {
             self.foot.press(free, |channel, number, value| out.controller(offset, channel, number, value));
         }
         self.played = until.max(from);
-        if let Turn::Mine(take) = &mut self.turn
-            && take.end.is_none()
-            && take.arrived >= take.limit()
-            && self.schedule.is_empty()
-            && self.held.is_empty()
-        {
-            let last = if take.sounded { self.latest_off.max(take.begin()) } else { take.begin() };
-            let limit = Some(take.beats(take.limit())).filter(|limit| limit.is_finite());
-            take.end = Some(End::Over(limit.map_or(last, |limit| limit.max(last))));
+    }
+
+    /// When the take will have ended by itself, in beats: with its last note, or its last second. `None`:
+    /// not all of it is known yet.
+    pub(super) fn over(&self, take: &Take) -> Option<f64> {
+        if take.arrived < take.limit() {
+            return None;
         }
+        let limit = Some(take.beats(take.limit())).filter(|limit| limit.is_finite());
+        let ended = Some(self.latest_off).filter(|_| take.sounded);
+        let ends = self.schedule.iter().map(|note| note.end).chain(self.held.last_end());
+        Some(ends.chain(limit).chain(ended).fold(take.begin(), f64::max))
     }
 
     fn play(&mut self, samples: Range<u32>, end: f64, out: &mut impl Out) {
@@ -151,6 +153,7 @@ impl Partner {
 
     /// Ends all that the model plays at this offset.
     pub(super) fn end_all(&mut self, at: u32, out: &mut impl Out) {
+        let at = at.min(self.span.frames.saturating_sub(1));
         let Self { span, held, foot, .. } = self;
         held.end_all(span.beats_at(at), |event| {
             if let Event::Off { pitch, .. } = event {
@@ -172,6 +175,7 @@ impl Partner {
 
     /// The model's pedal comes up, and stays up.
     pub(super) fn lift_foot(&mut self, at: u32, out: &mut impl Out) {
+        let at = at.min(self.span.frames.saturating_sub(1));
         let passed = &self.passed;
         self.foot.lift(|channel, number, value| {
             // Where the player's own foot is down by now, it is his.

@@ -19,14 +19,13 @@
 //! ([`crate::link::Report::Begin`]), so that the first notes are there in time. If the player goes on,
 //! that is called off, without a trace.
 
-use super::bars::Lines;
 use super::trigger::Call;
 use super::{Out, Partner, micro};
 use crate::link::{Epoch, Place, Report, Source};
 use crate::memory::{Begin, End, loop_beats};
 use crate::roll::Whose;
 use crate::settings::{Length, Mode, Settings, Silence, Wishes};
-use crate::take::{self, Take};
+use crate::take::Take;
 
 /// The inference thread learns of a hand-over this long before it, in seconds: time for some
 /// hundred notes on a slow machine.
@@ -101,8 +100,10 @@ pub enum Change {
         /// It is called upon, rather than that there is silence.
         called: bool,
     },
-    /// The take has come to its end.
-    End(Leaving),
+    /// The take has come to its end: with its last note.
+    Over,
+    /// At the line set for it.
+    Cut,
     /// A bar line goes by.
     Line,
 }
@@ -161,22 +162,19 @@ impl Partner {
             return None;
         }
         let end = self.boundary(until);
-        let counts = self.trade.is_some() || matches!(settings.length, Length::Bars(_));
+        let counts = self.trade.is_some() || self.is_playing();
         let line = self.lines.next(self.span.bars).filter(|_| counts);
         let passes = line.filter(|line| *line < end).map(|line| (self.moment_at(line), Change::Line));
         match &self.turn {
             Turn::Mine(take) => {
-                let over = take.end.filter(|over| over.beats() < end).map(|over| {
-                    let leaving = match over {
-                        take::End::Over(_) => Leaving::Over,
-                        take::End::Line(_) => Leaving::Cut,
-                    };
-                    (self.moment_at(over.beats()), Change::End(leaving))
+                let cut = take.end.filter(|line| *line < end).map(|line| (self.moment_at(line), Change::Cut));
+                let over = self.over(take).filter(|over| *over < end).map(|over| {
+                    // Its last note ends within it.
+                    let moment = Moment { from: over.next_up(), ..self.moment_at(over) };
+                    (moment, Change::Over)
                 });
-                match (over, passes) {
-                    (Some(over), Some(passes)) if passes.0.beats < over.0.beats => Some(passes),
-                    (over, passes) => over.or(passes),
-                }
+                let changes = [over, cut, passes].into_iter().flatten();
+                changes.min_by(|one, other| one.0.beats.total_cmp(&other.0.beats))
             }
             Turn::Yours { .. } => {
                 let trade = self.trade.filter(|trade| !trade.mine && trade.left == 1).and(line);
@@ -204,7 +202,8 @@ impl Partner {
     pub(super) fn make(&mut self, moment: Moment, change: Change, settings: &Settings, out: &mut impl Out) {
         match change {
             Change::HandOver { source, called } => self.hand_over(moment, source, called, settings),
-            Change::End(leaving) => self.give_back(moment, leaving, out),
+            Change::Over => self.give_back(moment, Leaving::Over, out),
+            Change::Cut => self.give_back(moment, Leaving::Cut, out),
             Change::Line => self.pass_line(moment, settings, out),
         }
     }
@@ -303,10 +302,8 @@ impl Partner {
                 self.begin(coming);
             }
         }
-        if let Some(bars) = self.span.bars
-            && Lines::is_on_line(moment.beats, bars)
-        {
-            self.lines.count(moment.beats, Some(bars));
+        if let Some(bars) = self.span.bars {
+            self.lines.begin_at(moment.beats, bars);
         }
         let mut take = Take::new(moment.beats, coming.place, source, settings, coming.wishes, self.ears.channel);
         take.end = self.end_of(&take, settings);
@@ -319,20 +316,24 @@ impl Partner {
     }
 
     /// The end that a take has from its beginning: that of bars without a transport.
-    fn end_of(&self, take: &Take, settings: &Settings) -> Option<take::End> {
+    fn end_of(&self, take: &Take, settings: &Settings) -> Option<f64> {
         let bars = match (settings.length, settings.mode) {
             _ if self.span.bars.is_some() || take.frozen => return None,
             (_, Mode::Trade) => settings.my_bars,
             (Length::Bars(bars), _) => bars,
             (Length::Open | Length::Seconds(_) | Length::Notes(_), _) => return None,
         };
-        Some(take::End::Line(take.begin() + f64::from(bars.max(1)) * self.lines.length()))
+        Some(take.begin() + f64::from(bars.max(1)) * self.lines.length())
     }
 
     /// The player has the turn from here on: what the model would have played is void, what it has
     /// played it remembers, if it is to.
     pub(super) fn give_back(&mut self, moment: Moment, leaving: Leaving, out: &mut impl Out) {
         self.call_off();
+        if leaving == Leaving::Cut {
+            // What rings out of an earlier turn, too.
+            self.end_sounding(moment.offset, out);
+        }
         let Turn::Mine(take) = self.turn else {
             return;
         };
@@ -353,7 +354,7 @@ impl Partner {
         self.turn = Turn::Yours { foretold: None };
         let epoch = Epoch(self.schedule.raise_epoch());
         let since = since(&take, moment);
-        let limit = since.min(take.limit());
+        let limit = if leaving == Leaving::Over { take.limit() } else { since.min(take.limit()) };
         let end = End { limit, notes: take.notes(), since, at: moment.at, cut, remembered };
         self.near.steer(Report::End(epoch, end));
         self.has_take |= take.sounded;
@@ -391,10 +392,7 @@ impl Partner {
             return self.follow_place(start, settings);
         };
         if self.trade.is_none() {
-            let on_line = Lines::is_on_line(start.beats, bars);
-            if on_line {
-                self.lines.count(start.beats, Some(bars));
-            }
+            let on_line = self.lines.begin_at(start.beats, bars);
             let mine = self.is_playing();
             let count = if mine { settings.my_bars } else { settings.your_bars };
             self.trade = Some(super::Trade::begin(mine, count, on_line));
@@ -453,7 +451,7 @@ impl Partner {
             if let Turn::Mine(mut take) = self.turn {
                 let end = match settings.length {
                     // What it has had already ends it at once.
-                    Length::Bars(bars) if take.bars >= bars && !take.frozen => Some(take::End::Line(moment.from)),
+                    Length::Bars(bars) if take.bars >= bars && !take.frozen => Some(moment.from),
                     _ => self.end_of(&take, settings),
                 };
                 take.end = end;

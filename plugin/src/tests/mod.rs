@@ -2,6 +2,7 @@
 //! transports and block sizes.
 
 mod breaking;
+mod modes;
 mod stage_fright;
 mod turns;
 
@@ -11,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use model::{Kind, Network, Weights};
 use nice_plug::params::persist::PersistentField;
 use notes::Transport;
+use proptest::prelude::*;
 
 use crate::inference::{Inference, Thinker, Worker};
 use crate::link::{Far, link};
@@ -126,6 +128,71 @@ pub const WISHES: Wishes = Wishes {
 fn wishes(temperature: f32, seed: u64) -> Wishes {
     let heat = Heat { pitch: temperature, rhythm: temperature, length: temperature, dynamics: temperature };
     Wishes { heat, seed, ..WISHES }
+}
+
+/// Any settings of the turn and of the notes' ways: silences in seconds from the strategy given.
+pub fn turns(silence: impl Strategy<Value = f64>) -> impl Strategy<Value = Settings> {
+    let modes = prop_oneof![
+        4 => Just(Mode::Auto),
+        1 => Just(Mode::Trigger),
+        2 => Just(Mode::Trade),
+        3 => Just(Mode::Duet),
+        1 => Just(Mode::Alone),
+    ];
+    let length = prop_oneof![
+        3 => Just(Length::Open),
+        1 => (0.0..4.0f64).prop_map(Length::Seconds),
+        1 => (0..12u32).prop_map(Length::Notes),
+        1 => (0..3u32).prop_map(Length::Bars),
+    ];
+    let by = prop_oneof![
+        Just(TriggerBy::Button),
+        Just(TriggerBy::Key),
+        Just(TriggerBy::Controller),
+        Just(TriggerBy::Sustain),
+        Just(TriggerBy::Soft),
+    ];
+    let trigger = (by, any::<bool>()).prop_map(|(by, toggles)| Trigger { by, key: 60, controller: 67, toggles });
+    let silence = prop_oneof![
+        3 => silence.prop_map(Silence::Seconds),
+        1 => (0.25..1.0f64).prop_map(Silence::Beats),
+    ];
+    let rare = |chance| prop::bool::weighted(chance);
+    let strokes = (rare(0.5), rare(0.2), rare(0.2), rare(0.1), rare(0.1), rare(0.1), rare(0.1));
+    let strokes = strokes.prop_map(|(go, again, another, undo, forget_phrase, forget, panic)| Strokes {
+        go,
+        again,
+        another,
+        undo,
+        forget_phrase,
+        forget,
+        panic,
+    });
+    let switches = (any::<bool>(), any::<bool>(), rare(0.2), any::<bool>(), any::<bool>(), any::<bool>());
+    let notes = (prop::option::weighted(0.2, 0..16u8), rare(0.8), rare(0.3), 1..3u32, 1..3u32);
+    ((modes, length, trigger, silence), (strokes, switches, notes), (0.3..1.5f32, 0..4u64)).prop_map(
+        |((mode, length, trigger, silence), (strokes, switches, notes), (temperature, seed))| Settings {
+            bypass: false,
+            mode,
+            silence,
+            trigger,
+            length,
+            strokes,
+            rings_out: switches.0,
+            remembers_own: switches.1,
+            freeze: switches.2,
+            pedal_holds: switches.3,
+            pedal_lengthens: switches.4,
+            pedal_out: switches.5,
+            channel: notes.0,
+            passes: notes.1,
+            follows_chord: notes.2,
+            your_bars: notes.3,
+            my_bars: notes.4,
+            wishes: wishes(temperature, seed),
+            ..SETTINGS
+        },
+    )
 }
 
 /// An event that went out: sample of the stream, on or off, channel, key, velocity.

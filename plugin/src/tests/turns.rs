@@ -46,13 +46,18 @@ impl Scenario {
             base += u64::from(frames);
         }
         assert_eq!(offline.status.timeouts.get(), 0);
-        assert_eq!(offline.status.late.get() + offline.status.dropped.get() + offline.status.overflows.get(), 0);
+        let status = &offline.status;
+        assert_eq!(
+            [status.late.get(), status.dropped.get(), status.overflows.get()],
+            [0, 0, 0],
+            "late, dropped, overflows"
+        );
         host.sent
     }
 }
 
 /// A phrase of single notes and chords from this sample on; the sample after its last release.
-fn phrase(from: u64, notes: &[(u8, u16, u16)]) -> (Vec<(u64, Heard)>, u64) {
+pub fn phrase(from: u64, notes: &[(u8, u16, u16)]) -> (Vec<(u64, Heard)>, u64) {
     let mut played = Vec::new();
     let (mut onset, mut end) = (from, from);
     for &(key, step, length) in notes {
@@ -71,30 +76,20 @@ fn phrases() -> impl Strategy<Value = Vec<(u8, u16, u16)>> {
     prop::collection::vec((40u8..80, prop_oneof![Just(0u16), 0..3200u16], 80..5600u16), 1..8)
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
-    let length = prop_oneof![
-        3 => Just(Length::Open),
-        1 => (0.2..3.0f64).prop_map(Length::Seconds),
-        1 => (1..12u32).prop_map(Length::Notes),
-    ];
-    (0.05..0.4f64, 0.5..1.3f32, 0..5u64, length, any::<bool>()).prop_map(
-        |(silence_s, temperature, seed, length, go)| Settings {
-            silence: Silence::Seconds(silence_s),
-            strokes: Strokes { go, ..SETTINGS.strokes },
-            wishes: wishes(temperature, seed),
-            length,
-            ..SETTINGS
-        },
-    )
-}
-
 fn scenarios() -> impl Strategy<Value = Scenario> {
-    let set = prop::collection::vec((0..60_000u64, settings()), 0..4);
-    (phrases(), phrases(), 0..24_000u64, set, prop::option::of(60.0..180.0f64)).prop_map(
-        |(first, second, pause, mut set, tempo)| {
+    let set = prop::collection::vec((0..60_000u64, turns(0.05..0.4f64)), 0..5);
+    let pedal = (0..60_000u64, 64..68u8, any::<bool>());
+    let pedals = prop::collection::vec(pedal, 0..6);
+    (phrases(), phrases(), 0..24_000u64, set, pedals, prop::option::of(60.0..180.0f64)).prop_map(
+        |(first, second, pause, mut set, pedals, tempo)| {
             let (mut played, end) = phrase(100, &first);
             let (again, end) = phrase(end + pause, &second);
             played.extend(again);
+            let moved = |(at, controller, down)| {
+                (at, Heard::Controller { channel: 3, controller, value: if down { 127 } else { 0 } })
+            };
+            played.extend(pedals.into_iter().map(moved));
+            played.sort_by_key(|event| event.0);
             set.sort_by_key(|set| set.0);
             set.dedup_by_key(|set| set.0);
             Scenario { played, set, tempo, end: end + 16_000 }
@@ -120,7 +115,7 @@ fn assert_same(one: &[Sent], other: &[Sent], what: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, rng_seed: prop::test_runner::RngSeed::Fixed(4), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, rng_seed: prop::test_runner::RngSeed::Fixed(4), ..ProptestConfig::default() })]
 
     #[test]
     fn every_block_size_plays_the_same(
