@@ -59,6 +59,8 @@ mod settings;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod stage;
+#[cfg(feature = "standalone")]
+pub mod standalone;
 mod status;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
@@ -66,6 +68,9 @@ mod take;
 mod takes;
 #[cfg(test)]
 mod tests;
+// Only the program of its own sounds by itself.
+#[cfg_attr(not(feature = "standalone"), allow(dead_code))]
+mod voice;
 mod weights;
 
 use editor::{AntiphonEditor, Views, Window};
@@ -75,16 +80,45 @@ use params::AntiphonParams;
 use partner::Partner;
 use stage::{Backlog, Stage};
 use status::{Health, Status};
+use voice::Voice;
 
 /// What the formats differ in: a CLAP note effect does without audio, but Ableton Live refuses a
 /// VST3 without, so that one passes stereo through.
 pub trait Format: Send + 'static {
     /// Audio inputs and outputs.
     const AUDIO: &'static [AudioIOLayout];
+
+    /// A voice to hear the notes with; plugins leave that to an instrument.
+    fn voice() -> Option<Voice> {
+        None
+    }
+
+    /// Whether there is a window.
+    fn has_window() -> bool {
+        true
+    }
 }
 
-/// The CLAP plugin, and the program of its own.
+/// The CLAP plugin.
 pub struct Clap;
+
+/// The program of its own.
+#[cfg(feature = "standalone")]
+pub struct Program;
+
+#[cfg(feature = "standalone")]
+impl Format for Program {
+    const AUDIO: &'static [AudioIOLayout] =
+        &[AudioIOLayout { main_output_channels: NonZeroU32::new(2), ..AudioIOLayout::const_default() }];
+
+    fn voice() -> Option<Voice> {
+        Some(standalone::voice())
+    }
+
+    fn has_window() -> bool {
+        standalone::has_window()
+    }
+}
 
 /// The VST3 plugin.
 pub struct Vst3;
@@ -110,6 +144,8 @@ pub struct Antiphon<F> {
     backlog: Backlog,
     /// The keyboard on the screen.
     touched: Touched,
+    /// In the program of its own.
+    voice: Option<Voice>,
     /// The inference side, before the first activation: scanning a plugin must not load weights.
     worker: Option<Worker>,
     /// The inference side, after it.
@@ -119,7 +155,7 @@ pub struct Antiphon<F> {
     format: PhantomData<F>,
 }
 
-impl<F> Default for Antiphon<F> {
+impl<F: Format> Default for Antiphon<F> {
     fn default() -> Self {
         let status = Arc::new(Status::default());
         let params = Arc::new(AntiphonParams::new(status.clone()));
@@ -130,6 +166,7 @@ impl<F> Default for Antiphon<F> {
         let (teller, outlook) = outlook::outlook(window.clone());
         let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone(), log, teller);
         let (toucher, touched) = link::touches();
+        let voice = F::voice();
         Self {
             views: Some(Views {
                 status: status.clone(),
@@ -139,8 +176,10 @@ impl<F> Default for Antiphon<F> {
                 bulletin,
                 takes,
                 toucher,
+                piano: voice.as_ref().map(Voice::switch),
                 window,
             }),
+            voice,
             params,
             touched,
             partner: Partner::new(near, status.clone(), writer),
@@ -176,7 +215,7 @@ impl<F: Format> Plugin for Antiphon<F> {
     }
 
     fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
-        Some(editor::create(self.views.take()?))
+        F::has_window().then_some(editor::create(self.views.take()?))
     }
 
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
@@ -186,6 +225,9 @@ impl<F: Format> Plugin for Antiphon<F> {
                 // Notes pass through all the same.
                 Err(_) => self.status.set_health(Health::Broken),
             }
+        }
+        if let Some(voice) = &mut self.voice {
+            voice.set_rate(config.sample_rate);
         }
         self.partner.activate(config.sample_rate.into(), config.process_mode == ProcessMode::Offline);
         true
@@ -203,7 +245,7 @@ impl<F: Format> Plugin for Antiphon<F> {
     ) -> ProcessStatus {
         let frames = audio.samples() as u32;
         let transport = stage::transport(context.transport());
-        let mut stage = Stage::<Self, _>::open(context, &mut self.backlog, &self.status);
+        let mut stage = Stage::<Self, _>::open(context, &mut self.backlog, &self.status, self.voice.as_mut());
 
         self.partner.open(&transport, frames, self.params.settings(), &mut stage);
         while let Some(touch) = self.touched.next() {
@@ -221,6 +263,9 @@ impl<F: Format> Plugin for Antiphon<F> {
         }
         self.partner.play_until(frames, &mut stage);
         self.partner.close();
+        if let Some(voice) = &mut self.voice {
+            voice.play(audio);
+        }
 
         // Never to sleep: it may begin by itself, and a host that wakes it resets it.
         ProcessStatus::KeepAlive

@@ -1,7 +1,6 @@
-//! Antiphon as a program of its own: MIDI in, MIDI out, through JACK or the system's ports.
+//! Antiphon as a program of its own: MIDI in, MIDI out, through JACK or the system's ports, with a
+//! piano of its own.
 
-fn main() {
-    if !nice_plug::prelude::nice_export_standalone::<antiphon::Antiphon<antiphon::Clap>>() {
-        std::process::exit(1);
-    }
+fn main() -> std::process::ExitCode {
+    antiphon::standalone::run()
 }

@@ -14,6 +14,7 @@ use nice_plug::prelude::*;
 use crate::link::Touch;
 use crate::partner::{Heard, Out};
 use crate::status::Status;
+use crate::voice::Voice;
 
 /// Events that can wait for the host.
 const BACKLOG: usize = 1024;
@@ -39,6 +40,8 @@ pub struct Stage<'a, P, C> {
     context: &'a mut C,
     backlog: &'a mut Backlog,
     status: &'a Status,
+    /// Hears what the host takes.
+    voice: Option<&'a mut Voice>,
     plugin: std::marker::PhantomData<P>,
 }
 
@@ -48,8 +51,13 @@ where
     C: ProcessContext<P>,
 {
     /// Opens the queues of a block: first goes out what waits.
-    pub fn open(context: &'a mut C, backlog: &'a mut Backlog, status: &'a Status) -> Self {
-        let mut stage = Self { context, backlog, status, plugin: std::marker::PhantomData };
+    pub fn open(
+        context: &'a mut C,
+        backlog: &'a mut Backlog,
+        status: &'a Status,
+        voice: Option<&'a mut Voice>,
+    ) -> Self {
+        let mut stage = Self { context, backlog, status, voice, plugin: std::marker::PhantomData };
         stage.retry();
         stage
     }
@@ -112,6 +120,9 @@ where
 
     /// Whether the host took the event, or never will.
     fn send(&mut self, event: HostEvent) -> bool {
+        if let Some(voice) = &mut self.voice {
+            voice.hear(&event);
+        }
         match self.context.try_send_event(event) {
             Ok(()) | Err((_, SendEventError::InvalidEvent { .. })) => true,
             Err((_, SendEventError::HostBufferFull | SendEventError::NoOutputBuffer)) => false,

@@ -1,5 +1,5 @@
 //! What the system must have before something can be built or shown. The plugin itself needs nothing: it
-//! opens X11 and OpenGL at run time. The program of its own needs ALSA's headers on Linux; pictures of
+//! opens X11 and OpenGL at run time. The program of its own needs ALSA's and JACK's headers on Linux; pictures of
 //! the editor need a screen in memory.
 
 use std::io::{IsTerminal, Write};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 /// What `--features standalone` needs on Linux: Debian's packages, and the name under which pkg-config
 /// knows the library.
-const STANDALONE: &[(&str, &str)] = &[("pkg-config", ""), ("libasound2-dev", "alsa")];
+const STANDALONE: &[(&str, &str)] = &[("pkg-config", ""), ("libasound2-dev", "alsa"), ("libjack-jackd2-dev", "jack")];
 
 /// What a screen in memory needs.
 const SCREEN: &[(&str, &str)] = &[("xvfb", ""), ("libgl1", ""), ("libgl1-mesa-dri", "")];

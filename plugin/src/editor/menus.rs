@@ -1,6 +1,8 @@
 //! The menus: presets, weights, looks.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui::{Button, Popup, RichText, ScrollArea, TextEdit, Ui, vec2};
 use nice_plug::params::persist::PersistentField;
@@ -17,6 +19,7 @@ use crate::weights::{SEED_NAME, WeightsChoice};
 /// What the menus remember between two frames.
 pub struct Menus {
     weights: WeightsChoice,
+    piano: Option<Arc<AtomicBool>>,
     built_in: Vec<Preset>,
     /// The user's, as of the latest look at the folder; `None`: not looked yet.
     own: Option<Vec<Preset>>,
@@ -27,9 +30,9 @@ pub struct Menus {
 }
 
 impl Menus {
-    /// Menus that choose these weights.
-    pub fn new(weights: WeightsChoice) -> Self {
-        Self { weights, built_in: presets::built_in(), own: None, chosen: String::new(), typed: String::new() }
+    /// Menus that choose these weights, and switch this piano.
+    pub fn new(weights: WeightsChoice, piano: Option<Arc<AtomicBool>>) -> Self {
+        Self { weights, piano, built_in: presets::built_in(), own: None, chosen: String::new(), typed: String::new() }
     }
 
     /// The buttons that open them, from right to left.
@@ -44,6 +47,13 @@ impl Menus {
     ) {
         let view = ui.button("View").on_hover_text("Size and colours");
         Popup::menu(&view).show(|ui| view_menu(ui, looks));
+        if let Some(piano) = &self.piano {
+            let on = piano.load(Ordering::Relaxed);
+            let button = Button::new("Piano").selected(on);
+            if ui.add(button).on_hover_text("The built-in piano; off, only MIDI goes out").clicked() {
+                piano.store(!on, Ordering::Relaxed);
+            }
+        }
         let weights = ui.button("Weights").on_hover_text("Which network plays");
         Popup::menu(&weights).show(|ui| weights_menu(ui, hand, &self.weights, bulletin, files));
         let name = if self.chosen.is_empty() { "Presets" } else { &self.chosen };

@@ -22,6 +22,7 @@ mod theme;
 mod window;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use egui::{Frame, Margin, Panel, Ui};
@@ -66,6 +67,8 @@ pub struct Views {
     pub takes: Takes,
     /// The keyboard on the screen.
     pub toucher: Toucher,
+    /// The switch of the program's own piano.
+    pub piano: Option<Arc<AtomicBool>>,
     /// Where all that is shown.
     pub window: Window,
 }
@@ -89,13 +92,13 @@ pub struct App {
 
 /// The editor of these views.
 pub fn create(views: Views) -> AntiphonEditor {
-    let Views { params, status, roll, outlook, bulletin, takes, toucher, window } = views;
+    let Views { params, status, roll, outlook, bulletin, takes, toucher, piano, window } = views;
     let looks = params.looks.clone();
     let app = App {
         handles: Handles::new(&params),
         touching: Touching::new(toucher),
         history: History::new(takes),
-        menus: Menus::new(params.weights.clone()),
+        menus: Menus::new(params.weights.clone(), piano),
         files: Files::new(window.clone()),
         context: None,
         dressed: None,

@@ -1,0 +1,117 @@
+//! Antiphon as a program of its own: the same plugin, with the system's MIDI ports instead of a host's
+//! tracks, and a piano to hear it with.
+//!
+//! The framework opens the ports; this chooses which, remembers the choice, and says what is missing.
+
+mod choice;
+mod ports;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Parser, ValueEnum};
+use nice_plug::prelude::nice_export_standalone_with_args;
+
+use crate::voice::Voice;
+use crate::{Antiphon, Program};
+use choice::Choice;
+use ports::{Ports, System};
+
+/// Set before the plugin is made; the framework makes it and takes no arguments.
+static VOICE: AtomicBool = AtomicBool::new(true);
+static WINDOW: AtomicBool = AtomicBool::new(true);
+
+/// Play a phrase; when you stop, it goes on. With the system's own MIDI and audio, without a DAW.
+#[derive(Parser)]
+#[command(name = "antiphon", version)]
+struct Options {
+    /// List the ports and devices that there are, and what is chosen; then end.
+    #[arg(long)]
+    ports: bool,
+    /// The MIDI port to hear: its number in the list, or a part of its name; `none` for none.
+    #[arg(long, value_name = "PORT")]
+    midi_in: Option<String>,
+    /// The MIDI port to play to, likewise.
+    #[arg(long, value_name = "PORT")]
+    midi_out: Option<String>,
+    /// The audio device for the piano, likewise.
+    #[arg(long, value_name = "DEVICE")]
+    audio_out: Option<String>,
+    /// Which of the system's ways to use: JACK where it runs, else the system's own.
+    #[arg(long, value_enum)]
+    system: Option<System>,
+    /// The built-in piano.
+    #[arg(long, value_enum)]
+    piano: Option<Piano>,
+    /// Beats per minute.
+    #[arg(long, value_name = "BPM", default_value_t = 120.0)]
+    tempo: f64,
+    /// Samples per block, where the system does not say.
+    #[arg(long, value_name = "SAMPLES", default_value_t = 256)]
+    period: u32,
+    /// Without a window; Ctrl-C ends it.
+    #[arg(long)]
+    no_window: bool,
+    /// Forget the ports that were chosen before.
+    #[arg(long)]
+    forget: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Piano {
+    On,
+    Off,
+}
+
+/// The piano that the program of its own has.
+pub fn voice() -> Voice {
+    Voice::new(Arc::new(AtomicBool::new(VOICE.load(Ordering::Relaxed))))
+}
+
+/// Whether there is to be a window.
+pub fn has_window() -> bool {
+    WINDOW.load(Ordering::Relaxed)
+}
+
+/// The program from beginning to end.
+pub fn run() -> ExitCode {
+    let options = Options::parse();
+    let mut choice = if options.forget { Choice::default() } else { Choice::load() };
+    let system = options.system.unwrap_or(choice.system);
+    let ports = Ports::find(system);
+    choice.system = system;
+    let asked = [
+        (&mut choice.midi_in, &options.midi_in, &ports.midi_in, "MIDI input"),
+        (&mut choice.midi_out, &options.midi_out, &ports.midi_out, "MIDI output"),
+        (&mut choice.audio_out, &options.audio_out, &ports.audio_out, "audio output"),
+    ];
+    for (chosen, asked, there, what) in asked {
+        if let Some(asked) = asked {
+            match ports::pick(asked, there) {
+                Ok(name) => *chosen = name,
+                Err(trouble) => {
+                    eprintln!("error: {what}: {trouble}");
+                    return ExitCode::from(2);
+                }
+            }
+        }
+    }
+    if let Some(piano) = options.piano {
+        choice.piano = piano == Piano::On;
+    }
+    if let Err(trouble) = choice.save() {
+        eprintln!("{trouble}");
+    }
+    if options.ports {
+        print!("{}", ports.list(&choice));
+        return ExitCode::SUCCESS;
+    }
+    for missing in ports.missing(&choice) {
+        eprintln!("{missing}");
+    }
+    VOICE.store(choice.piano, Ordering::Relaxed);
+    WINDOW.store(!options.no_window, Ordering::Relaxed);
+    let args = ports.arguments(&choice, options.tempo, options.period);
+    if nice_export_standalone_with_args::<Antiphon<Program>, _>(args) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
