@@ -78,7 +78,8 @@ fn main() -> candle_core::Result<()> {
     // As plain tensors: state that hangs on a variable keeps a graph that grows.
     let random = VarMap::new();
     Seed::new(&VarBuilder::from_varmap(&random, DType::F32, &Device::Cpu))?;
-    let plain = random.data().lock().unwrap().iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
+    let plain =
+        random.data().lock().unwrap().iter().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect();
     let seed = Seed::new(&VarBuilder::from_tensors(plain, DType::F32, &Device::Cpu))?;
 
     let mut one_hot = [0.0f32; 129];

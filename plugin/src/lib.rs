@@ -12,7 +12,7 @@
 //! # For test hosts
 //!
 //! * CLAP id `dev.antiphon.antiphon`. One note port in and one out, no audio ports.
-//! * Parameters: see [`params`]; ids and names are permanent. `Go on / give back`, `Again`, `Another`,
+//! * Parameters: see `src/params`; ids and names are permanent. `Go on / give back`, `Again`, `Another`,
 //!   `Undo take`, `Forget last phrase`, `Forget` and `Panic` act on every change.
 //! * `ANTIPHON_WEIGHTS=FILE` overrides the weights; `seed` stands for the built-in seed network.
 //!   Read when the inference thread starts, on the first activation.

@@ -29,7 +29,7 @@ impl Partner {
             (Turn::Mine(take), _) if take.frozen => None,
             (Turn::Mine(_), Some(trade)) if trade.mine => lines(trade.left),
             (Turn::Mine(take), _) => match (take.end, take.length) {
-                (Some(over), _) => Some(seconds(over.beats())),
+                (Some(over), _) => Some(seconds(over)),
                 (None, Length::Seconds(_)) => Some(seconds(take.beats(take.limit()))),
                 (None, Length::Bars(bars)) => lines(bars.saturating_sub(take.bars)),
                 (None, Length::Open | Length::Notes(_)) => None,
