@@ -1,8 +1,8 @@
 //! What may be played next, told by what is sounding and what was struck. A limit rules classes out
 //! of the distributions before anything is drawn; a note is never moved afterwards.
 //!
-//! If the limits leave no pitch, they give way one after another: the one on repeated notes first,
-//! then the scale, then the held chord. The range never does.
+//! If the limits leave no pitch, they give way one after another: the scale first, then the held chord,
+//! never the range; and where nothing else is left, a note is repeated more often than it may.
 
 use crate::encoding::PITCHES;
 
@@ -21,16 +21,16 @@ impl Pitches {
     /// No limit at all.
     pub const ALL: Self = Self { range: u128::MAX, chord: u128::MAX, scale: u128::MAX };
 
-    /// Those that keep every limit and are in `fresh`. May be none.
-    pub fn strictly(&self, fresh: u128) -> u128 {
-        self.range & self.chord & self.scale & fresh
+    /// Those that keep as many limits as leave any pitch; never none.
+    pub fn wanted(&self) -> u128 {
+        let ever_wider = [self.range & self.chord & self.scale, self.range & self.chord, self.range];
+        ever_wider.into_iter().find(|&pitches| pitches != 0).unwrap_or(u128::MAX)
     }
 
-    /// Those that keep as many limits as leave any pitch; never none.
-    pub fn at_least(&self, fresh: u128) -> u128 {
-        let ever_wider =
-            [self.strictly(fresh), self.strictly(u128::MAX), self.range & self.chord, self.range, u128::MAX];
-        ever_wider.into_iter().find(|&pitches| pitches != 0).unwrap_or(u128::MAX)
+    /// The same without those that were struck often enough, unless these are all.
+    pub fn fresh(&self, fresh: u128) -> u128 {
+        let wanted = self.wanted();
+        if wanted & fresh == 0 { wanted } else { wanted & fresh }
     }
 }
 
@@ -112,12 +112,13 @@ mod tests {
     fn limits_give_way_in_their_order() {
         let c_major = of_classes(0b1010_1011_0101);
         let wanted = Pitches { range: range(60, 72), chord: 1 << 61 | 1 << 64, scale: c_major };
-        assert_eq!(wanted.at_least(u128::MAX), 1 << 64);
-        assert_eq!(wanted.at_least(!(1 << 64)), 1 << 64, "better repeated than out of the chord");
+        assert_eq!(wanted.wanted(), 1 << 64);
+        assert_eq!(wanted.fresh(!(1 << 64)), 1 << 64, "better repeated than out of the scale");
         let wanted = Pitches { chord: 1 << 61 | 1 << 40, ..wanted };
-        assert_eq!(wanted.at_least(u128::MAX), 1 << 61, "better out of the scale than out of the chord");
+        assert_eq!(wanted.wanted(), 1 << 61, "better out of the scale than out of the chord");
         let wanted = Pitches { chord: 1 << 40, ..wanted };
-        assert_eq!(wanted.at_least(u128::MAX), range(72, 60), "never out of the range");
+        assert_eq!(wanted.wanted(), range(72, 60), "never out of the range");
+        assert_eq!(wanted.fresh(!(1 << 60)), range(61, 72));
         assert_eq!(classes_of(c_major), 0b1010_1011_0101);
         assert_eq!([range(0, 127), range(127, 127), range(3, 4)], [u128::MAX, 1 << 127, 0b11000]);
     }

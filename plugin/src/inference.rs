@@ -145,7 +145,7 @@ fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &Atomi
             far.ask();
         }
         let heard = thinker.listen(far, memory, log, status);
-        let thought = thinker.play_on(far, status);
+        let thought = thinker.play_on(far, memory, status);
         if heard || thought {
             outlook.tell(&mut thinker.mind);
         }
@@ -234,13 +234,13 @@ impl Thinker {
     }
 
     /// Thinks of one more note and sends it, if the look-ahead has room. `false`: it has none.
-    pub fn play_on(&mut self, far: &mut Far, status: &Status) -> bool {
+    pub fn play_on(&mut self, far: &mut Far, memory: &Memory, status: &Status) -> bool {
         let seconds = look_ahead_s(status.longest_lately_us());
         let Some(take) = self.take.as_mut().filter(|take| far.has_room() && take.wants(far.progress(), seconds)) else {
             return false;
         };
         let start = Instant::now();
-        let (epoch, index, note) = take.next(&mut self.mind);
+        let (epoch, index, note) = take.next(memory, &mut self.mind);
         status.timed(start.elapsed().as_secs_f64() * 1e6);
         status.look_ahead_s.set((take.last_onset() - far.progress()).max(0.0));
         far.answer(Answer { epoch, index, note })

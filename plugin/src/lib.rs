@@ -34,9 +34,11 @@ use std::sync::Arc;
 
 use nice_plug::prelude::*;
 
+mod ear;
 mod editor;
 // Files of the editor's.
 mod export;
+mod grid;
 mod inference;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
@@ -49,7 +51,9 @@ mod params;
 mod partner;
 // Waits, though offline only.
 mod patience;
+mod phrasing;
 mod presets;
+mod pulse;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod roll;

@@ -411,6 +411,12 @@ impl Scale {
             Self::WholeTone => 0b0101_0101_0101,
         }
     }
+
+    /// Its pitch classes upon a tonic: bit 0 is C.
+    pub fn upon(self, tonic: u8) -> u16 {
+        let (steps, tonic) = (self.steps(), tonic % 12);
+        (steps << tonic | steps >> (12 - tonic)) & 0xfff
+    }
 }
 
 /// What the model may play.

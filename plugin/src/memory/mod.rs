@@ -11,11 +11,13 @@ mod take;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use model::{Mind, State};
+use model::markov::ORDER;
+use model::{Markov, Mind, State};
 use notes::{Note, Successor};
 
 pub use self::script::loop_beats;
 pub use self::take::{Begin, End, Take};
+use crate::ear::Ear;
 use crate::takes::TakeRecord;
 
 /// Notes that are remembered one by one: what survives a restart, a change of the weights, an undo.
@@ -36,6 +38,9 @@ pub struct Memory {
     phrase: VecDeque<Note>,
     /// How long the player's notes lately are, in seconds: what a note that has just begun counts.
     usual_s: f64,
+    /// What the player's notes say, and what they have taught.
+    ear: Ear,
+    learnt: Markov,
     /// What `again` plays.
     record: Option<Arc<TakeRecord>>,
     spare: Spare,
@@ -48,6 +53,8 @@ impl Default for Memory {
             latest: None,
             phrase: VecDeque::new(),
             usual_s: 0.3,
+            ear: Ear::default(),
+            learnt: Markov::default(),
             record: None,
             spare: Spare::default(),
         }
@@ -65,6 +72,14 @@ struct Part {
     before: State,
     /// The latest onset before it, in seconds of the stream.
     previous: Option<f64>,
+    lessons: Lessons,
+}
+
+/// What the player's notes had said and taught before a part began.
+#[derive(Clone, Debug)]
+struct Lessons {
+    ear: Ear,
+    mark: u64,
 }
 
 /// A note as the network has heard it.
@@ -110,11 +125,13 @@ impl Memory {
         let next = Successor::after(self.latest, note);
         // A note that began before the latest one (both hands of a handed-over chord) is its neighbour.
         let next = Successor { step: next.step.max(0.0), ..next };
-        if self.parts.back().is_none_or(|part| part.take.is_some()) {
-            self.begin_part(mind, None);
+        let begins = self.parts.back().is_none_or(|part| part.take.is_some());
+        if begins {
+            self.begin_part(mind, None, self.lessons());
         }
         mind.feed(&next);
         self.keep(Remembered { note: next, mine: false });
+        self.learn(note.onset, &next, begins);
         self.latest = Some(note.onset);
         self.lasted(note.duration);
         if self.phrase.len() == NOTES {
@@ -125,7 +142,9 @@ impl Memory {
 
     /// Forgets everything.
     pub fn forget(&mut self, mind: &mut Mind) {
-        *self = Self { spare: std::mem::take(&mut self.spare), ..Self::default() };
+        let mut learnt = std::mem::take(&mut self.learnt);
+        learnt.forget();
+        *self = Self { spare: std::mem::take(&mut self.spare), learnt, ..Self::default() };
         mind.reset();
     }
 
@@ -140,6 +159,8 @@ impl Memory {
             return;
         };
         mind.restore(&phrase.before);
+        self.learnt.forget_since(phrase.lessons.mark);
+        self.ear = phrase.lessons.ear;
         // The next phrase follows after the pause that was before this one.
         let pause = phrase.notes.front().map_or(0.0, |first| first.note.step);
         self.latest = phrase.previous.map(|_| at - pause);
@@ -169,14 +190,14 @@ impl Memory {
             Some(Remembered { note: Successor { step, ..heard.note }, mine: false })
         });
         let stays: Vec<Remembered> = stays.collect();
-        self.hear_part(mind, stays, None);
+        self.hear_part(mind, stays, None, take.lessons);
         for part in after {
             let first = part.notes.front().map(|heard| heard.note.step);
             let mut notes: Vec<Remembered> = part.notes.into();
             if let (Some(heard), Some(step)) = (notes.first_mut(), first) {
                 heard.note.step = (step + std::mem::take(&mut pause)).max(0.0);
             }
-            self.hear_part(mind, notes, part.take);
+            self.hear_part(mind, notes, part.take, part.lessons);
         }
         // Nothing before it, nothing after it: there is no pause to speak of.
         self.latest = if self.parts.is_empty() && self.latest.is_none() { None } else { end.map(|end| end - pause) };
@@ -203,19 +224,44 @@ impl Memory {
         self.latest
     }
 
+    /// How many of the player's notes it learns from.
+    #[cfg(test)]
+    pub fn taught(&self) -> u64 {
+        self.learnt.mark()
+    }
+
     /// How many notes are remembered.
     #[cfg(test)]
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.notes.len()).sum()
     }
 
-    /// Feeds notes that are remembered, as a part of their own.
-    fn hear_part(&mut self, mind: &mut Mind, notes: Vec<Remembered>, take: Option<f64>) {
+    /// Learns from a note of the player, in seconds of the stream; its step is from the player's own
+    /// note before it, if it does not begin.
+    fn learn(&mut self, onset: f64, note: &Successor, begins: bool) {
+        self.ear.hear(onset, note, begins);
+        self.learnt.learn(note, begins);
+    }
+
+    fn lessons(&self) -> Lessons {
+        Lessons { ear: self.ear.clone(), mark: self.learnt.mark() }
+    }
+
+    /// The latest notes, oldest first, whoever played them.
+    fn recent(&self) -> Vec<Successor> {
+        let back = self.parts.iter().rev().flat_map(|part| part.notes.iter().rev());
+        let mut notes: Vec<Successor> = back.take(ORDER).map(|heard| heard.note).collect();
+        notes.reverse();
+        notes
+    }
+
+    /// Feeds notes that are remembered, as a part of their own; they have been learnt from before.
+    fn hear_part(&mut self, mind: &mut Mind, notes: Vec<Remembered>, take: Option<f64>, lessons: Lessons) {
         if notes.is_empty() {
             return;
         }
         if take.is_some() || self.parts.back().is_none_or(|part| part.take.is_some()) {
-            self.begin_part(mind, take);
+            self.begin_part(mind, take, lessons);
         }
         for heard in notes {
             mind.feed(&heard.note);
@@ -224,9 +270,9 @@ impl Memory {
         }
     }
 
-    fn begin_part(&mut self, mind: &Mind, take: Option<f64>) {
+    fn begin_part(&mut self, mind: &Mind, take: Option<f64>, lessons: Lessons) {
         let before = self.spare.copy(mind.state());
-        self.push_part(Part { notes: VecDeque::new(), take, before, previous: self.latest });
+        self.push_part(Part { notes: VecDeque::new(), take, before, previous: self.latest, lessons });
     }
 
     fn push_part(&mut self, part: Part) {

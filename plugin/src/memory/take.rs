@@ -3,14 +3,17 @@
 
 use std::collections::VecDeque;
 
-use model::{Controls, Mind, State, note_rng};
+use model::{Mind, State};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
 use super::script::{Script, loop_beats};
 use super::{Memory, Part, Remembered, Spare};
+use crate::ear::Ear;
+use crate::grid::Beats;
 use crate::link::{Epoch, Place, Source};
-use crate::settings::Wishes;
+use crate::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
+use crate::settings::{Pulse, Wishes};
 use crate::takes::TakeRecord;
 
 /// States kept: the look-ahead and as many notes again, which may still sound. 12 KiB each.
@@ -73,7 +76,11 @@ struct Step {
     voice: Voice,
     /// Onset in seconds since the hand-over.
     note: Note,
+    /// As the network has heard it, at this speed.
+    heard: Successor,
+    speed: f64,
     before: State,
+    trail: Trail,
 }
 
 /// Who plays a note, and what else is known of it.
@@ -110,6 +117,13 @@ pub struct Take {
     seed: u64,
     wishes: Wishes,
     place: Place,
+    /// What the player's notes say, those that have joined included.
+    ear: Ear,
+    /// The beats of the phrase; `None`: nobody has asked for them yet.
+    pulse: Option<Option<Beats>>,
+    phrasing: Phrasing,
+    /// What of the notes so far matters for the next one.
+    trail: Trail,
     hand: Hand,
     /// The place in the script.
     next: u64,
@@ -150,6 +164,12 @@ impl Take {
             mind.reset();
         }
         mind.hand_over();
+        let trail = match source {
+            Source::Alone => Trail::default(),
+            _ => Trail::after(&memory.recent()),
+        };
+        let ear = memory.ear.clone();
+        let pulse = phrase_beats(&wishes.rhythm, &ear, at);
         let known = || memory.record.as_deref().map_or(Vec::new(), |record| replayed(record, &place));
         let lasted = memory.record.as_deref().map_or(0.0, |record| record.lasted_s * record.beats_per_second);
         Self {
@@ -159,6 +179,10 @@ impl Take {
             seed: wishes.seed ^ u64::from(number) << 32,
             wishes,
             place,
+            phrasing: Phrasing::new(&mind.network().card().controls, &wishes, &place, &ear, pulse),
+            pulse: pulse.map(Some),
+            ear,
+            trail,
             hand: match source {
                 Source::GoOn | Source::Alone | Source::Another => Hand::Free,
                 Source::Again => Hand::Script(Script::once(known())),
@@ -184,41 +208,37 @@ impl Take {
     }
 
     /// The next note of its own, heard by the network; `None`, once: there are no more.
-    pub fn next(&mut self, mind: &mut Mind) -> (Epoch, u32, Option<Note>) {
+    pub fn next(&mut self, memory: &Memory, mind: &mut Mind) -> (Epoch, u32, Option<Note>) {
         let index = self.index();
         if let Hand::Free | Hand::Closing(_) = self.hand {
-            let note = self.draw(mind, index);
+            let note = self.draw(memory, mind, index);
             match self.hand {
                 Hand::Closing(end) if note.struck().max(note.onset) >= end => {
                     self.hand = Hand::Script(Script::round(self.own_notes(), end, end));
                     self.next = 0;
                 }
                 _ => {
-                    self.hear(mind, note, Voice::Mine { next: 0 });
+                    self.hear(mind, note, Voice::Mine { next: 0 }, self.phrasing.speed());
                     return (self.epoch, index, Some(note));
                 }
             }
         }
         let note = self.read();
         if let Some(note) = note {
-            self.hear(mind, note, Voice::Mine { next: self.next });
+            self.hear(mind, note, Voice::Mine { next: self.next }, self.phrasing.speed());
         }
         self.done = note.is_none();
         (self.epoch, index, note)
     }
 
     /// Draws the next note.
-    fn draw(&mut self, mind: &mut Mind, index: u32) -> Note {
-        let controls = self.controls(mind);
-        // Without a note before it, the first one may come at once.
-        let latest = self.latest_onset().unwrap_or(self.floor);
-        let silence = self.floor - latest;
-        let waited = if self.begin.called && self.steps.is_empty() { silence.min(CALLED_S) } else { silence };
-        let mut successor = mind.sample(&controls, waited, &mut note_rng(self.seed, index.into()));
-        successor.step += silence - waited;
-        let mut note = successor.note(latest);
-        note.onset = note.onset.max(self.floor);
-        note
+    fn draw(&self, memory: &Memory, mind: &mut Mind, index: u32) -> Note {
+        let previous = self.latest_onset();
+        let silence = previous.map_or(0.0, |previous| self.floor - previous);
+        let called = self.begin.called && self.steps.is_empty();
+        let pause = if called { (silence - CALLED_S).max(0.0) } else { 0.0 };
+        let cue = Cue { seed: self.seed, index, previous, floor: self.floor, pause };
+        self.phrasing.draw(mind, &self.trail, &memory.learnt, &cue)
     }
 
     /// The next note of the script that is not past.
@@ -241,6 +261,17 @@ impl Take {
         self.wishes = wishes;
         self.place = place;
         self.resume(mind, epoch, since);
+        self.rephrase(mind);
+    }
+
+    /// Plays on as is wished for now.
+    fn rephrase(&mut self, mind: &Mind) {
+        let wishes = &self.wishes;
+        if self.pulse.is_none() {
+            self.pulse = phrase_beats(&wishes.rhythm, &self.ear, self.begin.at).map(Some);
+        }
+        let pulse = self.pulse.flatten().filter(|_| wishes.rhythm.pulse == Pulse::Phrase);
+        self.phrasing = Phrasing::new(&mind.network().card().controls, wishes, &self.place, &self.ear, pulse);
     }
 
     /// A key of the player's goes down at `since`, while the model plays on.
@@ -249,10 +280,11 @@ impl Take {
         self.floor = self.floor.max(since + REACTION_S);
         let note = Note { onset: since, spread: 0.0, duration: self.usual_s, pitch, velocity };
         let voice = Voice::Yours { lasted: None };
+        let speed = self.phrasing.speed();
         // Notes struck together are a chord, whoever plays them: one onset, pitches ascending.
         let chord = self.steps.back().map(|step| step.note.onset).filter(|onset| since - onset <= WINDOW_S);
         let Some(onset) = chord else {
-            return self.hear(mind, note, voice);
+            return self.hear(mind, note, voice, speed);
         };
         let spread = since - onset;
         let note = Note { onset, spread, duration: spread + note.duration, ..note };
@@ -261,13 +293,13 @@ impl Take {
         if place > 0 && self.steps[place - 1].note.pitch == pitch && self.steps[place - 1].note.onset == onset {
             return; // both struck the same key: that is one note
         }
-        let above: Vec<_> = self.steps.iter().skip(place).map(|step| (step.note, step.voice)).collect();
+        let above: Vec<_> = self.steps.iter().skip(place).map(|step| (step.note, step.voice, step.speed)).collect();
         while self.steps.len() > place {
             self.undo(mind);
         }
-        self.hear(mind, note, voice);
-        for (note, voice) in above {
-            self.hear(mind, note, voice);
+        self.hear(mind, note, voice, speed);
+        for (note, voice, speed) in above {
+            self.hear(mind, note, voice, speed);
         }
     }
 
@@ -357,9 +389,16 @@ impl Take {
         let previous = memory.latest;
         // Its time goes with it, if only it was playing.
         let take = Some(if duet { 0.0 } else { lasted });
-        memory.push_part(Part { notes: VecDeque::new(), take, before, previous });
+        let lessons = memory.lessons();
+        memory.push_part(Part { notes: VecDeque::new(), take, before, previous, lessons });
         for heard in self.heard.drain(..) {
             memory.keep(heard);
+        }
+        // The player is learnt from, the model is not.
+        let mut before = None;
+        for (_, note) in self.played.iter().filter(|(mine, _)| !mine) {
+            memory.learn(self.begin.at + note.onset, &heard(before, note, 1.0), before.is_none());
+            before = Some(note.onset);
         }
         memory.latest = latest;
         if !own {
@@ -433,7 +472,7 @@ impl Take {
         let mut next = self.next;
         for (step, note) in self.steps.iter().zip(keep).skip(same) {
             match (note, step.voice) {
-                (Some(note), voice) => again.push((note, voice)),
+                (Some(note), voice) => again.push((note, voice, step.speed)),
                 (None, Voice::Mine { next: after }) => next = next.min(after.saturating_sub(1)),
                 (None, Voice::Yours { .. }) => {}
             }
@@ -442,25 +481,29 @@ impl Take {
         while self.steps.len() > same {
             self.undo(mind);
         }
-        for (note, voice) in again {
-            self.hear(mind, note, voice);
+        for (note, voice, speed) in again {
+            self.hear(mind, note, voice, speed);
         }
     }
 
     /// The network hears a note, which then is the latest.
-    fn hear(&mut self, mind: &mut Mind, note: Note, voice: Voice) {
+    fn hear(&mut self, mind: &mut Mind, note: Note, voice: Voice, speed: f64) {
         if self.steps.len() >= STATES {
             self.retire();
         }
         let before = self.spare.copy(mind.state());
-        mind.feed(&follow(self.latest_onset(), &note));
-        self.steps.push_back(Step { voice, note, before });
+        let trail = self.trail.clone();
+        let heard = heard(self.latest_onset(), &note, speed);
+        mind.feed(&heard);
+        self.trail.hear(&note, &heard, matches!(voice, Voice::Mine { .. }));
+        self.steps.push_back(Step { voice, note, heard, speed, before, trail });
     }
 
     /// Takes the last note back.
     fn undo(&mut self, mind: &mut Mind) {
         if let Some(step) = self.steps.pop_back() {
             mind.restore(&step.before);
+            self.trail = step.trail;
             self.spare.0.push(step.before);
         }
     }
@@ -469,32 +512,13 @@ impl Take {
     fn retire(&mut self) {
         if let Some(step) = self.steps.pop_front() {
             let mine = step.is_mine();
-            let note = follow(self.gone_onset.or(self.previous), &step.note);
-            self.heard.push(Remembered { note, mine });
+            self.heard.push(Remembered { note: step.heard, mine });
             self.played.push((mine, step.note));
             self.gone += u32::from(mine);
             self.gone_onset = Some(step.note.onset);
             self.spare.0.push(step.before);
         }
     }
-
-    /// The network's own controls under the player's wishes.
-    fn controls(&self, mind: &Mind) -> Controls {
-        let mut controls = mind.network().card().controls;
-        let (temperature, heat) = (&mut controls.temperature, &self.wishes.heat);
-        temperature.step *= heat.rhythm;
-        temperature.pitch *= heat.pitch;
-        temperature.duration *= heat.length;
-        temperature.velocity *= heat.dynamics;
-        controls.top_p *= self.wishes.top_p;
-        controls
-    }
-}
-
-/// A note told from the one before it. What a script or a player brings may begin a little before that.
-fn follow(previous: Option<f64>, note: &Note) -> Successor {
-    let next = Successor::after(previous, note);
-    Successor { step: next.step.max(0.0), ..next }
 }
 
 /// The notes of a take as they come again at another tempo: at the same beats.

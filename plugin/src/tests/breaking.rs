@@ -14,10 +14,30 @@ use crate::takes::{TakeLog, Takes, takes};
 
 const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0 };
 
+/// Wishes that leave nothing as it is.
+const BUSY: Wishes = Wishes {
+    rhythm: Rhythm { strength: 0.7, density: 2.0, speed: Speed::Double, pulse: Pulse::Phrase, ..WISHES.rhythm },
+    limits: Limits {
+        key: Key::Phrase,
+        lowest: 40,
+        polyphony: Some(3),
+        longest_s: Some(0.6),
+        repeats: Some(2),
+        ..WISHES.limits
+    },
+    dynamics: Dynamics::Follow,
+    learn: 0.5,
+    ..WISHES
+};
+
 /// The model takes the turn.
 fn begin(epoch: Epoch, at: f64) -> Report {
+    begin_with(epoch, at, WISHES)
+}
+
+fn begin_with(epoch: Epoch, at: f64, wishes: Wishes) -> Report {
     let (source, called) = (Source::GoOn, false);
-    Report::Begin(Begin { epoch, at, number: 0, source, called, place: PLACE, wishes: WISHES })
+    Report::Begin(Begin { epoch, at, number: 0, source, called, place: PLACE, wishes })
 }
 
 /// The player enters.
@@ -127,7 +147,7 @@ impl Talk {
         self.near.progress(1e6);
         (0..count)
             .map(|_| {
-                assert!(self.thinker.play_on(&mut self.far, &self.status));
+                assert!(self.thinker.play_on(&mut self.far, &self.memory, &self.status));
                 self.near.answer().unwrap().note.unwrap()
             })
             .collect()
@@ -141,20 +161,60 @@ impl Talk {
 /// However far it has thought ahead, going back leads to the same notes.
 #[test]
 fn a_change_does_not_depend_on_the_look_ahead() {
-    let begin = begin(Epoch(1), 1.5);
-    let other = Wishes { seed: 6, ..WISHES };
-    let mut first = None;
-    for ahead in [20, 60, 100] {
-        let mut talk = Talk::new();
-        talk.say(begin);
-        let notes = talk.notes(ahead);
-        let since = notes[9].struck() + 0.001;
-        talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes: other });
-        let changed = talk.notes(10);
-        assert!(changed.iter().all(|note| note.struck() >= since));
-        let first = first.get_or_insert_with(|| changed.clone());
-        assert_eq!(*first, changed, "{ahead} notes ahead");
+    for (before, after) in [(WISHES, Wishes { seed: 6, ..WISHES }), (WISHES, BUSY), (BUSY, WISHES)] {
+        let mut first = None;
+        for ahead in [20, 60, 100] {
+            let mut talk = Talk::new();
+            talk.say(begin_with(Epoch(1), 1.5, before));
+            let notes = talk.notes(ahead);
+            let since = notes[9].struck() + 0.001;
+            talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes: after });
+            let changed = talk.notes(10);
+            assert!(changed.iter().all(|note| note.struck() >= since));
+            let first = first.get_or_insert_with(|| changed.clone());
+            assert_eq!(*first, changed, "{ahead} notes ahead");
+        }
     }
+}
+
+/// What a limit rules out is not played from the first note after the change on.
+#[test]
+fn a_limit_holds_from_the_next_note_on() {
+    let limits = Limits { lowest: 30, highest: 41, polyphony: Some(1), ..WISHES.limits };
+    let mut talk = Talk::new();
+    talk.say(begin(Epoch(1), 1.5));
+    let before = talk.notes(40);
+    let since = before[9].struck() + 0.001;
+    talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes: Wishes { limits, ..WISHES } });
+    let after = talk.notes(20);
+    assert!(after.iter().all(|note| (30..42).contains(&note.pitch)), "{after:?}");
+    let voices = before[..10].iter().chain(&after);
+    for note in &after {
+        let sounding = voices.clone().filter(|other| other.onset <= note.onset && other.end() > note.onset);
+        assert_eq!(sounding.count(), 1, "alone from its onset on: {note:?}");
+    }
+}
+
+/// It learns from the player alone; what is forgotten is gone.
+#[test]
+fn what_is_forgotten_teaches_no_more() {
+    let mut talk = Talk::new();
+    assert_eq!(talk.memory.taught(), 4);
+    talk.say(begin_with(Epoch(1), 1.5, BUSY));
+    let notes = talk.notes(30);
+    talk.say(end(notes[19].struck() + 0.0005));
+    assert_eq!(talk.memory.taught(), 4, "not from itself");
+    talk.say(Report::Heard(note(90.0, 70)));
+    talk.say(Report::Heard(note(90.5, 72)));
+    talk.say(Report::Undo);
+    assert_eq!(talk.memory.taught(), 6);
+    talk.say(begin(Epoch(3), 91.0));
+    talk.notes(10);
+    talk.say(end(0.5));
+    talk.say(Report::ForgetPhrase { at: 95.0 });
+    assert!(talk.memory.taught() < 6);
+    talk.say(Report::Forget { epoch: Epoch(4) });
+    assert_eq!(talk.memory.taught(), 0);
 }
 
 /// After a take, the network is in the state that hearing what was played leads to, no more, no less.
@@ -167,9 +227,9 @@ fn after_a_take_it_remembers_what_was_played() {
     talk.say(Report::End(Epoch(2), End::CALLED_OFF));
     assert_eq!(talk.state(), before, "a hand-over that was called off leaves no trace");
 
-    for ahead in [30, 200] {
+    for (ahead, wishes) in [(30, WISHES), (200, WISHES), (30, BUSY), (200, BUSY)] {
         let mut talk = Talk::new();
-        talk.say(begin(Epoch(1), 1.5));
+        talk.say(begin_with(Epoch(1), 1.5, wishes));
         let notes = talk.notes(ahead);
         let since = notes[19].struck() + 0.0005;
         // The player entered here; the thread heard of it later, having thought on.

@@ -5,6 +5,7 @@ mod breaking;
 mod modes;
 mod stage_fright;
 mod turns;
+mod wishes;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -312,7 +313,7 @@ impl Paced {
     fn think(&mut self, notes: usize) {
         self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status);
         for _ in 0..notes {
-            if !self.thinker.play_on(&mut self.far, &self.status) {
+            if !self.thinker.play_on(&mut self.far, &self.memory, &self.status) {
                 return;
             }
         }

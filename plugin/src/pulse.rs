@@ -1,0 +1,159 @@
+//! The pulse of a phrase: the beat that a listener would tap.
+//!
+//! Every period within reach is asked how well the phrase's onsets keep step with it and with its
+//! halves, thirds and quarters: the Fourier transform of the onsets at those frequencies (a tempogram, as
+//! Grosche and Müller, "Extracting predominant local pulse information from music recordings", 2011),
+//! weighted by how readily listeners tap at that pace (Parncutt, "A perceptual model of pulse salience and
+//! metrical accent in musical rhythms", 1994). Pure and deterministic.
+
+use std::f64::consts::TAU;
+
+/// Periods that can be a pulse, in seconds: 150 to 45 a minute.
+const PERIODS_S: [f64; 2] = [0.4, 1.333];
+/// The pace that listeners like best, and how far they go from it, in octaves.
+const PREFERRED_S: f64 = 0.6;
+const OCTAVES: f64 = 1.0;
+/// What the pulse itself, its halves, thirds and quarters say, and how much.
+const SHARES: [f64; 4] = [1.0, 0.7, 0.35, 0.5];
+/// Two neighbouring periods that are tried differ by this ratio.
+const RATIO: f64 = 1.004;
+/// Finer steps on each side of the best one.
+const FINER: i32 = 16;
+/// Onsets that are looked at, the latest ones; fewer than `FEWEST` make no pulse.
+pub const ONSETS: usize = 48;
+const FEWEST: usize = 4;
+/// An onset this many seconds before the last one weighs half as much.
+const HALF_LIFE_S: f64 = 6.0;
+/// Onsets keep step with a pulse at least this well (1: exactly), or there is none.
+const LEAST: f64 = 0.4;
+
+/// A beat, and all others at the same distance.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pulse {
+    /// Seconds from beat to beat.
+    pub period: f64,
+    /// The moment of one of the beats, on the onsets' axis.
+    pub beat: f64,
+}
+
+/// The pulse of onsets, in ascending order, each with its weight (how many notes, how loud). `None`: they
+/// have none.
+pub fn pulse(onsets: &[(f64, f64)]) -> Option<Pulse> {
+    let onsets = &onsets[onsets.len().saturating_sub(ONSETS)..];
+    if onsets.len() < FEWEST {
+        return None;
+    }
+    let last = onsets.last()?.0;
+    // Times before the last onset: small numbers, wherever the axis begins.
+    let onsets: Vec<(f64, f64)> =
+        onsets.iter().map(|&(at, weight)| (at - last, weight * 0.5f64.powf((last - at) / HALF_LIFE_S))).collect();
+    let whole: f64 = onsets.iter().map(|onset| onset.1).sum();
+
+    let count = ((PERIODS_S[1] / PERIODS_S[0]).ln() / RATIO.ln()) as i32;
+    let coarse = (0..=count).map(|i| PERIODS_S[0] * RATIO.powi(i));
+    let period = best(&onsets, coarse)?;
+    let finer = (-FINER..=FINER).map(|i| period * RATIO.powf(f64::from(i) / f64::from(FINER)));
+    let period = best(&onsets, finer)?;
+    let in_step = (1..=SHARES.len()).map(|part| fourier(&onsets, period / part as f64).0).fold(0.0, f64::max);
+    (in_step >= LEAST * whole).then(|| {
+        // Whole microseconds: what comes of it must not hang on a machine's last digit.
+        let micro = |seconds: f64| (seconds * 1e6).round() / 1e6;
+        Pulse { period: micro(period), beat: micro(last + beat(&onsets, period)) }
+    })
+}
+
+/// The period of greatest salience, the first of equals.
+fn best(onsets: &[(f64, f64)], periods: impl Iterator<Item = f64>) -> Option<f64> {
+    let rated = periods.map(|period| (salience(onsets, period), period));
+    rated.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|best| best.1)
+}
+
+fn salience(onsets: &[(f64, f64)], period: f64) -> f64 {
+    let octaves = (period / PREFERRED_S).log2() / OCTAVES;
+    let in_step: f64 =
+        SHARES.iter().enumerate().map(|(part, share)| share * fourier(onsets, period / (part + 1) as f64).0).sum();
+    in_step * (-0.5 * octaves * octaves).exp()
+}
+
+/// How well onsets keep step with a period: magnitude, and the moment around which they gather.
+fn fourier(onsets: &[(f64, f64)], period: f64) -> (f64, f64) {
+    let (mut re, mut im) = (0.0, 0.0);
+    for &(at, weight) in onsets {
+        let (sin, cos) = (TAU * at / period).sin_cos();
+        re += weight * cos;
+        im += weight * sin;
+    }
+    (re.hypot(im), im.atan2(re) / TAU * period)
+}
+
+/// The beat: of the places that the finest division in step offers, the one with most weight on it.
+fn beat(onsets: &[(f64, f64)], period: f64) -> f64 {
+    let fits = |part: usize| fourier(onsets, period / part as f64);
+    let parts = (1..=SHARES.len()).reduce(|best, part| if fits(part).0 > 1.05 * fits(best).0 { part } else { best });
+    let parts = parts.unwrap_or(1);
+    let (_, gather) = fits(parts);
+    let near = 0.25 * period / parts as f64;
+    let weight = |at: f64| -> f64 {
+        let distance = |onset: f64| (onset - at - ((onset - at) / period).round() * period).abs();
+        onsets.iter().filter(|onset| distance(onset.0) < near).map(|onset| onset.1).sum()
+    };
+    let places = (0..parts).map(|i| gather + i as f64 * period / parts as f64);
+    let rated = places.map(|at| (weight(at), at));
+    rated.reduce(|best, next| if next.0 > best.0 { next } else { best }).map_or(gather, |best| best.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Where a moment lies between two beats, from -0.5 to 0.5.
+    fn phase(pulse: &Pulse, at: f64) -> f64 {
+        let beats = (at - pulse.beat) / pulse.period;
+        beats - beats.round()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Eighths, quarters and halves with human timing, accents on the beat: its tempo and its beat.
+        #[test]
+        fn a_played_rhythm_has_its_pulse(
+            period in 0.42..1.0f64, start in -50.0..50.0f64,
+            rhythm in prop::sample::select(vec![
+                vec![1.0], vec![0.5, 0.5, 1.0], vec![1.0, 0.5, 0.5, 2.0], vec![1.5, 0.5, 1.0], vec![0.5; 4],
+                vec![0.25, 0.25, 0.5, 1.0],
+            ]),
+            jitter in prop::collection::vec(-0.012..0.012f64, 32),
+        ) {
+            let mut beats = 0.0;
+            let mut onsets = vec![];
+            for (step, jitter) in rhythm.iter().cycle().zip(&jitter) {
+                let accent = if beats % 1.0 == 0.0 { 2.0 } else { 1.0 };
+                onsets.push((start + beats * period + jitter, accent));
+                beats += step;
+            }
+            let found = pulse(&onsets).expect("it has one");
+            // A listener may tap twice as fast or half as fast.
+            let ratio = [0.5, 1.0, 2.0].map(|octave| (found.period / period / octave - 1.0).abs());
+            prop_assert!(ratio.into_iter().fold(1.0, f64::min) < 0.01, "{} for {period}", found.period);
+            let last = start + ((onsets.last().unwrap().0 - start) / period).round() * period;
+            let off = phase(&Pulse { period: found.period.min(period), ..found }, last) * found.period.min(period);
+            prop_assert!(off.abs() < 0.04, "{off} s off the beat, {found:?} for {period}");
+        }
+    }
+
+    #[test]
+    fn chance_and_silence_have_none() {
+        assert_eq!(pulse(&[]), None);
+        assert_eq!(pulse(&[(0.0, 1.0), (0.5, 1.0), (1.0, 1.0)]), None);
+        let scattered: Vec<(f64, f64)> = (0..200u64)
+            .scan(0.0, |at, i| {
+                *at += 0.031 + (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as f64 * 0.0013;
+                Some((*at, 1.0))
+            })
+            .collect();
+        assert_eq!(pulse(&scattered), None);
+    }
+}
