@@ -13,6 +13,12 @@ const VARIABLE: &str = "ANTIPHON_STATUS";
 pub struct Status {
     /// `starting`, `ready`, `no weights` or `broken`.
     pub health: String,
+    /// The state loaded last is of a later release.
+    #[serde(default)]
+    pub newer_state: bool,
+    /// For how long the inference thread has not shown a sign of life, in seconds.
+    #[serde(default)]
+    pub silence_s: f64,
     /// How often the inference thread broke and was started again.
     pub restarts: u64,
     /// The player's notes that the model was told.

@@ -3,7 +3,8 @@
 //! It polls its end of the link, hears finished notes as they come (warm-up: one step of the network
 //! each), and from a hand-over on keeps the look-ahead full. The audio thread never wakes it. It ends
 //! when [`Inference`] is dropped; a panic in it is caught, told, and answered with a fresh start from
-//! the notes it remembers, [`RESTARTS`] times at most.
+//! the notes it remembers, [`RESTARTS`] times at most. That it is alive at all it tells with a pulse
+//! ([`Status::beat`]).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use model::{Mind, Network};
 use triple_buffer::{Input, Output, triple_buffer};
 
+use crate::fault::Fault;
 use crate::link::{Answer, Far, Liveliness, Report};
 use crate::memory::{Memory, Take};
 use crate::outlook::OutlookWriter;
@@ -98,11 +100,16 @@ impl Drop for Inference {
 
 /// The thread from beginning to end.
 fn run(mut worker: Worker, stop: &AtomicBool) {
+    let mut fault = Fault::from_env();
     while !stop.load(Ordering::Relaxed) {
         let version = worker.choice.version();
         worker.status.set_health(Health::Starting);
-        match weights::load(worker.choice.path().as_deref()) {
-            Ok(network) => play(&mut worker, &network, version, stop),
+        let load = || weights::load(worker.choice.path().as_deref());
+        let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| {
+            Err("These weights cannot be read, for a reason unknown to Antiphon. Choose others.".to_owned())
+        });
+        match loaded {
+            Ok(network) => play(&mut worker, &network, version, &mut fault, stop),
             Err(trouble) => {
                 worker.tell(None, Some(trouble));
                 worker.outlook.clear();
@@ -115,31 +122,37 @@ fn run(mut worker: Worker, stop: &AtomicBool) {
 }
 
 /// Plays with this network until another is chosen, it breaks for good, or the thread is stopped.
-fn play(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &AtomicBool) {
+fn play(worker: &mut Worker, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
     worker.tell(Some(network), None);
     loop {
-        let done = catch_unwind(AssertUnwindSafe(|| think(worker, network, version, stop)));
-        if done.is_ok() {
+        let done = catch_unwind(AssertUnwindSafe(|| think(worker, network, version, fault, stop)));
+        let asked = stop.load(Ordering::Relaxed) || worker.choice.version() != version;
+        if done.is_ok() && asked {
             return;
         }
         worker.status.lapse();
         worker.status.restarts.add(1);
-        if worker.status.restarts.get() > RESTARTS {
+        let restarts = worker.status.restarts.get();
+        if restarts > RESTARTS {
             let trouble = "The model broke too often and was stopped. Reload the plugin to try again.";
             worker.tell(Some(network), Some(trouble.to_owned()));
             worker.status.set_health(Health::Broken);
             return idle(worker, version, stop);
         }
+        let trouble = format!("The model broke and was started again, {restarts} of {RESTARTS} times.");
+        worker.tell(Some(network), Some(trouble));
     }
 }
 
 /// The thread's main flow: listen, and think ahead.
-fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &AtomicBool) {
+fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
     let Worker { far, status, choice, memory, log, outlook, .. } = worker;
     let mut thinker = Thinker::new(network.clone(), memory);
+    status.beat();
     status.set_health(Health::Ready);
 
     while !stop.load(Ordering::Relaxed) && choice.version() == version {
+        let began = status.beat();
         if let Some(record) = log.obey() {
             memory.choose(record);
             far.ask();
@@ -151,6 +164,8 @@ fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, stop: &Atomi
         }
         if !thought {
             rest(far);
+        } else if fault.strikes(began.elapsed()) {
+            return;
         }
     }
 }

@@ -22,6 +22,10 @@
 //!   `hand_over_s` (of the latest hand-over, in seconds since the phrase began: the last reset,
 //!   transport start or forget), `note_us` and `longest_note_us` (the model's time for a note). The
 //!   state may be saved at any time.
+//!   Also `silence_s`: for how long the inference thread has not shown a sign of life; `newer_state`: the
+//!   state loaded last is of a later release.
+//! * `ANTIPHON_FAULT=WHAT@N`: after N generated notes the inference thread meets with an accident, see
+//!   `fault`.
 //! * Offline (CLAP's render extension), `process` waits for the model; in real time it never does.
 //! * The phrase is forgotten on activation, on reset, when the transport starts, and on `Forget`.
 
@@ -38,6 +42,7 @@ mod ear;
 mod editor;
 // Files of the editor's.
 mod export;
+mod fault;
 mod grid;
 mod inference;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
@@ -252,17 +257,18 @@ impl<F: Format> Plugin for Antiphon<F> {
         let mut stage = Stage::<Self, _>::open(context, &mut self.backlog, &self.status, self.voice.as_mut());
 
         self.partner.open(&transport, frames, self.params.settings(), &mut stage);
+        stage.catch_up(self.partner.owes());
         while let Some(touch) = self.touched.next() {
             let event = stage::touch(touch);
             if stage::heard(&event).is_none_or(|heard| self.partner.hear(0, heard, &mut stage)) {
-                stage.pass(event);
+                stage.pass(event, self.partner.owes());
             }
         }
         while let Some(event) = stage.next_event() {
             self.partner.play_until(event.timing(), &mut stage);
             let heard = stage::heard(&event);
             if heard.is_none_or(|heard| self.partner.hear(event.timing(), heard, &mut stage)) {
-                stage.pass(event);
+                stage.pass(event, self.partner.owes());
             }
         }
         self.partner.play_until(frames, &mut stage);

@@ -2,8 +2,12 @@
 //! model's out between them. Lives on the audio thread.
 //!
 //! A host's queue may be full. What the player sent and the host refused waits in the [`Backlog`],
-//! and everything behind it too, so that the order stays; it goes out first in the next block. When
-//! even the backlog is full, note-offs are still remembered, by key; the rest is dropped and counted.
+//! and everything behind it too, so that the order stays; it goes out first in the next block. Nor does it
+//! pass while the end of a generated note is owed to the host: what the player strikes on that key must
+//! not be ended by it. Generated notes do not overtake what waits; they are given up. When even the backlog is full, note-offs are still remembered, by key; the rest is dropped and counted.
+//!
+//! A host may also send what is no event: a note-on for all keys, a velocity that is no number. The
+//! first goes no further, the second is mended.
 
 use std::collections::VecDeque;
 
@@ -18,6 +22,11 @@ use crate::voice::Voice;
 
 /// Events that can wait for the host.
 const BACKLOG: usize = 1024;
+/// How often an event is offered before it counts as refused: what took one and not the next may take it
+/// yet, and one that is full says so soon.
+const OFFERS: usize = 4;
+/// Velocity of a note whose own is no number.
+const VELOCITY: f32 = 0.5;
 
 /// An event of the host's: no system-exclusive messages.
 pub type HostEvent = NoteEvent<()>;
@@ -32,6 +41,12 @@ pub struct Backlog {
 impl Default for Backlog {
     fn default() -> Self {
         Self { events: VecDeque::with_capacity(BACKLOG), offs: [0; 16] }
+    }
+}
+
+impl Backlog {
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.offs.iter().all(|keys| *keys == 0)
     }
 }
 
@@ -50,16 +65,21 @@ where
     P: Plugin<SysExMessage = ()>,
     C: ProcessContext<P>,
 {
-    /// Opens the queues of a block: first goes out what waits.
+    /// Opens the queues of a block.
     pub fn open(
         context: &'a mut C,
         backlog: &'a mut Backlog,
         status: &'a Status,
         voice: Option<&'a mut Voice>,
     ) -> Self {
-        let mut stage = Self { context, backlog, status, voice, plugin: std::marker::PhantomData };
-        stage.retry();
-        stage
+        Self { context, backlog, status, voice, plugin: std::marker::PhantomData }
+    }
+
+    /// Sends what waits, unless ends of generated notes are owed. Call it before any event of the block.
+    pub fn catch_up(&mut self, owes: bool) {
+        if !owes {
+            self.retry();
+        }
     }
 
     /// The player's next event.
@@ -67,8 +87,8 @@ where
         self.context.next_event()
     }
 
-    /// Passes an event of the player's on.
-    pub fn pass(&mut self, event: HostEvent) {
+    /// Passes an event of the player's on; it waits while ends of generated notes are owed.
+    pub fn pass(&mut self, event: HostEvent, owes: bool) {
         let event = match event {
             // What only a synthesiser's parameters understand is nothing to pass on.
             NoteEvent::PolyModulation { .. } | NoteEvent::MonoAutomation { .. } => return,
@@ -76,9 +96,16 @@ where
             NoteEvent::Choke { timing, voice_id, channel, key } => {
                 NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 }
             }
+            NoteEvent::NoteOn { channel: Channel::Wildcard, .. } | NoteEvent::NoteOn { key: Key::Wildcard, .. } => {
+                return;
+            }
+            NoteEvent::NoteOn { timing, voice_id, channel, key, velocity } => {
+                let velocity = if velocity.is_nan() { VELOCITY } else { velocity.clamp(0.0, 1.0) };
+                NoteEvent::NoteOn { timing, voice_id, channel, key, velocity }
+            }
             event => event,
         };
-        if !self.backlog.events.is_empty() || !self.send(event) {
+        if owes || !self.backlog.is_empty() || !self.send(event) {
             self.keep(event);
         }
     }
@@ -123,10 +150,10 @@ where
         if let Some(voice) = &mut self.voice {
             voice.hear(&event);
         }
-        match self.context.try_send_event(event) {
+        (0..OFFERS).any(|_| match self.context.try_send_event(event) {
             Ok(()) | Err((_, SendEventError::InvalidEvent { .. })) => true,
             Err((_, SendEventError::HostBufferFull | SendEventError::NoOutputBuffer)) => false,
-        }
+        })
     }
 }
 
@@ -136,13 +163,14 @@ where
     C: ProcessContext<P>,
 {
     fn on(&mut self, offset: u32, channel: u8, key: u8, velocity: u8) -> bool {
-        self.send(NoteEvent::NoteOn {
+        let note = NoteEvent::NoteOn {
             timing: offset,
             voice_id: VoiceID::Wildcard,
             channel: Channel::Number(channel),
             key: Key::Number(key),
             velocity: f32::from(velocity) / 127.0,
-        })
+        };
+        self.backlog.is_empty() && self.send(note)
     }
 
     fn off(&mut self, offset: u32, channel: u8, key: u8) -> bool {

@@ -2,11 +2,18 @@
 //! Atomics only; any thread may read and write.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use atomic_float::AtomicF64;
 use nice_plug::prelude::{ParamPtr, Params};
 
+/// Version of the state that projects store. Raised when a release could misread a later one's; whatever
+/// older ones say is read for ever.
+const STATE: u32 = 1;
+/// Where it stands in the state; the first release's states have none and are version 1.
+const STATE_FIELD: &str = "format";
 /// Set to anything: projects also store the [`Status`]; for test hosts.
 const VARIABLE: &str = "ANTIPHON_STATUS";
 
@@ -79,6 +86,10 @@ pub struct Status {
     /// How often the inference thread lost its memory of a take under way: by breaking, or by
     /// changing the weights. The audio thread ends the turn when it sees a change.
     lapses: AtomicU32,
+    /// When the inference thread last showed a sign of life, in milliseconds since [`origin`].
+    pulse_ms: AtomicU64,
+    /// The latest state loaded is of a later version than this release knows.
+    newer_state: AtomicBool,
     /// How often the inference thread broke and was restarted.
     pub restarts: Count,
     /// The player's notes that were handed to the model.
@@ -127,6 +138,27 @@ impl Status {
         self.health.store(health as u8, Relaxed);
     }
 
+    /// The inference thread is alive; returns when. Never on the audio thread: it asks for the time.
+    pub fn beat(&self) -> Instant {
+        let now = Instant::now();
+        self.pulse_ms.store(now.saturating_duration_since(origin()).as_millis() as u64, Relaxed);
+        now
+    }
+
+    /// For how long the inference thread has not shown a sign of life, when it should: it is frozen, slow
+    /// or gone. Never on the audio thread.
+    pub fn silence(&self) -> Duration {
+        match self.health() {
+            Health::Ready => origin().elapsed().saturating_sub(Duration::from_millis(self.pulse_ms.load(Relaxed))),
+            Health::Starting | Health::NoWeights | Health::Broken => Duration::ZERO,
+        }
+    }
+
+    /// Whether the project was saved by a later release, with things in it that this one leaves out.
+    pub fn is_state_newer(&self) -> bool {
+        self.newer_state.load(Relaxed)
+    }
+
     /// See [`Status::lapse`].
     pub fn lapses(&self) -> u32 {
         self.lapses.load(Relaxed)
@@ -161,6 +193,8 @@ impl Status {
                 Health::NoWeights => "no weights",
                 Health::Broken => "broken",
             },
+            "newer_state": self.is_state_newer(),
+            "silence_s": self.silence().as_secs_f64(),
             "restarts": self.restarts.get(),
             "heard": self.heard.get(),
             "played": self.played.get(),
@@ -180,6 +214,12 @@ impl Status {
     }
 }
 
+/// A moment to count from, the same for all instances.
+fn origin() -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    *ORIGIN.get_or_init(Instant::now)
+}
+
 // SAFETY: there are no parameters in here, hence no pointers that could outlive it.
 unsafe impl Params for Status {
     fn param_map(&self) -> Vec<(String, ParamPtr, String)> {
@@ -187,9 +227,15 @@ unsafe impl Params for Status {
     }
 
     fn serialize_fields(&self) -> BTreeMap<String, String> {
-        match std::env::var_os(VARIABLE) {
-            Some(_) => BTreeMap::from([("status".to_owned(), self.to_json())]),
-            None => BTreeMap::new(),
+        let mut fields = BTreeMap::from([(STATE_FIELD.to_owned(), STATE.to_string())]);
+        if std::env::var_os(VARIABLE).is_some() {
+            fields.insert("status".to_owned(), self.to_json());
         }
+        fields
+    }
+
+    fn deserialize_fields(&self, fields: &BTreeMap<String, String>) {
+        let newer = fields.get(STATE_FIELD).is_some_and(|version| version.parse().is_ok_and(|v: u32| v > STATE));
+        self.newer_state.store(newer, Relaxed);
     }
 }

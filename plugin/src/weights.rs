@@ -4,6 +4,7 @@
 //! Used on the inference thread (loading) and the host's main thread (state); never on the audio thread.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
@@ -80,6 +81,10 @@ pub fn load(choice: Option<&Path>) -> Result<Arc<Network>, String> {
         Some(path) => {
             let about = std::fs::metadata(path)
                 .map_err(|error| format!("Cannot read the weights file {}: {error}.", path.display()))?;
+            // A device or a pipe could go on for ever, or never begin.
+            if !about.is_file() {
+                return Err(format!("{} is no file. Choose a weights file.", path.display()));
+            }
             if about.len() > LARGEST {
                 return Err(format!("{} is too large to be a weights file.", path.display()));
             }
@@ -99,8 +104,8 @@ pub fn load(choice: Option<&Path>) -> Result<Arc<Network>, String> {
             match built_in(path) {
                 Some(bytes) => read(&name, bytes),
                 None => {
-                    let bytes = std::fs::read(path)
-                        .map_err(|error| format!("Cannot read the weights file {name}: {error}."))?;
+                    let bytes =
+                        read_file(path).map_err(|error| format!("Cannot read the weights file {name}: {error}."))?;
                     read(&name, &bytes)
                 }
             }
@@ -108,6 +113,13 @@ pub fn load(choice: Option<&Path>) -> Result<Arc<Network>, String> {
     }?;
     loaded.insert(key, Arc::downgrade(&network));
     Ok(network)
+}
+
+/// The bytes of a file, [`LARGEST`] of them at most, whatever its size was a moment ago.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The weights that are meant by a name instead of a path.
@@ -139,5 +151,9 @@ mod tests {
     fn a_bad_file_is_named() {
         let message = load(Some(Path::new("no/such/file.safetensors"))).unwrap_err();
         assert!(message.contains("no/such/file.safetensors"), "{message}");
+        for no_file in ["/dev/zero", "/"].into_iter().filter(|path| Path::new(path).exists()) {
+            let message = load(Some(Path::new(no_file))).unwrap_err();
+            assert!(message.contains("is no file"), "{message}");
+        }
     }
 }

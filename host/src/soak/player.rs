@@ -7,6 +7,9 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_pcg::Pcg32;
 
+/// Parameters, by their permanent ids, that may swallow events of the player's or end notes of the player's.
+const SWALLOWERS: [&str; 3] = ["pass", "trigby", "panic"];
+
 /// How a session goes: some are music, some are storms.
 #[derive(Clone, Debug)]
 pub struct Temper {
@@ -20,6 +23,8 @@ pub struct Temper {
     transport: f64,
     /// Longest spells of playing and of silence, in seconds.
     spells_s: [f64; 2],
+    /// Whether parameters that swallow events of the player's are turned too.
+    pub swallows: bool,
 }
 
 impl Temper {
@@ -32,6 +37,7 @@ impl Temper {
             parameters: any(rng, 0.4),
             transport: any(rng, 0.1),
             spells_s: [rng.random_range(0.05..2.0), rng.random_range(0.05..5.0)],
+            swallows: rng.random_bool(0.3),
         }
     }
 }
@@ -59,8 +65,18 @@ impl Player {
             beats: rng.random_range(0.0..64.0),
             ..Timeline::standing(rng.random_range(20.0..999.0))
         });
-        let parameters = parameters.iter().filter(|parameter| parameter.writable).cloned().collect();
+        let swallows = |parameter: &Parameter| SWALLOWERS.iter().any(|id| host::param_id(id) == parameter.id);
+        let turned =
+            parameters.iter().filter(|parameter| parameter.writable && (temper.swallows || !swallows(parameter)));
+        let parameters = turned.cloned().collect();
         Self { temper, parameters, down: BTreeSet::new(), rate, turn: 0, playing: false, timeline }
+    }
+
+    /// What swallows events, back at its default; at the block's first sample.
+    pub fn swallow_nothing(all: &[Parameter], now: u64) -> Vec<Timed> {
+        let swallowers = all.iter().filter(|parameter| SWALLOWERS.iter().any(|id| host::param_id(id) == parameter.id));
+        let event = |parameter: &Parameter| Event::Param { id: parameter.id, value: parameter.default };
+        swallowers.map(|parameter| Timed { at: now, event: event(parameter) }).collect()
     }
 
     /// Parameters to begin a session with: many of them low, where knobs of time make things happen soon.

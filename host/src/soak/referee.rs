@@ -26,6 +26,9 @@ pub struct Block<'a> {
     pub loaded: bool,
 }
 
+/// Values of the parameter `mode`: trade, alone.
+const BEGIN_WITH_HOST: [f64; 2] = [2.0, 4.0];
+
 /// See the [module](self).
 #[derive(Default)]
 pub struct Referee {
@@ -40,8 +43,12 @@ pub struct Referee {
     cut: Option<u64>,
     /// Whether the plugin is bypassed, as far as is known; and since when.
     bypassed: Option<(bool, u64)>,
-    /// Since a cut, nothing has happened that could lead to notes of its own.
-    quiet: bool,
+    /// Since this happened, nothing has that could lead to notes of its own.
+    quiet: Option<&'static str>,
+    /// A start of the transport may lead to notes of its own: it trades, or plays alone, as far as is known.
+    begins_with_host: bool,
+    /// The plugin may swallow or end the player's notes, for it was told to, or may have been.
+    lenient: bool,
 }
 
 impl Referee {
@@ -55,7 +62,12 @@ impl Referee {
     pub fn activated(&mut self) {
         self.cut = Some(self.number);
         self.playing = false;
-        self.quiet = true;
+        self.quiet = Some("activation");
+    }
+
+    /// Whether the plugin may be told to swallow or to end notes of the player's.
+    pub fn lenient(&mut self, lenient: bool) {
+        self.lenient = lenient;
     }
 
     /// Judges a block; what is wrong goes into the report.
@@ -72,6 +84,7 @@ impl Referee {
         for timed in block.input.iter().filter(|timed| timed.event.note().is_some()) {
             match own.iter().position(|output| output.at == timed.at && is_passed(&timed.event, &output.event)) {
                 Some(place) => drop(own.remove(place)),
+                None if self.lenient => {}
                 None => {
                     report.lost += 1;
                     fault(report, "did not pass", timed);
@@ -83,7 +96,7 @@ impl Referee {
                 continue;
             };
             if !begins {
-                if self.own.remove(&place).is_none() {
+                if self.own.remove(&place).is_none() && !self.lenient {
                     report.stray += 1;
                     fault(report, "ended without a beginning", output);
                 }
@@ -94,9 +107,9 @@ impl Referee {
                 fault(report, "struck twice", output);
             }
             let bypassed = self.bypassed.is_some_and(|(on, since)| on && since < number);
-            if bypassed || self.quiet {
+            if let Some(over) = self.quiet.or(bypassed.then_some("bypass")) {
                 report.stale += 1;
-                fault(report, if bypassed { "begun in bypass" } else { "begun after all was over" }, output);
+                fault(report, &format!("begun after {over}"), output);
             }
         }
         if let Some(cut) = self.cut.filter(|cut| number > *cut && block.frames > 0) {
@@ -128,8 +141,10 @@ impl Referee {
         if block.frames > 0 {
             self.playing = block.playing;
         }
-        if stopped || started || block.reset {
-            self.quiet = true;
+        for (happened, what) in [(stopped, "a stop"), (started, "a start"), (block.reset, "a reset")] {
+            if happened {
+                self.quiet = Some(what).filter(|_| !(started && self.begins_with_host));
+            }
         }
         if (stopped || block.reset) && self.cut.is_none() {
             self.cut = Some(self.number);
@@ -138,7 +153,7 @@ impl Referee {
             match timed.event {
                 Event::Param { id, value } if Some(id) == self.bypass => {
                     let on = value > 0.5;
-                    self.quiet = false;
+                    self.quiet = None;
                     if on && self.cut.is_none() {
                         self.cut = Some(self.number);
                     }
@@ -147,13 +162,21 @@ impl Referee {
                     }
                 }
                 // Any parameter may start something, and so may any note.
-                Event::Param { .. } => self.quiet = false,
-                event => self.quiet &= !event.note().is_some_and(|(begins, _)| begins),
+                Event::Param { id, value } => {
+                    self.quiet = None;
+                    if id == host::param_id("mode") {
+                        self.begins_with_host = BEGIN_WITH_HOST.contains(&value.round());
+                    }
+                }
+                event if event.note().is_some_and(|(begins, _)| begins) => self.quiet = None,
+                _ => {}
             }
         }
         if block.loaded {
             self.bypassed = None;
-            self.quiet = false;
+            self.quiet = None;
+            self.begins_with_host = true;
+            self.lenient = true;
         }
     }
 }
@@ -162,6 +185,7 @@ impl Referee {
 fn is_passed(input: &Event, output: &Event) -> bool {
     match *input {
         Event::NoteOn { velocity, .. } if !(0.0..=1.0).contains(&velocity) => input.note() == output.note(),
+        Event::Midi([_, _, 128..=255]) => input.note() == output.note(),
         _ => input.is_same_note(output),
     }
 }

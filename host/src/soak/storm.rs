@@ -98,6 +98,7 @@ impl Session<'_> {
         report: &mut Report,
     ) -> Result<()> {
         let temper = Temper::draw(&mut self.rng);
+        referee.lenient(temper.swallows);
         let mut player = Player::new(temper, self.rate, parameters, &mut self.rng);
         let sizes: Vec<u32> =
             (0..self.rng.random_range(1..4)).filter_map(|_| FRAMES.choose(&mut self.rng).copied()).collect();
@@ -105,6 +106,7 @@ impl Session<'_> {
         let naps = if self.offline { 0.0 } else { self.rng.random_range(0.0..0.2) };
         referee.activated();
         let mut first = self.sober(audio, 0.0);
+        first.extend(Player::swallow_nothing(parameters, audio.now()));
         first.extend(player.set_up(&mut self.rng, audio.now()));
         self.block(audio, &mut player, 64, first, false, referee, report)?;
         for _ in 0..blocks {

@@ -373,6 +373,11 @@ impl Partner {
         self.show(end);
     }
 
+    /// Whether the host has refused ends of notes that it still has to get.
+    pub fn owes(&self) -> bool {
+        self.held.owed() > 0
+    }
+
     /// Whether there is somebody to take the turn.
     fn can_play(&self) -> bool {
         self.agreed && matches!(self.status.health(), Health::Starting | Health::Ready)

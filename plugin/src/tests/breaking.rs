@@ -252,3 +252,106 @@ fn after_a_take_it_remembers_what_was_played() {
         assert_eq!(talk.state(), *again.state(), "{ahead} notes ahead");
     }
 }
+
+/// An offline render of a dead thread waits once, five seconds in all; then it goes on, and says so. Notes of
+/// the player pass, and nothing hangs.
+#[test]
+fn a_dead_thread_delays_a_render_once() {
+    let status = Arc::new(Status::default());
+    // The far end is there, but nobody lives in it.
+    let (near, _far) = link();
+    let mut partner = Partner::new(near, status.clone(), roll(Default::default()).0);
+    partner.activate(RATE, true);
+    status.set_health(Health::Ready);
+    let mut host = Host::default();
+    let on = Heard::On { channel: 0, key: 60, velocity: 90 };
+    let off = Heard::Off { channel: Some(0), key: Some(60) };
+    for number in 0..2_000u64 {
+        let events: &[(u32, Heard)] = if number % 50 == 0 { &[(10, on), (200, off)] } else { &[] };
+        block(&mut partner, &Transport::default(), (number * 256, 256), SETTINGS, events, &mut host);
+    }
+    assert!(status.turns.get() > 10, "the turns come all the same");
+    assert_eq!(status.timeouts.get(), 1);
+    assert_eq!(host.sent, []);
+}
+
+/// The thread freezes in mid-take and wakes up again: what sounded ends in its time, and what should have
+/// sounded meanwhile is not made up for.
+#[test]
+fn a_thaw_brings_no_flood() {
+    let mut paced = Paced::new();
+    let mut host = Host::default();
+    let on = Heard::On { channel: 0, key: 60, velocity: 90 };
+    let off = Heard::Off { channel: Some(0), key: Some(60) };
+    let mut base = 0;
+    let mut play = |paced: &mut Paced, host: &mut Host, events: &[(u32, Heard)], notes: usize| {
+        block(&mut paced.partner, &Transport::default(), (base, 80), SETTINGS, events, host);
+        paced.think(notes);
+        base += 80;
+        base
+    };
+    play(&mut paced, &mut host, &[(10, on), (70, off)], 8);
+    while host.ons().count() < 20 {
+        play(&mut paced, &mut host, &[], 2);
+    }
+    // 60 s: beyond the look-ahead and the longest note.
+    for _ in 0..6_000 {
+        play(&mut paced, &mut host, &[], 0);
+    }
+    assert_eq!(host.sounding(), [], "the look-ahead ends by itself");
+    let frozen = host.ons().count();
+    let dropped = paced.status.dropped.get();
+    for _ in 0..400 {
+        play(&mut paced, &mut host, &[], 64);
+    }
+    assert!(paced.status.dropped.get() > dropped + 20, "what is too late is dropped, and counted");
+    let after: Vec<u64> = host.ons().skip(frozen).map(|sent| sent.0).collect();
+    assert!(!after.is_empty(), "it plays on");
+    // A flood would be dozens in one block; chords have up to ten fingers.
+    let densest = after.iter().map(|at| after.iter().filter(|other| at.abs_diff(**other) < 80).count()).max();
+    assert!(densest <= Some(12), "{densest:?} notes within 10 ms");
+}
+
+/// Ten times as many notes and changes of mind as the queue holds, while nobody reads it: nothing waits,
+/// every note is handed over whole or dropped and counted, and afterwards both sides agree again.
+#[test]
+fn ten_times_too_much_is_dropped_whole_and_counted() {
+    const NOTES: u64 = 10 * 2_048;
+    let mut paced = Paced::new();
+    let mut host = Host::default();
+    let on = |key| Heard::On { channel: 0, key, velocity: 90 };
+    let off = |key| Heard::Off { channel: Some(0), key: Some(key) };
+    let mut settings = SETTINGS;
+    let mut base = 0;
+    for number in 0..NOTES {
+        let key = 40 + (number % 40) as u8;
+        // Every change of it swaps the turns.
+        settings.strokes.go = number % 2 == 0;
+        block(
+            &mut paced.partner,
+            &Transport::default(),
+            (base, 400),
+            settings,
+            &[(0, on(key)), (300, off(key))],
+            &mut host,
+        );
+        base += 400;
+    }
+    block(&mut paced.partner, &Transport::default(), (base, 400), settings, &[], &mut host);
+    base += 400;
+    let (heard, dropped) = (paced.status.heard.get(), paced.status.overflows.get());
+    assert_eq!(heard + dropped, NOTES);
+    assert!(dropped > NOTES / 2, "{dropped} dropped");
+
+    paced.think(64);
+    assert!(paced.memory.len() as u64 <= heard);
+    let before = host.ons().count();
+    for number in 0..200 {
+        let events: &[(u32, Heard)] = if number == 0 { &[(0, on(60)), (300, off(60))] } else { &[] };
+        block(&mut paced.partner, &Transport::default(), (base, 400), settings, events, &mut host);
+        base += 400;
+        paced.think(64);
+    }
+    assert!(host.ons().count() > before, "it plays again");
+    assert_eq!(paced.status.overflows.get(), dropped, "nothing more is dropped");
+}
