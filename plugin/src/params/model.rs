@@ -39,7 +39,8 @@ pub struct ModelParams {
     pub top_p: FloatParam,
 
     /// How much the model plays after what it has heard in this session, instead of what it has
-    /// learnt before.
+    /// learnt before: at 100 %, wherever it can, the steps and pitches that followed when the player played
+    /// the same before. It learns from the player alone; `Forget last phrase` and `Forget` are heeded.
     #[id = "learn"]
     pub learn: FloatParam,
 

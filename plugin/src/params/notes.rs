@@ -14,7 +14,10 @@ const LONGEST_S: f32 = 20.0;
 /// See the [module](self).
 #[derive(Params)]
 pub struct NoteParams {
-    /// The tonic that the model keeps to, if any.
+    /// The tonic that the model keeps to, if any; or the key and scale of what the player has played.
+    ///
+    /// This and the limits below rule notes out before any is drawn. If they leave none, the scale gives
+    /// way first, then the chord; the range never does.
     #[id = "key"]
     pub key: EnumParam<Key>,
 
@@ -34,7 +37,8 @@ pub struct NoteParams {
     #[id = "high"]
     pub highest: IntParam,
 
-    /// How many of the model's notes may sound at once.
+    /// How many of the model's notes may sound at once. Where there is no voice left, the next note waits
+    /// for one; a note that takes the last one is short enough for the next.
     #[id = "poly"]
     pub polyphony: IntParam,
 
@@ -42,11 +46,13 @@ pub struct NoteParams {
     #[id = "longest"]
     pub longest_s: FloatParam,
 
-    /// How often the model may strike a pitch in a row.
+    /// How often the model may strike a pitch in a row, at one onset after another. Where no other pitch is
+    /// left, it does so more often.
     #[id = "repeats"]
     pub repeats: IntParam,
 
-    /// How loud the model plays.
+    /// How loud the model plays: as the network would, its shape around the player's loudness of late, or
+    /// all at one velocity.
     #[id = "dynamics"]
     pub dynamics: EnumParam<DynamicsMode>,
 

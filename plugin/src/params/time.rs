@@ -8,7 +8,8 @@ use crate::settings::{Grid, Pulse, Rhythm, Speed};
 /// See the [module](self).
 #[derive(Params)]
 pub struct TimeParams {
-    /// How far the model's onsets are drawn to the grid: 0 % is free, 100 % on its lines.
+    /// How far the model's onsets are drawn to the grid: 0 % is free, 100 % on its lines. What comes of it is
+    /// what the network hears itself play.
     #[id = "strength"]
     pub strength: FloatParam,
 
@@ -20,15 +21,17 @@ pub struct TimeParams {
     #[id = "swing"]
     pub swing: FloatParam,
 
-    /// Whose pulse the grid follows.
+    /// Whose pulse the grid follows: the host's bar lines, or the beat of the player's phrase. With no
+    /// transport running, the host's beats begin at the hand-over; a phrase without a beat leaves it to the
+    /// host.
     #[id = "pulse"]
     pub pulse: EnumParam<Pulse>,
 
-    /// How fast the model's music goes by.
+    /// How fast the model's music goes by. The network knows nothing of it.
     #[id = "speed"]
     pub speed: EnumParam<Speed>,
 
-    /// Below 1 fewer notes, above 1 more.
+    /// Below 1 fewer notes, above 1 more, by about this factor: longer or shorter steps become likelier.
     #[id = "density"]
     pub density: FloatParam,
 
