@@ -33,6 +33,8 @@ impl Blocks {
 pub enum Pace {
     /// Each block when its time has come, as with a sound card.
     RealTime,
+    /// The same, but so many times as fast.
+    Hurried(u32),
     /// One after the other, as fast as it goes.
     Offline,
 }
@@ -137,13 +139,21 @@ impl<'a> Performer<'a> {
     }
 
     fn wait(&mut self, audio: &Audio) {
-        if self.pace == Pace::Offline {
-            return;
-        }
+        let hurry = match self.pace {
+            Pace::Offline => return,
+            Pace::RealTime => 1,
+            Pace::Hurried(times) => times.max(1),
+        };
         let (start, at) = *self.origin.get_or_insert_with(|| (Instant::now(), audio.now()));
-        let due = Duration::from_secs_f64((audio.now() - at) as f64 / audio.sample_rate());
+        let due = Duration::from_secs_f64((audio.now() - at) as f64 / audio.sample_rate()) / hurry;
         std::thread::sleep((start + due).saturating_duration_since(Instant::now()));
         self.lateness = self.lateness.max((start + due).elapsed());
+    }
+
+    /// From the next block on, goes this fast.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+        self.origin = None;
     }
 
     /// The longest by which a block has begun later than a sound card would have asked for it.

@@ -1,5 +1,7 @@
 //! What the plugin says about itself: it stores its figures in its state when asked to.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
@@ -43,6 +45,12 @@ pub struct Status {
     pub note_us: Option<f64>,
     /// The model's longest time for a note, in microseconds.
     pub longest_note_us: Option<f64>,
+    /// The model's longest time for going back to where something has changed, in microseconds.
+    #[serde(default)]
+    pub rollback_us: Option<f64>,
+    /// How far ahead of what sounds the model is, in seconds.
+    #[serde(default)]
+    pub look_ahead_s: Option<f64>,
 }
 
 impl Status {
@@ -68,5 +76,18 @@ impl Plugin {
         let state: State = serde_json::from_slice(json).context("the plugin's state is no JSON")?;
         let status = state.fields.get("status").context("the plugin's state holds no figures")?;
         serde_json::from_str(status).context("the plugin's figures cannot be read")
+    }
+
+    /// Plays with the weights of this file from now on, as a project that was saved with them would.
+    pub fn choose_weights(&mut self, path: &Path) -> Result<()> {
+        let state = self.save_state()?;
+        let mut state: serde_json::Value =
+            serde_json::from_slice(state.get(8..).context("the plugin's state is empty")?)?;
+        let fields = state.get_mut("fields").context("the plugin's state has no fields")?;
+        fields["weights"] = serde_json::to_string(path)?.into();
+        let json = serde_json::to_vec(&state)?;
+        let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(json);
+        self.load_state(&bytes)
     }
 }

@@ -25,6 +25,10 @@ pub struct Timeline {
     /// Where the time signature changes: positions in quarter notes, ascending, each a bar line, and
     /// the signature from there on.
     pub signature_changes: Vec<(f64, (u16, u16))>,
+    /// Whether the host records.
+    pub recording: bool,
+    /// Whether it rolls before the place where something begins.
+    pub pre_roll: bool,
     /// What this host does not tell.
     pub untold: Untold,
 }
@@ -44,6 +48,10 @@ pub enum Change {
     Tempo(f64),
     /// The tempo's change from here on, in quarter notes per minute and second.
     Ramp(f64),
+    /// The host begins to record, or ends.
+    Record(bool),
+    /// A pre-roll begins, or ends.
+    PreRoll(bool),
 }
 
 impl Change {
@@ -78,6 +86,8 @@ impl Timeline {
             loop_range: None,
             signature: (4, 4),
             signature_changes: Vec::new(),
+            recording: false,
+            pre_roll: false,
             untold: Untold::default(),
         }
     }
@@ -99,6 +109,8 @@ impl Timeline {
             Change::Loop(range) => self.loop_range = range,
             Change::Tempo(tempo) => (self.tempo, self.tempo_ramp) = (tempo, 0.0),
             Change::Ramp(ramp) => self.tempo_ramp = ramp,
+            Change::Record(recording) => self.recording = recording,
+            Change::PreRoll(pre_roll) => self.pre_roll = pre_roll,
         }
     }
 
@@ -149,6 +161,8 @@ impl Timeline {
         flags.set(TransportFlags::HAS_SECONDS_TIMELINE, !self.untold.seconds);
         flags.set(TransportFlags::HAS_TIME_SIGNATURE, !self.untold.signature);
         flags.set(TransportFlags::IS_PLAYING, self.playing);
+        flags.set(TransportFlags::IS_RECORDING, self.recording);
+        flags.set(TransportFlags::IS_WITHIN_PRE_ROLL, self.pre_roll);
         flags.set(TransportFlags::IS_LOOP_ACTIVE, self.loop_range.is_some());
         let (loop_start, loop_end) = self.loop_range.unwrap_or_default();
         let (bar_start, signature) = self.bar();

@@ -445,7 +445,7 @@ impl Clock {
             return;
         };
         // Within a ramp every block is an anchor, however it was cut.
-        let before = if latest.ramps { latest.samples } else { latest.longest.into() };
+        let before = if latest.ramps { latest.samples.max(latest.before) } else { latest.longest.into() };
         let latest = Anchor { position: latest.position - turned, ..latest };
         if self.goes_on(&latest, transport) {
             self.anchor = Some(latest);

@@ -4,12 +4,17 @@
 //! failed, and how bad the worst was. `docs/time.md` says what is promised.
 
 mod accuracy;
+mod at_once;
 mod bounce;
 mod compare;
+mod first_note;
 mod giving_way;
+mod late;
 mod render;
 mod scenario;
 mod tempo;
+mod trade;
+mod transport;
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -91,8 +96,16 @@ impl Row {
 type Check = fn(&Context, &mut Plugin) -> Result<Vec<Row>>;
 
 /// All checks, by the first word of their rows.
-const CHECKS: [(&str, Check); 3] =
-    [("bounce", bounce::run), ("accuracy", accuracy::run), ("giving way", giving_way::run)];
+const CHECKS: [(&str, Check); 8] = [
+    ("bounce", bounce::run),
+    ("accuracy", accuracy::run),
+    ("at once", at_once::run),
+    ("first note", first_note::run),
+    ("giving way", giving_way::run),
+    ("trade", trade::run),
+    ("late", late::run),
+    ("transport", transport::run),
+];
 
 /// Runs the checks and prints their table.
 pub fn run(options: &Options) -> Result<()> {

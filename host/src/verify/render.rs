@@ -63,9 +63,15 @@ pub struct Rendered {
     pub lateness: Duration,
 }
 
-/// A plugin that is ready to play; in real time, it has woken up.
+/// An instance that is ready to play.
 pub fn plugin(bundle: &Path, setup: &Setup) -> Result<Plugin> {
     let mut plugin = Plugin::load(bundle)?;
+    prepare(&mut plugin, setup)?;
+    Ok(plugin)
+}
+
+/// Activates it; in real time, it has woken up then.
+pub fn prepare(plugin: &mut Plugin, setup: &Setup) -> Result<()> {
     let offline = setup.pace == Pace::Offline;
     plugin.set_offline(offline)?;
     plugin.activate(setup.rate, LONGEST_BLOCK)?;
@@ -74,7 +80,7 @@ pub fn plugin(bundle: &Path, setup: &Setup) -> Result<Plugin> {
         ensure!(start.elapsed() < PATIENCE, "the plugin did not get ready: {}", plugin.status()?.health);
         thread::sleep(Duration::from_millis(1));
     }
-    Ok(plugin)
+    Ok(())
 }
 
 /// Renders a scenario in a fresh instance.
