@@ -9,6 +9,7 @@ mod packages;
 mod screen;
 mod soak;
 mod test;
+mod verify;
 mod workspace;
 
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ Usage: cargo xtask COMMAND
   soak [--blocks N] [--seed S]
             random blocks, notes, parameters and transports against the built plugin;
             counts what must never happen in target/soak.json
+  verify [--quick] [--only NAME] [--seed S]
+            what the built plugin promises about time and turns, as a table and target/verify.json
   test      everything that CI checks: formatting, lints, documentation, the bundle, all tests
 
 `cargo xtask demo --help` tells more about the demo.
@@ -59,6 +62,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "bundle" => bundle::run(&Workspace::enter()?, rest),
         "install" => install::run(&Workspace::enter()?),
         "test" => test::run(&Workspace::enter()?),
+        "verify" => verify::run(&Workspace::enter()?, rest),
         "soak" => soak::run(&Workspace::enter()?, rest),
         "pictures" => screen::pictures(&Workspace::enter()?, rest),
         "editor" => screen::editor(&Workspace::enter()?, rest),

@@ -45,7 +45,7 @@ pub struct Referee {
     bypassed: Option<(bool, u64)>,
     /// Since this happened, nothing has that could lead to notes of its own.
     quiet: Option<&'static str>,
-    /// A start of the transport may lead to notes of its own: it trades, or plays alone, as far as is known.
+    /// A transport that runs leads to notes of its own: it trades, or plays alone, as far as is known.
     begins_with_host: bool,
     /// The plugin may swallow or end the player's notes, for it was told to, or may have been.
     lenient: bool,
@@ -143,7 +143,7 @@ impl Referee {
         }
         for (happened, what) in [(stopped, "a stop"), (started, "a start"), (block.reset, "a reset")] {
             if happened {
-                self.quiet = Some(what).filter(|_| !(started && self.begins_with_host));
+                self.quiet = Some(what).filter(|_| !(block.playing && self.begins_with_host));
             }
         }
         if (stopped || block.reset) && self.cut.is_none() {
