@@ -91,15 +91,40 @@ def one_hot(n, i):
     return v
 
 
+def between(n, place):
+    v, place = np.zeros(n), min(max(place, 0), n - 1)
+    low = min(int(place), n - 2)
+    v[low], v[low + 1] = 1 - (place - low), place - low
+    return v
+
+
 def interval(a, b):
     return None if a is None or b is None else max(-24, min(24, b - a)) + 24
+
+
+class Echo:
+    """What followed an earlier place that agrees with the last notes."""
+
+    def __init__(self, note, pitch, score, length, lag, kept):
+        self.pitch, self.step, self.duration = pitch, bin_of(note["step"]), bin_of(note["duration"])
+        self.velocity, self.level, self.length = note["velocity"] // 4, score // 16, length
+        octave = int(math.log2(lag))
+        self.distance = 2 * octave + (lag >= 1.5 * 2 ** octave if octave else 0)
+        self.lag, self.rounds = lag, sum(4 * kept // lag >= n for n in (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128))
+
+
+def agreement(echo):
+    return [one_hot(16, echo and echo.level), one_hot(13, echo and echo.length),
+            one_hot(25, echo and echo.distance), one_hot(12, echo and echo.rounds)]
 
 
 class Context:
     def __init__(self):
         self.fast, self.slow, self.pitches, self.recent, self.left = (np.zeros(n) for n in (12, 12, 128, 128, 128))
         self.last = self.before = None
-        self.place = 0
+        self.place = self.run = self.alternation = 0
+        self.notes, self.home, self.loops = [], np.zeros(12), []
+        self.same, self.transposed, self.rhythm = {}, {}, {}
 
     def feed(self, n):
         self.place = self.place + 1 if self.last is not None and n["step"] == 0 else 0
@@ -109,11 +134,99 @@ class Context:
                                   (self.pitches, .97, n["pitch"]), (self.recent, .85, n["pitch"])):
             profile *= decay
             profile[i] += 1 - decay
+        self.home = self.home * .9995
+        self.home[n["pitch"] % 12] += 1
+        self.run = self.run + 1 if n["pitch"] == self.last else 0
+        self.alternation = self.alternation + 1 if n["pitch"] == self.before else 0
+        near = self.echo_same(lambda e: e.lag <= 64)
+        self.loops.append(near is not None and near.pitch == n["pitch"])
+        self.notes.append(n)
+        equal = lambda a, b: a == b
+        near_bins = lambda a, b: abs(a - b) <= (a > 1)
+        for scores, values, agree in ((self.same, self.keys(), equal), (self.transposed, self.ways(), equal),
+                                      (self.rhythm, self.steps(), near_bins)):
+            for lag in range(1, len(values)):
+                score, kept = scores.get(lag, (0, 0))
+                score = min(255, score - score // 8 + 32 * agree(values[-1], values[-1 - lag]))
+                scores[lag] = score, min(kept + 1, 255) if score >= 64 else 0
         self.before, self.last = self.last, n["pitch"]
 
     def sounding(self, step):
         left = self.left - step
         return np.where(left > 0.01, left, 0)
+
+    def keys(self):
+        return [n["pitch"] for n in self.notes]
+
+    def ways(self):
+        pitches = self.keys()
+        return [None] + [b - a for a, b in zip(pitches, pitches[1:])]
+
+    def steps(self):
+        return [bin_of(n["step"]) for n in self.notes]
+
+    def echo(self, scores, values, pitch_of, accept):
+        found = None
+        # A place that no note was compared with yet agrees with nothing.
+        for lag, (score, kept) in sorted(scores.items()):
+            note, pitch = self.notes[-lag], pitch_of(-lag)
+            if score >= 32 and pitch is not None and (found is None or score > found[0]):
+                back = 0
+                while back < 12 and back + lag < len(values) and values[-1 - back] == values[-1 - back - lag]:
+                    back += 1
+                echo = Echo(note, pitch, score, back, lag, kept)
+                if accept(echo):
+                    found = score, echo
+        return found and found[1]
+
+    def echo_same(self, accept=lambda e: True):
+        pitches = self.keys()
+        return self.echo(self.same, pitches, lambda i: pitches[i], accept)
+
+    def echo_transposed(self, accept):
+        pitches, ways = self.keys(), self.ways()
+        here = lambda i: None if ways[i] is None or not 0 <= pitches[-1] + ways[i] < 128 else pitches[-1] + ways[i]
+        return self.echo(self.transposed, ways, here, accept)
+
+    def echo_rhythm(self, accept=lambda e: True):
+        pitches = self.keys()
+        return self.echo(self.rhythm, self.steps(), lambda i: pitches[i], accept)
+
+    def echoes_of(self, step, pitch):
+        fits = lambda e: e.pitch == pitch and (e.step == 0) == (step == 0)
+        first = self.echo_same(fits)
+        other = lambda e: fits(e) and (first is None or abs(first.duration - e.duration) > 1)
+        transposed = self.echo_transposed(other)
+        if first is None:
+            return transposed, None
+        return first, transposed or self.echo_same(other)
+
+    def mood(self, *told):
+        parts = []
+        for decay in (.94, .985, .9995):
+            if not self.notes:
+                parts += [np.zeros(4)] + [np.zeros(n) for _, n in told]
+                continue
+            w = decay ** np.arange(len(self.notes))[::-1]
+            mean = lambda f: float(sum(w * [f(n) for n in self.notes]) / sum(w))
+            velocity, step = mean(lambda n: n["velocity"]), mean(lambda n: min(n["step"], 5))
+            held, chords = mean(lambda n: math.log(max(n["duration"], .01))), mean(lambda n: n["step"] == 0)
+            parts.append(np.array([velocity / 32 - 2, math.log((step + .01) / .12), held + 1, chords * 2 - 1]))
+            places = dict(velocity=velocity / 4 - .5, step=math.log(max(step, .01) / .02) * 5, duration=(held + 3.5) * 5)
+            parts += [between(n, places[name]) for name, n in told]
+        return np.concatenate(parts)
+
+    def home_and_runs(self):
+        home = self.home * 3 / self.home.sum() if self.notes else self.home
+        turned = np.zeros(12) if self.last is None else np.roll(home, -(self.last % 12))
+        if not self.notes:
+            return np.concatenate([home, turned, np.zeros(24 + 24 + 40 + 40)] + [between(9, 0)] * 3)
+        variety = [one_hot(40, len(set(self.keys()[-n:]))) for n in (24, 96)]
+        shares = []
+        for decay in (.97, .99, .998):
+            w = decay ** np.arange(len(self.loops))[::-1]
+            shares.append(between(9, 8 * float(w @ np.array(self.loops, float)) / float(w.sum())))
+        return np.concatenate([home, turned, one_hot(24, self.run), one_hot(24, self.alternation), *variety, *shares])
 
     def window(self, values):
         near = np.zeros(49)
@@ -137,26 +250,68 @@ class Context:
         return v
 
 
+def point(n, echo, values, output):
+    """(class, output) links to an echo's value and its neighbours."""
+    return [(values(echo) + d, output + abs(d)) for d in (0, -1, 1) if echo and 0 <= values(echo) + d < n]
+
+
+def more(c):
+    e = c.echo_same()
+    return [c.home_and_runs(), c.mood(("velocity", 32), ("step", 24), ("duration", 24)), *agreement(e),
+            one_hot(49, e and interval(c.last, e.pitch)), one_hot(128, e and e.step)]
+
+
 def heard(n, c):
     if n is None:
-        return np.concatenate([one_hot(129, 128), np.zeros(12 + 11 + 49 + 128 + 128 + 32 + 16 + 6), c.harmony(0)])
+        return np.concatenate([one_hot(129, 128), np.zeros(12 + 11 + 49 + 128 + 128 + 32 + 16 + 6), c.harmony(0), *more(c)])
     numbers = [n["step"], math.log((n["step"] + .01) / .1), n["duration"], math.log((n["duration"] + .01) / .1),
                n["velocity"] / 64 - 1, n["spread"] / .03]
     return np.concatenate([one_hot(129, n["pitch"]), one_hot(12, n["pitch"] % 12), one_hot(11, n["pitch"] // 12),
                            one_hot(49, interval(c.before, n["pitch"])), one_hot(128, bin_of(n["step"])),
                            one_hot(128, bin_of(n["duration"])), one_hot(32, n["velocity"] // 4),
-                           one_hot(16, int(n["spread"] / .002 + .5)), numbers, c.harmony(0)])
+                           one_hot(16, int(n["spread"] / .002 + .5)), numbers, c.harmony(0), *more(c)])
 
 
 def told(head, n, c):
-    step, pitch = one_hot(128, bin_of(n["step"])), one_hot(128, n["pitch"])
+    """Features of a head, and its links."""
+    step, pitch, bin = one_hot(128, bin_of(n["step"])), one_hot(128, n["pitch"]), bin_of(n["step"])
     way = one_hot(49, interval(c.last, n["pitch"]))
-    return {"step": lambda: c.ends(0),
-            "pitch": lambda: np.concatenate([step, c.harmony(n["step"])]),
-            "duration": lambda: np.concatenate([step, pitch, way, c.ends(n["step"])]),
-            "velocity": lambda: np.concatenate([step, pitch, way, one_hot(128, bin_of(n["duration"]))]),
-            "spread": lambda: np.concatenate([one_hot(8, c.place), way, pitch, one_hot(32, n["velocity"] // 4)]),
-            }[head]()
+    if head == "step":
+        first = c.echo_same()
+        second = first and c.echo_same(lambda e: abs(e.step - first.step) > 1)
+        parts, links = [c.ends(0), c.mood(("step", 24)), c.home_and_runs()[24:]], []
+        for i, e in enumerate((first, second, c.echo_rhythm())):
+            parts += agreement(e) + [one_hot(128, e and e.step)]
+            links += point(128, e, lambda e: e.step, 128 + 2 * i)
+    elif head == "pitch":
+        parts = [step, c.harmony(n["step"]), c.home_and_runs()]
+        links = [(c.last + d, 128 + d + 24) for d in range(-24, 25) if c.last is not None and 0 <= c.last + d < 128]
+        floor = c.last + 1 if c.last is not None and n["step"] == 0 else 0
+        fits = lambda e: (e.step == 0) == (bin == 0) and e.pitch >= floor
+        first = c.echo_same(fits)
+        second = first and c.echo_same(lambda e: fits(e) and e.pitch != first.pitch)
+        known = [e.pitch for e in (first, second) if e]
+        third = c.echo_transposed(lambda e: fits(e) and e.pitch not in known)
+        for i, e in enumerate((first, second, third)):
+            parts += agreement(e) + [one_hot(49, e and interval(c.last, e.pitch)), one_hot(2, e and int(abs(e.step - bin) <= 1))]
+            links += [(e.pitch, 177 + i)] if e else []
+    elif head == "duration":
+        parts, links = [step, pitch, way, c.ends(n["step"]), c.mood(("duration", 24))], []
+        third = c.echo_rhythm(lambda e: (e.step == 0) == (n["step"] == 0))
+        for i, e in enumerate((*c.echoes_of(n["step"], n["pitch"]), third)):
+            parts += agreement(e) + [one_hot(128, e and e.duration)]
+            links += point(128, e, lambda e: e.duration, 128 + 2 * i)
+    elif head == "velocity":
+        e, _ = c.echoes_of(n["step"], n["pitch"])
+        parts = [step, pitch, way, one_hot(128, bin_of(n["duration"])), c.mood(("velocity", 32)), *agreement(e),
+                 one_hot(32, e and e.velocity)]
+        links = point(32, e, lambda e: e.velocity, 32)
+    else:
+        parts, links = [one_hot(8, c.place), way, pitch, one_hot(32, n["velocity"] // 4)], []
+    return np.concatenate(parts), links
+
+
+MORE = dict(step=6, pitch=49 + 3, duration=6, velocity=2, spread=0)
 
 
 def antiphon(notes):
@@ -164,8 +319,8 @@ def antiphon(notes):
     e = weights("input.weight", (256, len(heard(None, c))), 24)
     heads = {}
     for name, classes in CLASSES.items():
-        out = classes + (49 if name == "pitch" else 0)
-        shapes = {"state.weight": ((256, H), H), "features.weight": ((256, len(told(name, notes[0], c))), 24),
+        out = classes + MORE[name]
+        shapes = {"state.weight": ((256, H), H), "features.weight": ((256, len(told(name, notes[0], c)[0])), 24),
                   "hidden.bias": ((256,), 256), "out.weight": ((out, 256), 256), "out.bias": ((out,), 256)}
         heads[name] = {k: weights(f"{name}.{k}", *s) for k, s in shapes.items()}
     for note, following in zip([None] + notes[:-1], notes):
@@ -174,13 +329,13 @@ def antiphon(notes):
         h, states = lstm.step(e @ heard(note, c))
         logits = []
         for name, w in heads.items():
-            hidden = w["state.weight"] @ h + w["features.weight"] @ told(name, following, c) + w["hidden.bias"]
-            out = w["out.weight"] @ np.maximum(hidden, 0) + w["out.bias"]
+            features, links = told(name, following, c)
+            hidden = w["state.weight"] @ h + w["features.weight"] @ features + w["hidden.bias"]
+            scores = w["out.weight"] @ np.maximum(hidden, 0) + w["out.bias"]
+            out = scores[:CLASSES[name]]
+            for i, output in links:
+                out[i] += scores[output]
             if name == "pitch":
-                out, scores = out[:128], out[128:]
-                for d in range(-24, 25):
-                    if c.last is not None and 0 <= c.last + d < 128:
-                        out[c.last + d] += scores[d + 24]
                 if c.last is not None and following["step"] == 0:
                     out = out[c.last + 1:]  # inside a chord pitches ascend
             logits.append(out)

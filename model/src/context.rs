@@ -4,12 +4,18 @@
 
 use notes::Successor;
 
-use crate::encoding::PITCHES;
+use crate::{
+    encoding::PITCHES,
+    mood::{LOOPS, Loops, Mood},
+    motifs::Motifs,
+};
 
 /// Decay per note of the pitch-class profile that follows a modulation.
 const FAST: f32 = 0.94;
 /// Decay per note of the pitch-class profile that holds the key.
 const SLOW: f32 = 0.985;
+/// Decay per note of the pitch-class profile that remembers the home key for minutes.
+const HOME: f32 = 0.9995;
 /// Decay per note of the profile of pitches.
 const PITCH: f32 = 0.97;
 /// Decay per note of the profile of the last few pitches.
@@ -23,6 +29,9 @@ const OVERLAP_S: f32 = 0.010;
 pub struct Context {
     pub(crate) fast: [f32; 12],
     pub(crate) slow: [f32; 12],
+    /// Sums to [`Context::home_weight`], so that it is a key from the first notes on.
+    pub(crate) home: [f32; 12],
+    pub(crate) home_weight: f32,
     pub(crate) pitches: [f32; PITCHES],
     pub(crate) recent: [f32; PITCHES],
     /// Seconds each pitch sounds on after the last onset; 0: silent.
@@ -35,6 +44,14 @@ pub struct Context {
     pub(crate) place: u8,
     /// Velocities heard lately, averaged; MIDI units.
     pub(crate) velocity: f32,
+    /// How often the last pitch came in a row before.
+    pub(crate) run: u8,
+    /// How many notes in a row had the pitch of the note before the one before.
+    pub(crate) alternation: u8,
+    pub(crate) mood: Mood,
+    /// Of either kind, see [`LOOPS`].
+    pub(crate) loops: [Loops; 2],
+    pub(crate) motifs: Motifs,
 }
 
 impl Default for Context {
@@ -42,6 +59,8 @@ impl Default for Context {
         Self {
             fast: [0.0; 12],
             slow: [0.0; 12],
+            home: [0.0; 12],
+            home_weight: 0.0,
             pitches: [0.0; PITCHES],
             recent: [0.0; PITCHES],
             remaining: [0.0; PITCHES],
@@ -49,6 +68,11 @@ impl Default for Context {
             before: None,
             place: 0,
             velocity: 64.0,
+            run: 0,
+            alternation: 0,
+            mood: Mood::default(),
+            loops: Default::default(),
+            motifs: Motifs::default(),
         }
     }
 }
@@ -68,12 +92,25 @@ impl Context {
         self.remaining[pitch] = self.remaining[pitch].max(note.duration as f32);
         decay(&mut self.fast, FAST, pitch % 12);
         decay(&mut self.slow, SLOW, pitch % 12);
+        decay(&mut self.home, HOME, pitch % 12);
+        self.home_weight = HOME * self.home_weight + 1.0 - HOME;
         decay(&mut self.pitches, PITCH, pitch);
         decay(&mut self.recent, RECENT, pitch);
         self.velocity = match self.last {
             None => f32::from(note.velocity),
             Some(_) => 0.9 * self.velocity + 0.1 * f32::from(note.velocity),
         };
+        let again = |count: u8, as_before: Option<u8>| match as_before {
+            Some(before) if usize::from(before) == pitch => count.saturating_add(1),
+            _ => 0,
+        };
+        self.run = again(self.run, self.last);
+        self.alternation = again(self.alternation, self.before);
+        self.mood.feed(note);
+        for (loops, notes) in self.loops.iter_mut().zip(LOOPS) {
+            loops.feed(self.motifs.in_a_loop(notes).is_some_and(|echo| usize::from(echo.pitch) == pitch));
+        }
+        self.motifs.feed(pitch as u8, note.step, note.duration, note.velocity);
         self.before = self.last;
         self.last = Some(pitch as u8);
     }
@@ -82,6 +119,16 @@ impl Context {
     pub(crate) fn sounds_on(&self, pitch: usize, step: f32) -> f32 {
         let left = self.remaining[pitch] - step;
         if left > OVERLAP_S { left } else { 0.0 }
+    }
+
+    /// Where the music has gone round in a loop for longer than real music does: the pitch that would
+    /// go on with it, and what it loses in nats when the next note is drawn.
+    pub(crate) fn weariness(&self) -> impl Iterator<Item = (u8, f32)> {
+        self.loops.iter().enumerate().filter_map(|(kind, loops)| {
+            let loss = loops.weariness(kind);
+            let next = if loss > 0.0 { self.motifs.in_a_loop(LOOPS[kind]) } else { None };
+            next.map(|echo| (echo.pitch, loss))
+        })
     }
 
     /// The lowest pitch that may come next: inside a chord pitches ascend.

@@ -167,6 +167,9 @@ impl Mind {
         let mut next = Successor { step, ..NOTHING };
 
         let logits = &mut network.logits(Attribute::Pitch, &next, state, scratch)[..PITCHES];
+        for (pitch, loss) in state.context.weariness() {
+            logits[usize::from(pitch)] -= loss;
+        }
         for (pitch, logit) in logits.iter_mut().enumerate() {
             *logit = if what.pitches >> pitch & 1 == 1 { *logit } else { f32::NEG_INFINITY };
         }

@@ -6,6 +6,8 @@ use notes::Successor;
 use crate::{
     context::Context,
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES, spread_bin, time_bin, velocity_level},
+    mood::{Averages, RATES},
+    motifs::{Echo, LAGS, LENGTHS, LEVELS, ROUNDS},
 };
 
 /// Intervals up to two octaves have a class of their own: -24 … 24 semitones.
@@ -14,18 +16,34 @@ pub(crate) const REACH: i32 = 24;
 pub(crate) const INTERVALS: usize = 2 * REACH as usize + 1;
 /// Places in a chord that are told apart.
 const PLACES: usize = 8;
+/// Repetitions of one pitch, or of two in turn, that are told apart.
+const RUNS: usize = 24;
+/// Notes among which different pitches are counted.
+const VARIETY: [u64; 2] = [24, 96];
+/// Numbers of different pitches that are told apart.
+const PITCH_COUNTS: usize = 40;
+/// Levels of the share of loops.
+const SHARES: usize = 9;
+/// Levels of density and of mean duration.
+const PACES: usize = 24;
+/// Echoes that the pitch head can point at: here, here with another pitch, transposed.
+pub(crate) const PITCH_ECHOES: usize = 3;
+/// Echoes that a head of times can point at, each followed by its neighbouring bins.
+pub(crate) const TIME_ECHOES: usize = 3;
 
-/// Sparse feature vector: (index, value) pairs, and the width the dense vector would have.
+/// What a part of the network is told. A sparse vector: (index, value) pairs, and the width the
+/// dense vector would have. And links: outputs of a head beyond its classes that are added to a class.
 #[derive(Clone, Debug, Default)]
 pub struct Features {
     pairs: Vec<(u32, f32)>,
     width: usize,
+    links: Vec<(u32, u32)>,
 }
 
 impl Features {
     /// Space for every feature of any part, so that filling never allocates.
     pub fn new() -> Self {
-        Self { pairs: Vec::with_capacity(1024), width: 0 }
+        Self { pairs: Vec::with_capacity(2048), width: 0, links: Vec::with_capacity(64) }
     }
 
     /// The non-zero features as (index, value), in ascending order of index.
@@ -38,8 +56,14 @@ impl Features {
         self.width
     }
 
+    /// (class, output): the score of the output belongs to the class too.
+    pub fn links(&self) -> &[(u32, u32)] {
+        &self.links
+    }
+
     fn clear(&mut self) {
         self.pairs.clear();
+        self.links.clear();
         self.width = 0;
     }
 
@@ -57,6 +81,27 @@ impl Features {
             }
             self.width += 1;
         }
+    }
+
+    /// A place between classes: shared by the two that are nearest.
+    fn between(&mut self, classes: usize, place: f32) {
+        let place = place.clamp(0.0, classes as f32 - 1.0);
+        let low = (place as usize).min(classes - 2);
+        let high = place - low as f32;
+        for (class, value) in [(low, 1.0 - high), (low + 1, high)] {
+            if value > 0.0 {
+                self.pairs.push(((self.width + class) as u32, value));
+            }
+        }
+        self.width += classes;
+    }
+
+    fn skip(&mut self, classes: usize) {
+        self.width += classes;
+    }
+
+    fn link(&mut self, class: usize, output: usize) {
+        self.links.push((class as u32, output as u32));
     }
 
     fn interval(&mut self, from: Option<u8>, to: u8) {
@@ -92,12 +137,30 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
         ]
     }));
     harmony(out, context, 0.0);
+    home(out, context);
+    runs(out, context);
+    mood(out, context, |out, now| {
+        loudness(out, now);
+        density(out, now);
+        holding(out, now);
+    });
+    let echo = context.motifs.same(|_| true);
+    agreement(out, echo);
+    out.class(INTERVALS, echo_interval(context, echo));
+    out.class(TIMES, echo.map(|echo| echo.step));
 }
 
-/// For the step head: when the sounding notes will end.
+/// For the step head: when the sounding notes will end, the density so far, the steps that came
+/// next in like places.
 pub(crate) fn before_step(out: &mut Features, context: &Context) {
     out.clear();
     ends(out, context, 0.0);
+    mood(out, context, density);
+    let first = context.motifs.same(|_| true);
+    let second = first.and_then(|first| context.motifs.same(|echo| echo.step.abs_diff(first.step) > 1));
+    let third = context.motifs.rhythm(|_| true);
+    runs(out, context);
+    times(out, [first, second, third].map(|echo| echo.map(|echo| (echo, echo.step))));
 }
 
 /// For the pitch head: the step, and the harmony that is left at its end.
@@ -105,6 +168,29 @@ pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
     harmony(out, context, step as f32);
+    if let Some(last) = context.last {
+        let low = (i32::from(last) - REACH).max(0) as u8;
+        let high = (i32::from(last) + REACH).min(PITCHES as i32 - 1) as u8;
+        for pitch in low..=high {
+            out.link(pitch.into(), PITCHES + interval_class(last, pitch));
+        }
+    }
+    home(out, context);
+    runs(out, context);
+    let (bin, floor) = (time_bin(step), context.floor(step));
+    let fits = |echo: &Echo| (echo.step == 0) == (bin == 0) && echo.pitch >= floor;
+    let first = context.motifs.same(fits);
+    let is = |echo: &Echo, other: Option<Echo>| other.is_some_and(|other| other.pitch == echo.pitch);
+    let second = first.and_then(|_| context.motifs.same(|echo| fits(echo) && !is(echo, first)));
+    let third = context.motifs.transposed(|echo| fits(echo) && !is(echo, first) && !is(echo, second));
+    for (n, echo) in [first, second, third].into_iter().enumerate() {
+        agreement(out, echo);
+        out.class(INTERVALS, echo_interval(context, echo));
+        out.class(2, echo.map(|echo| usize::from(echo.step.abs_diff(bin) <= 1)));
+        if let Some(echo) = echo {
+            out.link(echo.pitch.into(), PITCHES + INTERVALS + n);
+        }
+    }
 }
 
 /// For the duration head: step, pitch, and when the other notes will end.
@@ -114,6 +200,10 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
     out.class(PITCHES, Some(pitch.into()));
     out.interval(context.last, pitch);
     ends(out, context, step as f32);
+    mood(out, context, holding);
+    let (first, second) = echoes_of(context, step, pitch);
+    let third = context.motifs.rhythm(|echo| (echo.step == 0) == (step == 0.0));
+    times(out, [first, second, third].map(|echo| echo.map(|echo| (echo, echo.duration))));
 }
 
 /// For the velocity head: step, pitch and duration.
@@ -123,6 +213,13 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
     out.class(PITCHES, Some(pitch.into()));
     out.interval(context.last, pitch);
     out.class(TIMES, Some(time_bin(duration)));
+    mood(out, context, loudness);
+    let (echo, _) = echoes_of(context, step, pitch);
+    agreement(out, echo);
+    out.class(VELOCITIES, echo.map(|echo| echo.velocity));
+    if let Some(echo) = echo {
+        point(out, echo.velocity, VELOCITIES, VELOCITIES);
+    }
 }
 
 /// For the spread head, which only notes inside a chord need: place, interval, pitch, velocity.
@@ -148,6 +245,108 @@ fn harmony(out: &mut Features, context: &Context, step: f32) {
     out.values(around(origin).map(|p| p.map_or(0.0, |p| context.recent[p] * 4.0)));
     out.values((0..PITCHES).map(|p| f32::from(u8::from(context.sounds_on(p, step) > 0.0))));
     out.values(around(origin).map(|p| p.map_or(0.0, |p| f32::from(u8::from(context.sounds_on(p, step) > 0.0)))));
+}
+
+/// The profile of the home key, as it is and turned to the last pitch.
+fn home(out: &mut Features, context: &Context) {
+    let scale = if context.home_weight > 0.0 { 3.0 / context.home_weight } else { 0.0 };
+    out.values(context.home.iter().map(|v| v * scale));
+    let origin = context.last.map(usize::from);
+    out.values((0..12).map(|i| origin.map_or(0.0, |o| context.home[(o + i) % 12] * scale)));
+}
+
+/// How much the last notes repeat themselves.
+fn runs(out: &mut Features, context: &Context) {
+    out.class(RUNS, context.last.map(|_| context.run.into()));
+    out.class(RUNS, context.last.map(|_| context.alternation.into()));
+    for notes in VARIETY {
+        out.class(PITCH_COUNTS, context.last.map(|_| context.motifs.variety(notes)));
+    }
+    for share in context.loops[0].shares() {
+        out.between(SHARES, share * (SHARES - 1) as f32);
+    }
+}
+
+/// All averages as numbers, then some of them as `told`.
+fn mood(out: &mut Features, context: &Context, told: impl Fn(&mut Features, Option<&Averages>)) {
+    let averages = context.mood.averages();
+    for rate in 0..RATES {
+        let now = averages.as_ref().map(|all| &all[rate]);
+        out.values(now.map_or([0.0; 4], |now| {
+            [now.velocity / 32.0 - 2.0, ((now.step + 0.01) / 0.12).ln(), now.log_duration + 1.0, now.chords * 2.0 - 1.0]
+        }));
+        told(out, now);
+    }
+}
+
+fn loudness(out: &mut Features, now: Option<&Averages>) {
+    match now {
+        Some(now) => out.between(VELOCITIES, now.velocity / 4.0 - 0.5),
+        None => out.skip(VELOCITIES),
+    }
+}
+
+/// Seconds from note to note, from 20 ms to 2 s.
+fn density(out: &mut Features, now: Option<&Averages>) {
+    match now {
+        Some(now) => out.between(PACES, (now.step.max(0.01) / 0.02).ln() * 5.0),
+        None => out.skip(PACES),
+    }
+}
+
+/// Durations from 30 ms to 3 s.
+fn holding(out: &mut Features, now: Option<&Averages>) {
+    match now {
+        Some(now) => out.between(PACES, (now.log_duration + 3.5) * 5.0),
+        None => out.skip(PACES),
+    }
+}
+
+/// How far an echo can be trusted.
+fn agreement(out: &mut Features, echo: Option<Echo>) {
+    out.class(LEVELS, echo.map(|echo| echo.level));
+    out.class(LENGTHS, echo.map(|echo| echo.length));
+    out.class(LAGS, echo.map(|echo| echo.distance()));
+    out.class(ROUNDS, echo.map(|echo| echo.rounds));
+}
+
+fn echo_interval(context: &Context, echo: Option<Echo>) -> Option<usize> {
+    context.last.zip(echo).map(|(last, echo)| interval_class(last, echo.pitch))
+}
+
+/// Echoes of a note of which step and pitch are known: here or else in another key; and another
+/// one with another duration.
+fn echoes_of(context: &Context, step: f64, pitch: u8) -> (Option<Echo>, Option<Echo>) {
+    let fits = |echo: &Echo| echo.pitch == pitch && (echo.step == 0) == (step == 0.0);
+    let first = context.motifs.same(fits);
+    let other = |echo: &Echo| fits(echo) && first.is_none_or(|first| first.duration.abs_diff(echo.duration) > 1);
+    let transposed = context.motifs.transposed(other);
+    match first {
+        None => (transposed, None),
+        Some(_) => (first, transposed.or_else(|| context.motifs.same(other))),
+    }
+}
+
+/// Echoes with the time bin that each foretells.
+fn times(out: &mut Features, echoes: [Option<(Echo, usize)>; TIME_ECHOES]) {
+    for (n, echo) in echoes.into_iter().enumerate() {
+        agreement(out, echo.map(|(echo, _)| echo));
+        out.class(TIMES, echo.map(|(_, bin)| bin));
+        if let Some((_, bin)) = echo {
+            point(out, bin, TIMES, TIMES + 2 * n);
+        }
+    }
+}
+
+/// Links `output` to a class of an ordered scale, the output after it to both neighbours.
+fn point(out: &mut Features, class: usize, classes: usize, output: usize) {
+    out.link(class, output);
+    if class > 0 {
+        out.link(class - 1, output + 1);
+    }
+    if class + 1 < classes {
+        out.link(class + 1, output + 1);
+    }
 }
 
 /// The pitches within reach of `origin`, from below; `None` where the keyboard has ended.

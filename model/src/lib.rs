@@ -23,6 +23,8 @@ mod linear;
 mod lstm;
 pub mod markov;
 mod mind;
+mod mood;
+mod motifs;
 pub mod network;
 mod panels;
 mod quantise;

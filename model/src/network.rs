@@ -10,7 +10,7 @@ use notes::Successor;
 use crate::{
     context::Context,
     encoding::PITCHES,
-    features::{self, Features, INTERVALS, REACH},
+    features::{self, Features},
     linear::{self, Dense, Precision, Sparse},
     lstm::{Layer, Memory, cell},
     shapes::{Attribute, EMBEDDING, HEAD, HIDDEN, LAYERS, SEED_EMBEDDING, SEED_HEAD},
@@ -122,7 +122,7 @@ impl Scratch {
             states: vec![0.0; takes * HIDDEN],
             products: linear::Scratch::new(takes),
             hidden: vec![0.0; takes * WIDEST_HEAD],
-            outputs: vec![0.0; takes * (PITCHES + INTERVALS)],
+            outputs: vec![0.0; takes * Attribute::ALL.map(Attribute::outputs).into_iter().max().unwrap_or(0)],
         }
     }
 
@@ -342,9 +342,14 @@ impl Network {
                 let (all, classes) = (attribute.outputs(), attribute.classes());
                 let outputs = &mut outputs[..takes * all];
                 head.out.apply(hidden, products, outputs);
-                if attribute == Attribute::Pitch {
-                    for ((next, state), outputs) in so_far.iter().zip(states).zip(outputs.chunks_exact_mut(all)) {
-                        merge_intervals(outputs, &state.context, next.step);
+                let each = so_far.iter().zip(states).zip(&*features);
+                for (((next, state), features), outputs) in each.zip(outputs.chunks_exact_mut(all)) {
+                    for &(class, output) in features.links() {
+                        outputs[class as usize] += outputs[output as usize];
+                    }
+                    if attribute == Attribute::Pitch {
+                        // Inside a chord pitches ascend.
+                        outputs[..usize::from(state.context.floor(next.step))].fill(f32::NEG_INFINITY);
                     }
                 }
                 for take in 1..takes {
@@ -376,21 +381,6 @@ impl Head {
             out: Dense::new(get("out.weight"), get("out.bias").data.clone(), precision),
         }
     }
-}
-
-/// Adds the scores of intervals from the last pitch to those of the pitches they lead to, and rules
-/// out what cannot follow inside a chord.
-fn merge_intervals(outputs: &mut [f32], context: &Context, step: f64) {
-    let (pitches, intervals) = outputs.split_at_mut(PITCHES);
-    if let Some(last) = context.last {
-        for (interval, score) in (-REACH..=REACH).zip(intervals) {
-            let pitch = i32::from(last) + interval;
-            if (0..PITCHES as i32).contains(&pitch) {
-                pitches[pitch as usize] += *score;
-            }
-        }
-    }
-    pitches[..usize::from(context.floor(step))].fill(f32::NEG_INFINITY);
 }
 
 fn relu(values: &mut [f32]) {

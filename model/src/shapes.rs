@@ -4,7 +4,7 @@
 use crate::{
     context::Context,
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES},
-    features::{self, Features, INTERVALS},
+    features::{self, Features, INTERVALS, PITCH_ECHOES, TIME_ECHOES},
     weights::Kind,
 };
 
@@ -63,9 +63,16 @@ impl Attribute {
         }
     }
 
-    /// Number of outputs of the head: the pitch head also scores intervals from the last pitch.
+    /// Number of outputs of the head: the pitch head also scores intervals from the last pitch, and
+    /// all but the last score what came next in like places.
     pub fn outputs(self) -> usize {
-        self.classes() + if self == Self::Pitch { INTERVALS } else { 0 }
+        let more = match self {
+            Self::Pitch => INTERVALS + PITCH_ECHOES,
+            Self::Step | Self::Duration => 2 * TIME_ECHOES,
+            Self::Velocity => 2,
+            Self::Spread => 0,
+        };
+        self.classes() + more
     }
 
     /// Number of features the head is told beside the hidden state.

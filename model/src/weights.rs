@@ -148,6 +148,7 @@ pub struct Weights {
 
 impl Weights {
     /// Reads and checks a weights file: every tensor of its network is there with its shape, and finite.
+    /// One of an older vocabulary knows fewer features: it gives the others no weight.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
         let unreadable = |e: safetensors::SafeTensorError| WeightsError::Unreadable(e.to_string());
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
@@ -159,21 +160,27 @@ impl Weights {
             false => Err(WeightsError::Version { what, found, known }),
         };
         version("format", card.format, FORMAT)?;
-        version("vocabulary", card.vocabulary, VOCABULARY)?;
+        if !(1..=VOCABULARY).contains(&card.vocabulary) {
+            version("vocabulary", card.vocabulary, VOCABULARY)?;
+        }
+        let older = card.vocabulary < VOCABULARY;
         let mut tensors = BTreeMap::new();
         for (name, expected) in shapes::of(card.kind) {
             let Ok(view) = file.tensor(&name) else {
                 return Err(WeightsError::Missing { name, expected });
             };
-            if view.shape() != expected {
+            let grows = older && grown_from(&name, view.shape(), &expected);
+            if view.shape() != expected && !grows {
                 return Err(WeightsError::Shape { name, found: view.shape().to_vec(), expected });
             }
             let data = numbers(&name, view.dtype(), view.data())?;
             if data.iter().any(|v| !v.is_finite()) {
                 return Err(WeightsError::NotFinite(name));
             }
+            let data = if grows { grow(&data, view.shape(), &expected) } else { data };
             tensors.insert(name, Tensor { shape: expected, data });
         }
+        let card = Card { vocabulary: VOCABULARY, ..card };
         Ok(Self { card, tensors })
     }
 
@@ -251,6 +258,27 @@ impl Weights {
         let views = self.tensors.iter().map(|(name, tensor)| (name, Encoded::new(tensor, dtype)));
         safetensors::serialize(views, metadata).expect("names and shapes are valid")
     }
+}
+
+/// Whether a tensor with fewer features or fewer scores for links may stand for this one.
+fn grown_from(name: &str, old: &[usize], new: &[usize]) -> bool {
+    let grows = match name {
+        _ if name == "input.weight" || name.ends_with("features.weight") => [false, true],
+        _ if name.ends_with("out.weight") || name.ends_with("out.bias") => [true, false],
+        _ => return false,
+    };
+    let fits = |((old, new), grows): ((&usize, &usize), bool)| if grows { old <= new } else { old == new };
+    old.len() == new.len() && old.iter().zip(new).zip(grows).all(fits)
+}
+
+/// Appends rows or columns of zeros.
+fn grow(data: &[f32], old: &[usize], new: &[usize]) -> Vec<f32> {
+    let (from, to) = (old.get(1).copied().unwrap_or(1), new.get(1).copied().unwrap_or(1));
+    let mut grown = vec![0.0; new[0] * to];
+    for (row, values) in grown.chunks_exact_mut(to).zip(data.chunks_exact(from)) {
+        row[..from].copy_from_slice(values);
+    }
+    grown
 }
 
 /// A tensor as it stands in the file.

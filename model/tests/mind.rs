@@ -188,6 +188,52 @@ fn weights_survive_their_file() {
     }
 }
 
+/// Weights made before there were so many features and scores give the new ones no weight.
+#[test]
+fn weights_of_an_older_vocabulary_are_filled_up_with_zeros() {
+    use safetensors::{Dtype, tensor::TensorView};
+    let weights = Weights::random(Kind::Antiphon, 9);
+    let narrower = |name: &str, shape: &[usize]| match name {
+        "input.weight" | "step.features.weight" => vec![shape[0], shape[1] - 7],
+        "pitch.out.weight" => vec![shape[0] - 3, shape[1]],
+        "pitch.out.bias" => vec![shape[0] - 3],
+        _ => shape.to_vec(),
+    };
+    let columns = |shape: &[usize]| shape.get(1).copied().unwrap_or(1);
+    let file = |vocabulary: u32| {
+        let old: Vec<(&String, Vec<usize>, Vec<u8>)> = weights
+            .tensors()
+            .iter()
+            .map(|(name, tensor)| {
+                let shape = narrower(name, &tensor.shape);
+                let rows = tensor.data.chunks(columns(&tensor.shape)).take(shape[0]);
+                let kept = rows.flat_map(|row| &row[..columns(&shape)]).flat_map(|v| v.to_le_bytes()).collect();
+                (name, shape, kept)
+            })
+            .collect();
+        let views = old.iter().map(|(name, shape, bytes)| {
+            (*name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
+        });
+        let card = Card { vocabulary, ..weights.card.clone() };
+        let card = serde_json::to_string(&card).unwrap();
+        safetensors::serialize(views, Some([("antiphon".to_owned(), card)].into())).unwrap()
+    };
+    let read = Weights::from_bytes(&file(1)).unwrap();
+    assert_eq!(read.card, weights.card);
+    for (name, tensor) in read.tensors() {
+        let whole = weights.get(name);
+        assert_eq!(tensor.shape, whole.shape);
+        let old = narrower(name, &whole.shape);
+        let width = columns(&whole.shape);
+        for (i, (value, before)) in tensor.data.iter().zip(&whole.data).enumerate() {
+            let known = i / width < old[0] && i % width < columns(&old);
+            assert_eq!(*value, if known { *before } else { 0.0 }, "{name} {i}");
+        }
+    }
+    let refused = Weights::from_bytes(&file(weights.card.vocabulary));
+    assert!(matches!(refused, Err(WeightsError::Shape { .. })), "its own vocabulary has to be whole");
+}
+
 #[test]
 fn what_is_no_weights_file_is_refused_with_a_reason() {
     use WeightsError::*;

@@ -109,6 +109,9 @@ pub fn tables(report: &Report) -> String {
                 .map(|value| format!("{value:.3}"))
         };
         line(row("network", figures(&fit.network)));
+        if let Some(straight) = &report.fit_without_begin {
+            line(row("without begin-of-sequence behind the prompt", figures(&straight.network)));
+        }
         line(row("ceiling: what came next", figures(&fit.ceiling)));
         line(row("floor: another piece", figures(&fit.floor)));
         line(row("share of the way, floor 0, ceiling 1", figures(&fit.share)));

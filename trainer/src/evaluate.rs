@@ -137,6 +137,9 @@ pub struct Report {
     /// Continuation fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
+    /// Of the seed, when it goes straight on without a begin-of-sequence behind the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit_without_begin: Option<Fit>,
     /// Free running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthReport>,
@@ -231,6 +234,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         likeness: BTreeMap::new(),
         floors: None,
         fit: None,
+        fit_without_begin: None,
         health: None,
     };
     if asked(Measure::Nats) {
@@ -284,8 +288,11 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         report.floors = Some(floors);
     }
     if asked(Measure::Fit) {
-        let bar = progress::bar(2 * pieces.len() as u64, "continuing");
-        report.fit = fit::fit(network, &pieces, args.seed, || bar.inc(1));
+        let seed = network.kind() == model::Kind::Seed;
+        let bar = progress::bar(2 * pieces.len() as u64 * (1 + u64::from(seed)), "continuing");
+        let fit = |begins| fit::fit(network, &pieces, args.seed, begins, || bar.inc(1));
+        report.fit = fit(true);
+        report.fit_without_begin = seed.then(|| fit(false)).flatten();
         bar.finish_and_clear();
     }
     if asked(Measure::Health) && args.runs > 0 {

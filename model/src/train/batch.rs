@@ -5,7 +5,7 @@ use notes::{Note, Successor};
 use crate::{
     context::Context,
     encoding::{PITCHES, spread_bin, time_bin, velocity_level},
-    features::{self, Features, INTERVALS, REACH, interval_class},
+    features::{self, Features},
     shapes::{self, Attribute},
     weights::Kind,
 };
@@ -81,9 +81,6 @@ pub(crate) enum Body {
         heard: Vec<f32>,
         /// Per attribute: features, target class.
         heads: Vec<Target>,
-        /// For every pitch the class of the interval that leads to it, `INTERVALS` if out of
-        /// reach: `[rows, 128]`.
-        intervals: Vec<u32>,
         /// 0, or -1e9 where the pitch cannot follow inside the chord: `[rows, 128]`.
         ruled_out: Vec<f32>,
     },
@@ -94,6 +91,8 @@ pub(crate) enum Body {
 pub(crate) struct Target {
     /// `[rows, features]`
     pub features: Vec<f32>,
+    /// [`Features::links`] over the flattened `[rows, classes]` and `[rows, outputs]`.
+    pub links: [Vec<u32>; 2],
     /// `[rows]`
     pub classes: Vec<u32>,
     /// `[rows]`: 1 where this attribute exists (spread: inside chords only) and the row counts.
@@ -123,11 +122,11 @@ impl Batch {
                         .iter()
                         .map(|a| Target {
                             features: vec![0.0; rows * a.features()],
+                            links: Default::default(),
                             classes: vec![0; rows],
                             counts: vec![0.0; rows],
                         })
                         .collect(),
-                    intervals: vec![INTERVALS as u32; rows * PITCHES],
                     ruled_out: vec![0.0; rows * PITCHES],
                 },
             },
@@ -173,7 +172,7 @@ impl Batch {
                 next_pitch[row] = next.pitch.into();
                 next_timing[row * 2..][..2].copy_from_slice(&[next.step as f32, next.duration as f32]);
             }
-            Body::Antiphon { heard: inputs, heads, intervals, ruled_out } => {
+            Body::Antiphon { heard: inputs, heads, ruled_out } => {
                 features::heard(scratch, heard.as_ref(), context);
                 scatter(scratch, inputs, row);
                 for (attribute, target) in Attribute::ALL.into_iter().zip(heads) {
@@ -200,16 +199,13 @@ impl Batch {
                         }
                     };
                     scatter(scratch, &mut target.features, row);
+                    for &(class, output) in scratch.links() {
+                        target.links[0].push((row * attribute.classes()) as u32 + class);
+                        target.links[1].push((row * attribute.outputs()) as u32 + output);
+                    }
                     target.classes[row] = class as u32;
                     let exists = attribute != Attribute::Spread || (next.step == 0.0 && heard.is_some());
                     target.counts[row] = f32::from(u8::from(exists));
-                }
-                if let Some(last) = heard.map(|n| n.pitch) {
-                    let low = (i32::from(last) - REACH).max(0) as usize;
-                    let high = (i32::from(last) + REACH).min(PITCHES as i32 - 1) as usize;
-                    for pitch in low..=high {
-                        intervals[row * PITCHES + pitch] = interval_class(last, pitch as u8) as u32;
-                    }
                 }
                 let floor = context.floor(next.step).min(next.pitch);
                 ruled_out[row * PITCHES..][..floor.into()].fill(-1e9);

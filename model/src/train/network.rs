@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     encoding::PITCHES,
-    features::INTERVALS,
     shapes::{Attribute, EMBEDDING, HIDDEN, LAYERS},
     weights::{self, Card, Kind, Weights, WeightsError},
 };
@@ -111,19 +110,18 @@ impl Model {
                 let duration = error("duration", 1)?;
                 Losses::add([Some(step), Some(pitch), Some(duration), None, None])
             }
-            Body::Antiphon { heard, heads, intervals, ruled_out } => {
+            Body::Antiphon { heard, heads, ruled_out } => {
                 let input = &self.vars["input.weight"];
                 let x = Given::new(heard, input.dim(1)?).product(input)?;
                 let x = x.reshape((time, lanes, EMBEDDING))?;
                 let h = self.trunk(x, carry, &fresh, &mut noise)?;
-                let intervals = Tensor::from_vec(intervals, (rows, PITCHES), &Device::Cpu)?;
                 let ruled_out = Tensor::from_vec(ruled_out, (rows, PITCHES), &Device::Cpu)?;
                 let mut parts = [const { None }; 5];
                 for ((attribute, target), part) in Attribute::ALL.into_iter().zip(heads).zip(&mut parts) {
-                    let Target { features, classes, counts } = target;
-                    let mut logits = self.head(attribute, &h, features)?;
+                    let Target { features, links, classes, counts } = target;
+                    let mut logits = link(&self.head(attribute, &h, features)?, attribute.classes(), links)?;
                     if attribute == Attribute::Pitch {
-                        logits = (merge_intervals(&logits, &intervals)? + &ruled_out)?;
+                        logits = (logits + &ruled_out)?;
                     }
                     *part = Some(mean(&cross_entropy(&logits, classes)?, counts)?);
                 }
@@ -188,12 +186,17 @@ fn cross_entropy(logits: &Tensor, targets: Vec<u32>) -> Result<Tensor> {
     log_softmax(logits, D::Minus1)?.gather(&targets, 1)?.squeeze(1)?.neg()
 }
 
-/// Adds interval scores to the pitches they lead to: `[rows, 128 + INTERVALS]` -> `[rows, 128]`.
-fn merge_intervals(outputs: &Tensor, intervals: &Tensor) -> Result<Tensor> {
-    let pitches = outputs.narrow(1, 0, PITCHES)?;
-    // One more column, for pitches out of reach.
-    let scores = outputs.narrow(1, PITCHES, INTERVALS)?.pad_with_zeros(1, 0, 1)?;
-    pitches + scores.contiguous()?.gather(intervals, 1)?
+/// Adds the outputs beyond the classes to the classes they are linked to: `[rows, outputs]` ->
+/// `[rows, classes]`.
+fn link(outputs: &Tensor, classes: usize, [to, from]: [Vec<u32>; 2]) -> Result<Tensor> {
+    let rows = outputs.dim(0)?;
+    let scores = outputs.narrow(1, 0, classes)?.contiguous()?;
+    if to.is_empty() {
+        return Ok(scores);
+    }
+    let index = |places: Vec<u32>| Tensor::new(places, outputs.device());
+    let linked = outputs.flatten_all()?.index_select(&index(from)?, 0)?;
+    scores.flatten_all()?.index_add(&index(to)?, &linked, 0)?.reshape((rows, classes))
 }
 
 /// Dropout mask: 0 for the part that is dropped, and the rest scaled up to keep the mean.

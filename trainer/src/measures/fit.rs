@@ -54,8 +54,9 @@ struct Excerpt {
     truth: Vec<Note>,
 }
 
-/// Lets the network continue prompts from these pieces. `None` if none is long enough.
-pub fn fit(network: &Arc<Network>, pieces: &[&Piece], seed: u64, done: impl Fn() + Sync) -> Option<Fit> {
+/// Lets the network continue prompts from these pieces. `None` if none is long enough. `begins`: whether the
+/// seed hears a begin-of-sequence between prompt and continuation, as in its project; others never do.
+pub fn fit(network: &Arc<Network>, pieces: &[&Piece], seed: u64, begins: bool, done: impl Fn() + Sync) -> Option<Fit> {
     let excerpts: Vec<Excerpt> = pieces.iter().flat_map(|piece| excerpts(&piece.notes)).collect();
     if excerpts.len() < 2 {
         return None;
@@ -68,7 +69,9 @@ pub fn fit(network: &Arc<Network>, pieces: &[&Piece], seed: u64, done: impl Fn()
         |mind, &index| {
             let Excerpt { prompt, truth } = &excerpts[index];
             play::listen(mind, prompt);
-            mind.hand_over();
+            if begins {
+                mind.hand_over();
+            }
             let from = prompt.last().map_or(0.0, |note| note.onset);
             let silence = PART_S - from;
             let length = Length { seconds: silence + PART_S, notes: usize::MAX };
