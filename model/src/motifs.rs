@@ -146,8 +146,8 @@ impl Motifs {
 
     /// How many different pitches the last `notes` notes have.
     pub fn variety(&self, notes: u64) -> usize {
-        let pitches = (1..=notes.min(self.count))
-            .fold(0u128, |set, back| set | 1 << (self.pitch[slot(self.count - back)] & 127));
+        let pitches =
+            (1..=notes.min(self.count)).fold(0u128, |set, back| set | 1 << (self.pitch[slot(self.count - back)] & 127));
         pitches.count_ones() as usize
     }
 
@@ -295,9 +295,10 @@ mod tests {
         hear(&mut motifs, [1, 2, 3, 4]);
         hear(&mut motifs, wander(0, REMEMBERED - 4));
         hear(&mut motifs, [1]);
-        assert_eq!(motifs.same(|_| true).map(|echo| echo.pitch), Some(2));
+        // Elsewhere some of so many notes agree by chance; nowhere else is there a 2.
+        assert_eq!(motifs.same(|echo| echo.pitch == 2).map(|echo| echo.lag), Some(REMEMBERED));
         hear(&mut motifs, [5; 3]);
         hear(&mut motifs, [1]);
-        assert_ne!(motifs.same(|_| true).map(|echo| echo.pitch), Some(2));
+        assert_eq!(motifs.same(|echo| echo.pitch == 2), None);
     }
 }

@@ -211,9 +211,8 @@ fn weights_of_an_older_vocabulary_are_filled_up_with_zeros() {
                 (name, shape, kept)
             })
             .collect();
-        let views = old.iter().map(|(name, shape, bytes)| {
-            (*name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap())
-        });
+        let views =
+            old.iter().map(|(name, shape, bytes)| (*name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
         let card = Card { vocabulary, ..weights.card.clone() };
         let card = serde_json::to_string(&card).unwrap();
         safetensors::serialize(views, Some([("antiphon".to_owned(), card)].into())).unwrap()

@@ -50,6 +50,9 @@ pub struct Args {
     /// What to measure.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Measure::ALL)]
     measures: Vec<Measure>,
+    /// Play the network in this precision instead of its own: f32, f16, int8 or int4.
+    #[arg(long, value_parser = precision)]
+    precision: Option<Precision>,
     /// Use at most this many pieces, evenly spread over the split.
     #[arg(long, value_name = "N")]
     max_pieces: Option<usize>,
@@ -71,6 +74,12 @@ pub struct Args {
     /// Write report.json, a model card and pictures into this folder.
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
+}
+
+/// Reads a precision by its name.
+fn precision(name: &str) -> Result<Precision, String> {
+    let known = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+    known.ok_or_else(|| format!("expected one of {}", Precision::ALL.map(Precision::name).join(", ")))
 }
 
 /// A group of measures.
@@ -193,7 +202,7 @@ pub struct HealthReport {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let bytes = crate::error::read_input(&args.weights)?;
     let weights = Weights::from_bytes(&bytes).map_err(|error| bad_input(&args.weights, error))?;
-    let network = Arc::new(Network::new(&weights, Precision::of(&weights)));
+    let network = Arc::new(Network::new(&weights, args.precision.unwrap_or_else(|| Precision::of(&weights))));
     let data = prepare::open(&args.data)?;
     let (report, takes) = measure(&args, &network, &data)?;
     let json = serde_json::to_string_pretty(&report)?;
