@@ -44,8 +44,9 @@ pub fn lively() -> &'static [u8] {
         let mut tensors = random.tensors().clone();
         for (attribute, longest) in [("step", 0.5), ("duration", 2.0)] {
             let bias = &mut tensors.get_mut(&format!("{attribute}.out.bias")).unwrap().data;
+            // Beyond the bins stand the scores of what came next in like places: as unlikely.
             for (bin, bias) in bias.iter_mut().enumerate() {
-                let wanted = model::encoding::time_range(bin).1 < longest;
+                let wanted = bin < model::encoding::TIMES && model::encoding::time_range(bin).1 < longest;
                 *bias = if wanted { *bias } else { -30.0 };
             }
             bias[0] += 3.0;
