@@ -448,7 +448,8 @@ impl Clock {
         let before = if latest.ramps { latest.samples.max(latest.before) } else { latest.longest.into() };
         let latest = Anchor { position: latest.position - turned, ..latest };
         if self.goes_on(&latest, transport) {
-            self.anchor = Some(latest);
+            // What was taken for a ramp has ended.
+            self.anchor = Some(Anchor { ramps: false, ..latest });
             return;
         }
         let slope = self.slope(&latest, position, before);
@@ -486,16 +487,19 @@ impl Clock {
         let change = self.tempo - anchor.tempo;
         // Had the tempo changed at once, it would have come so much farther.
         let most = change * seconds / 60.0;
-        if most.abs() < ROUNDING {
+        if most == 0.0 {
             return 0.0;
         }
         // A ramp all the way takes it a half of that, one that began on the way less; a step at the end,
         // nothing; a ramp that has ended, more.
-        let share = (position - anchor.position - anchor.tempo * seconds / 60.0) / most;
-        if !(0.0..=0.5 + ROUNDING / most.abs()).contains(&share) {
+        let come = position - anchor.position - anchor.tempo * seconds / 60.0;
+        // In short blocks the position is too coarse to tell; then so small a step may count as a ramp.
+        let all_the_way = (come - 0.5 * most).abs() <= ROUNDING;
+        let share = if all_the_way { 0.5 } else { come / most };
+        if !(0.0..=0.5).contains(&share) {
             return 0.0;
         }
-        let ramp = 2.0 * share.min(0.5) * seconds;
+        let ramp = 2.0 * share * seconds;
         let slope = change / ramp;
         let begun = ramp * self.sample_rate <= within as f64 + 1.0;
         if begun && slope.abs() <= STEEPEST { slope } else { 0.0 }

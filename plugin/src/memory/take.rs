@@ -58,6 +58,8 @@ pub struct End {
     pub since: f64,
     /// The same moment in seconds of the stream.
     pub at: f64,
+    /// Beats in a second of it: its hand-over may have been foretold at a tempo a little off.
+    pub beats_per_second: f64,
     /// What still sounded was cut off then.
     pub cut: bool,
     /// Its own notes are remembered.
@@ -66,8 +68,15 @@ pub struct End {
 
 impl End {
     /// The hand-over did not take place.
-    pub const CALLED_OFF: Self =
-        Self { limit: f64::NEG_INFINITY, notes: 0, since: 0.0, at: 0.0, cut: true, remembered: true };
+    pub const CALLED_OFF: Self = Self {
+        limit: f64::NEG_INFINITY,
+        notes: 0,
+        since: 0.0,
+        at: 0.0,
+        beats_per_second: 2.0,
+        cut: true,
+        remembered: true,
+    };
 }
 
 /// A note of the take, and what the network knew before it.
@@ -348,7 +357,8 @@ impl Take {
 
     /// Ends: what was played of it is remembered, and told.
     pub fn end(mut self, memory: &mut Memory, mind: &mut Mind, end: End) -> Option<TakeRecord> {
-        let End { limit, notes, since, at, cut, remembered } = end;
+        let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
+        self.begin.place.beats_per_second = beats_per_second;
         self.keep(mind, since, |index, note| {
             let cut = if cut { (since - note.onset).max(note.spread) } else { f64::INFINITY };
             let played = index < notes && note.struck() < limit;

@@ -32,6 +32,10 @@ use crate::take::Take;
 const FORETOLD_S: f64 = 0.25;
 /// Beats by which a take's place in the bar must differ to be another one; as a share, its tempo.
 const SAME_PLACE: f64 = 1e-4;
+/// The same, where notes lie on a grid: what a position is rounded to, and nothing that adds up over a
+/// take.
+const SAME_BEAT: f64 = 2e-6;
+const SAME_TEMPO: f64 = 1e-8;
 /// The shortest loop of a frozen take, in beats, where there are no bars.
 const SHORTEST_LOOP: f64 = 0.5;
 
@@ -66,14 +70,27 @@ impl Foretold {
         let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_PLACE * here.beats_per_second;
         same && self.wishes == other.wishes && tempo && here.is(&there)
     }
+
+    /// Whether what was thought of for this one is right for the other, to the sample. Where the tempo
+    /// ramps, the place was foretold a little wrong; but only the grid asks for it.
+    fn serves(&self, other: &Self) -> bool {
+        let (here, there) = (self.place, other.place);
+        let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_TEMPO * here.beats_per_second;
+        let exact = tempo && here.is_within(&there, SAME_BEAT);
+        self.is(other) && (exact || other.wishes.rhythm.strength == 0.0)
+    }
 }
 
 impl Place {
     /// Whether it is the same place in the bar, but for what positions of hosts are rounded to.
     fn is(&self, other: &Self) -> bool {
+        self.is_within(other, SAME_PLACE)
+    }
+
+    fn is_within(&self, other: &Self, beats: f64) -> bool {
         // A line's two sides are one place.
         let apart = ((self.beat - other.beat) / self.bar + 0.5).rem_euclid(1.0) - 0.5;
-        apart.abs() * self.bar <= SAME_PLACE && (self.bar - other.bar).abs() <= SAME_PLACE
+        apart.abs() * self.bar <= beats && (self.bar - other.bar).abs() <= beats
     }
 }
 
@@ -292,9 +309,9 @@ impl Partner {
 
     /// The model takes the turn.
     fn hand_over(&mut self, moment: Moment, source: Source, called: bool, settings: &Settings) {
-        let mut coming = self.coming(moment, source, called, settings);
+        let coming = self.coming(moment, source, called, settings);
         match self.turn {
-            Turn::Yours { foretold: Some(foretold) } if foretold.is(&coming) => coming = foretold,
+            Turn::Yours { foretold: Some(foretold) } if foretold.serves(&coming) => {}
             Turn::Yours { .. } | Turn::Mine(_) => {
                 self.call_off();
                 self.ears.listener.hand_over(moment.at);
@@ -355,7 +372,8 @@ impl Partner {
         let epoch = Epoch(self.schedule.raise_epoch());
         let since = since(&take, moment);
         let limit = if leaving == Leaving::Over { take.limit() } else { since.min(take.limit()) };
-        let end = End { limit, notes: take.notes(), since, at: moment.at, cut, remembered };
+        let beats_per_second = take.place.beats_per_second;
+        let end = End { limit, notes: take.notes(), since, at: moment.at, beats_per_second, cut, remembered };
         self.near.steer(Report::End(epoch, end));
         self.has_take |= take.sounded;
     }

@@ -42,7 +42,15 @@ fn begin_with(epoch: Epoch, at: f64, wishes: Wishes) -> Report {
 
 /// The player enters.
 fn end(since: f64) -> Report {
-    let end = End { limit: since, notes: u32::MAX, since, at: 1.5 + since, cut: true, remembered: true };
+    let end = End {
+        limit: since,
+        notes: u32::MAX,
+        since,
+        at: 1.5 + since,
+        beats_per_second: 2.0,
+        cut: true,
+        remembered: true,
+    };
     Report::End(Epoch(2), end)
 }
 
