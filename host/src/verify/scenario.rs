@@ -32,8 +32,8 @@ pub fn ticks(seconds: f64) -> u64 {
 pub struct Knob {
     /// As the plugin describes it.
     pub parameter: Parameter,
-    /// Values to choose from; empty: every one between its ends.
-    values: Vec<f64>,
+    /// Values to choose from, with what they are in ticks; empty: every one between its ends.
+    values: Vec<(f64, u64)>,
     /// Whether it is one of those that silence everything.
     quietens: bool,
 }
@@ -47,7 +47,7 @@ impl Knob {
     fn random(&self, rng: &mut Pcg32) -> f64 {
         let Parameter { min, max, stepped, .. } = self.parameter;
         if !self.values.is_empty() {
-            return self.values[rng.random_range(0..self.values.len())];
+            return self.values[rng.random_range(0..self.values.len())].0;
         }
         let value = min + (max - min) * rng.random::<f64>();
         if stepped { (min + ((max - min + 1.0) * rng.random::<f64>()).floor()).min(max) } else { value }
@@ -71,7 +71,7 @@ pub fn knobs(plugin: &mut Plugin) -> Result<Vec<Knob>> {
 
 /// For a parameter in milliseconds: values that are whole ticks, so that what it times falls on a
 /// sample at every rate. For the others: none.
-fn whole_ticks(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<f64>> {
+fn whole_ticks(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<(f64, u64)>> {
     let mut values = Vec::new();
     if !plugin.text_of(parameter.id, parameter.default)?.ends_with(" ms") {
         return Ok(values);
@@ -80,9 +80,10 @@ fn whole_ticks(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<f64>> {
         let value = parameter.min + (parameter.max - parameter.min) * f64::from(share) / 40.0;
         let text = plugin.text_of(parameter.id, value)?;
         let shown: f64 = text.trim_end_matches(" ms").parse()?;
-        let value = plugin.value_read(parameter.id, &format!("{:.0} ms", (shown / 10.0).round() * 10.0))?;
+        let shown = (shown / 10.0).round() * 10.0;
+        let value = plugin.value_read(parameter.id, &format!("{shown:.0} ms"))?;
         if (parameter.min..=parameter.max).contains(&value) {
-            values.push(value);
+            values.push((value, ticks(shown / 1e3)));
         }
     }
     Ok(values)
@@ -123,7 +124,8 @@ impl Scenario {
         events.sort_by_key(|event| event.0);
 
         let timeline = rng.random_bool(0.85).then(|| timeline(rng));
-        let changes = timeline.as_ref().map_or(Vec::new(), |timeline| changes(timeline, &events, end, rng));
+        let changes =
+            timeline.as_ref().map_or(Vec::new(), |timeline| changes(timeline, &moments(&events, knobs), end, rng));
         Self { number, events, timeline, changes, cuts: rng.random_bool(0.5), end }
     }
 
@@ -192,7 +194,7 @@ fn set_up(events: &mut Vec<(u64, Event)>, knobs: &[Knob], rng: &mut Pcg32) {
         let value = if knob.parameter.id == silence {
             // The knob is skewed: its lower half has 50 to about 700 ms.
             let short = (knob.values.len() / 2).max(1);
-            knob.values[rng.random_range(0..short)]
+            knob.values[rng.random_range(0..short)].0
         } else if knob.parameter.id == seed || (!knob.quietens && rng.random_bool(chance(knob, 0.3, 0.12))) {
             knob.random(rng)
         } else {
@@ -280,16 +282,16 @@ fn loop_range(beats: f64, rng: &mut Pcg32) -> (f64, f64) {
 }
 
 /// Tempo steps and ramps, jumps, loops, stops and starts.
-fn changes(timeline: &Timeline, events: &[(u64, Event)], end: u64, rng: &mut Pcg32) -> Vec<(u64, Change)> {
+fn changes(timeline: &Timeline, moments: &[u64], end: u64, rng: &mut Pcg32) -> Vec<(u64, Change)> {
     let mut changes = Vec::new();
     for _ in 0..rng.random_range(0..4) {
-        let at = far_from(events, end, rng);
+        let at = far_from(moments, end, 0, rng);
         if rng.random_bool(0.5) {
             changes.push((at, Change::Tempo(rng.random_range(50.0..220.0))));
         } else {
             // So slow that the tempo stays a tempo.
             changes.push((at, Change::Ramp(rng.random_range(-6.0..20.0))));
-            changes.push((at + rng.random_range(100..600), Change::Ramp(0.0)));
+            changes.push((far_from(moments, at + 600, at + 100, rng), Change::Ramp(0.0)));
         }
     }
     if rng.random_bool(0.3) {
@@ -312,13 +314,30 @@ fn changes(timeline: &Timeline, events: &[(u64, Event)], end: u64, rng: &mut Pcg
     changes
 }
 
-/// A tick that lies behind no event by less than the longest block: where the tempo bends inside a
-/// block, what the player does in the rest of it has a place in the bar that the host cannot tell.
-fn far_from(events: &[(u64, Event)], end: u64, rng: &mut Pcg32) -> u64 {
+/// When something has a place in the bar: what the player and the automation do, and the hand-overs after
+/// each silence that is set on the way.
+fn moments(events: &[(u64, Event)], knobs: &[Knob]) -> Vec<u64> {
+    let silence = host::param_id("silence");
+    let values = knobs.iter().find(|knob| knob.parameter.id == silence).map_or(&[][..], |knob| &knob.values);
+    let ticks_of = |event: &Event| match *event {
+        Event::Param { id, value } if id == silence => {
+            values.iter().find(|known| known.0 == value).map(|known| known.1)
+        }
+        _ => None,
+    };
+    let silences: Vec<u64> = events.iter().filter_map(|event| ticks_of(&event.1)).collect();
+    let after = |at: u64| silences.iter().map(move |silence| at + silence);
+    events.iter().flat_map(|event| std::iter::once(event.0).chain(after(event.0))).collect()
+}
+
+/// A tick from `start` on, before `end` if it can be, that lies ahead of no moment by less than the longest
+/// block: where the tempo bends inside a block, what happens in the rest of it has a place in the bar and a
+/// tempo that the host cannot tell, and a take keeps those of its hand-over.
+fn far_from(moments: &[u64], end: u64, start: u64, rng: &mut Pcg32) -> u64 {
     let longest = 30;
     for _ in 0..100 {
-        let at = rng.random_range(1..end);
-        if !events.iter().any(|event| (at..at + longest).contains(&event.0)) {
+        let at = rng.random_range(start.max(1)..end);
+        if !moments.iter().any(|moment| (at..at + longest).contains(moment)) {
             return at;
         }
     }

@@ -32,8 +32,10 @@ use crate::take::Take;
 const FORETOLD_S: f64 = 0.25;
 /// Beats by which a take's place in the bar must differ to be another one; as a share, its tempo.
 const SAME_PLACE: f64 = 1e-4;
-/// The same, where notes lie on a grid: what a position is rounded to, and nothing that adds up over a
-/// take.
+/// Seconds by which the moment of a hand-over to come may move before it is told anew: in a ramp it does
+/// with every block.
+const SAME_MOMENT: f64 = 1e-3;
+/// The same at the hand-over itself: what positions are rounded to, and nothing that adds up over a take.
 const SAME_BEAT: f64 = 2e-6;
 const SAME_TEMPO: f64 = 1e-8;
 /// The shortest loop of a frozen take, in beats, where there are no bars.
@@ -66,7 +68,8 @@ impl Foretold {
     /// Whether it is the same one still.
     fn is(&self, other: &Self) -> bool {
         let (here, there) = (self.place, other.place);
-        let same = self.at == other.at && self.source == other.source && self.called == other.called;
+        let moment = (self.at - other.at).abs() <= SAME_MOMENT;
+        let same = moment && self.source == other.source && self.called == other.called;
         let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_PLACE * here.beats_per_second;
         same && self.wishes == other.wishes && tempo && here.is(&there)
     }
@@ -77,7 +80,8 @@ impl Foretold {
         let (here, there) = (self.place, other.place);
         let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_TEMPO * here.beats_per_second;
         let exact = tempo && here.is_within(&there, SAME_BEAT);
-        self.is(other) && (exact || other.wishes.rhythm.strength == 0.0)
+        let moment = (self.at - other.at).abs() <= SAME_BEAT;
+        self.is(other) && moment && (exact || other.wishes.rhythm.strength == 0.0)
     }
 }
 
@@ -549,9 +553,10 @@ impl Partner {
     }
 }
 
-/// Seconds since a take's hand-over. Whole microseconds: see the [module](super).
+/// Seconds since a take's hand-over. Whole microseconds: see the [module](super). The moment itself, since
+/// where its sample begins hangs on the sample rate.
 fn since(take: &Take, moment: Moment) -> f64 {
-    micro(take.since(moment.from))
+    micro(take.since(moment.beats))
 }
 
 #[cfg(test)]
