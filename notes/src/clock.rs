@@ -13,8 +13,8 @@
 //!   tempi, tells a ramp from a step, and from where on it was one. So moments are exact to the sample
 //!   within a ramp; where it begins or ends, they are as wrong as one block can make them.
 //! * Without a position, or with one that does not move, beats go on at the tempo.
-//! * While the transport stands, beats go on at the last tempo, whatever the host says of tempo
-//!   meanwhile, so that seconds hold exactly.
+//! * While the transport stands, beats go on at the tempo at which it stopped, whatever the host says of
+//!   tempo meanwhile, so that seconds hold exactly.
 //! * A moment belongs to the block that has its *nearest sample*. So [`Span::start`] lies half a
 //!   sample before the block's first sample, spans join without gap or overlap, and a moment that is
 //!   exactly on a sample can never slip to its neighbour by rounding.
@@ -390,7 +390,7 @@ impl Clock {
             return happened;
         }
         let tempo_before = self.tempo;
-        if (self.playing || !self.begun)
+        if (self.playing || happened.stopped || !self.begun)
             && let Some(tempo) = transport.tempo.filter(|tempo| tempo.is_finite() && *tempo > 0.0)
         {
             self.tempo = tempo.clamp(*TEMPI.start(), *TEMPI.end());

@@ -490,7 +490,7 @@ fn starts_stops_and_tempo_changes_are_told_once() {
     assert_eq!(told(true, 100.0), (true, false, true));
     assert_eq!(told(true, 100.0), (false, false, false));
     assert_eq!(told(true, 101.0), (false, false, true));
-    assert_eq!(told(false, 102.0), (false, true, false));
+    assert_eq!(told(false, 102.0), (false, true, true));
     assert_eq!(told(false, 103.0), (false, false, false));
 }
 

@@ -1,8 +1,8 @@
 //! Whether two renders of a scenario are the same music.
 //!
 //! Every note of one must be in the other, with its key, channel and velocity. Its samples may differ by
-//! one, for rounding, wherever the tempo holds over a block; where it bends inside one, by what
-//! [`super::tempo::TempoMap::unknown`] says.
+//! one, for rounding to samples and of moments to [`ROUNDING_S`], wherever the tempo holds over a block; where
+//! it bends inside one, by what [`super::tempo::TempoMap::unknown`] says.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,10 @@ use host::Sounded;
 
 use super::render::Setup;
 use super::scenario::{Scenario, TICKS};
+
+/// The model hears of moments in whole microseconds: two roundings of one moment are this far apart, in
+/// seconds, and so is what it does then.
+const ROUNDING_S: f64 = 1e-6;
 
 /// How much two renders differ.
 #[derive(Debug, Default)]
@@ -56,7 +60,7 @@ pub fn compare(scenario: &Scenario, one: (&[Sounded], &Setup), other: (&[Sounded
                 if excuse == 0.0 {
                     worst = worst.max(off_by);
                 }
-                if off_by > 1.0 + excuse * coarser + 1e-6 {
+                if off_by > 1.0 + (excuse + ROUNDING_S) * coarser {
                     fault(a.min(b), format!("key {} {what} by {off_by:.1} samples", key.1));
                 }
             }
