@@ -73,7 +73,8 @@ impl TempoMap {
     ///
     /// A host tells position and tempo at a block's first sample only. A ramp of `r` beats per minute
     /// and second has led the position astray by `r t² / 120` beats after `t` seconds of a block; a step
-    /// by `d` beats per minute in the midst of it, by `d t / 60`. In the next block all is known again.
+    /// by `d` beats per minute in the midst of it, by `d t / 60`. In the next block the position is known
+    /// again; but whether a step or a ramp has led there only the block after that tells.
     pub fn unknown(&self, at: f64, block: f64) -> f64 {
         let (mut beats, mut slowest) = (0.0, f64::INFINITY);
         for (index, stretch) in self.stretches.iter().enumerate() {
@@ -82,10 +83,11 @@ impl TempoMap {
             if until < at - block - 1e-3 || stretch.from > at + block + 1e-3 {
                 continue;
             }
+            let steps = !self.cuts && stretch.from >= at - 2.0 * block - 1e-3;
             slowest = stretch.tempo.min(stretch.tempo((at + block).min(until))).clamp(1.0, slowest);
             beats += stretch.ramp.abs() * block * block / 120.0;
             let before = index.checked_sub(1).and_then(|index| self.stretches.get(index));
-            if let Some(before) = before.filter(|_| !self.cuts) {
+            if let Some(before) = before.filter(|_| steps) {
                 beats += (stretch.tempo - before.tempo(stretch.from)).abs() * block / 60.0;
             }
         }
