@@ -40,7 +40,7 @@ use self::ears::Ears;
 use self::foot::Foot;
 use self::passed::Passed;
 use self::trigger::{HELD, SUSTAIN, Switch};
-use self::turn::{Entry, Leaving, Moment, Turn};
+use self::turn::{Change, Entry, Leaving, Moment, Turn};
 use crate::link::{Epoch, Liveliness, Near, Report, Source};
 use crate::patience::Patience;
 use crate::roll::{RollWriter, Whose};
@@ -297,7 +297,12 @@ impl Partner {
             let Some((moment, change)) = self.next_change(offset, &settings) else {
                 break;
             };
-            self.sound(moment.offset, moment.from, out);
+            // What lies before a line and yet on its sample comes after it, if it comes at all.
+            let before = match change {
+                Change::Line | Change::Cut => moment.from.min(self.boundary(moment.offset)),
+                Change::HandOver { .. } | Change::Over => moment.from,
+            };
+            self.sound(moment.offset, before, out);
             self.make(moment, change, &settings, out);
         }
         self.sound(offset, end, out);

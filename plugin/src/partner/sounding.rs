@@ -192,10 +192,10 @@ impl Partner {
     }
 }
 
-/// The sample nearest to a moment in beats, though not outside of `samples`: where the axis of beats
+/// The sample nearest to a moment in beats, though not outside of `samples` and the one after: where the axis of beats
 /// waits for the host, a moment may be nearest to a sample that is long gone or yet to come.
 fn nearest(span: &Span, samples: Range<u32>, beats: f64) -> u32 {
-    let last = samples.end.min(span.frames).saturating_sub(1).max(samples.start);
+    let last = samples.end.min(span.frames.saturating_sub(1)).max(samples.start);
     span.offset(beats).clamp(samples.start, last)
 }
 
