@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::packages;
 use crate::workspace::Workspace;
@@ -13,6 +13,17 @@ pub const PLUGIN: &str = "antiphon";
 /// Builds and bundles with cargo's own options; release unless they name a profile.
 pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
     build(workspace, options)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds for both kinds of Mac, and bundles the two as one; on macOS, with both of rustup's targets.
+pub fn universal(workspace: &Workspace) -> Result<ExitCode> {
+    ensure!(cfg!(target_os = "macos"), "one bundle for both kinds of Mac is made on a Mac");
+    let release = "--release".to_owned();
+    for target in ["x86_64-apple-darwin", "aarch64-apple-darwin"] {
+        nice_plug_xtask::build(&[PLUGIN.to_owned()], &[release.clone(), format!("--target={target}")])?;
+    }
+    nice_plug_xtask::bundle(&workspace.target, PLUGIN, &[release], true)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -27,6 +27,8 @@ Usage: cargo xtask COMMAND
   bundle [CARGO OPTIONS]
             build Antiphon.clap and Antiphon.vst3 under target/bundled/;
             with --features standalone also a program of its own
+  bundle-universal
+            the same for Intel and Apple's own processors in one (macOS)
   pictures [--out DIR] [--only PART]
             the real editor in its states, as docs/pictures/*.png (Linux, with Xvfb)
   editor [--times N]
@@ -60,6 +62,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
     };
     match command {
         "bundle" => bundle::run(&Workspace::enter()?, rest),
+        "bundle-universal" => bundle::universal(&Workspace::enter()?),
         "install" => install::run(&Workspace::enter()?),
         "test" => test::run(&Workspace::enter()?),
         "verify" => verify::run(&Workspace::enter()?, rest),
