@@ -43,6 +43,7 @@ mod editor;
 // Files of the editor's.
 mod export;
 mod fault;
+mod files;
 mod grid;
 mod inference;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]

@@ -10,6 +10,7 @@ use model::Network;
 use nice_plug::params::persist::PersistentField;
 
 use super::window::Window;
+use crate::files::write_whole;
 use crate::weights::{self, WeightsChoice};
 
 /// How long a message stays.
@@ -74,7 +75,7 @@ impl Files {
         let chosen = dialog.save_file();
         self.aside(move || {
             let path = pollster::block_on(chosen)?.path().to_owned();
-            Some(match std::fs::write(&path, bytes) {
+            Some(match write_whole(&path, &bytes) {
                 Ok(()) => News::Said { text: format!("Saved {}.", path.display()), bad: false },
                 Err(error) => News::Said { text: format!("Cannot save {}: {error}.", path.display()), bad: true },
             })
@@ -85,9 +86,7 @@ impl Files {
     pub fn keep(&mut self, name: &str, bytes: &[u8]) -> Option<String> {
         let saved = folder().ok_or_else(|| "There is no home folder to save in.".to_owned()).and_then(|folder| {
             let path = folder.join(name);
-            std::fs::create_dir_all(&folder)
-                .and_then(|()| std::fs::write(&path, bytes))
-                .map_err(|error| format!("Cannot save {}: {error}.", path.display()))?;
+            write_whole(&path, bytes).map_err(|error| format!("Cannot save {}: {error}.", path.display()))?;
             Ok(path.display().to_string())
         });
         match saved {

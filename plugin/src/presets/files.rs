@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Preset;
+use crate::files::write_whole;
 
 /// No preset is larger, in bytes: a wrong file must not fill the memory.
 const LARGEST: u64 = 64 << 10;
@@ -36,11 +37,8 @@ pub fn load(folder: &Path) -> Vec<Preset> {
 /// Saves a preset under its name; one of the same name is replaced. The file is whole at every moment.
 pub fn save(folder: &Path, preset: &Preset) -> Result<PathBuf, String> {
     let path = path(folder, &preset.name)?;
-    let fresh = path.with_extension("new");
     let text = serde_json::to_string_pretty(preset).map_err(|error| error.to_string())?;
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&fresh, text + "\n"))
-        .and_then(|()| fs::rename(&fresh, &path))
+    write_whole(&path, (text + "\n").as_bytes())
         .map_err(|error| format!("Cannot save the preset in {}: {error}.", folder.display()))?;
     Ok(path)
 }

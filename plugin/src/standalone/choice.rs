@@ -43,9 +43,7 @@ impl Choice {
     pub fn save(&self) -> Result<(), String> {
         let path = path().ok_or("There is no home folder to remember the ports in.")?;
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        let folder = path.parent().map(std::path::Path::to_owned).unwrap_or_default();
-        std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&path, text + "\n"))
+        crate::files::write_whole(&path, (text + "\n").as_bytes())
             .map_err(|error| format!("The ports cannot be remembered in {}: {error}.", path.display()))
     }
 }
