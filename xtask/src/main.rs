@@ -8,6 +8,7 @@ mod install;
 mod packages;
 mod screen;
 mod soak;
+mod sources;
 mod test;
 mod verify;
 mod workspace;

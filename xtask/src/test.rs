@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::bundle;
 use crate::workspace::Workspace;
+use crate::{bundle, sources};
 
 /// How many tests have run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,6 +41,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let mut report = Report::default();
     let mut count = Count::default();
     report.stage("formatting", || cargo(&["fmt", "--all", "--check"], &[]));
+    report.stage("sources", sources::check);
     report.stage("lints", || {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo(&lints, &[])
@@ -117,6 +118,12 @@ fn cargo(args: &[&str], variables: &[(&str, &str)]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn sources_are_as_allowed() {
+        crate::workspace::Workspace::enter().unwrap();
+        crate::sources::check().unwrap();
+    }
+
     use super::{Count, parse};
 
     #[test]
