@@ -18,8 +18,11 @@
 //! * A moment belongs to the block that has its *nearest sample*. So [`Span::start`] lies half a
 //!   sample before the block's first sample, spans join without gap or overlap, and a moment that is
 //!   exactly on a sample can never slip to its neighbour by rounding.
+//! * Bar lines are the host's own, but for those of a block that was cut: see [`crate::bars`].
 //! * NaN, infinite, missing, absurd: such values count as missing. Without any tempo it is
 //!   [`DEFAULT_TEMPO`], without a signature 4/4.
+
+use crate::bars::{BarLine, Bars, SAME_BEAT};
 
 /// Beats per minute when the host has never told a tempo.
 pub const DEFAULT_TEMPO: f64 = 120.0;
@@ -44,8 +47,6 @@ const TEMPI: std::ops::RangeInclusive<f64> = 1.0..=10_000.0;
 const SAMPLE_RATES: std::ops::RangeInclusive<f64> = 100.0..=10_000_000.0;
 /// Positions farther out, in beats, count as missing: there a double no longer resolves a sample.
 const FARTHEST: f64 = 1e8;
-/// Beats by which two positions may differ and still be the same bar line.
-const SAME_BEAT: f64 = 1e-6;
 
 /// What the host says about its transport at the first sample of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -201,52 +202,6 @@ impl Line {
     }
 }
 
-/// The host's bar lines, on the unrolled axis. Signature changes ahead are not known to a plugin, so
-/// ask again in every block.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bars {
-    /// Beats (quarter notes) per bar.
-    pub length: f64,
-    /// A bar line, in the host's beats.
-    line: f64,
-    /// Unrolled beats minus the host's.
-    unrolled: f64,
-    /// In the host's beats.
-    looping: Option<(f64, f64)>,
-}
-
-impl Bars {
-    /// The first bar line at or after a moment, both in unrolled beats. Past the end of a loop come
-    /// the bar lines of the loop again.
-    pub fn next(&self, beats: f64) -> f64 {
-        let host = beats - self.unrolled;
-        if let Some((start, end)) = self.looping {
-            // Bar lines of the linear timeline hold up to the loop's end, then those of the loop.
-            let here = if host <= end + SAME_BEAT {
-                (host, 0.0)
-            } else {
-                let length = end - start;
-                let turns = ((host - start) / length).floor();
-                (host - turns * length, turns * length)
-            };
-            let next = self.next_in_host(here.0);
-            if next <= end + SAME_BEAT {
-                return self.unrolled + here.1 + next;
-            }
-            let first = self.next_in_host(start);
-            if first <= end + SAME_BEAT {
-                return self.unrolled + here.1 + (end - start) + first;
-            }
-        }
-        self.unrolled + self.next_in_host(host)
-    }
-
-    fn next_in_host(&self, beats: f64) -> f64 {
-        let bars = ((beats - self.line) / self.length - SAME_BEAT).ceil();
-        self.line + bars * self.length
-    }
-}
-
 /// Counts samples, follows the host; see the [module](self).
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -264,6 +219,7 @@ pub struct Clock {
     /// Length of the latest block, in samples.
     latest: u32,
     anchor: Option<Anchor>,
+    bar: BarLine,
 }
 
 /// Where the host has last said something new: since then it has only gone on at one tempo.
@@ -348,6 +304,7 @@ impl Clock {
             position: None,
             latest: 0,
             anchor: None,
+            bar: BarLine::default(),
         }
     }
 
@@ -361,12 +318,12 @@ impl Clock {
         let (happened, bars) = if frames > 0 {
             let happened = self.hear(transport, frames, sample_rate);
             self.latest = frames;
-            (happened, self.bars(transport))
+            (happened, self.bars(transport, frames, happened))
         } else {
             (Happened::default(), None)
         };
         let (beats, start, end) = self.beats.advance(frames);
-        let seam = bars.and_then(|bars: Bars| Some(bars.unrolled + bars.looping?.1));
+        let seam = bars.and_then(|bars| bars.loop_end());
         let seam = seam.filter(|seam| (start..end).contains(seam));
         let (seconds, start_s, end_s) = self.seconds.advance(frames);
         if let Some(anchor) = &mut self.anchor {
@@ -512,19 +469,23 @@ impl Clock {
         (TOLERANCE_S * self.tempo.max(tempo_before) + ramp.min(RAMP_S * self.tempo)) / 60.0
     }
 
-    fn bars(&self, transport: &Transport) -> Option<Bars> {
-        let unrolled = self.unrolled?;
-        let (beats, unit) = transport
+    fn bars(&mut self, transport: &Transport, frames: u32, happened: Happened) -> Option<Bars> {
+        let Some(unrolled) = self.unrolled else {
+            self.bar = BarLine::default();
+            return None;
+        };
+        let signature = transport
             .time_signature
             .filter(|(beats, unit)| (1..=1024).contains(beats) && (1..=1024).contains(unit))
             .unwrap_or((4, 4));
+        let line = transport.bar_start_beats.filter(|beats| beats.abs() <= FARTHEST).unwrap_or(0.0);
+        if happened.cut() || happened.looped {
+            self.bar = BarLine::default();
+        }
+        let line = self.bar.hear(line, signature, frames);
         let here = self.beats.now() - unrolled;
-        Some(Bars {
-            length: f64::from(beats) * 4.0 / f64::from(unit),
-            line: transport.bar_start_beats.filter(|beats| beats.abs() <= FARTHEST).unwrap_or(0.0),
-            unrolled,
-            looping: loop_range(transport).filter(|range| here <= range.1),
-        })
+        let looping = loop_range(transport).filter(|range| here <= range.1);
+        Some(Bars::new(line, signature, unrolled, looping))
     }
 }
 

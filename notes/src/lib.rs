@@ -6,7 +6,8 @@
 //! | --- | --- |
 //! | [`chords`] | when notes are one chord; the same code for a file and for a live player |
 //! | [`listener`] | note-on, note-off, pedal → finished notes in canonical order |
-//! | [`clock`] | samples ↔ seconds ↔ beats; stops, jumps, loops, tempo; bar lines |
+//! | [`clock`] | samples ↔ seconds ↔ beats; stops, jumps, loops, tempo |
+//! | [`bars`] | the host's bar lines |
 //! | [`schedule`] | notes that are generated but have not sounded yet |
 //! | [`held`] | generated notes that sound; the only authority on their note-offs |
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@
     clippy::unwrap_used
 )]
 
+pub mod bars;
 pub mod chords;
 pub mod clock;
 pub mod held;
@@ -27,6 +29,7 @@ pub mod listener;
 mod note;
 pub mod schedule;
 
+pub use bars::Bars;
 pub use clock::{Clock, Span, Transport};
 pub use held::{Event, Held};
 pub use listener::Listener;

@@ -449,6 +449,39 @@ fn a_tempo_change_does_not_hide_a_jump_that_would_hold_up_time() {
     assert!(span.happened.jumped && span.happened.tempo_changed);
 }
 
+/// A wrapper that cuts a block says of its rest where the bar line would be, had the signature never changed.
+#[test]
+fn bar_lines_are_the_hosts_where_a_wrapper_cuts_its_block() {
+    let mut clock = Clock::new();
+    // 3/4, and from beat 3 on 4/4: lines at 3, 7, 11.
+    let mut samples = 0u32;
+    let mut block = |signature, line, frames| {
+        let position = 2.0 + f64::from(samples) / 24e3;
+        let transport = Transport {
+            playing: true,
+            tempo: Some(120.0),
+            pos_beats: Some(position),
+            time_signature: Some((signature, 4)),
+            bar_start_beats: Some(line),
+            ..Transport::default()
+        };
+        samples += frames;
+        let span = clock.advance(&transport, frames, 48e3);
+        let unrolled = span.beats_at(0) - position;
+        (span.bars.expect("the position is known").next(unrolled + 4.0) - unrolled).round()
+    };
+    assert_eq!(block(3, 0.0, 24_000), 6.0);
+    assert_eq!(block(4, 3.0, 1_000), 7.0, "another signature is told by a block that is whole");
+    for frames in [300, 17, 1, 300] {
+        assert_eq!(block(4, 0.0, frames), 7.0, "the rest of it");
+    }
+    assert_eq!(block(4, 3.0, 16_000), 7.0);
+    assert_eq!(block(4, 0.0, 16_000), 7.0);
+    assert_eq!(block(4, 2.0, 16_000), 6.0, "no wrapper would come upon it");
+    assert_eq!(block(4, 0.0, 16_000), 6.0);
+    assert_eq!(block(4, 0.0, 16_000), 4.0, "longer than any block");
+}
+
 #[test]
 fn bar_lines_in_a_loop_that_is_cut_anywhere() {
     let mut clock = Clock::new();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use host::{Blocks, Event, Pace, Plugin};
+use host::{Blocks, Event, Pace, Plugin, Sounded};
 use rand::Rng;
 
 use super::compare::{Difference, compare};
@@ -76,11 +76,16 @@ fn offline(context: &Context, number: u64) -> Result<Outcome> {
 
     let first = Setup::offline(RATES[home], sizes[0].clone());
     let reference = render(&context.bundle, &scenario, &first)?;
+    if context.case.is_some() {
+        println!("{}:", first.name());
+        print_notes(&reference.notes, first.rate);
+    }
     let against = |setup: Setup| -> Result<(Setup, Difference)> {
         let rendered = render(&context.bundle, &scenario, &setup)?;
         let mut difference = compare(&scenario, (&reference.notes, &first), (&rendered.notes, &setup));
         if context.case.is_some() {
             println!("{}: {:?}", setup.name(), difference.what);
+            print_notes(&rendered.notes, setup.rate);
         }
         difference.what = difference.what.or_else(|| rendered.faults.first().cloned());
         Ok((setup, difference))
@@ -91,6 +96,14 @@ fn offline(context: &Context, number: u64) -> Result<Outcome> {
     let rates = others.map(|rate| against(Setup::offline(rate, sizes[0].clone())));
     let rates: Vec<_> = rates.collect::<Result<_>>()?;
     Ok(Outcome { scenario, blocks, rates, reference })
+}
+
+/// For somebody who looks into a failure.
+fn print_notes(notes: &[Sounded], rate: f64) {
+    for note in notes {
+        let (on, off) = (note.on as f64 / rate, note.off as f64 / rate);
+        println!("    {on:9.5} s to {off:9.5} s, channel {} key {} velocity {}", note.channel, note.key, note.velocity);
+    }
 }
 
 fn add(row: &mut Row, number: u64, differences: &[(Setup, Difference)]) {

@@ -11,7 +11,7 @@ use super::scenario::{Scenario, TICKS, ticks};
 use super::{Context, Row};
 
 const RATE: f64 = 48_000.0;
-const CASES: u64 = 24;
+const CASES: u64 = 200;
 const QUICK: u64 = 2;
 /// In samples.
 const SIZES: [u32; 5] = [64, 17, 256, 1024, 4096];
@@ -45,6 +45,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
             row.case(*over, (*over > 0.0).then(|| format!("case {number}: by {over:.1} samples at {at:.3} s")));
         }
     }
+    ensure!(row.cases > 10 * found.len() as u64, "only {} notes", row.cases);
     Ok(vec![row])
 }
 
@@ -93,17 +94,36 @@ fn trade(
             scenario.events.push((rng.random_range(on + 6..to), Event::note_off(0, key)));
         }
     }
+    // Lanes of automation, at which the plugin's wrapper cuts its blocks.
+    let end = bars.last().map_or(0, |bar| ticks(map.seconds(bar.end)));
+    for _ in 0..rng.random_range(0..200) {
+        let event = Event::Param { id: host::param_id("temp"), value: rng.random_range(0.7..1.3) };
+        scenario.events.push((rng.random_range(0..end), event));
+    }
     scenario.events.sort_by_key(|event| event.0);
     let last = bars.last().map_or(0.0, |bar| bar.end);
-    scenario.end = ticks(map.seconds(last));
+    // A tick before the last line, which may lie within the model's turn.
+    scenario.end = ticks(map.seconds(last)) - 1;
 
     let setup = Setup::offline(RATE, Blocks::Of(SIZES[number as usize % SIZES.len()]));
     let rendered = render(&context.bundle, &scenario, &setup)?;
     ensure!(rendered.faults.is_empty(), "{}", rendered.faults[0]);
-    ensure!(rendered.notes.len() > 10, "only {} notes", rendered.notes.len());
     let end = scenario.end as f64 / TICKS as f64;
     let sample =
         |beats: f64| (map.seconds(beats).min(end) * RATE, map.unknown(map.seconds(beats), setup.longest_s()) * RATE);
+    if context.case.is_some() {
+        scenario.print(&context.knobs);
+        for bar in &bars {
+            println!(
+                "bar from {:.4} s, {}",
+                map.seconds(bar.start),
+                if bar.mine { "the model's" } else { "the player's" }
+            );
+        }
+        for note in &rendered.notes {
+            println!("note from {:.4} s to {:.4} s", note.on as f64 / RATE, note.off as f64 / RATE);
+        }
+    }
     let over = rendered.notes.iter().map(|note| {
         let (on, off) = (note.on as f64, note.off as f64);
         let outside = turns(&bars).into_iter().map(|(start, end)| {

@@ -4,8 +4,7 @@
 //! each at its own beat, and the one before which something has to happen is the next one, which is
 //! certain.
 
-use notes::Span;
-use notes::clock::Bars;
+use notes::{Bars, Span};
 
 /// Of a bar, how much has to be past before the next line can count: no jitter of the host's
 /// position makes two lines of one.
