@@ -8,8 +8,8 @@ use notes::Successor;
 use crate::{
     linear::Precision,
     network::{Network, Scratch, State},
-    shapes::{self, Attribute, HIDDEN},
-    weights::{Card, Kind, Tensor, Weights},
+    shapes::{self, Attribute, HIDDEN, Kind},
+    weights::{Card, Tensor, Weights},
 };
 
 /// Tensor after tensor: projection on cos(0.37 i), value in the middle.

@@ -43,4 +43,5 @@ pub use markov::{Markov, Recent};
 pub use mind::{Mind, Nats, Scores};
 pub use network::{Network, State};
 pub use sampling::{Controls, Temperature, note_rng};
-pub use weights::{Card, Kind, Weights, WeightsError};
+pub use shapes::Kind;
+pub use weights::{Card, Weights, WeightsError};

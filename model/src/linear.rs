@@ -7,8 +7,9 @@ use crate::{
     dot::{self, Version},
     floats,
     quantise::{Quantised, Rounded, eight_bits, four_bits},
+    shapes::Kind,
     simd::widest,
-    weights::{Kind, Tensor, Weights},
+    weights::{Tensor, Weights},
 };
 
 /// How weights are held while they run. What a step costs is reading them.

@@ -8,8 +8,7 @@ use crate::{
     encoding::{PITCHES, cell, cell_mass, spread_bin, time_bin, time_range, velocity_level},
     network::{Network, Scratch, State},
     sampling::softmax,
-    shapes::Attribute,
-    weights::Kind,
+    shapes::{Attribute, Kind},
 };
 
 /// Likelihoods are floored here, so that one impossible note does not make a sum infinite.

@@ -13,8 +13,8 @@ use crate::{
     features::{self, Features},
     linear::{self, Dense, Precision, Sparse},
     lstm::{Layer, Memory, cell},
-    shapes::{Attribute, EMBEDDING, HEAD, HIDDEN, LAYERS, SEED_EMBEDDING, SEED_HEAD},
-    weights::{Card, Kind, Weights, WeightsError},
+    shapes::{Attribute, EMBEDDING, HEAD, HIDDEN, Kind, LAYERS, SEED_EMBEDDING, SEED_HEAD},
+    weights::{Card, Weights, WeightsError},
 };
 
 /// A network ready to run: immutable, shared between threads and instances.

@@ -1,8 +1,11 @@
 //! From floats to integers: activations in 15 bits with a scale per vector, weights in 8 or 4 bits with a
 //! scale per row.
 
-use crate::{activation::ROUND, dot::CHUNK, simd::widest};
+use crate::{activation::ROUND, simd::widest};
 
+/// Columns that are multiplied together: a multiply-add takes four bytes, and a nibble of each byte of a
+/// line belongs to either of two such fours.
+pub(crate) const CHUNK: usize = 8;
 /// Largest activation as an integer: 1,024 products with weights of 127 stay below 2^31.
 const LARGEST: f32 = 16_000.0;
 /// Most columns a quantised matrix may have, for the same reason.

@@ -1,12 +1,23 @@
 //! The tensors of each network: names and shapes. LSTM tensors are named as PyTorch names them,
 //! gates in its order: input, forget, cell, output.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     context::Context,
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES},
     features::{self, Features, INTERVALS, PITCH_ECHOES, TIME_ECHOES},
-    weights::Kind,
 };
+
+/// Which network the weights are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The student project's network: pitch as classes, step and duration as point estimates.
+    Seed,
+    /// Conditional distributions for step, pitch, duration, velocity and spread.
+    Antiphon,
+}
 
 /// Size of the hidden state of each layer.
 pub const HIDDEN: usize = 512;

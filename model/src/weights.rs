@@ -7,22 +7,12 @@ use rand::Rng;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use crate::{encoding::VOCABULARY, sampling::Controls, shapes};
+use crate::{encoding::VOCABULARY, sampling::Controls, shapes, shapes::Kind};
 
 /// Version of the file's form. Readers refuse what is newer.
 pub const FORMAT: u32 = 1;
 /// Key of the card in the file's metadata.
 const CARD: &str = "antiphon";
-
-/// Which network the weights are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// The student project's network: pitch as classes, step and duration as point estimates.
-    Seed,
-    /// Conditional distributions for step, pitch, duration, velocity and spread.
-    Antiphon,
-}
 
 /// What a weights file says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

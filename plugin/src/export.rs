@@ -65,8 +65,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::editor::Window;
     use crate::roll::roll;
+    use crate::viewer::Viewer;
 
     /// Notes that no key has twice at once, as an instrument plays them.
     fn notes() -> impl Strategy<Value = Vec<Note>> {
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn the_last_minute_can_be_had_after_the_fact_though_a_phrase_was_forgotten() {
-        let (mut writer, _) = roll(Window::default());
+        let (mut writer, _) = roll(Viewer::default());
         assert!(recent(&writer.roll()).is_none());
         writer.on(Whose::Yours, 0, 60, 80, 1.0);
         writer.off(Whose::Yours, Some(0), Some(60), 1.5);

@@ -49,6 +49,7 @@ mod inference;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod link;
+mod looks;
 mod memory;
 mod outlook;
 mod params;
@@ -78,18 +79,20 @@ mod take;
 mod takes;
 #[cfg(test)]
 mod tests;
+mod viewer;
 // Only the program of its own sounds by itself.
 #[cfg_attr(not(feature = "standalone"), allow(dead_code))]
 mod voice;
 mod weights;
 
-use editor::{AntiphonEditor, Views, Window};
+use editor::{AntiphonEditor, Views};
 use inference::{Inference, Worker};
 use link::Touched;
 use params::AntiphonParams;
 use partner::Partner;
 use stage::{Backlog, Stage};
 use status::{Health, Status};
+use viewer::Viewer;
 use voice::Voice;
 
 /// What the formats differ in: a CLAP note effect does without audio, but Ableton Live refuses a
@@ -170,10 +173,10 @@ impl<F: Format> Default for Antiphon<F> {
         let status = Arc::new(Status::default());
         let params = Arc::new(AntiphonParams::new(status.clone()));
         let (near, far) = link::link();
-        let window = Window::default();
-        let (writer, roll) = roll::roll(window.clone());
+        let viewer = Viewer::default();
+        let (writer, roll) = roll::roll(viewer.clone());
         let (log, takes) = takes::takes();
-        let (teller, outlook) = outlook::outlook(window.clone());
+        let (teller, outlook) = outlook::outlook(viewer.clone());
         let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone(), log, teller);
         let (toucher, touched) = link::touches();
         let voice = F::voice();
@@ -187,7 +190,7 @@ impl<F: Format> Default for Antiphon<F> {
                 takes,
                 toucher,
                 piano: voice.as_ref().map(Voice::switch),
-                window,
+                viewer,
             }),
             voice,
             params,

@@ -4,7 +4,7 @@
 use model::Mind;
 use triple_buffer::{Input, Output, triple_buffer};
 
-use crate::editor::Window;
+use crate::viewer::Viewer;
 
 /// MIDI keys.
 const PITCHES: usize = 128;
@@ -27,22 +27,22 @@ impl Default for Outlook {
 /// The inference thread's end.
 pub struct OutlookWriter {
     out: Input<Outlook>,
-    window: Window,
+    viewer: Viewer,
 }
 
 /// Both ends, for this window.
-pub fn outlook(window: Window) -> (OutlookWriter, Output<Outlook>) {
+pub fn outlook(viewer: Viewer) -> (OutlookWriter, Output<Outlook>) {
     let (out, seen) = triple_buffer(&Outlook::default());
-    (OutlookWriter { out, window }, seen)
+    (OutlookWriter { out, viewer }, seen)
 }
 
 impl OutlookWriter {
     /// Tells what this mind expects, if somebody looks. It costs a part of one note's thinking.
     pub fn tell(&mut self, mind: &mut Mind) {
-        if self.window.opening().is_some() {
+        if self.viewer.opening().is_some() {
             mind.pitch_distribution(STEP_S, &mut self.out.input_buffer_mut().pitches);
             self.out.publish();
-            self.window.repaint();
+            self.viewer.repaint();
         }
     }
 
@@ -50,6 +50,6 @@ impl OutlookWriter {
     pub fn clear(&mut self) {
         *self.out.input_buffer_mut() = Outlook::default();
         self.out.publish();
-        self.window.repaint();
+        self.viewer.repaint();
     }
 }

@@ -8,7 +8,7 @@
 use notes::{Event, Planned, Span};
 use triple_buffer::{Input, Output, triple_buffer};
 
-use crate::editor::Window;
+use crate::viewer::Viewer;
 
 /// Notes in the picture: over a minute of dense music.
 const NOTES: usize = 2048;
@@ -127,7 +127,7 @@ pub struct RollWriter {
     roll: Roll,
     out: Input<Roll>,
     /// Atomics that tell whether somebody looks, and that there is something to see.
-    window: Window,
+    viewer: Viewer,
     /// The picture's seconds at second 0 of the stream.
     origin: f64,
     /// How far the stream has come.
@@ -141,10 +141,10 @@ pub struct RollWriter {
 }
 
 /// Both ends of a new picture for this window.
-pub fn roll(window: Window) -> (RollWriter, Output<Roll>) {
+pub fn roll(viewer: Viewer) -> (RollWriter, Output<Roll>) {
     let roll = Roll::default();
     let (out, seen) = triple_buffer(&roll);
-    let writer = RollWriter { roll, out, window, origin: 0.0, now: 0.0, shown: 0.0, still: false, opening: 0 };
+    let writer = RollWriter { roll, out, viewer, origin: 0.0, now: 0.0, shown: 0.0, still: false, opening: 0 };
     (writer, seen)
 }
 
@@ -238,7 +238,7 @@ impl RollWriter {
         ahead: Option<impl Iterator<Item = &'a Planned>>,
         seconds: impl Fn(f64) -> f64,
     ) {
-        let Some(opening) = self.window.opening() else {
+        let Some(opening) = self.viewer.opening() else {
             return;
         };
         let now = self.origin + self.now;
@@ -269,6 +269,6 @@ impl RollWriter {
         }
         *self.out.input_buffer_mut() = self.roll;
         self.out.publish();
-        self.window.repaint();
+        self.viewer.repaint();
     }
 }

@@ -10,8 +10,6 @@ use nice_plug::buffer::Buffer;
 use nice_plug::midi::control_change;
 use nice_plug::prelude::NoteEvent;
 
-use crate::stage::HostEvent;
-
 /// Strings that can sound at once; the quietest gives way.
 const STRINGS: usize = 40;
 /// Partials per string; fewer where they would pass the limit below.
@@ -98,7 +96,7 @@ impl Voice {
     }
 
     /// Hears an event of the block under way; they come in order.
-    pub fn hear(&mut self, event: &HostEvent) {
+    pub fn hear(&mut self, event: &NoteEvent<()>) {
         let action = match *event {
             NoteEvent::NoteOn { channel, key, velocity, .. } => match (channel.number(), key.number()) {
                 (Some(channel), Some(key)) => Action::Strike { channel, key, velocity },

@@ -1,10 +1,10 @@
 //! What was measured, as a model card and as tables for the terminal.
 
-use crate::evaluate::Report;
 use crate::measures::NatsPerNote;
 use crate::measures::fit::Nearness;
 use crate::measures::health::Health;
 use crate::measures::histogram::Divergence;
+use crate::measures::report::{Floor, Floors, Report};
 use model::Weights;
 use std::fmt::Write;
 
@@ -42,9 +42,8 @@ pub fn tables(report: &Report) -> String {
         report.notes
     ));
 
-    let floor = |get: fn(&crate::evaluate::Floors) -> Option<&crate::evaluate::Floor>| {
-        report.floors.as_ref().and_then(get).map(|floor| floor.nats_per_note)
-    };
+    let floor =
+        |get: fn(&Floors) -> Option<&Floor>| report.floors.as_ref().and_then(get).map(|floor| floor.nats_per_note);
     let rows: Vec<(&str, NatsPerNote)> = [
         ("network", report.nats_per_note),
         ("unigram", floor(|floors| floors.unigram.as_ref())),

@@ -6,6 +6,7 @@
 //! multiply-adds, unpacking costs more than it saves, and 4-bit weights are kept as the bytes they stand
 //! for. Sums of integers are exact: every version and both forms give the same result.
 
+mod form;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(target_arch = "x86_64")]
@@ -13,38 +14,10 @@ mod x86;
 
 use crate::{
     panels::{Panels, ROWS},
-    quantise::{Book, Quantised},
+    quantise::{Book, CHUNK, Quantised},
 };
-
-/// Columns that are multiplied together: a multiply-add takes four bytes, and a nibble of each byte of a
-/// line belongs to either of two such fours.
-pub(crate) const CHUNK: usize = 8;
-/// Columns of one multiply-add.
-const QUAD: usize = 4;
-/// Rows of one line.
-const LINE_ROWS: usize = 16;
-
-/// 16 rows, four columns of each: bytes; or two times four columns: nibbles.
-type Line = crate::panels::Line<i8, 64>;
-
-/// How weights lie in a panel.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Form {
-    /// Per chunk four lines: the first quad of rows 0–15, of rows 16–31, then the second quad of both.
-    Bytes,
-    /// Per chunk two lines: rows 0–15, rows 16–31. Low nibbles are the first quad, high nibbles the second.
-    Nibbles(Book),
-}
-
-impl Form {
-    /// Lines per chunk.
-    fn lines(&self) -> usize {
-        match self {
-            Self::Bytes => 4,
-            Self::Nibbles(_) => 2,
-        }
-    }
-}
+pub(crate) use form::Form;
+use form::{LINE_ROWS, Line, QUAD, Sums};
 
 /// What a processor can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +69,6 @@ impl Version {
         }
     }
 }
-
-/// Sums of a panel's rows.
-type Sums = [i32; ROWS];
 
 /// A matrix of integers, packed for one version.
 #[derive(Clone, Debug)]

@@ -6,10 +6,10 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::{CHUNK, Form, Line, QUAD, Sums};
+use super::form::{Form, Line, QUAD, Sums};
 use crate::{
     panels::ROWS,
-    quantise::{OFFSET, Quantised},
+    quantise::{CHUNK, OFFSET, Quantised},
 };
 
 /// `acc` + the sums of four neighbouring products each. (The intrinsic is not stable yet.)

@@ -9,10 +9,10 @@
 
 use std::arch::x86_64::*;
 
-use super::{CHUNK, Form, Line, QUAD, Sums};
+use super::form::{Form, Line, QUAD, Sums};
 use crate::{
     panels::ROWS,
-    quantise::{OFFSET, Quantised},
+    quantise::{CHUNK, OFFSET, Quantised},
 };
 
 /// The four bytes of quad `quad`.

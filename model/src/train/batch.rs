@@ -6,8 +6,7 @@ use crate::{
     context::Context,
     encoding::{PITCHES, spread_bin, time_bin, velocity_level},
     features::{self, Features},
-    shapes::{self, Attribute},
-    weights::Kind,
+    shapes::{self, Attribute, Kind},
 };
 
 /// One lane's place in its piece: begin-of-sequence first, then note after note.

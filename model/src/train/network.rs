@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     encoding::PITCHES,
-    shapes::{Attribute, EMBEDDING, HIDDEN, LAYERS},
-    weights::{self, Card, Kind, Weights, WeightsError},
+    shapes::{Attribute, EMBEDDING, HIDDEN, Kind, LAYERS},
+    weights::{self, Card, Weights, WeightsError},
 };
 
 /// A network that can be trained.

@@ -6,9 +6,9 @@ use super::control::Hand;
 use super::files::Files;
 use super::handles::Handles;
 use super::history::History;
-use super::looks::Looks;
 use super::theme::{BODY, mix};
 use crate::export;
+use crate::looks::Looks;
 use crate::roll::{Roll, Whose};
 
 /// Draws them in a row.

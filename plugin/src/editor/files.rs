@@ -9,8 +9,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use model::Network;
 use nice_plug::params::persist::PersistentField;
 
-use super::window::Window;
 use crate::files::write_whole;
+use crate::viewer::Viewer;
 use crate::weights::{self, WeightsChoice};
 
 /// How long a message stays.
@@ -26,7 +26,7 @@ enum News {
 
 /// See the [module](self).
 pub struct Files {
-    window: Window,
+    viewer: Viewer,
     news: Receiver<News>,
     teller: Sender<News>,
     message: Option<(String, bool, Instant)>,
@@ -36,9 +36,9 @@ pub struct Files {
 
 impl Files {
     /// Files for this window.
-    pub fn new(window: Window) -> Self {
+    pub fn new(viewer: Viewer) -> Self {
         let (teller, news) = unbounded();
-        Self { window, news, teller, message: None, network: None }
+        Self { viewer, news, teller, message: None, network: None }
     }
 
     /// Takes in what the threads have to say.
@@ -110,13 +110,13 @@ impl Files {
 
     /// Does something that takes time on a thread of its own; what comes of it is told in the window.
     fn aside(&self, work: impl FnOnce() -> Option<News> + Send + 'static) {
-        let (teller, window) = (self.teller.clone(), self.window.clone());
+        let (teller, viewer) = (self.teller.clone(), self.viewer.clone());
         let failed = teller.clone();
         let thread = std::thread::Builder::new().name("antiphon files".to_owned()).spawn(move || {
             if let Some(news) = work() {
                 // Nobody listens any more where the instance is gone.
                 let _ = teller.send(news);
-                window.repaint();
+                viewer.repaint();
             }
         });
         if let Err(error) = thread {

@@ -10,9 +10,9 @@ use nice_plug::params::persist::PersistentField;
 use super::control::Hand;
 use super::files::Files;
 use super::handles::Handles;
-use super::looks::{Looks, Theme, ZOOMS};
 use super::theme::SMALL;
 use crate::inference::Bulletin;
+use crate::looks::{Looks, Theme, ZOOMS};
 use crate::presets::{self, LEFT_ALONE, Preset};
 use crate::weights::{SEED_NAME, WeightsChoice};
 

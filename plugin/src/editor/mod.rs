@@ -14,7 +14,6 @@ mod handles;
 mod header;
 mod history;
 mod keyboard;
-mod looks;
 mod menus;
 mod panel;
 mod piano_roll;
@@ -31,15 +30,16 @@ use triple_buffer::Output;
 
 use crate::inference::Bulletin;
 use crate::link::Toucher;
+use crate::looks::{Looks, SharedLooks, Theme};
 use crate::outlook::Outlook;
 use crate::params::AntiphonParams;
 use crate::roll::Roll;
 use crate::status::Status;
 use crate::takes::Takes;
+use crate::viewer::Viewer;
 
 pub use handles::Handles;
-pub use looks::{Looks, SharedLooks};
-pub use window::{AntiphonEditor, Window};
+pub use window::AntiphonEditor;
 
 use control::Hand;
 use files::Files;
@@ -70,7 +70,7 @@ pub struct Views {
     /// The switch of the program's own piano.
     pub piano: Option<Arc<AtomicBool>>,
     /// Where all that is shown.
-    pub window: Window,
+    pub viewer: Viewer,
 }
 
 /// The contents of the window; outlives it, as it is opened and closed.
@@ -87,19 +87,19 @@ pub struct App {
     files: Files,
     context: Option<GuiContext>,
     /// What the window was dressed in last.
-    dressed: Option<looks::Theme>,
+    dressed: Option<Theme>,
 }
 
 /// The editor of these views.
 pub fn create(views: Views) -> AntiphonEditor {
-    let Views { params, status, roll, outlook, bulletin, takes, toucher, piano, window } = views;
+    let Views { params, status, roll, outlook, bulletin, takes, toucher, piano, viewer } = views;
     let looks = params.looks.clone();
     let app = App {
         handles: Handles::new(&params),
         touching: Touching::new(toucher),
         history: History::new(takes),
         menus: Menus::new(params.weights.clone(), piano),
-        files: Files::new(window.clone()),
+        files: Files::new(viewer.clone()),
         context: None,
         dressed: None,
         params,
@@ -108,7 +108,7 @@ pub fn create(views: Views) -> AntiphonEditor {
         outlook,
         bulletin,
     };
-    AntiphonEditor::new(app, looks, window)
+    AntiphonEditor::new(app, looks, viewer)
 }
 
 impl App {

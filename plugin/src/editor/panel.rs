@@ -4,8 +4,8 @@ use egui::{Button, Key, RichText, ScrollArea, Ui, vec2};
 
 use super::control::{self, CELL, Hand};
 use super::handles::Handles;
-use super::looks::Looks;
 use super::theme::SMALL;
+use crate::looks::Looks;
 
 /// The groups in the order of their tabs, and the key for each.
 pub const GROUPS: [(Key, &str); 4] =

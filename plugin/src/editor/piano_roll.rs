@@ -6,8 +6,8 @@ use egui::{
 };
 
 use super::keyboard::{self, KEYS_WIDTH, Touching};
-use super::looks::PASTS;
 use super::theme::{Palette, SMALL, mix};
+use crate::looks::PASTS;
 use crate::outlook::Outlook;
 use crate::roll::{Drawn, Roll, Whose};
 

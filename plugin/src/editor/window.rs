@@ -2,7 +2,6 @@
 //! remembers, and knows from any thread whether it is open.
 
 use std::error::Error;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nice_plug::context::gui::GuiContext;
@@ -13,41 +12,15 @@ use nice_plug::editor::{
 };
 use nice_plug_egui::baseview::WindowSize;
 use nice_plug_egui::{
-    EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier,
-    create_egui_editor,
+    EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, create_egui_editor,
 };
 
 use super::App;
-use super::looks::{SMALLEST, SharedLooks};
+use crate::looks::{SMALLEST, SharedLooks};
+use crate::viewer::Viewer;
 
 type Baseview = <EguiEditorHandle as EditorHandle>::Window;
 type BaseviewError = <EguiEditorHandle as EditorHandle>::Error;
-
-/// What any thread, the audio thread too, may know of the window: atomics only.
-#[derive(Clone, Default)]
-pub struct Window {
-    /// Odd while it is open; every opening has a number of its own.
-    openings: Arc<AtomicU32>,
-    notifier: RepaintNotifier,
-}
-
-impl Window {
-    /// The how-manieth opening this is, if the window is open.
-    pub fn opening(&self) -> Option<u32> {
-        Some(self.openings.load(Ordering::Relaxed)).filter(|count| count % 2 == 1)
-    }
-
-    /// There is something new to see.
-    pub fn repaint(&self) {
-        self.notifier.request_repaint();
-    }
-
-    fn set_open(&self, open: bool) {
-        if self.opening().is_some() != open {
-            self.openings.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
 
 /// The app, as every opened window gets it.
 struct Shown(Arc<Mutex<App>>);
@@ -86,15 +59,15 @@ impl NiceEguiApp for Shown {
 pub struct AntiphonEditor {
     app: Arc<Mutex<App>>,
     looks: SharedLooks,
-    window: Window,
+    viewer: Viewer,
     /// What the window that was opened last is like.
     latest: Mutex<Option<Arc<EguiEditorState>>>,
 }
 
 impl AntiphonEditor {
     /// An editor that shows this app.
-    pub fn new(app: App, looks: SharedLooks, window: Window) -> Self {
-        Self { app: Arc::new(Mutex::new(app)), looks, window, latest: Mutex::default() }
+    pub fn new(app: App, looks: SharedLooks, viewer: Viewer) -> Self {
+        Self { app: Arc::new(Mutex::new(app)), looks, viewer, latest: Mutex::default() }
     }
 
     fn egui(&self) -> (EguiEditor<Shown>, Arc<EguiEditorState>) {
@@ -104,7 +77,7 @@ impl AntiphonEditor {
             EguiEditorState::from_size(Size::Logical(LogicalSize::new(width.into(), height.into())), looks.factor());
         let settings = EguiNiceSettings::new().with_tile("Antiphon").with_resize_hint(self.resize_hint());
         let shown = Shown(self.app.clone());
-        let editor = create_egui_editor(state.clone(), self.window.notifier.clone(), settings, shown);
+        let editor = create_egui_editor(state.clone(), self.viewer.notifier(), settings, shown);
         (editor.expect("it is always made"), state)
     }
 }
@@ -124,8 +97,8 @@ impl Editor for AntiphonEditor {
         let SpawnedEditor { handle, window } =
             editor.spawn(parent, wait_for_parent, fallback_scale_factor, context, host)?;
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
-        self.window.set_open(true);
-        Ok(SpawnedEditor { handle: OpenEditor { handle, window: self.window.clone() }, window })
+        self.viewer.set_open(true);
+        Ok(SpawnedEditor { handle: OpenEditor { handle, viewer: self.viewer.clone() }, window })
     }
 
     fn size(&self) -> NativeSize<u32> {
@@ -157,12 +130,12 @@ impl Editor for AntiphonEditor {
 /// never comes.
 pub struct OpenEditor {
     handle: EguiEditorHandle,
-    window: Window,
+    viewer: Viewer,
 }
 
 impl Drop for OpenEditor {
     fn drop(&mut self) {
-        self.window.set_open(false);
+        self.viewer.set_open(false);
     }
 }
 
@@ -179,12 +152,12 @@ impl EditorHandle for OpenEditor {
     }
 
     fn show(&self, window: &Baseview) -> Result<(), BaseviewError> {
-        self.window.set_open(true);
+        self.viewer.set_open(true);
         self.handle.show(window)
     }
 
     fn hide(&self, window: &Baseview) -> Result<(), BaseviewError> {
-        self.window.set_open(false);
+        self.viewer.set_open(false);
         self.handle.hide(window)
     }
 

@@ -19,7 +19,7 @@ pub use self::notes::NoteParams;
 pub use self::time::TimeParams;
 pub use self::turn::TurnParams;
 
-use crate::editor::SharedLooks;
+use crate::looks::SharedLooks;
 use crate::settings::{Settings, Wishes};
 use crate::status::Status;
 use crate::weights::WeightsChoice;

@@ -2,10 +2,25 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::ports::System;
 use crate::presets;
+
+/// The ways into the system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum System {
+    /// JACK where it runs, else the system's own.
+    #[default]
+    Auto,
+    /// JACK.
+    Jack,
+    /// ALSA, CoreAudio or WASAPI.
+    Own,
+    /// No audio, no MIDI: only the window.
+    None,
+}
 
 /// See the [module](self). A name stands for a port; nothing, for the first one there is; an empty
 /// name, for none.

@@ -15,8 +15,8 @@ use nice_plug::prelude::nice_export_standalone_with_args;
 
 use crate::voice::Voice;
 use crate::{Antiphon, Program};
-use choice::Choice;
-use ports::{Ports, System};
+use choice::{Choice, System};
+use ports::Ports;
 
 /// Set before the plugin is made; the framework makes it and takes no arguments.
 static VOICE: AtomicBool = AtomicBool::new(true);

@@ -1,10 +1,8 @@
 //! Which MIDI ports and audio devices there are, which of them to use, and what is missing.
 
-use clap::ValueEnum;
 use cpal::traits::{DeviceTrait, HostTrait};
-use serde::{Deserialize, Serialize};
 
-use super::choice::Choice;
+use super::choice::{Choice, System};
 
 /// Samples per second where nothing says otherwise.
 const RATE: u32 = 48_000;
@@ -12,21 +10,6 @@ const RATE: u32 = 48_000;
 const THROUGH: &str = "Midi Through";
 /// JACK's type of a MIDI port.
 const JACK_MIDI: &str = "8 bit raw midi";
-
-/// The ways into the system.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum System {
-    /// JACK where it runs, else the system's own.
-    #[default]
-    Auto,
-    /// JACK.
-    Jack,
-    /// ALSA, CoreAudio or WASAPI.
-    Own,
-    /// No audio, no MIDI: only the window.
-    None,
-}
 
 /// What there is.
 #[derive(Clone, Debug, Default, PartialEq)]

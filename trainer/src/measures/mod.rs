@@ -6,6 +6,7 @@ pub mod health;
 pub mod histogram;
 pub mod likelihood;
 pub mod likeness;
+pub mod report;
 
 use serde::Serialize;
 

@@ -1,0 +1,104 @@
+//! All that `evaluate` measured, as its JSON has it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::NatsPerNote;
+use super::fit::Fit;
+use super::health::{Copying, Health};
+use super::histogram::Divergence;
+use super::likelihood::Loss;
+use super::likeness::Likeness;
+use crate::dataset::Split;
+
+/// Everything that was measured; what was not is left out.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Name in the card of the weights.
+    pub weights: String,
+    /// `seed` or `antiphon`.
+    pub kind: model::Kind,
+    /// Folders the pieces come from.
+    pub sets: Vec<String>,
+    /// The split measured on.
+    pub split: Split,
+    /// Pieces measured on, and how many the split has.
+    pub pieces: [usize; 2],
+    /// Notes scored.
+    pub notes: usize,
+    /// Nats per note.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nats_per_note: Option<NatsPerNote>,
+    /// The seed project's loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
+    /// Takes against the split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jsd: Option<Divergence>,
+    /// The same takes against every split of the data.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub jsd_per_split: BTreeMap<&'static str, Divergence>,
+    /// How the takes were made and counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jsd_method: Option<String>,
+    /// Yang and Lerch's features of the same takes and of real excerpts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub likeness: BTreeMap<&'static str, Likeness>,
+    /// What counting alone achieves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floors: Option<Floors>,
+    /// Continuation fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// Of the seed, when it goes straight on without a begin-of-sequence behind the prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit_without_begin: Option<Fit>,
+    /// Free running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<HealthReport>,
+}
+
+/// See [`super::floors`]; absent where the data has no train split or too few pieces.
+#[derive(Clone, Debug, Serialize)]
+pub struct Floors {
+    /// Every attribute by its frequency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unigram: Option<Floor>,
+    /// By the notes before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub markov: Option<Floor>,
+    /// Between halves of the real split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split_halves: Option<Halves>,
+}
+
+/// A model that only counts.
+#[derive(Clone, Debug, Serialize)]
+pub struct Floor {
+    /// As above.
+    pub nats_per_note: NatsPerNote,
+}
+
+/// Two halves of the split.
+#[derive(Clone, Debug, Serialize)]
+pub struct Halves {
+    /// As above.
+    pub jsd: Divergence,
+}
+
+/// Free runs beside real pieces.
+#[derive(Clone, Debug, Serialize)]
+pub struct HealthReport {
+    /// 60 s from nothing.
+    pub run_60_s: Health,
+    /// 10 minutes from nothing.
+    pub run_600_s: Health,
+    /// Real pieces, their first 60 s.
+    pub real_60_s: Health,
+    /// Real pieces, their first 10 minutes.
+    pub real_600_s: Health,
+    /// What stands in the train split.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copying: Option<Copying>,
+}
