@@ -17,6 +17,8 @@ const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 512;
 /// The transport's tempo, in quarter notes per minute.
 const TEMPO: f64 = 96.0;
+/// The end is played in real time, in seconds: so the model is ahead of it, as it is in a concert.
+const REAL_TIME_S: f64 = 1.5;
 /// How long a picture may take until it shows the same twice.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks at it.
@@ -60,9 +62,9 @@ const SCENES: &[Scene] = &[
     Scene { name: "playing-200", scale: 2.0, at: 18.0, ..PLAIN },
     Scene { name: "takes", keys: "t", at: 58.5, ..PLAIN },
     Scene { name: "failed-weights", fields: &[("weights", "\"/home/me/my-weights.safetensors\"")], at: 4.0, ..PLAIN },
-    Scene { name: "small", size: Some((600, 400)), at: 18.0, ..PLAIN },
+    Scene { name: "small", size: Some((640, 420)), at: 18.0, ..PLAIN },
     Scene { name: "large", size: Some((1400, 860)), keys: "t2", at: 58.5, ..PLAIN },
-    Scene { name: "light", fields: &[("editor", "{\"theme\":\"light\"}")], keys: "4", at: 18.0, ..PLAIN },
+    Scene { name: "light", fields: &[("editor", "{\"theme\":\"light\"}")], keys: "1", at: 18.0, ..PLAIN },
 ];
 
 /// Takes the pictures.
@@ -105,7 +107,12 @@ fn take(scene: &Scene, screen: &Screen) -> Result<Picture> {
 
     let events = repeated(&Phrase::load(None, RATE)?);
     let mut performer = Performer::new(&events, Blocks::Of(BLOCK), Pace::Offline, Some(Timeline::rolling(TEMPO)));
-    plugin.run(|audio: &mut Audio| performer.play_until(audio, (scene.at * RATE) as u64, |_| ()))?;
+    let end = (scene.at * RATE) as u64;
+    plugin.run(|audio: &mut Audio| {
+        performer.play_until(audio, end.saturating_sub((REAL_TIME_S * RATE) as u64), |_| ())?;
+        performer.set_pace(Pace::RealTime);
+        performer.play_until(audio, end.max(u64::from(BLOCK)), |_| ())
+    })?;
 
     let began = Instant::now();
     let mut last = screen.picture(frame)?;

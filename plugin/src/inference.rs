@@ -42,6 +42,8 @@ pub struct Bulletin {
     pub weights: String,
     /// Their licence.
     pub licence: String,
+    /// Where they run.
+    pub device: String,
     /// What went wrong, if something did: one sentence that says what to do.
     pub trouble: Option<String>,
 }
@@ -287,6 +289,7 @@ impl Worker {
         self.bulletin.write(Bulletin {
             weights: card.map_or_else(String::new, |card| card.name.clone()),
             licence: card.map_or_else(String::new, |card| card.licence.clone()),
+            device: if card.is_some() { "CPU".to_owned() } else { String::new() },
             trouble,
         });
     }

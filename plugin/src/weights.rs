@@ -46,6 +46,11 @@ impl WeightsChoice {
         (!chosen.as_os_str().is_empty()).then_some(chosen)
     }
 
+    /// No file and no name: the built-in weights.
+    pub fn choose_built_in(&self) {
+        self.set(String::new());
+    }
+
     /// Changes whenever the choice does.
     pub fn version(&self) -> u32 {
         self.0.version.load(Ordering::Acquire)

@@ -10,20 +10,21 @@ use super::theme::{BODY, mix};
 use crate::export;
 use crate::looks::Looks;
 use crate::roll::{Roll, Whose};
+use crate::status::{Health, Status};
 
-/// Draws them in a row.
+/// Draws them in a row, `notes_out` at its right end.
 pub fn show(
     ui: &mut Ui,
     hand: &Hand,
     handles: &Handles,
+    status: &Status,
     roll: &Roll,
-    history: &mut History,
-    files: &mut Files,
-    looks: &mut Looks,
+    notes_out: impl FnOnce(&mut Ui),
 ) {
+    let plays = matches!(status.health(), Health::Starting | Health::Ready);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
-        turn(ui, hand, handles, roll);
+        ui.add_enabled_ui(plays, |ui| turn(ui, hand, handles, roll));
         ui.add_space(6.0);
         stroke(ui, hand, handles, "another", "Another", "N");
         stroke(ui, hand, handles, "again", "Again", "A");
@@ -40,14 +41,18 @@ pub fn show(
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 4.0;
-            let count = history.len();
-            let takes = Button::new(format!("Takes {count}")).selected(looks.takes);
-            if ui.add(takes).on_hover_text("The takes so far (key T)").clicked() {
-                looks.takes = !looks.takes;
-            }
-            save(ui, roll, history, files);
+            notes_out(ui);
         });
     });
+}
+
+/// The list of takes, and MIDI files.
+pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Files, looks: &mut Looks) {
+    let takes = Button::new(format!("Takes {}", history.len())).selected(looks.takes);
+    if ui.add(takes).on_hover_text("The takes so far (key T)").clicked() {
+        looks.takes = !looks.takes;
+    }
+    save(ui, roll, history, files);
 }
 
 /// The largest: the model begins, or gives back.

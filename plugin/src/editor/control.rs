@@ -49,7 +49,14 @@ pub fn show(ui: &mut Ui, hand: &Hand, handle: &Handle, size: Vec2, acts: bool) -
     let hand = &Hand { palette, ..*hand };
     let name = FontId::proportional(SMALL);
     let top = pos2(cell.center().x, cell.top() + 2.0);
-    ui.painter().with_clip_rect(cell).text(top, Align2::CENTER_TOP, handle.name(), name, palette.quiet);
+    // A long name may reach into the gaps.
+    ui.painter().with_clip_rect(cell.expand2(vec2(5.0, 0.0))).text(
+        top,
+        Align2::CENTER_TOP,
+        handle.name(),
+        name,
+        palette.quiet,
+    );
     let body = Rect::from_min_max(pos2(cell.left(), cell.top() + 17.0), cell.max);
     let response = match handle.kind() {
         Kind::Switch => switch(ui, hand, handle, body),
@@ -94,8 +101,8 @@ fn choice(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, count: usize) -
     ui.painter().rect_filled(place, 5.0, fill);
     let text = handle.text(handle.value());
     let font = FontId::proportional(if text.len() > 9 { SMALL } else { BODY });
-    let inside = ui.painter().with_clip_rect(Rect::from_min_max(place.min, place.max - vec2(18.0, 0.0)));
-    inside.text(pos2(place.left() + 8.0, place.center().y), Align2::LEFT_CENTER, text, font, palette.ink);
+    let inside = ui.painter().with_clip_rect(Rect::from_min_max(place.min, place.max - vec2(15.0, 0.0)));
+    inside.text(pos2(place.left() + 7.0, place.center().y), Align2::LEFT_CENTER, text, font, palette.ink);
     let tip = pos2(place.right() - 9.0, place.center().y + 2.0);
     let arrow = vec![tip + vec2(-4.0, -4.0), tip + vec2(4.0, -4.0), tip];
     ui.painter().add(Shape::convex_polygon(arrow, palette.quiet, Stroke::NONE));

@@ -7,21 +7,39 @@ use super::files::Files;
 use super::theme::SMALL;
 use crate::inference::Bulletin;
 use crate::status::Status;
+use crate::weights::WeightsChoice;
 
 /// Draws it.
-pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, files: &mut Files) {
+pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, files: &mut Files, choice: &WeightsChoice) {
     let palette = hand.palette;
     let small = |text: String| RichText::new(text).size(SMALL);
     if let Some(trouble) = &bulletin.trouble {
-        ui.add(Label::new(small(format!("{trouble} Notes pass through.")).color(palette.trouble)).wrap());
+        ui.horizontal_wrapped(|ui| {
+            let silent = bulletin.weights.is_empty();
+            let trouble = if silent { format!("{trouble} Notes pass through.") } else { trouble.clone() };
+            ui.add(Label::new(small(trouble).color(palette.trouble)).wrap());
+            if silent {
+                let hint = "Plays with the weights that come with Antiphon; the project forgets the file";
+                if ui.button(small("Use the built-in weights".to_owned())).on_hover_text(hint).clicked() {
+                    choice.choose_built_in();
+                }
+            }
+        });
     }
     ui.horizontal(|ui| {
         let quiet = |ui: &mut Ui, text: String| ui.label(small(text).color(palette.quiet));
         let mut parts = vec![format!("{} heard", status.heard.get()), format!("{} played", status.played.get())];
+        if !bulletin.device.is_empty() {
+            parts.push(bulletin.device.clone());
+        }
         if status.note_us.get().is_finite() {
             parts.push(format!("{:.2} ms per note", status.note_us.get() / 1_000.0));
         }
-        quiet(ui, parts.join("  ·  ")).on_hover_text("Notes heard and played so far, and the model's time for a note");
+        if status.late.get() + status.dropped.get() == 0 {
+            parts.push("none late".to_owned());
+        }
+        let hint = "Notes heard and played so far; where the model runs, its time for a note, and how many notes it was late with";
+        quiet(ui, parts.join("  ·  ")).on_hover_text(hint);
         let troubles = [
             (status.late.get(), "late", "Notes that came too late for their moment, and were shifted"),
             (status.dropped.get(), "dropped", "Notes that came so late that they were left out"),

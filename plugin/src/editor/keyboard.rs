@@ -1,6 +1,6 @@
 //! A keyboard that lights up under what sounds, and can be played with the mouse.
 
-use egui::{Align2, Color32, FontId, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
+use egui::{Align2, Color32, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
 
 use super::piano_roll::Paper;
 use super::theme::{Palette, SMALL, mix};
@@ -57,7 +57,7 @@ pub fn show(
     let response = ui.allocate_rect(room, Sense::drag());
     let pointed = response.interact_pointer_pos().filter(|_| response.is_pointer_button_down_on());
     touching.hold(pointed.filter(|place| room.contains(*place)).and_then(|place| {
-        let key = paper.keys().find(|&key| (paper.y(key)..paper.y(key) + paper.row).contains(&place.y))?;
+        let key = key_at(paper, room, place)?;
         // As on a real one: the farther out it is struck, the louder.
         let force = (place.x - room.left()) / room.width();
         Some((key, (40.0 + 80.0 * force) as u8))
@@ -66,29 +66,42 @@ pub fn show(
     let painter = ui.painter_at(room);
     painter.rect_filled(room, 0.0, palette.white_key);
     let lights = lights(roll, palette);
-    for key in paper.keys() {
-        let (top, bottom) = (paper.y(key), paper.y(key) + paper.row);
-        let light = lights[usize::from(key)];
-        if is_black(key) {
-            let place = Rect::from_min_size(pos2(room.left(), top), vec2(room.width() * BLACK, paper.row));
-            painter.rect_filled(place, 1.0, light.unwrap_or(palette.black_key));
-        } else if let Some(light) = light {
-            painter.rect_filled(Rect::from_x_y_ranges(room.x_range(), top..=bottom), 1.0, light);
+    let seam = mix(palette.white_key, palette.black_key, 0.35);
+    for key in paper.keys().filter(|key| !is_black(*key)) {
+        let place = white(paper, room, key);
+        if let Some(light) = lights[usize::from(key)] {
+            painter.rect_filled(place, 1.0, light);
         }
-        // White keys meet where no black one lies between them.
-        if matches!(key % 12, 0 | 5) {
-            let seam = mix(palette.white_key, palette.black_key, 0.35);
-            painter.hline(room.x_range(), bottom, Stroke::new(1.0, seam));
-        }
-        if key % 12 == 0 {
-            let name = format!("C{}", i32::from(key) / 12 - 1);
-            let y = (bottom - paper.row / 2.0).clamp(room.top() + 7.0, room.bottom() - 7.0);
-            let place = pos2(room.right() - 3.0, y);
-            let ink = mix(palette.white_key, Color32::BLACK, 0.6);
-            painter.text(place, Align2::RIGHT_CENTER, name, FontId::proportional(SMALL), ink);
-        }
+        painter.hline(room.x_range(), place.bottom(), Stroke::new(1.0, seam));
+    }
+    for key in paper.keys().filter(|key| is_black(*key)) {
+        let size = vec2(room.width() * BLACK, paper.row);
+        let place = Rect::from_min_size(pos2(room.left(), paper.y(key)), size);
+        painter.rect_filled(place, 1.0, lights[usize::from(key)].unwrap_or(palette.black_key));
+    }
+    for key in paper.keys().filter(|key| key % 12 == 0) {
+        let name = format!("C{}", i32::from(key) / 12 - 1);
+        let y = white(paper, room, key).center().y.clamp(room.top() + 8.0, room.bottom() - 8.0);
+        let ink = mix(palette.white_key, Color32::BLACK, 0.6);
+        painter.text(pos2(room.right() - 3.0, y), Align2::RIGHT_CENTER, name, FontId::proportional(SMALL), ink);
     }
     response
+}
+
+/// A white key's place, from the middle of the black key below it to that of the one above.
+fn white(paper: &Paper, room: Rect, key: u8) -> Rect {
+    let (top, half) = (paper.y(key), paper.row / 2.0);
+    let above = if is_black(key + 1) { top - half } else { top };
+    let below = if key > 0 && is_black(key - 1) { top + 3.0 * half } else { top + paper.row };
+    Rect::from_x_y_ranges(room.x_range(), above..=below)
+}
+
+/// The key at this place.
+fn key_at(paper: &Paper, room: Rect, place: Pos2) -> Option<u8> {
+    let on_black = place.x < room.left() + room.width() * BLACK;
+    let is_row = |key: u8| (paper.y(key)..paper.y(key) + paper.row).contains(&place.y);
+    let black = paper.keys().find(|&key| on_black && is_black(key) && is_row(key));
+    black.or_else(|| paper.keys().find(|&key| !is_black(key) && white(paper, room, key).y_range().contains(place.y)))
 }
 
 /// The colour of every key that sounds.

@@ -152,10 +152,12 @@ impl App {
         });
         let low = frame.inner_margin(Margin { left: 12, right: 12, top: 2, bottom: 6 });
         Panel::bottom("footer").frame(low).show_separator_line(false).show(ui, |ui| {
-            footer::show(ui, &hand, status, bulletin, files);
+            footer::show(ui, &hand, status, bulletin, files, &params.weights);
         });
         Panel::bottom("controls").frame(frame).show_separator_line(false).show(ui, |ui| {
-            buttons::show(ui, &hand, handles, roll, history, files, &mut looks);
+            buttons::show(ui, &hand, handles, status, roll, |ui| {
+                buttons::notes_out(ui, roll, history, files, &mut looks);
+            });
             panel::show(ui, &hand, handles, &mut looks);
         });
         if looks.takes {

@@ -1,9 +1,9 @@
 //! The controls: the eight that matter most, and each group of the others one click away.
 
-use egui::{Button, Key, RichText, ScrollArea, Ui, vec2};
+use egui::{Button, Key, RichText, ScrollArea, Stroke, Ui, vec2};
 
 use super::control::{self, CELL, Hand};
-use super::handles::Handles;
+use super::handles::{Handles, Kind};
 use super::theme::SMALL;
 use crate::looks::Looks;
 
@@ -14,8 +14,10 @@ pub const GROUPS: [(Key, &str); 4] =
 const FRONT: [&str; 8] = ["mode", "silence", "turn", "key", "temp", "density", "strength", "seed"];
 /// What has a button of its own.
 const BUTTONS: [&str; 8] = ["go", "again", "another", "undo", "unheard", "forget", "panic", "freeze"];
-/// The least width of a control, in points.
-const NARROW: f32 = 70.0;
+/// Between two controls, in points.
+const GAP: f32 = 4.0;
+/// The greatest width of a control in front, in points.
+const WIDEST: f32 = 140.0;
 /// An open group takes this part of the window at most.
 const MOST: f32 = 0.4;
 
@@ -25,14 +27,18 @@ pub fn toggle(looks: &mut Looks, group: &str) {
     looks.group = (!open).then(|| group.to_owned());
 }
 
-/// All of them.
+/// All of them, below their tabs.
 pub fn show(ui: &mut Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
+    ui.add_space(8.0);
+    tabs(ui, hand, looks);
     ui.add_space(6.0);
     if let Some(group) = looks.group.clone() {
         let most = ui.ctx().content_rect().height() * MOST;
-        ScrollArea::vertical().id_salt("group").max_height(most).auto_shrink([false, true]).show(ui, |ui| {
+        // Without a least height it would have no more than the group before it.
+        let scroll = ScrollArea::vertical().id_salt("group").max_height(most).min_scrolled_height(most);
+        scroll.auto_shrink([false, true]).show(ui, |ui| {
             ui.horizontal_wrapped(|ui| {
-                ui.spacing_mut().item_spacing = vec2(4.0, 8.0);
+                ui.spacing_mut().item_spacing = vec2(GAP, 8.0);
                 let of_group = handles.iter().filter(|handle| handle.group == group);
                 for handle in of_group.filter(|handle| !BUTTONS.contains(&handle.id.as_str())) {
                     let room = control::room(ui, handle);
@@ -40,35 +46,50 @@ pub fn show(ui: &mut Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
                 }
             });
         });
-        ui.add_space(6.0);
     } else {
         ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 4.0;
-            let room = ui.available_width() - 4.0 * (FRONT.len() - 1) as f32;
-            let width = (room / FRONT.len() as f32).max(NARROW);
-            for id in FRONT {
-                control::show(ui, hand, &handles[id], vec2(width, CELL.y), acts(id, handles));
+            ui.spacing_mut().item_spacing.x = GAP;
+            // A choice has words to show, a number has not.
+            let shares = FRONT.map(|id| if matches!(handles[id].kind(), Kind::Choice(_)) { 4.0 } else { 3.0 });
+            let room = ui.available_width() - GAP * (FRONT.len() - 1) as f32;
+            let share = (room / shares.iter().sum::<f32>()).min(WIDEST / 4.0);
+            for (id, shares) in FRONT.into_iter().zip(shares) {
+                control::show(ui, hand, &handles[id], vec2(share * shares, CELL.y), acts(id, handles));
             }
         });
-        ui.add_space(4.0);
     }
-    tabs(ui, hand, looks);
 }
 
+/// What matters most, and the groups.
 fn tabs(ui: &mut Ui, hand: &Hand, looks: &mut Looks) {
     ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.spacing_mut().item_spacing.x = GAP;
+        if tab(ui, hand, "Main", looks.group.is_none(), "What matters most (key Esc)") {
+            looks.group = None;
+        }
         for (number, (_, group)) in GROUPS.into_iter().enumerate() {
             let open = looks.group.as_deref() == Some(group);
-            let text = RichText::new(group).size(SMALL + 0.5);
-            let text = if open { text.color(hand.palette.ink) } else { text.color(hand.palette.quiet) };
-            let tab = Button::new(text).min_size(vec2(72.0, 22.0)).selected(open).frame_when_inactive(true);
             let hint = format!("All controls of this group (key {})", number + 1);
-            if ui.add(tab).on_hover_text(hint).clicked() {
+            if tab(ui, hand, group, open, &hint) {
                 toggle(looks, group);
             }
         }
+        // They belong to what is below.
+        let line = ui.available_rect_before_wrap();
+        ui.painter().hline(line.x_range(), line.center().y, Stroke::new(1.0, hand.palette.grip));
     });
+}
+
+/// One of them. Whether it was clicked.
+fn tab(ui: &mut Ui, hand: &Hand, name: &str, open: bool, hint: &str) -> bool {
+    let ink = if open { hand.palette.ink } else { hand.palette.quiet };
+    let text = RichText::new(name).size(SMALL + 0.5).color(ink);
+    let response = ui.add(Button::new(text).min_size(vec2(64.0, 24.0)).frame_when_inactive(false)).on_hover_text(hint);
+    if open {
+        let line = Stroke::new(2.0, hand.palette.yours);
+        ui.painter().hline(response.rect.x_range().shrink(12.0), response.rect.bottom() - 1.0, line);
+    }
+    response.clicked()
 }
 
 /// Whether a parameter does anything as the others are set.

@@ -6,7 +6,7 @@ use egui::{
 };
 
 use super::keyboard::{self, KEYS_WIDTH, Touching};
-use super::theme::{Palette, SMALL, mix};
+use super::theme::{BODY, Palette, SMALL, mix};
 use crate::looks::PASTS;
 use crate::outlook::Outlook;
 use crate::roll::{Drawn, Roll, Whose};
@@ -66,9 +66,15 @@ pub fn show(ui: &mut Ui, palette: Palette, roll: &Roll, outlook: &Outlook, past_
     }
     let x = paper.x(roll.now);
     painter.vline(x, rect.y_range(), Stroke::new(1.5, palette.now));
+    if roll.notes().next().is_none() {
+        paper.invite(&painter);
+    }
+    paper.legend(&painter);
 
     let mind = Rect::from_min_max(pos2(all.left() + KEYS_WIDTH, all.top()), pos2(left, all.bottom()));
     paper.mind(&ui.painter_at(mind), mind, outlook);
+    let hint = "The model's mind: the longer the bar, the likelier this pitch is to come next";
+    ui.allocate_rect(mind, Sense::hover()).on_hover_text(hint);
     let keys = Rect::from_min_max(all.min, pos2(all.left() + KEYS_WIDTH, all.bottom()));
     keyboard::show(ui, palette, &paper, keys, roll, touching).on_hover_cursor(CursorIcon::PointingHand);
     ui.painter().rect_stroke(all, 4.0, Stroke::new(1.0, palette.line), StrokeKind::Inside);
@@ -153,9 +159,15 @@ impl Paper {
     fn note(&self, painter: &Painter, note: &Drawn, forgotten: bool) {
         let place = self.place(note);
         let round = CornerRadius::same((self.row * 0.25).clamp(1.0, 3.0) as u8);
-        painter.rect_filled(place, round, self.colour(note, forgotten));
-        if note.end == f64::INFINITY {
-            painter.rect_stroke(place, round, Stroke::new(1.0, self.palette.ink), StrokeKind::Outside);
+        let colour = self.colour(note, forgotten);
+        let sounds = note.end == f64::INFINITY;
+        if sounds && place.height() >= 5.0 && place.width() >= 5.0 {
+            painter.rect_filled(place, round, colour);
+            painter.rect_stroke(place, round, Stroke::new(1.0, self.palette.ink), StrokeKind::Inside);
+        } else {
+            // Where there is no room for a rim, all of it is a little like one.
+            let share = if sounds { 0.4 } else { 0.0 };
+            painter.rect_filled(place, round, mix(colour, self.palette.ink, share));
         }
     }
 
@@ -172,6 +184,31 @@ impl Paper {
         let ends = [pos2(x, self.rect.top()), pos2(x, self.rect.bottom())];
         painter.extend(Shape::dashed_line(&ends, Stroke::new(1.5, self.palette.mine), 5.0, 4.0));
         self.label(painter, x, "hand-over", self.palette.mine, Align2::LEFT_TOP);
+    }
+
+    /// Who has which colour.
+    fn legend(&self, painter: &Painter) {
+        let mut place = self.rect.left_bottom() + vec2(8.0, -7.0);
+        for (name, colour) in [("you", self.palette.yours), ("Antiphon", self.palette.mine)] {
+            let dot = Rect::from_center_size(place + vec2(5.0, -7.0), vec2(10.0, 5.0));
+            painter.rect_filled(dot, 2.0, colour);
+            let font = FontId::proportional(SMALL);
+            let text = place + vec2(14.0, 0.0);
+            let text = painter.text(text, Align2::LEFT_BOTTOM, name, font, self.palette.quiet);
+            place.x = text.right() + 14.0;
+        }
+    }
+
+    /// Before the first note.
+    fn invite(&self, painter: &Painter) {
+        let centre = pos2(self.rect.left() + self.rect.width() * 0.4, self.rect.center().y);
+        let lines = [
+            (-11.0, BODY + 3.0, "Play a phrase, then stop: Antiphon goes on.", self.palette.ink),
+            (11.0, BODY, "Touch a key, and it listens again.", self.palette.quiet),
+        ];
+        for (down, size, text, colour) in lines {
+            painter.text(centre + vec2(0.0, down), Align2::CENTER_CENTER, text, FontId::proportional(size), colour);
+        }
     }
 
     fn label(&self, painter: &Painter, x: f32, text: &str, colour: Color32, align: Align2) {
