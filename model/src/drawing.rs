@@ -110,7 +110,7 @@ impl Mind {
     /// Draws the next note's step. Its distribution: the network's; what is ruled out taken out; what
     /// was learnt mixed in; temperature; tilted to the density; top-p.
     pub fn sample_step(&mut self, controls: &Controls, when: &When, rng: &mut impl RngCore) -> Timing {
-        let Self { network, state, scratch } = self;
+        let Self { network, state, scratch, .. } = self;
         let earliest = when.earliest.max(0.0);
         let first = time_bin(earliest);
         let chords = earliest == 0.0 && when.in_chord && usize::from(state.context.floor(0.0)) < PITCHES;
@@ -161,7 +161,7 @@ impl Mind {
 
     /// Draws all but the step of the next note, which is known; it is not fed.
     pub fn sample_note(&mut self, controls: &Controls, step: f64, what: &What, rng: &mut impl RngCore) -> Successor {
-        let Self { network, state, scratch } = self;
+        let Self { network, state, scratch, .. } = self;
         let temperature = &controls.temperature;
         let longest = what.longest.clamp(SHORTEST_S, LONGEST_S);
         let mut next = Successor { step, ..NOTHING };

@@ -10,6 +10,7 @@
 
 mod activation;
 mod context;
+pub mod device;
 mod dot;
 mod drawing;
 pub mod encoding;

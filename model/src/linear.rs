@@ -136,6 +136,19 @@ impl Dense {
         }
     }
 
+    /// `[rows]`, or empty.
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// The weights as the integers that they are multiplied as. `None`: they are floats.
+    pub fn integers(&self) -> Option<Rounded> {
+        let Packed::Integers { matrix, scales } = &self.weights else { return None };
+        let rows = 0..scales.len();
+        let values = rows.flat_map(|row| (0..self.columns).map(move |column| matrix.value(row, column))).collect();
+        Some(Rounded { values, scales: scales.clone() })
+    }
+
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         let bias = std::mem::size_of_val(&self.bias[..]);

@@ -32,9 +32,9 @@ impl Memory {
 #[derive(Debug)]
 pub(crate) struct Layer {
     /// `[4 HIDDEN, input]`, with the sum of PyTorch's two biases.
-    input: Dense,
+    pub input: Dense,
     /// `[4 HIDDEN, HIDDEN]`
-    recurrent: Dense,
+    pub recurrent: Dense,
 }
 
 impl Layer {

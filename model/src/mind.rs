@@ -1,10 +1,11 @@
 //! The partner's mind: what it has heard so far, and what it would play next.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use notes::Successor;
 
 use crate::{
+    device::{Device, DeviceError, Trunk},
     encoding::{PITCHES, cell, cell_mass, spread_bin, time_bin, time_range, velocity_level},
     network::{Network, Scratch, State},
     sampling::softmax,
@@ -46,12 +47,16 @@ pub struct Mind {
     pub(crate) network: Arc<Network>,
     pub(crate) state: State,
     pub(crate) scratch: Scratch,
+    /// Where the trunk runs, if not here.
+    device: Option<Device>,
+    failure: Option<DeviceError>,
 }
 
 impl Mind {
     /// A mind that has heard nothing.
     pub fn new(network: Arc<Network>) -> Self {
-        let mut mind = Self { state: network.zero_state(), network, scratch: Scratch::new(1) };
+        let (state, scratch) = (network.zero_state(), Scratch::new(1));
+        let mut mind = Self { state, network, scratch, device: None, failure: None };
         mind.reset();
         mind
     }
@@ -67,13 +72,42 @@ impl Mind {
         let zero = self.network.zero_state();
         self.state.copy_from(&zero);
         if self.network.kind() == Kind::Antiphon {
-            self.network.step(None, &mut self.state, &mut self.scratch);
+            self.step(None);
         }
     }
 
     /// Hears a note: one step of the network.
     pub fn feed(&mut self, note: &Successor) {
-        self.network.step(Some(note), &mut self.state, &mut self.scratch);
+        self.step(Some(note));
+    }
+
+    /// One step, on the device if there is one. Where that fails the CPU takes over, for good: the state is as
+    /// it was before, so nothing is lost.
+    fn step(&mut self, note: Option<&Successor>) {
+        let Self { network, state, scratch, device, failure } = self;
+        let Some(on) = device else { return network.step(note, state, scratch) };
+        let input = network.listen(note, state, scratch);
+        if let Err(error) = on.step(input, &mut state.layers) {
+            network.think(slice::from_mut(state), scratch);
+            (*device, *failure) = (None, Some(error));
+        }
+    }
+
+    /// From the next note on its trunk runs there; `None`: on the CPU. The device must have this network's
+    /// weights.
+    pub fn run_on(&mut self, trunk: Option<Box<dyn Trunk>>) {
+        self.device = trunk.map(Device::new);
+        self.failure = None;
+    }
+
+    /// The device's name, if it is not the CPU.
+    pub fn device(&self) -> Option<&str> {
+        self.device.as_ref().map(Device::name)
+    }
+
+    /// Why the device was given up, once.
+    pub fn take_failure(&mut self) -> Option<DeviceError> {
+        self.failure.take()
     }
 
     /// Hears a whole phrase at once: the same as [`Mind::feed`] for each note, to the bit, several times
@@ -86,7 +120,7 @@ impl Mind {
     /// project it comes from did; `antiphon` just goes on.
     pub fn hand_over(&mut self) {
         if self.network.kind() == Kind::Seed {
-            self.network.step(None, &mut self.state, &mut self.scratch);
+            self.step(None);
         }
     }
 
@@ -122,7 +156,7 @@ impl Mind {
     }
 
     fn score_antiphon(&mut self, next: &Successor) -> Scores {
-        let Self { network, state, scratch } = self;
+        let Self { network, state, scratch, .. } = self;
         let mut scores = Scores::default();
         let p = network.logits(Attribute::Step, next, state, scratch);
         softmax(p);
@@ -149,7 +183,7 @@ impl Mind {
     /// What training charges for `next`, per attribute: nats of its class, or the squared error of the
     /// seed's point estimates in seconds squared.
     pub fn costs(&mut self, next: &Successor) -> [f64; 5] {
-        let Self { network, state, scratch } = self;
+        let Self { network, state, scratch, .. } = self;
         let timing = network.point_estimates(state, scratch);
         let mut cost = |attribute, class: usize| {
             let p = network.logits(attribute, next, state, scratch);

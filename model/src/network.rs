@@ -126,6 +126,11 @@ impl Scratch {
         }
     }
 
+    /// The first layer's input of the first take.
+    pub fn input_mut(&mut self, width: usize) -> &mut [f32] {
+        &mut self.inputs[..width]
+    }
+
     /// The output of the last layer of each take: `[takes, HIDDEN]`.
     fn gather(&mut self, states: &[State]) {
         for (out, state) in self.states.chunks_exact_mut(HIDDEN).zip(states) {
@@ -211,12 +216,31 @@ impl Network {
         states: &mut [State],
         scratch: &mut Scratch,
     ) {
-        let Scratch { features, inputs, gates, states: hidden, products, .. } = scratch;
-        let takes = states.len();
-        let mut width = self.input_width();
-        for ((note, state), input) in notes.into_iter().zip(&mut *states).zip(inputs.chunks_exact_mut(width)) {
+        let Scratch { features, inputs, .. } = scratch;
+        let inputs = inputs.chunks_exact_mut(self.input_width());
+        for ((note, state), input) in notes.into_iter().zip(&mut *states).zip(inputs) {
             self.hear(note, state, &mut features[0], input);
         }
+        self.think(states, scratch);
+    }
+
+    /// Takes a note into the context and hands out the first layer's input: what [`Network::think`] goes on from.
+    pub(crate) fn listen<'a>(
+        &self,
+        note: Option<&Successor>,
+        state: &mut State,
+        scratch: &'a mut Scratch,
+    ) -> &'a [f32] {
+        let input = &mut scratch.inputs[..self.input_width()];
+        self.hear(note, state, &mut scratch.features[0], input);
+        input
+    }
+
+    /// The layers' step of several takes, whose inputs stand in `scratch`.
+    pub(crate) fn think(&self, states: &mut [State], scratch: &mut Scratch) {
+        let Scratch { inputs, gates, states: hidden, products, .. } = scratch;
+        let takes = states.len();
+        let mut width = self.input_width();
         let (gates, hidden) = (&mut gates[..takes * 4 * HIDDEN], &mut hidden[..takes * HIDDEN]);
         for (n, layer) in self.layers.iter().enumerate() {
             layer.listen(&inputs[..takes * width], products, gates);
@@ -255,8 +279,13 @@ impl Network {
         }
     }
 
+    /// The trunk.
+    pub(crate) fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
     /// Width of the first layer's input.
-    fn input_width(&self) -> usize {
+    pub fn input_width(&self) -> usize {
         match &self.body {
             Body::Seed(_) => SEED_EMBEDDING + 2,
             Body::Antiphon { .. } => EMBEDDING,

@@ -34,6 +34,11 @@ impl<T: Copy + Default, const N: usize> Panels<T, N> {
         &mut self.lines[panel * self.stride..][..self.stride]
     }
 
+    /// The lines of panel `panel`.
+    pub fn panel(&self, panel: usize) -> &[Line<T, N>] {
+        &self.lines[panel * self.stride..][..self.stride]
+    }
+
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         std::mem::size_of_val(&self.lines[..])

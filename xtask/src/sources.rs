@@ -17,6 +17,8 @@ const UNSAFE: &[&str] = &[
     "host/src/status.rs",
     "host/tests/faults.rs",
     "model/examples/candle_step.rs",
+    "model/src/device/cuda.rs",
+    "model/src/device/metal.rs",
     "model/src/dot/mod.rs",
     "model/src/dot/neon.rs",
     "model/src/dot/x86.rs",

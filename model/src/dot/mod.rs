@@ -111,6 +111,17 @@ impl Matrix {
         Self { version, form, panels, sums }
     }
 
+    /// One weight, as it is multiplied: the way back from [`Matrix::new`].
+    pub fn value(&self, row: usize, column: usize) -> i8 {
+        let lines = &self.panels.panel(row / ROWS)[column / CHUNK * self.form.lines()..];
+        let (half, quad) = (row % ROWS / LINE_ROWS, column % CHUNK / QUAD);
+        let place = row % LINE_ROWS * QUAD + column % QUAD;
+        match &self.form {
+            Form::Bytes => lines[2 * quad + half].0[place],
+            Form::Nibbles(book) => book[usize::from(lines[half].0[place] as u8 >> (4 * quad) & 15)],
+        }
+    }
+
     /// Products with one vector or several. `emit` is told which vector, the first row, and the sums from
     /// there on; those of rows that do not exist mean nothing.
     pub fn times(&self, xs: &[Quantised], mut emit: impl FnMut(usize, usize, &[i32])) {
@@ -230,6 +241,9 @@ mod tests {
                 };
                 for version in Version::available() {
                     let matrix = Matrix::new(&weights, columns, book, version);
+                    for (i, &w) in weights.iter().enumerate() {
+                        assert_eq!(matrix.value(i / columns, i % columns), book.map_or(w, |b| b[w as usize]));
+                    }
                     for count in [1, 2, 4, 7] {
                         let mut seen = 0;
                         matrix.times(&quantised[..count], |vector, first, sums| {
