@@ -296,7 +296,9 @@ impl ClapPlugin for Antiphon<Clap> {
 
 impl Vst3Plugin for Antiphon<Vst3> {
     const VST3_CLASS_ID: [u8; 16] = *b"AntiphonGoesOn.1";
-    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Fx, Vst3SubCategory::Tools];
+    // VST3 has no word for note effects. An effect could not stand on a MIDI track of Live's or Cubase's: an
+    // instrument can, and other tracks take its notes.
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Instrument, Vst3SubCategory::Tools];
 }
 
 nice_export_clap!(Antiphon<Clap>);
