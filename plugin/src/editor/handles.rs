@@ -201,7 +201,53 @@ fn hints() -> HashMap<&'static str, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use nice_plug::context::PluginApi;
+    use nice_plug::context::gui::GuiContextInner;
+    use nice_plug::prelude::PluginState;
+
     use super::*;
+
+    /// A host that writes down what the editor tells it.
+    #[derive(Default)]
+    struct Listening(Mutex<Vec<(&'static str, ParamPtr, f32)>>);
+
+    impl GuiContextInner for Listening {
+        fn plugin_api(&self) -> PluginApi {
+            PluginApi::Clap
+        }
+        unsafe fn raw_begin_set_parameter(&self, param: ParamPtr) {
+            self.0.lock().unwrap().push(("begin", param, 0.0));
+        }
+        unsafe fn raw_set_parameter_normalized(&self, param: ParamPtr, value: f32) {
+            self.0.lock().unwrap().push(("set", param, value));
+        }
+        unsafe fn raw_end_set_parameter(&self, param: ParamPtr) {
+            self.0.lock().unwrap().push(("end", param, 0.0));
+        }
+        fn get_state(&self) -> PluginState {
+            unreachable!("presets set parameters, never the state")
+        }
+        fn set_state(&self, _: PluginState) {
+            unreachable!("presets set parameters, never the state")
+        }
+        fn request_restart(&self) {}
+    }
+
+    #[test]
+    fn every_parameter_is_set_with_the_gesture_that_a_host_undoes() {
+        let params = Arc::new(AntiphonParams::new(Default::default()));
+        let host = Arc::new(Listening::default());
+        let context = GuiContext::new(host.clone());
+        for handle in Handles::new(&params).iter() {
+            handle.put(&context, 1.5);
+            let pointer = handle.pointer;
+            let told = std::mem::take(&mut *host.0.lock().unwrap());
+            let wanted = [("begin", pointer, 0.0), ("set", pointer, 1.0), ("end", pointer, 0.0)];
+            assert_eq!(told, wanted, "{}", handle.id);
+        }
+    }
 
     #[test]
     fn every_parameter_has_a_tooltip_and_reads_what_it_shows() {
