@@ -7,7 +7,7 @@ use notes::Successor;
 use crate::{
     encoding::PITCHES,
     mood::{LOOPS, Loops, Mood},
-    motifs::Motifs,
+    motifs::{Motifs, Symbol},
 };
 
 /// Decay per note of the pitch-class profile that follows a modulation.
@@ -23,38 +23,44 @@ const RECENT: f32 = 0.85;
 /// A note that ends less than this after an onset (seconds) does not sound on through it.
 const OVERLAP_S: f32 = 0.010;
 
-/// The context of the last note heard. Plain data of fixed size: it is saved and rolled back with
-/// the network's state.
-#[derive(Clone, Debug, PartialEq)]
+/// The context of the last note heard. Plain data of fixed size.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Context {
-    pub(crate) fast: [f32; 12],
-    pub(crate) slow: [f32; 12],
-    /// Sums to [`Context::home_weight`], so that it is a key from the first notes on.
-    pub(crate) home: [f32; 12],
-    pub(crate) home_weight: f32,
-    pub(crate) pitches: [f32; PITCHES],
-    pub(crate) recent: [f32; PITCHES],
-    /// Seconds each pitch sounds on after the last onset; 0: silent.
-    pub(crate) remaining: [f32; PITCHES],
-    /// The last note's pitch.
-    pub(crate) last: Option<u8>,
-    /// The pitch before the last one.
-    pub(crate) before: Option<u8>,
-    /// Place of the last note in its chord, from 0.
-    pub(crate) place: u8,
-    /// Velocities heard lately, averaged; MIDI units.
-    pub(crate) velocity: f32,
-    /// How often the last pitch came in a row before.
-    pub(crate) run: u8,
-    /// How many notes in a row had the pitch of the note before the one before.
-    pub(crate) alternation: u8,
-    pub(crate) mood: Mood,
-    /// Of either kind, see [`LOOPS`].
-    pub(crate) loops: [Loops; 2],
+    pub(crate) lately: Lately,
+    /// Much larger than all the rest: see [`crate::Snapshot`].
     pub(crate) motifs: Motifs,
 }
 
-impl Default for Context {
+/// Profiles, averages and the last notes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Lately {
+    pub fast: [f32; 12],
+    pub slow: [f32; 12],
+    /// Sums to [`Lately::home_weight`], so that it is a key from the first notes on.
+    pub home: [f32; 12],
+    pub home_weight: f32,
+    pub pitches: [f32; PITCHES],
+    pub recent: [f32; PITCHES],
+    /// Seconds each pitch sounds on after the last onset; 0: silent.
+    pub remaining: [f32; PITCHES],
+    /// The last note's pitch.
+    pub last: Option<u8>,
+    /// The pitch before the last one.
+    pub before: Option<u8>,
+    /// Place of the last note in its chord, from 0.
+    pub place: u8,
+    /// Velocities heard lately, averaged; MIDI units.
+    pub velocity: f32,
+    /// How often the last pitch came in a row before.
+    pub run: u8,
+    /// How many notes in a row had the pitch of the note before the one before.
+    pub alternation: u8,
+    pub mood: Mood,
+    /// Of either kind, see [`LOOPS`].
+    pub loops: [Loops; 2],
+}
+
+impl Default for Lately {
     fn default() -> Self {
         Self {
             fast: [0.0; 12],
@@ -72,7 +78,6 @@ impl Default for Context {
             alternation: 0,
             mood: Mood::default(),
             loops: Default::default(),
-            motifs: Motifs::default(),
         }
     }
 }
@@ -80,6 +85,42 @@ impl Default for Context {
 impl Context {
     /// Takes in the next note.
     pub fn feed(&mut self, note: &Successor) {
+        let Self { lately, motifs } = self;
+        for (loops, notes) in lately.loops.iter_mut().zip(LOOPS) {
+            loops.feed(motifs.in_a_loop(notes).is_some_and(|echo| echo.pitch == note.pitch.min(127)));
+        }
+        lately.feed(note);
+        motifs.feed(Symbol::of(note));
+    }
+
+    /// Seconds that `pitch` sounds on at the onset `step` seconds after the last one; 0: it does not.
+    pub(crate) fn sounds_on(&self, pitch: usize, step: f32) -> f32 {
+        let left = self.lately.remaining[pitch] - step;
+        if left > OVERLAP_S { left } else { 0.0 }
+    }
+
+    /// Where the music has gone round in a loop for longer than real music does: the pitch that would
+    /// go on with it, and what it loses in nats when the next note is drawn.
+    pub(crate) fn weariness(&self) -> impl Iterator<Item = (u8, f32)> {
+        self.lately.loops.iter().enumerate().filter_map(|(kind, loops)| {
+            let loss = loops.weariness(kind);
+            let next = if loss > 0.0 { self.motifs.in_a_loop(LOOPS[kind]) } else { None };
+            next.map(|echo| (echo.pitch, loss))
+        })
+    }
+
+    /// The lowest pitch that may come next: inside a chord pitches ascend.
+    pub fn floor(&self, step: f64) -> u8 {
+        match self.lately.last {
+            Some(last) if step == 0.0 => last + 1,
+            _ => 0,
+        }
+    }
+}
+
+impl Lately {
+    /// Takes in the next note, but for [`Lately::loops`].
+    fn feed(&mut self, note: &Successor) {
         let step = note.step as f32;
         let pitch = usize::from(note.pitch.min(127));
         self.place = match self.last {
@@ -107,36 +148,8 @@ impl Context {
         self.run = again(self.run, self.last);
         self.alternation = again(self.alternation, self.before);
         self.mood.feed(note);
-        for (loops, notes) in self.loops.iter_mut().zip(LOOPS) {
-            loops.feed(self.motifs.in_a_loop(notes).is_some_and(|echo| usize::from(echo.pitch) == pitch));
-        }
-        self.motifs.feed(pitch as u8, note.step, note.duration, note.velocity);
         self.before = self.last;
         self.last = Some(pitch as u8);
-    }
-
-    /// Seconds that `pitch` sounds on at the onset `step` seconds after the last one; 0: it does not.
-    pub(crate) fn sounds_on(&self, pitch: usize, step: f32) -> f32 {
-        let left = self.remaining[pitch] - step;
-        if left > OVERLAP_S { left } else { 0.0 }
-    }
-
-    /// Where the music has gone round in a loop for longer than real music does: the pitch that would
-    /// go on with it, and what it loses in nats when the next note is drawn.
-    pub(crate) fn weariness(&self) -> impl Iterator<Item = (u8, f32)> {
-        self.loops.iter().enumerate().filter_map(|(kind, loops)| {
-            let loss = loops.weariness(kind);
-            let next = if loss > 0.0 { self.motifs.in_a_loop(LOOPS[kind]) } else { None };
-            next.map(|echo| (echo.pitch, loss))
-        })
-    }
-
-    /// The lowest pitch that may come next: inside a chord pitches ascend.
-    pub fn floor(&self, step: f64) -> u8 {
-        match self.last {
-            Some(last) if step == 0.0 => last + 1,
-            _ => 0,
-        }
     }
 }
 

@@ -188,7 +188,7 @@ impl Mind {
         if let Some([_, duration]) = network.point_estimates(state, scratch) {
             next.duration = duration.clamp(SHORTEST_S, longest);
             let velocity = match what.loudness {
-                Loudness::Free => state.context.velocity,
+                Loudness::Free => state.context.lately.velocity,
                 Loudness::Around(velocity) => velocity,
                 Loudness::Fixed(velocity) => velocity.into(),
             };
@@ -211,7 +211,7 @@ impl Mind {
                 let p = network.logits(Attribute::Velocity, &next, state, scratch);
                 heat(p, temperature.velocity);
                 if let Loudness::Around(level) = loudness {
-                    turn_to(p, level - state.context.velocity);
+                    turn_to(p, level - state.context.lately.velocity);
                 }
                 keep_likeliest(p, controls.top_p);
                 let (low, high) = velocity_range(draw(p, rng).unwrap_or(16));
@@ -219,7 +219,7 @@ impl Mind {
             }
         };
 
-        if next.step == 0.0 && state.context.last.is_some() && what.spread > 0.0 {
+        if next.step == 0.0 && state.context.lately.last.is_some() && what.spread > 0.0 {
             let logits = network.logits(Attribute::Spread, &next, state, scratch);
             probabilities(logits, temperature.velocity, controls.top_p);
             let bin = draw(logits, rng).unwrap_or(0);

@@ -120,7 +120,7 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
     out.class(PITCHES + 1, Some(note.map_or(PITCHES, |n| n.pitch.into())));
     out.class(12, note.map(|n| usize::from(n.pitch) % 12));
     out.class(11, note.map(|n| usize::from(n.pitch) / 12));
-    out.class(INTERVALS, note.and(context.before).zip(note).map(|(b, n)| interval_class(b, n.pitch)));
+    out.class(INTERVALS, note.and(context.lately.before).zip(note).map(|(b, n)| interval_class(b, n.pitch)));
     out.class(TIMES, note.map(|n| time_bin(n.step)));
     out.class(TIMES, note.map(|n| time_bin(n.duration)));
     out.class(VELOCITIES, note.map(|n| velocity_level(n.velocity)));
@@ -168,7 +168,7 @@ pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
     harmony(out, context, step as f32);
-    if let Some(last) = context.last {
+    if let Some(last) = context.lately.last {
         let low = (i32::from(last) - REACH).max(0) as u8;
         let high = (i32::from(last) + REACH).min(PITCHES as i32 - 1) as u8;
         for pitch in low..=high {
@@ -198,7 +198,7 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
     out.class(PITCHES, Some(pitch.into()));
-    out.interval(context.last, pitch);
+    out.interval(context.lately.last, pitch);
     ends(out, context, step as f32);
     mood(out, context, holding);
     let (first, second) = echoes_of(context, step, pitch);
@@ -211,7 +211,7 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
     out.class(PITCHES, Some(pitch.into()));
-    out.interval(context.last, pitch);
+    out.interval(context.lately.last, pitch);
     out.class(TIMES, Some(time_bin(duration)));
     mood(out, context, loudness);
     let (echo, _) = echoes_of(context, step, pitch);
@@ -225,8 +225,8 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
 /// For the spread head, which only notes inside a chord need: place, interval, pitch, velocity.
 pub(crate) fn before_spread(out: &mut Features, context: &Context, pitch: u8, velocity: u8) {
     out.clear();
-    out.class(PLACES, Some(context.place.into()));
-    out.interval(context.last, pitch);
+    out.class(PLACES, Some(context.lately.place.into()));
+    out.interval(context.lately.last, pitch);
     out.class(PITCHES, Some(pitch.into()));
     out.class(VELOCITIES, Some(velocity_level(velocity)));
 }
@@ -235,41 +235,41 @@ pub(crate) fn before_spread(out: &mut Features, context: &Context, pitch: u8, ve
 /// the last note is seen at the same place in every key.
 fn harmony(out: &mut Features, context: &Context, step: f32) {
     // The factors bring the profiles to about the size of one-hot features.
-    let origin = context.last.map(usize::from);
-    out.values(context.fast.iter().map(|v| v * 6.0));
-    out.values(context.slow.iter().map(|v| v * 6.0));
-    for profile in [&context.fast, &context.slow] {
+    let origin = context.lately.last.map(usize::from);
+    out.values(context.lately.fast.iter().map(|v| v * 6.0));
+    out.values(context.lately.slow.iter().map(|v| v * 6.0));
+    for profile in [&context.lately.fast, &context.lately.slow] {
         out.values((0..12).map(|i| origin.map_or(0.0, |o| profile[(o + i) % 12] * 6.0)));
     }
-    out.values(context.pitches.iter().map(|v| v * 12.0));
-    out.values(around(origin).map(|p| p.map_or(0.0, |p| context.recent[p] * 4.0)));
+    out.values(context.lately.pitches.iter().map(|v| v * 12.0));
+    out.values(around(origin).map(|p| p.map_or(0.0, |p| context.lately.recent[p] * 4.0)));
     out.values((0..PITCHES).map(|p| f32::from(u8::from(context.sounds_on(p, step) > 0.0))));
     out.values(around(origin).map(|p| p.map_or(0.0, |p| f32::from(u8::from(context.sounds_on(p, step) > 0.0)))));
 }
 
 /// The profile of the home key, as it is and turned to the last pitch.
 fn home(out: &mut Features, context: &Context) {
-    let scale = if context.home_weight > 0.0 { 3.0 / context.home_weight } else { 0.0 };
-    out.values(context.home.iter().map(|v| v * scale));
-    let origin = context.last.map(usize::from);
-    out.values((0..12).map(|i| origin.map_or(0.0, |o| context.home[(o + i) % 12] * scale)));
+    let scale = if context.lately.home_weight > 0.0 { 3.0 / context.lately.home_weight } else { 0.0 };
+    out.values(context.lately.home.iter().map(|v| v * scale));
+    let origin = context.lately.last.map(usize::from);
+    out.values((0..12).map(|i| origin.map_or(0.0, |o| context.lately.home[(o + i) % 12] * scale)));
 }
 
 /// How much the last notes repeat themselves.
 fn runs(out: &mut Features, context: &Context) {
-    out.class(RUNS, context.last.map(|_| context.run.into()));
-    out.class(RUNS, context.last.map(|_| context.alternation.into()));
+    out.class(RUNS, context.lately.last.map(|_| context.lately.run.into()));
+    out.class(RUNS, context.lately.last.map(|_| context.lately.alternation.into()));
     for notes in VARIETY {
-        out.class(PITCH_COUNTS, context.last.map(|_| context.motifs.variety(notes)));
+        out.class(PITCH_COUNTS, context.lately.last.map(|_| context.motifs.variety(notes)));
     }
-    for share in context.loops[0].shares() {
+    for share in context.lately.loops[0].shares() {
         out.between(SHARES, share * (SHARES - 1) as f32);
     }
 }
 
 /// All averages as numbers, then some of them as `told`.
 fn mood(out: &mut Features, context: &Context, told: impl Fn(&mut Features, Option<&Averages>)) {
-    let averages = context.mood.averages();
+    let averages = context.lately.mood.averages();
     for rate in 0..RATES {
         let now = averages.as_ref().map(|all| &all[rate]);
         out.values(now.map_or([0.0; 4], |now| {
@@ -311,7 +311,7 @@ fn agreement(out: &mut Features, echo: Option<Echo>) {
 }
 
 fn echo_interval(context: &Context, echo: Option<Echo>) -> Option<usize> {
-    context.last.zip(echo).map(|(last, echo)| interval_class(last, echo.pitch))
+    context.lately.last.zip(echo).map(|(last, echo)| interval_class(last, echo.pitch))
 }
 
 /// Echoes of a note of which step and pitch are known: here or else in another key; and another

@@ -32,6 +32,7 @@ mod quantise;
 pub mod sampling;
 pub mod shapes;
 mod simd;
+mod snapshot;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod weights;
@@ -45,4 +46,5 @@ pub use mind::{Mind, Nats, Scores};
 pub use network::{Network, State};
 pub use sampling::{Controls, Temperature, note_rng};
 pub use shapes::Kind;
+pub use snapshot::Snapshot;
 pub use weights::{Card, Weights, WeightsError};

@@ -7,9 +7,11 @@ use notes::Successor;
 use crate::{
     device::{Device, DeviceError, Trunk},
     encoding::{PITCHES, cell, cell_mass, spread_bin, time_bin, time_range, velocity_level},
+    motifs::Symbol,
     network::{Network, Scratch, State},
     sampling::softmax,
     shapes::{Attribute, Kind},
+    snapshot::{Snapshot, Trace},
 };
 
 /// Likelihoods are floored here, so that one impossible note does not make a sum infinite.
@@ -50,13 +52,14 @@ pub struct Mind {
     /// Where the trunk runs, if not here.
     device: Option<Device>,
     failure: Option<DeviceError>,
+    trace: Trace,
 }
 
 impl Mind {
     /// A mind that has heard nothing.
     pub fn new(network: Arc<Network>) -> Self {
         let (state, scratch) = (network.zero_state(), Scratch::new(1));
-        let mut mind = Self { state, network, scratch, device: None, failure: None };
+        let mut mind = Self { state, network, scratch, device: None, failure: None, trace: Trace::default() };
         mind.reset();
         mind
     }
@@ -71,6 +74,7 @@ impl Mind {
     pub fn reset(&mut self) {
         let zero = self.network.zero_state();
         self.state.copy_from(&zero);
+        self.trace.forget();
         if self.network.kind() == Kind::Antiphon {
             self.step(None);
         }
@@ -78,6 +82,7 @@ impl Mind {
 
     /// Hears a note: one step of the network.
     pub fn feed(&mut self, note: &Successor) {
+        self.trace.hear(Symbol::of(note));
         self.step(Some(note));
     }
 
@@ -113,6 +118,7 @@ impl Mind {
     /// Hears a whole phrase at once: the same as [`Mind::feed`] for each note, to the bit, several times
     /// faster. Allocates.
     pub fn feed_all(&mut self, notes: &[Successor]) {
+        notes.iter().for_each(|note| self.trace.hear(Symbol::of(note)));
         self.network.sequence(notes, &mut self.state);
     }
 
@@ -129,9 +135,19 @@ impl Mind {
         &self.state
     }
 
-    /// Goes back to what it remembered at another time.
-    pub fn restore(&mut self, state: &State) {
-        self.state.copy_from(state);
+    /// What it remembers, to go back to.
+    pub fn snapshot(&mut self) -> Snapshot {
+        self.trace.snapshot(&self.state)
+    }
+
+    /// The same in place of an older one: without allocating, but for every 64th note or so.
+    pub fn snapshot_into(&mut self, out: &mut Snapshot) {
+        self.trace.snapshot_into(&self.state, out);
+    }
+
+    /// Goes back to what it remembered at another time: to the bit, in a part of a step's time.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
+        self.trace.restore(snapshot, &mut self.state);
     }
 
     /// What `next` would cost, before it is fed.
@@ -172,7 +188,7 @@ impl Mind {
         let p = network.logits(Attribute::Velocity, next, state, scratch);
         softmax(p);
         scores.nats.velocity = nats(p[velocity_level(next.velocity)].into());
-        if next.step == 0.0 && state.context.last.is_some() {
+        if next.step == 0.0 && state.context.lately.last.is_some() {
             let p = network.logits(Attribute::Spread, next, state, scratch);
             softmax(p);
             scores.nats.spread = nats(p[spread_bin(next.spread)].into());
@@ -194,7 +210,7 @@ impl Mind {
         if let Some([step, duration]) = timing {
             return [(step - next.step).powi(2), pitch, (duration - next.duration).powi(2), 0.0, 0.0];
         }
-        let in_chord = next.step == 0.0 && state.context.last.is_some();
+        let in_chord = next.step == 0.0 && state.context.lately.last.is_some();
         [
             cost(Attribute::Step, time_bin(next.step)),
             pitch,

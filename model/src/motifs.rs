@@ -5,6 +5,8 @@
 //! A lag stays the same for as long as a repetition lasts, one wrong note in it costs little, and a
 //! new note is taken in by one pass over all lags.
 
+use notes::Successor;
+
 use crate::encoding::{time_bin, velocity_level};
 
 /// Notes that are remembered, some eight minutes of busy playing.
@@ -57,6 +59,29 @@ pub(crate) struct Motifs {
     count: u64,
 }
 
+/// What is remembered of a note.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Symbol {
+    pitch: u8,
+    /// Time bin.
+    step: u8,
+    /// Time bin.
+    duration: u8,
+    /// Velocity level.
+    velocity: u8,
+}
+
+impl Symbol {
+    pub fn of(note: &Successor) -> Self {
+        Self {
+            pitch: note.pitch.min(127),
+            step: time_bin(note.step) as u8,
+            duration: time_bin(note.duration) as u8,
+            velocity: velocity_level(note.velocity) as u8,
+        }
+    }
+}
+
 /// A note that may come next because it did so before.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Echo {
@@ -97,13 +122,13 @@ impl Default for Motifs {
 
 impl Motifs {
     /// Takes in the next note.
-    pub fn feed(&mut self, pitch: u8, step: f64, duration: f64, velocity: u8) {
+    pub fn feed(&mut self, symbol: Symbol) {
+        let Symbol { pitch, step, duration, velocity } = symbol;
         let at = slot(self.count);
         let interval = match self.count {
             0 => NONE,
             _ => 128 + pitch - self.pitch[slot(self.count - 1)],
         };
-        let (step, duration) = (time_bin(step) as u8, time_bin(duration) as u8);
         if self.count > 0 {
             self.same.feed(&self.pitch, at, |other| other == pitch);
             self.transposed.feed(&self.interval, at, |other| other == interval);
@@ -113,7 +138,7 @@ impl Motifs {
         self.interval[at] = interval;
         self.step[at] = step;
         self.duration[at] = duration;
-        self.velocity[at] = velocity_level(velocity) as u8;
+        self.velocity[at] = velocity;
         self.count += 1;
     }
 
@@ -245,7 +270,8 @@ mod tests {
 
     fn hear(motifs: &mut Motifs, pitches: impl IntoIterator<Item = u8>) {
         for pitch in pitches {
-            motifs.feed(pitch, f64::from(pitch) * 0.01, 0.3, pitch);
+            let step = f64::from(pitch) * 0.01;
+            motifs.feed(Symbol::of(&Successor { pitch, step, duration: 0.3, velocity: pitch, spread: 0.0 }));
         }
     }
 

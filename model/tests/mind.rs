@@ -92,14 +92,21 @@ proptest! {
     }
 
     #[test]
-    fn a_restored_state_goes_on_as_before(seed: u64) {
+    fn a_restored_state_goes_on_as_before(seed: u64, before in 0..140u64, after in 1..80u64) {
         for kind in [Kind::Seed, Kind::Antiphon] {
             let mut mind = mind(kind, 5);
-            play(&mut mind, &Controls::default(), seed, 5);
-            let snapshot = mind.state().clone();
-            let first = play(&mut mind, &Controls::default(), !seed, 8);
+            play(&mut mind, &Controls::default(), seed, before);
+            let (snapshot, state) = (mind.snapshot(), mind.state().clone());
+            let first = play(&mut mind, &Controls::default(), !seed, after);
+            let later = mind.snapshot();
             mind.restore(&snapshot);
-            prop_assert_eq!(play(&mut mind, &Controls::default(), !seed, 8), first);
+            prop_assert!(*mind.state() == state);
+            prop_assert_eq!(play(&mut mind, &Controls::default(), !seed, after), first);
+            // To one that was made on another branch, and from there back again.
+            let state = mind.state().clone();
+            play(&mut mind, &Controls::default(), seed, 3);
+            mind.restore(&later);
+            prop_assert!(*mind.state() == state);
         }
     }
 }

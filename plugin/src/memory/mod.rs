@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::markov::ORDER;
-use model::{Markov, Mind, State};
+use model::{Markov, Mind, Snapshot};
 use notes::{Note, Successor};
 
 pub use self::script::loop_beats;
@@ -22,7 +22,7 @@ use crate::takes::TakeRecord;
 
 /// Notes that are remembered one by one: what survives a restart, a change of the weights, an undo.
 const NOTES: usize = 512;
-/// Phrases and takes that can be taken back. A state each: 12 KiB.
+/// Phrases and takes that can be taken back. A snapshot each: 14 KiB.
 const PARTS: usize = 64;
 /// How much a note counts in [`Memory::usual_s`].
 const USUAL: f64 = 0.1;
@@ -69,7 +69,7 @@ struct Part {
     /// Whether it is a take, and if so, how much time goes with it when it is taken back, in seconds.
     take: Option<f64>,
     /// What the network knew before it.
-    before: State,
+    before: Snapshot,
     /// The latest onset before it, in seconds of the stream.
     previous: Option<f64>,
     lessons: Lessons,
@@ -90,18 +90,18 @@ struct Remembered {
     mine: bool,
 }
 
-/// States that are no longer needed, to be used again: a take needs one per note.
+/// Snapshots that are no longer needed, to be used again: a take needs one per note.
 #[derive(Debug, Default)]
-struct Spare(Vec<State>);
+struct Spare(Vec<Snapshot>);
 
 impl Spare {
-    fn copy(&mut self, state: &State) -> State {
+    fn snapshot(&mut self, mind: &mut Mind) -> Snapshot {
         match self.0.pop() {
             Some(mut spare) => {
-                spare.copy_from(state);
+                mind.snapshot_into(&mut spare);
                 spare
             }
-            None => state.clone(),
+            None => mind.snapshot(),
         }
     }
 }
@@ -111,10 +111,9 @@ impl Memory {
     pub fn recall(&mut self, mind: &mut Mind) {
         mind.reset();
         for part in &mut self.parts {
-            part.before = mind.state().clone();
-            for heard in &part.notes {
-                mind.feed(&heard.note);
-            }
+            part.before = mind.snapshot();
+            let notes: Vec<Successor> = part.notes.iter().map(|heard| heard.note).collect();
+            mind.feed_all(&notes);
         }
         // The old ones are another network's.
         self.spare.0.clear();
@@ -270,8 +269,8 @@ impl Memory {
         }
     }
 
-    fn begin_part(&mut self, mind: &Mind, take: Option<f64>, lessons: Lessons) {
-        let before = self.spare.copy(mind.state());
+    fn begin_part(&mut self, mind: &mut Mind, take: Option<f64>, lessons: Lessons) {
+        let before = self.spare.snapshot(mind);
         self.push_part(Part { notes: VecDeque::new(), take, before, previous: self.latest, lessons });
     }
 

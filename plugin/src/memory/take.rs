@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use model::{Mind, State};
+use model::{Mind, Snapshot};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
@@ -16,7 +16,7 @@ use crate::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
 use crate::settings::{Pulse, Wishes};
 use crate::takes::TakeRecord;
 
-/// States kept: the look-ahead and as many notes again, which may still sound. 12 KiB each.
+/// Snapshots kept: the look-ahead and as many notes again, which may still sound. 14 KiB each.
 const STATES: usize = 128;
 /// Of what has sounded, the latest notes among which the player's are given the length they came to
 /// have. Few enough to be at hand however far ahead the thread has thought.
@@ -88,7 +88,7 @@ struct Step {
     /// As the network has heard it, at this speed.
     heard: Successor,
     speed: f64,
-    before: State,
+    before: Snapshot,
     trail: Trail,
 }
 
@@ -153,7 +153,7 @@ pub struct Take {
     /// The player's notes lately, in seconds.
     usual_s: f64,
     /// The state before the take, if nothing of it comes to sound.
-    origin: State,
+    origin: Snapshot,
     /// Notes that left `steps`, as the network has heard them, and as they were played.
     heard: Vec<Remembered>,
     played: Vec<(bool, Note)>,
@@ -168,7 +168,7 @@ impl Take {
         if source == Source::Another && memory.ends_with_take() {
             memory.undo(mind);
         }
-        let origin = memory.spare.copy(mind.state());
+        let origin = memory.spare.snapshot(mind);
         if source == Source::Alone {
             mind.reset();
         }
@@ -303,9 +303,7 @@ impl Take {
             return; // both struck the same key: that is one note
         }
         let above: Vec<_> = self.steps.iter().skip(place).map(|step| (step.note, step.voice, step.speed)).collect();
-        while self.steps.len() > place {
-            self.undo(mind);
-        }
+        self.go_back(mind, place);
         self.hear(mind, note, voice, speed);
         for (note, voice, speed) in above {
             self.hear(mind, note, voice, speed);
@@ -385,14 +383,14 @@ impl Take {
     fn remember(&mut self, memory: &mut Memory, mind: &mut Mind, latest: Option<f64>, at: f64, own: bool) {
         let duet = self.heard.iter().any(|heard| !heard.mine);
         let lasted = at - self.begin.at;
-        let now = self.spare.copy(mind.state());
+        let now = self.spare.snapshot(mind);
         let alone = own && self.begin.source == Source::Alone;
         if alone {
             // It began from nothing: so it does when it is taken back.
             memory.parts.clear();
             memory.latest = None;
             mind.reset();
-            self.origin.copy_from(mind.state());
+            mind.snapshot_into(&mut self.origin);
             mind.restore(&now);
         }
         let before = std::mem::replace(&mut self.origin, now);
@@ -488,9 +486,7 @@ impl Take {
             }
         }
         self.next = next;
-        while self.steps.len() > same {
-            self.undo(mind);
-        }
+        self.go_back(mind, same);
         for (note, voice, speed) in again {
             self.hear(mind, note, voice, speed);
         }
@@ -501,7 +497,7 @@ impl Take {
         if self.steps.len() >= STATES {
             self.retire();
         }
-        let before = self.spare.copy(mind.state());
+        let before = self.spare.snapshot(mind);
         let trail = self.trail.clone();
         let heard = heard(self.latest_onset(), &note, speed);
         mind.feed(&heard);
@@ -509,12 +505,12 @@ impl Take {
         self.steps.push_back(Step { voice, note, heard, speed, before, trail });
     }
 
-    /// Takes the last note back.
-    fn undo(&mut self, mind: &mut Mind) {
-        if let Some(step) = self.steps.pop_back() {
-            mind.restore(&step.before);
-            self.trail = step.trail;
-            self.spare.0.push(step.before);
+    /// Takes the notes from this place on back.
+    fn go_back(&mut self, mind: &mut Mind, place: usize) {
+        if let Some(first) = self.steps.get(place) {
+            mind.restore(&first.before);
+            self.trail = first.trail.clone();
+            self.spare.0.extend(self.steps.drain(place..).map(|step| step.before));
         }
     }
 
