@@ -11,6 +11,7 @@ use crate::event::{Event, Output, Timed};
 use crate::handlers::{Handlers, mark_audio_thread};
 use crate::heap;
 use crate::transport::Timeline;
+use crate::usage;
 
 /// Events that fit into the input queue before it grows.
 const INPUT_EVENTS: usize = 4096;
@@ -110,6 +111,7 @@ pub struct Audio {
     processor: StartedPluginAudioProcessor<Handlers>,
     buffers: Buffers,
     cost: Duration,
+    cpu_cost: Duration,
     heap_calls: u64,
 }
 
@@ -118,7 +120,7 @@ impl Audio {
         let processor = processor
             .start_processing()
             .map_err(|e| anyhow::anyhow!("the plugin refused to start processing: {e:?}"))?;
-        Ok(Self { processor, buffers, cost: Duration::ZERO, heap_calls: 0 })
+        Ok(Self { processor, buffers, cost: Duration::ZERO, cpu_cost: Duration::ZERO, heap_calls: 0 })
     }
 
     pub(crate) fn stop(self) -> (StoppedPluginAudioProcessor<Handlers>, Buffers) {
@@ -167,7 +169,7 @@ impl Audio {
             }))
         };
         let transport = transport.map(|t| t.event(b.sample_rate));
-        let began = Instant::now();
+        let (began, cpu) = (Instant::now(), usage::thread_cpu());
         let (result, heap_calls) = heap::watched(|| {
             self.processor.process(
                 &inputs,
@@ -178,6 +180,7 @@ impl Audio {
                 transport.as_ref(),
             )
         });
+        self.cpu_cost = usage::thread_cpu() - cpu;
         self.cost = began.elapsed();
         self.heap_calls += heap_calls;
         result?;
@@ -224,6 +227,11 @@ impl Audio {
     /// How long the last block's `process` took.
     pub fn cost(&self) -> Duration {
         self.cost
+    }
+
+    /// How much processor time it took.
+    pub fn cpu_cost(&self) -> Duration {
+        self.cpu_cost
     }
 
     /// Everything the plugin has sent since activation or the last call of [`Self::take_outputs`].

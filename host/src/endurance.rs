@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use host::screen::Screen;
-use host::{Account, Blocks, Pace, Performer, Plugin, Status, Timed, Timeline};
+use host::{Account, Blocks, Pace, Performer, Plugin, Status, Timed, Timeline, usage};
 
 use crate::phrase::Phrase;
 
@@ -142,13 +142,13 @@ fn events(phrase: &Phrase, options: &Options) -> Vec<Timed> {
 /// What the process costs while nothing is played, in cores: with the editor closed, and open.
 fn cost(plugin: &mut Plugin, screen: &Screen) -> Result<[f64; 2]> {
     let rest = |plugin: &mut Plugin| {
-        let before = cpu_time()?;
+        let before = usage::process_cpu();
         let mut idle = Performer::new(&[], Blocks::Of(BLOCK), Pace::RealTime, Some(Timeline::standing(120.0)));
         plugin.run(|audio| {
             let end = audio.now() + (REST.as_secs_f64() * RATE) as u64;
             idle.play_until(audio, end, |_| ())
         })?;
-        anyhow::Ok((cpu_time()? - before) / REST.as_secs_f64())
+        anyhow::Ok((usage::process_cpu() - before).as_secs_f64() / REST.as_secs_f64())
     };
     let closed = rest(plugin)?;
     let frame = screen.frame(900, 620)?;
@@ -158,16 +158,6 @@ fn cost(plugin: &mut Plugin, screen: &Screen) -> Result<[f64; 2]> {
     plugin.close_editor()?;
     screen.close(frame)?;
     Ok([closed, open])
-}
-
-/// Seconds of processor time that this process has had.
-fn cpu_time() -> Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The program's name, in brackets, may hold anything.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).context("no times in stat");
-    // User and system time, in hundredths of a second on every Linux.
-    Ok((ticks(11)? + ticks(12)?) / 100.0)
 }
 
 impl Holdings {

@@ -27,6 +27,7 @@ mod plugin;
 pub mod screen;
 mod status;
 mod transport;
+pub mod usage;
 
 pub use account::{Account, Sounded};
 pub use audio::Audio;

@@ -1,9 +1,10 @@
 //! The host as a program: `host demo` plays a phrase to the built plugin and keeps what it answers,
 //! `host soak` plays whatever may happen and counts what must not, `host verify` checks what is promised
-//! about time and turns. `cargo xtask` builds the plugin and starts it.
+//! about time and turns, `host bench` measures how fast it is. `cargo xtask` builds the plugin and starts it.
 //!
 //! Exit codes: 0 all is well, 1 the plugin did something wrong, 2 the input is at fault.
 
+mod bench;
 mod canvas;
 mod demo;
 #[cfg(target_os = "linux")]
@@ -34,6 +35,7 @@ enum Command {
     Demo(demo::Options),
     Soak(soak::Options),
     Verify(verify::Options),
+    Bench(bench::Options),
     #[cfg(target_os = "linux")]
     Editor(endurance::Options),
     #[cfg(target_os = "linux")]
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Verify(options) => verify::run(&options),
+        Command::Bench(options) => bench::run(&options),
         #[cfg(target_os = "linux")]
         Command::Editor(options) => endurance::run(&options),
         #[cfg(target_os = "linux")]

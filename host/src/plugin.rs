@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clack_extensions::audio_ports::{AudioPortInfoBuffer, PluginAudioPorts};
 use clack_extensions::params::{ParamInfoBuffer, ParamInfoFlags, PluginParams};
 use clack_extensions::render::{PluginRender, RenderMode};
@@ -214,34 +214,55 @@ impl Plugin {
         play: impl FnOnce(&mut Audio) -> Result<R> + Send,
         mut main: impl FnMut(&mut Self) -> Result<()>,
     ) -> Result<R> {
-        let (processor, buffers) = self.active.take().context("the plugin is not active")?;
+        let plugins = std::slice::from_mut(self);
+        Self::run_all(plugins, |audios| play(&mut audios[0]), |plugins| main(&mut plugins[0]))
+    }
+
+    /// Runs `play` on one audio thread for all of these instances.
+    pub fn run_together<R: Send>(
+        plugins: &mut [Self],
+        play: impl FnOnce(&mut [Audio]) -> Result<R> + Send,
+    ) -> Result<R> {
+        Self::run_all(plugins, play, |_| Ok(()))
+    }
+
+    fn run_all<R: Send>(
+        plugins: &mut [Self],
+        play: impl FnOnce(&mut [Audio]) -> Result<R> + Send,
+        mut main: impl FnMut(&mut [Self]) -> Result<()>,
+    ) -> Result<R> {
+        ensure!(plugins.iter().all(|plugin| plugin.active.is_some()), "the plugin is not active");
+        let lent: Vec<_> = plugins.iter_mut().filter_map(|plugin| plugin.active.take()).collect();
         let (result, served, active) = std::thread::scope(|scope| {
             let main_thread = std::thread::current();
             let audio = std::thread::Builder::new().name("audio".to_owned()).spawn_scoped(scope, move || {
                 mark_audio_thread();
-                let outcome = Audio::start(processor, buffers).map(|mut audio| {
-                    let result = play(&mut audio);
-                    (result, audio.stop())
+                let start = |(processor, buffers)| Audio::start(processor, buffers);
+                let outcome = lent.into_iter().map(start).collect::<Result<Vec<_>>>().map(|mut audios| {
+                    let result = play(&mut audios);
+                    (result, audios.into_iter().map(Audio::stop).collect::<Vec<_>>())
                 });
                 main_thread.unpark();
                 outcome
             })?;
             let mut served = Ok(());
             while !audio.is_finished() {
-                self.serve();
+                plugins.iter_mut().for_each(Self::serve);
                 if served.is_ok() {
-                    served = main(self);
+                    served = main(plugins);
                 }
                 std::thread::park_timeout(MAIN_LOOP);
             }
-            self.serve();
+            plugins.iter_mut().for_each(Self::serve);
             match audio.join() {
-                Ok(Ok((result, active))) => anyhow::Ok((result, served, Some(active))),
+                Ok(Ok((result, active))) => anyhow::Ok((result, served, active)),
                 Ok(Err(error)) => Err(error),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })?;
-        self.active = active;
+        for (plugin, active) in plugins.iter_mut().zip(active) {
+            plugin.active = Some(active);
+        }
         served?;
         result
     }

@@ -3,38 +3,18 @@
 //!
 //!     RAYON_NUM_THREADS=1 cargo run --release -p model --features train --example candle_step
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+mod common;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::{
     Linear, Module, RNN, VarBuilder, VarMap, linear, linear_no_bias,
     rnn::{LSTM, LSTMConfig, LSTMState, lstm},
 };
+use common::{measure, report};
 
 /// Steps that count, and steps before them.
 const STEPS: usize = 400;
-const WARMUP: usize = 50;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: passes everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+const WARM_UP: usize = 50;
 
 struct Seed {
     embedding: Linear,
@@ -66,14 +46,6 @@ impl Seed {
     }
 }
 
-/// CPU time of this process, in microseconds: candle may work on a thread of its own.
-fn cpu_us() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes into `time`.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
-}
-
 fn main() -> candle_core::Result<()> {
     // As plain tensors: state that hangs on a variable keeps a graph that grows.
     let random = VarMap::new();
@@ -87,16 +59,9 @@ fn main() -> candle_core::Result<()> {
     let pitch = Tensor::new(&one_hot, &Device::Cpu)?.unsqueeze(0)?;
     let timing = Tensor::new(&[[0.1f32, 0.3]], &Device::Cpu)?;
     let mut states = seed.layers.iter().map(|layer| layer.zero_state(1)).collect::<Result<Vec<_>, _>>()?;
-    let mut times = Vec::with_capacity(STEPS);
-    let mut allocations = 0;
-    for i in 0..WARMUP + STEPS {
-        let (start, before) = (cpu_us(), ALLOCATIONS.load(Ordering::Relaxed));
-        seed.step(&pitch, &timing, &mut states)?;
-        if i >= WARMUP {
-            times.push(cpu_us() - start);
-            allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
-        }
-    }
-    println!("{}", serde_json::json!({ "name": "candle_lstm_f32", "us": times, "allocs": allocations }));
+    let costs = measure(WARM_UP, STEPS, |_| {
+        seed.step(&pitch, &timing, &mut states).expect("shapes fit");
+    });
+    report("candle_lstm_f32", 1, &costs);
     Ok(())
 }

@@ -89,7 +89,7 @@ impl Mind {
     /// One step, on the device if there is one. Where that fails the CPU takes over, for good: the state is as
     /// it was before, so nothing is lost.
     fn step(&mut self, note: Option<&Successor>) {
-        let Self { network, state, scratch, device, failure } = self;
+        let Self { network, state, scratch, device, failure, .. } = self;
         let Some(on) = device else { return network.step(note, state, scratch) };
         let input = network.listen(note, state, scratch);
         if let Err(error) = on.step(input, &mut state.layers) {

@@ -95,7 +95,7 @@ fn every_device_plays_the_same_notes() {
         let mut snapshot = None;
         for index in 0..64 {
             if index == 16 {
-                snapshot = Some(cpu.state().clone());
+                snapshot = Some(cpu.snapshot());
             }
             // Back to an earlier note, as when a knob is turned.
             if index == 32 {

@@ -1,6 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`. Plain cargo underneath; everything that
 //! a person or a machine does with this repository has one name here.
 
+mod bench;
 mod bundle;
 mod demo;
 mod host;
@@ -40,6 +41,9 @@ Usage: cargo xtask COMMAND
             counts what must never happen in target/soak.json
   verify [--quick] [--only NAME] [--seed S]
             what the built plugin promises about time and turns, as a table and target/verify.json
+  bench [--json] [--only PART] [--python FILE]
+            how fast a note, a block, many instances and loading are, beside other engines where they are
+            installed (bench/README.md), as a table, target/bench.json and target/bench.png
   test      everything that CI checks: formatting, lints, documentation, the bundle, all tests
 
 `cargo xtask demo --help` tells more about the demo.
@@ -67,6 +71,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "install" => install::run(&Workspace::enter()?),
         "test" => test::run(&Workspace::enter()?),
         "verify" => verify::run(&Workspace::enter()?, rest),
+        "bench" => bench::run(&Workspace::enter()?, rest),
         "soak" => soak::run(&Workspace::enter()?, rest),
         "pictures" => screen::pictures(&Workspace::enter()?, rest),
         "editor" => screen::editor(&Workspace::enter()?, rest),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Result, ensure};
-use host::{Audio, Event, Plugin, Timed};
+use host::{Audio, Event, Plugin, Timed, usage};
 
 use super::report::Report;
 
@@ -29,7 +29,7 @@ pub fn rounds(bundle: &Path, rounds: u64, report: &mut Report) -> Result<()> {
         }
         report.instances += INSTANCES as u64;
         drop(open);
-        memory.extend(memory_now());
+        memory.extend(usage::memory());
     }
     if let (Some(before), Some(after)) = (threads, threads_now()) {
         report.threads_left += after.saturating_sub(before);
@@ -130,12 +130,4 @@ fn threads_now() -> Option<u64> {
         least = least.min(count()?);
     }
     Some(least)
-}
-
-/// Memory of this process in bytes. `None`: this system does not say.
-fn memory_now() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }

@@ -1,0 +1,36 @@
+//! `cargo xtask bench`: how fast the built plugin is, beside others.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::workspace::Workspace;
+use crate::{bundle, host};
+
+/// Builds the plugin, our own engine and candle's, then leaves the measuring to `host bench`.
+pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    bundle::build(workspace, &[])?;
+    for example in [&["step"][..], &["candle_step", "--features", "train"]] {
+        let mut build = Command::new("cargo");
+        build.args(["build", "--release", "--package", "model", "--example"]).args(example);
+        let status = build.status().context("cannot run cargo")?;
+        ensure!(status.success(), "the example {} could not be built; see above", example[0]);
+    }
+    let figures = workspace.target.join("bench.json");
+    let example = |name: &str| {
+        workspace.target.join("release/examples").join(name).with_extension(std::env::consts::EXE_EXTENSION)
+    };
+    let (step, candle) = (example("step"), example("candle_step"));
+    let peers = std::env::current_dir()?.join("bench");
+    host::run(
+        workspace,
+        "bench",
+        args,
+        &[
+            ("ANTIPHON_BENCH_JSON", figures.as_os_str()),
+            ("ANTIPHON_BENCH_STEP", step.as_os_str()),
+            ("ANTIPHON_BENCH_CANDLE", candle.as_os_str()),
+            ("ANTIPHON_BENCH_PEERS", peers.as_os_str()),
+        ],
+    )
+}
