@@ -51,9 +51,29 @@ impl Bars {
         self.unrolled + self.next_in_host(host)
     }
 
-    /// Where the host loops, in unrolled beats.
-    pub(crate) fn loop_end(&self) -> Option<f64> {
+    /// The bars as they are at a moment, in unrolled beats: past the end of a loop, those of the loop again.
+    pub fn at(&self, beats: f64) -> Self {
+        let Some((start, end)) = self.looping.filter(|range| beats - self.unrolled > range.1 + SAME_BEAT) else {
+            return *self;
+        };
+        let turns = ((beats - self.unrolled - start) / (end - start)).floor();
+        Self { unrolled: self.unrolled + turns * (end - start), ..*self }
+    }
+
+    /// Beats from the bar line before a moment, in unrolled beats, as if these bars were of all times: from 0
+    /// to below the length of one.
+    pub fn beat(&self, beats: f64) -> f64 {
+        (beats - self.unrolled - self.line).rem_euclid(self.length)
+    }
+
+    /// Where the host goes back in its loop, in unrolled beats.
+    pub fn loop_end(&self) -> Option<f64> {
         Some(self.unrolled + self.looping?.1)
+    }
+
+    /// Where it has gone back to, the last time, in unrolled beats.
+    pub fn loop_start(&self) -> Option<f64> {
+        Some(self.unrolled + self.looping?.0)
     }
 
     fn next_in_host(&self, beats: f64) -> f64 {

@@ -9,7 +9,7 @@ use rand::Rng;
 
 use super::compare::{Difference, compare};
 use super::render::{LONGEST_BLOCK, Rendered, Setup, render};
-use super::scenario::{Scenario, TICKS};
+use super::scenario::{Knob, Scenario, TICKS};
 use super::{Context, Row};
 
 /// Scenarios, and those of them that are also played in real time.
@@ -56,10 +56,25 @@ pub fn run(context: &Context, _: &mut Plugin) -> Result<Vec<Row>> {
     blocks.cases -= 1;
     blocks.name = format!("{} ({notes} notes)", blocks.name);
     let mut rows = vec![blocks, rates, sound];
+    if !context.quick && context.case.is_none() {
+        rows.push(automated(context, &outcomes));
+    }
     if !context.quick {
         rows.push(in_real_time(context, &outcomes)?);
     }
     Ok(rows)
+}
+
+/// Whether every parameter that can be automated is, and leaves something to hear.
+fn automated(context: &Context, outcomes: &[Outcome]) -> Row {
+    let mut row = Row::new("bounce: parameters automated", "scenarios less than 2");
+    for Knob { parameter, .. } in &context.knobs {
+        let of = outcomes.iter().filter(|outcome| outcome.scenario.automates(parameter));
+        let scenarios = of.filter(|outcome| !outcome.reference.notes.is_empty()).count();
+        let told = || format!("{} moves in {scenarios} scenarios", parameter.name);
+        row.case(2usize.saturating_sub(scenarios) as f64, (scenarios < 2).then(told));
+    }
+    row
 }
 
 /// One scenario in every block size at one rate, and in one block size at every rate.

@@ -100,7 +100,8 @@ pub fn render(bundle: &Path, scenario: &Scenario, setup: &Setup) -> Result<Rende
     let notes = account.with_hanging_until(end);
     // A key that is a trigger makes no sound, and `Pass my notes` may be off.
     let lost = if scenario.moves(&["pass", "trigby"]) { Vec::new() } else { account.lost.clone() };
-    faults.extend(Account { hanging: Vec::new(), lost, ..account }.faults());
+    let stray = account.stray.iter().filter(|stray| !scenario.panics(stray.at, setup.rate)).copied().collect();
+    faults.extend(Account { hanging: Vec::new(), lost, stray, ..account }.faults());
     let status = plugin.status()?;
     if status.timeouts > 0 {
         faults.push(format!("{} waits for the model in vain", status.timeouts));

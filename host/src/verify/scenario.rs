@@ -34,6 +34,8 @@ pub struct Knob {
     pub parameter: Parameter,
     /// Values to choose from, with what they are in ticks; empty: every one between its ends.
     values: Vec<(f64, u64)>,
+    /// Of a choice: what each of its values is called.
+    names: Vec<String>,
     /// Whether it is one of those that silence everything.
     quietens: bool,
 }
@@ -41,7 +43,12 @@ pub struct Knob {
 impl Knob {
     /// Whether it chooses between a few named things.
     fn is_choice(&self) -> bool {
-        self.parameter.stepped && (2.0..=12.0).contains(&(self.parameter.max - self.parameter.min))
+        !self.names.is_empty()
+    }
+
+    fn called(&self, name: &str) -> Option<f64> {
+        let index = self.names.iter().position(|known| known == name)?;
+        Some(self.parameter.min + index as f64)
     }
 
     fn random(&self, rng: &mut Pcg32) -> f64 {
@@ -63,10 +70,20 @@ pub fn knobs(plugin: &mut Plugin) -> Result<Vec<Knob>> {
         .filter(|parameter| parameter.writable && parameter.automatable)
         .map(|parameter| {
             let values = whole_ticks(plugin, &parameter)?;
+            let names = names(plugin, &parameter)?;
             let quietens = quieteners.contains(&parameter.id);
-            Ok(Knob { parameter, values, quietens })
+            Ok(Knob { parameter, values, names, quietens })
         })
         .collect()
+}
+
+/// What the values of a choice between a few things are called; of another parameter: nothing.
+fn names(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<String>> {
+    let &Parameter { id, min, max, stepped, .. } = parameter;
+    if !stepped || !(2.0..=12.0).contains(&(max - min)) {
+        return Ok(Vec::new());
+    }
+    (0..=(max - min) as u32).map(|index| plugin.text_of(id, min + f64::from(index))).collect()
 }
 
 /// For a parameter in milliseconds: values that are whole ticks, so that what it times falls on a
@@ -119,7 +136,10 @@ impl Scenario {
             now += rng.random_range(150..900);
         }
         let end = now + rng.random_range(600..900);
-        automate(&mut events, knobs, end, rng);
+        if rng.random_bool(0.2) {
+            trigger(&mut events, knobs, end, rng);
+        }
+        automate(&mut events, number, knobs, end, rng);
         // Stable: at one tick, the settings come first.
         events.sort_by_key(|event| event.0);
 
@@ -147,10 +167,22 @@ impl Scenario {
         self.events.iter().map(|&(at, event)| Timed { at: samples(at, rate), event }).collect()
     }
 
+    /// Whether a parameter is moved on the way.
+    pub fn automates(&self, parameter: &Parameter) -> bool {
+        self.events.iter().any(|&(at, event)| at > 1 && matches!(event, Event::Param { id, .. } if id == parameter.id))
+    }
+
     /// Whether one of these parameters is moved.
     pub fn moves(&self, ids: &[&str]) -> bool {
         let moved = |event: &Event| matches!(event, Event::Param { id, .. } if ids.iter().any(|name| host::param_id(name) == *id));
         self.events.iter().any(|(_, event)| moved(event))
+    }
+
+    /// Whether *Panic* is struck at this sample: it ends the player's notes, too, before he does.
+    pub fn panics(&self, sample: u64, rate: f64) -> bool {
+        let panic = host::param_id("panic");
+        let here = |at: u64| samples(at, rate) == sample;
+        self.events.iter().any(|&(at, event)| here(at) && matches!(event, Event::Param { id, .. } if id == panic))
     }
 
     /// For somebody who looks into a failure.
@@ -208,15 +240,46 @@ fn chance(knob: &Knob, choice: f64, other: f64) -> f64 {
     if knob.is_choice() { choice } else { other }
 }
 
-/// What is moved on the way: each parameter is in the lanes of some scenarios.
-fn automate(events: &mut Vec<(u64, Event)>, knobs: &[Knob], end: u64, rng: &mut Pcg32) {
-    let lanes = rng.random_range(0..4);
-    for _ in 0..lanes {
-        let knob = &knobs[rng.random_range(0..knobs.len())];
+/// What is moved on the way: one parameter after the other, from scenario to scenario, and some more.
+fn automate(events: &mut Vec<(u64, Event)>, number: u64, knobs: &[Knob], end: u64, rng: &mut Pcg32) {
+    for lane in 0..rng.random_range(1..5) {
+        let any = rng.random_range(0..knobs.len());
+        let knob = &knobs[if lane == 0 { number as usize % knobs.len() } else { any }];
         let moves = if knob.quietens { 1 } else { rng.random_range(1..=4) };
         for _ in 0..moves {
             events.push((rng.random_range(0..end), set(knob, knob.random(rng))));
         }
+    }
+}
+
+/// What can be the trigger besides the button, by name and as the event that moves it: a status with a
+/// number. Key and controller are those that are set when nobody has chosen others.
+const TRIGGERS: [(&str, u8, u8); 5] = [
+    ("key", 0x90, 24),
+    ("controller", 0xb0, 80),
+    ("sustain pedal", 0xb0, 64),
+    ("sostenuto pedal", 0xb0, 66),
+    ("soft pedal", 0xb0, 67),
+];
+
+/// The model plays while something is held, or from one touch of it to the next.
+fn trigger(events: &mut Vec<(u64, Event)>, knobs: &[Knob], end: u64, rng: &mut Pcg32) {
+    let (name, status, number) = TRIGGERS[rng.random_range(0..TRIGGERS.len())];
+    for (id, name) in [("mode", "trigger"), ("trigby", name)] {
+        let knob = knobs.iter().find(|knob| knob.parameter.id == host::param_id(id));
+        let chosen = knob.and_then(|knob| Some(set(knob, knob.called(name)?)));
+        // After what is set at random, and before the player does anything.
+        events.extend(chosen.map(|chosen| (1, chosen)));
+    }
+    let mut now = 2;
+    loop {
+        now += rng.random_range(2..400);
+        if now >= end {
+            break;
+        }
+        events.push((now, Event::Midi([status, number, 100])));
+        now += rng.random_range(2..600);
+        events.push((now, Event::Midi([status, number, 0])));
     }
 }
 
@@ -305,6 +368,12 @@ fn changes(timeline: &Timeline, moments: &[u64], end: u64, rng: &mut Pcg32) -> V
     }
     if rng.random_bool(0.25) {
         changes.push((rng.random_range(0..end), Change::Jump(rng.random_range(0.0..64.0f64).floor())));
+    }
+    for kind in [Change::Record, Change::PreRoll] {
+        if rng.random_bool(0.1) {
+            changes.push((rng.random_range(0..end), kind(true)));
+            changes.push((rng.random_range(0..end), kind(false)));
+        }
     }
     if rng.random_bool(0.15) {
         let range = rng.random_bool(0.7).then(|| loop_range(timeline.beats, rng));

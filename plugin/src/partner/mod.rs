@@ -12,6 +12,7 @@
 //! | [`ears`] | the player's notes, and silence |
 //! | [`trigger`] | keys and pedals that call |
 //! | [`bars`] | bar lines, and trading them |
+//! | [`metre`] | the bars that the grid keeps to |
 //! | [`passed`] | the player's events on their way through |
 //! | [`foot`] | the model's sustain pedal |
 //!
@@ -25,6 +26,7 @@
 mod bars;
 mod ears;
 mod foot;
+mod metre;
 mod passed;
 mod sounding;
 mod trigger;
@@ -38,6 +40,7 @@ use notes::{Clock, Held, Schedule, Span, Transport};
 use self::bars::{Lines, Trade};
 use self::ears::Ears;
 use self::foot::Foot;
+use self::metre::Metre;
 use self::passed::Passed;
 use self::trigger::{HELD, SUSTAIN, Switch};
 use self::turn::{Change, Entry, Leaving, Moment, Turn};
@@ -104,6 +107,7 @@ pub struct Partner {
     passed: Passed,
     switch: Switch,
     lines: Lines,
+    metre: Metre,
     /// Trading is going on.
     trade: Option<Trade>,
     schedule: Schedule<LOOK_AHEAD>,
@@ -155,6 +159,7 @@ impl Partner {
             passed: Passed::default(),
             switch: Switch::default(),
             lines: Lines::default(),
+            metre: Metre::default(),
             trade: None,
             schedule: Schedule::new(),
             held: Held::new(),
@@ -193,6 +198,7 @@ impl Partner {
             self.clock.reset();
             self.span = self.clock.advance(transport, 0, self.sample_rate);
             self.lines = Lines::default();
+            self.metre = Metre::default();
             self.latest_off = 0.0;
             self.settings = None;
             self.end_sounding(0, out);
@@ -218,15 +224,17 @@ impl Partner {
         if std::mem::replace(&mut self.lapses, lapses) != lapses {
             self.give_back(start, Leaving::Cut, out);
         }
+        let mut metre = start.beats;
         if frames > 0 {
             self.lines.open(&self.span);
+            metre = self.metre.open(&self.span);
         }
         let before = self.settings.replace(settings).unwrap_or(settings);
         if happened.started && settings.mode == Mode::Alone {
             self.call(self.moment(0), Source::Alone, &settings, out);
         }
         self.obey(&before, &settings, out);
-        self.follow_bars(&settings);
+        self.follow_bars(metre, &settings);
     }
 
     /// What the settings have changed to takes effect at the block's first sample.
@@ -300,7 +308,7 @@ impl Partner {
             // What lies before a line and yet on its sample comes after it, if it comes at all.
             let before = match change {
                 Change::Line | Change::Cut => moment.from.min(self.boundary(moment.offset)),
-                Change::HandOver { .. } | Change::Over => moment.from,
+                Change::HandOver { .. } | Change::Over | Change::Metre => moment.from,
             };
             self.sound(moment.offset, before, out);
             self.make(moment, change, &settings, out);

@@ -87,7 +87,7 @@ impl Foretold {
 
 impl Place {
     /// Whether it is the same place in the bar, but for what positions of hosts are rounded to.
-    fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         self.is_within(other, SAME_PLACE)
     }
 
@@ -127,6 +127,8 @@ pub enum Change {
     Cut,
     /// A bar line goes by.
     Line,
+    /// The bars that the grid keeps to are others from here on.
+    Metre,
 }
 
 /// How the model gives back.
@@ -194,7 +196,8 @@ impl Partner {
                     let moment = Moment { from: over.next_up(), ..self.moment_at(over) };
                     (moment, Change::Over)
                 });
-                let changes = [over, cut, passes].into_iter().flatten();
+                let metre = self.metre_changes(take, end, settings).map(|beats| (self.moment_at(beats), Change::Metre));
+                let changes = [over, cut, passes, metre].into_iter().flatten();
                 changes.min_by(|one, other| one.0.beats.total_cmp(&other.0.beats))
             }
             Turn::Yours { .. } => {
@@ -226,6 +229,7 @@ impl Partner {
             Change::Over => self.give_back(moment, Leaving::Over, out),
             Change::Cut => self.give_back(moment, Leaving::Cut, out),
             Change::Line => self.pass_line(moment, settings, out),
+            Change::Metre => self.change_metre(moment, settings),
         }
     }
 
@@ -273,7 +277,8 @@ impl Partner {
     }
 
     fn coming(&self, moment: Moment, source: Source, called: bool, settings: &Settings) -> Foretold {
-        let place = self.place(moment.beats, self.span.beats_per_second_at(moment.offset));
+        let rate = self.span.beats_per_second_at(moment.offset);
+        let place = self.place(moment.beats, moment.beats, rate);
         Foretold { at: moment.at, source, called, place, wishes: self.wishes(settings) }
     }
 
@@ -402,48 +407,6 @@ impl Partner {
         }
     }
 
-    /// Follows the host's bars: trading begins and ends with the transport, and the model hears of a take
-    /// that has come to lie elsewhere in its bar.
-    pub(super) fn follow_bars(&mut self, settings: &Settings) {
-        if self.span.frames == 0 {
-            return;
-        }
-        let start = self.moment(0);
-        let Some(bars) = self.span.bars.filter(|_| settings.mode == Mode::Trade) else {
-            self.trade = None;
-            return self.follow_place(start, settings);
-        };
-        if self.trade.is_none() {
-            let on_line = self.lines.begin_at(start.beats, bars);
-            let mine = self.is_playing();
-            let count = if mine { settings.my_bars } else { settings.your_bars };
-            self.trade = Some(super::Trade::begin(mine, count, on_line));
-        }
-        self.follow_place(start, settings);
-    }
-
-    fn follow_place(&mut self, start: Moment, settings: &Settings) {
-        let Turn::Mine(take) = &self.turn else {
-            return;
-        };
-        let now = self.place(take.begin(), take.place.beats_per_second);
-        if settings.wishes.rhythm.strength > 0.0 && !now.is(&take.place) {
-            self.think_again(start, |take| take.place = now);
-        }
-    }
-
-    /// Where a take that begins at these beats lies in the host's time.
-    fn place(&self, begin: f64, beats_per_second: f64) -> Place {
-        match self.span.bars {
-            Some(bars) => {
-                let bar = micro(bars.length);
-                let beat = micro((begin - bars.next(begin)).rem_euclid(bars.length));
-                Place { beats_per_second, beat: if beat < bar { beat } else { 0.0 }, bar }
-            }
-            None => Place { beats_per_second, beat: 0.0, bar: self.lines.length() },
-        }
-    }
-
     /// How the model is to play now: as is set, within the chord that is held.
     fn wishes(&self, settings: &Settings) -> Wishes {
         let mut wishes = settings.wishes;
@@ -483,7 +446,7 @@ impl Partner {
     }
 
     /// What the model would have played from here on it is to think of anew.
-    fn think_again(&mut self, moment: Moment, change: impl FnOnce(&mut Take)) {
+    pub(super) fn think_again(&mut self, moment: Moment, change: impl FnOnce(&mut Take)) {
         self.receive();
         let Turn::Mine(take) = &mut self.turn else {
             return;
@@ -518,7 +481,7 @@ impl Partner {
 
     /// The latest take goes round and round from here on, or no more.
     pub(super) fn freeze(&mut self, moment: Moment, settings: &Settings, out: &mut impl Out) {
-        let bar = self.span.bars.map(|bars| bars.length);
+        let bar = self.metre.bars_at(moment.beats).map(|bars| bars.length);
         match &self.turn {
             Turn::Yours { .. } if settings.freeze && self.has_take => {
                 self.call(moment, Source::Frozen { bars: bar.is_some() }, settings, out);
