@@ -45,9 +45,12 @@ pub struct Status {
     pub note_us: Option<f64>,
     /// The model's longest time for a note, in microseconds.
     pub longest_note_us: Option<f64>,
-    /// The model's longest time for going back to where something has changed, in microseconds.
+    /// The longest time for which the model's thread worked to go back to where something has changed, in microseconds.
     #[serde(default)]
     pub rollback_us: Option<f64>,
+    /// Half of the times it worked no longer than this for that, in microseconds.
+    #[serde(default)]
+    pub rollback_median_us: Option<f64>,
     /// How far ahead of what sounds the model is, in seconds.
     #[serde(default)]
     pub look_ahead_s: Option<f64>,

@@ -20,6 +20,7 @@ use crate::link::{Answer, Far, Liveliness, Report};
 use crate::memory::{Memory, Take};
 use crate::outlook::OutlookWriter;
 use crate::status::{Health, Status};
+use crate::stopwatch::Stopwatch;
 use crate::takes::TakeLog;
 use crate::weights::{self, WeightsChoice};
 
@@ -198,7 +199,7 @@ impl Thinker {
         let mut heard = false;
         while let Some(report) = far.report() {
             heard = true;
-            let start = Instant::now();
+            let watch = Stopwatch::start();
             match report {
                 Report::Heard(note) => memory.hear(mind, &note),
                 Report::Begin(begin) => *take = Some(Take::begin(memory, mind, begin)),
@@ -244,7 +245,7 @@ impl Thinker {
                 Report::Break => panic!("as a test has asked"),
             }
             if report.goes_back() {
-                status.rollback_us.raise(start.elapsed().as_secs_f64() * 1e6);
+                status.rollbacks.add(watch.us());
             }
         }
         heard

@@ -20,8 +20,9 @@
 //!   with `health` (`starting`, `ready`, `no weights`, `broken`), `restarts`, `heard`, `played`,
 //!   `turns`, `late` (shifted), `dropped` (too late), `given_up`, `overflows`, `timeouts`,
 //!   `hand_over_s` (of the latest hand-over, in seconds since the phrase began: the last reset,
-//!   transport start or forget), `note_us` and `longest_note_us` (the model's time for a note). The
-//!   state may be saved at any time.
+//!   transport start or forget), `note_us` and `longest_note_us` (the model's time for a note),
+//!   `rollback_us` and `rollback_median_us` (the longest and the median time for which its thread worked to go back to
+//!   a note). The state may be saved at any time.
 //!   Also `silence_s`: for how long the inference thread has not shown a sign of life; `newer_state`: the
 //!   state loaded last is of a later release.
 //! * `ANTIPHON_FAULT=WHAT@N`: after N generated notes the inference thread meets with an accident, see
@@ -73,6 +74,7 @@ mod stage;
 #[cfg(feature = "standalone")]
 pub mod standalone;
 mod status;
+mod stopwatch;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod take;

@@ -130,12 +130,9 @@ pub enum Report {
 }
 
 impl Report {
-    /// Whether it makes the network go back to what it knew before.
+    /// Whether it makes the network go back to what it knew before, to think on from there.
     pub fn goes_back(&self) -> bool {
-        matches!(
-            self,
-            Self::Change { .. } | Self::Join { .. } | Self::Freeze { .. } | Self::Thaw { .. } | Self::End(..)
-        )
+        matches!(self, Self::Change { .. } | Self::Join { .. } | Self::Freeze { .. } | Self::Thaw { .. })
     }
 }
 

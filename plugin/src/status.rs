@@ -79,6 +79,42 @@ impl Gauge {
     }
 }
 
+/// How long something took, each time: bins of an eighth of an octave, from 1 µs to a second.
+#[derive(Debug)]
+pub struct Times {
+    bins: [Count; BINS],
+    longest: Gauge,
+}
+
+const BINS: usize = 160;
+const PER_OCTAVE: f64 = 8.0;
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { bins: std::array::from_fn(|_| Count::default()), longest: Gauge::default() }
+    }
+}
+
+impl Times {
+    /// It took so many microseconds, once more.
+    pub fn add(&self, us: f64) {
+        let bin = (us.max(1.0).log2() * PER_OCTAVE) as usize;
+        self.bins[bin.min(BINS - 1)].add(1);
+        self.longest.raise(us);
+    }
+
+    /// Half of them took no longer, in microseconds, as exactly as the bins are; NaN if there was none.
+    pub fn median(&self) -> f64 {
+        let counts: Vec<u64> = self.bins.iter().map(Count::get).collect();
+        let mut half = counts.iter().sum::<u64>().div_ceil(2);
+        let bin = counts.iter().position(|count| {
+            half = half.saturating_sub(*count);
+            *count > 0 && half == 0
+        });
+        bin.map_or(f64::NAN, |bin| ((bin as f64 + 0.5) / PER_OCTAVE).exp2())
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub struct Status {
@@ -116,8 +152,8 @@ pub struct Status {
     pub longest_note_us: Gauge,
     /// The same, lately.
     slow_note_us: Gauge,
-    /// The longest time it took so far to go back to a note and be ready to think on, in microseconds.
-    pub rollback_us: Gauge,
+    /// How long the inference thread worked, each time, to go back to a note and be ready to think on.
+    pub rollbacks: Times,
     /// How far ahead of the audio thread the model has thought, in seconds.
     pub look_ahead_s: Gauge,
 }
@@ -207,7 +243,8 @@ impl Status {
             "hand_over_s": gauge(&self.hand_over_s),
             "note_us": gauge(&self.note_us),
             "longest_note_us": gauge(&self.longest_note_us),
-            "rollback_us": gauge(&self.rollback_us),
+            "rollback_us": gauge(&self.rollbacks.longest),
+            "rollback_median_us": Some(self.rollbacks.median()).filter(|us| us.is_finite()),
             "look_ahead_s": gauge(&self.look_ahead_s),
         })
         .to_string()
@@ -237,5 +274,19 @@ unsafe impl Params for Status {
     fn deserialize_fields(&self, fields: &BTreeMap<String, String>) {
         let newer = fields.get(STATE_FIELD).is_some_and(|version| version.parse().is_ok_and(|v: u32| v > STATE));
         self.newer_state.store(newer, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_times_are_below_the_median() {
+        let times = Times::default();
+        assert!(times.median().is_nan());
+        (1..=101).for_each(|us| times.add(f64::from(us) * 10.0));
+        assert!((times.median() / 510.0 - 1.0).abs() < 0.1, "{}", times.median());
+        assert_eq!(times.longest.get(), 1010.0);
     }
 }

@@ -21,7 +21,8 @@ const MOVES: u64 = 10;
 const TO_THINK: f64 = 0.015;
 /// The look-ahead that is discarded by a move, in seconds at least: 4 beats.
 const LOOK_AHEAD_S: f64 = 4.0 * 60.0 / TEMPO;
-/// Back to where the move was, in microseconds.
+/// Back to where the move was, in microseconds for which the model's thread works: what else runs on this
+/// machine is not its business.
 const ROLLBACK_US: f64 = 1_000.0;
 /// A machine that wakes the audio thread up so late is not idle: what it measures says nothing.
 const BUSY: Duration = Duration::from_millis(3);
@@ -170,6 +171,12 @@ fn in_real_time(context: &Context, found: &[Moved]) -> Result<[Row; 3]> {
         back.case(us / 1e3, (us > ROLLBACK_US).then(|| format!("case {number}: {us:.0} us")));
         let short = LOOK_AHEAD_S - rendered.status.look_ahead_s.unwrap_or(0.0);
         ahead.case(short.max(0.0), (short > 0.0).then(|| format!("case {number}: {short:.2} s less than 4 beats")));
+    }
+    let medians = played.iter().filter_map(|rendered| rendered.status.rollback_median_us);
+    let mut medians: Vec<f64> = medians.collect();
+    medians.sort_by(f64::total_cmp);
+    if let Some(median) = medians.get(medians.len() / 2) {
+        back.name = format!("{} (thread time, median {:.2} ms)", back.name, median / 1e3);
     }
     Ok([same, back, ahead])
 }

@@ -123,14 +123,14 @@ pub fn run(options: &Options) -> Result<()> {
         bail!(BadInput(format!("--only knows {}", names.join(", "))));
     }
     let mut rows = Vec::new();
-    println!("{:44} {:>8} {:>8}  {:>12}  {:>8}", "", "cases", "failed", "worst", "s");
+    println!("{:56} {:>8} {:>8}  {:>12}  {:>8}", "", "cases", "failed", "worst", "s");
     for (name, check) in CHECKS.into_iter().filter(|(name, _)| wanted(name)) {
         let start = Instant::now();
         let found = check(&context, &mut keeper).with_context(|| format!("the check `{name}` broke off"))?;
         for row in &found {
             let worst = format!("{} {}", figure(row.worst), row.unit);
             let seconds = start.elapsed().as_secs_f64();
-            println!("{:44} {:8} {:8}  {worst:>12}  {seconds:8.1}", row.name, row.cases, row.failed);
+            println!("{:56} {:8} {:8}  {worst:>12}  {seconds:8.1}", row.name, row.cases, row.failed);
             for failure in row.failures.iter().take(TOLD) {
                 println!("    {failure}");
             }
