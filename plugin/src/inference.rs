@@ -203,9 +203,9 @@ impl Thinker {
             match report {
                 Report::Heard(note) => memory.hear(mind, &note),
                 Report::Begin(begin) => *take = Some(Take::begin(memory, mind, begin)),
-                Report::Change { epoch, since, place, wishes } => {
+                Report::Change { epoch, since, place, wishes, length } => {
                     if let Some(take) = take {
-                        take.change(mind, epoch, since, place, wishes);
+                        take.change(mind, epoch, since, (place, wishes, length));
                     }
                 }
                 Report::Join { epoch, since, pitch, velocity } => {

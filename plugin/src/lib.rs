@@ -244,6 +244,7 @@ impl<F: Format> Plugin for Antiphon<F> {
         if let Some(voice) = &mut self.voice {
             voice.set_rate(config.sample_rate);
         }
+        self.backlog.forget_early();
         self.partner.activate(config.sample_rate.into(), config.process_mode == ProcessMode::Offline);
         true
     }
@@ -260,7 +261,7 @@ impl<F: Format> Plugin for Antiphon<F> {
     ) -> ProcessStatus {
         let frames = audio.samples() as u32;
         let transport = stage::transport(context.transport());
-        let mut stage = Stage::<Self, _>::open(context, &mut self.backlog, &self.status, self.voice.as_mut());
+        let mut stage = Stage::<Self, _>::open(context, frames, &mut self.backlog, &self.status, self.voice.as_mut());
 
         self.partner.open(&transport, frames, self.params.settings(), &mut stage);
         stage.catch_up(self.partner.owes());

@@ -14,7 +14,7 @@ use notes::Note;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::memory::{Begin, End};
-use crate::settings::Wishes;
+use crate::settings::{Length, Wishes};
 
 /// Messages to the inference thread that fit in: over a minute of the densest piano music.
 const REPORTS: usize = 2048;
@@ -77,6 +77,8 @@ pub enum Report {
         place: Place,
         /// How to play from then on.
         wishes: Wishes,
+        /// What ends it.
+        length: Length,
     },
     /// In a duet: a key of the player's goes down. Voids what was generated beyond.
     Join {

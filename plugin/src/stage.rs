@@ -6,6 +6,10 @@
 //! pass while the end of a generated note is owed to the host: what the player strikes on that key must
 //! not be ended by it. Generated notes do not overtake what waits; they are given up. When even the backlog is full, note-offs are still remembered, by key; the rest is dropped and counted.
 //!
+//! A wrapper that cuts a block where a parameter changes hands over what lies on the cut before the change or
+//! after it, as the host has sorted them; and at a block's first sample always after it. So that no block
+//! size makes a difference, what lies on a cut waits for the rest of the block.
+//!
 //! A host may also send what is no event: a note-on for all keys, a velocity that is no number. The
 //! first goes no further, the second is mended.
 
@@ -22,6 +26,8 @@ use crate::voice::Voice;
 
 /// Events that can wait for the host.
 const BACKLOG: usize = 1024;
+/// Events that can lie on one cut.
+const ON_CUT: usize = 1024;
 /// How often an event is offered before it counts as refused: what took one and not the next may take it
 /// yet, and one that is full says so soon.
 const OFFERS: usize = 4;
@@ -31,20 +37,27 @@ const VELOCITY: f32 = 0.5;
 /// An event of the host's: no system-exclusive messages.
 pub type HostEvent = NoteEvent<()>;
 
-/// The player's events that the host has refused so far.
+/// The player's events that the host has refused so far, and those that came with a block too early.
 pub struct Backlog {
     events: VecDeque<HostEvent>,
+    /// At the first sample of the next block.
+    early: VecDeque<HostEvent>,
     /// Keys, by channel, whose note-off found no room in `events`.
     offs: [u128; 16],
 }
 
 impl Default for Backlog {
     fn default() -> Self {
-        Self { events: VecDeque::with_capacity(BACKLOG), offs: [0; 16] }
+        Self { events: VecDeque::with_capacity(BACKLOG), early: VecDeque::with_capacity(ON_CUT), offs: [0; 16] }
     }
 }
 
 impl Backlog {
+    /// Forgets what lies on a cut whose block does not go on.
+    pub fn forget_early(&mut self) {
+        self.early.clear();
+    }
+
     fn is_empty(&self) -> bool {
         self.events.is_empty() && self.offs.iter().all(|keys| *keys == 0)
     }
@@ -57,6 +70,10 @@ pub struct Stage<'a, P, C> {
     status: &'a Status,
     /// Hears what the host takes.
     voice: Option<&'a mut Voice>,
+    /// Samples of the block.
+    frames: u32,
+    /// Of the events that came too early, those that are for this block.
+    early: usize,
     plugin: std::marker::PhantomData<P>,
 }
 
@@ -65,14 +82,16 @@ where
     P: Plugin<SysExMessage = ()>,
     C: ProcessContext<P>,
 {
-    /// Opens the queues of a block.
+    /// Opens the queues of a block of so many samples.
     pub fn open(
         context: &'a mut C,
+        frames: u32,
         backlog: &'a mut Backlog,
         status: &'a Status,
         voice: Option<&'a mut Voice>,
     ) -> Self {
-        Self { context, backlog, status, voice, plugin: std::marker::PhantomData }
+        let early = backlog.early.len();
+        Self { context, backlog, status, voice, frames, early, plugin: std::marker::PhantomData }
     }
 
     /// Sends what waits, unless ends of generated notes are owed. Call it before any event of the block.
@@ -84,7 +103,19 @@ where
 
     /// The player's next event.
     pub fn next_event(&mut self) -> Option<HostEvent> {
-        self.context.next_event()
+        if let Some(early) = self.early.checked_sub(1) {
+            self.early = early;
+            return self.backlog.early.pop_front();
+        }
+        loop {
+            let mut event = self.context.next_event()?;
+            let on_cut = self.frames > 0 && event.timing() == self.frames;
+            if !on_cut || self.backlog.early.len() >= ON_CUT {
+                return Some(event);
+            }
+            event.subtract_timing(self.frames);
+            self.backlog.early.push_back(event);
+        }
     }
 
     /// Passes an event of the player's on; it waits while ends of generated notes are owed.

@@ -13,7 +13,7 @@ use crate::ear::Ear;
 use crate::grid::Beats;
 use crate::link::{Epoch, Place, Source};
 use crate::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
-use crate::settings::{Pulse, Wishes};
+use crate::settings::{Length, Pulse, Wishes};
 use crate::takes::TakeRecord;
 
 /// Snapshots kept: the look-ahead and as many notes again, which may still sound. 14 KiB each.
@@ -45,6 +45,8 @@ pub struct Begin {
     pub place: Place,
     /// How to play.
     pub wishes: Wishes,
+    /// What ends it. A known one is as long as it was.
+    pub length: Length,
 }
 
 /// How a take ends; see [`crate::link::Report::End`].
@@ -78,6 +80,9 @@ impl End {
         remembered: true,
     };
 }
+
+/// How a take is to be played: where it lies in the host's time, how, and until when.
+pub type Manner = (Place, Wishes, Length);
 
 /// A note of the take, and what the network knew before it.
 #[derive(Debug)]
@@ -126,6 +131,7 @@ pub struct Take {
     seed: u64,
     wishes: Wishes,
     place: Place,
+    length: Length,
     /// What the player's notes say, those that have joined included.
     ear: Ear,
     /// The beats of the phrase; `None`: nobody has asked for them yet.
@@ -164,7 +170,7 @@ pub struct Take {
 impl Take {
     /// Takes the turn.
     pub fn begin(memory: &mut Memory, mind: &mut Mind, begin: Begin) -> Self {
-        let Begin { epoch, at, number, source, place, wishes, .. } = begin;
+        let Begin { epoch, at, number, source, place, wishes, length, .. } = begin;
         if source == Source::Another && memory.ends_with_take() {
             memory.undo(mind);
         }
@@ -188,6 +194,7 @@ impl Take {
             seed: wishes.seed ^ u64::from(number) << 32,
             wishes,
             place,
+            length,
             phrasing: Phrasing::new(&mind.network().card().controls, &wishes, &place, &ear, pulse),
             pulse: pulse.map(Some),
             ear,
@@ -216,9 +223,16 @@ impl Take {
         }
     }
 
-    /// The next note of its own, heard by the network; `None`, once: there are no more.
+    /// The next note of its own, heard by the network; `None`, once: there are no more. Never more than one
+    /// that is beyond the take's length: what the network hears and no one else is to be taken back yet.
     pub fn next(&mut self, memory: &Memory, mind: &mut Mind) -> (Epoch, u32, Option<Note>) {
         let index = self.index();
+        if let (Hand::Free, Length::Notes(notes)) = (&self.hand, self.length)
+            && index >= notes
+        {
+            self.done = true;
+            return (self.epoch, index, None);
+        }
         if let Hand::Free | Hand::Closing(_) = self.hand {
             let note = self.draw(memory, mind, index);
             match self.hand {
@@ -227,6 +241,8 @@ impl Take {
                     self.next = 0;
                 }
                 _ => {
+                    self.done =
+                        matches!((&self.hand, self.length), (Hand::Free, Length::Seconds(end)) if note.onset >= end);
                     self.hear(mind, note, Voice::Mine { next: 0 }, self.phrasing.speed());
                     return (self.epoch, index, Some(note));
                 }
@@ -265,10 +281,9 @@ impl Take {
     }
 
     /// From `since` on, plays otherwise: back to the last note struck before it.
-    pub fn change(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, place: Place, wishes: Wishes) {
+    pub fn change(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, (place, wishes, length): Manner) {
         self.seed ^= self.wishes.seed ^ wishes.seed;
-        self.wishes = wishes;
-        self.place = place;
+        (self.place, self.wishes, self.length) = (place, wishes, length);
         self.resume(mind, epoch, since);
         self.rephrase(mind);
     }

@@ -62,6 +62,7 @@ pub struct Foretold {
     called: bool,
     place: Place,
     wishes: Wishes,
+    length: Length,
 }
 
 impl Foretold {
@@ -71,7 +72,7 @@ impl Foretold {
         let moment = (self.at - other.at).abs() <= SAME_MOMENT;
         let same = moment && self.source == other.source && self.called == other.called;
         let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_PLACE * here.beats_per_second;
-        same && self.wishes == other.wishes && tempo && here.is(&there)
+        same && self.wishes == other.wishes && self.length == other.length && tempo && here.is(&there)
     }
 
     /// Whether what was thought of for this one is right for the other, to the sample. Where the tempo
@@ -279,15 +280,15 @@ impl Partner {
     fn coming(&self, moment: Moment, source: Source, called: bool, settings: &Settings) -> Foretold {
         let rate = self.span.beats_per_second_at(moment.offset);
         let place = self.place(moment.beats, moment.beats, rate);
-        Foretold { at: moment.at, source, called, place, wishes: self.wishes(settings) }
+        Foretold { at: moment.at, source, called, place, wishes: self.wishes(settings), length: settings.length }
     }
 
     fn begin(&mut self, coming: Foretold) {
         let epoch = Epoch(self.schedule.raise_epoch());
         self.near.skip_before(epoch);
         self.near.progress((self.seconds(0) - coming.at).min(0.0));
-        let Foretold { at, source, called, place, wishes } = coming;
-        self.near.steer(Report::Begin(Begin { epoch, at, number: self.takes, source, called, place, wishes }));
+        let Foretold { at, source, called, place, wishes, length } = coming;
+        self.near.steer(Report::Begin(Begin { epoch, at, number: self.takes, source, called, place, wishes, length }));
     }
 
     /// The hand-over that was foretold does not take place.
@@ -455,8 +456,8 @@ impl Partner {
         let since = since(take, moment);
         let epoch = Epoch(self.schedule.raise_epoch_from(take.beats(since)));
         take.rethink();
-        let (place, wishes) = (take.place, take.wishes);
-        self.near.steer(Report::Change { epoch, since, place, wishes });
+        let (place, wishes, length) = (take.place, take.wishes, take.length);
+        self.near.steer(Report::Change { epoch, since, place, wishes, length });
     }
 
     /// In a duet: a key goes down while the model plays.

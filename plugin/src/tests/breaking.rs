@@ -36,8 +36,12 @@ fn begin(epoch: Epoch, at: f64) -> Report {
 }
 
 fn begin_with(epoch: Epoch, at: f64, wishes: Wishes) -> Report {
+    begin_of(epoch, at, wishes, Length::Open)
+}
+
+fn begin_of(epoch: Epoch, at: f64, wishes: Wishes, length: Length) -> Report {
     let (source, called) = (Source::GoOn, false);
-    Report::Begin(Begin { epoch, at, number: 0, source, called, place: PLACE, wishes })
+    Report::Begin(Begin { epoch, at, number: 0, source, called, place: PLACE, wishes, length })
 }
 
 /// The player enters.
@@ -176,12 +180,34 @@ fn a_change_does_not_depend_on_the_look_ahead() {
             talk.say(begin_with(Epoch(1), 1.5, before));
             let notes = talk.notes(ahead);
             let since = notes[9].struck() + 0.001;
-            talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes: after });
+            talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes: after, length: Length::Open });
             let changed = talk.notes(10);
             assert!(changed.iter().all(|note| note.struck() >= since));
             let first = first.get_or_insert_with(|| changed.clone());
             assert_eq!(*first, changed, "{ahead} notes ahead");
         }
+    }
+}
+
+/// While the last notes ring out there is time to think of many more: what is not played is not remembered.
+#[test]
+fn a_turn_that_is_over_is_not_thought_on() {
+    for (length, seconds) in [(Length::Notes(5), f64::INFINITY), (Length::Seconds(2.0), 2.0)] {
+        let mut talk = Talk::new();
+        talk.say(begin_of(Epoch(1), 1.5, WISHES, length));
+        talk.near.progress(1e6);
+        let mut notes = Vec::new();
+        while talk.thinker.play_on(&mut talk.far, &talk.memory, &talk.status) {
+            notes.extend(talk.near.answer().unwrap().note);
+            assert!(notes.len() < 300, "it goes on and on");
+        }
+        let played = notes.iter().filter(|note| note.struck() < seconds).count();
+        assert!(notes.len() - played <= 1 && played > 1, "{} notes for {played}", notes.len());
+        let notes = if let Length::Notes(notes) = length { notes } else { u32::MAX };
+        let over =
+            End { limit: seconds, notes, since: 20.0, at: 21.5, beats_per_second: 2.0, cut: false, remembered: true };
+        talk.say(Report::End(Epoch(2), over));
+        assert_eq!(talk.memory.len(), 4 + played);
     }
 }
 
@@ -193,7 +219,13 @@ fn a_limit_holds_from_the_next_note_on() {
     talk.say(begin(Epoch(1), 1.5));
     let before = talk.notes(40);
     let since = before[9].struck() + 0.001;
-    talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes: Wishes { limits, ..WISHES } });
+    talk.say(Report::Change {
+        epoch: Epoch(2),
+        since,
+        place: PLACE,
+        wishes: Wishes { limits, ..WISHES },
+        length: Length::Open,
+    });
     let after = talk.notes(20);
     assert!(after.iter().all(|note| (30..42).contains(&note.pitch)), "{after:?}");
     let voices = before[..10].iter().chain(&after);
