@@ -13,6 +13,10 @@ use super::tempo::TempoMap;
 
 /// Ticks per second.
 pub const TICKS: u64 = 300;
+/// The longest block, in ticks and a little more.
+const LONGEST: u64 = 30;
+/// The silence in beats that is set when nobody has chosen another.
+const DEFAULT_BEATS: f64 = 2.0;
 /// CLAP ids of the parameters that silence a scenario; they are moved now and then only.
 const QUIETENERS: [&str; 3] = ["bypass", "forget", "panic"];
 
@@ -32,8 +36,9 @@ pub fn ticks(seconds: f64) -> u64 {
 pub struct Knob {
     /// As the plugin describes it.
     pub parameter: Parameter,
-    /// Values to choose from, with what they are in ticks; empty: every one between its ends.
-    values: Vec<(f64, u64)>,
+    /// Of a time: values to choose from, with what they are in ticks, or in beats. Empty: every one between
+    /// its ends.
+    values: Vec<(f64, f64)>,
     /// Of a choice: what each of its values is called.
     names: Vec<String>,
     /// Whether it is one of those that silence everything.
@@ -69,7 +74,7 @@ pub fn knobs(plugin: &mut Plugin) -> Result<Vec<Knob>> {
         .into_iter()
         .filter(|parameter| parameter.writable && parameter.automatable)
         .map(|parameter| {
-            let values = whole_ticks(plugin, &parameter)?;
+            let values = times(plugin, &parameter)?;
             let names = names(plugin, &parameter)?;
             let quietens = quieteners.contains(&parameter.id);
             Ok(Knob { parameter, values, names, quietens })
@@ -87,20 +92,25 @@ fn names(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<String>> {
 }
 
 /// For a parameter in milliseconds: values that are whole ticks, so that what it times falls on a
-/// sample at every rate. For the others: none.
-fn whole_ticks(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<(f64, u64)>> {
+/// sample at every rate. For one in beats: some. For the others: none.
+fn times(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<(f64, f64)>> {
     let mut values = Vec::new();
-    if !plugin.text_of(parameter.id, parameter.default)?.ends_with(" ms") {
+    let text = plugin.text_of(parameter.id, parameter.default)?;
+    let Some(unit) = [" ms", " beats"].into_iter().find(|unit| text.ends_with(unit)) else {
         return Ok(values);
-    }
+    };
     for share in 0..=40 {
         let value = parameter.min + (parameter.max - parameter.min) * f64::from(share) / 40.0;
         let text = plugin.text_of(parameter.id, value)?;
-        let shown: f64 = text.trim_end_matches(" ms").parse()?;
-        let shown = (shown / 10.0).round() * 10.0;
-        let value = plugin.value_read(parameter.id, &format!("{shown:.0} ms"))?;
+        let mut shown: f64 = text.trim_end_matches(unit).parse()?;
+        let mut amount = shown;
+        if unit == " ms" {
+            shown = (shown / 10.0).round() * 10.0;
+            amount = ticks(shown / 1e3) as f64;
+        }
+        let value = plugin.value_read(parameter.id, &format!("{shown}{unit}"))?;
         if (parameter.min..=parameter.max).contains(&value) {
-            values.push((value, ticks(shown / 1e3)));
+            values.push((value, amount));
         }
     }
     Ok(values)
@@ -144,9 +154,14 @@ impl Scenario {
         events.sort_by_key(|event| event.0);
 
         let timeline = rng.random_bool(0.85).then(|| timeline(rng));
-        let changes =
-            timeline.as_ref().map_or(Vec::new(), |timeline| changes(timeline, &moments(&events, knobs), end, rng));
-        Self { number, events, timeline, changes, cuts: rng.random_bool(0.5), end }
+        let mut scenario = Self { number, events, timeline, changes: Vec::new(), cuts: rng.random_bool(0.5), end };
+        if let Some(timeline) = &scenario.timeline {
+            let moments = moments(&scenario.events, knobs);
+            let tried = (0..100).map(|_| changes(timeline, &moments, end, rng));
+            let known = |changes: &Vec<_>| is_known(&Self { changes: changes.clone(), ..scenario.clone() }, knobs);
+            scenario.changes = tried.into_iter().find(known).unwrap_or_default();
+        }
+        scenario
     }
 
     /// A phrase after some `settings`, then nothing but the model's answer, with a transport that rolls at
@@ -386,27 +401,50 @@ fn changes(timeline: &Timeline, moments: &[u64], end: u64, rng: &mut Pcg32) -> V
 /// When something has a place in the bar: what the player and the automation do, and the hand-overs after
 /// each silence that is set on the way.
 fn moments(events: &[(u64, Event)], knobs: &[Knob]) -> Vec<u64> {
-    let silence = host::param_id("silence");
-    let values = knobs.iter().find(|knob| knob.parameter.id == silence).map_or(&[][..], |knob| &knob.values);
-    let ticks_of = |event: &Event| match *event {
-        Event::Param { id, value } if id == silence => {
-            values.iter().find(|known| known.0 == value).map(|known| known.1)
-        }
-        _ => None,
-    };
-    let silences: Vec<u64> = events.iter().filter_map(|event| ticks_of(&event.1)).collect();
+    let silences: Vec<u64> = set_to(events, knobs, "silence").iter().map(|ticks| *ticks as u64).collect();
     let after = |at: u64| silences.iter().map(move |silence| at + silence);
     events.iter().flat_map(|event| std::iter::once(event.0).chain(after(event.0))).collect()
+}
+
+/// What this time is set to on the way, in ticks or in beats.
+fn set_to(events: &[(u64, Event)], knobs: &[Knob], name: &str) -> Vec<f64> {
+    let id = host::param_id(name);
+    let values = knobs.iter().find(|knob| knob.parameter.id == id).map_or(&[][..], |knob| &knob.values);
+    let amount = |event: &Event| match *event {
+        Event::Param { id: moved, value } if moved == id => values.iter().find(|known| known.0 == value),
+        _ => None,
+    };
+    events.iter().filter_map(|event| amount(&event.1)).map(|known| known.1).collect()
+}
+
+/// Whether the host can tell all that matters: no hand-over after a silence in beats, and no jump, falls into
+/// the rest of a block in which the tempo has bent.
+fn is_known(scenario: &Scenario, knobs: &[Knob]) -> bool {
+    let Scenario { events, changes, .. } = scenario;
+    let bends = || changes.iter().filter(|change| change.1.is_of_tempo()).map(|change| change.0);
+    let hidden = |moment: u64, blocks: u64| bends().any(|bend| (bend..bend + blocks * LONGEST).contains(&moment));
+    if changes.iter().filter(|change| !change.1.is_of_tempo()).any(|change| hidden(change.0, 2)) {
+        return false;
+    }
+    let unit = host::param_id("silunit");
+    let in_beats = |event: &Event| matches!(event, Event::Param { id, value } if *id == unit && *value > 0.0);
+    if !events.iter().any(|event| in_beats(&event.1)) {
+        return true;
+    }
+    let map = scenario.tempo_map();
+    let mut silences = set_to(events, knobs, "silbeats");
+    silences.push(DEFAULT_BEATS);
+    let hand_over = |at: u64, beats: f64| ticks(map.seconds(map.beats(at as f64 / TICKS as f64) + beats));
+    !events.iter().any(|&(at, _)| silences.iter().any(|&beats| hidden(hand_over(at, beats), 1)))
 }
 
 /// A tick from `start` on, before `end` if it can be, that lies ahead of no moment by less than the longest
 /// block: where the tempo bends inside a block, what happens in the rest of it has a place in the bar and a
 /// tempo that the host cannot tell, and a take keeps those of its hand-over.
 fn far_from(moments: &[u64], end: u64, start: u64, rng: &mut Pcg32) -> u64 {
-    let longest = 30;
     for _ in 0..100 {
         let at = rng.random_range(start.max(1)..end);
-        if !moments.iter().any(|moment| (at..at + longest).contains(moment)) {
+        if !moments.iter().any(|moment| (at..at + LONGEST).contains(moment)) {
             return at;
         }
     }

@@ -19,6 +19,10 @@ pub struct Lines {
     counted: Option<f64>,
     /// The latest bar's length, in beats.
     length: Option<f64>,
+    /// The bars of the block before.
+    bars: Option<Bars>,
+    /// The line on which a loop ended just now, if there is none where it begins.
+    ended: Option<f64>,
 }
 
 impl Lines {
@@ -26,10 +30,15 @@ impl Lines {
     /// it begins opens its bar, and ends none.
     pub fn open(&mut self, span: &Span) {
         let Some(bars) = span.bars else {
-            self.counted = None;
+            *self = Self { length: self.length, ..Self::default() };
             return;
         };
         self.length = Some(bars.length);
+        // The loop's end lies between two blocks: it is of those bars that were.
+        let turn = bars.loop_start().filter(|_| span.happened.looped);
+        let before = self.bars.replace(bars).zip(self.counted);
+        let line = before.map(|(before, counted)| before.next(counted));
+        self.ended = turn.zip(line).filter(|(turn, line)| (turn - line).abs() <= ON_LINE).map(|ends| ends.0);
         if self.counted.is_none() || span.happened.started || span.happened.jumped {
             self.counted = Some(span.start + ON_LINE.min(GUARD * bars.length));
         }
@@ -37,7 +46,8 @@ impl Lines {
 
     /// The next line that has not been counted, in unrolled beats.
     pub fn next(&self, bars: Option<Bars>) -> Option<f64> {
-        Some(bars?.next(self.counted?))
+        let counted = self.counted?;
+        self.ended.filter(|ended| *ended >= counted).or_else(|| Some(bars?.next(counted)))
     }
 
     /// This line is counted.
