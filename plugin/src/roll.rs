@@ -125,6 +125,8 @@ impl Roll {
 /// The audio thread's end. Times are seconds of the stream.
 pub struct RollWriter {
     roll: Roll,
+    /// Which places of its notes hold one that sounds, a bit each: a note-off must not look at all.
+    sounding: [u64; NOTES / 64],
     out: Input<Roll>,
     /// Atomics that tell whether somebody looks, and that there is something to see.
     viewer: Viewer,
@@ -144,7 +146,9 @@ pub struct RollWriter {
 pub fn roll(viewer: Viewer) -> (RollWriter, Output<Roll>) {
     let roll = Roll::default();
     let (out, seen) = triple_buffer(&roll);
-    let writer = RollWriter { roll, out, viewer, origin: 0.0, now: 0.0, shown: 0.0, still: false, opening: 0 };
+    let sounding = [0; NOTES / 64];
+    let writer =
+        RollWriter { roll, sounding, out, viewer, origin: 0.0, now: 0.0, shown: 0.0, still: false, opening: 0 };
     (writer, seen)
 }
 
@@ -163,6 +167,9 @@ impl RollWriter {
         if let Some(place) = self.roll.notes.get_mut(self.roll.next) {
             *place = note;
         }
+        if let Some(bits) = self.sounding.get_mut(self.roll.next / 64) {
+            *bits |= 1 << (self.roll.next % 64);
+        }
         self.roll.next = (self.roll.next + 1) % NOTES;
     }
 
@@ -170,13 +177,19 @@ impl RollWriter {
     pub fn off(&mut self, whose: Whose, channel: Option<u8>, key: Option<u8>, end: f64) {
         self.now = self.now.max(end);
         let end = self.origin + end;
-        for note in &mut self.roll.notes {
-            if note.whose == whose
-                && note.end == f64::INFINITY
-                && channel.is_none_or(|channel| channel == note.channel)
-                && key.is_none_or(|key| key == note.key)
-            {
-                note.end = end.max(note.start);
+        for (bits, notes) in self.sounding.iter_mut().zip(self.roll.notes.chunks_exact_mut(64)) {
+            let mut left = *bits;
+            while left != 0 {
+                let bit = left & left.wrapping_neg();
+                left ^= bit;
+                if let Some(note) = notes.get_mut(bit.trailing_zeros() as usize)
+                    && note.whose == whose
+                    && channel.is_none_or(|channel| channel == note.channel)
+                    && key.is_none_or(|key| key == note.key)
+                {
+                    note.end = end.max(note.start);
+                    *bits ^= bit;
+                }
             }
         }
     }
