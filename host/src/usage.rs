@@ -2,20 +2,38 @@
 
 use std::time::Duration;
 
+#[cfg(unix)]
+use rustix::time::ClockId;
+
 /// Processor time of the calling thread.
 pub fn thread_cpu() -> Duration {
-    #[cfg(target_os = "linux")]
-    return clock(libc::CLOCK_THREAD_CPUTIME_ID);
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(unix)]
+    return clock(ClockId::ThreadCPUTime);
+    #[cfg(not(unix))]
     return elapsed();
 }
 
 /// Processor time of all threads of this process.
 pub fn process_cpu() -> Duration {
-    #[cfg(target_os = "linux")]
-    return clock(libc::CLOCK_PROCESS_CPUTIME_ID);
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(unix)]
+    return clock(ClockId::ProcessCPUTime);
+    #[cfg(not(unix))]
     return elapsed();
+}
+
+/// Processor time of this process's threads whose names begin so. `None`: this system does not say.
+pub fn threads_cpu(name: &str) -> Option<Duration> {
+    let mut sum = Duration::ZERO;
+    for thread in std::fs::read_dir("/proc/self/task").ok()? {
+        let folder = thread.ok()?.path();
+        // A thread may end meanwhile.
+        let Ok(found) = std::fs::read_to_string(folder.join("comm")) else { continue };
+        if found.starts_with(name) {
+            let times = std::fs::read_to_string(folder.join("schedstat")).ok()?;
+            sum += Duration::from_nanos(times.split_whitespace().next()?.parse().ok()?);
+        }
+    }
+    Some(sum)
 }
 
 /// Resident memory in bytes. `None`: this system does not say.
@@ -26,16 +44,14 @@ pub fn memory() -> Option<u64> {
     Some(kib * 1024)
 }
 
-#[cfg(target_os = "linux")]
-fn clock(which: libc::clockid_t) -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes into `time`; it can only fail for a clock that does not exist, and leaves 0 then.
-    unsafe { libc::clock_gettime(which, &mut time) };
+#[cfg(unix)]
+fn clock(which: ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(which);
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// Where the system's own clocks are not at hand: time since the first call.
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(unix))]
 fn elapsed() -> Duration {
     static BEGIN: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
     BEGIN.elapsed()

@@ -27,8 +27,8 @@ const OVERLAP_S: f32 = 0.010;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Context {
     pub(crate) lately: Lately,
-    /// Much larger than all the rest: see [`crate::Snapshot`].
-    pub(crate) motifs: Motifs,
+    /// Much larger than all the rest: see [`crate::Snapshot`]. Too large for a thread's stack.
+    pub(crate) motifs: Box<Motifs>,
 }
 
 /// Profiles, averages and the last notes.

@@ -92,7 +92,7 @@ impl Trace {
         lately.clone_from(&snapshot.lately);
         *begins = snapshot.begins;
         let Trail { copy, since, count } = &snapshot.trail;
-        motifs.clone_from(copy);
+        motifs.as_mut().clone_from(copy);
         since[..*count].iter().for_each(|&symbol| motifs.feed(symbol));
         self.trail = Some(snapshot.trail.clone());
     }

@@ -22,6 +22,7 @@ use crate::outlook::OutlookWriter;
 use crate::status::{Health, Status};
 use crate::stopwatch::Stopwatch;
 use crate::takes::TakeLog;
+use crate::watch::Ward;
 use crate::weights::{self, WeightsChoice};
 
 /// The look-ahead of the fastest machine and of the slowest, in seconds of music, and how much it grows
@@ -33,8 +34,9 @@ const LOOK_AHEAD_PER_S: f64 = 1000.0;
 const LOOK_AHEAD_NOTES: usize = 64;
 /// Restarts after a panic; then the plugin passes notes through.
 const RESTARTS: u64 = 3;
-/// Between two looks at the queue: while every millisecond counts, while somebody plays, at rest.
-const POLLS: [Duration; 3] = [Duration::from_micros(100), Duration::from_millis(1), Duration::from_millis(10)];
+/// Between two looks at the queue: while every millisecond counts, while somebody plays, at rest. From its
+/// rest it is woken ([`crate::watch`]); what only the editor asks for has the time.
+const POLLS: [Duration; 3] = [Duration::from_micros(100), Duration::from_millis(1), Duration::from_millis(50)];
 
 /// What the editor shows of the weights.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +55,7 @@ pub struct Bulletin {
 pub struct Inference {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    ward: Option<Ward>,
 }
 
 /// What the thread works with.
@@ -85,13 +88,16 @@ impl Inference {
     pub fn start(worker: Worker) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let pulse = worker.far.pulse();
         let thread = thread::Builder::new().name("antiphon".to_owned()).spawn(move || run(worker, &stopped))?;
-        Ok(Self { stop, thread: Some(thread) })
+        let ward = Ward::new(pulse, thread.thread().clone());
+        Ok(Self { stop, thread: Some(thread), ward: Some(ward) })
     }
 }
 
 impl Drop for Inference {
     fn drop(&mut self) {
+        self.ward = None;
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
@@ -160,7 +166,7 @@ fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, fault: &mut 
             memory.choose(record);
             far.ask();
         }
-        let heard = thinker.listen(far, memory, log, status, stop);
+        let heard = thinker.listen(far, memory, log, status);
         let thought = thinker.play_on(far, memory, status);
         if heard || thought {
             outlook.tell(&mut thinker.mind);
@@ -193,22 +199,12 @@ impl Thinker {
         &self.mind
     }
 
-    /// Takes in all that the audio thread has reported, unless it is to stop. `false`: nothing.
-    pub fn listen(
-        &mut self,
-        far: &mut Far,
-        memory: &mut Memory,
-        log: &mut TakeLog,
-        status: &Status,
-        stop: &AtomicBool,
-    ) -> bool {
+    /// Takes in all that the audio thread has reported. `false`: nothing.
+    pub fn listen(&mut self, far: &mut Far, memory: &mut Memory, log: &mut TakeLog, status: &Status) -> bool {
         let Self { mind, take } = self;
         let mut heard = false;
-        while !stop.load(Ordering::Relaxed)
-            && let Some(report) = far.report()
-        {
+        while let Some(report) = far.report() {
             heard = true;
-            status.beat();
             let watch = Stopwatch::start();
             match report {
                 Report::Heard(note) => memory.hear(mind, &note),
@@ -286,7 +282,11 @@ fn idle(worker: &mut Worker, version: u32, stop: &AtomicBool) {
 /// Sleeps until the next look.
 fn rest(far: &Far) {
     let poll = match far.liveliness() {
-        Liveliness::Rest => POLLS[2],
+        Liveliness::Rest => {
+            far.sleep(true);
+            thread::park_timeout(POLLS[2]);
+            return far.sleep(false);
+        }
         Liveliness::Lively if !far.is_offline() => POLLS[1],
         Liveliness::Lively | Liveliness::Imminent => POLLS[0],
     };

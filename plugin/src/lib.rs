@@ -53,6 +53,7 @@ mod link;
 mod looks;
 mod memory;
 mod outlook;
+mod pages;
 mod params;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
@@ -85,6 +86,7 @@ mod viewer;
 // Only the program of its own sounds by itself.
 #[cfg_attr(not(feature = "standalone"), allow(dead_code))]
 mod voice;
+mod watch;
 mod weights;
 
 use editor::{AntiphonEditor, Views};
@@ -218,8 +220,6 @@ impl<F: Format> Plugin for Antiphon<F> {
     // Controllers must survive, and the sustain pedal is heard.
     const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
     const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
-    // More than any host sends in a block: the wrapper's queue grows, and so allocates, where there is no room.
-    const INPUT_EVENT_CAPACITY: usize = 8_192;
     // A knob acts at its own moment in every block size: a bounce equals the live take.
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
 

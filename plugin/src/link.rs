@@ -173,6 +173,8 @@ struct Shared {
     asked: AtomicU32,
     /// The host renders faster than real time and waits.
     offline: AtomicBool,
+    /// The inference thread sleeps until somebody plays.
+    asleep: AtomicBool,
 }
 
 /// The audio thread's end.
@@ -191,6 +193,19 @@ pub struct Far {
     reports: Consumer<Report>,
     answers: Producer<Answer>,
     shared: Arc<Shared>,
+}
+
+/// For those who look after a sleeping inference thread.
+#[derive(Clone, Debug)]
+pub struct Pulse(Arc<Shared>);
+
+impl Pulse {
+    /// Whether it sleeps although somebody plays: once, it is taken for awake then.
+    pub fn quickens(&self) -> bool {
+        self.0.asleep.load(Ordering::Relaxed)
+            && self.0.lively.load(Ordering::Relaxed) != Liveliness::Rest as u8
+            && self.0.asleep.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// Both ends of a new link.
@@ -334,6 +349,16 @@ impl Far {
     /// Asks the audio side to begin the take that was chosen.
     pub fn ask(&self) {
         self.shared.asked.fetch_add(1, Ordering::Release);
+    }
+
+    /// For those who look after this thread while it sleeps.
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.shared.clone())
+    }
+
+    /// Says whether this thread sleeps until somebody plays.
+    pub fn sleep(&self, asleep: bool) {
+        self.shared.asleep.store(asleep, Ordering::Relaxed);
     }
 
     /// Whether somebody waits for every note.

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 use model::Network;
 use nice_plug::params::persist::PersistentField;
 
+use crate::pages;
+
 /// The weights that ship.
 static ANTIPHON: &[u8] = include_bytes!("../../weights/antiphon.safetensors");
 /// The network that the project comes from; its weights can be chosen by the name [`SEED_NAME`].
@@ -102,12 +104,17 @@ pub fn load(choice: Option<&Path>) -> Result<Arc<Network>, String> {
     if let Some(network) = loaded.get(&key).and_then(Weak::upgrade) {
         return Ok(network);
     }
+    let read_built_in = |name: &str, bytes: &'static [u8]| {
+        let network = read(name, bytes);
+        pages::release(bytes);
+        network
+    };
     let network = match choice {
-        None => read("The built-in weights", ANTIPHON),
+        None => read_built_in("The built-in weights", ANTIPHON),
         Some(path) => {
             let name = path.display().to_string();
             match built_in(path) {
-                Some(bytes) => read(&name, bytes),
+                Some(bytes) => read_built_in(&name, bytes),
                 None => {
                     let bytes =
                         read_file(path).map_err(|error| format!("Cannot read the weights file {name}: {error}."))?;

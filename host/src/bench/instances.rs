@@ -33,8 +33,8 @@ pub struct Figures {
     /// While some play: all of the process.
     cpu: f64,
     /// While all rest: the plugin's own threads.
-    idle_cpu: f64,
-    /// While all rest: the audio thread, the host's part in it included.
+    idle_cpu: Option<f64>,
+    /// While all rest: the audio thread, the host's own part in it included.
     idle_audio_cpu: f64,
 }
 
@@ -91,7 +91,7 @@ pub fn measure(count: usize) -> Result<Figures> {
         late_notes: late,
         rss_mb: memory,
         cpu: play.of_core(play.process),
-        idle_cpu: rest.of_core(rest.process.saturating_sub(rest.audio)),
+        idle_cpu: rest.plugin.map(|cpu| rest.of_core(cpu)),
         idle_audio_cpu: rest.of_core(rest.audio),
     })
 }
@@ -106,18 +106,25 @@ fn play_until(performers: &mut [Performer], audios: &mut [Audio], seconds: f64) 
     Ok(())
 }
 
-/// Time that went by, and processor time of this thread and of all.
+/// Time that went by, and processor time of this thread, of the plugin's, and of all.
 struct Spent {
     time: Duration,
     audio: Duration,
+    plugin: Option<Duration>,
     process: Duration,
 }
 
 impl Spent {
     fn during(run: impl FnOnce() -> Result<()>) -> Result<Self> {
-        let (time, audio, process) = (Instant::now(), usage::thread_cpu(), usage::process_cpu());
+        let plugin = || usage::threads_cpu("antiphon");
+        let (time, audio, before, process) = (Instant::now(), usage::thread_cpu(), plugin(), usage::process_cpu());
         run()?;
-        Ok(Self { time: time.elapsed(), audio: usage::thread_cpu() - audio, process: usage::process_cpu() - process })
+        Ok(Self {
+            time: time.elapsed(),
+            audio: usage::thread_cpu() - audio,
+            plugin: plugin().zip(before).map(|(now, before)| now.saturating_sub(before)),
+            process: usage::process_cpu() - process,
+        })
     }
 
     fn of_core(&self, cpu: Duration) -> f64 {

@@ -1,8 +1,12 @@
 //! What a block of 64 samples costs the audio thread, in real time: while nobody plays, while the player does,
-//! and while the model does.
+//! and while the model does. A machine that is busy takes away caches and adds its interrupts: `nothing` says
+//! how much of it all is that.
+
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use host::{Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
+use host::{Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline, usage};
 use serde_json::{Map, Value};
 
 use super::Spread;
@@ -30,7 +34,7 @@ pub fn run() -> Result<Value> {
         plugin.set("turn", "until I play")?;
         plugin.set("silence", "300 ms")?;
         plugin.activate(RATE, BLOCK)?;
-        let timeline = if events.is_empty() { Timeline::standing(TEMPO) } else { Timeline::rolling(TEMPO) };
+        let timeline = if name == "idle" { Timeline::standing(TEMPO) } else { Timeline::rolling(TEMPO) };
         let mut performer = Performer::new(events, Blocks::Of(BLOCK), Pace::RealTime, Some(timeline));
         let (us, allocs) = plugin.run(|audio: &mut Audio| {
             performer.play_until(audio, samples(SETTLE_S), |_| ())?;
@@ -46,7 +50,21 @@ pub fn run() -> Result<Value> {
         row["allocs"] = host::heap::CAN_WATCH.then_some(allocs).into();
         rows.insert(name.to_owned(), row);
     }
+    rows.insert("nothing".to_owned(), serde_json::to_value(nothing())?);
     Ok(Value::Object(rows))
+}
+
+/// What the measuring itself costs on this machine, as it is now: the same waiting, and nothing done.
+fn nothing() -> Option<Spread> {
+    let block = Duration::from_secs_f64(f64::from(BLOCK) / RATE);
+    let begin = Instant::now();
+    let blocks = (WATCHED_S * RATE) as u32 / BLOCK;
+    let cost = |number: u32| {
+        thread::sleep((begin + number * block).saturating_duration_since(Instant::now()));
+        let before = usage::thread_cpu();
+        (usage::thread_cpu() - before).as_secs_f64() * 1e6
+    };
+    Spread::of((0..blocks).map(cost).collect())
 }
 
 /// The player's notes between two moments, in seconds.

@@ -90,7 +90,7 @@ struct Remembered {
     mine: bool,
 }
 
-/// Snapshots that are no longer needed, to be used again: a take needs one per note.
+/// Snapshots that are no longer needed, to be used again: a take needs many.
 #[derive(Debug, Default)]
 struct Spare(Vec<Snapshot>);
 

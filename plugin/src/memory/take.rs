@@ -16,7 +16,7 @@ use crate::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
 use crate::settings::{Length, Pulse, Wishes};
 use crate::takes::TakeRecord;
 
-/// Snapshots kept: the look-ahead and as many notes again, which may still sound. 14 KiB each.
+/// Notes that it can go back to: the look-ahead and as many again, which may still sound.
 const STATES: usize = 128;
 /// Of what has sounded, the latest notes among which the player's are given the length they came to
 /// have. Few enough to be at hand however far ahead the thread has thought.
@@ -84,7 +84,7 @@ impl End {
 /// How a take is to be played: where it lies in the host's time, how, and until when.
 pub type Manner = (Place, Wishes, Length);
 
-/// A note of the take, and what the network knew before it.
+/// A note of the take.
 #[derive(Debug)]
 struct Step {
     voice: Voice,
@@ -93,7 +93,8 @@ struct Step {
     /// As the network has heard it, at this speed.
     heard: Successor,
     speed: f64,
-    before: Snapshot,
+    /// What the network knew before it: every other note has that, which takes half the memory.
+    before: Option<Snapshot>,
     trail: Trail,
 }
 
@@ -510,9 +511,12 @@ impl Take {
     /// The network hears a note, which then is the latest.
     fn hear(&mut self, mind: &mut Mind, note: Note, voice: Voice, speed: f64) {
         if self.steps.len() >= STATES {
+            // The first one left must have a snapshot.
+            self.retire();
             self.retire();
         }
-        let before = self.spare.snapshot(mind);
+        let needed = self.steps.back().is_none_or(|last| last.before.is_none());
+        let before = needed.then(|| self.spare.snapshot(mind));
         let trail = self.trail.clone();
         let heard = heard(self.latest_onset(), &note, speed);
         mind.feed(&heard);
@@ -522,11 +526,16 @@ impl Take {
 
     /// Takes the notes from this place on back.
     fn go_back(&mut self, mind: &mut Mind, place: usize) {
-        if let Some(first) = self.steps.get(place) {
-            mind.restore(&first.before);
-            self.trail = first.trail.clone();
-            self.spare.0.extend(self.steps.drain(place..).map(|step| step.before));
+        let Some(first) = self.steps.get(place) else {
+            return;
+        };
+        self.trail = first.trail.clone();
+        let snapshots = self.steps.iter().enumerate().take(place + 1);
+        if let Some((from, before)) = snapshots.rev().find_map(|(n, step)| Some((n, step.before.as_ref()?))) {
+            mind.restore(before);
+            self.steps.range(from..place).for_each(|step| mind.feed(&step.heard));
         }
+        self.spare.0.extend(self.steps.drain(place..).filter_map(|step| step.before));
     }
 
     /// The first note of `steps` is final.
@@ -537,7 +546,7 @@ impl Take {
             self.played.push((mine, step.note));
             self.gone += u32::from(mine);
             self.gone_onset = Some(step.note.onset);
-            self.spare.0.push(step.before);
+            self.spare.0.extend(step.before);
         }
     }
 }
