@@ -33,6 +33,8 @@ pub struct Account {
     pub hanging: Vec<Output>,
     /// Own note-offs without a note-on, and note-ons on a key that already sounds.
     pub stray: Vec<Output>,
+    /// Controllers that the plugin moved itself.
+    pub controllers: Vec<Output>,
 }
 
 impl Account {
@@ -70,6 +72,7 @@ impl Account {
                     }
                     None => account.stray.push(output),
                 },
+                None if is_controller(&output.event) && !sent(input, &output) => account.controllers.push(output),
                 None => {}
             }
         }
@@ -86,6 +89,30 @@ impl Account {
         notes
     }
 
+    /// The times for which the plugin held a pedal down itself, as notes of this key; one that stays down does
+    /// so until `end`.
+    pub fn pedal_until(&self, controller: u8, key: u8, end: u64) -> Vec<Sounded> {
+        let mut down: Vec<Sounded> = Vec::new();
+        let mut open: [Option<usize>; 16] = [None; 16];
+        for output in &self.controllers {
+            let Event::Midi([status, number, value]) = output.event else { continue };
+            let (channel, at) = (status & 0x0f, output.at);
+            let open = &mut open[usize::from(channel)];
+            if number != controller {
+                continue;
+            }
+            if value < 64 {
+                if let Some(pressed) = open.take() {
+                    down[pressed].off = at;
+                }
+            } else if open.is_none() {
+                *open = Some(down.len());
+                down.push(Sounded { on: at, off: end, block: output.block, channel, key, velocity: value });
+            }
+        }
+        down
+    }
+
     /// One line for each thing that is wrong; empty when every note-on has its note-off and every
     /// note of the player came through.
     pub fn faults(&self) -> Vec<String> {
@@ -95,6 +122,16 @@ impl Account {
         let lost = self.lost.iter().map(|t| line("a note of the player that did not come through", t.at, &t.event));
         hanging.chain(stray).chain(lost).collect()
     }
+}
+
+fn is_controller(event: &Event) -> bool {
+    matches!(event, Event::Midi([status, ..]) if status & 0xf0 == 0xb0)
+}
+
+/// Whether this event is one of the player's, passed through.
+fn sent(input: &[Timed], output: &Output) -> bool {
+    let first = input.partition_point(|timed| timed.at < output.at);
+    input[first..].iter().take_while(|timed| timed.at == output.at).any(|timed| timed.event == output.event)
 }
 
 fn sounded(on: &Output, off: u64) -> Sounded {

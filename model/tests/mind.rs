@@ -111,6 +111,32 @@ proptest! {
     }
 }
 
+/// The first step after a silence is one of those that have not gone by yet, each as likely as it was among
+/// them: the two samples differ by no more than luck (Kolmogorov-Smirnov, at one in ten thousand).
+#[test]
+fn the_entry_is_drawn_from_what_the_silence_has_left() {
+    let mut mind = mind(Kind::Antiphon, 4);
+    play(&mut mind, &Controls::default(), 1, 5);
+    let neutral =
+        Controls { temperature: Temperature { step: 1.0, pitch: 1.0, duration: 1.0, velocity: 1.0 }, top_p: 1.0 };
+    let mut steps = |earliest: f64, seed: u64| {
+        let when = When::after(earliest);
+        let mut steps: Vec<f64> =
+            (0..1500).map(|draw| mind.sample_step(&neutral, &when, &mut note_rng(seed, draw)).step).collect();
+        steps.sort_by(f64::total_cmp);
+        steps
+    };
+    let all = steps(0.0, 7);
+    for silence in [all[all.len() / 4].max(0.05), all[all.len() / 2], all[all.len() * 3 / 4]] {
+        let left: Vec<f64> = all.iter().copied().filter(|step| *step >= silence).collect();
+        let entries = steps(silence, 8);
+        let below = |steps: &[f64], at: f64| steps.partition_point(|step| *step <= at) as f64 / steps.len() as f64;
+        let apart = left.iter().map(|at| (below(&left, *at) - below(&entries, *at)).abs()).fold(0.0, f64::max);
+        let luck = 2.23 * (1.0 / left.len() as f64 + 1.0 / entries.len() as f64).sqrt();
+        assert!(apart < luck, "after {silence} s they are {apart} apart, and {luck} would be luck");
+    }
+}
+
 /// A denser music has more onsets, by about the factor that was asked for, and no thinner chords.
 #[test]
 fn density_is_a_factor_on_the_onsets() {

@@ -321,3 +321,23 @@ impl Take {
         !self.is_done() && self.last_onset() < progress + look_ahead_s && self.ahead_of(progress) < LOOK_AHEAD_NOTES
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A note that took long makes it look farther ahead at once; when all are fast again, it comes back.
+    #[test]
+    fn the_look_ahead_follows_the_speed() {
+        let status = Status::default();
+        let ahead = |us: f64, times: usize| {
+            (0..times).for_each(|_| status.timed(us));
+            look_ahead_s(status.longest_lately_us())
+        };
+        let fast = ahead(200.0, 10);
+        let slow = ahead(4_000.0, 1);
+        assert!(fast >= SHORTEST_LOOK_AHEAD_S && slow > fast + 2.0, "{fast} s, then {slow} s");
+        assert_eq!(ahead(200.0, 1_000), fast);
+        assert_eq!(ahead(1e6, 1), LONGEST_LOOK_AHEAD_S);
+    }
+}

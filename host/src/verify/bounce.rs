@@ -93,14 +93,14 @@ fn offline(context: &Context, number: u64) -> Result<Outcome> {
     let reference = render(&context.bundle, &scenario, &first)?;
     if context.case.is_some() {
         println!("{}:", first.name());
-        print_notes(&reference.notes, first.rate);
+        print_notes(&reference.music(), first.rate);
     }
     let against = |setup: Setup| -> Result<(Setup, Difference)> {
         let rendered = render(&context.bundle, &scenario, &setup)?;
-        let mut difference = compare(&scenario, (&reference.notes, &first), (&rendered.notes, &setup));
+        let mut difference = compare(&scenario, (&reference.music(), &first), (&rendered.music(), &setup));
         if context.case.is_some() {
             println!("{}: {:?}", setup.name(), difference.what);
-            print_notes(&rendered.notes, setup.rate);
+            print_notes(&rendered.music(), setup.rate);
         }
         difference.what = difference.what.or_else(|| rendered.faults.first().cloned());
         Ok((setup, difference))
@@ -160,7 +160,7 @@ fn live(context: &Context, outcome: &Outcome) -> Result<(u64, u64, Option<String
     loop {
         let rendered = render(&context.bundle, scenario, &setup)?;
         let late = rendered.status.late + rendered.status.dropped;
-        let difference = compare(scenario, (&outcome.reference.notes, &reference), (&rendered.notes, &setup));
+        let difference = compare(scenario, (&outcome.reference.music(), &reference), (&rendered.music(), &setup));
         let what = (late > 0).then(|| format!("{late} notes are late")).or(difference.what);
         if what.is_some() && rendered.lateness > BUSY && attempt < ATTEMPTS {
             attempt += 1;

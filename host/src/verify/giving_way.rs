@@ -1,11 +1,11 @@
 //! *Giving way*: from the player's entry on the model begins no note until its next turn, and what it
-//! played is over within the block.
+//! played, its pedal included, is over within the block.
 
 use anyhow::Result;
 use host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
 use rand::Rng;
 
-use super::render::{Setup, plugin};
+use super::render::{PEDAL, Setup, plugin};
 use super::{Context, Row};
 
 const RATE: f64 = 48_000.0;
@@ -25,7 +25,7 @@ struct Turn {
 }
 
 pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
-    let settings = [plugin.param_event("silence", "50 ms")?];
+    let settings = [plugin.param_event("silence", "50 ms")?, plugin.param_event("pedout", "On")?];
     let (renders, entries) = if context.quick { (2, QUICK / 2) } else { (RENDERS, ENTRIES / RENDERS) };
     let found = context.each(renders, |number| entries_of(context, number, &settings, entries))?;
     let mut ons = Row::new("giving way: note-ons", "samples");
@@ -83,7 +83,11 @@ fn entries_of(context: &Context, number: u64, settings: &[Event], entries: u64) 
         performer.play_until(audio, at, |_| ())?;
         Ok(audio.take_outputs())
     })?;
-    let notes = Account::of(&events, &outputs).with_hanging_until(at);
+    let account = Account::of(&events, &outputs);
+    // The pedal is a note that the foot plays: it begins and ends as any other.
+    let mut notes = account.with_hanging_until(at);
+    notes.extend(account.pedal_until(64, PEDAL, at));
+    notes.sort_by_key(|note| note.on);
 
     let mut found = Found { begun: Vec::new(), ended: Vec::new(), answered: 0 };
     let mut next = 0;

@@ -10,6 +10,7 @@ mod compare;
 mod first_note;
 mod giving_way;
 mod late;
+mod limits;
 mod render;
 mod scenario;
 mod tempo;
@@ -96,7 +97,7 @@ impl Row {
 type Check = fn(&Context, &mut Plugin) -> Result<Vec<Row>>;
 
 /// All checks, by the first word of their rows.
-const CHECKS: [(&str, Check); 8] = [
+const CHECKS: [(&str, Check); 9] = [
     ("bounce", bounce::run),
     ("accuracy", accuracy::run),
     ("at once", at_once::run),
@@ -104,6 +105,7 @@ const CHECKS: [(&str, Check); 8] = [
     ("giving way", giving_way::run),
     ("trade", trade::run),
     ("late", late::run),
+    ("limits", limits::run),
     ("transport", transport::run),
 ];
 

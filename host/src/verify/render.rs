@@ -11,6 +11,8 @@ use super::scenario::{Scenario, samples};
 
 /// The longest block that is announced, in samples.
 pub const LONGEST_BLOCK: u32 = 4096;
+/// The key that stands for the sustain pedal: no MIDI key.
+pub const PEDAL: u8 = 200;
 /// The plugin has this long to get ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -55,12 +57,21 @@ impl Setup {
 pub struct Rendered {
     /// The plugin's own notes; those that still sound at the end, end there.
     pub notes: Vec<Sounded>,
+    /// When its own sustain pedal was down, as notes of the key [`PEDAL`].
+    pub pedal: Vec<Sounded>,
     /// What must never happen: lost notes, stray ones, events out of order.
     pub faults: Vec<String>,
     /// The plugin's own figures.
     pub status: Status,
     /// How late this host was, in real time.
     pub lateness: Duration,
+}
+
+impl Rendered {
+    /// All that the plugin has played: its notes, and its pedal.
+    pub fn music(&self) -> Vec<Sounded> {
+        self.notes.iter().chain(&self.pedal).copied().collect()
+    }
 }
 
 /// An instance that is ready to play.
@@ -98,6 +109,7 @@ pub fn render(bundle: &Path, scenario: &Scenario, setup: &Setup) -> Result<Rende
     let (outputs, mut faults, lateness) = plugin.run(play)?;
     let account = Account::of(&events, &outputs);
     let notes = account.with_hanging_until(end);
+    let pedal = account.pedal_until(64, PEDAL, end);
     // A key that is a trigger makes no sound, and `Pass my notes` may be off.
     let lost = if scenario.moves(&["pass", "trigby"]) { Vec::new() } else { account.lost.clone() };
     let stray = account.stray.iter().filter(|stray| !scenario.panics(stray.at, setup.rate)).copied().collect();
@@ -106,5 +118,5 @@ pub fn render(bundle: &Path, scenario: &Scenario, setup: &Setup) -> Result<Rende
     if status.timeouts > 0 {
         faults.push(format!("{} waits for the model in vain", status.timeouts));
     }
-    Ok(Rendered { notes, faults, status, lateness })
+    Ok(Rendered { notes, pedal, faults, status, lateness })
 }

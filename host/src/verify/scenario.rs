@@ -158,7 +158,8 @@ impl Scenario {
         if let Some(timeline) = &scenario.timeline {
             let moments = moments(&scenario.events, knobs);
             let tried = (0..100).map(|_| changes(timeline, &moments, end, rng));
-            let known = |changes: &Vec<_>| is_known(&Self { changes: changes.clone(), ..scenario.clone() }, knobs);
+            let with = |changes: &Vec<_>| Self { changes: changes.clone(), ..scenario.clone() };
+            let known = |changes: &Vec<_>| is_known(&with(changes), &moments, knobs);
             scenario.changes = tried.into_iter().find(known).unwrap_or_default();
         }
         scenario
@@ -418,12 +419,21 @@ fn set_to(events: &[(u64, Event)], knobs: &[Knob], name: &str) -> Vec<f64> {
 }
 
 /// Whether the host can tell all that matters: no hand-over after a silence in beats, and no jump, falls into
-/// the rest of a block in which the tempo has bent.
-fn is_known(scenario: &Scenario, knobs: &[Knob]) -> bool {
+/// the rest of a block in which the tempo has bent; and none of the `moments` into the first block after a
+/// jump or a start within a ramp, which is known to go on with the block after that only.
+fn is_known(scenario: &Scenario, moments: &[u64], knobs: &[Knob]) -> bool {
     let Scenario { events, changes, .. } = scenario;
     let bends = || changes.iter().filter(|change| change.1.is_of_tempo()).map(|change| change.0);
     let hidden = |moment: u64, blocks: u64| bends().any(|bend| (bend..bend + blocks * LONGEST).contains(&moment));
     if changes.iter().filter(|change| !change.1.is_of_tempo()).any(|change| hidden(change.0, 2)) {
+        return false;
+    }
+    let ramps = |at: u64| {
+        let before = changes.iter().rfind(|change| change.0 <= at && change.1.is_of_tempo());
+        before.is_some_and(|change| matches!(change.1, Change::Ramp(ramp) if ramp != 0.0))
+    };
+    let begins = changes.iter().filter(|change| matches!(change.1, Change::Jump(_) | Change::Start) && ramps(change.0));
+    if begins.map(|change| change.0).any(|at| moments.iter().any(|moment| (at..at + LONGEST).contains(moment))) {
         return false;
     }
     let unit = host::param_id("silunit");

@@ -12,7 +12,7 @@ use super::{Context, Row};
 const RATE: f64 = 48_000.0;
 const TEMPO: f64 = 120.0;
 /// Of each behaviour.
-const CASES: u64 = 10;
+const CASES: u64 = 50;
 const QUICK: u64 = 1;
 /// In samples.
 const SIZES: [u32; 4] = [256, 64, 1024, 480];
