@@ -1,7 +1,8 @@
 //! The events that go into the plugin and come out of it, free of CLAP's pointers.
 
+pub use clack_host::events::event_types::NoteExpressionType;
 use clack_host::events::event_types::{
-    MidiEvent, NoteChokeEvent, NoteEndEvent, NoteOffEvent, NoteOnEvent, ParamValueEvent,
+    MidiEvent, NoteChokeEvent, NoteEndEvent, NoteExpressionEvent, NoteOffEvent, NoteOnEvent, ParamValueEvent,
 };
 use clack_host::events::io::EventBuffer;
 use clack_host::events::spaces::CoreEventSpace;
@@ -45,6 +46,17 @@ pub enum Event {
     },
     /// Three raw MIDI bytes.
     Midi([u8; 3]),
+    /// A sounding note changes its pitch, brightness or the like.
+    Expression {
+        /// What changes.
+        kind: NoteExpressionType,
+        /// MIDI channel, 0–15.
+        channel: i16,
+        /// MIDI key, 0–127.
+        key: i16,
+        /// In CLAP's own range for this kind.
+        value: f64,
+    },
     /// A parameter moves; the value is CLAP's own, see [`crate::Plugin::value_of`].
     Param {
         /// The parameter's CLAP id, see [`crate::param_id`].
@@ -102,7 +114,7 @@ impl Event {
                 0x80 => Some((false, (status & 0x0f, key))),
                 _ => None,
             },
-            Self::Midi(_) | Self::End { .. } | Self::Param { .. } | Self::Other(_) => None,
+            Self::Midi(_) | Self::End { .. } | Self::Expression { .. } | Self::Param { .. } | Self::Other(_) => None,
         }
     }
 
@@ -135,6 +147,9 @@ impl Event {
                 queue.push(&NoteEndEvent::new(offset, pckn(channel, key)));
             }
             Self::Midi(data) => queue.push(&MidiEvent::new(offset, 0, data)),
+            Self::Expression { kind, channel, key, value } => {
+                queue.push(&NoteExpressionEvent::new(offset, pckn(channel, key), kind, value))
+            }
             Self::Param { id, value } => {
                 if let Some(id) = ClapId::from_raw(id) {
                     queue.push(&ParamValueEvent::new(offset, id, Pckn::match_all(), value));
@@ -158,6 +173,13 @@ impl Event {
             }
             Some(CoreEventSpace::NoteEnd(e)) => Self::End { channel: e.pckn().raw_channel(), key: e.pckn().raw_key() },
             Some(CoreEventSpace::Midi(e)) => Self::Midi(e.data()),
+            Some(CoreEventSpace::NoteExpression(e)) => Self::Expression {
+                // clack knows all by their numbers but this one.
+                kind: e.expression_type().unwrap_or(NoteExpressionType::Expression),
+                channel: e.pckn().raw_channel(),
+                key: e.pckn().raw_key(),
+                value: e.value(),
+            },
             Some(CoreEventSpace::ParamValue(e)) => {
                 Self::Param { id: ClapId::optional_to_raw(e.param_id()), value: e.value() }
             }

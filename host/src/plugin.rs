@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clack_extensions::audio_ports::{AudioPortInfoBuffer, PluginAudioPorts};
 use clack_extensions::params::{ParamInfoBuffer, ParamInfoFlags, PluginParams};
+use clack_extensions::remote_controls::{PluginRemoteControls, RemoteControlsPageBuffer};
 use clack_extensions::render::{PluginRender, RenderMode};
 use clack_extensions::state::PluginState;
 use clack_host::events::io::EventBuffer;
@@ -52,6 +53,15 @@ pub struct Parameter {
     pub bypass: bool,
 }
 
+/// A page of remote controls: what a controller's eight knobs move.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The name that a host shows.
+    pub name: String,
+    /// CLAP's numbers of the parameters; `None`: an idle knob.
+    pub parameters: [Option<u32>; 8],
+}
+
 /// One instance of the plugin, on the main thread.
 pub struct Plugin {
     instance: PluginInstance<Handlers>,
@@ -88,6 +98,21 @@ impl Plugin {
                 automatable: info.flags.contains(ParamInfoFlags::IS_AUTOMATABLE),
                 stepped: info.flags.contains(ParamInfoFlags::IS_STEPPED),
                 bypass: info.flags.contains(ParamInfoFlags::IS_BYPASS),
+            })
+        });
+        Ok(all.collect())
+    }
+
+    /// The pages of remote controls, the most important one first.
+    pub fn remote_controls(&mut self) -> Result<Vec<Page>> {
+        let controls: PluginRemoteControls = self.extension("remote-controls")?;
+        let handle = self.instance.plugin_handle();
+        let mut buffer = RemoteControlsPageBuffer::new();
+        let all = (0..controls.count(&handle)).filter_map(|index| {
+            let page = controls.get(&handle, index, &mut buffer)?;
+            Some(Page {
+                name: String::from_utf8_lossy(page.page_name).into_owned(),
+                parameters: page.param_ids.map(|id| id.map(ClapId::get)),
             })
         });
         Ok(all.collect())

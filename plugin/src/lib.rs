@@ -63,6 +63,7 @@ mod patience;
 mod phrasing;
 mod presets;
 mod pulse;
+mod remote;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod roll;
@@ -297,6 +298,10 @@ impl ClapPlugin for Antiphon<Clap> {
     const CLAP_MANUAL_URL: Option<&'static str> = None;
     const CLAP_SUPPORT_URL: Option<&'static str> = None;
     const CLAP_FEATURES: &'static [ClapFeature] = &[ClapFeature::NoteEffect, ClapFeature::Utility];
+
+    fn remote_controls(&self, context: &mut impl RemoteControlsContext) {
+        remote::pages(&self.params, context);
+    }
 }
 
 impl Vst3Plugin for Antiphon<Vst3> {

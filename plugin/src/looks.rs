@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nice_plug::params::persist::PersistentField;
 use serde::{Deserialize, Serialize};
 
-/// The zooms that can be chosen, in percent.
-pub const ZOOMS: [u16; 6] = [75, 100, 125, 150, 200, 300];
+/// The zooms that can be chosen, in percent. Below 100 the smallest text would be too small to read.
+pub const ZOOMS: [u16; 5] = [100, 125, 150, 200, 300];
 /// The smallest window in which everything can be read, in points.
 pub const SMALLEST: [f32; 2] = [640.0, 420.0];
 /// Seconds of the past that the piano roll can show.

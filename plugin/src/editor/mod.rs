@@ -48,8 +48,9 @@ use keyboard::Touching;
 use menus::Menus;
 use theme::Palette;
 
-/// How often figures are looked at when nothing moves.
-const REST: Duration = Duration::from_secs(1);
+/// How often it is drawn though nothing moves: a message goes away by itself. Whatever else changes asks for
+/// it.
+const REST: Duration = Duration::from_secs(5);
 
 /// All that the editor sees of the plugin.
 pub struct Views {

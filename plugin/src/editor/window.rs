@@ -51,7 +51,11 @@ impl NiceEguiApp for Shown {
     }
 
     fn zoom_factor_changed(&mut self, zoom: f32) {
-        self.with(|app| app.looks().lock().zoom = (zoom * 100.0).round() as u16);
+        self.with(|app| {
+            let mut looks = app.looks().lock();
+            looks.zoom = (zoom * 100.0).round() as u16;
+            *looks = looks.clone().sane();
+        });
     }
 }
 
