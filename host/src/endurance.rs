@@ -121,7 +121,9 @@ pub fn run(options: &Options) -> Result<()> {
     let rounds_since = (rounds - WARM_UP) as u64;
     let left = end.memory.saturating_sub(warm.memory) / rounds_since.max(1);
     println!("memory              {} KiB after {WARM_UP} rounds, {} KiB at the end", warm.memory, end.memory);
-    println!("                    {left} KiB a round, of which the window system's keyboard layout may have {KEYMAP_KIB}");
+    println!(
+        "                    {left} KiB a round, of which the window system's keyboard layout may have {KEYMAP_KIB}"
+    );
     println!("open files          {} after {WARM_UP} rounds, {} at the end", warm.files, end.files);
     let open_only = (rest - closed).max(0.0) * 100.0;
     println!("at rest             {:.2} % of a core closed, {open_only:.2} % more open", closed * 100.0);

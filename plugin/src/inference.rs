@@ -23,7 +23,7 @@ use crate::status::{Health, Status};
 use crate::stopwatch::Stopwatch;
 use crate::takes::TakeLog;
 use crate::watch::Ward;
-use crate::weights::{self, WeightsChoice};
+use crate::weights::{self, Loaded, WeightsChoice};
 
 /// The look-ahead of the fastest machine and of the slowest, in seconds of music, and how much it grows
 /// for each second that a note takes: 0.5 ms give 3 s.
@@ -113,12 +113,20 @@ fn run(mut worker: Worker, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let version = worker.choice.version();
         worker.status.set_health(Health::Starting);
-        let load = || weights::load(worker.choice.path().as_deref());
+        let path = worker.choice.path();
+        let load = || weights::load(path.as_deref());
         let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| {
             Err("These weights cannot be read, for a reason unknown to Antiphon. Choose others.".to_owned())
         });
         match loaded {
-            Ok(network) => play(&mut worker, &network, version, &mut fault, stop),
+            Ok(Loaded { network, digest }) => {
+                let other = path.filter(|path| worker.choice.found(path, &digest));
+                let trouble = other.map(|path| {
+                    format!("The weights file {} is not the one that this project was saved with.", path.display())
+                });
+                worker.tell(Some(&network), trouble);
+                play(&mut worker, &network, version, &mut fault, stop);
+            }
             Err(trouble) => {
                 worker.tell(None, Some(trouble));
                 worker.outlook.clear();
@@ -132,7 +140,6 @@ fn run(mut worker: Worker, stop: &AtomicBool) {
 
 /// Plays with this network until another is chosen, it breaks for good, or the thread is stopped.
 fn play(worker: &mut Worker, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
-    worker.tell(Some(network), None);
     loop {
         let done = catch_unwind(AssertUnwindSafe(|| think(worker, network, version, fault, stop)));
         let asked = stop.load(Ordering::Relaxed) || worker.choice.version() != version;

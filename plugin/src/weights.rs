@@ -34,6 +34,8 @@ pub struct WeightsChoice(Arc<Choice>);
 #[derive(Debug, Default)]
 struct Choice {
     path: Mutex<String>,
+    /// The digest of the file as it was found last, a space, and its path.
+    digest: Mutex<String>,
     /// Raised by every change, so that the inference thread need not take the lock to look.
     version: AtomicU32,
 }
@@ -76,18 +78,62 @@ impl PersistentField<'_, String> for WeightsChoice {
     }
 }
 
+impl WeightsChoice {
+    /// The file of this choice was found with this digest; the project remembers it. `true`: the project was
+    /// saved with another file of that name.
+    pub fn found(&self, path: &Path, digest: &str) -> bool {
+        let found = format!("{digest} {}", path.display());
+        let mut mine = self.0.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = mine.split_once(' ').is_some_and(|(was, of)| of == path.display().to_string() && was != digest);
+        *mine = found;
+        other
+    }
+
+    /// What the project remembers of the file's contents.
+    pub fn digest(&self) -> WeightsDigest {
+        WeightsDigest(self.0.clone())
+    }
+}
+
+/// What a project remembers of its weights file's contents, beside the path.
+#[derive(Clone, Debug)]
+pub struct WeightsDigest(Arc<Choice>);
+
+impl PersistentField<'_, String> for WeightsDigest {
+    fn set(&self, digest: String) {
+        *self.0.digest.lock().unwrap_or_else(PoisonError::into_inner) = digest;
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&String) -> R,
+    {
+        f(&self.0.digest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A network, and where it comes from.
+#[derive(Clone)]
+pub struct Loaded {
+    /// Shared by all instances that play with it.
+    pub network: Arc<Network>,
+    /// Of the file's bytes; nothing for what is built in.
+    pub digest: String,
+}
+
 /// What a network is known by in this process: its file, the file's size and time of change.
 type Key = (PathBuf, u64, Option<SystemTime>);
+/// A network for as long as somebody plays with it, and its file's digest.
+type Known = (Weak<Network>, String);
 
 /// The network for this choice, shared with every other instance that made the same.
-pub fn load(choice: Option<&Path>) -> Result<Arc<Network>, String> {
-    static LOADED: OnceLock<Mutex<HashMap<Key, Weak<Network>>>> = OnceLock::new();
+pub fn load(choice: Option<&Path>) -> Result<Loaded, String> {
+    static LOADED: OnceLock<Mutex<HashMap<Key, Known>>> = OnceLock::new();
     let key = match choice {
         None => (PathBuf::new(), 0, None),
         Some(path) if built_in(path).is_some() => (path.to_owned(), 0, None),
         Some(path) => {
-            let about = std::fs::metadata(path)
-                .map_err(|error| format!("Cannot read the weights file {}: {error}.", path.display()))?;
+            let about = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
             // A device or a pipe could go on for ever, or never begin.
             if !about.is_file() {
                 return Err(format!("{} is no file. Choose a weights file.", path.display()));
@@ -100,31 +146,49 @@ pub fn load(choice: Option<&Path>) -> Result<Arc<Network>, String> {
     };
     // Held while loading: of many instances that open at once, one does the work.
     let mut loaded = LOADED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
-    loaded.retain(|_, network| network.strong_count() > 0);
-    if let Some(network) = loaded.get(&key).and_then(Weak::upgrade) {
-        return Ok(network);
+    loaded.retain(|_, (network, _)| network.strong_count() > 0);
+    if let Some((network, digest)) = loaded.get(&key)
+        && let Some(network) = network.upgrade()
+    {
+        return Ok(Loaded { network, digest: digest.clone() });
     }
     let read_built_in = |name: &str, bytes: &'static [u8]| {
-        let network = read(name, bytes);
+        let network = read(name, bytes)?;
         pages::release(bytes);
-        network
+        Ok::<_, String>((network, String::new()))
     };
-    let network = match choice {
-        None => read_built_in("The built-in weights", ANTIPHON),
+    let (network, digest) = match choice {
+        None => read_built_in("The built-in weights", ANTIPHON)?,
         Some(path) => {
             let name = path.display().to_string();
             match built_in(path) {
-                Some(bytes) => read_built_in(&name, bytes),
+                Some(bytes) => read_built_in(&name, bytes)?,
                 None => {
-                    let bytes =
-                        read_file(path).map_err(|error| format!("Cannot read the weights file {name}: {error}."))?;
-                    read(&name, &bytes)
+                    let bytes = read_file(path).map_err(|error| unreadable(path, &error))?;
+                    (read(&name, &bytes)?, digest(&bytes))
                 }
             }
         }
-    }?;
-    loaded.insert(key, Arc::downgrade(&network));
-    Ok(network)
+    };
+    loaded.insert(key, (Arc::downgrade(&network), digest.clone()));
+    Ok(Loaded { network, digest })
+}
+
+/// Why there is nothing to read, and what to do.
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!("The weights file {path} is not there any more. Put it back, or choose another.")
+        }
+        _ => format!("Cannot read the weights file {path}: {error}."),
+    }
+}
+
+/// Fowler, Noll and Vo's hash (FNV-1a, 64 bits) as a number in hexadecimal: tells files apart, and is no seal.
+fn digest(bytes: &[u8]) -> String {
+    let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, hash))
 }
 
 /// The bytes of a file, [`LARGEST`] of them at most, whatever its size was a moment ago.
@@ -156,16 +220,36 @@ mod tests {
     fn instances_share_a_network() {
         let one = load(Some(Path::new(SEED_NAME))).unwrap();
         let other = load(Some(Path::new(SEED_NAME))).unwrap();
-        assert!(Arc::ptr_eq(&one, &other));
+        assert!(Arc::ptr_eq(&one.network, &other.network));
+        assert_eq!(one.digest, "");
     }
 
     #[test]
     fn a_bad_file_is_named() {
-        let message = load(Some(Path::new("no/such/file.safetensors"))).unwrap_err();
-        assert!(message.contains("no/such/file.safetensors"), "{message}");
+        let message = load(Some(Path::new("no/such/file.safetensors"))).err().unwrap();
+        assert!(message.contains("no/such/file.safetensors is not there any more"), "{message}");
         for no_file in ["/dev/zero", "/"].into_iter().filter(|path| Path::new(path).exists()) {
-            let message = load(Some(Path::new(no_file))).unwrap_err();
+            let message = load(Some(Path::new(no_file))).err().unwrap();
             assert!(message.contains("is no file"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_project_knows_its_weights_file_by_its_contents() {
+        assert_eq!(digest(b"foobar"), "85944171f73967e8", "as its authors publish it");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.safetensors");
+        std::fs::write(&path, SEED).unwrap();
+        let first = load(Some(&path)).unwrap();
+        assert_eq!(first.digest, digest(SEED));
+
+        let saved = WeightsChoice::default();
+        assert!(!saved.found(&path, &first.digest), "nothing was known of it");
+        let opened = WeightsChoice::default();
+        opened.digest().set(saved.digest().map(String::clone));
+        assert!(!opened.found(&path, &first.digest), "it is the same");
+        assert!(opened.found(&path, &digest(b"other")), "the file is another now");
+        assert!(!opened.found(&path, &digest(b"other")), "that was said once");
+        assert!(!opened.found(&folder.path().join("other.safetensors"), &first.digest), "another choice");
     }
 }

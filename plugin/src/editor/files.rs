@@ -127,7 +127,7 @@ impl Files {
 
 fn read_weights(path: &Path) -> News {
     match weights::load(Some(path)) {
-        Ok(network) => News::Weights(path.to_owned(), network),
+        Ok(loaded) => News::Weights(path.to_owned(), loaded.network),
         Err(trouble) => News::Said { text: format!("{trouble} The old weights go on."), bad: true },
     }
 }

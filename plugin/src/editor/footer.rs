@@ -6,7 +6,7 @@ use super::control::Hand;
 use super::files::Files;
 use super::theme::SMALL;
 use crate::inference::Bulletin;
-use crate::status::Status;
+use crate::status::{Health, Status};
 use crate::weights::WeightsChoice;
 
 /// Draws it.
@@ -15,10 +15,10 @@ pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, file
     let small = |text: String| RichText::new(text).size(SMALL);
     if let Some(trouble) = &bulletin.trouble {
         ui.horizontal_wrapped(|ui| {
-            let silent = bulletin.weights.is_empty();
+            let silent = matches!(status.health(), Health::NoWeights | Health::Broken);
             let trouble = if silent { format!("{trouble} Notes pass through.") } else { trouble.clone() };
             ui.add(Label::new(small(trouble).color(palette.trouble)).wrap());
-            if silent {
+            if silent && bulletin.weights.is_empty() {
                 let hint = "Plays with the weights that come with Antiphon; the project forgets the file";
                 if ui.button(small("Use the built-in weights".to_owned())).on_hover_text(hint).clicked() {
                     choice.choose_built_in();

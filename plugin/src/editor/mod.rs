@@ -135,6 +135,10 @@ impl App {
         self.bulletin.update();
         let mut looks = self.looks().lock().clone();
         let before = looks.clone();
+        if ui.ctx().zoom_factor() < looks.factor().min(1.0) {
+            // By the keyboard it could be made too small to read.
+            ui.ctx().set_zoom_factor(looks.factor());
+        }
         if self.dressed != Some(looks.theme) {
             theme::apply(ui.ctx(), looks.theme);
             self.dressed = Some(looks.theme);

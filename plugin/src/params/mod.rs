@@ -22,7 +22,7 @@ pub use self::turn::TurnParams;
 use crate::looks::SharedLooks;
 use crate::settings::{Settings, Wishes};
 use crate::status::Status;
-use crate::weights::WeightsChoice;
+use crate::weights::{WeightsChoice, WeightsDigest};
 
 /// The plugin's parameters and what a project stores beside them.
 #[derive(Params)]
@@ -51,6 +51,10 @@ pub struct AntiphonParams {
     #[persist = "weights"]
     pub weights: WeightsChoice,
 
+    /// What the file was like when the project was saved.
+    #[persist = "digest"]
+    pub digest: WeightsDigest,
+
     /// How the editor looks.
     #[persist = "editor"]
     pub looks: SharedLooks,
@@ -63,6 +67,7 @@ pub struct AntiphonParams {
 impl AntiphonParams {
     /// Parameters at their defaults, sharing `status` with the other threads.
     pub fn new(status: Arc<Status>) -> Self {
+        let weights = WeightsChoice::default();
         Self {
             bypass: BoolParam::new("Bypass", false)
                 .with_value_to_string(formatters::v2s_bool_bypass())
@@ -72,7 +77,8 @@ impl AntiphonParams {
             time: TimeParams::default(),
             notes: NoteParams::default(),
             model: ModelParams::default(),
-            weights: WeightsChoice::default(),
+            digest: weights.digest(),
+            weights,
             looks: SharedLooks::default(),
             status,
         }

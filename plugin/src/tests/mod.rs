@@ -65,7 +65,7 @@ fn choice() -> WeightsChoice {
 /// The tests' network, loaded once and kept.
 fn network() -> Arc<Network> {
     static NETWORK: OnceLock<Arc<Network>> = OnceLock::new();
-    NETWORK.get_or_init(|| weights::load(Some(Path::new(LIVELY))).unwrap()).clone()
+    NETWORK.get_or_init(|| weights::load(Some(Path::new(LIVELY))).unwrap().network).clone()
 }
 
 /// Settings that hand over soon and play on.
