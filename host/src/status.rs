@@ -21,6 +21,12 @@ pub struct Status {
     /// For how long the inference thread has not shown a sign of life, in seconds.
     #[serde(default)]
     pub silence_s: f64,
+    /// The model runs on a graphics processor.
+    #[serde(default)]
+    pub on_gpu: bool,
+    /// How often one failed and the CPU took over.
+    #[serde(default)]
+    pub gpu_failures: u64,
     /// How often the inference thread broke and was started again.
     pub restarts: u64,
     /// The player's notes that the model was told.

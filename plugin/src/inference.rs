@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use model::{Mind, Network};
 use triple_buffer::{Input, Output, triple_buffer};
 
+use crate::device::{Devices, Place};
 use crate::fault::Fault;
 use crate::link::{Answer, Far, Liveliness, Report};
 use crate::memory::{Memory, Take};
@@ -46,7 +47,7 @@ pub struct Bulletin {
     /// Their licence.
     pub licence: String,
     /// Where they run.
-    pub device: String,
+    pub place: Place,
     /// What went wrong, if something did: one sentence that says what to do.
     pub trouble: Option<String>,
 }
@@ -63,10 +64,25 @@ pub struct Worker {
     far: Far,
     status: Arc<Status>,
     choice: WeightsChoice,
-    bulletin: Input<Bulletin>,
+    devices: Devices,
+    notice: Notice,
     memory: Memory,
     log: TakeLog,
     outlook: OutlookWriter,
+}
+
+/// The editor's bulletin, as it was told last.
+struct Notice {
+    out: Input<Bulletin>,
+    said: Bulletin,
+}
+
+impl Notice {
+    /// Tells what has changed.
+    fn tell(&mut self, change: impl FnOnce(&mut Bulletin)) {
+        change(&mut self.said);
+        self.out.write(self.said.clone());
+    }
 }
 
 impl Worker {
@@ -75,11 +91,13 @@ impl Worker {
         far: Far,
         status: Arc<Status>,
         choice: WeightsChoice,
+        devices: Devices,
         log: TakeLog,
         outlook: OutlookWriter,
     ) -> (Self, Output<Bulletin>) {
-        let (bulletin, seen) = triple_buffer(&Bulletin::default());
-        (Self { far, status, choice, bulletin, memory: Memory::default(), log, outlook }, seen)
+        let (out, seen) = triple_buffer(&Bulletin::default());
+        let notice = Notice { out, said: Bulletin::default() };
+        (Self { far, status, choice, devices, notice, memory: Memory::default(), log, outlook }, seen)
     }
 }
 
@@ -146,6 +164,7 @@ fn play(worker: &mut Worker, network: &Arc<Network>, version: u32, fault: &mut F
         if done.is_ok() && asked {
             return;
         }
+        worker.devices.distrust(&worker.status);
         worker.status.lapse();
         worker.status.restarts.add(1);
         let restarts = worker.status.restarts.get();
@@ -162,8 +181,10 @@ fn play(worker: &mut Worker, network: &Arc<Network>, version: u32, fault: &mut F
 
 /// The thread's main flow: listen, and think ahead.
 fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
-    let Worker { far, status, choice, memory, log, outlook, .. } = worker;
+    let Worker { far, status, choice, devices, notice, memory, log, outlook } = worker;
     let mut thinker = Thinker::new(network.clone(), memory);
+    devices.seat(&mut thinker.mind, status);
+    notice.tell(|said| said.place = devices.place().clone());
     status.beat();
     status.set_health(Health::Ready);
 
@@ -172,6 +193,9 @@ fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, fault: &mut 
         if let Some(record) = log.obey() {
             memory.choose(record);
             far.ask();
+        }
+        if devices.look_after(&mut thinker.mind, status) {
+            notice.tell(|said| said.place = devices.place().clone());
         }
         let heard = thinker.listen(far, memory, log, status);
         let thought = thinker.play_on(far, memory, status);
@@ -304,11 +328,14 @@ impl Worker {
     /// Tells the editor.
     fn tell(&mut self, network: Option<&Arc<Network>>, trouble: Option<String>) {
         let card = network.map(|network| network.card());
-        self.bulletin.write(Bulletin {
-            weights: card.map_or_else(String::new, |card| card.name.clone()),
-            licence: card.map_or_else(String::new, |card| card.licence.clone()),
-            device: if card.is_some() { "CPU".to_owned() } else { String::new() },
-            trouble,
+        let place = card.map_or_else(Place::default, |_| self.devices.place().clone());
+        self.notice.tell(|said| {
+            *said = Bulletin {
+                weights: card.map_or_else(String::new, |card| card.name.clone()),
+                licence: card.map_or_else(String::new, |card| card.licence.clone()),
+                place,
+                trouble,
+            };
         });
     }
 }

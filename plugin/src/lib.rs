@@ -4,7 +4,7 @@
 //!
 //! * the audio thread: [`Antiphon::process`], `stage` (the host's queues), `partner` (whose turn it
 //!   is), `take` (the continuation under way), `patience` (waiting, offline only);
-//! * the inference thread: `inference`, `memory` (what it remembers), `weights`;
+//! * the inference thread: `inference`, `memory` (what it remembers), `weights`, `device` (CPU or GPU);
 //! * the editor's: `editor`, which sees parameters, atomics (`status`) and triple buffers.
 //!
 //! Between the first two lies `link`, the only file that names the queues.
@@ -24,7 +24,8 @@
 //!   `rollback_us` and `rollback_median_us` (the longest and the median time for which its thread worked to go back to
 //!   a note). The state may be saved at any time.
 //!   Also `silence_s`: for how long the inference thread has not shown a sign of life; `newer_state`: the
-//!   state loaded last is of a later release.
+//!   state loaded last is of a later release; `on_gpu`: where the model runs; `gpu_failures`: how often a
+//!   graphics processor failed and the CPU took over.
 //! * `ANTIPHON_FAULT=WHAT@N`: after N generated notes the inference thread meets with an accident, see
 //!   `fault`.
 //! * Offline (CLAP's render extension), `process` waits for the model; in real time it never does.
@@ -39,6 +40,7 @@ use std::sync::Arc;
 
 use nice_plug::prelude::*;
 
+mod device;
 mod ear;
 mod editor;
 // Files of the editor's.
@@ -90,6 +92,7 @@ mod voice;
 mod watch;
 mod weights;
 
+use device::Devices;
 use editor::{AntiphonEditor, Views};
 use inference::{Inference, Worker};
 use link::Touched;
@@ -182,7 +185,9 @@ impl<F: Format> Default for Antiphon<F> {
         let (writer, roll) = roll::roll(viewer.clone());
         let (log, takes) = takes::takes();
         let (teller, outlook) = outlook::outlook(viewer.clone());
-        let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone(), log, teller);
+        let wishes = params.clone();
+        let devices = Devices::new(move || wishes.model.device.value());
+        let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone(), devices, log, teller);
         let (toucher, touched) = link::touches();
         let voice = F::voice();
         Self {

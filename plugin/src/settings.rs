@@ -472,7 +472,7 @@ pub enum DynamicsMode {
 /// Where the network runs.
 #[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// Wherever it is faster.
+    /// Wherever it is faster, as measured at the start.
     #[default]
     #[id = "auto"]
     #[name = "auto"]
@@ -481,7 +481,7 @@ pub enum DeviceChoice {
     #[id = "cpu"]
     #[name = "CPU"]
     Cpu,
-    /// On the graphics processor, where this build has one to use.
+    /// On the graphics processor, where there is one that this build can use, else on the processor.
     #[id = "gpu"]
     #[name = "GPU"]
     Gpu,

@@ -126,6 +126,10 @@ pub struct Status {
     pulse_ms: AtomicU64,
     /// The latest state loaded is of a later version than this release knows.
     newer_state: AtomicBool,
+    /// The model runs on a graphics processor.
+    on_gpu: AtomicBool,
+    /// How often one failed and the CPU took over.
+    pub gpu_failures: Count,
     /// How often the inference thread broke and was restarted.
     pub restarts: Count,
     /// The player's notes that were handed to the model.
@@ -195,6 +199,16 @@ impl Status {
         self.newer_state.load(Relaxed)
     }
 
+    /// Whether the model runs on a graphics processor.
+    pub fn is_on_gpu(&self) -> bool {
+        self.on_gpu.load(Relaxed)
+    }
+
+    /// Says whether it does.
+    pub fn set_on_gpu(&self, on_gpu: bool) {
+        self.on_gpu.store(on_gpu, Relaxed);
+    }
+
     /// See [`Status::lapse`].
     pub fn lapses(&self) -> u32 {
         self.lapses.load(Relaxed)
@@ -231,6 +245,8 @@ impl Status {
             },
             "newer_state": self.is_state_newer(),
             "silence_s": self.silence().as_secs_f64(),
+            "on_gpu": self.is_on_gpu(),
+            "gpu_failures": self.gpu_failures.get(),
             "restarts": self.restarts.get(),
             "heard": self.heard.get(),
             "played": self.played.get(),

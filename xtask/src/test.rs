@@ -51,9 +51,17 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let bundled = report.stage("release bundle", || bundle::build(workspace, &[]));
     if bundled {
         report.stage("tests", || {
-            count = tests(workspace)?;
+            count = tests(workspace, &["--workspace", "--no-fail-fast"])?;
             ensure!(count.passed + count.failed > 0, "no test ran");
             ensure!(count.failed == 0, "{} tests failed", count.failed);
+            Ok(())
+        });
+    }
+    if cfg!(target_os = "linux") {
+        report.stage("CUDA's way", || {
+            let more = tests(workspace, &["-p", "model", "--features", "device-cuda", "--test", "cuda"])?;
+            count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
+            ensure!(more.passed > 0 && more.failed == 0, "{} tests failed", more.failed);
             Ok(())
         });
     }
@@ -72,11 +80,12 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// All tests of all crates in one run of cargo, so that dependencies are built for one set of
+/// Runs tests. All of all crates come in one run of cargo, so that dependencies are built for one set of
 /// features only; those in host/tests/ get the bundle that was just built.
-fn tests(workspace: &Workspace) -> Result<Count> {
+fn tests(workspace: &Workspace, which: &[&str]) -> Result<Count> {
     let mut child = Command::new("cargo")
-        .args(["test", "--workspace", "--no-fail-fast"])
+        .arg("test")
+        .args(which)
         .env("ANTIPHON_CLAP", workspace.clap())
         .env("CARGO_TERM_COLOR", if std::io::stdout().is_terminal() { "always" } else { "auto" })
         .stdout(Stdio::piped())

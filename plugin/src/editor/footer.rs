@@ -29,8 +29,9 @@ pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, file
     ui.horizontal(|ui| {
         let quiet = |ui: &mut Ui, text: String| ui.label(small(text).color(palette.quiet));
         let mut parts = vec![format!("{} heard", status.heard.get()), format!("{} played", status.played.get())];
-        if !bulletin.device.is_empty() {
-            parts.push(bulletin.device.clone());
+        let place = &bulletin.place;
+        if !place.name.is_empty() {
+            parts.push(place.name.clone());
         }
         if status.note_us.get().is_finite() {
             parts.push(format!("{:.2} ms per note", status.note_us.get() / 1_000.0));
@@ -39,7 +40,10 @@ pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, file
             parts.push("none late".to_owned());
         }
         let hint = "Notes heard and played so far; where the model runs, its time for a note, and how many notes it was late with";
-        quiet(ui, parts.join("  ·  ")).on_hover_text(hint);
+        quiet(ui, parts.join("  ·  ")).on_hover_text([hint, &place.reason].join("\n"));
+        if place.amiss {
+            ui.label(small("not on the GPU".to_owned()).color(palette.trouble)).on_hover_text(&place.reason);
+        }
         let troubles = [
             (status.late.get(), "late", "Notes that came too late for their moment, and were shifted"),
             (status.dropped.get(), "dropped", "Notes that came so late that they were left out"),

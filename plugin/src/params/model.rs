@@ -44,7 +44,7 @@ pub struct ModelParams {
     #[id = "learn"]
     pub learn: FloatParam,
 
-    /// Where the network runs.
+    /// Where the network runs. The notes are the same.
     #[id = "device"]
     pub device: EnumParam<DeviceChoice>,
 }

@@ -1,11 +1,14 @@
 //! What happens when the inference thread breaks, and what it remembers.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use model::device::{DeviceError, Processor, Survey, Trunk};
 use model::{Mind, State};
 use notes::Note;
 
 use super::*;
+use crate::device::pretend;
 use crate::link::{Answer, Epoch, Near, Place, Report, Source};
 use crate::memory::{Begin, End};
 use crate::outlook::outlook;
@@ -85,7 +88,8 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
     network();
     let status = Arc::new(Status::default());
     let (mut near, far) = link();
-    let (worker, mut bulletin) = Worker::new(far, status.clone(), choice(), takes().0, outlook(Default::default()).0);
+    let (worker, mut bulletin) =
+        Worker::new(far, status.clone(), choice(), on_the_cpu(), takes().0, outlook(Default::default()).0);
     let inference = Inference::start(worker).unwrap();
     for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
         assert!(near.tell(note(at, pitch)));
@@ -107,6 +111,65 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
     drop(inference);
 }
 
+/// The CPU in a graphics processor's place. Those that are given to minds fail after so many steps.
+#[derive(Debug)]
+struct Failing {
+    on: Processor,
+    after: usize,
+}
+
+impl Trunk for Failing {
+    fn name(&self) -> &str {
+        "failing"
+    }
+
+    fn step(&mut self, input: &[f32], before: &[f32], after: &mut [f32]) -> Result<(), DeviceError> {
+        self.after = self.after.checked_sub(1).ok_or_else(|| DeviceError::Failed("as a test has asked".to_owned()))?;
+        self.on.step(input, before, after)
+    }
+
+    fn twin(&self) -> Result<Box<dyn Trunk>, DeviceError> {
+        Ok(Box::new(Self { on: Processor::new(network()), after: 9 }))
+    }
+}
+
+#[test]
+fn a_gpu_that_fails_in_mid_take_is_not_heard() {
+    let failing = Failing { on: Processor::new(network()), after: usize::MAX };
+    let _known = pretend(&network(), Survey::new(&network(), Ok(Box::new(failing))));
+    let mut takes_so_far = Vec::new();
+    for wish in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
+        let wished = Arc::new(Mutex::new(wish));
+        let devices = {
+            let wished = wished.clone();
+            Devices::new(move || *wished.lock().unwrap())
+        };
+        let status = Arc::new(Status::default());
+        let (mut near, far) = link();
+        let (worker, mut bulletin) =
+            Worker::new(far, status.clone(), choice(), devices, takes().0, outlook(Default::default()).0);
+        let _inference = Inference::start(worker).unwrap();
+        for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
+            assert!(near.tell(note(at, pitch)));
+        }
+        near.progress(1e6);
+        near.steer(begin(Epoch(1), 2.0));
+        takes_so_far.push(answers(&mut near, Epoch(1), 20));
+        assert_eq!((status.restarts.get(), status.lapses(), status.is_on_gpu()), (0, 0, false));
+        let gpu = wish == DeviceChoice::Gpu;
+        until(|| status.gpu_failures.get() == u64::from(gpu));
+        until(|| bulletin.update() | true && bulletin.output_buffer().place.amiss == gpu);
+        let place = &bulletin.output_buffer().place;
+        assert_eq!((place.name.as_str(), place.reason.contains("as a test has asked")), ("CPU", gpu));
+        // It is tried again when it is asked for again.
+        *wished.lock().unwrap() = DeviceChoice::Cpu;
+        until(|| bulletin.update() | true && !bulletin.output_buffer().place.amiss);
+        *wished.lock().unwrap() = DeviceChoice::Gpu;
+        until(|| status.is_on_gpu());
+    }
+    assert_eq!(takes_so_far[0], takes_so_far[1]);
+}
+
 #[test]
 fn bad_weights_are_reported_and_better_ones_loaded() {
     let status = Arc::new(Status::default());
@@ -114,7 +177,7 @@ fn bad_weights_are_reported_and_better_ones_loaded() {
     choice.set("no/such/weights.safetensors".to_owned());
     let (_near, far) = link();
     let (worker, mut bulletin) =
-        Worker::new(far, status.clone(), choice.clone(), takes().0, outlook(Default::default()).0);
+        Worker::new(far, status.clone(), choice.clone(), on_the_cpu(), takes().0, outlook(Default::default()).0);
     let _inference = Inference::start(worker).unwrap();
     until(|| status.health() == Health::NoWeights);
     bulletin.update();

@@ -15,6 +15,7 @@ use nice_plug::params::persist::PersistentField;
 use notes::Transport;
 use proptest::prelude::*;
 
+use crate::device::Devices;
 use crate::inference::{Inference, Thinker, Worker};
 use crate::link::{Far, link};
 use crate::memory::Memory;
@@ -22,8 +23,8 @@ use crate::outlook::outlook;
 use crate::partner::{Heard, Out, Partner};
 use crate::roll::roll;
 use crate::settings::{
-    Dynamics, Grid, Heat, Key, Length, Limits, Mode, Pulse, Rhythm, Scale, Settings, Silence, Speed, Strokes, Trigger,
-    TriggerBy, Wishes,
+    DeviceChoice, Dynamics, Grid, Heat, Key, Length, Limits, Mode, Pulse, Rhythm, Scale, Settings, Silence, Speed,
+    Strokes, Trigger, TriggerBy, Wishes,
 };
 use crate::status::Status;
 use crate::takes::{TakeLog, takes};
@@ -62,8 +63,13 @@ fn choice() -> WeightsChoice {
     choice
 }
 
+/// Nothing but the CPU.
+fn on_the_cpu() -> Devices {
+    Devices::new(|| DeviceChoice::Cpu)
+}
+
 /// The tests' network, loaded once and kept.
-fn network() -> Arc<Network> {
+pub fn network() -> Arc<Network> {
     static NETWORK: OnceLock<Arc<Network>> = OnceLock::new();
     NETWORK.get_or_init(|| weights::load(Some(Path::new(LIVELY))).unwrap().network).clone()
 }
@@ -283,7 +289,8 @@ impl Offline {
         network();
         let status = Arc::new(Status::default());
         let (near, far) = link();
-        let (worker, _) = Worker::new(far, status.clone(), choice(), takes().0, outlook(Default::default()).0);
+        let (worker, _) =
+            Worker::new(far, status.clone(), choice(), on_the_cpu(), takes().0, outlook(Default::default()).0);
         let mut partner = Partner::new(near, status.clone(), roll(Default::default()).0);
         partner.activate(RATE, true);
         Self { partner, status, _inference: Inference::start(worker).unwrap() }
