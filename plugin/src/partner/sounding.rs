@@ -10,6 +10,9 @@ use super::turn::Turn;
 use super::{Out, Partner};
 use crate::take::{Arrival, Take};
 
+/// Of a block, how many stretches there are at most between which the foot may move: a bound, no rule.
+const STRETCHES: f64 = 64.0;
+
 impl Partner {
     /// Takes in what has come; offline, waits until all has that is due before `end`, in beats.
     pub(super) fn await_notes(&mut self, end: f64) {
@@ -89,15 +92,25 @@ impl Partner {
 
     fn sound_on(&mut self, until: u32, end: f64, out: &mut impl Out) {
         let (span, from) = (self.span, self.played);
+        let uses_foot = self.foot.due().is_some() || self.settings.is_some_and(|settings| settings.pedal_out);
+        // What a note puts off for the foot comes after the stretch in which the note is.
+        let stretch = if uses_foot { self.catch().max((end - span.start) / STRETCHES) } else { f64::INFINITY };
+        let mut now = self.boundary(from);
         loop {
             let due = self.foot.due().filter(|(at, _)| *at < end);
-            self.play(from..until, due.map_or(end, |(at, _)| at), out);
-            let Some((at, channel)) = due else {
-                break;
-            };
-            let offset = nearest(&span, from..until, at);
-            let free = !self.passed.has_pedal(channel);
-            self.foot.press(free, |channel, number, value| out.controller(offset, channel, number, value));
+            let stop = due.map_or(end, |(at, _)| at.max(now)).min(now + stretch);
+            self.play(from..until, stop, out);
+            now = stop;
+            match due {
+                // Unless another bass has come before it.
+                Some((at, channel)) if at <= now && self.foot.due() == due => {
+                    let offset = nearest(&span, from..until, at);
+                    let free = !self.passed.has_pedal(channel);
+                    self.foot.press(free, |channel, number, value| out.controller(offset, channel, number, value));
+                }
+                None if now >= end => break,
+                _ => {}
+            }
         }
         self.played = until.max(from);
     }
@@ -114,11 +127,20 @@ impl Partner {
         Some(ends.chain(limit).chain(ended).fold(take.begin(), f64::max))
     }
 
+    /// From a bass to the pedal, in beats: in the take's own seconds, as its notes are, whatever the tempo has
+    /// become.
+    fn catch(&self) -> f64 {
+        match &self.turn {
+            Turn::Mine(take) => CATCH_S * take.place.beats_per_second,
+            Turn::Yours { .. } => CATCH_S * self.span.beats_per_second(),
+        }
+    }
+
     fn play(&mut self, samples: Range<u32>, end: f64, out: &mut impl Out) {
+        let catch = self.catch();
         let Self { span, held, schedule, passed, foot, roll, turn, latest_off, .. } = self;
         let (before, rate) = (self.samples, self.sample_rate);
         let uses_foot = self.settings.is_some_and(|settings| settings.pedal_out);
-        let catch = CATCH_S * span.beats_per_second();
         let played = held.play(schedule, end, |event| {
             let offset = nearest(span, samples.clone(), event.at());
             let taken = match event {
