@@ -5,12 +5,21 @@
 //! that is loaded later, and glibc's allocator has a second name under which it can still be called.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 thread_local! {
     /// Whether calls on this thread count.
     static WATCHED: Cell<bool> = const { Cell::new(false) };
     /// The calls that counted.
     static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Bytes that the whole process has on its heap.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes that are on the heap now, those of all threads. `None`: this system cannot count them.
+pub fn live() -> Option<usize> {
+    CAN_WATCH.then(|| LIVE.load(Relaxed))
 }
 
 /// Whether this system lets heap calls be counted.
@@ -37,7 +46,7 @@ pub fn unwatched<R>(f: impl FnOnce() -> R) -> R {
 mod glibc {
     use std::ffi::{c_int, c_void};
 
-    use super::{CALLS, WATCHED};
+    use super::{CALLS, LIVE, Relaxed, WATCHED};
 
     unsafe extern "C" {
         fn __libc_malloc(size: usize) -> *mut c_void;
@@ -45,6 +54,7 @@ mod glibc {
         fn __libc_realloc(place: *mut c_void, size: usize) -> *mut c_void;
         fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
         fn __libc_free(place: *mut c_void);
+        fn malloc_usable_size(place: *mut c_void) -> usize;
     }
 
     /// Neither cell has a destructor or is made lazily, so this itself needs no heap.
@@ -52,6 +62,20 @@ mod glibc {
         if WATCHED.get() {
             CALLS.set(CALLS.get() + 1);
         }
+    }
+
+    /// Memory that has come; hands it on.
+    fn comes(place: *mut c_void) -> *mut c_void {
+        // SAFETY: the allocator has just given it, or null.
+        LIVE.fetch_add(unsafe { malloc_usable_size(place) }, Relaxed);
+        place
+    }
+
+    /// Memory that is about to go; hands it on.
+    fn goes(place: *mut c_void) -> *mut c_void {
+        // SAFETY: the caller owns it, or it is null.
+        LIVE.fetch_sub(unsafe { malloc_usable_size(place) }, Relaxed);
+        place
     }
 
     // SAFETY, for all of them: the symbols replace glibc's by design, with the same signatures, and hand
@@ -63,7 +87,7 @@ mod glibc {
     unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        unsafe { __libc_malloc(size) }
+        comes(unsafe { __libc_malloc(size) })
     }
 
     /// # Safety
@@ -72,7 +96,7 @@ mod glibc {
     unsafe extern "C" fn calloc(number: usize, size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        unsafe { __libc_calloc(number, size) }
+        comes(unsafe { __libc_calloc(number, size) })
     }
 
     /// # Safety
@@ -81,7 +105,14 @@ mod glibc {
     unsafe extern "C" fn realloc(place: *mut c_void, size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        unsafe { __libc_realloc(place, size) }
+        unsafe {
+            let before = malloc_usable_size(place);
+            let memory = __libc_realloc(place, size);
+            if !memory.is_null() || size == 0 {
+                LIVE.fetch_sub(before, Relaxed);
+            }
+            comes(memory)
+        }
     }
 
     /// # Safety
@@ -93,7 +124,7 @@ mod glibc {
             count();
         }
         // SAFETY: see above.
-        unsafe { __libc_free(place) }
+        unsafe { __libc_free(goes(place)) }
     }
 
     /// # Safety
@@ -102,7 +133,7 @@ mod glibc {
     unsafe extern "C" fn memalign(alignment: usize, size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        unsafe { __libc_memalign(alignment, size) }
+        comes(unsafe { __libc_memalign(alignment, size) })
     }
 
     /// # Safety
@@ -111,7 +142,7 @@ mod glibc {
     unsafe extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        unsafe { __libc_memalign(alignment, size) }
+        comes(unsafe { __libc_memalign(alignment, size) })
     }
 
     /// # Safety
@@ -126,7 +157,7 @@ mod glibc {
         }
         // SAFETY: see above; the caller owns `place`.
         unsafe {
-            let memory = __libc_memalign(alignment, size);
+            let memory = comes(__libc_memalign(alignment, size));
             if memory.is_null() {
                 return ENOMEM;
             }

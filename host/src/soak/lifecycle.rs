@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use host::{Audio, Event, Plugin, Timed, usage};
+use host::{Audio, Event, Plugin, Timed, heap, usage};
 
 use super::report::Report;
 
@@ -12,16 +13,16 @@ use super::report::Report;
 const INSTANCES: usize = 32;
 /// Threads that take turns in processing blocks.
 const THREADS: u64 = 8;
-/// Rounds after which memory is compared: allocators need a while to have all they want.
-const WARM_UP: usize = 20;
-/// Rounds of which the least counts: what an instance has just given back is not yet the system's.
-const COMPARED: usize = 5;
+/// Rounds after which memory is compared: what is made once for a process is made by then.
+const WARM_UP: u64 = 20;
+/// Notes that wait for the inference thread when an instance is dropped: as many as its queue holds.
+const WAITING: u64 = 2_048;
 
 /// Opens 32 instances, plays to each, closes them, again and again.
 pub fn rounds(bundle: &Path, rounds: u64, report: &mut Report) -> Result<()> {
-    let mut memory = Vec::new();
     let threads = threads_now();
-    for _ in 0..rounds {
+    let mut warm = None;
+    for round in 0..rounds {
         let mut open = (0..INSTANCES).map(|_| Plugin::load(bundle)).collect::<Result<Vec<_>>>()?;
         for plugin in &mut open {
             plugin.activate(48_000.0, 512)?;
@@ -29,17 +30,17 @@ pub fn rounds(bundle: &Path, rounds: u64, report: &mut Report) -> Result<()> {
         }
         report.instances += INSTANCES as u64;
         drop(open);
-        memory.extend(usage::memory());
+        if round == WARM_UP {
+            warm = heap::live().zip(usage::memory());
+        }
     }
     if let (Some(before), Some(after)) = (threads, threads_now()) {
         report.threads_left += after.saturating_sub(before);
     }
-    let least = |rounds: &[u64]| rounds.iter().min().copied();
-    let warm = memory.get(WARM_UP..WARM_UP + COMPARED).and_then(least);
-    let last =
-        memory.get(WARM_UP + 2 * COMPARED..).and_then(|rest| least(&rest[rest.len().saturating_sub(COMPARED)..]));
-    if let (Some(before), Some(after)) = (warm, last) {
-        report.memory_growth_percent = Some((after as f64 / before as f64 - 1.0) * 100.0);
+    if let (Some(before), Some(after)) = (warm, heap::live().zip(usage::memory())) {
+        let growth = |before: f64, after: f64| Some((after / before - 1.0) * 100.0);
+        report.memory_growth_percent = growth(before.0 as f64, after.0 as f64);
+        report.resident_growth_percent = growth(before.1 as f64, after.1 as f64);
     }
     Ok(())
 }
@@ -72,6 +73,95 @@ pub fn activations(bundle: &Path, times: u64, report: &mut Report) -> Result<()>
         report.activations += 1;
     }
     report.take_in(&mut plugin)
+}
+
+/// Drops instances while their inference threads are busy, and notes the longest time that this took.
+pub fn drops(bundle: &Path, times: u64, report: &mut Report) -> Result<()> {
+    for _ in 0..times {
+        for busy in [Busy::Loading, Busy::Listening, Busy::Playing, Busy::Recalling] {
+            let plugin = busy.plugin(bundle)?;
+            report.instances += 1;
+            let (began, worked) = (Instant::now(), usage::process_cpu());
+            drop(plugin);
+            let (took, worked) = (began.elapsed(), usage::process_cpu() - worked);
+            for (longest, took) in [(&mut report.longest_drop_ms, took), (&mut report.longest_drop_cpu_ms, worked)] {
+                let longest = longest.entry(busy.name()).or_default();
+                *longest = longest.max(took.as_secs_f64() * 1e3);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What an inference thread is at.
+#[derive(Clone, Copy)]
+enum Busy {
+    /// It loads weights.
+    Loading,
+    /// A full queue of notes waits for it.
+    Listening,
+    /// It plays.
+    Playing,
+    /// It warms other weights up with all it remembers.
+    Recalling,
+}
+
+impl Busy {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Listening => "listening",
+            Self::Playing => "playing",
+            Self::Recalling => "recalling",
+        }
+    }
+
+    /// An instance whose thread is.
+    fn plugin(self, bundle: &Path) -> Result<Plugin> {
+        let mut plugin = Plugin::load(bundle)?;
+        plugin.set("silence", "100")?;
+        plugin.activate(48_000.0, 512)?;
+        let until = |plugin: &mut Plugin, ready: &dyn Fn(&host::Status) -> bool| -> Result<()> {
+            let began = Instant::now();
+            while !ready(&plugin.status()?) {
+                ensure!(began.elapsed() < Duration::from_secs(60), "the inference thread never gets there");
+                plugin.idle(Duration::from_millis(1));
+            }
+            Ok(())
+        };
+        match self {
+            Self::Loading => plugin.idle(Duration::from_millis(5)),
+            Self::Listening => {
+                until(&mut plugin, &|status| status.health == "ready")?;
+                plugin.run(flood)?;
+            }
+            Self::Playing => {
+                until(&mut plugin, &|status| status.health == "ready")?;
+                plugin.run(play)?;
+                until(&mut plugin, &|status| status.note_us.is_some())?;
+            }
+            Self::Recalling => {
+                plugin.run(flood)?;
+                until(&mut plugin, &|status| status.health == "ready")?;
+                plugin.choose_weights(Path::new("seed"))?;
+                until(&mut plugin, &|status| status.health == "ready")?;
+            }
+        }
+        Ok(plugin)
+    }
+}
+
+/// As many notes as can wait, all at once.
+fn flood(audio: &mut Audio) -> Result<()> {
+    for note in 0..WAITING {
+        let (now, key) = (audio.now(), 40 + (note % 40) as u8);
+        let events = [
+            Timed { at: now, event: Event::note_on(0, key, 70) },
+            Timed { at: now + 500, event: Event::note_off(0, key) },
+        ];
+        audio.block(512, &events, None)?;
+    }
+    Ok(())
 }
 
 /// Processes the blocks of one instance on eight threads in turn.

@@ -67,7 +67,12 @@ pub fn run(options: &Options) -> Result<()> {
             report.instances += 1;
         }
         let (most, name) = (options.blocks - report.blocks, format!("session {session}"));
+        let timeouts = plugin.status()?.timeouts;
         storm::session(&mut plugin, &mut referee, rng, most, &name, &mut report)?;
+        let waited = plugin.status()?.timeouts - timeouts;
+        if waited > 0 {
+            report.describe(|| format!("{name}: waited {waited} times in vain"));
+        }
         report.sessions += 1;
         let tenths = report.blocks * 10 / options.blocks.max(1);
         if tenths > shown {
@@ -83,6 +88,7 @@ pub fn run(options: &Options) -> Result<()> {
     lifecycle::rounds(&bundle, rounds, &mut report)?;
     lifecycle::activations(&bundle, rounds * 10, &mut report)?;
     lifecycle::threads(&bundle, rounds * 100, &mut report)?;
+    lifecycle::drops(&bundle, rounds, &mut report)?;
 
     report.finished = true;
     report.seconds = began.elapsed().as_secs_f64();

@@ -22,7 +22,7 @@ pub struct Block<'a> {
     pub playing: bool,
     /// Whether the plugin was reset before it.
     pub reset: bool,
-    /// Whether a state was loaded while it was processed, or may have been.
+    /// Whether a state was loaded since the block before, or may have been.
     pub loaded: bool,
 }
 
@@ -68,6 +68,14 @@ impl Referee {
     /// Whether the plugin may be told to swallow or to end notes of the player's.
     pub fn lenient(&mut self, lenient: bool) {
         self.lenient = lenient;
+    }
+
+    /// A state was loaded: what is set is not known any more.
+    pub fn loaded(&mut self) {
+        self.bypassed = None;
+        self.quiet = None;
+        self.begins_with_host = true;
+        self.lenient = true;
     }
 
     /// Judges a block; what is wrong goes into the report.
@@ -173,10 +181,7 @@ impl Referee {
             }
         }
         if block.loaded {
-            self.bypassed = None;
-            self.quiet = None;
-            self.begins_with_host = true;
-            self.lenient = true;
+            self.loaded();
         }
     }
 }

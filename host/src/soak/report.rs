@@ -1,5 +1,6 @@
 //! What the soak has counted.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -40,9 +41,16 @@ pub struct Report {
     pub timeouts: u64,
     /// Threads left when every instance was gone.
     pub threads_left: u64,
-    /// Memory that 32 instances, opened and closed again and again, have cost for good, in percent; above
-    /// 1 it is a fault. `None`: not measured.
+    /// Memory on the heap that 32 instances, opened and closed again and again, have cost for good, in percent;
+    /// above 1 it is a fault. `None`: not measured.
     pub memory_growth_percent: Option<f64>,
+
+    /// The same of the memory that the system has lent to this process: what the allocator keeps goes up and down.
+    pub resident_growth_percent: Option<f64>,
+    /// The longest time that dropping an instance took, in milliseconds, by what its inference thread was at.
+    pub longest_drop_ms: BTreeMap<&'static str, f64>,
+    /// The processor time in it: what it is where no other program runs.
+    pub longest_drop_cpu_ms: BTreeMap<&'static str, f64>,
 
     /// Activations, each a session of its own rate and temper.
     pub sessions: u64,

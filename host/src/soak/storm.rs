@@ -47,12 +47,12 @@ pub fn session(
     let mut saved = 0;
     let play = |audio: &mut Audio| {
         let before = audio.heap_calls();
-        let session = Session { rng, rate, offline, bypass: referee.bypass, loads: &loads, name: &name };
+        let mut session = Session { rng, rate, offline, bypass: referee.bypass, loads: &loads, seen: 0, name: &name };
         session.play(audio, &parameters, blocks, referee, report)?;
         *report.allocs.get_or_insert(0) += audio.heap_calls() - before;
-        Ok(())
+        Ok(session.seen)
     };
-    plugin.run_beside(play, |plugin| {
+    let seen = plugin.run_beside(play, |plugin| {
         if !busy || !main.random_bool(0.2) {
             return Ok(());
         }
@@ -70,6 +70,9 @@ pub fn session(
         }
         Ok(())
     })?;
+    if loads.into_inner() != seen {
+        referee.loaded();
+    }
     if !heap::CAN_WATCH {
         report.allocs = None;
     }
@@ -78,19 +81,22 @@ pub fn session(
     Ok(())
 }
 
-/// What does not change during a session.
+/// A session, seen from the audio thread.
 struct Session<'a> {
     rng: Pcg32,
     rate: f64,
     offline: bool,
     bypass: Option<u32>,
+    /// Beginnings and ends of loads.
     loads: &'a AtomicU64,
+    /// How many of them there were at the end of the latest block.
+    seen: u64,
     name: &'a str,
 }
 
 impl Session<'_> {
     fn play(
-        mut self,
+        &mut self,
         audio: &mut Audio,
         parameters: &[Parameter],
         blocks: u64,
@@ -149,7 +155,7 @@ impl Session<'_> {
 
     #[expect(clippy::too_many_arguments, reason = "a block is what it is")]
     fn block(
-        &self,
+        &mut self,
         audio: &mut Audio,
         player: &mut Player,
         frames: u32,
@@ -158,13 +164,15 @@ impl Session<'_> {
         referee: &mut Referee,
         report: &mut Report,
     ) -> Result<()> {
-        let before = self.loads.load(Ordering::SeqCst);
         if reset {
             audio.reset();
             report.resets += 1;
         }
         let output = audio.block(frames, &events, player.timeline.as_ref())?;
-        let loaded = before % 2 == 1 || self.loads.load(Ordering::SeqCst) != before;
+        // Between two blocks, too: nobody asks when.
+        let loads = self.loads.load(Ordering::SeqCst);
+        let loaded = loads % 2 == 1 || loads != self.seen;
+        self.seen = loads;
         let playing = player.timeline.as_ref().is_some_and(|timeline| timeline.playing);
         referee.judge(&Block { frames, input: &events, output, playing, reset, loaded }, self.name, report);
         drop(audio.take_outputs());
