@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use host::{Account, Blocks, Event, Output, Pace, Performer, Plugin, Timed, Timeline};
+use host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, Status, Timed, Timeline};
 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 256;
@@ -114,4 +114,67 @@ fn note_offs_come_soon_and_refused_notes_never_sound() {
         assert_eq!(account.faults(), [""; 0], "{name}");
         assert!(account.notes.len() > 100, "{name}: only {} notes", account.notes.len());
     }
+}
+
+/// A queue that refuses everything while ten times as much comes as can wait for it: nothing blocks, what is
+/// dropped is counted, the rest comes in order, and keys and pedals that have come up do come up.
+#[test]
+fn ten_times_more_than_can_wait_leaves_nothing_sounding() {
+    const WAITING: u64 = 1_024;
+    Status::request();
+    let mut plugin = Plugin::load(&host::find_bundle().unwrap()).unwrap();
+    plugin.set_offline(true).unwrap();
+    plugin.activate(RATE, BLOCK).unwrap();
+    let (outputs, input) = plugin
+        .run(|audio| {
+            let mut input = 0;
+            let mut play = |audio: &mut Audio, events: &[Event]| {
+                let at = audio.now();
+                let timed: Vec<Timed> = (at..).zip(events).map(|(at, event)| Timed { at, event: *event }).collect();
+                input += events.len() as u64;
+                audio.block(BLOCK, &timed, None).map(drop)
+            };
+            audio.refuse_when(|_| true);
+            for round in 0..2 * WAITING {
+                let key = 30 + (round % 60) as u8;
+                let down = [Event::note_on(0, key, 80), Event::Midi([0xb0, 64, 127]), Event::Midi([0xe0, 0, key])];
+                let up = [Event::note_off(0, key), Event::Midi([0xb0, 64, 0])];
+                play(audio, &[&down[..], &up].concat())?;
+            }
+            // It takes one event in a block, then everything; meanwhile somebody plays on.
+            let mut block = 0;
+            audio.refuse_when(move |output| std::mem::replace(&mut block, output.block) == output.block);
+            for round in 0..20 {
+                play(audio, &[Event::note_on(0, 100 + round, 80), Event::note_off(0, 100 + round)])?;
+            }
+            audio.refuse_nothing();
+            for round in 0..4 {
+                play(audio, &[Event::note_on(0, 121 + round, 80), Event::note_off(0, 121 + round)])?;
+            }
+            assert_eq!(audio.violations(), [""; 0]);
+            assert_eq!(audio.heap_calls(), 0);
+            Ok((audio.take_outputs(), input))
+        })
+        .unwrap();
+    let dropped = plugin.status().unwrap().overflows;
+    assert!(dropped > input / 3 && dropped < input, "{dropped} of {input} dropped");
+    let mut down = BTreeMap::new();
+    let mut pedal = 0;
+    for output in &outputs {
+        match output.event {
+            Event::Midi([0xb0, 64, value]) => pedal = value,
+            event => {
+                if let Some((begins, place)) = event.note() {
+                    down.insert(place, begins);
+                }
+            }
+        }
+    }
+    assert!(outputs.len() as u64 > WAITING && (outputs.len() as u64) < input);
+    assert!(down.len() > 60 && down.values().all(|down| !down), "{down:?}");
+    assert_eq!(pedal, 0, "the pedal stays down");
+    // What came last came whole and in time.
+    let last: Vec<(u64, Event)> =
+        outputs[outputs.len() - 6..].iter().map(|output| (output.block, output.event)).collect();
+    assert!(last.iter().all(|(_, event)| event.note().is_some_and(|(_, (_, key))| key > 121)), "{last:?}");
 }

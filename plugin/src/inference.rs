@@ -197,7 +197,7 @@ fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, fault: &mut 
         if devices.look_after(&mut thinker.mind, status) {
             notice.tell(|said| said.place = devices.place().clone());
         }
-        let heard = thinker.listen(far, memory, log, status);
+        let heard = thinker.listen(far, memory, log, status, stop);
         let thought = thinker.play_on(far, memory, status);
         if heard || thought {
             outlook.tell(&mut thinker.mind);
@@ -230,12 +230,22 @@ impl Thinker {
         &self.mind
     }
 
-    /// Takes in all that the audio thread has reported. `false`: nothing.
-    pub fn listen(&mut self, far: &mut Far, memory: &mut Memory, log: &mut TakeLog, status: &Status) -> bool {
+    /// Takes in all that the audio thread has reported, unless it is to stop. `false`: nothing.
+    pub fn listen(
+        &mut self,
+        far: &mut Far,
+        memory: &mut Memory,
+        log: &mut TakeLog,
+        status: &Status,
+        stop: &AtomicBool,
+    ) -> bool {
         let Self { mind, take } = self;
         let mut heard = false;
-        while let Some(report) = far.report() {
+        while !stop.load(Ordering::Relaxed)
+            && let Some(report) = far.report()
+        {
             heard = true;
+            status.beat();
             let watch = Stopwatch::start();
             match report {
                 Report::Heard(note) => memory.hear(mind, &note),

@@ -226,6 +226,8 @@ impl<F: Format> Plugin for Antiphon<F> {
     // Controllers must survive, and the sustain pedal is heard.
     const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
     const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
+    // More than any host sends in a block: the wrapper's queue grows, and so allocates, where there is no room.
+    const INPUT_EVENT_CAPACITY: usize = 8_192;
     // A knob acts at its own moment in every block size: a bounce equals the live take.
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
 

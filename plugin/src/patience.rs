@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::status::{Health, Status};
 
-/// The longest one wait may last.
-const LONGEST: Duration = Duration::from_secs(5);
+/// For how long the other side may show no sign of life before it counts as dead.
+const DEAD: Duration = Duration::from_secs(5);
+/// The longest one wait may last, however lively the other side: a machine may be very busy.
+const LONGEST: Duration = Duration::from_secs(30);
 /// How long to sleep between two looks.
 const NAP: Duration = Duration::from_micros(100);
 
@@ -15,7 +17,7 @@ const NAP: Duration = Duration::from_micros(100);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Patience {
     offline: bool,
-    /// A wait has been in vain: no further one before the other side shows a sign of life.
+    /// A wait has been in vain: no further one before something comes from the other side.
     spent: bool,
 }
 
@@ -30,7 +32,7 @@ impl Patience {
         *self = Self { offline, spent: false };
     }
 
-    /// The other side has shown a sign of life.
+    /// Something has come from the other side.
     pub fn renew(&mut self) {
         self.spent = false;
     }
@@ -42,7 +44,8 @@ impl Patience {
         }
         let start = Instant::now();
         while matches!(status.health(), Health::Starting | Health::Ready) {
-            if start.elapsed() >= LONGEST {
+            let waited = start.elapsed();
+            if waited.min(status.silence()) >= DEAD || waited >= LONGEST {
                 self.spent = true;
                 status.timeouts.add(1);
                 return;

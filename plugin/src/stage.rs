@@ -4,7 +4,9 @@
 //! A host's queue may be full. What the player sent and the host refused waits in the [`Backlog`],
 //! and everything behind it too, so that the order stays; it goes out first in the next block. Nor does it
 //! pass while the end of a generated note is owed to the host: what the player strikes on that key must
-//! not be ended by it. Generated notes do not overtake what waits; they are given up. When even the backlog is full, note-offs are still remembered, by key; the rest is dropped and counted.
+//! not be ended by it. Generated notes do not overtake what waits; they are given up. When even the backlog is full,
+//! note-offs are still remembered, by key, and pedals that come up; the rest is dropped and counted, until all that
+//! waits has gone out.
 //!
 //! A wrapper that cuts a block where a parameter changes hands over what lies on the cut before the change or
 //! after it, as the host has sorted them; and at a block's first sample always after it. So that no block
@@ -20,7 +22,7 @@ use nice_plug::midi::{Channel, Key, VoiceID, control_change};
 use nice_plug::prelude::*;
 
 use crate::link::Touch;
-use crate::partner::{Heard, Out};
+use crate::partner::{Bits, HELD, Heard, Out, SOFT, SOSTENUTO, SUSTAIN};
 use crate::status::Status;
 use crate::voice::Voice;
 
@@ -42,13 +44,16 @@ pub struct Backlog {
     events: VecDeque<HostEvent>,
     /// At the first sample of the next block.
     early: VecDeque<HostEvent>,
-    /// Keys, by channel, whose note-off found no room in `events`.
-    offs: [u128; 16],
+    /// Keys whose note-off found no room in `events`.
+    keys: Bits,
+    /// Controllers whose end found none.
+    controllers: Bits,
 }
 
 impl Default for Backlog {
     fn default() -> Self {
-        Self { events: VecDeque::with_capacity(BACKLOG), early: VecDeque::with_capacity(ON_CUT), offs: [0; 16] }
+        let (events, early) = (VecDeque::with_capacity(BACKLOG), VecDeque::with_capacity(ON_CUT));
+        Self { events, early, keys: Bits::default(), controllers: Bits::default() }
     }
 }
 
@@ -59,7 +64,49 @@ impl Backlog {
     }
 
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.offs.iter().all(|keys| *keys == 0)
+        self.events.is_empty() && !self.overflowed()
+    }
+
+    /// What comes now must not go out before what had no room in `events`.
+    fn overflowed(&self) -> bool {
+        self.keys.any() | self.controllers.any() != 0
+    }
+
+    /// Keeps an event; `false`: it is dropped.
+    fn keep(&mut self, mut event: HostEvent) -> bool {
+        if self.events.len() < BACKLOG && !self.overflowed() {
+            event.subtract_timing(event.timing());
+            self.events.push_back(event);
+            return true;
+        }
+        match event {
+            NoteEvent::NoteOff { channel, key: Key::Number(key), .. } => set(&mut self.keys, channel, key),
+            NoteEvent::NoteOff { channel, key: Key::Wildcard, .. } => {
+                set(&mut self.controllers, channel, control_change::ALL_NOTES_OFF);
+            }
+            NoteEvent::MidiCC { channel, cc, value, .. } if ends(cc, value) => {
+                self.controllers.set(channel, cc, true);
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// Sets a number on a channel, or on all.
+fn set(bits: &mut Bits, channel: Channel, number: u8) {
+    let all = channel.number().map_or(0..=15, |channel| channel..=channel);
+    all.for_each(|channel| {
+        bits.set(channel, number, true);
+    });
+}
+
+/// Whether a controller ends what sounds: a pedal comes up, or all notes are to end.
+fn ends(controller: u8, value: f32) -> bool {
+    match controller {
+        control_change::ALL_NOTES_OFF | control_change::ALL_SOUND_OFF => true,
+        SUSTAIN | SOSTENUTO | SOFT => value * 127.0 < f32::from(HELD),
+        _ => false,
     }
 }
 
@@ -137,7 +184,8 @@ where
             event => event,
         };
         if owes || !self.backlog.is_empty() || !self.send(event) {
-            self.keep(event);
+            let kept = self.backlog.keep(event);
+            self.status.overflows.add(u64::from(!kept));
         }
     }
 
@@ -148,31 +196,17 @@ where
             }
             self.backlog.events.pop_front();
         }
-        for channel in 0..16 {
-            while let Some(&keys) = self.backlog.offs.get(usize::from(channel)).filter(|keys| **keys != 0) {
-                let key = keys.trailing_zeros() as u8;
-                if !self.off(0, channel, key) {
-                    return;
-                }
-                if let Some(keys) = self.backlog.offs.get_mut(usize::from(channel)) {
-                    *keys &= *keys - 1;
-                }
+        while let Some((channel, key)) = self.backlog.keys.pop() {
+            if !self.off(0, channel, key) {
+                self.backlog.keys.set(channel, key, true);
+                return;
             }
         }
-    }
-
-    fn keep(&mut self, mut event: HostEvent) {
-        if self.backlog.events.len() < BACKLOG {
-            event.subtract_timing(event.timing());
-            return self.backlog.events.push_back(event);
-        }
-        match event {
-            NoteEvent::NoteOff { channel: Channel::Number(channel), key: Key::Number(key), .. } => {
-                if let Some(keys) = self.backlog.offs.get_mut(usize::from(channel)) {
-                    *keys |= 1u128.checked_shl(key.into()).unwrap_or(0);
-                }
+        while let Some((channel, controller)) = self.backlog.controllers.pop() {
+            if !self.controller(0, channel, controller, 0) {
+                self.backlog.controllers.set(channel, controller, true);
+                return;
             }
-            _ => self.status.overflows.add(1),
         }
     }
 

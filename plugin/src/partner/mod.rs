@@ -41,8 +41,10 @@ use self::bars::{Lines, Trade};
 use self::ears::Ears;
 use self::foot::Foot;
 use self::metre::Metre;
+pub use self::passed::Bits;
 use self::passed::Passed;
-use self::trigger::{HELD, SUSTAIN, Switch};
+use self::trigger::Switch;
+pub use self::trigger::{HELD, SOFT, SOSTENUTO, SUSTAIN};
 use self::turn::{Change, Entry, Leaving, Moment, Turn};
 use crate::link::{Epoch, Liveliness, Near, Report, Source};
 use crate::patience::Patience;
@@ -127,6 +129,8 @@ pub struct Partner {
     takes: u32,
     /// One of them has sounded: there is something to hear again.
     has_take: bool,
+    /// What [`notes::Listener::dropped`] was last.
+    unheard: u64,
     /// What [`Status::lapses`] was last.
     lapses: u32,
     /// What [`Near::asked`] was last.
@@ -172,6 +176,7 @@ impl Partner {
             latest_off: 0.0,
             takes: 0,
             has_take: false,
+            unheard: 0,
             agreed: true,
             seamed: false,
             reset: false,
@@ -194,6 +199,7 @@ impl Partner {
 
     /// Begins a block: where it lies, what the host's transport and the settings have done.
     pub fn open(&mut self, transport: &Transport, frames: u32, settings: Settings, out: &mut impl Out) {
+        self.await_room();
         if std::mem::take(&mut self.reset) {
             self.clock.reset();
             self.span = self.clock.advance(transport, 0, self.sample_rate);
@@ -299,6 +305,7 @@ impl Partner {
         let Some(settings) = self.settings else {
             return;
         };
+        self.await_room();
         let end = self.boundary(offset);
         for _ in 0..CHANGES {
             self.await_notes(end);
@@ -501,6 +508,12 @@ impl Partner {
         self.has_take = false;
     }
 
+    /// Offline, waits until the inference thread can be told more: of the reserve, an event takes little.
+    fn await_room(&mut self) {
+        let near = &self.near;
+        self.patience.wait_until(&self.status, || near.has_room());
+    }
+
     /// Hands finished notes to the inference thread. Those that joined in are there already.
     fn tell(&mut self) {
         let joined = self.is_playing();
@@ -508,14 +521,15 @@ impl Partner {
             if joined {
                 continue;
             }
-            let near = &self.near;
-            self.patience.wait_until(&self.status, || near.has_room());
+            self.await_room();
             if self.near.tell(note) {
                 self.status.heard.add(1);
             } else {
                 self.status.overflows.add(1);
             }
         }
+        let unheard = self.ears.listener.dropped();
+        self.status.overflows.add(unheard - std::mem::replace(&mut self.unheard, unheard));
     }
 }
 

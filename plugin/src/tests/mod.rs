@@ -3,11 +3,13 @@
 
 mod breaking;
 mod modes;
+mod overflow;
 mod stage_fright;
 mod turns;
 mod wishes;
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use model::{Kind, Network, Weights};
@@ -319,7 +321,8 @@ impl Paced {
 
     /// Lets the thread think of so many notes at most.
     fn think(&mut self, notes: usize) {
-        self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status);
+        let stop = AtomicBool::new(false);
+        self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status, &stop);
         for _ in 0..notes {
             if !self.thinker.play_on(&mut self.far, &self.memory, &self.status) {
                 return;
