@@ -32,6 +32,8 @@
 //! * The phrase is forgotten on activation, on reset, when the transport starts, and on `Forget`.
 
 #![warn(missing_docs)]
+// The real-time sanitizer, on a nightly compiler: see docs/checks.md.
+#![cfg_attr(rtsan, feature(sanitize))]
 // `clippy.toml` lists what blocks, allocates or wakes others. It is denied in the audio modules.
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -259,10 +261,15 @@ impl<F: Format> Plugin for Antiphon<F> {
         true
     }
 
+    #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+    #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
     fn reset(&mut self) {
         self.partner.reset();
     }
 
+    #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+    #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+    #[cfg_attr(rtsan, sanitize(realtime = "nonblocking"))]
     fn process(
         &mut self,
         audio: &mut Buffer,

@@ -85,6 +85,8 @@ impl AntiphonParams {
     }
 
     /// The parameters as plain values of this moment.
+    #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+    #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
     pub fn settings(&self) -> Settings {
         let (turn, time, notes, model) = (&self.turn, &self.time, &self.notes, &self.model);
         Settings {
