@@ -1,6 +1,7 @@
 //! `host soak`: random blocks, notes, parameters and transports, many of them, and a count of what must
 //! never happen. `cargo xtask soak` builds the plugin and starts it.
 
+mod accidents;
 mod lifecycle;
 mod player;
 mod referee;
@@ -33,6 +34,9 @@ pub struct Options {
     /// Rounds in which 32 instances are opened, played and closed. By default one for 10,000 blocks.
     #[arg(long, value_name = "N")]
     rounds: Option<u64>,
+    /// Also plays through accidents of the inference thread, in real time: two minutes.
+    #[arg(long)]
+    accidents: bool,
     /// Where to leave the report.
     #[arg(long, value_name = "FILE", env = "ANTIPHON_SOAK", default_value = "target/soak.json")]
     out: PathBuf,
@@ -89,6 +93,10 @@ pub fn run(options: &Options) -> Result<()> {
     lifecycle::activations(&bundle, rounds * 10, &mut report)?;
     lifecycle::threads(&bundle, rounds * 100, &mut report)?;
     lifecycle::drops(&bundle, rounds, &mut report)?;
+
+    if options.accidents {
+        accidents::play(&bundle, &mut report)?;
+    }
 
     report.finished = true;
     report.seconds = began.elapsed().as_secs_f64();

@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use host::Plugin;
 use serde::Serialize;
 
+use super::accidents::Accident;
+
 /// Descriptions that are kept; the counts go on.
 const DESCRIBED: usize = 20;
 
@@ -51,6 +53,8 @@ pub struct Report {
     pub longest_drop_ms: BTreeMap<&'static str, f64>,
     /// The processor time in it: what it is where no other program runs.
     pub longest_drop_cpu_ms: BTreeMap<&'static str, f64>,
+    /// Accidents of the inference thread, and what came of them.
+    pub accidents: Vec<Accident>,
 
     /// Activations, each a session of its own rate and temper.
     pub sessions: u64,
@@ -141,6 +145,7 @@ impl fmt::Display for Report {
         for (name, value) in json.as_object().into_iter().flatten().filter(|(_, value)| !value.is_array()) {
             writeln!(f, "{name:24} {value}")?;
         }
+        self.accidents.iter().try_for_each(|accident| writeln!(f, "{accident:?}"))?;
         self.described.iter().try_for_each(|line| writeln!(f, "! {line}"))
     }
 }

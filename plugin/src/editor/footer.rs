@@ -9,10 +9,18 @@ use crate::inference::Bulletin;
 use crate::status::{Health, Status};
 use crate::weights::WeightsChoice;
 
+/// For how long the model may be out of reach before that is shown, in seconds.
+const SILENCE_S: f64 = 1.0;
+
 /// Draws it.
 pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, files: &mut Files, choice: &WeightsChoice) {
     let palette = hand.palette;
     let small = |text: String| RichText::new(text).size(SMALL);
+    let silence_s = status.silence().as_secs_f64();
+    if silence_s > SILENCE_S {
+        let trouble = format!("The model has not answered for {silence_s:.0} s. What sounds ends, your notes pass.");
+        ui.add(Label::new(small(trouble).color(palette.trouble)).wrap());
+    }
     if let Some(trouble) = &bulletin.trouble {
         ui.horizontal_wrapped(|ui| {
             let silent = matches!(status.health(), Health::NoWeights | Health::Broken);

@@ -1,0 +1,106 @@
+//! Accidents of the inference thread, which the plugin brings about when asked to: what they cost the audio thread,
+//! and what is heard of them.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed};
+use serde::Serialize;
+
+use super::report::Report;
+
+/// What may happen, as the plugin's `ANTIPHON_FAULT` understands it; nothing, to compare with.
+const ACCIDENTS: [&str; 7] = ["", "freeze=0.1@20", "freeze=1@20", "freeze=10@20", "slow=100@0", "panic@20", "end@20"];
+const RATE: f64 = 48_000.0;
+const BLOCK: u32 = 480;
+/// Seconds of playing; the longest accident lasts ten.
+const SECONDS: u64 = 16;
+
+/// What came of an accident.
+#[derive(Debug, Serialize)]
+pub struct Accident {
+    /// Which one.
+    what: &'static str,
+    /// Processor time of a block on the audio thread, in microseconds: the median.
+    block_us: f64,
+    /// The same, of one in a hundred blocks.
+    slow_block_us: f64,
+    /// Notes that the plugin played.
+    played: usize,
+    /// The most of them that began in one block.
+    densest: usize,
+    /// Notes that came too late and were shifted or dropped.
+    late: u64,
+    /// Fresh starts.
+    restarts: u64,
+    /// The longest time in which the inference thread showed no sign of life, in seconds.
+    silence_s: f64,
+    /// Notes that hang, stray or are lost.
+    faults: usize,
+}
+
+/// Plays through all of them, in real time.
+pub fn play(bundle: &Path, report: &mut Report) -> Result<()> {
+    for what in ACCIDENTS {
+        // SAFETY: no other thread runs: the instances before are gone, and this program's own have been joined.
+        unsafe { std::env::set_var("ANTIPHON_FAULT", what) };
+        let accident = one(bundle, what)?;
+        report.instances += 1;
+        report.hanging += accident.faults as u64;
+        report.accidents.push(accident);
+    }
+    // SAFETY: as above.
+    unsafe { std::env::remove_var("ANTIPHON_FAULT") };
+    Ok(())
+}
+
+fn one(bundle: &Path, what: &'static str) -> Result<Accident> {
+    let mut plugin = Plugin::load(bundle)?;
+    plugin.set("silence", "100")?;
+    plugin.activate(RATE, BLOCK)?;
+    while plugin.status()?.health == "starting" {
+        plugin.idle(Duration::from_millis(1));
+    }
+    // The player comes and goes in the first half, and ends it all in the last second.
+    let seconds = RATE as u64;
+    let phrase = |from: u64| {
+        (0..4_u64).flat_map(move |number| {
+            let (key, at) = (60 + (number * 3) as u8, from + number * 9_600);
+            [Timed { at, event: Event::note_on(0, key, 80) }, Timed { at: at + 7_000, event: Event::note_off(0, key) }]
+        })
+    };
+    let input: Vec<Timed> = [0, 3, 6, SECONDS - 1].into_iter().flat_map(|second| phrase(second * seconds)).collect();
+    let silence = Cell::new(0.0_f64);
+    let play = |audio: &mut Audio| {
+        let mut costs = Vec::new();
+        let mut performer = Performer::new(&input, Blocks::Of(BLOCK), Pace::RealTime, None);
+        while audio.now() < SECONDS * seconds {
+            performer.play_until(audio, audio.now() + u64::from(BLOCK), |_| ())?;
+            costs.push(audio.cpu_cost().as_secs_f64() * 1e6);
+        }
+        costs.sort_by(f64::total_cmp);
+        Ok((costs, audio.take_outputs()))
+    };
+    let (costs, outputs) = plugin.run_beside(play, |plugin| {
+        silence.set(silence.get().max(plugin.status()?.silence_s));
+        Ok(())
+    })?;
+    let status = plugin.status()?;
+    let account = Account::of(&input, &outputs);
+    let began: Vec<u64> = account.notes.iter().map(|note| note.block).collect();
+    let densest = began.iter().map(|block| began.iter().filter(|other| *other == block).count()).max();
+    let cost = |share: f64| costs.get((costs.len() as f64 * share) as usize).copied().unwrap_or_default();
+    Ok(Accident {
+        what,
+        block_us: cost(0.5),
+        slow_block_us: cost(0.99),
+        played: account.notes.len(),
+        densest: densest.unwrap_or_default(),
+        late: status.late + status.dropped,
+        restarts: status.restarts,
+        silence_s: silence.get(),
+        faults: account.faults().len(),
+    })
+}
