@@ -22,6 +22,12 @@ pub fn live() -> Option<usize> {
     CAN_WATCH.then(|| LIVE.load(Relaxed))
 }
 
+/// Gives what is free back to the system, so that resident memory is memory in use.
+pub fn trim() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    glibc::trim();
+}
+
 /// Whether this system lets heap calls be counted.
 pub const CAN_WATCH: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
 
@@ -55,6 +61,12 @@ mod glibc {
         fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
         fn __libc_free(place: *mut c_void);
         fn malloc_usable_size(place: *mut c_void) -> usize;
+        fn malloc_trim(pad: usize) -> c_int;
+    }
+
+    pub(super) fn trim() {
+        // SAFETY: has no preconditions.
+        unsafe { malloc_trim(0) };
     }
 
     /// Neither cell has a destructor or is made lazily, so this itself needs no heap.

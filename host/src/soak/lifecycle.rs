@@ -31,18 +31,24 @@ pub fn rounds(bundle: &Path, rounds: u64, report: &mut Report) -> Result<()> {
         report.instances += INSTANCES as u64;
         drop(open);
         if round == WARM_UP {
-            warm = heap::live().zip(usage::memory());
+            warm = held();
         }
     }
     if let (Some(before), Some(after)) = (threads, threads_now()) {
         report.threads_left += after.saturating_sub(before);
     }
-    if let (Some(before), Some(after)) = (warm, heap::live().zip(usage::memory())) {
+    if let (Some(before), Some(after)) = (warm, held()) {
         let growth = |before: f64, after: f64| Some((after / before - 1.0) * 100.0);
         report.memory_growth_percent = growth(before.0 as f64, after.0 as f64);
         report.resident_growth_percent = growth(before.1 as f64, after.1 as f64);
     }
     Ok(())
+}
+
+/// Bytes on the heap, and bytes that the system has lent.
+fn held() -> Option<(usize, u64)> {
+    heap::trim();
+    heap::live().zip(usage::memory())
 }
 
 /// A phrase, and the beginning of an answer.
