@@ -38,6 +38,9 @@ const RESTARTS: u64 = 3;
 /// Between two looks at the queue: while every millisecond counts, while somebody plays, at rest. From its
 /// rest it is woken ([`crate::watch`]); what only the editor asks for has the time.
 const POLLS: [Duration; 3] = [Duration::from_micros(100), Duration::from_millis(1), Duration::from_millis(50)];
+/// While it may be called any moment: the look, and the thought of a note, are to fit into a block of 64
+/// samples.
+const EXPECTANT: Duration = Duration::from_micros(250);
 
 /// What the editor shows of the weights.
 #[derive(Clone, Debug, Default)]
@@ -328,8 +331,10 @@ fn rest(far: &Far) {
             thread::park_timeout(POLLS[2]);
             return far.sleep(false);
         }
-        Liveliness::Lively if !far.is_offline() => POLLS[1],
-        Liveliness::Lively | Liveliness::Imminent => POLLS[0],
+        _ if far.is_offline() => POLLS[0],
+        Liveliness::Lively => POLLS[1],
+        Liveliness::Expectant => EXPECTANT,
+        Liveliness::Imminent => POLLS[0],
     };
     thread::park_timeout(poll);
 }

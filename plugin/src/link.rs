@@ -157,6 +157,8 @@ pub enum Liveliness {
     Rest,
     /// Somebody plays.
     Lively,
+    /// There is a phrase to answer, and the model may be called any moment.
+    Expectant,
     /// The turn is about to change, or has just changed: every millisecond counts.
     Imminent,
 }
@@ -342,6 +344,7 @@ impl Far {
         match self.shared.lively.load(Ordering::Relaxed) {
             0 => Liveliness::Rest,
             1 => Liveliness::Lively,
+            2 => Liveliness::Expectant,
             _ => Liveliness::Imminent,
         }
     }

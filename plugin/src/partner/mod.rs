@@ -54,6 +54,8 @@ use crate::status::{Health, Status};
 
 /// Notes of look-ahead that fit in.
 const LOOK_AHEAD: usize = 512;
+/// After a phrase the model may be called any moment for so long, in seconds; later, a millisecond does not count.
+const EXPECTANT_S: f64 = 10.0;
 /// How often the turn may change hands, and bar lines go by, between two events: a bound, no rule.
 const CHANGES: usize = 64;
 
@@ -417,11 +419,18 @@ impl Partner {
             Turn::Yours { foretold: Some(_) } => Liveliness::Imminent,
             Turn::Mine(take) if take.arrived <= take.since(self.span.end) => Liveliness::Imminent,
             Turn::Mine(_) => Liveliness::Lively,
+            Turn::Yours { foretold: None } if self.is_expected() => Liveliness::Expectant,
             Turn::Yours { foretold: None } => {
                 let lively = self.ears.fresh || self.ears.listener.keys_down() > 0 || !self.held.is_empty();
                 if lively { Liveliness::Lively } else { Liveliness::Rest }
             }
         }
+    }
+
+    /// Whether the player has just played something, which may call for an answer at once.
+    fn is_expected(&self) -> bool {
+        let now = self.seconds(self.span.frames);
+        self.ears.fresh && self.ears.silent_since(false).is_none_or(|(since, _)| now - since < EXPECTANT_S)
     }
 
     /// A sample of this block, in seconds of the stream.
