@@ -1,6 +1,7 @@
 //! One note of the shipped network, in each precision: a step of the network, all heads, and the drawing,
 //! after as many notes as its memory of motifs holds. Then warm-up in one block against note by note.
-//! Prints CPU times and heap calls as lines of JSON, for `cargo xtask bench`.
+//! Prints CPU times and heap calls as lines of JSON, for `cargo xtask bench`. Where there is a graphics processor,
+//! the trunk on it too, as `gpu`: by the clock on the wall, since waiting is no time of the CPU's.
 //!
 //!     cargo run --release -p model --example step [-- ENGINE NOTES]
 //!
@@ -10,8 +11,10 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use common::{measure, report};
+use common::{Costs, measure, report};
+use model::device::open;
 use model::{Controls, Mind, Network, Precision, Weights, note_rng};
 use notes::Successor;
 
@@ -44,6 +47,18 @@ fn main() {
         report(name, 1, &measure(WARM_UP, NOTES, |number| play(&mut mind, number as u64)));
     }
     let mut mind = mind(shipped);
+    if let Ok(trunk) = open(mind.network()) {
+        mind.feed_all(&music);
+        mind.run_on(Some(trunk));
+        let mut us = Vec::with_capacity(WARM_UP + NOTES);
+        let costs = measure(WARM_UP, NOTES, |number| {
+            let start = Instant::now();
+            play(&mut mind, number as u64);
+            us.push(start.elapsed().as_secs_f64() * 1e6);
+        });
+        report("gpu", 1, &Costs { us: us.split_off(WARM_UP), ..costs });
+        mind.run_on(None);
+    }
     let phrase = &music[..PHRASE];
     report("warm_up.at_once", PHRASE, &measure(1, PHRASES, |_| mind.feed_all(phrase)));
     let note_by_note = measure(1, PHRASES, |_| phrase.iter().for_each(|note| mind.feed(note)));

@@ -10,7 +10,9 @@ use crate::{bundle, host};
 /// Builds the plugin, our own engine and candle's, then leaves the measuring to `host bench`.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     bundle::build(workspace, &[])?;
-    for example in [&["step"][..], &["candle_step", "--features", "train"]] {
+    // Either needs nothing to build, and a graphics processor only to be measured.
+    let device = if cfg!(target_os = "macos") { "device-metal" } else { "device-cuda" };
+    for example in [["step", "--features", device], ["candle_step", "--features", "train"]] {
         let mut build = Command::new("cargo");
         build.args(["build", "--release", "--package", "model", "--example"]).args(example);
         let status = build.status().context("cannot run cargo")?;
