@@ -85,7 +85,9 @@ fn take(scene: &Scene, screen: &Screen) -> Result<Picture> {
     for (id, text) in scene.set {
         plugin.set(id, text)?;
     }
-    edit_state(&mut plugin, scene.fields)?;
+    if !scene.fields.is_empty() {
+        plugin.edit_state(scene.fields)?;
+    }
     plugin.set_offline(true)?;
     plugin.activate(RATE, BLOCK)?;
 
@@ -137,21 +139,4 @@ fn repeated(phrase: &Phrase) -> Vec<Timed> {
         phrase.events.iter().map(move |timed| Timed { at: timed.at + turn * again, event: timed.event })
     });
     turns.collect()
-}
-
-/// Changes fields in the plugin's stored state, as a project would bring them along.
-fn edit_state(plugin: &mut Plugin, fields: &[(&str, &str)]) -> Result<()> {
-    if fields.is_empty() {
-        return Ok(());
-    }
-    let state = plugin.save_state()?;
-    // nice-plug puts the length in front, in 8 bytes.
-    let json = state.get(8..).context("the plugin's state is empty")?;
-    let mut state: serde_json::Value = serde_json::from_slice(json)?;
-    for (field, json) in fields {
-        state["fields"][field] = serde_json::Value::String((*json).to_owned());
-    }
-    let json = serde_json::to_vec(&state)?;
-    let length = (json.len() as u64).to_le_bytes();
-    plugin.load_state(&[&length, &json[..]].concat())
 }

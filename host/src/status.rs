@@ -89,14 +89,21 @@ impl Plugin {
 
     /// Plays with the weights of this file from now on, as a project that was saved with them would.
     pub fn choose_weights(&mut self, path: &Path) -> Result<()> {
+        self.edit_state(&[("weights", &serde_json::to_string(path)?)])
+    }
+
+    /// Changes fields in the plugin's stored state, as a project would bring them along: name and JSON.
+    pub fn edit_state(&mut self, fields: &[(&str, &str)]) -> Result<()> {
         let state = self.save_state()?;
-        let mut state: serde_json::Value =
-            serde_json::from_slice(state.get(8..).context("the plugin's state is empty")?)?;
-        let fields = state.get_mut("fields").context("the plugin's state has no fields")?;
-        fields["weights"] = serde_json::to_string(path)?.into();
+        // nice-plug puts the length in front, in 8 bytes.
+        let json = state.get(8..).context("the plugin's state is empty")?;
+        let mut state: serde_json::Value = serde_json::from_slice(json)?;
+        let stored = state.get_mut("fields").context("the plugin's state has no fields")?;
+        for (field, json) in fields {
+            stored[field] = (*json).into();
+        }
         let json = serde_json::to_vec(&state)?;
-        let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(json);
-        self.load_state(&bytes)
+        let length = (json.len() as u64).to_le_bytes();
+        self.load_state(&[&length, &json[..]].concat())
     }
 }

@@ -92,6 +92,44 @@ fn expressions_of_notes_pass() {
 }
 
 #[test]
+fn a_learnt_controller_moves_its_parameter_at_its_sample_and_goes_no_further() {
+    let move_at = 2 * 48_000 + 7;
+    let play = |learnt: &str| {
+        let mut plugin = plugin();
+        plugin.edit_state(&[("learnt", learnt)]).unwrap();
+        plugin.set("mode", "trigger").unwrap();
+        plugin.set_offline(true).unwrap();
+        plugin.activate(RATE, 512).unwrap();
+        let chord = [60, 64, 67].map(|key| Timed { at: 100, event: Event::note_on(0, key, 80) });
+        let offs = [60, 64, 67].map(|key| Timed { at: 9_000, event: Event::note_off(0, key) });
+        let controls = [(20, 127, 24_000), (21, 0, move_at)];
+        let controls = controls.map(|(cc, value, at)| Timed { at, event: Event::Midi([0xb0, cc, value]) });
+        let events: Vec<Timed> = chord.into_iter().chain(offs).chain(controls).collect();
+        let outputs = plugin.run(|audio: &mut Audio| {
+            Performer::new(&events, Blocks::Of(512), Pace::Offline, None).play_until(audio, 5 * 48_000, |_| ())?;
+            assert_eq!(audio.violations(), [""; 0]);
+            assert_eq!(audio.heap_calls(), 0);
+            Ok(audio.take_outputs())
+        });
+        (outputs.unwrap(), plugin.text("temp").unwrap(), plugin.text("go").unwrap())
+    };
+    let controllers = |outputs: &[Output]| outputs.iter().filter(|o| matches!(o.event, Event::Midi(_))).count();
+    let starts = |outputs: &[Output], from: u64, to: u64| -> Vec<(u64, Event)> {
+        let begins = outputs.iter().filter(|output| output.event.note().is_some_and(|(on, _)| on));
+        begins.filter(|output| (from..to).contains(&output.at)).map(|output| (output.at, output.event)).collect()
+    };
+    let (calls, warm, went) = play(r#"{"go":20}"#);
+    let (both, cold, _) = play(r#"{"go":20,"temp":21}"#);
+    let (none, ..) = play("{}");
+    assert_eq!((warm.as_str(), cold.as_str(), went.as_str()), ("1.00", "0.10", "On"));
+    assert_eq!((controllers(&none), controllers(&calls), controllers(&both)), (2, 1, 0));
+    assert!(starts(&none, 24_000, 240_000).is_empty(), "nobody called");
+    assert!(starts(&calls, 24_000, move_at).len() > 3, "the pad called");
+    assert_eq!(starts(&calls, 0, move_at), starts(&both, 0, move_at));
+    assert_ne!(starts(&calls, move_at, 240_000), starts(&both, move_at, 240_000));
+}
+
+#[test]
 fn a_controllers_knobs_find_what_matters_most_on_the_first_page() {
     let mut plugin = plugin();
     let parameters = plugin.parameters().unwrap();

@@ -63,6 +63,7 @@ fn file(phrase: &[Note], played: &[Note], beats_per_second: f64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
 
     use super::*;
     use crate::roll::roll;
@@ -107,6 +108,61 @@ mod tests {
                 prop_assert_eq!((read.pitch, read.velocity), (note.pitch, note.velocity));
                 prop_assert!((read.onset - note.struck()).abs() <= tick);
                 prop_assert!((read.duration - (note.end() - note.struck())).abs() <= tick);
+            }
+        }
+    }
+
+    /// A reader that is none of ours, from PyPI: prints pitch, velocity, onset and length in ticks.
+    const MIDO: &str = "
+import mido, sys
+file = mido.MidiFile(sys.argv[1])
+assert file.ticks_per_beat == 960
+for track in file.tracks:
+    now, held = 0, {}
+    for message in track:
+        now += message.time
+        if message.type == 'note_on' and message.velocity:
+            held.setdefault(message.note, []).append((now, message.velocity))
+        elif message.type in ('note_on', 'note_off'):
+            on, velocity = held[message.note].pop(0)
+            print(message.note, velocity, on, now - on)
+";
+
+    /// Skipped where Python has no mido (`pip install mido`); `ANTIPHON_PYTHON` names another Python.
+    #[test]
+    fn a_reader_of_others_reads_the_same() {
+        let python = std::env::var("ANTIPHON_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let run = |args: &[&str]| std::process::Command::new(&python).args(args).output();
+        if !run(&["-c", "import mido"]).is_ok_and(|output| output.status.success()) {
+            return eprintln!("skipped: {python} has no mido");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        for case in 0..8 {
+            let notes = notes().new_tree(&mut runner).unwrap().current();
+            let bpm = 60.0 + 17.3 * f64::from(case);
+            let path = folder.path().join("take.mid");
+            std::fs::write(&path, take(&record(vec![], notes.clone(), bpm / 60.0), false)).unwrap();
+            let output = run(&["-c", MIDO, path.to_str().unwrap()]).unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let text = String::from_utf8(output.stdout).unwrap();
+            let mut read: Vec<Vec<i64>> =
+                text.lines().map(|line| line.split(' ').map(|word| word.parse().unwrap()).collect()).collect();
+            let tick = Tempo::bpm(bpm).tick_s();
+            let ticks = |seconds: f64| (seconds / tick).round() as i64;
+            let mut wanted: Vec<[i64; 4]> = notes
+                .iter()
+                .map(|note| {
+                    let length = ticks(note.end() - note.struck());
+                    [note.pitch.into(), note.velocity.into(), ticks(note.struck()), length]
+                })
+                .collect();
+            read.sort_by_key(|note| (note[0], note[2]));
+            wanted.sort_by_key(|note| (note[0], note[2]));
+            assert_eq!(read.len(), wanted.len());
+            for (read, wanted) in read.iter().zip(&wanted) {
+                assert_eq!(read[..2], wanted[..2]);
+                assert!((read[2] - wanted[2]).abs() <= 1 && (read[3] - wanted[3]).abs() <= 1, "{read:?} {wanted:?}");
             }
         }
     }

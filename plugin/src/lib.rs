@@ -51,6 +51,7 @@ mod fault;
 mod files;
 mod grid;
 mod inference;
+mod learn;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 mod link;
@@ -97,6 +98,7 @@ mod weights;
 use device::Devices;
 use editor::{AntiphonEditor, Views};
 use inference::{Inference, Worker};
+use learn::Learner;
 use link::Touched;
 use params::AntiphonParams;
 use partner::Partner;
@@ -167,6 +169,8 @@ pub struct Antiphon<F> {
     backlog: Backlog,
     /// The keyboard on the screen.
     touched: Touched,
+    /// Controllers that move parameters.
+    learner: Learner,
     /// In the program of its own.
     voice: Option<Voice>,
     /// The inference side, before the first activation: scanning a plugin must not load weights.
@@ -191,6 +195,7 @@ impl<F: Format> Default for Antiphon<F> {
         let devices = Devices::new(move || wishes.model.device.value());
         let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone(), devices, log, teller);
         let (toucher, touched) = link::touches();
+        let learner = Learner::new(params.learnt.clone(), params.clone(), viewer.clone());
         let voice = F::voice();
         Self {
             views: Some(Views {
@@ -207,6 +212,7 @@ impl<F: Format> Default for Antiphon<F> {
             voice,
             params,
             touched,
+            learner,
             partner: Partner::new(near, status.clone(), writer),
             status,
             backlog: Backlog::default(),
@@ -290,6 +296,12 @@ impl<F: Format> Plugin for Antiphon<F> {
         }
         while let Some(event) = stage.next_event() {
             self.partner.play_until(event.timing(), &mut stage);
+            if let NoteEvent::MidiCC { timing, cc, value, .. } = event
+                && self.learner.hear(cc, (value * 127.0).round() as u8)
+            {
+                self.partner.set(timing, self.params.settings(), &mut stage);
+                continue;
+            }
             let heard = stage::heard(&event);
             if heard.is_none_or(|heard| self.partner.hear(event.timing(), heard, &mut stage)) {
                 stage.pass(event, self.partner.owes());

@@ -26,6 +26,7 @@ const UNSAFE: &[&str] = &[
     "model/src/simd.rs",
     "model/src/train/given.rs",
     "plugin/src/editor/handles.rs",
+    "plugin/src/learn/learner.rs",
     "plugin/src/pages.rs",
     "plugin/src/status.rs",
     "trainer/src/bench.rs",

@@ -2,7 +2,7 @@
 
 use egui::{Align, Button, Layout, Popup, Response, RichText, Ui, vec2};
 
-use super::control::Hand;
+use super::control::{self, Hand};
 use super::files::Files;
 use super::handles::Handles;
 use super::history::History;
@@ -31,7 +31,9 @@ pub fn show(
         stroke(ui, hand, handles, "undo", "Undo", "");
         let freeze = &handles["freeze"];
         let button = Button::new("Freeze").selected(freeze.is_on());
-        if ui.add(button).on_hover_text(format!("{} (key F)", freeze.hint)).clicked() {
+        let response = ui.add(button).on_hover_text(format!("{} (key F)", freeze.hint));
+        control::learn_menu(hand, freeze, &response);
+        if response.clicked() {
             freeze.toggle(hand.context);
         }
         forget(ui, hand, handles);
@@ -64,7 +66,9 @@ fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll) {
     };
     let ink = RichText::new(text).size(BODY + 1.0).color(palette.paper).strong();
     let button = Button::new(ink).fill(mix(palette.ground, colour, 0.9)).min_size(vec2(84.0, 28.0));
-    if ui.add(button).on_hover_text(hint).clicked() {
+    let response = ui.add(button).on_hover_text(hint);
+    control::learn_menu(hand, &handles["go"], &response);
+    if response.clicked() {
         handles["go"].toggle(hand.context);
     }
 }
@@ -79,6 +83,7 @@ fn stroke(ui: &mut Ui, hand: &Hand, handles: &Handles, id: &str, text: &str, key
     };
     let hint = if key.is_empty() { hint.to_owned() } else { format!("{hint} (key {key})") };
     let response = ui.button(text).on_hover_text(hint);
+    control::learn_menu(hand, &handles[id], &response);
     if response.clicked() {
         handles[id].toggle(hand.context);
     }

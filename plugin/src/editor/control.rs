@@ -10,6 +10,7 @@ use nice_plug::context::gui::GuiContext;
 
 use super::handles::{Handle, Kind};
 use super::theme::{BODY, Palette, SMALL, mix};
+use crate::learn::Learnt;
 
 /// Room for one control, in points.
 pub const CELL: Vec2 = vec2(92.0, 74.0);
@@ -31,6 +32,8 @@ pub struct Hand<'a> {
     pub context: &'a GuiContext,
     /// The colours.
     pub palette: Palette,
+    /// Controllers that move parameters.
+    pub learnt: &'a Learnt,
 }
 
 /// Room for one control whose name is shown whole.
@@ -48,22 +51,44 @@ pub fn show(ui: &mut Ui, hand: &Hand, handle: &Handle, size: Vec2, acts: bool) -
     let palette = dimmed(hand.palette, strength);
     let hand = &Hand { palette, ..*hand };
     let name = FontId::proportional(SMALL);
+    let learning = hand.learnt.is_learning(&handle.id);
+    let (title, colour) = if learning { ("turn a knob …", palette.mine) } else { (handle.name(), palette.quiet) };
     let top = pos2(cell.center().x, cell.top() + 2.0);
     // A long name may reach into the gaps.
-    ui.painter().with_clip_rect(cell.expand2(vec2(5.0, 0.0))).text(
-        top,
-        Align2::CENTER_TOP,
-        handle.name(),
-        name,
-        palette.quiet,
-    );
+    ui.painter().with_clip_rect(cell.expand2(vec2(5.0, 0.0))).text(top, Align2::CENTER_TOP, title, name, colour);
     let body = Rect::from_min_max(pos2(cell.left(), cell.top() + 17.0), cell.max);
     let response = match handle.kind() {
         Kind::Switch => switch(ui, hand, handle, body),
         Kind::Choice(count) => choice(ui, hand, handle, body, count),
         Kind::Number => number(ui, hand, handle, body),
     };
+    learn_menu(hand, handle, &response);
     response.on_hover_text(&handle.hint)
+}
+
+/// The menu behind the second mouse button: its default, and a controller for it.
+pub fn learn_menu(hand: &Hand, handle: &Handle, response: &Response) {
+    let Some(controller) = hand.learnt.controller(&handle.id) else {
+        return;
+    };
+    Popup::context_menu(response).show(|ui| {
+        if handle.kind() != Kind::Switch && ui.button("Default value").clicked() {
+            handle.put(hand.context, handle.default());
+        }
+        let learning = hand.learnt.is_learning(&handle.id);
+        let hint = "Move a knob, pad or pedal of the keyboard: from then on it moves this, and goes no further";
+        if !learning && ui.button("Learn a controller").on_hover_text(hint).clicked() {
+            hand.learnt.learn(Some(&handle.id));
+        }
+        if learning && ui.button("Do not learn").clicked() {
+            hand.learnt.learn(None);
+        }
+        if let Some(number) = controller
+            && ui.button(format!("Forget controller {number}")).clicked()
+        {
+            hand.learnt.forget(&handle.id);
+        }
+    });
 }
 
 /// Colours of less weight.

@@ -20,9 +20,10 @@ mod piano_roll;
 mod theme;
 mod window;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use egui::{Frame, Margin, Panel, Ui};
 use nice_plug::context::gui::GuiContext;
@@ -51,6 +52,9 @@ use theme::Palette;
 /// How often it is drawn though nothing moves: a message goes away by itself. Whatever else changes asks for
 /// it.
 const REST: Duration = Duration::from_secs(5);
+
+/// A controller that has not moved for so long is at rest.
+const AT_REST: Duration = Duration::from_millis(300);
 
 /// All that the editor sees of the plugin.
 pub struct Views {
@@ -86,6 +90,7 @@ pub struct App {
     history: History,
     menus: Menus,
     files: Files,
+    moved: Moved,
     context: Option<GuiContext>,
     /// What the window was dressed in last.
     dressed: Option<Theme>,
@@ -101,6 +106,7 @@ pub fn create(views: Views) -> AntiphonEditor {
         history: History::new(takes),
         menus: Menus::new(params.weights.clone(), piano),
         files: Files::new(viewer.clone()),
+        moved: Moved::default(),
         context: None,
         dressed: None,
         params,
@@ -143,12 +149,14 @@ impl App {
             theme::apply(ui.ctx(), looks.theme);
             self.dressed = Some(looks.theme);
         }
-        let Self { params, status, roll, outlook, bulletin, handles, touching, history, menus, files, .. } = self;
+        let Self { params, status, roll, outlook, bulletin, handles, touching, history, menus, files, moved, .. } =
+            self;
         let (roll, outlook, bulletin) = (roll.output_buffer(), outlook.output_buffer(), bulletin.output_buffer());
-        let hand = Hand { context: &context, palette: Palette::of(looks.theme) };
+        let hand = Hand { context: &context, palette: Palette::of(looks.theme), learnt: &params.learnt };
         let frame = Frame::new().fill(hand.palette.ground).inner_margin(Margin::symmetric(12, 8));
 
         files.look(&params.weights);
+        moved.tell(ui, &hand, handles);
         shortcuts(ui, &hand, handles, &mut looks);
         Panel::top("header").frame(frame).show_separator_line(false).show(ui, |ui| {
             header::show(ui, &hand, handles, params, status, roll, |ui| {
@@ -188,6 +196,34 @@ impl App {
             *shared = Looks { size: shared.size, ..looks };
         }
         ui.ctx().request_repaint_after(REST);
+    }
+}
+
+/// What controllers have moved and the host does not know yet.
+#[derive(Default)]
+struct Moved {
+    ids: BTreeSet<&'static str>,
+    since: Option<Instant>,
+}
+
+impl Moved {
+    /// Tells the host, once the hand is at rest: what it hears comes back to the parameter a block later, and
+    /// would pull against a hand that is still turning.
+    fn tell(&mut self, ui: &Ui, hand: &Hand, handles: &Handles) {
+        for id in hand.learnt.moved() {
+            self.ids.insert(id);
+            self.since = Some(Instant::now());
+        }
+        match self.since {
+            Some(since) if since.elapsed() < AT_REST => ui.ctx().request_repaint_after(AT_REST),
+            Some(_) => {
+                for id in std::mem::take(&mut self.ids) {
+                    handles[id].put(hand.context, handles[id].value());
+                }
+                self.since = None;
+            }
+            None => {}
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub use self::notes::NoteParams;
 pub use self::time::TimeParams;
 pub use self::turn::TurnParams;
 
+use crate::learn::Learnt;
 use crate::looks::SharedLooks;
 use crate::settings::{Settings, Wishes};
 use crate::status::Status;
@@ -55,6 +56,10 @@ pub struct AntiphonParams {
     #[persist = "digest"]
     pub digest: WeightsDigest,
 
+    /// Controllers that move parameters.
+    #[persist = "learnt"]
+    pub learnt: Learnt,
+
     /// How the editor looks.
     #[persist = "editor"]
     pub looks: SharedLooks,
@@ -79,6 +84,7 @@ impl AntiphonParams {
             model: ModelParams::default(),
             digest: weights.digest(),
             weights,
+            learnt: Learnt::default(),
             looks: SharedLooks::default(),
             status,
         }

@@ -241,13 +241,19 @@ impl Partner {
         if happened.started && settings.mode == Mode::Alone {
             self.call(self.moment(0), Source::Alone, &settings, out);
         }
-        self.obey(&before, &settings, out);
+        self.obey(self.moment(0), &before, &settings, out);
         self.follow_bars(metre, &settings);
     }
 
-    /// What the settings have changed to takes effect at the block's first sample.
-    fn obey(&mut self, before: &Settings, now: &Settings, out: &mut impl Out) {
-        let start = self.moment(0);
+    /// The settings change within the block; `play_until` has come to this offset. What ends or forgets all
+    /// there is must not change there: it happens between two blocks.
+    pub fn set(&mut self, offset: u32, settings: Settings, out: &mut impl Out) {
+        let before = self.settings.replace(settings).unwrap_or(settings);
+        self.obey(self.moment(offset), &before, &settings, out);
+    }
+
+    /// What the settings have changed to takes effect at this moment.
+    fn obey(&mut self, start: Moment, before: &Settings, now: &Settings, out: &mut impl Out) {
         let (strokes, struck) = (&before.strokes, &now.strokes);
         self.ears.listener.set_pedal_lengthens(now.pedal_lengthens);
         if struck.panic != strokes.panic {

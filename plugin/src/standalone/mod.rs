@@ -113,5 +113,11 @@ pub fn run() -> ExitCode {
     VOICE.store(choice.piano, Ordering::Relaxed);
     WINDOW.store(!options.no_window, Ordering::Relaxed);
     let args = ports.arguments(&choice, options.tempo, options.period);
-    if nice_export_standalone_with_args::<Antiphon<Program>, _>(args) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if nice_export_standalone_with_args::<Antiphon<Program>, _>(args) {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!(
+        "The audio device or a MIDI port could not be opened: another program may have it. --ports lists what there is."
+    );
+    ExitCode::FAILURE
 }

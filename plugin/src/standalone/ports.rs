@@ -8,6 +8,8 @@ use super::choice::{Choice, System};
 const RATE: u32 = 48_000;
 /// ALSA's port that plays back what it is sent: not a keyboard.
 const THROUGH: &str = "Midi Through";
+/// ALSA's device that nobody hears.
+const NULL: &str = "Discard all samples";
 /// JACK's type of a MIDI port.
 const JACK_MIDI: &str = "8 bit raw midi";
 
@@ -178,7 +180,10 @@ fn own_ports() -> Ports {
         .map_or_else(|_| Vec::new(), |midi| midi.ports().iter().filter_map(|port| midi.port_name(port).ok()).collect());
     let host = cpal::default_host();
     let name = |device: cpal::Device| device.description().ok().map(|about| about.name().to_owned());
-    let audio_out = host.output_devices().map_or_else(|_| Vec::new(), |devices| devices.filter_map(name).collect());
+    let is_heard = |name: &String| !name.starts_with(NULL);
+    let audio_out = host
+        .output_devices()
+        .map_or_else(|_| Vec::new(), |devices| devices.filter_map(name).filter(is_heard).collect());
     let rate = host.default_output_device().and_then(|device| device.default_output_config().ok());
     let rate = rate.map_or(RATE, |config| config.sample_rate());
     Ports { rate, midi_in, midi_out, audio_out, ..Ports::default() }

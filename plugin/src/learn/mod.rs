@@ -1,0 +1,158 @@
+//! MIDI learn: controllers that move parameters, for keyboards whose host has no way to assign them, and for the
+//! program of its own. What is assigned is stored with the project.
+//!
+//! Three threads share it, by atomics alone. The editor says which parameter is to learn; the audio thread
+//! takes the next controller for it, and from then on sets the parameter at the controller's own sample;
+//! the editor, while it is open, tells the host.
+
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+mod learner;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+
+use nice_plug::params::persist::PersistentField;
+
+pub use learner::Learner;
+
+/// The parameters that can learn, by their permanent ids.
+pub const LEARNERS: [&str; 13] = [
+    "mode", "silence", "turn", "key", "temp", "density", "strength", "seed", "go", "again", "another", "freeze",
+    "learn",
+];
+/// No controller, or no learner.
+const NONE: u8 = u8::MAX;
+/// From here on they are no controllers: all notes off, and the like.
+const MODES: u8 = 120;
+
+/// What is assigned. Copies are the same.
+#[derive(Clone, Debug)]
+pub struct Learnt(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// By learner, the number of its controller.
+    controllers: [AtomicU8; LEARNERS.len()],
+    /// The learner that takes the next controller.
+    learning: AtomicU8,
+    /// Bit n: learner n was moved, and the host does not know yet.
+    moved: AtomicU32,
+}
+
+impl Default for Learnt {
+    fn default() -> Self {
+        Self(Arc::new(Shared {
+            controllers: std::array::from_fn(|_| AtomicU8::new(NONE)),
+            learning: AtomicU8::new(NONE),
+            moved: AtomicU32::new(0),
+        }))
+    }
+}
+
+impl Learnt {
+    /// The controller of this parameter. An outer `None`: it cannot learn any.
+    pub fn controller(&self, id: &str) -> Option<Option<u8>> {
+        let place = place(id)?;
+        Some(Some(self.0.controllers[place].load(Relaxed)).filter(|controller| *controller != NONE))
+    }
+
+    /// The next controller that moves is for this parameter; `None`: for none.
+    pub fn learn(&self, id: Option<&str>) {
+        self.0.learning.store(id.and_then(place).map_or(NONE, |place| place as u8), Relaxed);
+    }
+
+    /// Whether this parameter waits for its controller.
+    pub fn is_learning(&self, id: &str) -> bool {
+        place(id).is_some_and(|place| self.0.learning.load(Relaxed) == place as u8)
+    }
+
+    /// The parameter has a controller no more.
+    pub fn forget(&self, id: &str) {
+        if let Some(place) = place(id) {
+            self.0.controllers[place].store(NONE, Relaxed);
+        }
+    }
+
+    /// The parameters that controllers have moved since the last call: the host is to hear of them.
+    pub fn moved(&self) -> impl Iterator<Item = &'static str> {
+        let moved = self.0.moved.swap(0, Relaxed);
+        LEARNERS.into_iter().enumerate().filter(move |(place, _)| moved & 1 << place != 0).map(|(_, id)| id)
+    }
+}
+
+fn place(id: &str) -> Option<usize> {
+    LEARNERS.iter().position(|learner| *learner == id)
+}
+
+impl PersistentField<'_, BTreeMap<String, u8>> for Learnt {
+    fn set(&self, stored: BTreeMap<String, u8>) {
+        for (id, controller) in LEARNERS.iter().zip(&self.0.controllers) {
+            let number = stored.get(*id).copied().filter(|number| *number < MODES);
+            controller.store(number.unwrap_or(NONE), Relaxed);
+        }
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&BTreeMap<String, u8>) -> R,
+    {
+        let assigned = |id: &&str| Some((id.to_string(), self.controller(id)??));
+        f(&LEARNERS.iter().filter_map(assigned).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nice_plug::params::Params;
+
+    use super::*;
+    use crate::params::AntiphonParams;
+    use crate::viewer::Viewer;
+
+    #[test]
+    fn a_controller_moves_what_it_was_learnt_for_and_is_stored() {
+        let params = Arc::new(AntiphonParams::new(Default::default()));
+        let learnt = params.learnt.clone();
+        let mut learner = Learner::new(learnt.clone(), params.clone(), Viewer::default());
+        assert!(!learner.hear(21, 127), "nobody has learnt it");
+        assert_eq!((params.model.temperature.value(), learnt.controller("temp")), (1.0, Some(None)));
+
+        learnt.learn(Some("temp"));
+        assert!(learnt.is_learning("temp") && learner.hear(21, 127) && !learnt.is_learning("temp"));
+        assert_eq!((params.model.temperature.value(), learnt.controller("temp")), (2.0, Some(Some(21))));
+        assert_eq!(learnt.moved().collect::<Vec<_>>(), ["temp"]);
+        assert_eq!(learnt.moved().count(), 0);
+        assert!(learner.hear(21, 0) && params.model.temperature.value() == 0.1);
+
+        // A pad: each press of `Another` is one, and `Go on` is held.
+        learnt.learn(Some("another"));
+        for (value, on) in [(127, true), (0, true), (100, false), (0, false)] {
+            assert!(learner.hear(36, value));
+            assert_eq!(params.turn.another.value(), on, "{value}");
+        }
+        learnt.learn(Some("go"));
+        for (value, on) in [(127, true), (0, false)] {
+            assert!(learner.hear(37, value));
+            assert_eq!(params.turn.go.value(), on);
+        }
+
+        let later = Learnt::default();
+        later.set(learnt.map(BTreeMap::clone));
+        assert_eq!(later.controller("another"), Some(Some(36)));
+        learnt.learn(Some("density"));
+        assert!(learner.hear(21, 64));
+        assert_eq!(learnt.controller("temp"), Some(None), "each moves one");
+        learnt.forget("density");
+        assert!(!learner.hear(21, 64));
+        assert_eq!(learnt.controller("velocity"), None, "not one of the main ones");
+    }
+
+    #[test]
+    fn what_can_learn_is_a_parameter() {
+        let params = AntiphonParams::new(Default::default());
+        let ids: Vec<String> = params.param_map().into_iter().map(|(id, ..)| id).collect();
+        assert!(LEARNERS.iter().all(|learner| ids.iter().any(|id| id == learner)));
+    }
+}
