@@ -17,7 +17,7 @@ use crate::{
 /// Notes after which the motifs are copied: hearing so many again takes a part of a step's time.
 const REPLAYED: usize = 64;
 
-/// See the [module](self). 14 KiB, and a share of a copy of the motifs.
+/// What a mind knows at a note. 14 KiB, and a share of a copy of the motifs.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     layers: [Memory; LAYERS],
