@@ -14,6 +14,7 @@ const UNSAFE: &[&str] = &[
     "host/src/gui.rs",
     "host/src/heap.rs",
     "host/src/plugin.rs",
+    "host/src/soak/accidents.rs",
     "host/src/status.rs",
     "host/tests/faults.rs",
     "model/examples/common/mod.rs",
