@@ -89,7 +89,7 @@ struct Session<'a> {
     bypass: Option<u32>,
     /// Beginnings and ends of loads.
     loads: &'a AtomicU64,
-    /// How many of them there were at the end of the latest block.
+    /// How many of them there were when the latest block began.
     seen: u64,
     name: &'a str,
 }
@@ -168,11 +168,12 @@ impl Session<'_> {
             audio.reset();
             report.resets += 1;
         }
+        let before = self.loads.load(Ordering::SeqCst);
         let output = audio.block(frames, &events, player.timeline.as_ref())?;
-        // Between two blocks, too: nobody asks when.
-        let loads = self.loads.load(Ordering::SeqCst);
-        let loaded = loads % 2 == 1 || loads != self.seen;
-        self.seen = loads;
+        // Between two blocks, too; and what is loaded while a block is processed may be obeyed in the next one.
+        let after = self.loads.load(Ordering::SeqCst);
+        let loaded = after % 2 == 1 || after != self.seen;
+        self.seen = before;
         let playing = player.timeline.as_ref().is_some_and(|timeline| timeline.playing);
         referee.judge(&Block { frames, input: &events, output, playing, reset, loaded }, self.name, report);
         drop(audio.take_outputs());
