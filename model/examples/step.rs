@@ -1,7 +1,8 @@
 //! One note of the shipped network, in each precision: a step of the network, all heads, and the drawing,
-//! after as many notes as its memory of motifs holds. Then warm-up in one block against note by note.
-//! Prints CPU times and heap calls as lines of JSON, for `cargo xtask bench`. Where there is a graphics processor,
-//! the trunk on it too, as `gpu`: by the clock on the wall, since waiting is no time of the CPU's.
+//! after as many notes as its memory of motifs holds. Then warm-up in one block against note by note, and
+//! 1 to 8 takes side by side. Prints CPU times and heap calls as lines of JSON, for `cargo xtask bench`. Where
+//! there is a graphics processor, the trunk on it too, as `gpu`: by the clock on the wall, since waiting is no
+//! time of the CPU's.
 //!
 //!     cargo run --release -p model --example step [-- ENGINE NOTES]
 //!
@@ -15,10 +16,10 @@ use std::time::Instant;
 
 use common::{Costs, measure, report};
 use model::device::open;
-use model::{Controls, Mind, Network, Precision, Weights, note_rng};
+use model::{Chorus, Controls, Mind, Network, Precision, Weights, note_rng};
 use notes::Successor;
 
-/// Notes that count, and notes before them.
+/// Notes that count (of all but the shipped engine, a quarter), and notes before them.
 const NOTES: usize = 2000;
 const WARM_UP: usize = 50;
 /// Notes heard before: the memory of motifs is full.
@@ -44,7 +45,8 @@ fn main() {
     for (name, precision) in engines() {
         let mut mind = mind(precision);
         mind.feed_all(&music);
-        report(name, 1, &measure(WARM_UP, NOTES, |number| play(&mut mind, number as u64)));
+        let notes = if name == "default" { NOTES } else { NOTES / 4 };
+        report(name, 1, &measure(WARM_UP, notes, |number| play(&mut mind, number as u64)));
     }
     let mut mind = mind(shipped);
     if let Ok(trunk) = open(mind.network()) {
@@ -63,6 +65,14 @@ fn main() {
     report("warm_up.at_once", PHRASE, &measure(1, PHRASES, |_| mind.feed_all(phrase)));
     let note_by_note = measure(1, PHRASES, |_| phrase.iter().for_each(|note| mind.feed(note)));
     report("warm_up.note_by_note", PHRASE, &note_by_note);
+    for takes in 1..=8 {
+        let mut chorus = Chorus::new(&mind, takes);
+        let costs = measure(WARM_UP, NOTES / 4, |number| {
+            let mut rngs: [_; 8] = std::array::from_fn(|take| note_rng(take as u64, number as u64));
+            chorus.play(&Controls::default(), 0.0, &mut rngs[..takes]);
+        });
+        report(&format!("batch.{takes}"), takes, &costs);
+    }
 }
 
 /// Draws a note and hears it.

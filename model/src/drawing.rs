@@ -8,6 +8,7 @@ use rand::{Rng, RngCore};
 
 use crate::{
     activation::ln,
+    context::Context,
     encoding::{LONGEST_S, PITCHES, TIMES, VELOCITIES, spread_range, time_bin, time_range, velocity_range},
     markov::{Markov, Recent},
     mind::{Mind, centre},
@@ -18,7 +19,7 @@ use crate::{
 /// The shortest note that is played, in seconds after it is struck.
 const SHORTEST_S: f64 = 0.010;
 /// What is played when nothing is known of it.
-const NOTHING: Successor = Successor { step: 0.0, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };
+pub(crate) const NOTHING: Successor = Successor { step: 0.0, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };
 /// No part of a bin is smaller than this: a logarithm must be finite.
 const LEAST_PART: f64 = 1e-6;
 /// A density is reached by a tilt that changes the odds of two steps, one twice as long as the other, by
@@ -92,9 +93,15 @@ pub struct What<'a> {
     pub learnt: Option<Learnt<'a>>,
 }
 
+impl What<'_> {
+    /// No limits, no wishes.
+    pub const FREE: Self =
+        Self { pitches: u128::MAX, longest: LONGEST_S, loudness: Loudness::Free, spread: 1.0, learnt: None };
+}
+
 impl Default for What<'_> {
     fn default() -> Self {
-        Self { pitches: u128::MAX, longest: LONGEST_S, loudness: Loudness::Free, spread: 1.0, learnt: None }
+        Self::FREE
     }
 }
 
@@ -111,63 +118,127 @@ impl Mind {
     /// was learnt mixed in; temperature; tilted to the density; top-p.
     pub fn sample_step(&mut self, controls: &Controls, when: &When, rng: &mut impl RngCore) -> Timing {
         let Self { network, state, scratch, .. } = self;
-        let earliest = when.earliest.max(0.0);
-        let first = time_bin(earliest);
-        let chords = earliest == 0.0 && when.in_chord && usize::from(state.context.floor(0.0)) < PITCHES;
-        // Steps shorter than the chord window do not exist.
-        let shortest = notes::chords::WINDOW_S + 1e-3;
-        let possible = |bin: usize| if bin == 0 { chords } else { bin >= first.max(time_bin(shortest)) };
-        let moment = |bin: usize, rng: &mut _| match bin {
-            0 => 0.0,
-            _ => within(bin, earliest.max(shortest), f64::INFINITY, rng),
-        };
-        let mut learnt = [0.0; TIMES];
-        let learnt = when
-            .learnt
-            .filter(|own| own.memory.steps(own.recent, possible, &mut learnt))
-            .map(|own| (own.share, learnt));
-
-        if let Some([estimate, _]) = network.point_estimates(state, scratch) {
-            let usual = (estimate / f64::from(when.density)).max(earliest);
-            // All the network's mass is on its estimate.
-            let step = match learnt {
-                Some((share, p)) if rng.random::<f32>() < share => moment(draw(&p, rng).unwrap_or(first), rng),
-                _ if usual > 0.0 || chords => usual,
-                _ => shortest,
-            };
-            return Timing { step, usual };
+        let onset = Onset::new(&state.context, when);
+        match network.point_estimates(state, scratch) {
+            Some([estimate, _]) => onset.around(estimate, rng),
+            None => onset.draw(network.logits(Attribute::Step, &NOTHING, state, scratch), controls, rng, &mut 0.0),
         }
-
-        let logits = network.logits(Attribute::Step, &NOTHING, state, scratch);
-        for (bin, logit) in logits.iter_mut().enumerate() {
-            *logit = if possible(bin) { *logit } else { f32::NEG_INFINITY };
-        }
-        if first > 0 {
-            logits[first] += part_of(first, earliest, f64::INFINITY);
-        }
-        if let Some((share, p)) = learnt {
-            mix(logits, &p, share);
-        }
-        heat(logits, controls.temperature.step);
-        let p = logits;
-        if when.density != 1.0 {
-            // Chords stay as thick as they are: what changes is how soon the next onset comes.
-            crowd(&mut p[1..], when.density);
-        }
-        keep_likeliest(p, controls.top_p);
-        let usual = centre(median(&p[1..]) + 1).max(earliest);
-        Timing { step: moment(draw(p, rng).unwrap_or(first), rng), usual }
     }
 
     /// Draws all but the step of the next note, which is known; it is not fed.
     pub fn sample_note(&mut self, controls: &Controls, step: f64, what: &What, rng: &mut impl RngCore) -> Successor {
         let Self { network, state, scratch, .. } = self;
-        let temperature = &controls.temperature;
-        let longest = what.longest.clamp(SHORTEST_S, LONGEST_S);
         let mut next = Successor { step, ..NOTHING };
+        let mut drawn = Drawn { controls, what, context: &state.context, nats: &mut 0.0 };
+        drawn.pitch(network.logits(Attribute::Pitch, &next, state, scratch), &mut next, rng);
+        if let Some([_, duration]) = network.point_estimates(state, scratch) {
+            drawn.rest_of_the_seed(duration, &mut next);
+            return next;
+        }
+        drawn.duration(network.logits(Attribute::Duration, &next, state, scratch), &mut next, rng);
+        match what.loudness {
+            Loudness::Fixed(velocity) => next.velocity = velocity.clamp(1, 127),
+            _ => drawn.velocity(network.logits(Attribute::Velocity, &next, state, scratch), &mut next, rng),
+        }
+        if drawn.has_spread(&next) {
+            drawn.spread(network.logits(Attribute::Spread, &next, state, scratch), &mut next, rng);
+        }
+        drawn.finish(&mut next);
+        next
+    }
+}
 
-        let logits = &mut network.logits(Attribute::Pitch, &next, state, scratch)[..PITCHES];
-        for (pitch, loss) in state.context.weariness() {
+/// When the next onset may be, and what was learnt of it.
+pub(crate) struct Onset<'a> {
+    when: &'a When<'a>,
+    earliest: f64,
+    /// The bin of `earliest`, and the first one that is no chord's.
+    first: usize,
+    next: usize,
+    /// It may join the last chord.
+    chords: bool,
+    learnt: Option<(f32, [f32; TIMES])>,
+}
+
+/// Steps shorter than the chord window do not exist.
+const SHORTEST_STEP_S: f64 = notes::chords::WINDOW_S + 1e-3;
+
+impl<'a> Onset<'a> {
+    pub fn new(context: &Context, when: &'a When) -> Self {
+        let earliest = when.earliest.max(0.0);
+        let chords = earliest == 0.0 && when.in_chord && usize::from(context.floor(0.0)) < PITCHES;
+        let first = time_bin(earliest);
+        let next = first.max(time_bin(SHORTEST_STEP_S));
+        let mut onset = Self { when, earliest, first, next, chords, learnt: None };
+        let mut learnt = [0.0; TIMES];
+        onset.learnt = when
+            .learnt
+            .filter(|own| own.memory.steps(own.recent, |bin| onset.possible(bin), &mut learnt))
+            .map(|own| (own.share, learnt));
+        onset
+    }
+
+    fn possible(&self, bin: usize) -> bool {
+        if bin == 0 { self.chords } else { bin >= self.next }
+    }
+
+    fn moment(&self, bin: usize, rng: &mut impl RngCore) -> f64 {
+        if bin == 0 { 0.0 } else { within(bin, self.earliest.max(SHORTEST_STEP_S), f64::INFINITY, rng) }
+    }
+
+    /// All the network's mass is on its estimate, in seconds.
+    pub fn around(&self, estimate: f64, rng: &mut impl RngCore) -> Timing {
+        let usual = (estimate / f64::from(self.when.density)).max(self.earliest);
+        let step = match self.learnt {
+            Some((share, p)) if rng.random::<f32>() < share => self.moment(draw(&p, rng).unwrap_or(self.first), rng),
+            _ if usual > 0.0 || self.chords => usual,
+            _ => SHORTEST_STEP_S,
+        };
+        Timing { step, usual }
+    }
+
+    /// From the network's distribution. `nats` grows by what the step costs.
+    pub fn draw(&self, logits: &mut [f32], controls: &Controls, rng: &mut impl RngCore, nats: &mut f64) -> Timing {
+        for (bin, logit) in logits.iter_mut().enumerate() {
+            *logit = if self.possible(bin) { *logit } else { f32::NEG_INFINITY };
+        }
+        if self.first > 0 {
+            logits[self.first] += part_of(self.first, self.earliest, f64::INFINITY);
+        }
+        if let Some((share, p)) = self.learnt {
+            mix(logits, &p, share);
+        }
+        heat(logits, controls.temperature.step);
+        let p = logits;
+        if self.when.density != 1.0 {
+            // Chords stay as thick as they are: what changes is how soon the next onset comes.
+            crowd(&mut p[1..], self.when.density);
+        }
+        keep_likeliest(p, controls.top_p);
+        let usual = centre(median(&p[1..]) + 1).max(self.earliest);
+        let bin = chosen(p, rng, nats).unwrap_or(self.first);
+        Timing { step: self.moment(bin, rng), usual }
+    }
+}
+
+/// How a note is drawn once its step is known, attribute by attribute, each into the note.
+pub(crate) struct Drawn<'a> {
+    pub controls: &'a Controls,
+    pub what: &'a What<'a>,
+    pub context: &'a Context,
+    /// Grows by what each attribute costs.
+    pub nats: &'a mut f64,
+}
+
+impl Drawn<'_> {
+    fn longest(&self) -> f64 {
+        self.what.longest.clamp(SHORTEST_S, LONGEST_S)
+    }
+
+    pub fn pitch(&mut self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
+        let Self { controls, what, context, .. } = self;
+        let logits = &mut logits[..PITCHES];
+        for (pitch, loss) in context.weariness() {
             logits[usize::from(pitch)] -= loss;
         }
         for (pitch, logit) in logits.iter_mut().enumerate() {
@@ -177,61 +248,74 @@ impl Mind {
             let possible = (0..PITCHES).filter(|&pitch| logits[pitch] > f32::NEG_INFINITY);
             let possible = possible.fold(0, |set, pitch| set | 1 << pitch);
             let mut learnt = [0.0; PITCHES];
-            if memory.pitches(recent, step, possible, &mut learnt) {
+            if memory.pitches(recent, next.step, possible, &mut learnt) {
                 mix(logits, &learnt, share);
             }
         }
-        probabilities(logits, temperature.pitch, controls.top_p);
+        probabilities(logits, controls.temperature.pitch, controls.top_p);
         let lowest = what.pitches.trailing_zeros() as usize;
-        next.pitch = draw(logits, rng).unwrap_or(lowest).min(PITCHES - 1) as u8;
+        next.pitch = chosen(logits, rng, self.nats).unwrap_or(lowest).min(PITCHES - 1) as u8;
+    }
 
-        if let Some([_, duration]) = network.point_estimates(state, scratch) {
-            next.duration = duration.clamp(SHORTEST_S, longest);
-            let velocity = match what.loudness {
-                Loudness::Free => state.context.lately.velocity,
-                Loudness::Around(velocity) => velocity,
-                Loudness::Fixed(velocity) => velocity.into(),
-            };
-            next.velocity = velocity.round().clamp(1.0, 127.0) as u8;
-            return next;
-        }
+    /// The seed's duration is its estimate, and it knows no loudness but what it has heard.
+    pub fn rest_of_the_seed(&self, duration: f64, next: &mut Successor) {
+        next.duration = duration.clamp(SHORTEST_S, self.longest());
+        let velocity = match self.what.loudness {
+            Loudness::Free => self.context.lately.velocity,
+            Loudness::Around(velocity) => velocity,
+            Loudness::Fixed(velocity) => velocity.into(),
+        };
+        next.velocity = velocity.round().clamp(1.0, 127.0) as u8;
+    }
 
-        let logits = network.logits(Attribute::Duration, &next, state, scratch);
+    pub fn duration(&mut self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
+        let longest = self.longest();
         if longest < LONGEST_S {
             let last = time_bin(longest);
             logits[last + 1..].fill(f32::NEG_INFINITY);
             logits[last] += part_of(last, 0.0, longest);
         }
-        probabilities(logits, temperature.duration, controls.top_p);
-        next.duration = within(draw(logits, rng).unwrap_or(0), 0.0, longest, rng);
-
-        next.velocity = match what.loudness {
-            Loudness::Fixed(velocity) => velocity.clamp(1, 127),
-            loudness => {
-                let p = network.logits(Attribute::Velocity, &next, state, scratch);
-                heat(p, temperature.velocity);
-                if let Loudness::Around(level) = loudness {
-                    turn_to(p, level - state.context.lately.velocity);
-                }
-                keep_likeliest(p, controls.top_p);
-                let (low, high) = velocity_range(draw(p, rng).unwrap_or(16));
-                rng.random_range(low..=high)
-            }
-        };
-
-        if next.step == 0.0 && state.context.lately.last.is_some() && what.spread > 0.0 {
-            let logits = network.logits(Attribute::Spread, &next, state, scratch);
-            probabilities(logits, temperature.velocity, controls.top_p);
-            let bin = draw(logits, rng).unwrap_or(0);
-            if bin > 0 {
-                let (begin, end) = spread_range(bin);
-                let spread = begin + (end - begin) * rng.random::<f64>();
-                next.spread = (spread * what.spread).min(longest - SHORTEST_S);
-            }
-        }
-        next.duration = next.duration.max(next.spread + SHORTEST_S);
-        next
+        probabilities(logits, self.controls.temperature.duration, self.controls.top_p);
+        next.duration = within(chosen(logits, rng, self.nats).unwrap_or(0), 0.0, longest, rng);
     }
+
+    /// Where it is not fixed.
+    pub fn velocity(&mut self, p: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
+        heat(p, self.controls.temperature.velocity);
+        if let Loudness::Around(level) = self.what.loudness {
+            turn_to(p, level - self.context.lately.velocity);
+        }
+        keep_likeliest(p, self.controls.top_p);
+        let (low, high) = velocity_range(chosen(p, rng, self.nats).unwrap_or(16));
+        next.velocity = rng.random_range(low..=high);
+    }
+
+    /// Whether the note stands in a chord and may be late there.
+    pub fn has_spread(&self, next: &Successor) -> bool {
+        next.step == 0.0 && self.context.lately.last.is_some() && self.what.spread > 0.0
+    }
+
+    pub fn spread(&mut self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
+        probabilities(logits, self.controls.temperature.velocity, self.controls.top_p);
+        let bin = chosen(logits, rng, self.nats).unwrap_or(0);
+        if bin > 0 {
+            let (begin, end) = spread_range(bin);
+            let spread = begin + (end - begin) * rng.random::<f64>();
+            next.spread = (spread * self.what.spread).min(self.longest() - SHORTEST_S);
+        }
+    }
+
+    /// A note sounds for a moment at least.
+    pub fn finish(&self, next: &mut Successor) {
+        next.duration = next.duration.max(next.spread + SHORTEST_S);
+    }
+}
+
+/// Draws a class, and adds to `nats` what it costs.
+fn chosen(p: &[f32], rng: &mut impl RngCore, nats: &mut f64) -> Option<usize> {
+    let class = draw(p, rng)?;
+    *nats -= f64::from(ln(p[class]));
+    Some(class)
 }
 
 /// A time in this bin, between these bounds; each as likely as the other.

@@ -9,6 +9,7 @@
 //! with what [`markov`] remembers of the player. [`Mind`] holds it together.
 
 mod activation;
+mod chorus;
 mod context;
 pub mod device;
 mod dot;
@@ -37,6 +38,7 @@ mod snapshot;
 pub mod train;
 pub mod weights;
 
+pub use chorus::Chorus;
 pub use context::Context;
 pub use drawing::{Learnt, Loudness, Timing, What, When};
 pub use limits::{Hands, Pitches};

@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use model::{
-    Card, Controls, Kind, Loudness, Mind, Network, Precision, Temperature, Weights, WeightsError, What, When, note_rng,
+    Card, Chorus, Controls, Kind, Loudness, Mind, Network, Precision, Temperature, Weights, WeightsError, What, When,
+    note_rng,
 };
 use notes::{Note, Successor};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 fn mind(kind: Kind, seed: u64) -> Mind {
-    Mind::new(Arc::new(Network::new(&Weights::random(kind, seed), Precision::Int8)))
+    mind_in(kind, seed, Precision::Int8)
+}
+
+fn mind_in(kind: Kind, seed: u64, precision: Precision) -> Mind {
+    Mind::new(Arc::new(Network::new(&Weights::random(kind, seed), precision)))
 }
 
 /// Plays on from nothing: each note is drawn and heard.
@@ -90,23 +95,26 @@ proptest! {
             prop_assert!(entry.step >= silence.min(19.0), "{kind:?}: {} after {silence}", entry.step);
         }
     }
+}
 
-    #[test]
-    fn a_restored_state_goes_on_as_before(seed: u64, before in 0..140u64, after in 1..80u64) {
-        for kind in [Kind::Seed, Kind::Antiphon] {
-            let mut mind = mind(kind, 5);
-            play(&mut mind, &Controls::default(), seed, before);
+/// Snapshots lead back from any branch, however many notes later; each note is what it was.
+#[test]
+fn a_restored_state_goes_on_as_before() {
+    for kind in [Kind::Seed, Kind::Antiphon] {
+        let mut mind = mind(kind, 5);
+        for (before, after) in [(0, 1), (5, 63), (30, 70)] {
+            play(&mut mind, &Controls::default(), 1, before);
             let (snapshot, state) = (mind.snapshot(), mind.state().clone());
-            let first = play(&mut mind, &Controls::default(), !seed, after);
-            let later = mind.snapshot();
+            let first = play(&mut mind, &Controls::default(), 2, after);
+            let (later, ahead) = (mind.snapshot(), mind.state().clone());
             mind.restore(&snapshot);
-            prop_assert!(*mind.state() == state);
-            prop_assert_eq!(play(&mut mind, &Controls::default(), !seed, after), first);
-            // To one that was made on another branch, and from there back again.
-            let state = mind.state().clone();
-            play(&mut mind, &Controls::default(), seed, 3);
+            assert!(*mind.state() == state, "{kind:?}, {after} notes back");
+            assert_eq!(play(&mut mind, &Controls::default(), 2, after), first);
+            // On another branch, and from there back.
+            mind.restore(&snapshot);
+            play(&mut mind, &Controls::default(), 3, 3);
             mind.restore(&later);
-            prop_assert!(*mind.state() == state);
+            assert!(*mind.state() == ahead, "{kind:?}, from another branch");
         }
     }
 }
@@ -193,6 +201,37 @@ fn narrow_weights_cost_next_to_nothing() {
     for (precision, bound) in Precision::ALL.into_iter().zip([0.0, 1e-6, 2e-3, 3e-2]) {
         let more = sums[precision as usize] - sums[0];
         assert!(more.abs() <= bound, "{} costs {more} nats a note", precision.name());
+    }
+}
+
+/// Side by side, each take is what it would have been alone; and the likeliest is told from the others.
+#[test]
+fn takes_side_by_side_are_the_takes_one_by_one() {
+    for (kind, precision) in [(Kind::Seed, Precision::F16), (Kind::Antiphon, Precision::Int4)] {
+        let mut mind = mind_in(kind, 6, precision);
+        play(&mut mind, &Controls::default(), 1, 20);
+        let before = mind.snapshot();
+        for takes in [1, 3, 8] {
+            let mut chorus = Chorus::new(&mind, takes);
+            let mut together = vec![Vec::new(); takes];
+            for index in 0..24 {
+                let mut rngs: Vec<_> = (0..takes as u64).map(|take| note_rng(take, index)).collect();
+                let silence = if index == 0 { 0.3 } else { 0.0 };
+                let notes = chorus.play(&Controls::default(), silence, &mut rngs);
+                together.iter_mut().zip(notes).for_each(|(take, note)| take.push(*note));
+            }
+            for (seed, take) in together.iter().enumerate() {
+                mind.restore(&before);
+                for (index, note) in take.iter().enumerate() {
+                    let silence = if index == 0 { 0.3 } else { 0.0 };
+                    let rng = &mut note_rng(seed as u64, index as u64);
+                    assert_eq!(mind.sample(&Controls::default(), silence, rng), *note, "{kind:?}, {seed} of {takes}");
+                    mind.feed(note);
+                }
+            }
+            mind.restore(&before);
+            assert!(chorus.nats().iter().all(|nats| nats.is_finite() && *nats > 0.0), "{:?}", chorus.nats());
+        }
     }
 }
 
