@@ -83,7 +83,7 @@ fn sequence_and_step_agree() {
     for kind in [Kind::Seed, Kind::Antiphon] {
         let weights = Weights::random(kind, 5);
         let notes = phrase(96, 3);
-        let model = Model::new(&weights).unwrap();
+        let model = Model::new(&weights, &Device::Cpu).unwrap();
         let mut carry = model.zero_carry(1);
         let mut lanes = [Lane::new(&notes)];
         let mut sums = [0.0f64; 5];

@@ -1,5 +1,6 @@
 //! `trainer bench`: how fast this machine trains.
 
+use crate::device;
 use crate::train::{learn, with_deep_stack};
 use anyhow::Context;
 use model::{
@@ -36,6 +37,9 @@ pub struct Args {
     /// Threads; all cores if not given.
     #[arg(long)]
     threads: Option<usize>,
+    /// Where to compute: cpu, cuda, cuda:N or auto.
+    #[arg(long, default_value_t)]
+    device: device::Choice,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -52,6 +56,7 @@ struct Figures {
     lanes: usize,
     chunk: usize,
     threads: usize,
+    device: String,
     notes_per_second: f64,
     seconds_per_step: f64,
     /// Of the whole process, all threads.
@@ -78,11 +83,12 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     for f in figures {
         let optional = |value: Option<f64>, digits| value.map_or("?".to_owned(), |value| format!("{value:.digits$}"));
         println!(
-            "{:<9} {:>6.0} notes/s  ({} lanes x {} notes on {} threads: {:.3} s a step, {} CPU-seconds, {} page faults)  peak memory {} MB",
+            "{:<9} {:>6.0} notes/s  ({} lanes x {} notes, {}, {} threads: {:.3} s a step, {} CPU-seconds, {} page faults)  peak memory {} MB",
             format!("{:?}", f.network).to_lowercase(),
             f.notes_per_second,
             f.lanes,
             f.chunk,
+            f.device,
             f.threads,
             f.seconds_per_step,
             optional(f.cpu_seconds_per_step, 3),
@@ -96,7 +102,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 fn in_a_process(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
     let name = serde_json::to_value(kind)?.as_str().unwrap_or_default().to_owned();
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench", "--json", "--network", &name]);
+    command.args(["bench", "--json", "--network", &name, "--device", &args.device.to_string()]);
     let numbers =
         [("--lanes", args.lanes), ("--chunk", args.chunk), ("--steps", args.steps), ("--warmup", args.warmup)];
     for (option, number) in numbers.into_iter().chain(args.threads.map(|threads| ("--threads", threads))) {
@@ -115,9 +121,10 @@ fn alone(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
     };
     // SAFETY: no other thread has been started yet that could read the environment.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
+    let device = args.device.open()?;
     let (lanes, chunk, steps, warmup) = (args.lanes.max(1), args.chunk.max(1), args.steps.max(1), args.warmup);
     with_deep_stack(move || {
-        let model = Model::new(&Weights::random(kind, 1))?;
+        let model = Model::new(&Weights::random(kind, 1), &device)?;
         let mut optimiser = AdamW::new(0.02);
         let mut carry = model.zero_carry(lanes);
         let mut pieces: Vec<Lane> = (0..lanes).map(|n| Lane::new(&piece(n as u64, chunk * (steps + warmup)))).collect();
@@ -140,6 +147,7 @@ fn alone(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
             lanes,
             chunk,
             threads,
+            device: device::name(&device).to_owned(),
             notes_per_second: (lanes * chunk) as f64 / seconds,
             seconds_per_step: seconds,
             cpu_seconds_per_step: of_usage(|used| used.cpu_seconds),

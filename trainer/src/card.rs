@@ -112,7 +112,7 @@ pub fn tables(report: &Report) -> String {
             line(row("without begin-of-sequence behind the prompt", figures(&straight.network)));
         }
         line(row("ceiling: what came next", figures(&fit.ceiling)));
-        line(row("floor: another piece", figures(&fit.floor)));
+        line(row("floor: other pieces", figures(&fit.floor)));
         line(row("share of the way, floor 0, ceiling 1", figures(&fit.share)));
         line("\nCorrelations: higher is nearer. Density, velocity, intervals: lower is nearer.\n".to_owned());
     }

@@ -30,7 +30,7 @@ const LONG_RUN_S: f64 = 600.0;
 /// from nothing and the real split, and the likeness of their features (Yang and Lerch). floors: nats of
 /// models that only count (unigram, Markov up to order 5; trained on the train split of the same data), and
 /// the divergence between halves of the split. fit: how near 20 s continuations are to their 20 s prompts,
-/// between the true continuation and another piece's. health: 60 s and 10 minutes of free running, and how
+/// between the true continuation and other pieces'. health: 60 s and 10 minutes of free running, and how
 /// much is copied from the train split.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer evaluate --weights weights/antiphon.safetensors --data music.safetensors \
@@ -206,8 +206,9 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
     }
     if asked(Measure::Fit) {
         let seed = network.kind() == model::Kind::Seed;
-        let bar = progress::bar(2 * pieces.len() as u64 * (1 + u64::from(seed)), "continuing");
-        let fit = |begins| fit::fit(network, &pieces, args.seed, begins, || bar.inc(1));
+        let excerpts = fit::excerpts(&pieces);
+        let bar = progress::bar(excerpts.len() as u64 * (1 + u64::from(seed)), "continuing");
+        let fit = |begins| fit::fit(network, &excerpts, args.seed, begins, || bar.inc(1));
         report.fit = fit(true);
         report.fit_without_begin = seed.then(|| fit(false)).flatten();
         bar.finish_and_clear();

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod card;
 pub mod cli;
 pub mod dataset;
+pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod export;

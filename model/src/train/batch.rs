@@ -13,6 +13,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Lane {
     notes: Vec<Successor>,
+    /// What is heard where that is not what was written.
+    heard: Option<Vec<Successor>>,
     next: usize,
     context: Context,
 }
@@ -29,7 +31,22 @@ impl Lane {
                 successor
             })
             .collect();
-        Self { notes, next: 0, context: Context::default() }
+        Self { notes, heard: None, next: 0, context: Context::default() }
+    }
+
+    /// The targets stay what they are, but each is predicted after `heard`, note for note as many: how the
+    /// piece ought to go on is learnt from a performance that strays.
+    ///
+    /// # Panics
+    /// If there are more or fewer of them.
+    pub fn hearing(self, heard: impl FnOnce(&[Successor]) -> Vec<Successor>) -> Self {
+        let heard = heard(&self.notes);
+        assert_eq!(heard.len(), self.notes.len());
+        Self { heard: Some(heard), ..self }
+    }
+
+    fn heard(&self) -> &[Successor] {
+        self.heard.as_ref().unwrap_or(&self.notes)
     }
 
     /// How many notes have been targets.
@@ -41,7 +58,8 @@ impl Lane {
     pub fn skip(&mut self, done: usize) {
         let done = done.min(self.notes.len());
         // The note heard last is fed with the row that follows it.
-        for note in &self.notes[self.next.saturating_sub(1)..done.saturating_sub(1)] {
+        let heard = self.heard.as_ref().unwrap_or(&self.notes);
+        for note in &heard[self.next.saturating_sub(1)..done.saturating_sub(1)] {
             self.context.feed(note);
         }
         self.next = done;
@@ -153,7 +171,7 @@ impl Batch {
     }
 
     fn row(&mut self, row: usize, lane: &mut Lane, scratch: &mut Features) {
-        let heard = lane.next.checked_sub(1).map(|i| lane.notes[i]);
+        let heard = lane.next.checked_sub(1).map(|i| lane.heard()[i]);
         let next = lane.notes[lane.next];
         lane.next += 1;
         if let Some(heard) = &heard {

@@ -1,7 +1,7 @@
 //! A linear layer whose input is given, not learnt: candle's own product would also compute the
 //! gradient of the input, which nobody needs and which costs as much as the rest.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, bail};
 use gemm::Parallelism;
 
 /// `x W^T` for a fixed `x`: `[rows, features]`, with `W`: `[outputs, features]`.
@@ -21,7 +21,10 @@ impl Given {
         if weight.dim(1)? != self.features {
             bail!("weight {:?} does not fit {} features", weight.shape(), self.features);
         }
-        weight.apply_op1(self)
+        match weight.device() {
+            Device::Cpu => weight.apply_op1(self),
+            device => Tensor::from_vec(self.x, (self.rows, self.features), device)?.matmul(&weight.t()?),
+        }
     }
 }
 

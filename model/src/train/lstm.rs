@@ -17,7 +17,10 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor,
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::given::{Matrix, contiguous, product, threads};
+use super::{
+    given::{Matrix, contiguous, product, threads},
+    unfused,
+};
 use crate::{activation::tanh, lstm::cell, simd::widest};
 
 /// Hidden and cell state of every lane between two chunks: `[lanes, hidden]` each.
@@ -79,6 +82,9 @@ impl Lstm {
             || carry.h.len() != lanes * hidden
         {
             bail!("LSTM: input {:?}, weight {:?}, bias {:?} do not fit", x.shape(), weight.shape(), bias.shape());
+        }
+        if !x.device().is_cpu() {
+            return unfused::sequence(x, weight, bias, carry, fresh);
         }
         let op = Op {
             dims: Dims { time, lanes, input, hidden },

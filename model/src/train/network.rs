@@ -22,6 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Model {
     kind: Kind,
+    device: Device,
     vars: BTreeMap<String, Var>,
     layers: Vec<Lstm>,
 }
@@ -47,14 +48,15 @@ pub struct Losses {
 }
 
 impl Model {
-    /// Takes over weights as variables.
-    pub fn new(weights: &Weights) -> Result<Self> {
+    /// Takes over weights as variables on this device, on which everything then runs.
+    pub fn new(weights: &Weights, device: &Device) -> Result<Self> {
         let vars = weights
             .tensors()
             .iter()
-            .map(|(name, t)| Ok((name.clone(), Var::from_slice(&t.data, &t.shape[..], &Device::Cpu)?)))
+            .map(|(name, t)| Ok((name.clone(), Var::from_slice(&t.data, &t.shape[..], device)?)))
             .collect::<Result<_>>()?;
-        Ok(Self { kind: weights.card.kind, vars, layers: (0..LAYERS).map(|_| Lstm::default()).collect() })
+        let device = device.clone();
+        Ok(Self { kind: weights.card.kind, device, vars, layers: (0..LAYERS).map(|_| Lstm::default()).collect() })
     }
 
     /// Which network this is.
@@ -88,19 +90,20 @@ impl Model {
     /// Runs a chunk and takes its losses. The batch is used up: its features move into the graph.
     pub fn losses(&self, batch: Batch, carry: &mut [Carry], mut noise: Option<Noise>) -> Result<Losses> {
         let Batch { time, lanes, fresh, counts, body } = batch;
+        let device = &self.device;
         let (rows, notes) = (time * lanes, counts.iter().sum::<f32>().max(1.0));
         let mean = |losses: &Tensor, counts: Vec<f32>| -> Result<Tensor> {
-            (losses * Tensor::from_vec(counts, rows, &Device::Cpu)?)?.sum_all()? / f64::from(notes)
+            (losses * Tensor::from_vec(counts, rows, device)?)?.sum_all()? / f64::from(notes)
         };
         match body {
             Body::Seed { pitch, timing, next_pitch, next_timing } => {
-                let timing = Tensor::from_vec(timing, (rows, 2), &Device::Cpu)?;
-                let pitch = Tensor::from_vec(pitch, rows, &Device::Cpu)?;
+                let timing = Tensor::from_vec(timing, (rows, 2), device)?;
+                let pitch = Tensor::from_vec(pitch, rows, device)?;
                 let embedded = self.vars["embedding.weight"].t()?.contiguous()?.index_select(&pitch, 0)?;
                 let x = Tensor::cat(&[embedded, timing], 1)?;
                 let h = self.trunk(x.reshape((time, lanes, ()))?, carry, &fresh, &mut noise)?;
                 let logits = self.linear(&self.linear(&h, "pitch.0")?.relu()?, "pitch.2")?;
-                let next = Tensor::from_vec(next_timing, (rows, 2), &Device::Cpu)?;
+                let next = Tensor::from_vec(next_timing, (rows, 2), device)?;
                 let error = |name: &str, column: usize| -> Result<Tensor> {
                     let out = self.linear(&h, name)?.squeeze(1)?;
                     mean(&(out - next.narrow(1, column, 1)?.squeeze(1)?)?.sqr()?, counts.clone())
@@ -108,14 +111,14 @@ impl Model {
                 let step = error("step", 0)?;
                 let pitch = mean(&cross_entropy(&logits, next_pitch)?, counts.clone())?;
                 let duration = error("duration", 1)?;
-                Losses::add([Some(step), Some(pitch), Some(duration), None, None])
+                Losses::add([Some(step), Some(pitch), Some(duration), None, None], device)
             }
             Body::Antiphon { heard, heads, ruled_out } => {
                 let input = &self.vars["input.weight"];
                 let x = Given::new(heard, input.dim(1)?).product(input)?;
                 let x = x.reshape((time, lanes, EMBEDDING))?;
                 let h = self.trunk(x, carry, &fresh, &mut noise)?;
-                let ruled_out = Tensor::from_vec(ruled_out, (rows, PITCHES), &Device::Cpu)?;
+                let ruled_out = Tensor::from_vec(ruled_out, (rows, PITCHES), device)?;
                 let mut parts = [const { None }; 5];
                 for ((attribute, target), part) in Attribute::ALL.into_iter().zip(heads).zip(&mut parts) {
                     let Target { features, links, classes, counts } = target;
@@ -125,7 +128,7 @@ impl Model {
                     }
                     *part = Some(mean(&cross_entropy(&logits, classes)?, counts)?);
                 }
-                Losses::add(parts)
+                Losses::add(parts, device)
             }
         }
     }
@@ -138,14 +141,14 @@ impl Model {
             let mut recurrent = get("weight_hh").as_tensor().clone();
             if let Some(noise) = noise {
                 let mask = keep(noise.weight_dropout, 4 * HIDDEN * HIDDEN, noise.rng);
-                recurrent = (recurrent * Tensor::from_vec(mask, (4 * HIDDEN, HIDDEN), &Device::Cpu)?)?;
+                recurrent = (recurrent * Tensor::from_vec(mask, (4 * HIDDEN, HIDDEN), &self.device)?)?;
             }
             let weight = Tensor::cat(&[get("weight_ih").as_tensor(), &recurrent], 1)?;
             let bias = (get("bias_ih").as_tensor() + get("bias_hh").as_tensor())?;
             x = layer.sequence(&x, &weight, &bias, carry, fresh)?;
             if let Some(noise) = noise {
                 let mask = keep(noise.dropout, lanes * HIDDEN, noise.rng);
-                x = x.broadcast_mul(&Tensor::from_vec(mask, (1, lanes, HIDDEN), &Device::Cpu)?)?;
+                x = x.broadcast_mul(&Tensor::from_vec(mask, (1, lanes, HIDDEN), &self.device)?)?;
             }
         }
         x.reshape(((), HIDDEN))
@@ -167,8 +170,8 @@ impl Model {
 }
 
 impl Losses {
-    fn add(parts: [Option<Tensor>; 5]) -> Result<Self> {
-        let mut total = Tensor::zeros((), candle_core::DType::F32, &Device::Cpu)?;
+    fn add(parts: [Option<Tensor>; 5], device: &Device) -> Result<Self> {
+        let mut total = Tensor::zeros((), candle_core::DType::F32, device)?;
         let mut values = [0.0; 5];
         for (part, value) in parts.iter().zip(&mut values) {
             if let Some(part) = part {

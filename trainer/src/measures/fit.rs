@@ -1,8 +1,8 @@
 //! Continuation fit: is what follows a prompt of its kind?
 //!
-//! From each piece of the split come up to two excerpts of 40 s: 20 s are the prompt, 20 s what came
+//! From each piece of the split come up to eight excerpts of 40 s: 20 s are the prompt, 20 s what came
 //! next in truth. The network's continuation of the prompt is compared with the prompt, and so are the
-//! true one (the ceiling) and another piece's (the floor).
+//! true one (the ceiling) and what came next in every other piece (the floor, their mean).
 
 use crate::dataset::Piece;
 use crate::measures::histogram::jensen_shannon;
@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 /// Seconds of the prompt, and of what follows.
 pub const PART_S: f64 = 20.0;
+/// Excerpts of one piece.
+const MOST_EXCERPTS: usize = 8;
 /// An excerpt's parts have at least this many notes each, or it is not used.
 const FEWEST_NOTES: usize = 10;
 
@@ -34,6 +36,28 @@ pub struct Nearness {
     pub intervals: f64,
 }
 
+impl Nearness {
+    fn mean(all: impl Iterator<Item = Self>) -> Self {
+        let (mut sum, mut count) = (Self::default(), 0.0f64);
+        for one in all {
+            sum.pitch_classes += one.pitch_classes;
+            sum.key += one.key;
+            sum.density += one.density;
+            sum.velocity += one.velocity;
+            sum.intervals += one.intervals;
+            count += 1.0;
+        }
+        let mean = |sum: f64| sum / count.max(1.0);
+        Self {
+            pitch_classes: mean(sum.pitch_classes),
+            key: mean(sum.key),
+            density: mean(sum.density),
+            velocity: mean(sum.velocity),
+            intervals: mean(sum.intervals),
+        }
+    }
+}
+
 /// The measure's result.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fit {
@@ -43,22 +67,35 @@ pub struct Fit {
     pub network: Nearness,
     /// What came next in truth.
     pub ceiling: Nearness,
-    /// What came next in another piece.
+    /// What came next in other pieces.
     pub floor: Nearness,
     /// Where the network stands on the way from the floor (0) to the ceiling (1).
     pub share: Nearness,
 }
 
-struct Excerpt {
+/// A prompt and what came next.
+pub struct Excerpt {
+    /// Of which piece.
+    piece: usize,
     prompt: Vec<Note>,
     truth: Vec<Note>,
 }
 
-/// Lets the network continue prompts from these pieces. `None` if none is long enough. `begins`: whether the
+/// The excerpts of these pieces.
+pub fn excerpts(pieces: &[&Piece]) -> Vec<Excerpt> {
+    pieces.iter().enumerate().flat_map(|(index, piece)| cut(index, &piece.notes)).collect()
+}
+
+/// Lets the network continue the prompts. `None` if they are not from two pieces at least. `begins`: whether the
 /// seed hears a begin-of-sequence between prompt and continuation, as in its project; others never do.
-pub fn fit(network: &Arc<Network>, pieces: &[&Piece], seed: u64, begins: bool, done: impl Fn() + Sync) -> Option<Fit> {
-    let excerpts: Vec<Excerpt> = pieces.iter().flat_map(|piece| excerpts(&piece.notes)).collect();
-    if excerpts.len() < 2 {
+pub fn fit(
+    network: &Arc<Network>,
+    excerpts: &[Excerpt],
+    seed: u64,
+    begins: bool,
+    done: impl Fn() + Sync,
+) -> Option<Fit> {
+    if excerpts.first()?.piece == excerpts.last()?.piece {
         return None;
     }
     let controls = network.card().controls;
@@ -67,7 +104,7 @@ pub fn fit(network: &Arc<Network>, pieces: &[&Piece], seed: u64, begins: bool, d
         &indices,
         || Mind::new(network.clone()),
         |mind, &index| {
-            let Excerpt { prompt, truth } = &excerpts[index];
+            let Excerpt { piece, prompt, truth } = &excerpts[index];
             play::listen(mind, prompt);
             if begins {
                 mind.hand_over();
@@ -76,24 +113,13 @@ pub fn fit(network: &Arc<Network>, pieces: &[&Piece], seed: u64, begins: bool, d
             let silence = PART_S - from;
             let length = Length { seconds: silence + PART_S, notes: usize::MAX };
             let take = play::take(mind, &controls, seed.wrapping_add(index as u64), from, silence, length);
-            // Half the list away, so that it is not the same piece's second excerpt.
-            let other = &excerpts[(index + excerpts.len() / 2) % excerpts.len()].truth;
-            [&take, truth, other].map(|next| near(prompt, next))
+            let others = excerpts.iter().filter(|other| other.piece != *piece);
+            let floor = Nearness::mean(others.map(|other| near(prompt, &other.truth)));
+            [near(prompt, &take), near(prompt, truth), floor]
         },
         done,
     );
-    let mean = |which: usize| {
-        let mean = |get: fn(&Nearness) -> f64| {
-            nearness.iter().map(|three| get(&three[which])).sum::<f64>() / nearness.len() as f64
-        };
-        Nearness {
-            pitch_classes: mean(|n| n.pitch_classes),
-            key: mean(|n| n.key),
-            density: mean(|n| n.density),
-            velocity: mean(|n| n.velocity),
-            intervals: mean(|n| n.intervals),
-        }
-    };
+    let mean = |which: usize| Nearness::mean(nearness.iter().map(|three| three[which]));
     let (network, ceiling, floor) = (mean(0), mean(1), mean(2));
     let share = |get: fn(&Nearness) -> f64| (get(&network) - get(&floor)) / (get(&ceiling) - get(&floor));
     Some(Fit {
@@ -111,20 +137,19 @@ pub fn fit(network: &Arc<Network>, pieces: &[&Piece], seed: u64, begins: bool, d
     })
 }
 
-/// From the beginning, and from the middle if the piece is long enough for two.
-fn excerpts(notes: &[Note]) -> Vec<Excerpt> {
+/// From the beginning on, spread over the piece, none into the next.
+fn cut(piece: usize, notes: &[Note]) -> Vec<Excerpt> {
     let length = notes.last().map_or(0.0, |note| note.onset);
-    let starts = [Some(0.0), (length >= 4.0 * PART_S).then_some(length / 2.0)];
+    let apart = (length / MOST_EXCERPTS as f64).max(2.0 * PART_S);
     let cut = |start: f64| {
         let part = |from: f64| -> Vec<Note> {
             let inside = notes.iter().filter(|note| (from..from + PART_S).contains(&note.onset));
             inside.map(|note| Note { onset: note.onset - start, ..*note }).collect()
         };
-        Excerpt { prompt: part(start), truth: part(start + PART_S) }
+        Excerpt { piece, prompt: part(start), truth: part(start + PART_S) }
     };
-    starts
-        .into_iter()
-        .flatten()
+    (0..MOST_EXCERPTS)
+        .map(|index| index as f64 * apart)
         .filter(|start| start + 2.0 * PART_S <= length)
         .map(cut)
         .filter(|excerpt| excerpt.prompt.len().min(excerpt.truth.len()) >= FEWEST_NOTES)
@@ -167,14 +192,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_excerpts_of_a_long_piece_none_of_a_short_one() {
+    fn excerpts_are_spread_over_the_piece_and_none_reaches_beyond_it() {
         let notes = |seconds: usize| -> Vec<Note> {
             let note = |index| Note { onset: index as f64 / 2.0, spread: 0.0, duration: 0.5, pitch: 60, velocity: 64 };
-            (0..seconds * 2).map(note).collect()
+            (0..=seconds * 2).map(note).collect()
         };
-        assert_eq!(excerpts(&notes(100)).len(), 2);
-        assert_eq!(excerpts(&notes(39)).len(), 0);
-        let first = excerpts(&notes(100))[1].truth[0].onset;
-        assert!((PART_S..PART_S + 0.5).contains(&first), "{first}");
+        let counts = [39, 40, 100, 320, 1000].map(|seconds| cut(0, &notes(seconds)).len());
+        assert_eq!(counts, [0, 1, 2, 8, 8]);
+        let last = &cut(0, &notes(1000))[7];
+        assert_eq!((last.prompt[0].onset, last.truth[0].onset), (0.0, PART_S));
     }
 }

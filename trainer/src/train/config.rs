@@ -67,6 +67,10 @@ pub struct Augment {
     pub length: f64,
     /// Part of the pieces that begin somewhere in their middle.
     pub cut: f64,
+    /// Part of the pieces that are heard in a performance that strays, now louder, now softer, faster, slower,
+    /// while what comes next is asked for as it should be. A network that plays on from its own notes hears
+    /// its own small errors; so it learns to go back to the level of the whole instead of on from them.
+    pub stray: f64,
 }
 
 impl Default for Config {
@@ -98,7 +102,7 @@ impl Default for Config {
 
 impl Default for Augment {
     fn default() -> Self {
-        Self { transpose: 6, tempo: 1.2, velocity: 10, length: 1.1, cut: 0.3 }
+        Self { transpose: 6, tempo: 1.2, velocity: 10, length: 1.1, cut: 0.3, stray: 0.0 }
     }
 }
 
@@ -133,7 +137,7 @@ impl Config {
 
     /// What is wrong with it, if anything.
     pub fn problem(&self) -> Option<String> {
-        let Augment { tempo, length, cut, .. } = self.augment;
+        let Augment { tempo, length, cut, stray, .. } = self.augment;
         let wrong = [
             (self.data.is_empty(), "no data: name folders in `data` or with --data"),
             (self.lanes == 0 || self.chunk == 0, "`lanes` and `chunk` must be at least 1"),
@@ -147,6 +151,7 @@ impl Config {
             (self.validate_every == 0, "`validate_every` must be at least 1"),
             (!(tempo >= 1.0 && length >= 1.0), "`augment.tempo` and `augment.length` are factors of at least 1"),
             (!(0.0..=1.0).contains(&cut), "`augment.cut` must be from 0 to 1"),
+            (!(0.0..=1.0).contains(&stray), "`augment.stray` must be from 0 to 1"),
         ];
         wrong.iter().find(|(wrong, _)| *wrong).map(|(_, what)| (*what).to_owned())
     }

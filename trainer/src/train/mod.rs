@@ -11,6 +11,7 @@ mod stream;
 
 use crate::{
     dataset::{Dataset, Split},
+    device,
     error::{BadInput, bad_input, read_input},
     files::write_whole,
     prepare,
@@ -70,6 +71,9 @@ pub struct Args {
     /// Threads; all cores if not given. Set before anything runs.
     #[arg(long)]
     threads: Option<usize>,
+    /// Where to compute: cpu, cuda, cuda:N, or auto: on a graphics card if this program was built for one (feature cuda).
+    #[arg(long, default_value_t)]
+    device: device::Choice,
 }
 
 /// The backward pass walks the graph recursively: bytes of stack for it.
@@ -193,7 +197,8 @@ impl Run {
             (false, None) => new_card(Card::new(config.network, ""), config),
             (false, Some(_)) => tuned_card(&weights.card, config),
         };
-        let model = Model::new(&weights)?;
+        let device = args.device.open()?;
+        let model = Model::new(&weights, &device)?;
         let carry = carry.unwrap_or_else(|| model.zero_carry(config.lanes));
         Ok(Self { out: args.out, data, card, model, optimiser, carry, progress, tuned: args.from.is_some() })
     }
@@ -388,8 +393,12 @@ fn tuned_card(from: &Card, config: &Config) -> Card {
     if !config.licence.is_empty() {
         card.licence.clone_from(&config.licence);
     }
-    let sources = [from.data.as_str(), &config.attribution].map(str::trim);
-    card.data = sources.into_iter().filter(|source| !source.is_empty()).collect::<Vec<_>>().join("; ");
+    let (before, new) = (from.data.trim(), config.attribution.trim());
+    card.data = match (before, new) {
+        ("", _) => new.to_owned(),
+        _ if before.contains(new) => before.to_owned(),
+        _ => format!("{before}; {new}"),
+    };
     card
 }
 

@@ -7,7 +7,7 @@ use model::{
     Kind,
     train::{Batch, Lane},
 };
-use notes::Note;
+use notes::{Note, Successor};
 use rand::{Rng, seq::SliceRandom};
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
@@ -53,7 +53,7 @@ impl<'a> Stream<'a> {
         };
         for n in 0..config.lanes {
             let (number, done) = stream.place.lanes[n];
-            let mut lane = Lane::new(&stream.piece(number));
+            let mut lane = stream.piece(number);
             if !fresh {
                 lane.skip(done);
             }
@@ -74,7 +74,7 @@ impl<'a> Stream<'a> {
             let number = self.place.next;
             self.place.next += 1;
             self.place.lanes[n].0 = number;
-            Some(Lane::new(&self.piece(number)))
+            Some(self.piece(number))
         });
         for (place, lane) in self.place.lanes.iter_mut().zip(&lanes) {
             place.1 = lane.done();
@@ -102,10 +102,14 @@ impl<'a> Stream<'a> {
     }
 
     /// The piece of this number in the stream, varied.
-    fn piece(&mut self, number: u64) -> Vec<Note> {
+    fn piece(&mut self, number: u64) -> Lane {
         let index = self.index(number);
-        let notes = self.pieces[index];
-        vary(notes, &self.augment, &mut Pcg32::new(self.seed, 2 * number + 1))
+        let rng = &mut Pcg32::new(self.seed, 2 * number + 1);
+        let lane = Lane::new(&vary(self.pieces[index], &self.augment, rng));
+        match rng.random::<f64>() < self.augment.stray {
+            true => lane.hearing(|notes| stray(notes, rng)),
+            false => lane,
+        }
     }
 }
 
@@ -167,4 +171,60 @@ fn vary(notes: &[Note], augment: &Augment, rng: &mut Pcg32) -> Vec<Note> {
     // Played faster, onsets may come to lie in one chord.
     notes::chords::canonicalise(&mut varied);
     varied
+}
+
+/// A performance strays for about this many notes before it comes back.
+const STRAYS_FOR: f64 = 50.0;
+/// How far it strays (standard deviations): velocity, the logarithm of the step.
+const STRAYS_BY: [f64; 2] = [8.0, 0.1];
+
+/// The same notes by someone who drifts in loudness and tempo, each an Ornstein-Uhlenbeck process. Durations stay: when
+/// they strayed too, what a motif foretells of them was trusted less, and that cost a tenth of a nat.
+fn stray(notes: &[Successor], rng: &mut Pcg32) -> Vec<Successor> {
+    let kept = (-1.0 / STRAYS_FOR).exp();
+    // Even numbers of variance 1: after so many notes their sum is as good as normal.
+    let mut even = || rng.random_range(-1.0..1.0f64) * 3f64.sqrt();
+    let mut off = STRAYS_BY.map(|by| by * even());
+    let mut next = || {
+        for (off, by) in off.iter_mut().zip(STRAYS_BY) {
+            *off = kept * *off + (1.0 - kept * kept).sqrt() * by * even();
+        }
+        off
+    };
+    let strayed = |note: &Successor| {
+        let [louder, slower] = next();
+        // What was no chord becomes none.
+        let step = if note.step > 0.0 { (note.step * slower.exp()).max(notes::chords::WINDOW_S + 1e-3) } else { 0.0 };
+        Successor { step, velocity: (f64::from(note.velocity) + louder).round().clamp(1.0, 127.0) as u8, ..*note }
+    };
+    notes.iter().map(strayed).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_performance_strays_slowly_and_keeps_its_chords() {
+        let note = |n: usize| Successor {
+            step: 0.25 * f64::from(u8::from(n % 3 == 0)),
+            spread: 0.0,
+            duration: 0.5,
+            pitch: 60,
+            velocity: 64,
+        };
+        let notes: Vec<Successor> = (0..30_000).map(note).collect();
+        let strayed = stray(&notes, &mut Pcg32::new(1, 1));
+        assert!(strayed.iter().zip(&notes).all(|(a, b)| (a.step == 0.0) == (b.step == 0.0) && a.pitch == b.pitch));
+        let velocity: Vec<f64> = strayed.iter().map(|note| f64::from(note.velocity) - 64.0).collect();
+        let step: Vec<f64> = strayed.iter().step_by(3).map(|note| (note.step / 0.25).ln()).collect();
+        for ((values, by), every) in [velocity, step].iter().zip(STRAYS_BY).zip([1, 3]) {
+            let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / (30_000 / every) as f64;
+            let (level, power) = (mean(&mut values.iter().copied()), mean(&mut values.iter().map(|v| v * v)));
+            assert!(level.abs() < 0.15 * by && (power.sqrt() / by - 1.0).abs() < 0.15, "{level} {power}");
+            // From note to note little happens.
+            let next = mean(&mut values.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)));
+            assert!(next < 0.2 * power, "{next} of {power}");
+        }
+    }
 }

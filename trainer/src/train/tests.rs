@@ -31,6 +31,7 @@ fn args(folder: &Path, out: &str, resume: bool) -> Args {
         minutes: None,
         epochs: None,
         threads: None,
+        device: device::Choice::Cpu,
     }
 }
 
