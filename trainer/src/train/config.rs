@@ -102,7 +102,7 @@ impl Default for Config {
 
 impl Default for Augment {
     fn default() -> Self {
-        Self { transpose: 6, tempo: 1.2, velocity: 10, length: 1.1, cut: 0.3, stray: 0.0 }
+        Self { transpose: 6, tempo: 1.2, velocity: 10, length: 1.1, cut: 0.3, stray: 0.2 }
     }
 }
 

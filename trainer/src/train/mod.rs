@@ -2,7 +2,8 @@
 //!
 //! Whole pieces stream side by side through consecutive chunks with their state carried; every
 //! step is forward, backward, clip, AdamW. A run leaves in its folder: `checkpoint.safetensors` (goes on
-//! with `--resume`, bit for bit), `best.safetensors` (weights with the lowest validation loss), `losses.csv`, `losses.png`.
+//! with `--resume`, bit for bit), `best.safetensors` (weights with the lowest validation loss), `last.safetensors` (the latest that were validated: the
+//! loss does not hear what a network plays from its own notes), `losses.csv`, `losses.png`.
 
 mod checkpoint;
 mod config;
@@ -341,10 +342,10 @@ impl Run {
         Ok((notes > 0.0).then(|| sums.map(|sum| sum / notes)))
     }
 
-    /// Logs a validation; keeps the weights if they are the best so far. Without validation data the latest are.
+    /// Logs a validation; keeps the weights as the last, and if they are the best so far. Without validation data
+    /// the last are.
     fn keep(&mut self, line: Line, loss: Option<f64>) -> anyhow::Result<()> {
-        if loss.is_none_or(|loss| loss.is_finite() && self.progress.best.is_none_or(|best| loss <= best)) {
-            self.progress.best = loss;
+        if loss.is_none_or(f64::is_finite) {
             let mut card = self.card.clone();
             let made = format!(
                 "{} notes ({:.1} epochs, {:.0} minutes); validation loss {}",
@@ -364,8 +365,12 @@ impl Run {
                 // The mean squared errors on the training split, with dropout: an upper bound of the residual variance.
                 card.residual_variance = Some([line.train[0].max(1e-6), line.train[2].max(1e-6)]);
             }
-            let weights = self.model.weights(card)??;
-            write_whole(&self.out.join("best.safetensors"), &weights.to_bytes_f32())?;
+            let weights = self.model.weights(card)??.to_bytes_f32();
+            write_whole(&self.out.join("last.safetensors"), &weights)?;
+            if loss.is_none_or(|loss| self.progress.best.is_none_or(|best| loss <= best)) {
+                self.progress.best = loss;
+                write_whole(&self.out.join("best.safetensors"), &weights)?;
+            }
         }
         self.progress.log.push(line);
         report::write(&self.out, &self.progress.log)
