@@ -17,10 +17,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor,
 use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::{
-    given::{Matrix, contiguous, product, threads},
-    unfused,
-};
+use super::given::{Matrix, contiguous, product, threads};
 use crate::{activation::tanh, lstm::cell, simd::widest};
 
 /// Hidden and cell state of every lane between two chunks: `[lanes, hidden]` each.
@@ -60,7 +57,7 @@ pub struct Lstm {
 }
 
 impl Lstm {
-    /// Runs the layer over a chunk.
+    /// Runs the layer over a chunk, on the CPU.
     ///
     /// * `x`: `[time, lanes, input]`; `weight`: `[4 hidden, input + hidden]`; `bias`: `[4 hidden]`
     /// * `carry`: the state before the chunk; afterwards the state after it
@@ -82,9 +79,6 @@ impl Lstm {
             || carry.h.len() != lanes * hidden
         {
             bail!("LSTM: input {:?}, weight {:?}, bias {:?} do not fit", x.shape(), weight.shape(), bias.shape());
-        }
-        if !x.device().is_cpu() {
-            return unfused::sequence(x, weight, bias, carry, fresh);
         }
         let op = Op {
             dims: Dims { time, lanes, input, hidden },

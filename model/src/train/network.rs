@@ -11,6 +11,7 @@ use super::{
     batch::{Batch, Body, Target},
     given::Given,
     lstm::{Carry, Lstm},
+    unfused,
 };
 use crate::{
     encoding::PITCHES,
@@ -145,7 +146,10 @@ impl Model {
             }
             let weight = Tensor::cat(&[get("weight_ih").as_tensor(), &recurrent], 1)?;
             let bias = (get("bias_ih").as_tensor() + get("bias_hh").as_tensor())?;
-            x = layer.sequence(&x, &weight, &bias, carry, fresh)?;
+            x = match self.device {
+                Device::Cpu => layer.sequence(&x, &weight, &bias, carry, fresh)?,
+                _ => unfused::sequence(&x, &weight, &bias, carry, fresh)?,
+            };
             if let Some(noise) = noise {
                 let mask = keep(noise.dropout, lanes * HIDDEN, noise.rng);
                 x = x.broadcast_mul(&Tensor::from_vec(mask, (1, lanes, HIDDEN), &self.device)?)?;

@@ -26,7 +26,7 @@ struct Op {
     out: Tensor,
 }
 
-/// As [`super::lstm::Lstm::sequence`], whose shapes have been checked.
+/// As [`super::lstm::Lstm::sequence`], on any device.
 pub(super) fn sequence(
     x: &Tensor,
     weight: &Tensor,
