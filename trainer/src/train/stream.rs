@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_performance_strays_slowly_and_keeps_its_chords() {
         let note = |n: usize| Successor {
-            step: 0.25 * f64::from(u8::from(n % 3 == 0)),
+            step: 0.25 * f64::from(u8::from(n.is_multiple_of(3))),
             spread: 0.0,
             duration: 0.5,
             pitch: 60,
