@@ -17,7 +17,7 @@ use crate::{
 /// Takes side by side at most.
 pub(crate) const MOST: usize = 16;
 
-/// See the [module](self). Allocates on construction only.
+/// Several takes of one phrase, thought of side by side. Allocates on construction only.
 #[derive(Debug)]
 pub struct Chorus {
     network: Arc<Network>,
