@@ -20,7 +20,6 @@ mod bundle;
 mod event;
 mod gui;
 mod handlers;
-pub mod heap;
 mod perform;
 mod plugin;
 #[cfg(target_os = "linux")]

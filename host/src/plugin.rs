@@ -120,11 +120,13 @@ impl Plugin {
 
     /// A parameter's present value, in CLAP's own range.
     pub fn get(&mut self, id: &str) -> Result<f64> {
+        self.value(param_id(id)).with_context(|| format!("the plugin has no parameter `{id}`"))
+    }
+
+    /// The present value of the parameter with this number, in CLAP's own range.
+    pub fn value(&mut self, number: u32) -> Result<f64> {
         let params: PluginParams = self.extension("params")?;
-        let number = ClapId::new(param_id(id));
-        params
-            .get_value(&self.instance.plugin_handle(), number)
-            .with_context(|| format!("the plugin has no parameter `{id}`"))
+        params.get_value(&self.instance.plugin_handle(), ClapId::new(number)).context("there is no such parameter")
     }
 
     /// A parameter's present value, as the plugin writes it.

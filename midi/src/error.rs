@@ -27,6 +27,11 @@ pub enum ReadError {
         /// The header's raw division field.
         division: u16,
     },
+    /// More than a reader's memory should be asked for.
+    #[error(
+        "the MIDI file has more than a million notes and changes of pedal and tempo; split it into pieces in a sequencer"
+    )]
+    TooMuch,
     /// Well-formed, but nothing to play.
     #[error("the MIDI file has no notes; choose one that does")]
     NoNotes,

@@ -10,6 +10,11 @@ use std::collections::VecDeque;
 const DRUMS: u8 = 9;
 /// The sustain pedal's controller number.
 const SUSTAIN: u8 = 64;
+/// Notes and changes of pedal and tempo that are read at most; the piano's longest works have some 100,000. Each takes
+/// ten times as much memory as it may take of the file.
+const MOST_EVENTS: usize = 1 << 20;
+/// Tracks that are read at most: no header can announce more.
+const MOST_TRACKS: usize = u16::MAX as usize;
 /// Controller values from here on mean "pedal down".
 pub const PEDAL_DOWN: u8 = 64;
 
@@ -81,8 +86,8 @@ struct Collected {
 /// Reads a Standard MIDI File.
 ///
 /// Note-offs are paired first in, first out per (track, channel, pitch): by channel alone, the two
-/// hands of a piano part would end each other's notes. The tempo map is global. Never panics; the
-/// memory it takes is proportional to the length of `bytes`.
+/// hands of a piano part would end each other's notes. The tempo map is global. Never panics; it takes
+/// memory in proportion to the length of `bytes`, and never more than 100 MB beyond twice that.
 pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
     let file = Chunks::open(bytes)?;
     let mut collected = Collected::default();
@@ -90,6 +95,9 @@ pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
     let mut down: Vec<VecDeque<usize>> = vec![VecDeque::new(); 16 * 128];
     for &(offset, track) in &file.tracks {
         read_track(track, &mut collected, &mut down).map_err(|at| ReadError::Damaged { byte: offset + at })?;
+        if collected.len() > MOST_EVENTS {
+            return Err(ReadError::TooMuch);
+        }
     }
     if collected.notes.is_empty() {
         return Err(if collected.dirt.drums > 0 { ReadError::DrumsOnly } else { ReadError::NoNotes });
@@ -126,7 +134,7 @@ impl<'a> Chunks<'a> {
         at += 8 + header_len;
 
         let mut tracks = Vec::new();
-        while at < bytes.len() {
+        while at < bytes.len() && tracks.len() < MOST_TRACKS {
             let chunk = be32(bytes, at + 4).and_then(|len| {
                 let from = at + 8;
                 Some((from, bytes.get(from..from.checked_add(len)?)?))
@@ -176,7 +184,7 @@ fn read_track(track: &[u8], into: &mut Collected, down: &mut [VecDeque<usize>]) 
     let first = into.notes.len();
     let mut tick: u64 = 0;
     let mut events = EventIter::new(track);
-    while !events.unread().is_empty() {
+    while !events.unread().is_empty() && into.len() <= MOST_EVENTS {
         let at = track.len() - events.unread().len();
         let status = events.running_status();
         let event = events.next().and_then(Result::ok).ok_or(at)?;
@@ -218,6 +226,10 @@ fn read_track(track: &[u8], into: &mut Collected, down: &mut [VecDeque<usize>]) 
 }
 
 impl Collected {
+    fn len(&self) -> usize {
+        self.notes.len() + self.pedal.len() + self.tempo.len()
+    }
+
     fn note_on(&mut self, tick: u64, channel: u8, pitch: u8, velocity: u8, down: &mut [VecDeque<usize>]) {
         if channel == DRUMS {
             self.dirt.drums += 1;

@@ -11,6 +11,8 @@ use crate::{encoding::VOCABULARY, sampling::Controls, shapes, shapes::Kind};
 
 /// Version of the file's form. Readers refuse what is newer.
 pub const FORMAT: u32 = 1;
+/// No header is longer, in bytes; ours have some 10,000. What is made of it is several times as large.
+const MOST_HEADER: usize = 256 << 10;
 /// Key of the card in the file's metadata.
 const CARD: &str = "antiphon";
 
@@ -141,6 +143,10 @@ impl Weights {
     /// One of an older vocabulary knows fewer features: it gives the others no weight.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
         let unreadable = |e: safetensors::SafeTensorError| WeightsError::Unreadable(e.to_string());
+        let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+        if header > MOST_HEADER as u64 {
+            return Err(WeightsError::Unreadable(format!("its header has {header} bytes")));
+        }
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
         let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
         let card = metadata.metadata().as_ref().and_then(|m| m.get(CARD)).ok_or(WeightsError::NoCard)?;

@@ -145,7 +145,7 @@ proptest! {
         let mut host = Host { rate, tempo: 120.0, position: origin, looping, samples: 0 };
         // The model's own axis: beats since the start, no host positions in it.
         let (mut beats, mut begun) = (0.0f64, None);
-        while (host.samples as f64) < 600.0 * rate {
+        while (host.samples as f64) < common::LONG_S * rate {
             for &(tempo, frames, blocks) in &sections {
                 host.tempo = tempo;
                 for _ in 0..blocks {
@@ -279,7 +279,7 @@ proptest! {
             prop_assert!((span.seconds_at(0) - samples as f64 / rate).abs() < 1e-12);
             prop_assert!(!span.happened.cut() && span.bars.is_none());
             samples += u64::from(frames);
-            if samples as f64 > 600.0 * rate {
+            if samples as f64 > common::LONG_S * rate {
                 break;
             }
         }

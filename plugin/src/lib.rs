@@ -48,7 +48,8 @@ mod editor;
 // Files of the editor's.
 mod export;
 mod fault;
-mod files;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod grid;
 mod inference;
 mod learn;

@@ -1,8 +1,8 @@
 //! Pictures for the report: the takes' distributions over the real ones, and a piano roll.
 
 use crate::dataset::{Dataset, Split};
+use crate::files::replace;
 use crate::measures::histogram::Histograms;
-use anyhow::Context;
 use notes::Note;
 use plotters::prelude::*;
 use std::ops::Range;
@@ -75,14 +75,12 @@ type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
 /// A picture that is there whole or not at all.
 fn draw(path: &Path, paint: impl Fn(&Area) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let partial = path.with_extension("tmp.png");
-    {
-        let area = BitMapBackend::new(&partial, SIZE).into_drawing_area();
+    replace(path, |path| {
+        let area = BitMapBackend::new(path, SIZE).into_drawing_area();
         area.fill(&WHITE)?;
         paint(&area)?;
-        area.present()?;
-    }
-    std::fs::rename(&partial, path).with_context(|| format!("{}: cannot be written", path.display()))
+        Ok(area.present()?)
+    })
 }
 
 fn bars(area: &Area, what: &str, range: Range<f64>, real: &[f64], takes: &[f64]) -> anyhow::Result<()> {

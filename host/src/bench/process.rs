@@ -47,7 +47,7 @@ pub fn run() -> Result<Value> {
             Ok((us, audio.heap_calls() - before))
         })?;
         let mut row = serde_json::to_value(Spread::of(us).context("no block was processed")?)?;
-        row["allocs"] = host::heap::CAN_WATCH.then_some(allocs).into();
+        row["allocs"] = probe::heap::CAN_WATCH.then_some(allocs).into();
         rows.insert(name.to_owned(), row);
     }
     rows.insert("nothing".to_owned(), serde_json::to_value(nothing())?);

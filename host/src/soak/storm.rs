@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use host::{Audio, Event, Parameter, Plugin, Timed, heap};
+use host::{Audio, Event, Parameter, Plugin, Timed};
+use probe::heap;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_pcg::Pcg32;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use disk::write_whole;
 use model::Network;
 use nice_plug::params::persist::PersistentField;
 
-use crate::files::write_whole;
 use crate::viewer::Viewer;
 use crate::weights::{self, WeightsChoice};
 

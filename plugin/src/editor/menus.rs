@@ -67,7 +67,13 @@ impl Menus {
 
     fn presets_menu(&mut self, ui: &mut Ui, hand: &Hand, handles: &Handles, files: &mut Files) {
         let folder = presets::folder();
-        let own = self.own.get_or_insert_with(|| folder.as_deref().map(presets::load).unwrap_or_default());
+        let own = self.own.get_or_insert_with(|| {
+            let (presets, complaints) = folder.as_deref().map(presets::load).unwrap_or_default();
+            if let Some(first) = complaints.first() {
+                files.say(first, true);
+            }
+            presets
+        });
         ui.set_width(230.0);
         let mut chosen = None;
         let mut deleted = None;

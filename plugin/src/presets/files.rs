@@ -1,13 +1,17 @@
 //! The user's presets: one JSON file each, in a folder of the user's own.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use disk::write_whole;
+
 use super::Preset;
-use crate::files::write_whole;
 
 /// No preset is larger, in bytes: a wrong file must not fill the memory.
 const LARGEST: u64 = 64 << 10;
+/// Characters of the parser's own message; it may quote the file.
+const LONGEST_MESSAGE: usize = 200;
 
 /// The user's folder for presets, as each system wants it. `None`: the system tells no home.
 pub fn folder() -> Option<PathBuf> {
@@ -22,16 +26,43 @@ pub fn folder() -> Option<PathBuf> {
     base.map(|base| base.join("antiphon").join("presets"))
 }
 
-/// The presets in this folder, by name. Files that are no presets are left out.
-pub fn load(folder: &Path) -> Vec<Preset> {
+/// The presets in this folder, by name, and of each file that holds none, why.
+pub fn load(folder: &Path) -> (Vec<Preset>, Vec<String>) {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    let mut presets: Vec<Preset> = entries
-        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "json"))
-        .filter(|entry| entry.metadata().is_ok_and(|about| about.len() <= LARGEST))
-        .filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok())
-        .collect();
+    let paths = entries.map(|entry| entry.path());
+    let mut presets = Vec::new();
+    let mut complaints = Vec::new();
+    for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
+        match open(&path) {
+            Ok(preset) => presets.push(preset),
+            Err(why) => complaints.push(format!("{} is no preset: {why}.", path.display())),
+        }
+    }
     presets.sort_by_key(|preset| preset.name.to_lowercase());
-    presets
+    (presets, complaints)
+}
+
+fn open(path: &Path) -> Result<Preset, String> {
+    let unreadable = |error: std::io::Error| format!("it cannot be read ({error})");
+    let about = fs::metadata(path).map_err(unreadable)?;
+    // A pipe could go on for ever, or never begin.
+    if !about.is_file() {
+        return Err("it is no file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    read(&bytes)
+}
+
+/// Reads what a preset's file holds, or says what is wrong with it.
+pub fn read(bytes: &[u8]) -> Result<Preset, String> {
+    if bytes.len() as u64 > LARGEST {
+        return Err("it is too large".to_owned());
+    }
+    let preset: Preset = serde_json::from_slice(bytes)
+        .map_err(|error| error.to_string().chars().take(LONGEST_MESSAGE).collect::<String>())?;
+    stem(&preset.name)?;
+    Ok(preset)
 }
 
 /// Saves a preset under its name; one of the same name is replaced. The file is whole at every moment.
@@ -51,12 +82,17 @@ pub fn delete(folder: &Path, name: &str) -> Result<(), String> {
 
 /// Where a preset of this name lies: its letters and digits, whatever the language.
 fn path(folder: &Path, name: &str) -> Result<PathBuf, String> {
+    Ok(folder.join(stem(name)?).with_extension("json"))
+}
+
+/// The name as part of a path; there must be something to it.
+fn stem(name: &str) -> Result<String, String> {
     let plain = |c: char| if c.is_alphanumeric() { c } else { '-' };
     let stem: String = name.trim().to_lowercase().chars().map(plain).take(60).collect();
     if !stem.contains(char::is_alphanumeric) {
         return Err("A preset needs a name.".to_owned());
     }
-    Ok(folder.join(stem).with_extension("json"))
+    Ok(stem)
 }
 
 #[cfg(test)]
@@ -67,7 +103,7 @@ mod tests {
     fn presets_are_saved_found_replaced_and_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("not/yet/there");
-        assert_eq!(load(&folder), []);
+        assert_eq!(load(&folder), (vec![], vec![]));
         let mut mine = super::super::built_in().remove(0);
         mine.name = "Für Élise / 2".to_owned();
         let path = save(&folder, &mine).unwrap();
@@ -75,9 +111,23 @@ mod tests {
         mine.about = "Otherwise.".to_owned();
         save(&folder, &mine).unwrap();
         fs::write(folder.join("broken.json"), "{").unwrap();
-        assert_eq!(load(&folder), [mine.clone()]);
+        fs::create_dir(folder.join("folder.json")).unwrap();
+        fs::write(folder.join("large.json"), [b' '; 1 + LARGEST as usize]).unwrap();
+        let (presets, complaints) = load(&folder);
+        assert_eq!(presets, [mine.clone()]);
+        for name in ["broken.json", "folder.json", "large.json"] {
+            assert_eq!(complaints.iter().filter(|complaint| complaint.contains(name)).count(), 1, "{complaints:?}");
+        }
         delete(&folder, &mine.name).unwrap();
-        assert_eq!(load(&folder), []);
+        assert_eq!(load(&folder).0, []);
         assert!(save(&folder, &Preset { name: " / ".to_owned(), ..mine }).is_err());
+    }
+
+    /// A file that is not right is read or refused with a message, and takes no more memory than is due.
+    #[test]
+    fn spoilt_presets_are_read_or_refused() {
+        let good: Vec<Vec<u8>> = super::super::BUILT_IN.iter().map(|text| text.as_bytes().to_vec()).collect();
+        let outcome = probe::spoil::survives(&good, (8, 1_500), 16 << 10, |bytes| read(bytes).map(drop));
+        assert!(outcome.read > 100 && outcome.refused > 300, "{outcome:?}");
     }
 }

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "fuzzing")]
+pub use files::read;
 pub use files::{delete, folder, load, save};
 
 /// Ids of parameters that no preset touches.

@@ -58,7 +58,7 @@ impl Choice {
     pub fn save(&self) -> Result<(), String> {
         let path = path().ok_or("There is no home folder to remember the ports in.")?;
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        crate::files::write_whole(&path, (text + "\n").as_bytes())
+        disk::write_whole(&path, (text + "\n").as_bytes())
             .map_err(|error| format!("The ports cannot be remembered in {}: {error}.", path.display()))
     }
 }

@@ -1,11 +1,13 @@
 //! A reader of the pickles that `torch.save` writes (protocol 2). A pickle is a program for a small
 //! stack machine, and some of its instructions call Python functions by name; here they build plain data
-//! or are refused by name, and nothing is ever run. Memory stays within a small multiple of the input.
+//! or are refused by name, and nothing is ever run. Limits on what is followed and built keep the memory below 100 MB.
 
 use std::collections::HashMap;
 
 /// Instructions that are followed at most. A state dict has a few thousand; the limit bounds memory.
 const MOST_INSTRUCTIONS: usize = 1 << 20;
+/// Objects that are built at most; a state dict has a few hundred.
+const MOST_OBJECTS: usize = 1 << 16;
 
 /// Why a pickle cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +29,9 @@ pub enum PickleError {
     #[error("it is damaged ({0}); copy it again")]
     Damaged(&'static str),
     /// More than any state dict needs.
-    #[error("it has more than {MOST_INSTRUCTIONS} instructions, far more than any state dict")]
+    #[error(
+        "it has more than {MOST_INSTRUCTIONS} instructions or {MOST_OBJECTS} objects, far more than any state dict; save the plain weights: torch.save(model.state_dict(), FILE)"
+    )]
     TooLong,
 }
 
@@ -157,6 +161,9 @@ pub fn read(bytes: &[u8]) -> Result<Pickle<'_>, PickleError> {
     for _ in 0..MOST_INSTRUCTIONS {
         if let Some(root) = machine.step()? {
             return Ok(Pickle { objects: machine.objects, root, length: machine.at });
+        }
+        if machine.objects.len() > MOST_OBJECTS {
+            break;
         }
     }
     Err(PickleError::TooLong)

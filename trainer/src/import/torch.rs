@@ -17,7 +17,7 @@ const MOST_PICKLE: u64 = 16 << 20;
 const MOST_STORAGE: u64 = 512 << 20;
 /// Dicts inside dicts are followed this deep.
 const DEEPEST: usize = 8;
-/// Dicts that are looked at, and tensors in each, at most.
+/// Dicts that are looked at, and tensors in all of them, at most.
 const MOST_DICTS: usize = 256;
 const MOST_TENSORS: usize = 4096;
 
@@ -177,16 +177,18 @@ impl<'a> File<'a> {
         let mut groups = Vec::new();
         let mut seen = HashSet::new();
         let mut waiting = vec![(self.pickle.root, Vec::new())];
+        let mut left = MOST_TENSORS;
         while let Some((value, path)) = waiting.pop() {
             let Value::Object(index) = value else { continue };
             if path.len() > DEEPEST || groups.len() >= MOST_DICTS || !seen.insert(index) {
                 continue;
             }
             let mut tensors = Vec::new();
-            self.below(value, &mut Vec::new(), &mut HashSet::new(), &mut tensors);
+            self.below(value, &mut Vec::new(), &mut HashSet::new(), left, &mut tensors);
             if tensors.is_empty() {
                 continue;
             }
+            left -= tensors.len();
             groups.push(Group { path: path.join("."), tensors });
             for (key, child) in self.children(index).into_iter().rev() {
                 let mut path = path.clone();
@@ -197,10 +199,17 @@ impl<'a> File<'a> {
         groups
     }
 
-    /// All tensors below a value.
-    fn below(&self, value: Value<'a>, path: &mut Vec<String>, seen: &mut HashSet<usize>, out: &mut Vec<Named<'a>>) {
+    /// All tensors below a value, or the first `most`.
+    fn below(
+        &self,
+        value: Value<'a>,
+        path: &mut Vec<String>,
+        seen: &mut HashSet<usize>,
+        most: usize,
+        out: &mut Vec<Named<'a>>,
+    ) {
         let Value::Object(index) = value else { return };
-        if path.len() > DEEPEST || out.len() >= MOST_TENSORS {
+        if path.len() > DEEPEST || out.len() >= most {
             return;
         }
         if let Object::Tensor(view) = &self.pickle.objects[index] {
@@ -208,7 +217,7 @@ impl<'a> File<'a> {
         } else if seen.insert(index) {
             for (key, child) in self.children(index) {
                 path.push(key);
-                self.below(child, path, seen, out);
+                self.below(child, path, seen, most, out);
                 path.pop();
             }
         }

@@ -5,6 +5,11 @@ use model::Kind;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
+/// No configuration is larger, in bytes: what is made of a text is many times as large.
+const LARGEST: usize = 64 << 10;
+/// Characters of the parser's own message; it may quote the whole text.
+const LONGEST_MESSAGE: usize = 400;
+
 /// Everything that a run depends on beside the data. Written into its checkpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -123,16 +128,25 @@ impl Config {
 
     /// Reads a TOML file.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
-        let bytes = crate::error::read_input(path)?;
-        let text = String::from_utf8(bytes).map_err(|_| bad_input(path, "is no text; a TOML file is expected"))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            bad_input(path, format!("line {line}: {}", error.message().replace('\n', ", ")))
-        })?;
+        let mut config = Self::parse(&crate::error::read_input(path)?).map_err(|why| bad_input(path, why))?;
         for data in &mut config.data {
             *data = path.parent().unwrap_or(Path::new("")).join(&*data);
         }
         Ok(config)
+    }
+
+    /// Reads what a TOML file holds; its paths are as they stand there. Or says in one line what is wrong.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() > LARGEST {
+            return Err("is too large; a TOML file of some lines is expected".to_owned());
+        }
+        let text = str::from_utf8(bytes).map_err(|_| "is no text; a TOML file is expected".to_owned())?;
+        toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| bytes.get(..span.start)).unwrap_or_default();
+            let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+            let message: String = error.message().replace('\n', ", ").chars().take(LONGEST_MESSAGE).collect();
+            format!("line {line}: {message}")
+        })
     }
 
     /// What is wrong with it, if anything.

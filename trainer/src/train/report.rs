@@ -1,6 +1,6 @@
 //! The losses of a run, as CSV and as a picture.
 
-use crate::files::write_whole;
+use crate::files::{replace, write_whole};
 use model::shapes::Attribute;
 use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -83,15 +83,13 @@ fn picture(path: &Path, log: &[Line]) -> anyhow::Result<()> {
     let all = curves.iter().flat_map(|(curve, _)| curve).map(|(_, loss)| *loss);
     let (low, high) = all.fold((f64::INFINITY, 0.0f64), |(low, high), v| (low.min(v), high.max(v)));
     let last = log.last().map_or(1.0, |l| l.epoch);
-    let partial = path.with_extension("tmp.png");
-    {
-        let root = BitMapBackend::new(&partial, (900, 500)).into_drawing_area();
+    replace(path, |path| {
+        let root = BitMapBackend::new(path, (900, 500)).into_drawing_area();
         root.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&root).margin(20).build_cartesian_2d(0.0..last, low * 0.98..high * 1.02)?;
         for (curve, colour) in curves {
             chart.draw_series(LineSeries::new(curve, colour))?;
         }
-        root.present()?;
-    }
-    Ok(std::fs::rename(partial, path)?)
+        Ok(root.present()?)
+    })
 }

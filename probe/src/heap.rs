@@ -1,5 +1,6 @@
 //! What a piece of code asks of the heap, whoever wrote it: counts the calls of `malloc`, `free` and
-//! their like on this thread while [`watched`] runs, those of a loaded plugin included.
+//! their like on this thread while [`watched`] runs, those of a loaded plugin included, and the bytes
+//! that are asked for while [`measured`] runs.
 //!
 //! Linux with glibc only. There a program's own `malloc` stands before the library's for everything
 //! that is loaded later, and glibc's allocator has a second name under which it can still be called.
@@ -12,6 +13,20 @@ thread_local! {
     static WATCHED: Cell<bool> = const { Cell::new(false) };
     /// The calls that counted.
     static CALLS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes taken and not given back while [`measured`] runs; below 0 where older ones were given back.
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    /// The most that was held at one time, and the most that one call asked for.
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
+}
+
+/// What was taken of the heap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The most bytes that were held at one time beyond those held before.
+    pub peak: usize,
+    /// The most bytes that one call asked for.
+    pub largest: usize,
 }
 
 /// Bytes that the whole process has on its heap.
@@ -40,6 +55,16 @@ pub fn watched<R>(f: impl FnOnce() -> R) -> (R, u64) {
     (result, CALLS.get() - before)
 }
 
+/// Runs `f`; also returns what it took of the heap on this thread. Not to be nested.
+pub fn measured<R>(f: impl FnOnce() -> R) -> (R, Taken) {
+    HELD.set(0);
+    PEAK.set(0);
+    LARGEST.set(0);
+    let (result, _) = watched(f);
+    let taken = Taken { peak: PEAK.get().max(0) as usize, largest: LARGEST.get() };
+    (result, taken)
+}
+
 /// Runs `f`, whose calls do not count: for what a host does when the plugin calls it.
 pub fn unwatched<R>(f: impl FnOnce() -> R) -> R {
     let outer = WATCHED.replace(false);
@@ -52,7 +77,7 @@ pub fn unwatched<R>(f: impl FnOnce() -> R) -> R {
 mod glibc {
     use std::ffi::{c_int, c_void};
 
-    use super::{CALLS, LIVE, Relaxed, WATCHED};
+    use super::{CALLS, HELD, LARGEST, LIVE, PEAK, Relaxed, WATCHED};
 
     unsafe extern "C" {
         fn __libc_malloc(size: usize) -> *mut c_void;
@@ -60,6 +85,7 @@ mod glibc {
         fn __libc_realloc(place: *mut c_void, size: usize) -> *mut c_void;
         fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
         fn __libc_free(place: *mut c_void);
+        /// 0 for nothing.
         fn malloc_usable_size(place: *mut c_void) -> usize;
         fn malloc_trim(pad: usize) -> c_int;
     }
@@ -69,25 +95,32 @@ mod glibc {
         unsafe { malloc_trim(0) };
     }
 
-    /// Neither cell has a destructor or is made lazily, so this itself needs no heap.
+    /// None of the cells has a destructor or is made lazily, so this itself needs no heap.
     fn count() {
         if WATCHED.get() {
             CALLS.set(CALLS.get() + 1);
         }
     }
 
-    /// Memory that has come; hands it on.
-    fn comes(place: *mut c_void) -> *mut c_void {
-        // SAFETY: the allocator has just given it, or null.
-        LIVE.fetch_add(unsafe { malloc_usable_size(place) }, Relaxed);
+    /// Counts what was asked for and came as `place`; hands it on.
+    fn comes(size: usize, place: *mut c_void) -> *mut c_void {
+        // SAFETY: `place` is nothing or has just come from the allocator.
+        let usable = unsafe { malloc_usable_size(place) };
+        LIVE.fetch_add(usable, Relaxed);
+        if WATCHED.get() {
+            LARGEST.set(LARGEST.get().max(size));
+            HELD.set(HELD.get() + usable as isize);
+            PEAK.set(PEAK.get().max(HELD.get()));
+        }
         place
     }
 
-    /// Memory that is about to go; hands it on.
-    fn goes(place: *mut c_void) -> *mut c_void {
-        // SAFETY: the caller owns it, or it is null.
-        LIVE.fetch_sub(unsafe { malloc_usable_size(place) }, Relaxed);
-        place
+    /// Counts so many bytes that go back.
+    fn goes(usable: usize) {
+        LIVE.fetch_sub(usable, Relaxed);
+        if WATCHED.get() {
+            HELD.set(HELD.get() - usable as isize);
+        }
     }
 
     // SAFETY, for all of them: the symbols replace glibc's by design, with the same signatures, and hand
@@ -99,7 +132,7 @@ mod glibc {
     unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        comes(unsafe { __libc_malloc(size) })
+        comes(size, unsafe { __libc_malloc(size) })
     }
 
     /// # Safety
@@ -108,7 +141,7 @@ mod glibc {
     unsafe extern "C" fn calloc(number: usize, size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        comes(unsafe { __libc_calloc(number, size) })
+        comes(number.saturating_mul(size), unsafe { __libc_calloc(number, size) })
     }
 
     /// # Safety
@@ -120,10 +153,11 @@ mod glibc {
         unsafe {
             let before = malloc_usable_size(place);
             let memory = __libc_realloc(place, size);
+            // Where it fails, the old place stays.
             if !memory.is_null() || size == 0 {
-                LIVE.fetch_sub(before, Relaxed);
+                goes(before);
             }
-            comes(memory)
+            comes(size, memory)
         }
     }
 
@@ -136,7 +170,10 @@ mod glibc {
             count();
         }
         // SAFETY: see above.
-        unsafe { __libc_free(goes(place)) }
+        unsafe {
+            goes(malloc_usable_size(place));
+            __libc_free(place);
+        }
     }
 
     /// # Safety
@@ -145,7 +182,7 @@ mod glibc {
     unsafe extern "C" fn memalign(alignment: usize, size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        comes(unsafe { __libc_memalign(alignment, size) })
+        comes(size, unsafe { __libc_memalign(alignment, size) })
     }
 
     /// # Safety
@@ -154,7 +191,7 @@ mod glibc {
     unsafe extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        comes(unsafe { __libc_memalign(alignment, size) })
+        comes(size, unsafe { __libc_memalign(alignment, size) })
     }
 
     /// # Safety
@@ -173,6 +210,7 @@ mod glibc {
             if memory.is_null() {
                 return ENOMEM;
             }
+            took(size, memory);
             *place = memory;
         }
         0
@@ -193,5 +231,20 @@ mod tests {
         assert_eq!((*boxed, calls), (7, 1));
         let (sum, calls) = watched(|| std::hint::black_box([1, 2, 3]).iter().sum::<i32>());
         assert_eq!((sum, calls), (6, 0));
+    }
+
+    #[test]
+    fn measures_what_is_held_at_one_time_and_asked_for_at_once() {
+        let ((), taken) = measured(|| {
+            for _ in 0..10 {
+                std::hint::black_box(vec![1_u8; 10_000]);
+            }
+            let mut grows = vec![0_u8; 20_000];
+            grows.reserve_exact(10_000);
+            std::hint::black_box(&grows);
+        });
+        assert_eq!(taken.largest, 30_000);
+        assert!((30_000..30_100).contains(&taken.peak), "{taken:?}");
+        assert_eq!(measured(|| ()).1, Taken::default());
     }
 }

@@ -1,0 +1,60 @@
+//! MIDI files spoilt in every way: read, or refused with a message, and never with more memory than is due.
+
+use midi::{ReadError, Tempo, Track, read, write};
+use notes::Note;
+use probe::{heap, spoil};
+
+/// Beyond twice the file's size: 64 KiB for the keys that are down, and what a small file's notes take, which
+/// are some ten times as large in memory as in the file.
+const SPARE: usize = 192 << 10;
+
+/// Two written by us, and one as others write them: running status, a pedal, two tempi, SMPTE time.
+fn good() -> Vec<Vec<u8>> {
+    let notes: Vec<Note> = (0..40)
+        .map(|number: u8| Note {
+            onset: f64::from(number) * 0.21,
+            spread: 0.0,
+            duration: 0.3,
+            pitch: 40 + number,
+            velocity: 60 + number,
+        })
+        .collect();
+    let track = |name, channel| Track { name, channel, notes: &notes };
+    let other: [&[u8]; 3] = [
+        b"MThd\0\0\0\x06\0\x01\0\x02\xe7\x28",
+        b"MTrk\0\0\0\x13\0\xff\x51\x03\x07\xa1\x20\x10\xff\x51\x03\x0f\xff\xff\0\xff\x2f\0\0",
+        b"MTrk\0\0\0\x1b\0\x90\x3c\x40\x10\x40\x40\x10\x3c\0\0\xb0\x40\x7f\x20\x40\0\x10\x80\x40\x40\0\xf0\x02\x01\xf7\0\xff\x2f\0",
+    ];
+    vec![
+        write(&[track("one", 0)], Tempo::bpm(97.0)),
+        write(&[track("left", 0), track("right", 1)], Tempo::default()),
+        other.concat(),
+    ]
+}
+
+#[test]
+fn spoilt_files_are_read_or_refused() {
+    let good = good();
+    let outcome = spoil::survives(&good, (1, 3_000), SPARE, |bytes| {
+        let score = read(bytes).map_err(|error| error.to_string())?;
+        assert!(score.notes.iter().all(|note| note.onset.is_finite() && note.duration >= 0.0 && note.velocity > 0));
+        Ok(())
+    });
+    assert!(outcome.read > 300 && outcome.refused > 300, "{outcome:?}");
+}
+
+/// However much is packed into a file, the reader's memory has an end.
+#[test]
+fn a_file_of_nothing_but_notes_is_refused_in_time() {
+    let crowd = |events: &[u8], size: usize| {
+        let body: Vec<u8> = [0, 0x90].iter().chain(events.iter().cycle()).take(size).copied().collect();
+        let length = (body.len() as u32).to_be_bytes();
+        [b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk".as_slice(), &length, &body].concat()
+    };
+    let notes = crowd(&[60, 64, 0], 8 << 20);
+    let (result, taken) = heap::measured(|| read(&notes));
+    assert_eq!(result, Err(ReadError::TooMuch));
+    assert!(taken.peak < 100 << 20, "{taken:?}");
+    let tempi = crowd(&[0, 0xff, 0x51, 3, 1, 0, 0][1..], 8 << 20);
+    assert!(read(&tempi).is_err());
+}

@@ -1,0 +1,23 @@
+//! What `fuzz/` drives: the places where the plugin reads what others may have written.
+
+use std::sync::Arc;
+
+use nice_plug::prelude::{Params, PluginState};
+
+use crate::params::AntiphonParams;
+use crate::presets;
+
+/// Reads a state as the framework does, and hands a new instance's parameters what is the plugin's own in it.
+pub fn state(bytes: &[u8]) {
+    let Ok(state) = serde_json::from_slice::<PluginState>(bytes) else { return };
+    let params = AntiphonParams::new(Arc::default());
+    params.deserialize_fields(&state.fields);
+    let looks = params.looks.lock().clone();
+    assert_eq!(looks.clone().sane(), looks);
+    params.settings();
+}
+
+/// Reads a preset's file.
+pub fn preset(bytes: &[u8]) -> Result<(), String> {
+    presets::read(bytes).map(drop)
+}

@@ -1,0 +1,75 @@
+//! PyTorch files and configurations spoilt in every way: read, or refused with a message, and never with more memory
+//! than is due.
+
+use std::path::Path;
+
+use model::{Kind, shapes};
+use probe::{heap, spoil};
+use trainer::import::{self, pickle};
+use trainer::train::Config;
+
+/// What a text or pickle of some kilobytes may take beyond twice its size.
+const SPARE: usize = 256 << 10;
+
+/// All of the fixtures whose name ends like this.
+fn fixtures(end: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let ends = |path: &&std::path::PathBuf| path.to_string_lossy().ends_with(end);
+    paths.iter().filter(ends).map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+/// The importer as a whole. The fixtures' tensors are views of single numbers, so what is read has the network's own
+/// size, however small the file.
+#[test]
+fn spoilt_pytorch_files_are_imported_or_refused() {
+    let network: usize = shapes::of(Kind::Seed).iter().map(|(_, shape)| 4 * shape.iter().product::<usize>()).sum();
+    for (seed, end, count) in [(4, ".zip.pt", 400), (5, ".legacy.pk", 400)] {
+        let outcome =
+            spoil::survives(&fixtures(end), (seed, count), SPARE + network, |bytes| import::try_bytes(bytes).map(drop));
+        assert!(outcome.read > 10 && outcome.refused > 100, "{end}: {outcome:?}");
+    }
+}
+
+/// The pickle machine alone, which is where a file could make it do things.
+#[test]
+fn spoilt_pickles_are_read_or_refused() {
+    let outcome = spoil::survives(&fixtures(".legacy.pk"), (6, 1_600), SPARE, |bytes| {
+        let mut rest = bytes;
+        for _ in 0..5 {
+            rest = &rest[pickle::read(rest).map_err(|error| error.to_string())?.length..];
+        }
+        Ok(())
+    });
+    assert!(outcome.read > 50 && outcome.refused > 300, "{outcome:?}");
+}
+
+/// One byte builds an object of a hundred: there is an end to it.
+#[test]
+fn a_pickle_that_only_builds_is_stopped() {
+    for instructions in [&b")"[..], b"N", b"(", b"K\x01", b")q\x01", b"}h\x01", b"]N\x85"] {
+        let bytes = [b"\x80\x02}q\x01", &instructions.repeat(3 << 20)[..]].concat();
+        let (result, taken) = heap::measured(|| pickle::read(&bytes).map(drop));
+        assert!(result.is_err());
+        assert!(taken.peak < 100 << 20, "{taken:?}");
+    }
+}
+
+#[test]
+fn spoilt_configurations_are_read_or_refused() {
+    let default = toml::to_string(&Config::default()).unwrap();
+    let own = "# mine\ndata = ['music', \"more\\u00e9\"]\nname = '''m'''\nepochs = 0.3\nnetwork = \"seed\"\nseed = 0x1f\n[augment]\ntempo = 1.1\n";
+    let outcome = spoil::survives(&[default.into_bytes(), own.into()], (7, 1_600), SPARE, |bytes| {
+        let config = Config::parse(bytes)?;
+        config.problem().map_or(Ok(()), Err)
+    });
+    assert!(outcome.read > 50 && outcome.refused > 300, "{outcome:?}");
+    // Brackets in brackets, and more of them than anyone needs.
+    for text in ["[".repeat(60_000), format!("data = {}", "[".repeat(60_000)), "a.".repeat(30_000) + "b = 1"] {
+        let (result, taken) = heap::measured(|| Config::parse(text.as_bytes()).map(drop));
+        assert!(result.is_err());
+        assert!(taken.peak < 32 << 20, "{taken:?}");
+    }
+    assert!(Config::parse(&vec![b' '; 65 << 10]).is_err());
+}
