@@ -1,18 +1,54 @@
-//! What the project is made of: where its dependencies come from, and which files of its own may hold `unsafe`.
+//! What the project is made of: where its dependencies come from, under which licences, which ones may not be among
+//! them, and which files of its own may hold `unsafe`.
 
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use spdx::{Expression, ParseMode};
 
 /// The only place that dependencies come from.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+
+/// Licences that ask for no more than a notice, and of those that ask for their own source the one that ends at the
+/// file. Fonts have theirs.
+const LICENCES: &[&str] = &[
+    "0BSD",
+    "Apache-2.0",
+    "BSD-1-Clause",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "ISC",
+    "MIT",
+    "MPL-2.0",
+    "OFL-1.1",
+    "Ubuntu-font-1.0",
+    "Unicode-3.0",
+    "Unlicense",
+    "Zlib",
+];
+
+/// What talks to a network has no business here: nothing is downloaded, nothing leaves the machine.
+const BANNED: &[&str] = &[
+    "attohttpc",
+    "curl",
+    "hf-hub",
+    "hyper",
+    "isahc",
+    "native-tls",
+    "openssl",
+    "reqwest",
+    "rustls",
+    "tungstenite",
+    "ureq",
+];
 
 /// The files with reason to be unsafe; each block says its own.
 const UNSAFE: &[&str] = &[
     "host/src/audio.rs",
     "host/src/demo.rs",
     "host/src/gui.rs",
-    "host/src/heap.rs",
     "host/src/plugin.rs",
     "host/src/soak/accidents.rs",
     "host/src/status.rs",
@@ -30,6 +66,7 @@ const UNSAFE: &[&str] = &[
     "plugin/src/learn/learner.rs",
     "plugin/src/pages.rs",
     "plugin/src/status.rs",
+    "probe/src/heap.rs",
     "trainer/src/bench.rs",
     "trainer/src/main.rs",
     "trainer/src/train/mod.rs",
@@ -44,8 +81,20 @@ pub fn check() -> Result<()> {
         if source.repr != REGISTRY {
             faults.push(format!("{} comes from {source}", package.name));
         }
-        if package.license.is_none() && package.license_file.is_none() {
-            faults.push(format!("{} names no licence", package.name));
+        match &package.license {
+            None => faults.push(format!("{} names no licence", package.name)),
+            Some(licence) if !is_allowed(licence) => faults.push(format!("{} is under {licence}", package.name)),
+            Some(_) => {}
+        }
+        if BANNED.contains(&package.name.as_str()) {
+            faults.push(format!("{} is banned", package.name));
+        }
+    }
+    for package in metadata.workspace_packages() {
+        for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_none()) {
+            if dependency.req.comparators.is_empty() {
+                faults.push(format!("{} takes any version of {}", package.name, dependency.name));
+            }
         }
     }
     for package in metadata.workspace_packages() {
@@ -54,6 +103,12 @@ pub fn check() -> Result<()> {
     }
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(())
+}
+
+/// Whether an expression such as `(MIT OR GPL-2.0-only) AND Zlib` leaves a way through what is allowed.
+fn is_allowed(licence: &str) -> bool {
+    let named = |requirement: &spdx::LicenseReq| requirement.license.id().is_some_and(|id| LICENCES.contains(&id.name));
+    Expression::parse_mode(licence, ParseMode::LAX).is_ok_and(|expression| expression.evaluate(named))
 }
 
 /// Files below this folder with unsafe code that may have none.
@@ -80,4 +135,19 @@ fn is_unsafe(text: &str) -> bool {
         ["{", "fn", "impl", "extern", "trait"].iter().any(|what| code.contains(&format!("{word} {what}")))
             || code.contains(&format!("[{word}("))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_allowed;
+
+    #[test]
+    fn licences_need_a_way_through() {
+        for good in ["MIT", "MIT/Apache-2.0", "GPL-3.0-only OR MIT", "(MIT OR GPL-2.0-only) AND Zlib"] {
+            assert!(is_allowed(good), "{good}");
+        }
+        for bad in ["GPL-3.0-only", "MIT AND LGPL-2.1-or-later", "Proprietary", ""] {
+            assert!(!is_allowed(bad), "{bad}");
+        }
+    }
 }
