@@ -3,6 +3,7 @@
 
 mod bench;
 mod bundle;
+mod cross;
 mod demo;
 mod host;
 mod install;
@@ -44,6 +45,9 @@ Usage: cargo xtask COMMAND
   bench [--json] [--only PART] [--python FILE]
             how fast a note, a block, many instances and loading are, beside other engines where they are
             installed (bench/README.md), as a table, target/bench.json and target/bench.png
+  cross [--check]
+            type-check for Windows and both kinds of Mac, link the Windows bundle and play the host's
+            tests to it under Wine; with --check only the first (Linux)
   test      everything that CI checks: formatting, lints, documentation, the bundle, all tests
 
 `cargo xtask demo --help` tells more about the demo.
@@ -75,6 +79,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "soak" => soak::run(&Workspace::enter()?, rest),
         "pictures" => screen::pictures(&Workspace::enter()?, rest),
         "editor" => screen::editor(&Workspace::enter()?, rest),
+        "cross" => cross::run(&Workspace::enter()?, rest),
         "demo" => demo::run(&Workspace::enter()?, rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");

@@ -14,6 +14,15 @@ const STANDALONE: &[(&str, &str)] = &[("pkg-config", ""), ("libasound2-dev", "al
 /// What a screen in memory needs.
 const SCREEN: &[(&str, &str)] = &[("xvfb", ""), ("libgl1", ""), ("libgl1-mesa-dri", "")];
 
+/// What linking for Windows, and running it, needs. Dependencies with C in them want the compiler for a check too.
+const MINGW: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", "")];
+const WINE: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", ""), ("wine", ""), ("wine64", "")];
+
+/// Checks for what `cargo xtask cross` needs, with or without running what was built.
+pub fn ensure_cross(runs: bool) -> Result<()> {
+    ensure_packages(if runs { WINE } else { MINGW })
+}
+
 /// Checks for what the program of its own needs.
 pub fn ensure_standalone() -> Result<()> {
     ensure_packages(STANDALONE)

@@ -1,0 +1,93 @@
+//! `cargo xtask cross`: the other systems, as far as Linux can tell. Everything is type-checked for Windows and
+//! both kinds of Mac; the Windows bundle is linked with MinGW, and the host's tests play it under Wine.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::workspace::Workspace;
+use crate::{bundle, packages};
+
+const WINDOWS: &str = "x86_64-pc-windows-gnu";
+const TARGETS: [&str; 3] = [WINDOWS, "x86_64-apple-darwin", "aarch64-apple-darwin"];
+
+/// Says of each step whether it went well; `--check` leaves the bundle and Wine out.
+pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
+    let only_check = match options {
+        [] => false,
+        [option] if option == "--check" => true,
+        _ => anyhow::bail!("`cargo xtask cross` has one option: --check"),
+    };
+    ensure!(cfg!(target_os = "linux"), "on Windows and macOS, `cargo xtask test` tells more");
+    packages::ensure_cross(!only_check)?;
+    add_targets()?;
+    // A folder of its own: the Windows bundle bears the same names as this system's.
+    let target = workspace.target.join("cross");
+    let mut done = Vec::new();
+    for triple in TARGETS {
+        done.push((format!("{triple} type-checks"), check(triple, &target)));
+    }
+    if !only_check {
+        let bundled = link(&target);
+        let tested = if bundled.is_ok() { wine(&target) } else { Err(anyhow::anyhow!("there is no bundle to test")) };
+        done.push(("the Windows bundle links".to_owned(), bundled));
+        done.push(("the host's tests pass under Wine".to_owned(), tested));
+    }
+    println!();
+    for (what, result) in &done {
+        match result {
+            Ok(()) => println!("{what:40} ok"),
+            Err(error) => println!("{what:40} FAILED: {error:#}"),
+        }
+    }
+    let ok = done.iter().all(|(_, result)| result.is_ok());
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Rustup's standard libraries for the targets; without rustup they may be there all the same.
+fn add_targets() -> Result<()> {
+    match Command::new("rustup").args(["target", "add"]).args(TARGETS).status() {
+        Ok(status) => ensure!(status.success(), "rustup could not add {}", TARGETS.join(", ")),
+        Err(error) => eprintln!("cannot run rustup ({error}); going on with the targets that are there"),
+    }
+    Ok(())
+}
+
+/// Everything, tests included, without linking.
+fn check(triple: &str, target: &Path) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["check", "--workspace", "--all-targets", "--target", triple, "--target-dir"]).arg(target);
+    if triple.ends_with("darwin") {
+        // No C compiler for the Mac is needed where nothing is linked: what dependencies have of C is skipped.
+        cargo.env("CC", "true").env("AR", "true");
+    }
+    success(&mut cargo)
+}
+
+/// The bundle as `cargo xtask bundle` makes it, for Windows.
+fn link(target: &Path) -> Result<()> {
+    let folder = target.to_str().context("cargo's target folder is no text")?;
+    let options = ["--release".to_owned(), format!("--target={WINDOWS}"), format!("--target-dir={folder}")];
+    nice_plug_xtask::build(&[bundle::PLUGIN.to_owned()], &options)?;
+    nice_plug_xtask::bundle(target, bundle::PLUGIN, &options, false)
+}
+
+/// The tests in host/tests/, as Windows programs, on the Windows bundle.
+fn wine(target: &Path) -> Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["test", "--package", "host", "--no-fail-fast", "--target", WINDOWS, "--target-dir"])
+        .arg(target)
+        .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", "wine")
+        .env("ANTIPHON_CLAP", target.join("bundled/Antiphon.clap"))
+        // Its own messages are many.
+        .env("WINEDEBUG", "-all");
+    success(&mut cargo)
+}
+
+fn success(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {:?}", command.get_program()))?;
+    ensure!(status.success(), "see above");
+    Ok(())
+}
