@@ -206,11 +206,10 @@ mod glibc {
         }
         // SAFETY: see above; the caller owns `place`.
         unsafe {
-            let memory = comes(__libc_memalign(alignment, size));
+            let memory = comes(size, __libc_memalign(alignment, size));
             if memory.is_null() {
                 return ENOMEM;
             }
-            took(size, memory);
             *place = memory;
         }
         0

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use host::{Audio, Event, Plugin, Timed, heap, usage};
+use host::{Audio, Event, Plugin, Timed, usage};
+use probe::heap;
 
 use super::report::Report;
 
