@@ -7,8 +7,8 @@
 use midi::{Tempo, Track, write};
 use notes::Note;
 
-use crate::roll::{Drawn, Roll, Whose};
-use crate::takes::TakeRecord;
+use crate::bridge::roll::{Drawn, Roll, Whose};
+use crate::bridge::takes::TakeRecord;
 
 /// How far back "the last minute" reaches, in seconds.
 pub const RECENT_S: f64 = 60.0;
@@ -66,8 +66,8 @@ mod tests {
     use proptest::strategy::ValueTree;
 
     use super::*;
-    use crate::roll::roll;
-    use crate::viewer::Viewer;
+    use crate::bridge::roll::roll;
+    use crate::bridge::viewer::Viewer;
 
     /// Notes that no key has twice at once, as an instrument plays them.
     fn notes() -> impl Strategy<Value = Vec<Note>> {

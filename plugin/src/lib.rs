@@ -1,13 +1,15 @@
 //! Antiphon: play a phrase; when you stop, it goes on.
 //!
-//! A note effect for CLAP and VST3 hosts. Three threads meet here, each with its own types:
+//! A note effect for CLAP and VST3 hosts. Three threads meet here, each with a room of its own:
 //!
-//! * the audio thread: [`Antiphon::process`], `stage` (the host's queues), `partner` (whose turn it
-//!   is), `take` (the continuation under way), `patience` (waiting, offline only);
-//! * the inference thread: `inference`, `memory` (what it remembers), `weights`, `device` (CPU or GPU);
-//! * the editor's: `editor`, which sees parameters, atomics (`status`) and triple buffers.
+//! * `audio`, the audio thread's: `stage` (the host's queues), `partner` (whose turn it is), `take` (the
+//!   continuation under way), `patience` (waiting, offline only); [`Antiphon::process`] drives it;
+//! * `inference`, the inference thread's: `worker` (the thread), `memory` (what it remembers), `phrasing`
+//!   (wishes become limits and leanings), `device` (CPU or GPU);
+//! * `editor`, which sees parameters and what lies in `bridge`.
 //!
-//! Between the first two lies `link`, the only file that names the queues.
+//! `bridge` is all that passes between them: `link` and `touches` hold the queues, `messages` what goes
+//! through, `status` atomics, `roll`, `outlook` and `takes` what the editor shows.
 //!
 //! # For test hosts
 //!
@@ -42,70 +44,42 @@ use std::sync::Arc;
 
 use nice_plug::prelude::*;
 
-mod device;
-mod ear;
+mod audio;
+mod bridge;
 mod editor;
 // Files of the editor's.
 mod export;
-mod fault;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod grid;
 mod inference;
 mod learn;
-#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
-#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
-mod link;
 mod looks;
-mod memory;
-mod outlook;
-mod pages;
 mod params;
-#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
-#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
-mod partner;
-// Waits, though offline only.
-mod patience;
-mod phrasing;
 mod presets;
-mod pulse;
 mod remote;
-#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
-#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
-mod roll;
 // Plain values.
 #[allow(dead_code)]
 mod settings;
-#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
-#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
-mod stage;
 #[cfg(feature = "standalone")]
 pub mod standalone;
-mod status;
-mod stopwatch;
-#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
-#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
-mod take;
-mod takes;
 #[cfg(test)]
 mod tests;
-mod viewer;
 // Only the program of its own sounds by itself.
 #[cfg_attr(not(feature = "standalone"), allow(dead_code))]
 mod voice;
-mod watch;
 mod weights;
 
-use device::Devices;
+use audio::partner::Partner;
+use audio::stage::{self, Backlog, Stage};
+use bridge::status::{Health, Status};
+use bridge::touches::{self, Touched};
+use bridge::viewer::Viewer;
+use bridge::{link, outlook, roll, takes};
 use editor::{AntiphonEditor, Views};
+use inference::device::Devices;
 use inference::{Inference, Worker};
 use learn::Learner;
-use link::Touched;
 use params::AntiphonParams;
-use partner::Partner;
-use stage::{Backlog, Stage};
-use status::{Health, Status};
-use viewer::Viewer;
 use voice::Voice;
 
 /// What the formats differ in: a CLAP note effect does without audio, but Ableton Live refuses a
@@ -195,7 +169,7 @@ impl<F: Format> Default for Antiphon<F> {
         let wishes = params.clone();
         let devices = Devices::new(move || wishes.model.device.value());
         let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone(), devices, log, teller);
-        let (toucher, touched) = link::touches();
+        let (toucher, touched) = touches::touches();
         let learner = Learner::new(params.learnt.clone(), params.clone(), viewer.clone());
         let voice = F::voice();
         Self {

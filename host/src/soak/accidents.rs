@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed};
-use serde::Serialize;
 
-use super::report::Report;
+use super::report::{Accident, Report};
 
 /// What may happen, as the plugin's `ANTIPHON_FAULT` understands it; nothing, to compare with.
 const ACCIDENTS: [&str; 7] = ["", "freeze=0.1@20", "freeze=1@20", "freeze=10@20", "slow=100@0", "panic@20", "end@20"];
@@ -17,29 +16,6 @@ const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 480;
 /// Seconds of playing; the longest accident lasts ten.
 const SECONDS: u64 = 16;
-
-/// What came of an accident.
-#[derive(Debug, Serialize)]
-pub struct Accident {
-    /// Which one.
-    what: &'static str,
-    /// Processor time of a block on the audio thread, in microseconds: the median.
-    block_us: f64,
-    /// The same, of one in a hundred blocks.
-    slow_block_us: f64,
-    /// Notes that the plugin played.
-    played: usize,
-    /// The most of them that began in one block.
-    densest: usize,
-    /// Notes that came too late and were shifted or dropped.
-    late: u64,
-    /// Fresh starts.
-    restarts: u64,
-    /// The longest time in which the inference thread showed no sign of life, in seconds.
-    silence_s: f64,
-    /// Notes that hang, stray or are lost.
-    faults: usize,
-}
 
 /// Plays through all of them, in real time.
 pub fn play(bundle: &Path, report: &mut Report) -> Result<()> {

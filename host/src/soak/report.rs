@@ -8,10 +8,31 @@ use anyhow::{Context, Result};
 use host::Plugin;
 use serde::Serialize;
 
-use super::accidents::Accident;
-
 /// Descriptions that are kept; the counts go on.
 const DESCRIBED: usize = 20;
+
+/// What came of an accident.
+#[derive(Debug, Serialize)]
+pub struct Accident {
+    /// Which one.
+    pub what: &'static str,
+    /// Processor time of a block on the audio thread, in microseconds: the median.
+    pub block_us: f64,
+    /// The same, of one in a hundred blocks.
+    pub slow_block_us: f64,
+    /// Notes that the plugin played.
+    pub played: usize,
+    /// The most of them that began in one block.
+    pub densest: usize,
+    /// Notes that came too late and were shifted or dropped.
+    pub late: u64,
+    /// Fresh starts.
+    pub restarts: u64,
+    /// The longest time in which the inference thread showed no sign of life, in seconds.
+    pub silence_s: f64,
+    /// Notes that hang, stray or are lost.
+    pub faults: usize,
+}
 
 /// The counts. Those of the second group must all be 0.
 #[derive(Debug, Default, Serialize)]

@@ -7,10 +7,10 @@ use super::files::Files;
 use super::handles::Handles;
 use super::history::History;
 use super::theme::{BODY, mix};
+use crate::bridge::roll::{Roll, Whose};
+use crate::bridge::status::{Health, Status};
 use crate::export;
 use crate::looks::Looks;
-use crate::roll::{Roll, Whose};
-use crate::status::{Health, Status};
 
 /// Draws them in a row, `notes_out` at its right end.
 pub fn show(

@@ -10,7 +10,7 @@ use disk::write_whole;
 use model::Network;
 use nice_plug::params::persist::PersistentField;
 
-use crate::viewer::Viewer;
+use crate::bridge::viewer::Viewer;
 use crate::weights::{self, WeightsChoice};
 
 /// How long a message stays.

@@ -5,8 +5,8 @@ use egui::{Align, Label, Layout, RichText, Ui};
 use super::control::Hand;
 use super::files::Files;
 use super::theme::SMALL;
+use crate::bridge::status::{Health, Status};
 use crate::inference::Bulletin;
-use crate::status::{Health, Status};
 use crate::weights::WeightsChoice;
 
 /// For how long the model may be out of reach before that is shown, in seconds.

@@ -7,10 +7,10 @@ use egui::{Align, Align2, Color32, FontId, Layout, Sense, Stroke, Ui, pos2, vec2
 use super::control::{Hand, ring};
 use super::handles::Handles;
 use super::theme::{BODY, LARGE, SMALL};
+use crate::bridge::roll::{Roll, Whose};
+use crate::bridge::status::{Health, Status};
 use crate::params::AntiphonParams;
-use crate::roll::{Roll, Whose};
 use crate::settings::{Length, Mode, Silence};
-use crate::status::{Health, Status};
 
 /// What is to be said of the state.
 struct State {

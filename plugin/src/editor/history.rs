@@ -8,8 +8,8 @@ use super::control::Hand;
 use super::files::Files;
 use super::handles::Handles;
 use super::theme::{BODY, SMALL, mix};
+use crate::bridge::takes::{Request, TakeRecord, Takes};
 use crate::export;
-use crate::takes::{Request, TakeRecord, Takes};
 
 /// Height of a take's picture, in points.
 const PICTURE: f32 = 34.0;

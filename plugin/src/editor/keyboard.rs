@@ -2,10 +2,10 @@
 
 use egui::{Align2, Color32, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
 
-use super::piano_roll::Paper;
+use super::paper::Paper;
 use super::theme::{Palette, SMALL, mix};
-use crate::link::{Touch, Toucher};
-use crate::roll::{Roll, Whose};
+use crate::bridge::roll::{Roll, Whose};
+use crate::bridge::touches::{Touch, Toucher};
 
 /// Room for the keys, in points.
 pub const KEYS_WIDTH: f32 = 46.0;

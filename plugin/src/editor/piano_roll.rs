@@ -6,34 +6,18 @@ use egui::{
 };
 
 use super::keyboard::{self, KEYS_WIDTH, Touching};
+use super::paper::{FUTURE, Paper};
 use super::theme::{BODY, Palette, SMALL, mix};
+use crate::bridge::outlook::Outlook;
+use crate::bridge::roll::{Drawn, Roll, Whose};
 use crate::looks::PASTS;
-use crate::outlook::Outlook;
-use crate::roll::{Drawn, Roll, Whose};
 
-/// What is shown of the time to come, as a share of the time that has gone by.
-const FUTURE: f64 = 0.25;
 /// Keys shown at least: four octaves around the middle, more where notes lie outside.
 const KEYS: std::ops::RangeInclusive<u8> = 36..=84;
 /// Room for the model's mind, in points.
 const MIND_WIDTH: f32 = 44.0;
 /// Bars closer than this, in points, are not all drawn.
 const CLOSE: f32 = 14.0;
-
-/// Where a moment and a key lie on the screen.
-pub struct Paper {
-    /// All of it.
-    pub rect: Rect,
-    /// The lowest key.
-    pub lowest: u8,
-    /// The highest.
-    pub highest: u8,
-    /// Height of a key.
-    pub row: f32,
-    now: f64,
-    past_s: f64,
-    palette: Palette,
-}
 
 /// Draws the picture into all the room there is. Returns what the mouse does to the keyboard.
 pub fn show(ui: &mut Ui, palette: Palette, roll: &Roll, outlook: &Outlook, past_s: &mut f32, touching: &mut Touching) {
@@ -81,22 +65,6 @@ pub fn show(ui: &mut Ui, palette: Palette, roll: &Roll, outlook: &Outlook, past_
 }
 
 impl Paper {
-    /// Where a moment lies.
-    fn x(&self, time: f64) -> f32 {
-        let place = (time - self.now + self.past_s) / (self.past_s * (1.0 + FUTURE));
-        self.rect.left() + self.rect.width() * place as f32
-    }
-
-    /// The upper edge of a key's row.
-    pub fn y(&self, key: u8) -> f32 {
-        self.rect.bottom() - self.row * (f32::from(key) - f32::from(self.lowest) + 1.0)
-    }
-
-    /// The keys that are shown.
-    pub fn keys(&self) -> std::ops::RangeInclusive<u8> {
-        self.lowest..=self.highest
-    }
-
     fn rule(&self, painter: &Painter, roll: &Roll) {
         let palette = self.palette;
         painter.rect_filled(self.rect, 0.0, palette.paper);

@@ -16,8 +16,8 @@ use nice_plug_egui::{
 };
 
 use super::App;
+use crate::bridge::viewer::Viewer;
 use crate::looks::{SMALLEST, SharedLooks};
-use crate::viewer::Viewer;
 
 type Baseview = <EguiEditorHandle as EditorHandle>::Window;
 type BaseviewError = <EguiEditorHandle as EditorHandle>::Error;

@@ -7,7 +7,7 @@ use nice_plug::params::Params;
 use nice_plug::params::internals::ParamPtr;
 
 use super::{LEARNERS, Learnt, MODES, NONE};
-use crate::viewer::Viewer;
+use crate::bridge::viewer::Viewer;
 
 /// Of these every press of a pad acts, and no release.
 const STRUCK: [&str; 2] = ["again", "another"];

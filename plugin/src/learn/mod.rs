@@ -108,8 +108,8 @@ mod tests {
     use nice_plug::params::Params;
 
     use super::*;
+    use crate::bridge::viewer::Viewer;
     use crate::params::AntiphonParams;
-    use crate::viewer::Viewer;
 
     #[test]
     fn a_controller_moves_what_it_was_learnt_for_and_is_stored() {

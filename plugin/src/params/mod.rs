@@ -19,10 +19,10 @@ pub use self::notes::NoteParams;
 pub use self::time::TimeParams;
 pub use self::turn::TurnParams;
 
+use crate::bridge::status::Status;
 use crate::learn::Learnt;
 use crate::looks::SharedLooks;
 use crate::settings::{Settings, Wishes};
-use crate::status::Status;
 use crate::weights::{WeightsChoice, WeightsDigest};
 
 /// The plugin's parameters and what a project stores beside them.

@@ -8,12 +8,13 @@ use model::{Mind, State};
 use notes::Note;
 
 use super::*;
-use crate::device::pretend;
-use crate::link::{Answer, Epoch, Near, Place, Report, Source};
-use crate::memory::{Begin, End};
-use crate::outlook::outlook;
-use crate::status::Health;
-use crate::takes::{TakeLog, Takes, takes};
+use crate::bridge::link::Near;
+use crate::bridge::messages::{Answer, Epoch, Place, Report, Source};
+use crate::bridge::messages::{Begin, End};
+use crate::bridge::outlook::outlook;
+use crate::bridge::status::Health;
+use crate::bridge::takes::{TakeLog, Takes, takes};
+use crate::inference::device::pretend;
 
 const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0 };
 

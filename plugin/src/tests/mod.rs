@@ -17,19 +17,20 @@ use nice_plug::params::persist::PersistentField;
 use notes::Transport;
 use proptest::prelude::*;
 
-use crate::device::Devices;
-use crate::inference::{Inference, Thinker, Worker};
-use crate::link::{Far, link};
-use crate::memory::Memory;
-use crate::outlook::outlook;
-use crate::partner::{Heard, Out, Partner};
-use crate::roll::roll;
+use crate::audio::partner::{Heard, Out, Partner};
+use crate::bridge::link::{Far, link};
+use crate::bridge::outlook::outlook;
+use crate::bridge::roll::roll;
+use crate::bridge::status::Status;
+use crate::bridge::takes::{TakeLog, takes};
+use crate::inference::device::Devices;
+use crate::inference::memory::Memory;
+use crate::inference::worker::Thinker;
+use crate::inference::{Inference, Worker};
 use crate::settings::{
     DeviceChoice, Dynamics, Grid, Heat, Key, Length, Limits, Mode, Pulse, Rhythm, Scale, Settings, Silence, Speed,
     Strokes, Trigger, TriggerBy, Wishes,
 };
-use crate::status::Status;
-use crate::takes::{TakeLog, takes};
 use crate::weights::{self, WeightsChoice};
 
 /// Samples per second in the tests: low, so that seconds of music are few samples.

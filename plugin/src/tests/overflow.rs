@@ -3,9 +3,10 @@
 //! `host/tests/refusing.rs`.
 
 use super::*;
-use crate::link::{Answer, Epoch, Place, Report, Source, Touch, touches};
-use crate::memory::Begin;
-use crate::takes::{Request, TAKES, TakeRecord};
+use crate::bridge::messages::Begin;
+use crate::bridge::messages::{Answer, Epoch, Place, Report, Source};
+use crate::bridge::takes::{Request, TAKES, TakeRecord};
+use crate::bridge::touches::{Touch, touches};
 use notes::Note;
 
 /// Ten times as many notes and changes of mind as the queue holds, while nobody reads it: nothing waits,

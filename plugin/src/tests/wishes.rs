@@ -10,9 +10,9 @@ use notes::{Note, Successor};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ear::Ear;
-use crate::link::Place;
-use crate::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
+use crate::bridge::messages::Place;
+use crate::inference::ear::Ear;
+use crate::inference::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
 use crate::settings::Dynamics;
 
 /// Bars of four beats at 120 a minute, a bar line 0.3 s before the hand-over.

@@ -7,14 +7,14 @@ use model::{Mind, Snapshot};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
-use super::script::{Script, loop_beats};
+use super::script::Script;
 use super::{Memory, Part, Remembered, Spare};
-use crate::ear::Ear;
-use crate::grid::Beats;
-use crate::link::{Epoch, Place, Source};
-use crate::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
+use crate::bridge::messages::{Begin, End, Epoch, Place, Source, loop_beats};
+use crate::bridge::takes::TakeRecord;
+use crate::inference::ear::Ear;
+use crate::inference::grid::Beats;
+use crate::inference::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
 use crate::settings::{Length, Pulse, Wishes};
-use crate::takes::TakeRecord;
 
 /// Notes that it can go back to: the look-ahead and as many again, which may still sound.
 const STATES: usize = 128;
@@ -27,59 +27,6 @@ const REACTION_S: f64 = 0.032;
 /// Who is called upon to play counts no longer pause than this before it, in seconds: after a long
 /// one, a network that waits on would be late.
 const CALLED_S: f64 = 0.5;
-
-/// How a take begins; see [`crate::link::Report::Begin`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Begin {
-    /// Its first epoch.
-    pub epoch: Epoch,
-    /// The hand-over, in seconds of the stream.
-    pub at: f64,
-    /// The how-manieth take.
-    pub number: u32,
-    /// Where its notes come from.
-    pub source: Source,
-    /// Somebody has called for it.
-    pub called: bool,
-    /// Where it lies in the host's time.
-    pub place: Place,
-    /// How to play.
-    pub wishes: Wishes,
-    /// What ends it. A known one is as long as it was.
-    pub length: Length,
-}
-
-/// How a take ends; see [`crate::link::Report::End`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct End {
-    /// Until when its notes could begin; minus infinity: the hand-over did not take place.
-    pub limit: f64,
-    /// How many could begin.
-    pub notes: u32,
-    /// When it ended.
-    pub since: f64,
-    /// The same moment in seconds of the stream.
-    pub at: f64,
-    /// Beats in a second of it: its hand-over may have been foretold at a tempo a little off.
-    pub beats_per_second: f64,
-    /// What still sounded was cut off then.
-    pub cut: bool,
-    /// Its own notes are remembered.
-    pub remembered: bool,
-}
-
-impl End {
-    /// The hand-over did not take place.
-    pub const CALLED_OFF: Self = Self {
-        limit: f64::NEG_INFINITY,
-        notes: 0,
-        since: 0.0,
-        at: 0.0,
-        beats_per_second: 2.0,
-        cut: true,
-        remembered: true,
-    };
-}
 
 /// How a take is to be played: where it lies in the host's time, how, and until when.
 pub type Manner = (Place, Wishes, Length);

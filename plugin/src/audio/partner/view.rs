@@ -2,7 +2,7 @@
 
 use super::Partner;
 use super::turn::{Turn, by_silence};
-use crate::link::Liveliness;
+use crate::bridge::link::Liveliness;
 use crate::settings::{Length, Silence};
 
 impl Partner {

@@ -5,15 +5,6 @@ use notes::Note;
 /// The shortest time in which a loop goes round, in seconds.
 pub const SHORTEST_LOOP_S: f64 = 0.25;
 
-/// How long a round of what lasts so many beats is: up to the bar line, where there are bars.
-pub fn loop_beats(lasted: f64, bar: Option<f64>) -> f64 {
-    match bar {
-        // What is a hair over a line ends on it.
-        Some(bar) => ((lasted / bar - 1e-3).ceil().max(1.0)) * bar,
-        None => lasted,
-    }
-}
-
 /// Notes that come at known times. Times are seconds since the hand-over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {

@@ -15,10 +15,9 @@ use model::markov::ORDER;
 use model::{Markov, Mind, Snapshot};
 use notes::{Note, Successor};
 
-pub use self::script::loop_beats;
-pub use self::take::{Begin, End, Take};
-use crate::ear::Ear;
-use crate::takes::TakeRecord;
+pub use self::take::Take;
+use crate::bridge::takes::TakeRecord;
+use crate::inference::ear::Ear;
 
 /// Notes that are remembered one by one: what survives a restart, a change of the weights, an undo.
 const NOTES: usize = 512;

@@ -16,16 +16,16 @@
 //! plays its bars at the latest tempo.
 //!
 //! A hand-over that can be foreseen is told to the inference thread some time before
-//! ([`crate::link::Report::Begin`]), so that the first notes are there in time. If the player goes on,
+//! ([`crate::bridge::messages::Report::Begin`]), so that the first notes are there in time. If the player goes on,
 //! that is called off, without a trace.
 
 use super::trigger::Call;
 use super::{Out, Partner, micro};
-use crate::link::{Epoch, Place, Report, Source};
-use crate::memory::{Begin, End, loop_beats};
-use crate::roll::Whose;
+use crate::audio::take::Take;
+use crate::bridge::messages::{Begin, End, loop_beats};
+use crate::bridge::messages::{Epoch, Place, Report, Source};
+use crate::bridge::roll::Whose;
 use crate::settings::{Length, Mode, Settings, Silence, Wishes};
-use crate::take::Take;
 
 /// The inference thread learns of a hand-over this long before it, in seconds: time for some
 /// hundred notes on a slow machine.

@@ -8,7 +8,7 @@ use super::foot::CATCH_S;
 use super::trigger::SUSTAIN;
 use super::turn::Turn;
 use super::{Out, Partner};
-use crate::take::{Arrival, Take};
+use crate::audio::take::{Arrival, Take};
 
 /// Of a block, how many stretches there are at most between which the foot may move: a bound, no rule.
 const STRETCHES: f64 = 64.0;

@@ -3,7 +3,7 @@
 
 use notes::{Note, Planned};
 
-use crate::link::{Epoch, Place, Source};
+use crate::bridge::messages::{Epoch, Place, Source};
 use crate::settings::{Length, Settings, Wishes};
 
 /// The shortest that a shifted note sounds, in seconds.

@@ -15,15 +15,16 @@ use std::time::{Duration, Instant};
 use model::{Mind, Network};
 use triple_buffer::{Input, Output, triple_buffer};
 
-use crate::device::{Devices, Place};
-use crate::fault::Fault;
-use crate::link::{Answer, Far, Liveliness, Report};
-use crate::memory::{Memory, Take};
-use crate::outlook::OutlookWriter;
-use crate::status::{Health, Status};
-use crate::stopwatch::Stopwatch;
-use crate::takes::TakeLog;
-use crate::watch::Ward;
+use crate::bridge::link::{Far, Liveliness};
+use crate::bridge::messages::{Answer, Report};
+use crate::bridge::outlook::OutlookWriter;
+use crate::bridge::status::{Health, Status};
+use crate::bridge::takes::TakeLog;
+use crate::inference::device::{Devices, Place};
+use crate::inference::fault::Fault;
+use crate::inference::memory::{Memory, Take};
+use crate::inference::stopwatch::Stopwatch;
+use crate::inference::watch::Ward;
 use crate::weights::{self, Loaded, WeightsChoice};
 
 /// The look-ahead of the fastest machine and of the slowest, in seconds of music, and how much it grows
@@ -36,7 +37,7 @@ const LOOK_AHEAD_NOTES: usize = 64;
 /// Restarts after a panic; then the plugin passes notes through.
 const RESTARTS: u64 = 3;
 /// Between two looks at the queue: while every millisecond counts, while somebody plays, at rest. From its
-/// rest it is woken ([`crate::watch`]); what only the editor asks for has the time.
+/// rest it is woken ([`crate::inference::watch`]); what only the editor asks for has the time.
 const POLLS: [Duration; 3] = [Duration::from_micros(100), Duration::from_millis(1), Duration::from_millis(50)];
 /// While it may be called any moment: the look, and the thought of a note, are to fit into a block of 64
 /// samples.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use crate::link::Pulse;
+use crate::bridge::link::Pulse;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(5);

@@ -9,9 +9,9 @@ use notes::{Bars, Span};
 use super::bars::Trade;
 use super::turn::{Moment, Turn};
 use super::{Partner, micro};
-use crate::link::Place;
+use crate::audio::take::Take;
+use crate::bridge::messages::Place;
 use crate::settings::{Mode, Settings};
-use crate::take::Take;
 
 /// From a line with a new signature until the grid follows it, in beats: at any usual tempo longer than a
 /// block, and no line of a grid that divides the beat moves.

@@ -4,7 +4,7 @@
 use model::Mind;
 use triple_buffer::{Input, Output, triple_buffer};
 
-use crate::viewer::Viewer;
+use crate::bridge::viewer::Viewer;
 
 /// MIDI keys.
 const PITCHES: usize = 128;

@@ -4,7 +4,7 @@ use model::key::key_of;
 use model::limits::of_classes;
 use notes::Successor;
 
-use crate::pulse::{ONSETS, Pulse, pulse};
+use crate::inference::pulse::{ONSETS, Pulse, pulse};
 use crate::settings::Scale;
 
 /// What a note leaves of what earlier ones say: the key is held for longer than a loudness.

@@ -4,8 +4,6 @@
 //! allocates, and never wakes the other side. The [`Far`] end belongs to the inference thread, which
 //! polls. Messages are `Copy`. Whatever concerns a take bears its [`Epoch`]; when the audio side
 //! raises the epoch, everything older is void, wherever it still is on its way.
-//!
-//! [`touches`] makes another pair, from the editor's keyboard to the audio thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -13,142 +11,14 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use notes::Note;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::memory::{Begin, End};
-use crate::settings::{Length, Wishes};
+use super::messages::{Answer, End, Epoch, Report};
 
 /// Messages to the inference thread that fit in: over a minute of the densest piano music.
 const REPORTS: usize = 2048;
 /// Room that finished notes leave free in that queue, for the messages that steer.
 const RESERVE: usize = 64;
-/// Touches of the editor's keyboard that fit in: two for each key that a hand can reach in a block.
-const TOUCHES: usize = 64;
 /// Generated notes that fit in: more than the look-ahead ever holds.
 const ANSWERS: usize = 256;
-
-/// Which generation of a take a message belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(pub u64);
-
-/// Where a take lies in the host's time: what its seconds are in beats and bars.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
-    /// Beats (quarter notes) in a second of the take, whatever the tempo is later: it keeps its beats.
-    pub beats_per_second: f64,
-    /// Beats from a bar line of the host to the hand-over; from 0 to below `bar`. Where no transport
-    /// runs, the hand-over is a bar line.
-    pub beat: f64,
-    /// Beats per bar.
-    pub bar: f64,
-}
-
-/// Where the notes of a take come from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Source {
-    /// The network goes on from what it remembers.
-    GoOn,
-    /// It begins from nothing: what was before is forgotten, once something has sounded.
-    Alone,
-    /// It takes the latest take back, if nothing was played since, and goes on with other luck.
-    Another,
-    /// The latest take comes again.
-    Again,
-    /// The latest take comes again and again.
-    Frozen {
-        /// A round lasts whole bars; else as long as the take did.
-        bars: bool,
-    },
-}
-
-/// From the audio thread to the inference thread. `at`: seconds of the stream; `since`: seconds
-/// since the hand-over.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Report {
-    /// The player finished a note; canonical, in onset order, in seconds of the stream.
-    Heard(Note),
-    /// The turn is the model's from its `at` on. May come some time before, and be called off.
-    Begin(Begin),
-    /// From `since` on, play differently: notes with an onset before it stay.
-    Change {
-        /// Makes what was generated beyond `since` void.
-        epoch: Epoch,
-        /// When.
-        since: f64,
-        /// Where it lies in the host's time now: signatures change, and hosts jump.
-        place: Place,
-        /// How to play from then on.
-        wishes: Wishes,
-        /// What ends it.
-        length: Length,
-    },
-    /// In a duet: a key of the player's goes down. Voids what was generated beyond.
-    Join {
-        /// Makes what was generated beyond `since` void.
-        epoch: Epoch,
-        /// When.
-        since: f64,
-        /// MIDI key.
-        pitch: u8,
-        /// MIDI velocity.
-        velocity: u8,
-    },
-    /// It comes up again. Voids nothing.
-    Leave {
-        /// When.
-        since: f64,
-        /// MIDI key; `None`: all of them do.
-        pitch: Option<u8>,
-    },
-    /// What the take plays until `since` comes again from there on, round and round.
-    Freeze {
-        /// Makes what was generated beyond `since` void.
-        epoch: Epoch,
-        /// The end of the first round: the length of each.
-        since: f64,
-    },
-    /// From `since` on it plays freely again.
-    Thaw {
-        /// Makes what was generated beyond `since` void.
-        epoch: Epoch,
-        /// When.
-        since: f64,
-    },
-    /// The take is over; the epoch makes what was generated beyond void.
-    End(Epoch, End),
-    /// The latest take is taken back.
-    Undo,
-    /// The player's latest phrase is forgotten, and what followed it.
-    ForgetPhrase {
-        /// When.
-        at: f64,
-    },
-    /// The phrase is forgotten.
-    Forget {
-        /// Makes any take void.
-        epoch: Epoch,
-    },
-    /// The inference thread is to break; for tests of what happens then.
-    #[cfg(test)]
-    Break,
-}
-
-impl Report {
-    /// Whether it makes the network go back to what it knew before, to think on from there.
-    pub fn goes_back(&self) -> bool {
-        matches!(self, Self::Change { .. } | Self::Join { .. } | Self::Freeze { .. } | Self::Thaw { .. })
-    }
-}
-
-/// From the inference thread to the audio thread. Times are seconds since the hand-over (onset) and
-/// since the onset (spread, duration), as in [`Note`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Answer {
-    /// The take, and which generation of it.
-    pub epoch: Epoch,
-    /// The how-manieth note of the take, from 0.
-    pub index: u32,
-    /// The note, its onset in seconds since the hand-over. `None`: the take has no more.
-    pub note: Option<Note>,
-}
 
 /// How often the inference thread has to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,44 +87,6 @@ pub fn link() -> (Near, Far) {
     let (answer, answers) = RingBuffer::new(ANSWERS);
     let shared = Arc::new(Shared::default());
     (Near { reports: report, answers, shared: shared.clone(), lost: false }, Far { reports, answers: answer, shared })
-}
-
-/// A key of the editor's keyboard goes down, or up with velocity 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Touch {
-    /// MIDI key, 0–127.
-    pub key: u8,
-    /// MIDI velocity.
-    pub velocity: u8,
-}
-
-/// The editor's end of its keyboard.
-#[derive(Debug)]
-pub struct Toucher(Producer<Touch>);
-
-/// The audio thread's end of the editor's keyboard.
-#[derive(Debug)]
-pub struct Touched(Consumer<Touch>);
-
-/// Both ends of a new keyboard.
-pub fn touches() -> (Toucher, Touched) {
-    let (touch, touches) = RingBuffer::new(TOUCHES);
-    (Toucher(touch), Touched(touches))
-}
-
-impl Toucher {
-    /// Tells of a touch. `false`: no room, which means that no audio runs; the touch is lost. The last
-    /// places are for keys that go up.
-    pub fn touch(&mut self, touch: Touch) -> bool {
-        (touch.velocity == 0 || self.0.slots() > TOUCHES / 2) && self.0.push(touch).is_ok()
-    }
-}
-
-impl Touched {
-    /// The next touch.
-    pub fn next(&mut self) -> Option<Touch> {
-        self.0.pop().ok()
-    }
 }
 
 impl Near {

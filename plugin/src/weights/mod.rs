@@ -13,12 +13,12 @@ use std::time::SystemTime;
 use model::Network;
 use nice_plug::params::persist::PersistentField;
 
-use crate::pages;
+mod pages;
 
 /// The weights that ship.
-static ANTIPHON: &[u8] = include_bytes!("../../weights/antiphon.safetensors");
+static ANTIPHON: &[u8] = include_bytes!("../../../weights/antiphon.safetensors");
 /// The network that the project comes from; its weights can be chosen by the name [`SEED_NAME`].
-static SEED: &[u8] = include_bytes!("../../weights/seed.safetensors");
+static SEED: &[u8] = include_bytes!("../../../weights/seed.safetensors");
 /// Stands for the built-in seed weights where a path is expected.
 pub const SEED_NAME: &str = "seed";
 /// Overrides every other choice; for tests and the demo.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use model::device::{DeviceError, Found, Survey, Trunk, open};
 use model::{Mind, Network};
 
+use crate::bridge::status::Status;
 use crate::settings::DeviceChoice;
-use crate::status::Status;
 
 /// Where it runs, as the editor shows it.
 #[derive(Clone, Debug, Default, PartialEq)]

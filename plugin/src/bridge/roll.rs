@@ -8,7 +8,7 @@
 use notes::{Event, Planned, Span};
 use triple_buffer::{Input, Output, triple_buffer};
 
-use crate::viewer::Viewer;
+use crate::bridge::viewer::Viewer;
 
 /// Notes in the picture: over a minute of dense music.
 const NOTES: usize = 2048;

@@ -21,9 +21,9 @@ use nice_plug::context::process::SendEventError;
 use nice_plug::midi::{Channel, Key, VoiceID, control_change};
 use nice_plug::prelude::*;
 
-use crate::link::Touch;
-use crate::partner::{Bits, HELD, Heard, Out, SOFT, SOSTENUTO, SUSTAIN};
-use crate::status::Status;
+use crate::audio::partner::{Bits, HELD, Heard, Out, SOFT, SOSTENUTO, SUSTAIN};
+use crate::bridge::status::Status;
+use crate::bridge::touches::Touch;
 use crate::voice::Voice;
 
 /// Events that can wait for the host.

@@ -46,11 +46,12 @@ use self::passed::Passed;
 use self::trigger::Switch;
 pub use self::trigger::{HELD, SOFT, SOSTENUTO, SUSTAIN};
 use self::turn::{Change, Entry, Leaving, Moment, Turn};
-use crate::link::{Epoch, Liveliness, Near, Report, Source};
-use crate::patience::Patience;
-use crate::roll::{RollWriter, Whose};
+use crate::audio::patience::Patience;
+use crate::bridge::link::{Liveliness, Near};
+use crate::bridge::messages::{Epoch, Report, Source};
+use crate::bridge::roll::{RollWriter, Whose};
+use crate::bridge::status::{Health, Status};
 use crate::settings::{Mode, Settings};
-use crate::status::{Health, Status};
 
 /// Notes of look-ahead that fit in.
 const LOOK_AHEAD: usize = 512;

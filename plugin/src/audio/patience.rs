@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::status::{Health, Status};
+use crate::bridge::status::{Health, Status};
 
 /// For how long the other side may show no sign of life before it counts as dead.
 const DEAD: Duration = Duration::from_secs(5);

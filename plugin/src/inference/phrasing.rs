@@ -9,9 +9,9 @@ use model::limits::{classes_of, of_classes, range};
 use model::{Controls, Hands, Learnt, Loudness, Markov, Mind, Pitches, Recent, What, When, note_rng};
 use notes::{Note, Successor};
 
-use crate::ear::{Ear, track};
-use crate::grid::{Beats, Grid};
-use crate::link::Place;
+use crate::bridge::messages::Place;
+use crate::inference::ear::{Ear, track};
+use crate::inference::grid::{Beats, Grid};
 use crate::settings::{Dynamics, Key, Limits, Pulse, Rhythm, Speed, Wishes};
 
 /// The shortest note, in seconds after it is struck.

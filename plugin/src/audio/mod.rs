@@ -1,0 +1,11 @@
+//! The audio thread's room: what is named here runs in `process`, and allocates, locks and waits for nothing.
+
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+
+pub mod partner;
+// Waits, though offline only.
+#[allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+mod patience;
+pub mod stage;
+mod take;
