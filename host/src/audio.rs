@@ -10,8 +10,7 @@ use clack_host::prelude::*;
 use crate::event::{Event, Output, Timed};
 use crate::handlers::{Handlers, mark_audio_thread};
 use crate::transport::Timeline;
-use crate::usage;
-use probe::heap;
+use probe::{heap, usage};
 
 /// Events that fit into the input queue before it grows.
 const INPUT_EVENTS: usize = 4096;

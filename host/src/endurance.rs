@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use host::screen::Screen;
-use host::{Account, Blocks, Pace, Performer, Plugin, Status, Timed, Timeline, usage};
+use host::{Account, Blocks, Pace, Performer, Plugin, Status, Timed, Timeline};
+use probe::usage;
 
 use crate::phrase::Phrase;
 
@@ -171,12 +172,8 @@ fn cost(plugin: &mut Plugin, screen: &Screen) -> Result<[f64; 2]> {
 
 impl Holdings {
     fn now() -> Result<Self> {
-        let status = std::fs::read_to_string("/proc/self/status")?;
-        let number = |field: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(field));
-            line.and_then(|text| text.split_whitespace().next()?.parse().ok()).with_context(|| format!("no {field}"))
-        };
-        let files = std::fs::read_dir("/proc/self/fd")?.count();
-        Ok(Self { threads: number("Threads:")?, memory: number("VmRSS:")?, files })
+        let all = || Some((usage::threads()?, usage::memory()?, usage::files()?));
+        let (threads, memory, files) = all().context("this system does not say what a process holds")?;
+        Ok(Self { threads, memory: memory / 1024, files })
     }
 }

@@ -26,7 +26,6 @@ mod plugin;
 pub mod screen;
 mod status;
 mod transport;
-pub mod usage;
 
 pub use account::{Account, Sounded};
 pub use audio::Audio;

@@ -1,8 +1,9 @@
 //! What the plugin says about itself: it stores its figures in its state when asked to.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::plugin::Plugin;
@@ -77,6 +78,19 @@ struct State {
 }
 
 impl Plugin {
+    /// Serves the plugin until its figures are as `ready` says; an error if that takes longer than `patience`.
+    pub fn wait_until(&mut self, patience: Duration, ready: impl Fn(&Status) -> bool) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let status = self.status()?;
+            if ready(&status) {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < patience, "the plugin does not get ready: {}", status.health);
+            self.idle(Duration::from_millis(1));
+        }
+    }
+
     /// The plugin's figures as of now; [`Status::request`] must have been called before.
     pub fn status(&mut self) -> Result<Status> {
         let state = self.save_state()?;

@@ -17,6 +17,7 @@ mod drawing;
 pub mod encoding;
 pub mod features;
 mod floats;
+pub mod fnv;
 #[cfg(test)]
 mod golden;
 pub mod key;

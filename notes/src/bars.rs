@@ -29,26 +29,19 @@ impl Bars {
     /// The first bar line at or after a moment, both in unrolled beats. Past the end of a loop come
     /// the bar lines of the loop again.
     pub fn next(&self, beats: f64) -> f64 {
-        let host = beats - self.unrolled;
         if let Some((start, end)) = self.looping {
             // Bar lines of the linear timeline hold up to the loop's end, then those of the loop.
-            let here = if host <= end + SAME_BEAT {
-                (host, 0.0)
-            } else {
-                let length = end - start;
-                let turns = ((host - start) / length).floor();
-                (host - turns * length, turns * length)
-            };
-            let next = self.next_in_host(here.0);
+            let Self { unrolled, .. } = self.at(beats);
+            let next = self.next_in_host(beats - unrolled);
             if next <= end + SAME_BEAT {
-                return self.unrolled + here.1 + next;
+                return unrolled + next;
             }
             let first = self.next_in_host(start);
             if first <= end + SAME_BEAT {
-                return self.unrolled + here.1 + (end - start) + first;
+                return unrolled + (end - start) + first;
             }
         }
-        self.unrolled + self.next_in_host(host)
+        self.unrolled + self.next_in_host(beats - self.unrolled)
     }
 
     /// The bars as they are at a moment, in unrolled beats: past the end of a loop, those of the loop again.

@@ -6,6 +6,7 @@
 
 use crate::error::{bad_input, read_input};
 use crate::files::write_whole;
+use model::fnv::{BASIS, fnv1a};
 use notes::Note;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -101,18 +102,13 @@ impl Dataset {
 
     /// A number that other data would almost surely not have (FNV-1a over notes and splits).
     pub fn fingerprint(&self) -> u64 {
-        let mut hash = 0xcbf2_9ce4_8422_2325;
-        let mut add = |word: u64| hash = (hash ^ word).wrapping_mul(0x0000_0100_0000_01b3);
-        for piece in &self.pieces {
-            add(piece.split as u64);
-            for note in &piece.notes {
-                add(note.onset.to_bits());
-                add(note.spread.to_bits());
-                add(note.duration.to_bits());
-                add(u64::from(note.pitch) << 8 | u64::from(note.velocity));
-            }
-        }
-        hash
+        let of = |note: &Note| {
+            let key = u64::from(note.pitch) << 8 | u64::from(note.velocity);
+            [note.onset.to_bits(), note.spread.to_bits(), note.duration.to_bits(), key]
+        };
+        self.pieces
+            .iter()
+            .fold(BASIS, |hash, piece| fnv1a(fnv1a(hash, [piece.split as u64]), piece.notes.iter().flat_map(of)))
     }
 
     /// Writes the file whole or not at all.

@@ -7,6 +7,7 @@
 
 use crate::dataset::{Dataset, Piece, Split};
 use crate::error::bad_input;
+use model::fnv::{BASIS, fnv1a};
 use notes::Note;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -221,10 +222,9 @@ fn by_name(folder: &Path, seed: u64) -> anyhow::Result<Vec<Offer>> {
     Ok(offers)
 }
 
-/// FNV-1a, then mixed: the same on every machine and for ever, unlike the standard library's.
+/// FNV-1a, then mixed.
 fn name_hash(seed: u64, name: &str) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let hash = name.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let hash = fnv1a(BASIS ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), name.bytes());
     (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 

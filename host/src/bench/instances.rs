@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use host::{Audio, Blocks, Pace, Performer, Plugin, Status, Timed, Timeline, usage};
+use host::{Audio, Blocks, Pace, Performer, Plugin, Status, Timed, Timeline};
+use probe::usage;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

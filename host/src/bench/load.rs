@@ -55,9 +55,6 @@ pub fn once() -> Result<Times> {
         audio.block(BLOCK, &[], None)?;
         Ok(ms())
     })?;
-    while plugin.status()?.health != "ready" {
-        ensure!(began.elapsed() < PATIENCE, "the model is not there");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
     Ok(Times { scan_ms, first_block_ms, ready_ms: ms() })
 }

@@ -129,16 +129,19 @@ fn say(figures: &impl Serialize) -> Result<()> {
 }
 
 /// Median and percentiles of a group of measurements.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Spread {
-    median_us: f64,
-    p99_us: f64,
-    p999_us: f64,
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Spread {
+    /// Of half of them, no more.
+    pub median_us: f64,
+    /// Of 99 in a hundred.
+    pub p99_us: f64,
+    /// Of 999 in a thousand.
+    pub p999_us: f64,
 }
 
 impl Spread {
     /// `None` of nothing.
-    fn of(mut us: Vec<f64>) -> Option<Self> {
+    pub fn of(mut us: Vec<f64>) -> Option<Self> {
         us.sort_by(f64::total_cmp);
         let at = |part: f64| us.get(((us.len() as f64 * part) as usize).min(us.len().saturating_sub(1))).copied();
         Some(Self { median_us: at(0.5)?, p99_us: at(0.99)?, p999_us: at(0.999)? })

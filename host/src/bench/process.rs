@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use host::{Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline, usage};
+use host::{Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
+use probe::usage;
 use serde_json::{Map, Value};
 
 use super::Spread;

@@ -9,11 +9,14 @@ use anyhow::Result;
 use host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed};
 
 use super::report::{Accident, Report};
+use crate::bench::Spread;
 
 /// What may happen, as the plugin's `ANTIPHON_FAULT` understands it; nothing, to compare with.
 const ACCIDENTS: [&str; 7] = ["", "freeze=0.1@20", "freeze=1@20", "freeze=10@20", "slow=100@0", "panic@20", "end@20"];
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 480;
+/// The model must be there by then.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Seconds of playing; the longest accident lasts ten.
 const SECONDS: u64 = 16;
 
@@ -36,9 +39,7 @@ fn one(bundle: &Path, what: &'static str) -> Result<Accident> {
     let mut plugin = Plugin::load(bundle)?;
     plugin.set("silence", "100")?;
     plugin.activate(RATE, BLOCK)?;
-    while plugin.status()?.health == "starting" {
-        plugin.idle(Duration::from_millis(1));
-    }
+    plugin.wait_until(PATIENCE, |status| status.health != "starting")?;
     // The player comes and goes in the first half, and ends it all in the last second.
     let seconds = RATE as u64;
     let phrase = |from: u64| {
@@ -56,7 +57,6 @@ fn one(bundle: &Path, what: &'static str) -> Result<Accident> {
             performer.play_until(audio, audio.now() + u64::from(BLOCK), |_| ())?;
             costs.push(audio.cpu_cost().as_secs_f64() * 1e6);
         }
-        costs.sort_by(f64::total_cmp);
         Ok((costs, audio.take_outputs()))
     };
     let (costs, outputs) = plugin.run_beside(play, |plugin| {
@@ -67,11 +67,11 @@ fn one(bundle: &Path, what: &'static str) -> Result<Accident> {
     let account = Account::of(&input, &outputs);
     let began: Vec<u64> = account.notes.iter().map(|note| note.block).collect();
     let densest = began.iter().map(|block| began.iter().filter(|other| *other == block).count()).max();
-    let cost = |share: f64| costs.get((costs.len() as f64 * share) as usize).copied().unwrap_or_default();
+    let cost = Spread::of(costs).unwrap_or_default();
     Ok(Accident {
         what,
-        block_us: cost(0.5),
-        slow_block_us: cost(0.99),
+        block_us: cost.median_us,
+        slow_block_us: cost.p99_us,
         played: account.notes.len(),
         densest: densest.unwrap_or_default(),
         late: status.late + status.dropped,

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use host::{Audio, Event, Plugin, Timed, usage};
-use probe::heap;
+use host::{Audio, Event, Plugin, Timed};
+use probe::{heap, usage};
 
 use super::report::Report;
 
@@ -16,6 +16,8 @@ const INSTANCES: usize = 32;
 const THREADS: u64 = 8;
 /// Rounds after which memory is compared: what is made once for a process is made by then.
 const WARM_UP: u64 = 20;
+/// The inference thread must be where it is wanted by then.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Notes that wait for the inference thread when an instance is dropped: as many as its queue holds.
 const WAITING: u64 = 2_048;
 
@@ -128,30 +130,22 @@ impl Busy {
         let mut plugin = Plugin::load(bundle)?;
         plugin.set("silence", "100")?;
         plugin.activate(48_000.0, 512)?;
-        let until = |plugin: &mut Plugin, ready: &dyn Fn(&host::Status) -> bool| -> Result<()> {
-            let began = Instant::now();
-            while !ready(&plugin.status()?) {
-                ensure!(began.elapsed() < Duration::from_secs(60), "the inference thread never gets there");
-                plugin.idle(Duration::from_millis(1));
-            }
-            Ok(())
-        };
         match self {
             Self::Loading => plugin.idle(Duration::from_millis(5)),
             Self::Listening => {
-                until(&mut plugin, &|status| status.health == "ready")?;
+                plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
                 plugin.run(flood)?;
             }
             Self::Playing => {
-                until(&mut plugin, &|status| status.health == "ready")?;
+                plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
                 plugin.run(play)?;
-                until(&mut plugin, &|status| status.note_us.is_some())?;
+                plugin.wait_until(PATIENCE, |status| status.note_us.is_some())?;
             }
             Self::Recalling => {
                 plugin.run(flood)?;
-                until(&mut plugin, &|status| status.health == "ready")?;
+                plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
                 plugin.choose_weights(Path::new("seed"))?;
-                until(&mut plugin, &|status| status.health == "ready")?;
+                plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
             }
         }
         Ok(plugin)
@@ -220,11 +214,10 @@ pub fn threads(bundle: &Path, blocks: u64, report: &mut Report) -> Result<()> {
 /// Threads of this process. `None`: this system does not say.
 fn threads_now() -> Option<u64> {
     // One that has been joined may still be on its way out of the kernel.
-    let count = || Some(std::fs::read_dir("/proc/self/task").ok()?.count() as u64);
-    let mut least = count()?;
+    let mut least = usage::threads()?;
     for _ in 0..50 {
         std::thread::sleep(std::time::Duration::from_millis(2));
-        least = least.min(count()?);
+        least = least.min(usage::threads()?);
     }
     Some(least)
 }

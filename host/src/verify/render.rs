@@ -1,10 +1,9 @@
 //! A scenario, played to the built plugin.
 
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use host::{Account, Audio, Blocks, Pace, Performer, Plugin, Sounded, Status};
 
 use super::scenario::{Scenario, samples};
@@ -86,10 +85,8 @@ pub fn prepare(plugin: &mut Plugin, setup: &Setup) -> Result<()> {
     let offline = setup.pace == Pace::Offline;
     plugin.set_offline(offline)?;
     plugin.activate(setup.rate, LONGEST_BLOCK)?;
-    let start = Instant::now();
-    while !offline && plugin.status()?.health != "ready" {
-        ensure!(start.elapsed() < PATIENCE, "the plugin did not get ready: {}", plugin.status()?.health);
-        thread::sleep(Duration::from_millis(1));
+    if !offline {
+        plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use probe::usage;
+
 /// The system's allocator, with a count of what is asked of it.
 struct Counting;
 
@@ -26,19 +28,8 @@ static ALLOCATOR: Counting = Counting;
 
 /// CPU time of this process, in microseconds: another program on the same core does not count, and a library
 /// that works on threads of its own does.
-#[cfg(unix)]
-pub fn cpu_us() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: writes into `time`.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
-}
-
-/// Time since the program began, in microseconds: this system has no clock of the CPU's that is fine enough.
-#[cfg(not(unix))]
-pub fn cpu_us() -> f64 {
-    static BEGIN: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
-    BEGIN.elapsed().as_secs_f64() * 1e6
+fn cpu_us() -> f64 {
+    usage::process_cpu().as_secs_f64() * 1e6
 }
 
 /// What some repetitions of one thing cost.

@@ -18,6 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::{
+    fnv::{BASIS, fnv1a},
     lstm::Memory,
     network::{Network, Scratch, State},
     shapes::{HIDDEN, LAYERS},
@@ -32,10 +33,9 @@ pub const LAUNCH: [usize; 2] = [HIDDEN / 4, 256];
 /// Length of the hidden and cell states of all layers: `[LAYERS, 2, HIDDEN]`.
 pub const STATE: usize = LAYERS * 2 * HIDDEN;
 
-/// What compiled code bears of its source (FNV-1a, Fowler, Noll and Vo; ends of lines as on Unix).
+/// What compiled code bears of its source (ends of lines as on Unix).
 pub fn fingerprint(text: &str) -> u64 {
-    let bytes = text.bytes().filter(|byte| *byte != b'\r');
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    fnv1a(BASIS, text.bytes().filter(|byte| *byte != b'\r'))
 }
 
 /// Why a device cannot be used, or not any more.

@@ -72,16 +72,8 @@ impl Lstm {
         carry: &mut Carry,
         fresh: &[bool],
     ) -> Result<Tensor> {
-        let (time, lanes, input) = x.dims3()?;
-        let hidden = bias.dim(0)? / 4;
-        if weight.dims() != [4 * hidden, input + hidden]
-            || fresh.len() != time * lanes
-            || carry.h.len() != lanes * hidden
-        {
-            bail!("LSTM: input {:?}, weight {:?}, bias {:?} do not fit", x.shape(), weight.shape(), bias.shape());
-        }
         let op = Op {
-            dims: Dims { time, lanes, input, hidden },
+            dims: Dims::of(x, weight, bias, carry, fresh)?,
             start: carry.clone(),
             fresh: fresh.to_vec(),
             workspace: self.workspace.clone(),
@@ -94,12 +86,28 @@ impl Lstm {
     }
 }
 
+/// The sizes of a layer's work on a chunk.
 #[derive(Clone, Copy)]
-struct Dims {
-    time: usize,
-    lanes: usize,
-    input: usize,
-    hidden: usize,
+pub(super) struct Dims {
+    pub time: usize,
+    pub lanes: usize,
+    pub input: usize,
+    pub hidden: usize,
+}
+
+impl Dims {
+    /// Those of what [`Lstm::sequence`] is given; an error where they do not fit each other.
+    pub fn of(x: &Tensor, weight: &Tensor, bias: &Tensor, carry: &Carry, fresh: &[bool]) -> Result<Self> {
+        let (time, lanes, input) = x.dims3()?;
+        let hidden = bias.dim(0)? / 4;
+        if weight.dims() != [4 * hidden, input + hidden]
+            || fresh.len() != time * lanes
+            || carry.h.len() != lanes * hidden
+        {
+            bail!("LSTM: input {:?}, weight {:?}, bias {:?} do not fit", x.shape(), weight.shape(), bias.shape());
+        }
+        Ok(Self { time, lanes, input, hidden })
+    }
 }
 
 struct Op {

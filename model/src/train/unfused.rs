@@ -5,7 +5,7 @@
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 use candle_nn::ops::sigmoid;
 
-use super::lstm::Carry;
+use super::lstm::{Carry, Dims};
 
 /// What one step leaves behind for the backward pass; all `[lanes, hidden]`.
 #[derive(Debug)]
@@ -34,8 +34,7 @@ pub(super) fn sequence(
     carry: &mut Carry,
     fresh: &[bool],
 ) -> Result<Tensor> {
-    let (time, lanes, input) = x.dims3()?;
-    let hidden = bias.dim(0)? / 4;
+    let Dims { time, lanes, input, hidden } = Dims::of(x, weight, bias, carry, fresh)?;
     let device = x.device();
     let values = weight.detach();
     let w_ih = values.narrow(1, 0, input)?.t()?.contiguous()?;

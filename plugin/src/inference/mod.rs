@@ -1,4 +1,4 @@
-//! The inference thread's room: one thread per instance, the only place where the network runs.
+//! The inference thread's room. `worker` is the thread, the rest what it thinks with.
 
 pub mod device;
 pub mod ear;

@@ -250,7 +250,7 @@ impl Thinker {
         {
             heard = true;
             status.beat();
-            let watch = Stopwatch::start();
+            let watch = report.goes_back().then(Stopwatch::start);
             match report {
                 Report::Heard(note) => memory.hear(mind, &note),
                 Report::Begin(begin) => *take = Some(Take::begin(memory, mind, begin)),
@@ -295,7 +295,7 @@ impl Thinker {
                 #[cfg(test)]
                 Report::Break => panic!("as a test has asked"),
             }
-            if report.goes_back() {
+            if let Some(watch) = watch {
                 status.rollbacks.add(watch.us());
             }
         }

@@ -9,8 +9,7 @@ use notes::Note;
 
 use super::*;
 use crate::bridge::link::Near;
-use crate::bridge::messages::{Answer, Epoch, Place, Report, Source};
-use crate::bridge::messages::{Begin, End};
+use crate::bridge::messages::{Answer, Begin, End, Epoch, Place, Report, Source};
 use crate::bridge::outlook::outlook;
 use crate::bridge::status::Health;
 use crate::bridge::takes::{TakeLog, Takes, takes};

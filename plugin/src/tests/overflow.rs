@@ -3,8 +3,7 @@
 //! `host/tests/refusing.rs`.
 
 use super::*;
-use crate::bridge::messages::Begin;
-use crate::bridge::messages::{Answer, Epoch, Place, Report, Source};
+use crate::bridge::messages::{Answer, Begin, Epoch, Place, Report, Source};
 use crate::bridge::takes::{Request, TAKES, TakeRecord};
 use crate::bridge::touches::{Touch, touches};
 use notes::Note;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::SystemTime;
 
 use model::Network;
+use model::fnv::{BASIS, fnv1a};
 use nice_plug::params::persist::PersistentField;
 
 mod pages;
@@ -59,6 +60,21 @@ impl WeightsChoice {
     pub fn version(&self) -> u32 {
         self.0.version.load(Ordering::Acquire)
     }
+
+    /// The file of this choice was found with this digest; the project remembers it. `true`: the project was
+    /// saved with another file of that name.
+    pub fn found(&self, path: &Path, digest: &str) -> bool {
+        let found = format!("{digest} {}", path.display());
+        let mut mine = self.0.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = mine.split_once(' ').is_some_and(|(was, of)| of == path.display().to_string() && was != digest);
+        *mine = found;
+        other
+    }
+
+    /// What the project remembers of the file's contents.
+    pub fn digest(&self) -> WeightsDigest {
+        WeightsDigest(self.0.clone())
+    }
 }
 
 impl PersistentField<'_, String> for WeightsChoice {
@@ -75,23 +91,6 @@ impl PersistentField<'_, String> for WeightsChoice {
         F: Fn(&String) -> R,
     {
         f(&self.0.path.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl WeightsChoice {
-    /// The file of this choice was found with this digest; the project remembers it. `true`: the project was
-    /// saved with another file of that name.
-    pub fn found(&self, path: &Path, digest: &str) -> bool {
-        let found = format!("{digest} {}", path.display());
-        let mut mine = self.0.digest.lock().unwrap_or_else(PoisonError::into_inner);
-        let other = mine.split_once(' ').is_some_and(|(was, of)| of == path.display().to_string() && was != digest);
-        *mine = found;
-        other
-    }
-
-    /// What the project remembers of the file's contents.
-    pub fn digest(&self) -> WeightsDigest {
-        WeightsDigest(self.0.clone())
     }
 }
 
@@ -185,10 +184,9 @@ fn unreadable(path: &Path, error: &std::io::Error) -> String {
     }
 }
 
-/// Fowler, Noll and Vo's hash (FNV-1a, 64 bits) as a number in hexadecimal: tells files apart, and is no seal.
+/// A file's contents as a number in hexadecimal.
 fn digest(bytes: &[u8]) -> String {
-    let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    format!("{:016x}", bytes.iter().fold(0xcbf2_9ce4_8422_2325, hash))
+    format!("{:016x}", fnv1a(BASIS, bytes.iter().copied()))
 }
 
 /// The bytes of a file, [`LARGEST`] of them at most, whatever its size was a moment ago.

@@ -22,8 +22,7 @@
 use super::trigger::Call;
 use super::{Out, Partner, micro};
 use crate::audio::take::Take;
-use crate::bridge::messages::{Begin, End, loop_beats};
-use crate::bridge::messages::{Epoch, Place, Report, Source};
+use crate::bridge::messages::{Begin, End, Epoch, Place, Report, Source, loop_beats};
 use crate::bridge::roll::Whose;
 use crate::settings::{Length, Mode, Settings, Silence, Wishes};
 

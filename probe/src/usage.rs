@@ -36,6 +36,16 @@ pub fn threads_cpu(name: &str) -> Option<Duration> {
     Some(sum)
 }
 
+/// Threads of this process. `None`: this system does not say.
+pub fn threads() -> Option<u64> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count() as u64)
+}
+
+/// Files that this process has open. `None`: this system does not say.
+pub fn files() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
+}
+
 /// Resident memory in bytes. `None`: this system does not say.
 pub fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
