@@ -3,7 +3,7 @@
 /// Beats by which two positions may differ and still be the same bar line.
 pub(crate) const SAME_BEAT: f64 = 1e-6;
 /// No host's block is longer, in samples.
-const LONGEST_BLOCK: u32 = 16_384;
+pub(crate) const LONGEST_BLOCK: u32 = 16_384;
 
 /// The host's bar lines, on the unrolled axis. Signature changes ahead are not known to a plugin, so
 /// ask again in every block.

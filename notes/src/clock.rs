@@ -22,7 +22,7 @@
 //! * NaN, infinite, missing, absurd: such values count as missing. Without any tempo it is
 //!   [`DEFAULT_TEMPO`], without a signature 4/4.
 
-use crate::bars::{BarLine, Bars, SAME_BEAT};
+use crate::bars::{BarLine, Bars, LONGEST_BLOCK, SAME_BEAT};
 
 /// Beats per minute when the host has never told a tempo.
 pub const DEFAULT_TEMPO: f64 = 120.0;
@@ -220,6 +220,7 @@ pub struct Clock {
     latest: u32,
     anchor: Option<Anchor>,
     bar: BarLine,
+    looping: Looping,
 }
 
 /// Where the host has last said something new: since then it has only gone on at one tempo.
@@ -305,6 +306,7 @@ impl Clock {
             latest: 0,
             anchor: None,
             bar: BarLine::default(),
+            looping: Looping::default(),
         }
     }
 
@@ -471,7 +473,7 @@ impl Clock {
 
     fn bars(&mut self, transport: &Transport, frames: u32, happened: Happened) -> Option<Bars> {
         let Some(unrolled) = self.unrolled else {
-            self.bar = BarLine::default();
+            (self.bar, self.looping) = (BarLine::default(), Looping::default());
             return None;
         };
         let signature = transport
@@ -480,12 +482,39 @@ impl Clock {
             .unwrap_or((4, 4));
         let line = transport.bar_start_beats.filter(|beats| beats.abs() <= FARTHEST).unwrap_or(0.0);
         if happened.cut() || happened.looped {
-            self.bar = BarLine::default();
+            (self.bar, self.looping) = (BarLine::default(), Looping::default());
         }
         let line = self.bar.hear(line, signature, frames);
-        let here = self.beats.now() - unrolled;
-        let looping = loop_range(transport).filter(|range| here <= range.1);
+        let looping = self.looping.hear(loop_range(transport), self.beats.now() - unrolled, frames);
         Some(Bars::new(line, signature, unrolled, looping))
+    }
+}
+
+/// The loop in which the host is.
+///
+/// Who is past its end goes straight on. But a wrapper that cuts a block tells of the rest of it positions
+/// that know of no loop: who was inside and is past its end without a jump is going round, unless he stays
+/// there for longer than any block.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looping {
+    /// In the host's beats.
+    range: Option<(f64, f64)>,
+    /// Samples for which the host has been past its end.
+    past: u32,
+}
+
+impl Looping {
+    /// The host says that this loop is active, `here`, in a block of so many samples; all in its beats.
+    /// Returns it, if it holds.
+    fn hear(&mut self, range: Option<(f64, f64)>, here: f64, frames: u32) -> Option<(f64, f64)> {
+        let within = range.is_some_and(|range| here <= range.1);
+        self.past = if within { 0 } else { self.past.saturating_add(frames) };
+        if !within && (range != self.range || self.past > LONGEST_BLOCK) {
+            *self = Self::default();
+            return None;
+        }
+        self.range = range;
+        range
     }
 }
 

@@ -510,6 +510,40 @@ fn bar_lines_in_a_loop_that_is_cut_anywhere() {
     assert!((bars.next(0.0) - 3.0).abs() < 1e-9);
 }
 
+/// A wrapper that cuts a block past a loop's end says of its rest where the position would be without a loop.
+#[test]
+fn a_loop_holds_where_a_wrapper_cuts_its_block() {
+    let mut clock = Clock::new();
+    let mut at = |position, frames| {
+        let transport = Transport {
+            playing: true,
+            tempo: Some(120.0),
+            pos_beats: Some(position),
+            loop_beats: Some((1.0, 6.0)),
+            ..Transport::default()
+        };
+        clock.advance(&transport, frames, 48e3)
+    };
+    // 24,000 samples are a beat. At the loop's end, lines go on at 4 behind its start.
+    let next = |span: &Span| span.bars.expect("the position is known").next(span.beats_at(0));
+    let whole = at(5.9, 4_800);
+    let here = whole.beats_at(0);
+    let line = here + 0.1 + 3.0;
+    assert!(whole.seam.is_some() && (next(&whole) - line).abs() < 1e-9);
+    for position in [6.1, 6.15] {
+        let rest = at(position, 1_200);
+        assert!((next(&rest) - line).abs() < 1e-9, "the rest of it, at {position}");
+        assert_eq!((rest.seam, rest.happened.looped), (None, false));
+    }
+    let back = at(1.2, 4_800);
+    assert!(back.happened.looped && (next(&back) - line).abs() < 1e-9);
+    // Whoever stays past its end for longer than any block has left it.
+    at(5.5, 24_000);
+    at(6.5, 12_000);
+    let past = at(7.0, 12_000);
+    assert!((next(&past) - past.beats_at(0) - 1.0).abs() < 1e-9, "the line at 8");
+}
+
 #[test]
 fn starts_stops_and_tempo_changes_are_told_once() {
     let mut clock = Clock::new();

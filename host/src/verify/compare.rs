@@ -2,7 +2,8 @@
 //!
 //! Every note of one must be in the other, with its key, channel and velocity. Its samples may differ by
 //! one, for rounding to samples and of moments to [`ROUNDING_S`], wherever the tempo holds over a block; where
-//! it bends inside one, by what [`super::tempo::TempoMap::unknown`] says.
+//! it bends inside one, by what [`super::tempo::TempoMap::unknown`] says. What would last longer than that, a
+//! take's tempo from a hand-over in the rest of such a block, no scenario has.
 
 use std::collections::BTreeMap;
 

@@ -418,9 +418,9 @@ fn set_to(events: &[(u64, Event)], knobs: &[Knob], name: &str) -> Vec<f64> {
     events.iter().filter_map(|event| amount(&event.1)).map(|known| known.1).collect()
 }
 
-/// Whether the host can tell all that matters: no hand-over after a silence in beats, and no jump, falls into
-/// the rest of a block in which the tempo has bent; and none of the `moments` into the first block after a
-/// jump or a start within a ramp, which is known to go on with the block after that only.
+/// Whether the host can tell all that matters: no hand-over after a silence in beats or on a bar line, and no
+/// jump, falls into the rest of a block in which the tempo has bent; and none of the `moments` into the first
+/// block after a jump or a start within a ramp, which is known to go on with the block after that only.
 fn is_known(scenario: &Scenario, moments: &[u64], knobs: &[Knob]) -> bool {
     let Scenario { events, changes, .. } = scenario;
     let bends = || changes.iter().filter(|change| change.1.is_of_tempo()).map(|change| change.0);
@@ -436,6 +436,15 @@ fn is_known(scenario: &Scenario, moments: &[u64], knobs: &[Knob]) -> bool {
     if begins.map(|change| change.0).any(|at| moments.iter().any(|moment| (at..at + LONGEST).contains(moment))) {
         return false;
     }
+    let is_set = |id: &str, name: &str| {
+        let knob = knobs.iter().find(|knob| knob.parameter.id == host::param_id(id));
+        let choice = knob.and_then(|knob| Some(set(knob, knob.called(name)?)));
+        choice.is_some_and(|choice| events.iter().any(|event| event.1 == choice))
+    };
+    let counts_bars = is_set("mode", "trade") || is_set("turn", "bars");
+    if counts_bars && lines(scenario).into_iter().any(|line| hidden(line, 1)) {
+        return false;
+    }
     let unit = host::param_id("silunit");
     let in_beats = |event: &Event| matches!(event, Event::Param { id, value } if *id == unit && *value > 0.0);
     if !events.iter().any(|event| in_beats(&event.1)) {
@@ -446,6 +455,24 @@ fn is_known(scenario: &Scenario, moments: &[u64], knobs: &[Knob]) -> bool {
     silences.push(DEFAULT_BEATS);
     let hand_over = |at: u64, beats: f64| ticks(map.seconds(map.beats(at as f64 / TICKS as f64) + beats));
     !events.iter().any(|&(at, _)| silences.iter().any(|&beats| hidden(hand_over(at, beats), 1)))
+}
+
+/// The ticks in which the host comes upon a bar line.
+fn lines(scenario: &Scenario) -> Vec<u64> {
+    let mut timeline = scenario.timeline.clone().unwrap_or_else(|| Timeline::standing(120.0));
+    let mut changes = scenario.changes.iter().peekable();
+    let mut bar = timeline.bar();
+    let mut lines = Vec::new();
+    for tick in 0..scenario.end {
+        while let Some((_, change)) = changes.next_if(|change| change.0 <= tick) {
+            timeline.change(*change);
+        }
+        timeline.advance(1, TICKS as f64);
+        if std::mem::replace(&mut bar, timeline.bar()) != bar {
+            lines.push(tick);
+        }
+    }
+    lines
 }
 
 /// A tick from `start` on, before `end` if it can be, that lies ahead of no moment by less than the longest

@@ -82,8 +82,10 @@ pub enum Report {
     Freeze {
         /// Makes what was generated beyond `since` void.
         epoch: Epoch,
-        /// The end of the first round: the length of each.
+        /// The end of the first round.
         since: f64,
+        /// How long each lasts, not rounded: nothing adds up.
+        round: f64,
     },
     /// From `since` on it plays freely again.
     Thaw {
@@ -182,6 +184,9 @@ pub struct Answer {
     /// The note, its onset in seconds since the hand-over. `None`: the take has no more.
     pub note: Option<Note>,
 }
+
+/// What begins this little before a round's end, in seconds, is on it: two ways of counting beats differ by less.
+pub const ON_END_S: f64 = 1e-5;
 
 /// How long a round of what lasts so many beats is: up to the bar line, where there are bars.
 pub fn loop_beats(lasted: f64, bar: Option<f64>) -> f64 {

@@ -269,9 +269,9 @@ impl Thinker {
                         take.leave(memory, since, pitch);
                     }
                 }
-                Report::Freeze { epoch, since } => {
+                Report::Freeze { epoch, since, round } => {
                     if let Some(take) = take {
-                        take.freeze(mind, epoch, since);
+                        take.freeze(mind, epoch, since, round);
                     }
                 }
                 Report::Thaw { epoch, since } => {

@@ -128,6 +128,8 @@ pub struct Partner {
     played: u32,
     /// When the model's latest note ended, in beats.
     latest_off: f64,
+    /// When a turn of the model's has ended in this block, the last time.
+    ended: Option<Moment>,
     /// The model's turns since the phrase began.
     takes: u32,
     /// One of them has sounded: there is something to hear again.
@@ -177,6 +179,7 @@ impl Partner {
             samples: 0,
             played: 0,
             latest_off: 0.0,
+            ended: None,
             takes: 0,
             has_take: false,
             unheard: 0,
@@ -214,7 +217,7 @@ impl Partner {
             self.forget(out);
         }
         self.span = self.clock.advance(transport, frames, self.sample_rate);
-        self.played = 0;
+        (self.played, self.ended) = (0, None);
         self.retry(out);
         self.agreed = self.near.mend(Epoch(self.schedule.epoch()));
 

@@ -22,7 +22,7 @@
 use super::trigger::Call;
 use super::{Out, Partner, micro};
 use crate::audio::take::Take;
-use crate::bridge::messages::{Begin, End, Epoch, Place, Report, Source, loop_beats};
+use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, Report, Source, loop_beats};
 use crate::bridge::roll::Whose;
 use crate::settings::{Length, Mode, Settings, Silence, Wishes};
 
@@ -233,6 +233,13 @@ impl Partner {
         }
     }
 
+    /// The earliest moment at which anything can still happen. A take that has just ended may have done so between
+    /// two samples: what follows it does so there, at every sample rate.
+    fn now(&self) -> Moment {
+        let here = self.moment(self.played);
+        self.ended.filter(|ended| ended.offset == self.played).unwrap_or(here)
+    }
+
     /// When the silence has lasted long enough, if there is one and it counts; not before now.
     fn silence_over(&mut self, settings: &Settings) -> Option<Moment> {
         let counts = by_silence(settings.mode, self.span.bars.is_some()) && self.ears.fresh && self.can_play();
@@ -241,19 +248,23 @@ impl Partner {
             Silence::Seconds(silence) => {
                 let silence = (silence * self.sample_rate).round().max(1.0);
                 let at = (since * self.sample_rate).round() as u64 + silence as u64;
-                let ahead = at.max(self.samples + u64::from(self.played)) - self.samples;
-                match u32::try_from(ahead) {
-                    Ok(offset) if offset < self.span.frames => self.moment(offset),
-                    _ => {
-                        let frames = self.span.frames;
-                        let (at, ahead) = (at as f64 / self.sample_rate, ahead as f64 - f64::from(frames));
+                match at.checked_sub(self.samples).map(u32::try_from) {
+                    None => self.now(),
+                    Some(Ok(offset)) if offset < self.played => self.now(),
+                    Some(Ok(offset)) if offset < self.span.frames => self.moment(offset),
+                    Some(_) => {
+                        let (frames, at) = (self.span.frames, at as f64 / self.sample_rate);
                         let rate = self.span.beats_per_second_at(frames);
-                        let beats = self.span.end + (ahead + 0.5) / self.sample_rate * rate;
+                        let ahead = at - self.seconds(frames) + 0.5 / self.sample_rate;
+                        let beats = self.span.end + ahead * rate;
                         Moment { offset: frames, beats, from: beats, at }
                     }
                 }
             }
-            Silence::Beats(beats) => self.moment_at((since_beats + beats).max(self.boundary(self.played))),
+            Silence::Beats(beats) => {
+                let over = since_beats + beats;
+                if over < self.boundary(self.played) { self.now() } else { self.moment_at(over) }
+            }
         };
         self.foretell(moment, goes_on(settings.mode), false, settings);
         Some(moment)
@@ -378,6 +389,7 @@ impl Partner {
         self.ears.listener.hand_over(moment.at);
         self.tell();
         self.turn = Turn::Yours { foretold: None };
+        self.ended = Some(moment);
         let epoch = Epoch(self.schedule.raise_epoch());
         let since = since(&take, moment);
         let limit = if leaving == Leaving::Over { take.limit() } else { since.min(take.limit()) };
@@ -436,7 +448,7 @@ impl Partner {
             if let Turn::Mine(mut take) = self.turn {
                 let end = match settings.length {
                     // What it has had already ends it at once.
-                    Length::Bars(bars) if take.bars >= bars && !take.frozen => Some(moment.from),
+                    Length::Bars(bars) if take.bars >= bars && !take.frozen => Some(moment.beats),
                     _ => self.end_of(&take, settings),
                 };
                 take.end = end;
@@ -487,9 +499,10 @@ impl Partner {
                 self.call(moment, Source::Frozen { bars: bar.is_some() }, settings, out);
             }
             Turn::Mine(take) if settings.freeze => {
-                let lasted = (moment.from - take.begin()).max(SHORTEST_LOOP);
-                let since = micro(take.since(take.begin() + loop_beats(lasted, bar)));
-                self.latch(true, since, |epoch| Report::Freeze { epoch, since });
+                let lasted = (moment.beats - take.begin()).max(SHORTEST_LOOP);
+                let round = loop_beats(lasted, bar) / take.place.beats_per_second;
+                let since = micro(round - ON_END_S);
+                self.latch(true, since, |epoch| Report::Freeze { epoch, since, round });
             }
             Turn::Mine(take) if take.frozen => {
                 let since = since(take, moment);

@@ -2,6 +2,8 @@
 
 use notes::Note;
 
+use crate::bridge::messages::ON_END_S;
+
 /// The shortest time in which a loop goes round, in seconds.
 pub const SHORTEST_LOOP_S: f64 = 0.25;
 
@@ -9,7 +11,7 @@ pub const SHORTEST_LOOP_S: f64 = 0.25;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
     notes: Vec<Note>,
-    /// Where the first round begins, and how long one lasts; `None`: there is one only.
+    /// See [`Script::rounds`].
     round: Option<(f64, f64)>,
 }
 
@@ -22,13 +24,13 @@ impl Script {
     /// Those of these notes that are struck within `length` seconds, round and round from `begin` on.
     pub fn round(mut notes: Vec<Note>, begin: f64, length: f64) -> Self {
         let length = length.max(SHORTEST_LOOP_S);
-        notes.retain(|note| note.struck() < length);
+        notes.retain(|note| note.struck() < length - ON_END_S);
         Self { notes, round: Some((begin, length)) }
     }
 
-    /// When it begins.
-    pub fn begin(&self) -> f64 {
-        self.round.map_or(0.0, |(begin, _)| begin)
+    /// When the first round begins, and how long each lasts; `None`: there is one only.
+    pub fn rounds(&self) -> Option<(f64, f64)> {
+        self.round
     }
 
     /// Its how-manieth note, from 0; `None`: there are no more.

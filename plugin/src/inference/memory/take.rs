@@ -9,7 +9,7 @@ use notes::{Note, Successor};
 
 use super::script::Script;
 use super::{Memory, Part, Remembered, Spare};
-use crate::bridge::messages::{Begin, End, Epoch, Place, Source, loop_beats};
+use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, Source, loop_beats};
 use crate::bridge::takes::TakeRecord;
 use crate::inference::ear::Ear;
 use crate::inference::grid::Beats;
@@ -65,7 +65,7 @@ impl Step {
 enum Hand {
     /// The network draws it.
     Free,
-    /// The network draws until then, in seconds; from then on it all comes again.
+    /// The network draws until a round, of so many seconds, is full; then it all comes again.
     Closing(f64),
     /// It is known.
     Script(Script),
@@ -184,8 +184,8 @@ impl Take {
         if let Hand::Free | Hand::Closing(_) = self.hand {
             let note = self.draw(memory, mind, index);
             match self.hand {
-                Hand::Closing(end) if note.struck().max(note.onset) >= end => {
-                    self.hand = Hand::Script(Script::round(self.own_notes(), end, end));
+                Hand::Closing(round) if note.struck().max(note.onset) >= round - ON_END_S => {
+                    self.hand = Hand::Script(Script::round(self.own_notes(), round, round));
                     self.next = 0;
                 }
                 _ => {
@@ -286,11 +286,11 @@ impl Take {
         }
     }
 
-    /// What is played until `end` comes again from there on, as often as it can.
-    pub fn freeze(&mut self, mind: &mut Mind, epoch: Epoch, end: f64) {
-        self.hand = Hand::Closing(end);
+    /// What is played until `since`, the end of a `round`, comes again from there on, as often as it can.
+    pub fn freeze(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, round: f64) {
+        self.hand = Hand::Closing(round);
         let floor = self.floor;
-        self.resume(mind, epoch, end);
+        self.resume(mind, epoch, since);
         // Up to there it plays on as it would.
         (self.floor, self.resumed) = (floor, f64::NEG_INFINITY);
     }
@@ -306,10 +306,11 @@ impl Take {
         self.epoch = epoch;
         self.keep(mind, since, |_, note| (note.struck() < since).then_some(*note));
         if let Hand::Script(script) = &self.hand
-            && since < script.begin()
+            && let Some((begin, round)) = script.rounds()
+            && since < begin
         {
             // What is to come again is not all played yet.
-            self.hand = Hand::Closing(script.begin());
+            self.hand = Hand::Closing(round);
         }
         self.floor = self.floor.max(since);
         self.resumed = since;
