@@ -1,85 +1,89 @@
-//! CLAP's remote-control pages: what a controller's eight knobs move. What matters most comes first,
-//! then group by group.
+//! CLAP's remote-control pages: what a controller's eight knobs move. What matters most comes first, then what is
+//! called for with a press, then group by group.
 
+use nice_plug::params::internals::ParamPtr;
 use nice_plug::prelude::*;
 
-use crate::params::AntiphonParams;
+use crate::params::{AntiphonParams, CALLS, FRONT, GROUPS};
 
 /// Puts the pages together.
 pub fn pages(params: &AntiphonParams, context: &mut impl RemoteControlsContext) {
-    let (turn, time, notes, model) = (&params.turn, &params.time, &params.notes, &params.model);
+    let map = params.param_map();
     context.add_section("Antiphon", |section| {
-        section.add_page("Main", |page| {
-            page.add_param(&turn.mode);
-            page.add_param(&turn.silence_ms);
-            page.add_param(&turn.ends);
-            page.add_param(&notes.key);
-            page.add_param(&model.temperature);
-            page.add_param(&time.density);
-            page.add_param(&time.strength);
-            page.add_param(&model.seed);
-        });
-        section.add_page("Calls", |page| {
-            page.add_param(&turn.go);
-            page.add_param(&turn.again);
-            page.add_param(&turn.another);
-            page.add_param(&turn.undo);
-            page.add_param(&turn.freeze);
-            page.add_param(&turn.forget_phrase);
-            page.add_param(&turn.forget);
-            page.add_param(&turn.panic);
-        });
-        section.add_page("Turn", |page| {
-            page.add_param(&turn.silence_beats);
-            page.add_param(&turn.silence_unit);
-            page.add_param(&turn.pedal_holds);
-            page.add_param(&turn.length_s);
-            page.add_param(&turn.length_notes);
-            page.add_param(&turn.length_bars);
-            page.add_param(&turn.rings_out);
-            page.add_param(&turn.remembers_own);
-            page.add_param(&turn.your_bars);
-            page.add_param(&turn.my_bars);
-            page.add_param(&turn.trigger_by);
-            page.add_param(&turn.trigger_key);
-            page.add_param(&turn.trigger_controller);
-            page.add_param(&turn.trigger_toggles);
-        });
-        section.add_page("Time", |page| {
-            page.add_param(&time.strength);
-            page.add_param(&time.grid);
-            page.add_param(&time.swing);
-            page.add_param(&time.pulse);
-            page.add_param(&time.speed);
-            page.add_param(&time.density);
-            page.add_param(&time.late_ms);
-            page.add_spacer();
-        });
-        section.add_page("Notes", |page| {
-            page.add_param(&notes.key);
-            page.add_param(&notes.scale);
-            page.add_param(&notes.follows_chord);
-            page.add_param(&notes.lowest);
-            page.add_param(&notes.highest);
-            page.add_param(&notes.polyphony);
-            page.add_param(&notes.longest_s);
-            page.add_param(&notes.repeats);
-            page.add_param(&notes.dynamics);
-            page.add_param(&notes.velocity);
-            page.add_param(&notes.pedal_lengthens);
-            page.add_param(&notes.pedal_out);
-            page.add_param(&notes.channel);
-            page.add_param(&notes.passes);
-        });
-        section.add_page("Model", |page| {
-            page.add_param(&model.seed);
-            page.add_param(&model.temperature);
-            page.add_param(&model.temperature_pitch);
-            page.add_param(&model.temperature_rhythm);
-            page.add_param(&model.temperature_length);
-            page.add_param(&model.temperature_dynamics);
-            page.add_param(&model.top_p);
-            page.add_param(&model.learn);
-        });
+        for (name, ids) in [("Main", FRONT), ("Calls", CALLS)] {
+            section.add_page(name, |page| {
+                let of_page = ids.iter().filter_map(|id| map.iter().find(|(of, ..)| of == id));
+                of_page.for_each(|(_, parameter, _)| add(page, *parameter));
+            });
+        }
+        for name in GROUPS {
+            section.add_page(name, |page| {
+                let of_group = map.iter().filter(|(id, _, group)| group == name && !CALLS.contains(&id.as_str()));
+                // Where the model runs is no matter for a knob.
+                of_group.filter(|(id, ..)| id != "device").for_each(|(_, parameter, _)| add(page, *parameter));
+            });
+        }
     });
+}
+
+fn add(page: &mut impl RemoteControlsPage, parameter: ParamPtr) {
+    // SAFETY: the parameters that the pages are made of outlive the making of the pages.
+    unsafe {
+        match parameter {
+            ParamPtr::FloatParam(parameter) => page.add_param(&*parameter),
+            ParamPtr::IntParam(parameter) => page.add_param(&*parameter),
+            ParamPtr::BoolParam(parameter) => page.add_param(&*parameter),
+            ParamPtr::EnumParam(parameter) => page.add_param(&*parameter),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// A host that writes the pages down: of each parameter, where it lies.
+    #[derive(Default)]
+    struct Pages(Vec<(String, Vec<ParamPtr>)>);
+
+    impl RemoteControlsContext for Pages {
+        type Section = Self;
+
+        fn add_section(&mut self, _: impl Into<String>, fill: impl FnOnce(&mut Self)) {
+            fill(self);
+        }
+    }
+
+    impl RemoteControlsSection for Pages {
+        type Page = Self;
+
+        fn add_page(&mut self, name: impl Into<String>, fill: impl FnOnce(&mut Self)) {
+            self.0.push((name.into(), Vec::new()));
+            fill(self);
+        }
+    }
+
+    impl RemoteControlsPage for Pages {
+        fn add_param(&mut self, param: &impl Param) {
+            self.0.last_mut().unwrap().1.push(param.as_ptr());
+        }
+
+        fn add_spacer(&mut self) {}
+    }
+
+    #[test]
+    fn what_matters_most_is_on_the_first_page_and_everything_on_some() {
+        let params = Arc::new(AntiphonParams::new(Default::default()));
+        let mut written = Pages::default();
+        pages(&params, &mut written);
+        let map = params.param_map();
+        let id = |pointer: &ParamPtr| map.iter().find(|(_, of, _)| of == pointer).map(|(id, ..)| id.as_str());
+        let first: Vec<&str> = written.0[0].1.iter().filter_map(id).collect();
+        assert_eq!(first, FRONT);
+        let left_out = map.iter().filter(|(_, of, _)| !written.0.iter().any(|(_, page)| page.contains(of)));
+        let left_out: Vec<&str> = left_out.map(|(id, ..)| id.as_str()).collect();
+        assert_eq!(left_out, ["bypass", "device"]);
+    }
 }

@@ -36,11 +36,11 @@ pub struct Hand<'a> {
     pub learnt: &'a Learnt,
 }
 
-/// Room for one control whose name is shown whole.
-pub fn room(ui: &Ui, handle: &Handle) -> Vec2 {
+/// The width of a cell in which the control's name is shown whole.
+pub fn room(ui: &Ui, handle: &Handle) -> f32 {
     let font = FontId::proportional(SMALL);
     let name = ui.painter().layout_no_wrap(handle.name().to_owned(), font, egui::Color32::PLACEHOLDER);
-    vec2(CELL.x.max(name.size().x + 10.0), CELL.y)
+    name.size().x + 4.0
 }
 
 /// A control with its name, in a cell of the given size. What does nothing at present is dimmed,
@@ -219,12 +219,14 @@ fn typed(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, id: Id, value: f
         }
         value_text(ui, body, &handle.text(value), palette);
         if response.on_hover_text("Click to type a value").clicked() {
-            ui.data_mut(|data| data.insert_temp(typing, handle.text(value)));
+            ui.data_mut(|data| data.insert_temp(typing, String::new()));
             ui.memory_mut(|memory| memory.request_focus(typing.with("edit")));
         }
         return;
     };
+    // What is typed replaces the value, which is seen until then.
     let edit = TextEdit::singleline(&mut text).id(typing.with("edit")).align(Align2::CENTER_CENTER);
+    let edit = edit.hint_text(handle.text(value));
     let response = ui.put(place, edit.font(FontId::proportional(BODY)));
     if response.lost_focus() {
         let enter = ui.input(|input| input.key_pressed(Key::Enter));

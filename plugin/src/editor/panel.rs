@@ -6,14 +6,10 @@ use super::control::{self, CELL, Hand};
 use super::handles::{Handles, Kind};
 use super::theme::SMALL;
 use crate::looks::Looks;
+use crate::params::{CALLS, FRONT, GROUPS};
 
-/// The groups in the order of their tabs, and the key for each.
-pub const GROUPS: [(Key, &str); 4] =
-    [(Key::Num1, "Turn"), (Key::Num2, "Time"), (Key::Num3, "Notes"), (Key::Num4, "Model")];
-/// What matters most.
-const FRONT: [&str; 8] = ["mode", "silence", "turn", "key", "temp", "density", "strength", "seed"];
-/// What has a button of its own.
-const BUTTONS: [&str; 8] = ["go", "again", "another", "undo", "unheard", "forget", "panic", "freeze"];
+/// The keys for the groups' tabs.
+pub const KEYS: [Key; GROUPS.len()] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4];
 /// Between two controls, in points.
 const GAP: f32 = 4.0;
 /// The greatest width of a control in front, in points.
@@ -37,12 +33,16 @@ pub fn show(ui: &mut Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
         // Without a least height it would have no more than the group before it.
         let scroll = ScrollArea::vertical().id_salt("group").max_height(most).min_scrolled_height(most);
         scroll.auto_shrink([false, true]).show(ui, |ui| {
+            let of_group = || handles.iter().filter(|handle| handle.group == group);
+            let shown = || of_group().filter(|handle| !CALLS.contains(&handle.id.as_str()));
+            // All as wide as the widest, so that they stand in columns, as many as there is room for.
+            let widest = shown().map(|handle| control::room(ui, handle)).fold(CELL.x, f32::max);
+            let columns = ((ui.available_width() + GAP) / (widest + GAP)).floor().max(1.0);
+            let width = ((ui.available_width() + GAP) / columns - GAP).min(WIDEST).floor();
             ui.horizontal_wrapped(|ui| {
                 ui.spacing_mut().item_spacing = vec2(GAP, 8.0);
-                let of_group = handles.iter().filter(|handle| handle.group == group);
-                for handle in of_group.filter(|handle| !BUTTONS.contains(&handle.id.as_str())) {
-                    let room = control::room(ui, handle);
-                    control::show(ui, hand, handle, room, acts(&handle.id, handles));
+                for handle in shown() {
+                    control::show(ui, hand, handle, vec2(width, CELL.y), acts(&handle.id, handles));
                 }
             });
         });
@@ -67,7 +67,7 @@ fn tabs(ui: &mut Ui, hand: &Hand, looks: &mut Looks) {
         if tab(ui, hand, "Main", looks.group.is_none(), "What matters most (key Esc)") {
             looks.group = None;
         }
-        for (number, (_, group)) in GROUPS.into_iter().enumerate() {
+        for (number, group) in GROUPS.into_iter().enumerate() {
             let open = looks.group.as_deref() == Some(group);
             let hint = format!("All controls of this group (key {})", number + 1);
             if tab(ui, hand, group, open, &hint) {

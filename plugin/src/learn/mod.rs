@@ -15,13 +15,20 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 
 use nice_plug::params::persist::PersistentField;
 
+use crate::params::FRONT;
+
 pub use learner::Learner;
 
+/// What can learn beside what matters most.
+const MORE: [&str; 5] = ["go", "again", "another", "freeze", "learn"];
 /// The parameters that can learn, by their permanent ids.
-pub const LEARNERS: [&str; 13] = [
-    "mode", "silence", "turn", "key", "temp", "density", "strength", "seed", "go", "again", "another", "freeze",
-    "learn",
-];
+const LEARNERS: [&str; FRONT.len() + MORE.len()] = {
+    let mut learners = [""; FRONT.len() + MORE.len()];
+    let (front, more) = learners.split_at_mut(FRONT.len());
+    front.copy_from_slice(&FRONT);
+    more.copy_from_slice(&MORE);
+    learners
+};
 /// No controller, or no learner.
 const NONE: u8 = u8::MAX;
 /// From here on they are no controllers: all notes off, and the like.

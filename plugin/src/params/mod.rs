@@ -25,6 +25,14 @@ use crate::looks::SharedLooks;
 use crate::settings::{Settings, Wishes};
 use crate::weights::{WeightsChoice, WeightsDigest};
 
+/// The eight that matter most, by id: in front in the editor, on the first page of a controller, and able to learn
+/// one.
+pub const FRONT: [&str; 8] = ["mode", "silence", "turn", "key", "temp", "density", "strength", "seed"];
+/// What is called for with a press: each has a button in the editor.
+pub const CALLS: [&str; 8] = ["go", "again", "another", "undo", "freeze", "unheard", "forget", "panic"];
+/// The groups that all others stand in, in the order in which they are shown.
+pub const GROUPS: [&str; 4] = ["Turn", "Time", "Notes", "Model"];
+
 /// The plugin's parameters and what a project stores beside them.
 #[derive(Params)]
 pub struct AntiphonParams {
