@@ -9,12 +9,18 @@ mod canvas;
 mod demo;
 #[cfg(target_os = "linux")]
 mod endurance;
+#[cfg(target_os = "linux")]
+mod handling;
 mod phrase;
 #[cfg(target_os = "linux")]
 mod pictures;
 mod roll;
 mod soak;
 mod sound;
+#[cfg(all(target_os = "linux", feature = "jack"))]
+mod standalone;
+#[cfg(target_os = "linux")]
+mod target;
 mod verify;
 mod voice;
 
@@ -39,7 +45,11 @@ enum Command {
     #[cfg(target_os = "linux")]
     Editor(endurance::Options),
     #[cfg(target_os = "linux")]
+    Hand(handling::Options),
+    #[cfg(target_os = "linux")]
     Pictures(pictures::Options),
+    #[cfg(all(target_os = "linux", feature = "jack"))]
+    Standalone(standalone::Options),
 }
 
 /// The user's input is at fault, not the plugin: exit code 2.
@@ -63,7 +73,11 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         Command::Editor(options) => endurance::run(&options),
         #[cfg(target_os = "linux")]
+        Command::Hand(options) => handling::run(&options),
+        #[cfg(target_os = "linux")]
         Command::Pictures(options) => pictures::run(&options),
+        #[cfg(all(target_os = "linux", feature = "jack"))]
+        Command::Standalone(options) => standalone::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

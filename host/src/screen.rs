@@ -99,14 +99,15 @@ impl Screen {
         Ok(())
     }
 
-    /// Drags from one place to another with the first button down.
-    pub fn drag(&self, from: (i16, i16), to: (i16, i16)) -> Result<()> {
+    /// Drags from one place to another with the first button down, and stays there for a while before it lets go.
+    pub fn drag(&self, from: (i16, i16), to: (i16, i16), stays: Duration) -> Result<()> {
         self.move_to(from.0, from.1)?;
         self.fake(BUTTON_PRESS_EVENT, 1, 0, 0)?;
         for step in 1..=4 {
             let part = |a: i16, b: i16| a + (b - a) * step / 4;
             self.move_to(part(from.0, to.0), part(from.1, to.1))?;
         }
+        std::thread::sleep(stays);
         self.fake(BUTTON_RELEASE_EVENT, 1, 0, 0)
     }
 
@@ -118,15 +119,28 @@ impl Screen {
     /// Strikes a key by its X11 symbol (for Latin letters and digits, their ASCII code), in the
     /// window under the mouse.
     pub fn key(&self, symbol: u32) -> Result<()> {
+        self.press(symbol)?;
+        self.release(symbol)
+    }
+
+    /// Presses a key, as above.
+    pub fn press(&self, symbol: u32) -> Result<()> {
+        self.connection.set_input_focus(InputFocus::POINTER_ROOT, 1_u32, 0_u32)?;
+        self.fake(KEY_PRESS_EVENT, self.code(symbol)?, 0, 0)
+    }
+
+    /// Releases it.
+    pub fn release(&self, symbol: u32) -> Result<()> {
+        self.fake(KEY_RELEASE_EVENT, self.code(symbol)?, 0, 0)
+    }
+
+    fn code(&self, symbol: u32) -> Result<u8> {
         let setup = self.connection.setup();
         let (first, count) = (setup.min_keycode, setup.max_keycode - setup.min_keycode + 1);
         let map = self.connection.get_keyboard_mapping(first, count)?.reply()?;
         let per = usize::from(map.keysyms_per_keycode);
         let place = map.keysyms.chunks(per).position(|keys| keys.first() == Some(&symbol));
-        let code = first + place.context("this keyboard lacks the key")? as u8;
-        self.connection.set_input_focus(InputFocus::POINTER_ROOT, 1_u32, 0_u32)?;
-        self.fake(KEY_PRESS_EVENT, code, 0, 0)?;
-        self.fake(KEY_RELEASE_EVENT, code, 0, 0)
+        Ok(first + place.context("this keyboard lacks the key")? as u8)
     }
 
     fn fake(&self, kind: u8, detail: u8, x: i16, y: i16) -> Result<()> {

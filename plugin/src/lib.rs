@@ -97,6 +97,11 @@ pub trait Format: Send + 'static {
     fn has_window() -> bool {
         true
     }
+
+    /// What the window has to say from the start.
+    fn notices() -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The CLAP plugin.
@@ -117,6 +122,10 @@ impl Format for Program {
 
     fn has_window() -> bool {
         standalone::has_window()
+    }
+
+    fn notices() -> Vec<String> {
+        standalone::missing()
     }
 }
 
@@ -182,6 +191,7 @@ impl<F: Format> Default for Antiphon<F> {
                 takes,
                 toucher,
                 piano: voice.as_ref().map(Voice::switch),
+                notices: F::notices(),
                 viewer,
             }),
             voice,

@@ -9,7 +9,18 @@ use crate::workspace::Workspace;
 
 /// Builds the host and runs one of its commands on the built bundle.
 pub fn run(workspace: &Workspace, command: &str, args: &[String], variables: &[(&str, &OsStr)]) -> Result<ExitCode> {
-    let build = ["build", "--release", "--package", "host"];
+    run_with(workspace, command, args, variables, &[])
+}
+
+/// The same, of a host with more features.
+pub fn run_with(
+    workspace: &Workspace,
+    command: &str,
+    args: &[String],
+    variables: &[(&str, &OsStr)],
+    features: &[&str],
+) -> Result<ExitCode> {
+    let build = ["build", "--release", "--package", "host", "--features", &features.join(",")];
     let status = Command::new("cargo").args(build).status().context("cannot run cargo")?;
     ensure!(status.success(), "the host could not be built; see above");
     let program = workspace.target.join("release").join(if cfg!(windows) { "host.exe" } else { "host" });

@@ -11,6 +11,7 @@ mod packages;
 mod screen;
 mod soak;
 mod sources;
+mod standalone;
 mod test;
 mod verify;
 mod workspace;
@@ -36,6 +37,10 @@ Usage: cargo xtask COMMAND
             the real editor in its states, as docs/pictures/*.png (Linux, with Xvfb)
   editor [--times N]
             open and close the editor N times while it plays, and watch threads and memory
+  hand      use the editor as a hand does: turn, type and reset a knob, drag a take onto another
+            window and compare the file that arrives
+  standalone
+            play to the program of its own over JACK, with a server that has no sound card (Linux)
   install   bundle, then copy both into your own plug-in folders
   soak [--blocks N] [--seed S]
             random blocks, notes, parameters and transports against the built plugin;
@@ -79,6 +84,8 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "soak" => soak::run(&Workspace::enter()?, rest),
         "pictures" => screen::pictures(&Workspace::enter()?, rest),
         "editor" => screen::editor(&Workspace::enter()?, rest),
+        "standalone" => standalone::run(&Workspace::enter()?, rest),
+        "hand" => screen::hand(&Workspace::enter()?, rest),
         "cross" => cross::run(&Workspace::enter()?, rest),
         "demo" => demo::run(&Workspace::enter()?, rest),
         "help" | "-h" | "--help" => {

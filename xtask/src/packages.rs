@@ -11,6 +11,9 @@ use anyhow::{Context, Result, bail, ensure};
 /// knows the library.
 const STANDALONE: &[(&str, &str)] = &[("pkg-config", ""), ("libasound2-dev", "alsa"), ("libjack-jackd2-dev", "jack")];
 
+/// What playing to the program over JACK needs beyond that.
+const JACK: &[(&str, &str)] = &[("jackd2", "")];
+
 /// What a screen in memory needs.
 const SCREEN: &[(&str, &str)] = &[("xvfb", ""), ("libgl1", ""), ("libgl1-mesa-dri", "")];
 
@@ -26,6 +29,11 @@ pub fn ensure_cross(runs: bool) -> Result<()> {
 /// Checks for what the program of its own needs.
 pub fn ensure_standalone() -> Result<()> {
     ensure_packages(STANDALONE)
+}
+
+/// Checks for what playing to the program of its own over JACK needs.
+pub fn ensure_jack() -> Result<()> {
+    ensure_packages(&[STANDALONE, JACK].concat())
 }
 
 /// Checks for what a screen in memory needs.

@@ -1,4 +1,4 @@
-//! The editor on a screen in memory: `cargo xtask pictures` and `cargo xtask editor`.
+//! The editor on a screen in memory: `cargo xtask pictures`, `cargo xtask editor` and `cargo xtask hand`.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -27,12 +27,23 @@ pub fn editor(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     run(workspace, "editor", args)
 }
 
+/// Builds, then leaves the rest to `host hand`; its file lands in the target folder, not in the user's music.
+pub fn hand(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let home = workspace.target.join("hand");
+    run_with(workspace, "hand", args, &[("HOME", home.as_os_str())])
+}
+
 fn run(workspace: &Workspace, command: &str, args: &[String]) -> Result<ExitCode> {
+    run_with(workspace, command, args, &[])
+}
+
+fn run_with(workspace: &Workspace, command: &str, args: &[String], variables: &[(&str, &OsStr)]) -> Result<ExitCode> {
     ensure!(cfg!(target_os = "linux"), "this needs Xvfb, hence Linux");
     packages::ensure_screen()?;
     bundle::build(workspace, &[])?;
     let screen = Screen::start()?;
-    host::run(workspace, command, args, &[("DISPLAY", OsStr::new(&screen.name))])
+    let display = [("DISPLAY", OsStr::new(&screen.name))];
+    host::run(workspace, command, args, &[&display, variables].concat())
 }
 
 /// A running Xvfb; dropping it ends it.

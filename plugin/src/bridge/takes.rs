@@ -44,6 +44,8 @@ pub enum Request {
     Again(u64),
     /// Throw it away.
     Delete(u64),
+    /// Bring it back, if it was the last one that was thrown away.
+    Restore(u64),
     /// Keep it, or let it go when others need the room.
     Keep(u64, bool),
 }
@@ -79,13 +81,15 @@ pub struct TakeLog {
     requests: Receiver<Request>,
     /// The id given last.
     id: u64,
+    /// The one that was thrown away last.
+    deleted: Option<Arc<TakeRecord>>,
 }
 
 /// Both ends of a new log.
 pub fn takes() -> (TakeLog, Takes) {
     let shared = Arc::new(Shared::default());
     let (request, requests) = bounded(REQUESTS);
-    (TakeLog { shared: shared.clone(), requests, id: 0 }, Takes { shared, requests: request })
+    (TakeLog { shared: shared.clone(), requests, id: 0, deleted: None }, Takes { shared, requests: request })
 }
 
 impl Takes {
@@ -112,7 +116,7 @@ impl TakeLog {
         take.id = self.id;
         let take = Arc::new(take);
         let mut takes = self.shared.takes();
-        if takes.len() >= TAKES {
+        while takes.len() >= TAKES {
             // Where all are kept, the oldest goes all the same.
             let oldest = takes.iter().position(|take| !take.kept).unwrap_or(0);
             takes.remove(oldest);
@@ -128,8 +132,16 @@ impl TakeLog {
         let mut again = None;
         while let Ok(request) = self.requests.try_recv() {
             let mut takes = self.shared.takes();
-            let (Request::Again(id) | Request::Delete(id) | Request::Keep(id, _)) = request;
+            let (Request::Again(id) | Request::Delete(id) | Request::Restore(id) | Request::Keep(id, _)) = request;
             let Some(place) = takes.iter().position(|take| take.id == id) else {
+                if request == Request::Restore(id)
+                    && let Some(take) = self.deleted.take_if(|take| take.id == id)
+                {
+                    let place = takes.partition_point(|other| other.id < id);
+                    takes.insert(place, take);
+                    drop(takes);
+                    self.shared.changed();
+                }
                 continue;
             };
             match request {
@@ -137,7 +149,8 @@ impl TakeLog {
                     again = Some(takes[place].clone());
                     continue;
                 }
-                Request::Delete(_) => drop(takes.remove(place)),
+                Request::Restore(_) => continue,
+                Request::Delete(_) => self.deleted = takes.remove(place),
                 Request::Keep(_, kept) => Arc::make_mut(&mut takes[place]).kept = kept,
             }
             drop(takes);
@@ -171,6 +184,12 @@ mod tests {
         let ids: Vec<u64> = takes.list().iter().map(|take| take.id).collect();
         assert_eq!((ids.len(), ids[0], ids[1]), (TAKES, 1, 5), "2 and 4 made room, 3 was deleted");
         assert!(takes.list()[0].kept);
+        for request in [Request::Delete(1), Request::Delete(6), Request::Restore(1), Request::Restore(6)] {
+            assert!(takes.ask(request));
+        }
+        log.obey();
+        let ids: Vec<u64> = takes.list().iter().map(|take| take.id).collect();
+        assert_eq!((ids.len(), ids[0], ids[1]), (TAKES - 1, 5, 6), "only the last one comes back, to its place");
         assert!(takes.ask(Request::Again(2)));
         assert_eq!(log.obey(), None, "it is gone");
     }

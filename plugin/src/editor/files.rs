@@ -1,4 +1,4 @@
-//! Files: MIDI files out, weights in. Dialogs have threads of their own, and so does the reading of
+//! Files: MIDI files out, weights in. Dialogs and drags have threads of their own, and so does the reading of
 //! weights: the window never waits.
 
 use std::path::{Path, PathBuf};
@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use disk::write_whole;
+use egui::Ui;
 use model::Network;
 use nice_plug::params::persist::PersistentField;
 
+use super::drag::{self, Outcome};
 use crate::bridge::viewer::Viewer;
 use crate::weights::{self, WeightsChoice};
 
@@ -30,15 +32,17 @@ pub struct Files {
     news: Receiver<News>,
     teller: Sender<News>,
     message: Option<(String, bool, Instant)>,
+    /// What stays until it has been read.
+    pub notices: Vec<String>,
     /// Holds the network that was read until the inference thread has taken it over.
     network: Option<Arc<Network>>,
 }
 
 impl Files {
-    /// Files for this window.
-    pub fn new(viewer: Viewer) -> Self {
+    /// Files for this window, and what it has to say from the start.
+    pub fn new(viewer: Viewer, notices: Vec<String>) -> Self {
         let (teller, news) = unbounded();
-        Self { viewer, news, teller, message: None, network: None }
+        Self { viewer, news, teller, message: None, notices, network: None }
     }
 
     /// Takes in what the threads have to say.
@@ -82,23 +86,39 @@ impl Files {
         });
     }
 
-    /// Saves a MIDI file in the folder for takes without asking. Returns its path.
-    pub fn keep(&mut self, name: &str, bytes: &[u8]) -> Option<String> {
+    /// Saves a MIDI file in the folder for takes without asking, and copies its path.
+    pub fn copy(&mut self, ui: &Ui, name: &str, bytes: &[u8]) {
+        if let Some(path) = self.keep(name, bytes) {
+            let path = path.display().to_string();
+            self.say(&format!("Saved; the path is in the clipboard: {path}"), false);
+            ui.ctx().copy_text(path);
+        }
+    }
+
+    /// Saves a MIDI file in the folder for takes, and lets the mouse, whose button is down, carry it out of the
+    /// window.
+    pub fn carry(&mut self, name: &str, bytes: &[u8]) {
+        let Some(path) = self.keep(name, bytes) else {
+            return;
+        };
+        self.aside(move || {
+            let (text, bad) = match drag::carry(&path) {
+                Some(Outcome::Taken) => (format!("Dropped {}.", path.display()), false),
+                Some(Outcome::Refused) => (format!("Nobody took it there; it is saved as {}.", path.display()), false),
+                None => ("The screen cannot be reached for dragging: use Save or Copy.".to_owned(), true),
+            };
+            Some(News::Said { text, bad })
+        });
+    }
+
+    /// Saves a MIDI file in the folder for takes. Where that fails, it says so.
+    fn keep(&mut self, name: &str, bytes: &[u8]) -> Option<PathBuf> {
         let saved = folder().ok_or_else(|| "There is no home folder to save in.".to_owned()).and_then(|folder| {
             let path = folder.join(name);
             write_whole(&path, bytes).map_err(|error| format!("Cannot save {}: {error}.", path.display()))?;
-            Ok(path.display().to_string())
+            Ok(path)
         });
-        match saved {
-            Ok(path) => {
-                self.say(&format!("Saved; the path is in the clipboard: {path}"), false);
-                Some(path)
-            }
-            Err(trouble) => {
-                self.say(&trouble, true);
-                None
-            }
-        }
+        saved.map_err(|trouble| self.say(&trouble, true)).ok()
     }
 
     /// Asks for a weights file and reads it; the running weights stay until it has proved good.

@@ -16,6 +16,16 @@ const SILENCE_S: f64 = 1.0;
 pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, files: &mut Files, choice: &WeightsChoice) {
     let palette = hand.palette;
     let small = |text: String| RichText::new(text).size(SMALL);
+    if !files.notices.is_empty() {
+        ui.horizontal(|ui| {
+            let notices = files.notices.join("\n");
+            let read = ui.button(small("Close".to_owned())).clicked();
+            ui.add(Label::new(small(notices).color(palette.trouble)).wrap());
+            if read {
+                files.notices.clear();
+            }
+        });
+    }
     let silence_s = status.silence().as_secs_f64();
     if silence_s > SILENCE_S {
         let trouble = format!("The model has not answered for {silence_s:.0} s. What sounds ends, your notes pass.");

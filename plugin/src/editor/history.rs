@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use egui::{Align, Button, CornerRadius, Frame, Layout, Margin, RichText, ScrollArea, Sense, Ui, pos2, vec2};
+use egui::{
+    Align, Button, CornerRadius, CursorIcon, Frame, Layout, Margin, Response, RichText, ScrollArea, Sense, Ui, pos2,
+    vec2,
+};
 
 use super::control::Hand;
+use super::drag;
 use super::files::Files;
 use super::handles::Handles;
 use super::theme::{BODY, SMALL, mix};
@@ -20,12 +24,14 @@ pub struct History {
     /// The list as of `version`.
     list: Vec<Arc<TakeRecord>>,
     version: Option<u64>,
+    /// The one that was deleted last: it can be had back.
+    deleted: Option<u64>,
 }
 
 impl History {
     /// The history of this log.
     pub fn new(takes: Takes) -> Self {
-        Self { takes, list: Vec::new(), version: None }
+        Self { takes, list: Vec::new(), version: None, deleted: None }
     }
 
     /// How many takes there are.
@@ -59,19 +65,27 @@ impl History {
                 }
             });
         });
-        if self.list.is_empty() {
+        if let Some(id) = self.deleted {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new(format!("Take {id} is deleted.")).color(hand.palette.quiet).size(SMALL + 0.5));
+                if ui.button(RichText::new("Undo").size(SMALL + 0.5)).on_hover_text("Brings it back").clicked() {
+                    self.takes.ask(Request::Restore(id));
+                    self.deleted = None;
+                }
+            });
+        } else if self.list.is_empty() {
             ui.add_space(8.0);
             let text = "Every continuation is listed here when it ends, to be heard again, kept and saved.";
             ui.label(RichText::new(text).color(hand.palette.quiet).size(SMALL + 0.5));
         }
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
-            for record in self.list.iter().rev() {
+            for record in self.list.clone().iter().rev() {
                 self.take(ui, hand, record, files);
             }
         });
     }
 
-    fn take(&self, ui: &mut Ui, hand: &Hand, record: &Arc<TakeRecord>, files: &mut Files) {
+    fn take(&mut self, ui: &mut Ui, hand: &Hand, record: &Arc<TakeRecord>, files: &mut Files) {
         let palette = hand.palette;
         let frame = Frame::new().fill(palette.grip).corner_radius(6).inner_margin(Margin::same(8));
         frame.show(ui, |ui| {
@@ -81,7 +95,18 @@ impl History {
                 let text = format!("seed {}  ·  {count} notes  ·  {:.1} s", record.seed, record.lasted_s);
                 ui.label(RichText::new(text).color(palette.quiet).size(SMALL));
             });
-            picture(ui, hand, record);
+            let picture = picture(ui, hand, record);
+            if drag::POSSIBLE {
+                let hint = "Drag it into the host or a folder, as a MIDI file; with Shift, with its phrase";
+                let picture = picture.on_hover_cursor(CursorIcon::Grab).on_hover_text(hint);
+                if picture.dragged() {
+                    ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
+                }
+                if picture.drag_started() {
+                    let (name, bytes) = file(ui, record);
+                    files.carry(&name, &bytes);
+                }
+            }
             ui.horizontal(|ui| {
                 ui.spacing_mut().item_spacing.x = 4.0;
                 ui.spacing_mut().button_padding = vec2(7.0, 3.0);
@@ -96,31 +121,34 @@ impl History {
                 }
                 let save = ui.add(quiet("Save")).on_hover_text("As a MIDI file; with Shift, with its phrase");
                 if save.clicked() {
-                    let with_phrase = ui.input(|input| input.modifiers.shift);
-                    files.save_as(&export::name(record, with_phrase), export::take(record, with_phrase));
+                    let (name, bytes) = file(ui, record);
+                    files.save_as(&name, bytes);
                 }
                 let copy = ui.add(quiet("Copy"));
                 let hint =
                     "Leaves a MIDI file in the folder for takes and copies its path; with Shift, with its phrase";
                 if copy.on_hover_text(hint).clicked() {
-                    let with_phrase = ui.input(|input| input.modifiers.shift);
-                    let bytes = export::take(record, with_phrase);
-                    if let Some(path) = files.keep(&export::name(record, with_phrase), &bytes) {
-                        ui.ctx().copy_text(path);
-                    }
+                    let (name, bytes) = file(ui, record);
+                    files.copy(ui, &name, &bytes);
                 }
-                if ui.add(quiet("Delete")).on_hover_text("It cannot be had back").clicked() {
-                    self.takes.ask(Request::Delete(record.id));
+                if ui.add(quiet("Delete")).clicked() && self.takes.ask(Request::Delete(record.id)) {
+                    self.deleted = Some(record.id);
                 }
             });
         });
     }
 }
 
-/// A take at a glance: its phrase before it, both in their colours.
-fn picture(ui: &mut Ui, hand: &Hand, record: &TakeRecord) {
+/// A take's file and its name; while Shift is down, with its phrase.
+fn file(ui: &Ui, record: &TakeRecord) -> (String, Vec<u8>) {
+    let with_phrase = ui.input(|input| input.modifiers.shift);
+    (export::name(record, with_phrase), export::take(record, with_phrase))
+}
+
+/// A take at a glance: its phrase before it, both in their colours. Returns what the mouse does to it.
+fn picture(ui: &mut Ui, hand: &Hand, record: &TakeRecord) -> Response {
     let palette = hand.palette;
-    let (room, _) = ui.allocate_exact_size(vec2(ui.available_width(), PICTURE), Sense::hover());
+    let (room, response) = ui.allocate_exact_size(vec2(ui.available_width(), PICTURE), Sense::drag());
     let painter = ui.painter_at(room);
     painter.rect_filled(room, CornerRadius::same(3), palette.paper);
     let all = || record.phrase.iter().chain(&record.notes);
@@ -139,4 +167,5 @@ fn picture(ui: &mut Ui, hand: &Hand, record: &TakeRecord) {
             painter.rect_filled(place, 0.0, mix(palette.paper, colour, strength));
         }
     }
+    response
 }

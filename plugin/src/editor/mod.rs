@@ -4,10 +4,11 @@
 //! One file per part of the window: `header` (the state at a glance), `piano_roll`, `keyboard`,
 //! `buttons`, `panel` (the controls), `history` (takes), `menus` (presets, weights, looks), `footer`
 //! (figures and troubles). What they share: `handles` (parameters), `control` (a knob and its like),
-//! `files` (dialogs and saving), `looks`, `theme`. `window` is the way to the framework.
+//! `files` (dialogs and saving), `drag` (a file carried out of the window), `looks`, `theme`. `window` is the way to the framework.
 
 mod buttons;
 mod control;
+mod drag;
 mod files;
 mod footer;
 mod handles;
@@ -38,7 +39,7 @@ use crate::bridge::touches::Toucher;
 use crate::bridge::viewer::Viewer;
 use crate::inference::Bulletin;
 use crate::looks::{Looks, SharedLooks, Theme};
-use crate::params::AntiphonParams;
+use crate::params::{AntiphonParams, GROUPS};
 
 pub use handles::Handles;
 pub use window::AntiphonEditor;
@@ -75,6 +76,8 @@ pub struct Views {
     pub toucher: Toucher,
     /// The switch of the program's own piano.
     pub piano: Option<Arc<AtomicBool>>,
+    /// What is to be said from the start.
+    pub notices: Vec<String>,
     /// Where all that is shown.
     pub viewer: Viewer,
 }
@@ -99,14 +102,14 @@ pub struct App {
 
 /// The editor of these views.
 pub fn create(views: Views) -> AntiphonEditor {
-    let Views { params, status, roll, outlook, bulletin, takes, toucher, piano, viewer } = views;
+    let Views { params, status, roll, outlook, bulletin, takes, toucher, piano, notices, viewer } = views;
     let looks = params.looks.clone();
     let app = App {
         handles: Handles::new(&params),
         touching: Touching::new(toucher),
         history: History::new(takes),
         menus: Menus::new(params.weights.clone(), piano),
-        files: Files::new(viewer.clone()),
+        files: Files::new(viewer.clone(), notices),
         moved: Moved::default(),
         context: None,
         dressed: None,
@@ -244,7 +247,7 @@ fn shortcuts(ui: &Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
             handles[id].toggle(hand.context);
         }
     }
-    for (key, group) in panel::GROUPS {
+    for (key, group) in panel::KEYS.into_iter().zip(GROUPS) {
         if pressed(key) {
             panel::toggle(looks, group);
         }

@@ -7,8 +7,8 @@ mod choice;
 mod ports;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use clap::{Parser, ValueEnum};
 use nice_plug::prelude::nice_export_standalone_with_args;
@@ -21,6 +21,7 @@ use ports::Ports;
 /// Set before the plugin is made; the framework makes it and takes no arguments.
 static VOICE: AtomicBool = AtomicBool::new(true);
 static WINDOW: AtomicBool = AtomicBool::new(true);
+static MISSING: OnceLock<Vec<String>> = OnceLock::new();
 
 /// Play a phrase; when you stop, it goes on. With the system's own MIDI and audio, without a DAW.
 #[derive(Parser)]
@@ -74,6 +75,11 @@ pub fn has_window() -> bool {
     WINDOW.load(Ordering::Relaxed)
 }
 
+/// What is missing: whoever has started the program with the mouse sees it in the window only.
+pub fn missing() -> Vec<String> {
+    MISSING.get().cloned().unwrap_or_default()
+}
+
 /// The program from beginning to end.
 pub fn run() -> ExitCode {
     let options = Options::parse();
@@ -107,7 +113,7 @@ pub fn run() -> ExitCode {
         print!("{}", ports.list(&choice));
         return ExitCode::SUCCESS;
     }
-    for missing in ports.missing(&choice) {
+    for missing in MISSING.get_or_init(|| ports.missing(&choice)) {
         eprintln!("{missing}");
     }
     VOICE.store(choice.piano, Ordering::Relaxed);

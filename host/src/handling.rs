@@ -1,0 +1,161 @@
+//! `host hand`: uses the built plugin's editor as a hand does. Turns a knob, turns it finer, types a value, resets it;
+//! drags a take out and drops it on another window, and compares the file that arrives with what was played.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use host::screen::Screen;
+
+use host::{Account, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
+
+use crate::phrase::Phrase;
+use crate::target::Target;
+
+/// Samples per second.
+const RATE: f64 = 48_000.0;
+/// Samples per block.
+const BLOCK: u32 = 512;
+/// The transport's tempo, in quarter notes per minute.
+const TEMPO: f64 = 96.0;
+/// A MIDI file's tick, in seconds.
+const TICK_S: f64 = 60.0 / TEMPO / 960.0;
+/// For how long the model plays before the player enters again, in seconds.
+const TAKE_S: f64 = 6.0;
+/// The editor's size, and in it the picture of the latest take, and a knob with its value below.
+const SIZE: (u32, u32) = (900, 600);
+const PICTURE: (i16, i16) = (760, 139);
+const KNOB: (i16, i16) = (546, 517);
+const VALUE: (i16, i16) = (546, 548);
+/// The knob's parameter.
+const TURNED: &str = "temp";
+/// How far it is dragged, in points.
+const WAY: i16 = 40;
+/// X11's symbols of two keys.
+const SHIFT: u32 = 0xffe1;
+const ENTER: u32 = 0xff0d;
+/// The window that it is dropped on, beside the editor.
+const BESIDE: (i16, i16, u16) = (1_000, 50, 200);
+/// A hand stays over the window for this long before it lets go.
+const STAYS: Duration = Duration::from_secs(1);
+/// How long the drop may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Turn, type and reset a knob of the built plugin's editor, drag a take out of it, and compare the file that arrives
+/// with what was played. Needs an X11 screen; leaves the file in `$HOME/Music/Antiphon`.
+#[derive(Args)]
+pub struct Options {}
+
+/// Runs it and prints what was found.
+pub fn run(_: &Options) -> Result<()> {
+    let screen = Screen::open()?;
+    let mut plugin = Plugin::load(&host::find_bundle()?)?;
+    plugin.edit_state(&[("editor", "{\"takes\":true}")])?;
+    plugin.set_offline(true)?;
+    plugin.activate(RATE, BLOCK)?;
+    let phrase = Phrase::load(None, RATE)?;
+    let entry = phrase.end + (TAKE_S * RATE) as u64;
+    let mut events = phrase.events;
+    events.push(Timed { at: entry, event: Event::note_on(0, 60, 80) });
+    events.push(Timed { at: entry + 9_600, event: Event::note_off(0, 60) });
+    let outputs = plugin.run(|audio| {
+        let rolling = Some(Timeline::rolling(TEMPO));
+        let mut performer = Performer::new(&events, Blocks::Of(BLOCK), Pace::Offline, rolling);
+        performer.play_until(audio, entry + 19_200, |_| ())?;
+        Ok(audio.take_outputs())
+    })?;
+    let played = Account::of(&events, &outputs).notes;
+    ensure!(played.len() > 4, "nothing was played");
+
+    let frame = screen.frame(SIZE.0, SIZE.1)?;
+    plugin.open_editor(frame.id, 1.0)?;
+    plugin.idle(Duration::from_secs(1));
+    turn(&mut plugin, &screen)?;
+    let (x, y, side) = BESIDE;
+    let mut target = Target::open(x, y, side)?;
+    let (there, dropped) = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| target.wait(PATIENCE));
+        let dragged = screen.drag(PICTURE, (x + side as i16 / 2, y + side as i16 / 2), STAYS);
+        (dragged, waiting.join().expect("it does not panic"))
+    });
+    there?;
+    let dropped = dropped?;
+    plugin.close_editor()?;
+    screen.close(frame)?;
+
+    let path = path(dropped.trim_end()).with_context(|| format!("`{dropped}` is no file's address"))?;
+    let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = midi::read(&bytes).with_context(|| format!("{} is no MIDI file", path.display()))?.notes;
+    println!("dropped             {}", path.display());
+    println!("notes               {} played, {} in the file", played.len(), file.len());
+    ensure!(file.len() == played.len(), "not as many notes arrive as were played");
+    // Chords lie in the file as they were struck; what is within one tick may lie there in another order.
+    let ticks = |seconds: f64| (seconds / TICK_S).round() as i64;
+    let since = |at: u64| (at - played[0].on) as f64 / RATE;
+    let first_s = file.iter().map(|note| note.onset).fold(f64::INFINITY, f64::min);
+    let mut worst = 0;
+    for note in &played {
+        let (onset, length) = (ticks(since(note.on)), ticks((note.off - note.on) as f64 / RATE));
+        let off = |other: &notes::Note| {
+            (ticks(other.onset - first_s) - onset).abs().max((ticks(other.duration) - length).abs())
+        };
+        let same = file.iter().filter(|other| (other.pitch, other.velocity) == (note.key, note.velocity));
+        worst = worst.max(same.map(off).min().unwrap_or(i64::MAX));
+    }
+    println!("off by              {worst} ticks of 960 a beat at most");
+    ensure!(worst <= 1, "the file's notes are not those that were played");
+    Ok(())
+}
+
+/// The knob: by the mouse, finer, by its text, and back to its default.
+fn turn(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
+    // A parameter moves with the next block.
+    let value = |plugin: &mut Plugin| {
+        plugin.run(|audio| {
+            let end = audio.now() + 4 * u64::from(BLOCK);
+            Performer::new(&[], Blocks::Of(BLOCK), Pace::Offline, None).play_until(audio, end, |_| ())
+        })?;
+        plugin.get(TURNED)
+    };
+    let (up, instantly) = ((KNOB.0, KNOB.1 - WAY), Duration::ZERO);
+    let default = value(plugin)?;
+    screen.drag(KNOB, up, instantly)?;
+    let turned = value(plugin)?;
+    screen.press(SHIFT)?;
+    screen.drag(KNOB, up, instantly)?;
+    screen.release(SHIFT)?;
+    let finer = value(plugin)?;
+    screen.click(VALUE.0, VALUE.1, 1, 1)?;
+    for key in b"0.5" {
+        screen.key((*key).into())?;
+    }
+    screen.key(ENTER)?;
+    let typed = value(plugin)?;
+    screen.click(KNOB.0, KNOB.1, 1, 2)?;
+    let reset = value(plugin)?;
+    println!(
+        "a knob              at {default:.2}, turned to {turned:.2}, finer to {finer:.2}, typed {typed:.2}, reset to {reset:.2}"
+    );
+    let (coarse, fine) = (turned - default, finer - turned);
+    ensure!(coarse > 0.1, "a drag does not turn it");
+    ensure!(fine > 0.0 && fine < 0.25 * coarse, "Shift does not make it finer");
+    ensure!((typed - 0.5).abs() < 1e-3, "what is typed does not count");
+    ensure!(reset == default, "a double click does not reset it");
+    Ok(())
+}
+
+/// The path that an address of a file stands for.
+fn path(address: &str) -> Option<PathBuf> {
+    let spelt = address.strip_prefix("file://")?;
+    let mut bytes = Vec::new();
+    let mut rest = spelt.bytes();
+    while let Some(byte) = rest.next() {
+        let hex = |byte: u8| char::from(byte).to_digit(16);
+        bytes.push(match byte {
+            b'%' => (hex(rest.next()?)? * 16 + hex(rest.next()?)?) as u8,
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok().map(PathBuf::from)
+}

@@ -1,0 +1,99 @@
+//! A window that takes what is dropped on it, as a host's track or a folder does: the other side of X11's protocol
+//! for drag and drop, XDND, version 5.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use x11rb::connection::Connection;
+use x11rb::protocol::Event;
+use x11rb::protocol::xproto::{
+    Atom, AtomEnum, ClientMessageEvent, ConnectionExt as _, CreateWindowAux, EventMask, PropMode, Window, WindowClass,
+};
+use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+use x11rb::{COPY_DEPTH_FROM_PARENT, CURRENT_TIME};
+
+/// The version of the protocol that is spoken here.
+const VERSION: u32 = 5;
+/// Between two looks at what has come.
+const LOOK: Duration = Duration::from_millis(5);
+
+x11rb::atom_manager! {
+    Atoms: AtomsCookie {
+        XdndAware, XdndSelection, XdndEnter, XdndPosition, XdndStatus, XdndLeave, XdndDrop, XdndFinished,
+        XdndActionCopy, uri_list: b"text/uri-list", DROPPED: b"DROPPED",
+    }
+}
+
+/// An open window.
+pub struct Target {
+    connection: RustConnection,
+    window: Window,
+    atoms: Atoms,
+    /// Whoever carries something over it, and whether that is a list of addresses.
+    source: Option<(Window, bool)>,
+}
+
+impl Target {
+    /// Opens it at this place of the screen, square.
+    pub fn open(x: i16, y: i16, side: u16) -> Result<Self> {
+        let (connection, number) = x11rb::connect(None).context("there is no X11 screen (see DISPLAY)")?;
+        let root = connection.setup().roots[number].root;
+        let atoms = Atoms::new(&connection)?.reply()?;
+        let window = connection.generate_id()?;
+        let (looks, class) = (CreateWindowAux::new().background_pixel(0), WindowClass::INPUT_OUTPUT);
+        connection
+            .create_window(COPY_DEPTH_FROM_PARENT, window, root, x, y, side, side, 0, class, 0, &looks)?
+            .check()?;
+        connection.change_property32(PropMode::REPLACE, window, atoms.XdndAware, AtomEnum::ATOM, &[VERSION])?;
+        connection.map_window(window)?.check()?;
+        Ok(Self { connection, window, atoms, source: None })
+    }
+
+    /// What is dropped on it: addresses, a line each.
+    pub fn wait(&mut self, patience: Duration) -> Result<String> {
+        let began = Instant::now();
+        while began.elapsed() < patience {
+            match self.connection.poll_for_event()? {
+                Some(Event::ClientMessage(message)) => self.hear(&message)?,
+                Some(Event::SelectionNotify(notify)) => {
+                    let (atoms, any) = (self.atoms, AtomEnum::ANY);
+                    let dropped = self.connection.get_property(true, self.window, notify.property, any, 0, 1 << 16)?;
+                    let dropped = dropped.reply()?.value;
+                    self.say(atoms.XdndFinished, [1, atoms.XdndActionCopy, 0, 0])?;
+                    return String::from_utf8(dropped).context("addresses are no such bytes");
+                }
+                Some(_) => {}
+                None => std::thread::sleep(LOOK),
+            }
+        }
+        bail!("nothing is dropped")
+    }
+
+    fn hear(&mut self, message: &ClientMessageEvent) -> Result<()> {
+        let (atoms, [from, first, second, ..]) = (self.atoms, message.data.as_data32());
+        if message.type_ == atoms.XdndEnter {
+            anyhow::ensure!(first >> 24 <= VERSION, "it speaks version {}", first >> 24);
+            self.source = Some((from, second == atoms.uri_list));
+        } else if message.type_ == atoms.XdndLeave {
+            self.source = None;
+        } else if message.type_ == atoms.XdndPosition {
+            let wants = self.source.is_some_and(|source| source.1);
+            self.say(atoms.XdndStatus, [u32::from(wants), 0, 0, atoms.XdndActionCopy])?;
+        } else if message.type_ == atoms.XdndDrop {
+            let (selection, kind) = (atoms.XdndSelection, atoms.uri_list);
+            self.connection.convert_selection(self.window, selection, kind, atoms.DROPPED, CURRENT_TIME)?;
+            self.connection.flush()?;
+        }
+        Ok(())
+    }
+
+    fn say(&self, what: Atom, [a, b, c, d]: [u32; 4]) -> Result<()> {
+        if let Some((source, _)) = self.source {
+            let message = ClientMessageEvent::new(32, source, what, [self.window, a, b, c, d]);
+            self.connection.send_event(false, source, EventMask::NO_EVENT, message)?;
+            self.connection.flush()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,275 @@
+//! A file that the mouse carries out of the window, into the host or a folder. On X11 by its protocol for drag and
+//! drop, XDND, version 5; elsewhere not yet: there are Save and Copy.
+//!
+//! The framework knows drags into the window only. While the mouse's button is down the window's own connection has
+//! the pointer, so this cannot grab it and does not need to: a thread with a connection of its own asks the screen
+//! where the pointer is, and tells whatever window lies under it.
+
+use std::path::Path;
+
+/// What became of a file that was carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A window has taken it.
+    Taken,
+    /// It was dropped where nobody wants it.
+    Refused,
+}
+
+/// Whether this system lets a file be carried out.
+pub const POSSIBLE: bool = cfg!(target_os = "linux");
+
+/// Carries a file until the mouse lets go of it; takes that long. `None`: the screen cannot be reached.
+#[cfg(target_os = "linux")]
+pub fn carry(file: &Path) -> Option<Outcome> {
+    x11::carry(file).ok()
+}
+
+/// Carries a file; not here.
+#[cfg(not(target_os = "linux"))]
+pub fn carry(_: &Path) -> Option<Outcome> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+mod x11 {
+    use std::error::Error;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+    use std::time::{Duration, Instant};
+
+    use x11rb::connection::Connection;
+    use x11rb::protocol::Event;
+    use x11rb::protocol::xproto::{
+        Atom, AtomEnum, ClientMessageEvent, ConnectionExt, CreateWindowAux, EventMask, KeyButMask, PropMode,
+        SELECTION_NOTIFY_EVENT, SelectionNotifyEvent, SelectionRequestEvent, Window, WindowClass,
+    };
+    use x11rb::rust_connection::RustConnection;
+    use x11rb::wrapper::ConnectionExt as _;
+    use x11rb::{COPY_FROM_PARENT, CURRENT_TIME};
+
+    use super::Outcome;
+
+    /// The version of the protocol that is spoken here.
+    const VERSION: u32 = 5;
+    /// Between two looks at the pointer.
+    const LOOK: Duration = Duration::from_millis(10);
+    /// How long a window may take to fetch what was dropped on it.
+    const FETCH: Duration = Duration::from_secs(10);
+    /// Windows lie in windows, but not deeper than this.
+    const DEEPEST: usize = 32;
+
+    x11rb::atom_manager! {
+        Atoms: AtomsCookie {
+            XdndAware, XdndSelection, XdndEnter, XdndPosition, XdndStatus, XdndLeave, XdndDrop, XdndFinished,
+            XdndActionCopy, TARGETS, uri_list: b"text/uri-list",
+        }
+    }
+
+    /// A window that wants files.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    struct Target {
+        window: Window,
+        version: u32,
+    }
+
+    struct Carrier<'a> {
+        connection: &'a RustConnection,
+        root: Window,
+        atoms: Atoms,
+        /// Ours, never shown: who speaks.
+        source: Window,
+        /// What is carried, as a list of addresses.
+        list: Vec<u8>,
+        target: Option<Target>,
+        /// The target has not answered yet to where the pointer is.
+        waits: bool,
+        accepts: bool,
+        finished: bool,
+    }
+
+    pub fn carry(file: &Path) -> Result<Outcome, Box<dyn Error>> {
+        let (connection, screen) = x11rb::connect(None)?;
+        let root = connection.setup().roots[screen].root;
+        let atoms = Atoms::new(&connection)?.reply()?;
+        let source = connection.generate_id()?;
+        let looks = CreateWindowAux::new().override_redirect(1);
+        let class = WindowClass::INPUT_ONLY;
+        connection.create_window(0, source, root, -1, -1, 1, 1, 0, class, COPY_FROM_PARENT, &looks)?.check()?;
+        connection.set_selection_owner(source, atoms.XdndSelection, CURRENT_TIME)?.check()?;
+        let list = format!("{}\r\n", address(file)).into_bytes();
+        let mut carrier = Carrier {
+            connection: &connection,
+            root,
+            atoms,
+            source,
+            list,
+            target: None,
+            waits: false,
+            accepts: false,
+            finished: false,
+        };
+        carrier.run()
+    }
+
+    impl Carrier<'_> {
+        fn run(&mut self) -> Result<Outcome, Box<dyn Error>> {
+            let mut last = None;
+            loop {
+                self.listen()?;
+                let pointer = self.connection.query_pointer(self.root)?.reply()?;
+                if !pointer.mask.contains(KeyButMask::BUTTON1) {
+                    return self.drop_it();
+                }
+                let place = (pointer.root_x, pointer.root_y);
+                let target = self.under_pointer()?;
+                if target != self.target {
+                    self.leave()?;
+                    self.enter(target)?;
+                    last = None;
+                }
+                if last != Some(place) && !self.waits {
+                    self.point(place)?;
+                    last = Some(place);
+                }
+                std::thread::sleep(LOOK);
+            }
+        }
+
+        /// The button is up.
+        fn drop_it(&mut self) -> Result<Outcome, Box<dyn Error>> {
+            let since = Instant::now();
+            // A slow window may still have to say that it wants it.
+            while self.waits && since.elapsed() < FETCH {
+                self.listen()?;
+                std::thread::sleep(LOOK);
+            }
+            if !self.accepts {
+                self.leave()?;
+                return Ok(Outcome::Refused);
+            }
+            self.say(self.atoms.XdndDrop, [0, CURRENT_TIME, 0, 0])?;
+            while !self.finished && since.elapsed() < FETCH {
+                self.listen()?;
+                std::thread::sleep(LOOK);
+            }
+            Ok(if self.finished { Outcome::Taken } else { Outcome::Refused })
+        }
+
+        /// The outermost window under the pointer that knows of the protocol.
+        fn under_pointer(&self) -> Result<Option<Target>, Box<dyn Error>> {
+            let mut window = self.root;
+            for _ in 0..DEEPEST {
+                let aware = self.connection.get_property(false, window, self.atoms.XdndAware, AtomEnum::ATOM, 0, 1)?;
+                // A window may vanish while it is asked.
+                let version = aware.reply().ok().and_then(|reply| reply.value32()?.next());
+                if let Some(version) = version {
+                    return Ok(Some(Target { window, version: version.min(VERSION) }));
+                }
+                match self.connection.query_pointer(window)?.reply() {
+                    Ok(pointer) if pointer.child != x11rb::NONE => window = pointer.child,
+                    _ => break,
+                }
+            }
+            Ok(None)
+        }
+
+        fn enter(&mut self, target: Option<Target>) -> Result<(), Box<dyn Error>> {
+            self.target = target;
+            let version = target.map_or(0, |target| target.version);
+            self.say(self.atoms.XdndEnter, [version << 24, self.atoms.uri_list, 0, 0])
+        }
+
+        fn leave(&mut self) -> Result<(), Box<dyn Error>> {
+            self.say(self.atoms.XdndLeave, [0; 4])?;
+            (self.target, self.waits, self.accepts) = (None, false, false);
+            Ok(())
+        }
+
+        fn point(&mut self, (x, y): (i16, i16)) -> Result<(), Box<dyn Error>> {
+            let place = u32::from(x as u16) << 16 | u32::from(y as u16);
+            self.waits = self.target.is_some();
+            self.say(self.atoms.XdndPosition, [0, place, CURRENT_TIME, self.atoms.XdndActionCopy])
+        }
+
+        /// Tells the target something, if there is one.
+        fn say(&self, what: Atom, [a, b, c, d]: [u32; 4]) -> Result<(), Box<dyn Error>> {
+            if let Some(Target { window, .. }) = self.target {
+                let message = ClientMessageEvent::new(32, window, what, [self.source, a, b, c, d]);
+                self.connection.send_event(false, window, EventMask::NO_EVENT, message)?;
+                self.connection.flush()?;
+            }
+            Ok(())
+        }
+
+        /// What windows have to say, and to ask.
+        fn listen(&mut self) -> Result<(), Box<dyn Error>> {
+            while let Some(event) = self.connection.poll_for_event()? {
+                match event {
+                    Event::ClientMessage(message) => self.hear(&message),
+                    Event::SelectionRequest(request) => self.give(&request)?,
+                    _ => {}
+                }
+            }
+            Ok(())
+        }
+
+        fn hear(&mut self, message: &ClientMessageEvent) {
+            let [from, flags, ..] = message.data.as_data32();
+            if self.target.is_none_or(|target| target.window != from) {
+                return;
+            }
+            if message.type_ == self.atoms.XdndStatus {
+                (self.waits, self.accepts) = (false, flags & 1 != 0);
+            } else if message.type_ == self.atoms.XdndFinished {
+                self.finished = true;
+            }
+        }
+
+        /// Hands over what is carried, or which kinds of it there are.
+        fn give(&self, request: &SelectionRequestEvent) -> Result<(), Box<dyn Error>> {
+            let (window, kind) = (request.requestor, request.target);
+            let property = if request.property == x11rb::NONE { kind } else { request.property };
+            let given = if kind == self.atoms.uri_list {
+                self.connection.change_property8(PropMode::REPLACE, window, property, kind, &self.list)?;
+                property
+            } else if kind == self.atoms.TARGETS {
+                let kinds = [self.atoms.TARGETS, self.atoms.uri_list];
+                self.connection.change_property32(PropMode::REPLACE, window, property, AtomEnum::ATOM, &kinds)?;
+                property
+            } else {
+                x11rb::NONE
+            };
+            let answer = SelectionNotifyEvent {
+                response_type: SELECTION_NOTIFY_EVENT,
+                sequence: 0,
+                time: request.time,
+                requestor: window,
+                selection: request.selection,
+                target: kind,
+                property: given,
+            };
+            self.connection.send_event(false, window, EventMask::NO_EVENT, answer)?;
+            self.connection.flush()?;
+            Ok(())
+        }
+    }
+
+    /// A file's address, as RFC 3986 spells it.
+    fn address(file: &Path) -> String {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
+        let spell = |byte: &u8| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };
+        format!("file://{}", file.as_os_str().as_bytes().iter().map(spell).collect::<String>())
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn an_address_has_no_spaces_and_no_letters_but_latin_ones() {
+            let file = Path::new("/home/élise/Antiphon take 3 seed 17.mid");
+            assert_eq!(address(file), "file:///home/%C3%A9lise/Antiphon%20take%203%20seed%2017.mid");
+        }
+    }
+}
