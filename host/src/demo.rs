@@ -121,7 +121,7 @@ fn play(options: &Options, phrase: &Phrase) -> Result<Take> {
     }
     let mut plugin = Plugin::load(&host::find_bundle()?)?;
     plugin.set("seed", &options.seed.to_string())?;
-    plugin.set("turn", "until I play")?;
+    plugin.set("turn", "until you play")?;
     plugin.set_offline(options.offline)?;
     let silence_s = plugin.number("silence")? / 1000.0;
     plugin.activate(RATE, BLOCK)?;

@@ -57,6 +57,7 @@ struct Scene {
 const PLAIN: Scene = Scene { name: "", size: None, scale: 1.0, set: &[], fields: &[], keys: "", at: 0.0 };
 
 const SCENES: &[Scene] = &[
+    Scene { name: "welcome", at: 0.4, ..PLAIN },
     Scene { name: "listening", at: 9.0, ..PLAIN },
     Scene { name: "playing", at: 18.0, ..PLAIN },
     Scene { name: "playing-200", scale: 2.0, at: 18.0, ..PLAIN },

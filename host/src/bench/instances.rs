@@ -59,7 +59,7 @@ pub fn measure(count: usize) -> Result<Figures> {
     let mut plugins = Vec::with_capacity(count);
     for number in 0..count {
         let mut plugin = Plugin::load(&bundle)?;
-        plugin.set("turn", "until I play")?;
+        plugin.set("turn", "until you play")?;
         plugin.set("silence", "300 ms")?;
         plugin.set("seed", &number.to_string())?;
         plugin.activate(RATE, BLOCK)?;

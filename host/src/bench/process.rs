@@ -32,7 +32,7 @@ pub fn run() -> Result<Value> {
     for (name, events) in [("idle", &[][..]), ("listening", &listening), ("playing", &playing)] {
         eprintln!("process: {name}");
         let mut plugin = Plugin::load(&host::find_bundle()?)?;
-        plugin.set("turn", "until I play")?;
+        plugin.set("turn", "until you play")?;
         plugin.set("silence", "300 ms")?;
         plugin.activate(RATE, BLOCK)?;
         let timeline = if name == "idle" { Timeline::standing(TEMPO) } else { Timeline::rolling(TEMPO) };

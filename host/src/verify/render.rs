@@ -107,7 +107,7 @@ pub fn render(bundle: &Path, scenario: &Scenario, setup: &Setup) -> Result<Rende
     let account = Account::of(&events, &outputs);
     let notes = account.with_hanging_until(end);
     let pedal = account.pedal_until(64, PEDAL, end);
-    // A key that is a trigger makes no sound, and `Pass my notes` may be off.
+    // A key that is a trigger makes no sound, and `Pass your notes` may be off.
     let lost = if scenario.moves(&["pass", "trigby"]) { Vec::new() } else { account.lost.clone() };
     let stray = account.stray.iter().filter(|stray| !scenario.panics(stray.at, setup.rate)).copied().collect();
     faults.extend(Account { hanging: Vec::new(), lost, stray, ..account }.faults());

@@ -93,7 +93,7 @@ fn stroke(ui: &mut Ui, hand: &Hand, handles: &Handles, id: &str, text: &str, key
 fn forget(ui: &mut Ui, hand: &Hand, handles: &Handles) {
     let button = ui.button("Forget").on_hover_text("The model forgets what it has heard.");
     Popup::menu(&button).show(|ui| {
-        if ui.button("My last phrase").clicked() {
+        if ui.button("Your last phrase").clicked() {
             handles["unheard"].toggle(hand.context);
         }
         if ui.button("Everything").clicked() {

@@ -7,7 +7,7 @@ use egui::{
 
 use super::keyboard::{self, KEYS_WIDTH, Touching};
 use super::paper::{FUTURE, Paper};
-use super::theme::{BODY, Palette, SMALL, mix};
+use super::theme::{BODY, LARGE, Palette, SMALL, mix};
 use crate::bridge::outlook::Outlook;
 use crate::bridge::roll::{Drawn, Roll, Whose};
 use crate::looks::PASTS;
@@ -171,8 +171,9 @@ impl Paper {
     fn invite(&self, painter: &Painter) {
         let centre = pos2(self.rect.left() + self.rect.width() * 0.4, self.rect.center().y);
         let lines = [
-            (-11.0, BODY + 3.0, "Play a phrase, then stop: Antiphon goes on.", self.palette.ink),
-            (11.0, BODY, "Touch a key, and it listens again.", self.palette.quiet),
+            (-20.0, LARGE + 2.0, "Play a phrase, then stop: Antiphon goes on.", self.palette.ink),
+            (8.0, BODY, "Touch a key, and it listens again.", self.palette.quiet),
+            (28.0, BODY, "No keyboard at hand? Play the keys at the left with the mouse.", self.palette.quiet),
         ];
         for (down, size, text, colour) in lines {
             painter.text(centre + vec2(0.0, down), Align2::CENTER_CENTER, text, FontId::proportional(size), colour);

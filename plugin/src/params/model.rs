@@ -61,7 +61,7 @@ impl Default for ModelParams {
             temperature_length: heat("Length temperature"),
             temperature_dynamics: heat("Dynamics temperature"),
             top_p: factor("Top-p", 1.0, 0.1, 1.0),
-            learn: share("Learn from me", 0.0, 0.0, 1.0),
+            learn: share("Learn from you", 0.0, 0.0, 1.0),
             // Where it runs is the machine's business, and no music: nothing to automate.
             device: EnumParam::new("Device", DeviceChoice::Auto).non_automatable(),
         }

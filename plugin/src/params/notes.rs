@@ -101,7 +101,7 @@ impl Default for NoteParams {
                     "as played" => Some(0),
                     number => number.parse().ok(),
                 })),
-            passes: BoolParam::new("Pass my notes", true),
+            passes: BoolParam::new("Pass your notes", true),
         }
     }
 }

@@ -128,7 +128,7 @@ pub enum SilenceUnit {
 pub enum Ends {
     /// Only the player does.
     #[id = "open"]
-    #[name = "until I play"]
+    #[name = "until you play"]
     Open,
     /// So many seconds after the hand-over.
     #[id = "seconds"]
