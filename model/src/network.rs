@@ -142,12 +142,22 @@ impl Scratch {
 impl Network {
     /// Reads, checks and packs a weights file in the precision its network is played in.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
-        let weights = Weights::from_bytes(bytes)?;
-        Ok(Self::new(&weights, Precision::of(&weights)))
+        Self::from_bytes_while(bytes, || true)
+    }
+
+    /// The same in small pieces, as long as it is `wanted`: a thread that loads can be asked to stop.
+    pub fn from_bytes_while(bytes: &[u8], wanted: impl Fn() -> bool) -> Result<Self, WeightsError> {
+        let weights = Weights::from_bytes_while(bytes, &wanted)?;
+        Self::pack(&weights, Precision::of(&weights), wanted).ok_or(WeightsError::GivenUp)
     }
 
     /// Packs weights for running.
     pub fn new(weights: &Weights, precision: Precision) -> Self {
+        Self::pack(weights, precision, || true).expect("it is wanted")
+    }
+
+    /// `None`: it was not `wanted` any more.
+    fn pack(weights: &Weights, precision: Precision, wanted: impl Fn() -> bool) -> Option<Self> {
         let bias = |name: String| weights.get(&name).data.clone();
         let dense = |name: &str| {
             Dense::new(weights.get(&format!("{name}.weight")), bias(format!("{name}.bias")), precision.heads())
@@ -162,11 +172,15 @@ impl Network {
             })),
             Kind::Antiphon => Body::Antiphon {
                 input: Sparse::new(weights.get("input.weight"), precision),
-                heads: Attribute::ALL.iter().map(|a| Head::new(weights, a.name(), precision.heads())).collect(),
+                heads: Attribute::ALL
+                    .iter()
+                    .map(|a| wanted().then(|| Head::new(weights, a.name(), precision.heads())))
+                    .collect::<Option<_>>()?,
             },
         };
-        let layers = (0..LAYERS).map(|layer| Layer::new(weights, layer, precision)).collect();
-        Self { card: weights.card.clone(), precision, body, layers }
+        let layer = |layer| wanted().then(|| Layer::new(weights, layer, precision));
+        let layers = (0..LAYERS).map(layer).collect::<Option<_>>()?;
+        Some(Self { card: weights.card.clone(), precision, body, layers })
     }
 
     /// Which network this is.

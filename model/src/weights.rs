@@ -119,6 +119,9 @@ pub enum WeightsError {
         "tensor `{0}` holds a value that is not a number; the training run that wrote it had failed: take an earlier checkpoint"
     )]
     NotFinite(String),
+    /// Not wanted any more.
+    #[error("reading these weights was given up")]
+    GivenUp,
 }
 
 /// A dense tensor in 32 bits, row-major.
@@ -142,6 +145,11 @@ impl Weights {
     /// Reads and checks a weights file: every tensor of its network is there with its shape, and finite.
     /// One of an older vocabulary knows fewer features: it gives the others no weight.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
+        Self::from_bytes_while(bytes, || true)
+    }
+
+    /// The same, tensor by tensor as long as it is `wanted`.
+    pub(crate) fn from_bytes_while(bytes: &[u8], wanted: impl Fn() -> bool) -> Result<Self, WeightsError> {
         let unreadable = |e: safetensors::SafeTensorError| WeightsError::Unreadable(e.to_string());
         let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
         if header > MOST_HEADER as u64 {
@@ -162,6 +170,9 @@ impl Weights {
         let older = card.vocabulary < VOCABULARY;
         let mut tensors = BTreeMap::new();
         for (name, expected) in shapes::of(card.kind) {
+            if !wanted() {
+                return Err(WeightsError::GivenUp);
+            }
             let Ok(view) = file.tensor(&name) else {
                 return Err(WeightsError::Missing { name, expected });
             };

@@ -1,5 +1,6 @@
 //! What a mind plays keeps the rules that it was asked to keep, whatever its weights.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use model::{
@@ -303,6 +304,28 @@ fn weights_of_an_older_vocabulary_are_filled_up_with_zeros() {
     }
     let refused = Weights::from_bytes(&file(weights.card.vocabulary));
     assert!(matches!(refused, Err(WeightsError::Shape { .. })), "its own vocabulary has to be whole");
+}
+
+/// A thread that loads weights can be asked to stop, and is asked often enough to stop soon.
+#[test]
+fn loading_is_given_up_at_any_moment() {
+    for kind in [Kind::Seed, Kind::Antiphon] {
+        let bytes = Weights::random(kind, 10).to_bytes();
+        let load_until = |moment| {
+            let asked = Cell::new(0);
+            let result = Network::from_bytes_while(&bytes, || {
+                asked.set(asked.get() + 1);
+                asked.get() <= moment
+            });
+            (result, asked.get())
+        };
+        let (whole, moments) = load_until(usize::MAX);
+        assert!(whole.is_ok() && moments > Weights::random(kind, 10).tensors().len(), "{moments} questions");
+        for moment in [0, 1, moments / 2, moments - 1] {
+            let (result, asked) = load_until(moment);
+            assert!(matches!(result, Err(WeightsError::GivenUp)) && asked == moment + 1, "{moment} of {moments}");
+        }
+    }
 }
 
 #[test]

@@ -136,11 +136,13 @@ fn run(mut worker: Worker, stop: &AtomicBool) {
         let version = worker.choice.version();
         worker.status.set_health(Health::Starting);
         let path = worker.choice.path();
-        let load = || weights::load(path.as_deref());
+        let wanted = || !stop.load(Ordering::Relaxed) && worker.choice.version() == version;
+        let load = || weights::load_while(path.as_deref(), &wanted);
         let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| {
             Err("These weights cannot be read, for a reason unknown to Antiphon. Choose others.".to_owned())
         });
         match loaded {
+            _ if !wanted() => {}
             Ok(Loaded { network, digest }) => {
                 let other = path.filter(|path| worker.choice.found(path, &digest));
                 let trouble = other.map(|path| {

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
+use std::time::{Duration, SystemTime};
 
-use model::Network;
 use model::fnv::{BASIS, fnv1a};
+use model::{Network, WeightsError};
 use nice_plug::params::persist::PersistentField;
 
 mod pages;
@@ -26,6 +26,10 @@ pub const SEED_NAME: &str = "seed";
 const VARIABLE: &str = "ANTIPHON_WEIGHTS";
 /// No weights file is larger, in bytes; a wrong path must not fill the memory.
 const LARGEST: u64 = 512 << 20;
+/// Bytes that are read of a file between two questions whether it is still wanted.
+const PIECE: usize = 4 << 20;
+/// Between two looks whether another instance has done loading.
+const POLL: Duration = Duration::from_millis(1);
 
 /// The project's choice of weights: a path, `seed`, or nothing for the built-in ones. Copies are
 /// the same choice.
@@ -127,7 +131,11 @@ type Known = (Weak<Network>, String);
 
 /// The network for this choice, shared with every other instance that made the same.
 pub fn load(choice: Option<&Path>) -> Result<Loaded, String> {
-    static LOADED: OnceLock<Mutex<HashMap<Key, Known>>> = OnceLock::new();
+    load_while(choice, &|| true)
+}
+
+/// The same in small pieces; an error comes soon after it is no longer `wanted`.
+pub fn load_while(choice: Option<&Path>, wanted: &dyn Fn() -> bool) -> Result<Loaded, String> {
     let key = match choice {
         None => (PathBuf::new(), 0, None),
         Some(path) if built_in(path).is_some() => (path.to_owned(), 0, None),
@@ -144,7 +152,7 @@ pub fn load(choice: Option<&Path>) -> Result<Loaded, String> {
         }
     };
     // Held while loading: of many instances that open at once, one does the work.
-    let mut loaded = LOADED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let mut loaded = registry(wanted).ok_or_else(|| WeightsError::GivenUp.to_string())?;
     loaded.retain(|_, (network, _)| network.strong_count() > 0);
     if let Some((network, digest)) = loaded.get(&key)
         && let Some(network) = network.upgrade()
@@ -152,7 +160,7 @@ pub fn load(choice: Option<&Path>) -> Result<Loaded, String> {
         return Ok(Loaded { network, digest: digest.clone() });
     }
     let read_built_in = |name: &str, bytes: &'static [u8]| {
-        let network = read(name, bytes)?;
+        let network = read(name, bytes, wanted)?;
         pages::release(bytes);
         Ok::<_, String>((network, String::new()))
     };
@@ -163,14 +171,27 @@ pub fn load(choice: Option<&Path>) -> Result<Loaded, String> {
             match built_in(path) {
                 Some(bytes) => read_built_in(&name, bytes)?,
                 None => {
-                    let bytes = read_file(path).map_err(|error| unreadable(path, &error))?;
-                    (read(&name, &bytes)?, digest(&bytes))
+                    let bytes = read_file(path, wanted).map_err(|error| unreadable(path, &error))?;
+                    (read(&name, &bytes, wanted)?, digest(&bytes))
                 }
             }
         }
     };
     loaded.insert(key, (Arc::downgrade(&network), digest.clone()));
     Ok(Loaded { network, digest })
+}
+
+/// What is known to all instances, when nobody else is at it.
+fn registry(wanted: &dyn Fn() -> bool) -> Option<MutexGuard<'static, HashMap<Key, Known>>> {
+    static LOADED: OnceLock<Mutex<HashMap<Key, Known>>> = OnceLock::new();
+    while wanted() {
+        match LOADED.get_or_init(Mutex::default).try_lock() {
+            Ok(loaded) => return Some(loaded),
+            Err(TryLockError::Poisoned(loaded)) => return Some(loaded.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(POLL),
+        }
+    }
+    None
 }
 
 /// Why there is nothing to read, and what to do.
@@ -190,9 +211,10 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 /// The bytes of a file, [`LARGEST`] of them at most, whatever its size was a moment ago.
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+fn read_file(path: &Path, wanted: &dyn Fn() -> bool) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST).read_to_end(&mut bytes)?;
+    let mut file = std::fs::File::open(path)?.take(LARGEST);
+    while wanted() && file.by_ref().take(PIECE as u64).read_to_end(&mut bytes)? > 0 {}
     Ok(bytes)
 }
 
@@ -206,8 +228,8 @@ fn built_in(name: &Path) -> Option<&'static [u8]> {
     }
 }
 
-fn read(name: &str, bytes: &[u8]) -> Result<Arc<Network>, String> {
-    Network::from_bytes(bytes).map(Arc::new).map_err(|error| format!("{name}: {error}"))
+fn read(name: &str, bytes: &[u8], wanted: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
+    Network::from_bytes_while(bytes, wanted).map(Arc::new).map_err(|error| format!("{name}: {error}"))
 }
 
 #[cfg(test)]
@@ -220,6 +242,7 @@ mod tests {
         let other = load(Some(Path::new(SEED_NAME))).unwrap();
         assert!(Arc::ptr_eq(&one.network, &other.network));
         assert_eq!(one.digest, "");
+        assert!(load_while(Some(Path::new(SEED_NAME)), &|| false).is_err(), "nobody wants it");
     }
 
     #[test]
