@@ -14,10 +14,12 @@ use std::{
 };
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
-use gemm::Parallelism;
 use rayon::prelude::*;
 
-use super::given::{Matrix, contiguous, product, threads};
+use super::{
+    given::{Matrix, contiguous, product, threads},
+    packed::Packed,
+};
 use crate::{activation::tanh, lstm::cell, simd::widest};
 
 /// Hidden and cell state of every lane between two chunks: `[lanes, hidden]` each.
@@ -44,8 +46,9 @@ struct Workspace {
     /// States that each step started from, `[time, lanes, hidden]`.
     h_before: Vec<f32>,
     c_before: Vec<f32>,
-    /// Recurrent weights with the hidden index first, `[hidden, 4 hidden]`.
-    recurrent: Vec<f32>,
+    /// Recurrent weights for the way forward, `[hidden, 4 hidden]`, and back, `[4 hidden, hidden]`.
+    recurrent: Packed,
+    recurrent_back: Packed,
     /// State after the last step.
     end: Option<Carry>,
 }
@@ -173,12 +176,7 @@ impl Op {
         workspace.gates.resize(rows * gates, 0.0);
         workspace.h_before.resize(rows * hidden, 0.0);
         workspace.c_before.resize(rows * hidden, 0.0);
-        workspace.recurrent.resize(hidden * gates, 0.0);
-        for (h, row) in workspace.recurrent.chunks_exact_mut(gates).enumerate() {
-            for (g, value) in row.iter_mut().enumerate() {
-                *value = weight[g * stride + input + h];
-            }
-        }
+        workspace.recurrent.pack([hidden, gates], |h, g| weight[g * stride + input + h]);
         for row in workspace.gates.chunks_exact_mut(gates) {
             row.copy_from_slice(bias);
         }
@@ -197,9 +195,9 @@ impl Op {
             .zip(by_group(&mut end.h, &groups, lanes * hidden, hidden))
             .zip(by_group(&mut end.c, &groups, lanes * hidden, hidden))
             .collect::<Vec<_>>();
-        let recurrent = &workspace.recurrent[..];
+        let recurrent = &workspace.recurrent;
         work.into_par_iter().for_each(|((((((group, gate), h_before), c_before), out), mut h), mut c)| {
-            let (h, c) = (&mut *h[0], &mut *c[0]);
+            let (h, c, mut room) = (&mut *h[0], &mut *c[0], Vec::new());
             let steps = gate.into_iter().zip(h_before).zip(c_before).zip(out);
             for (t, (((gate, h_before), c_before), out)) in steps.enumerate() {
                 for (lane, n) in group.clone().enumerate() {
@@ -210,8 +208,7 @@ impl Op {
                 }
                 h_before.copy_from_slice(h);
                 c_before.copy_from_slice(c);
-                let (a, b) = (Matrix::rows(h, hidden), Matrix::rows(recurrent, gates));
-                product([group.len(), hidden, gates], a, b, gate, gates, true, Parallelism::None);
+                recurrent.multiply(h, gate, &mut room);
                 for lane in 0..group.len() {
                     let row = lane * hidden..(lane + 1) * hidden;
                     cell(&mut gate[lane * gates..][..gates], &mut c[row.clone()], &mut h[row]);
@@ -226,13 +223,14 @@ impl Op {
     fn backward(&self, x: &[f32], weight: &[f32], grad: &[f32], workspace: &mut Workspace) -> [Vec<f32>; 3] {
         let Dims { time, lanes, input, hidden } = self.dims;
         let (rows, gates, stride) = (time * lanes, 4 * hidden, input + hidden);
+        workspace.recurrent_back.pack([gates, hidden], |g, h| weight[g * stride + input + h]);
         let groups = self.groups();
         let work: Vec<_> = groups.iter().zip(by_group(&mut workspace.gates, &groups, lanes * gates, gates)).collect();
-        let c_before = &workspace.c_before[..];
-        let w_hh = &weight[input..];
+        let (c_before, recurrent) = (&workspace.c_before[..], &workspace.recurrent_back);
         work.into_par_iter().for_each(|(group, gate)| {
             let mut dh = vec![0.0; group.len() * hidden];
             let mut dc = vec![0.0; group.len() * hidden];
+            let mut room = Vec::new();
             for (t, gate) in gate.into_iter().enumerate().rev() {
                 for (lane, n) in group.clone().enumerate() {
                     let at = (t * lanes + n) * hidden;
@@ -245,8 +243,8 @@ impl Op {
                         &mut dc[row],
                     );
                 }
-                let (a, b) = (Matrix::rows(gate, gates), Matrix::rows(w_hh, stride));
-                product([group.len(), gates, hidden], a, b, &mut dh, hidden, false, Parallelism::None);
+                dh.fill(0.0);
+                recurrent.multiply(gate, &mut dh, &mut room);
                 for (lane, n) in group.clone().enumerate() {
                     if self.fresh[t * lanes + n] {
                         dh[lane * hidden..][..hidden].fill(0.0);

@@ -6,6 +6,7 @@ mod given;
 mod lstm;
 mod network;
 mod optimiser;
+mod packed;
 mod unfused;
 
 pub use batch::{Batch, Lane};
