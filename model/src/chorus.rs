@@ -7,7 +7,8 @@ use notes::Successor;
 use rand::RngCore;
 
 use crate::{
-    drawing::{Drawn, NOTHING, Onset, What, When},
+    context::Context,
+    drawing::{Drawn, Loudness, NOTHING, Onset, Timing, What, When},
     mind::Mind,
     network::{Network, Scratch, State},
     sampling::Controls,
@@ -17,12 +18,14 @@ use crate::{
 /// Takes side by side at most.
 pub(crate) const MOST: usize = 16;
 
-/// Several takes of one phrase, thought of side by side. Allocates on construction only.
+/// Several takes of one phrase, thought of side by side. A note is drawn in the steps of [`Mind`]'s: when it comes, what
+/// it is, and then it is heard. Allocates on construction only.
 #[derive(Debug)]
 pub struct Chorus {
     network: Arc<Network>,
     states: Vec<State>,
     scratch: Scratch,
+    timings: Vec<Timing>,
     notes: Vec<Successor>,
     nats: Vec<f64>,
 }
@@ -38,9 +41,20 @@ impl Chorus {
             network: mind.network.clone(),
             states: vec![mind.state.clone(); takes],
             scratch: Scratch::new(takes),
+            timings: vec![Timing { step: 0.0, usual: 0.0 }; takes],
             notes: vec![NOTHING; takes],
             nats: vec![0.0; takes],
         }
+    }
+
+    /// What a take has heard so far.
+    pub fn context(&self, take: usize) -> &Context {
+        &self.states[take].context
+    }
+
+    /// What each take has cost so far, in nats: the likeliest has the least.
+    pub fn nats(&self) -> &[f64] {
+        &self.nats
     }
 
     /// Draws each take's next note, from its own generator, and hears it: the very notes that as many minds
@@ -49,57 +63,92 @@ impl Chorus {
     /// # Panics
     /// If there are not as many generators as takes.
     pub fn play(&mut self, controls: &Controls, silence: f64, rngs: &mut [impl RngCore]) -> &[Successor] {
-        assert_eq!(rngs.len(), self.states.len(), "a generator for each take");
-        self.notes.fill(NOTHING);
-        let when = When::after(silence);
-        if self.network.kind() == Kind::Seed {
-            self.play_seed(controls, &when, rngs);
-        } else {
-            let onset = |take: Take, logits: &mut [f32], rng: &mut _| {
-                take.next.step =
-                    Onset::new(take.drawn.context, &when).draw(logits, controls, rng, take.drawn.nats).step;
-            };
-            self.draw(Attribute::Step, controls, rngs, onset);
-            self.draw(Attribute::Pitch, controls, rngs, |mut take, logits, rng| {
-                take.drawn.pitch(logits, take.next, rng)
-            });
-            self.draw(Attribute::Duration, controls, rngs, |mut take, logits, rng| {
-                take.drawn.duration(logits, take.next, rng);
-            });
-            self.draw(Attribute::Velocity, controls, rngs, |mut take, logits, rng| {
-                take.drawn.velocity(logits, take.next, rng);
-            });
-            if self.takes(controls).any(|take| take.drawn.has_spread(take.next)) {
-                self.draw(Attribute::Spread, controls, rngs, |mut take, logits, rng| {
-                    if take.drawn.has_spread(take.next) {
-                        take.drawn.spread(logits, take.next, rng);
-                    }
-                });
-            }
-            self.takes(controls).for_each(|take| take.drawn.finish(take.next));
+        let takes = self.states.len();
+        self.sample_steps(controls, &[When::after(silence); MOST][..takes], rngs);
+        let mut what = [(0.0, What::FREE); MOST];
+        for ((step, _), timing) in what.iter_mut().zip(&self.timings) {
+            *step = timing.step;
         }
+        self.sample_notes(controls, &what[..takes], rngs);
         let Self { network, states, scratch, notes, .. } = self;
         network.step_all(notes.iter().map(Some), states, scratch);
         notes
     }
 
-    /// What each take has cost so far, in nats: the likeliest has the least.
-    pub fn nats(&self) -> &[f64] {
-        &self.nats
+    /// Draws the step of each take's next note, as [`Mind::sample_step`].
+    ///
+    /// # Panics
+    /// If there are not as many limits and generators as takes.
+    pub fn sample_steps(&mut self, controls: &Controls, when: &[When], rngs: &mut [impl RngCore]) -> &[Timing] {
+        let Self { network, states, scratch, timings, notes, nats } = self;
+        assert_eq!([when.len(), rngs.len()], [states.len(); 2], "limits and a generator for each take");
+        let each = states.iter().zip(when).zip(rngs).zip(&mut *timings);
+        if network.kind() == Kind::Seed {
+            for (((state, when), rng), timing) in each {
+                let [estimate, _] = network.point_estimates(state, scratch).unwrap_or_default();
+                *timing = Onset::new(&state.context, when).around(estimate, rng);
+            }
+        } else {
+            notes.fill(NOTHING);
+            let logits = network.logits_all(Attribute::Step, notes, states, scratch);
+            let logits = logits.chunks_exact_mut(logits.len() / states.len());
+            for (((((state, when), rng), timing), logits), nats) in each.zip(logits).zip(nats) {
+                *timing = Onset::new(&state.context, when).draw(logits, controls, rng, nats);
+            }
+        }
+        timings
     }
 
-    fn play_seed(&mut self, controls: &Controls, when: &When, rngs: &mut [impl RngCore]) {
-        let Self { network, states, scratch, notes, .. } = self;
-        let mut durations = [0.0; MOST];
-        for (((state, next), rng), duration) in states.iter().zip(notes).zip(&mut *rngs).zip(&mut durations) {
-            let [step, estimate] = network.point_estimates(state, scratch).unwrap_or_default();
-            next.step = Onset::new(&state.context, when).around(step, rng).step;
-            *duration = estimate;
+    /// Draws all but the step of each take's next note, as [`Mind::sample_note`]. `what`: the step, and limits.
+    ///
+    /// # Panics
+    /// If there are not as many limits and generators as takes.
+    pub fn sample_notes(
+        &mut self,
+        controls: &Controls,
+        what: &[(f64, What)],
+        rngs: &mut [impl RngCore],
+    ) -> &[Successor] {
+        assert_eq!([what.len(), rngs.len()], [self.states.len(); 2], "limits and a generator for each take");
+        for (note, (step, _)) in self.notes.iter_mut().zip(what) {
+            *note = Successor { step: *step, ..NOTHING };
         }
-        self.draw(Attribute::Pitch, controls, rngs, |mut take, logits, rng| take.drawn.pitch(logits, take.next, rng));
-        for (take, duration) in self.takes(controls).zip(durations) {
-            take.drawn.rest_of_the_seed(duration, take.next);
+        self.draw(Attribute::Pitch, controls, what, rngs, |drawn, logits, next, rng| drawn.pitch(logits, next, rng));
+        if self.network.kind() == Kind::Seed {
+            let Self { network, states, scratch, .. } = self;
+            let mut durations = [0.0; MOST];
+            for (duration, state) in durations.iter_mut().zip(states) {
+                [_, *duration] = network.point_estimates(state, scratch).unwrap_or_default();
+            }
+            self.each(controls, what).zip(durations).for_each(|((drawn, next), d)| drawn.rest_of_the_seed(d, next));
+            return &self.notes;
         }
+        self.draw(Attribute::Duration, controls, what, rngs, |drawn, logits, next, rng| {
+            drawn.duration(logits, next, rng);
+        });
+        self.draw(Attribute::Velocity, controls, what, rngs, |drawn, logits, next, rng| match drawn.what.loudness {
+            Loudness::Fixed(velocity) => next.velocity = velocity.clamp(1, 127),
+            _ => drawn.velocity(logits, next, rng),
+        });
+        if self.each(controls, what).any(|(drawn, next)| drawn.has_spread(next)) {
+            self.draw(Attribute::Spread, controls, what, rngs, |drawn, logits, next, rng| {
+                if drawn.has_spread(next) {
+                    drawn.spread(logits, next, rng);
+                }
+            });
+        }
+        self.each(controls, what).for_each(|(drawn, next)| drawn.finish(next));
+        &self.notes
+    }
+
+    /// Each take hears a note, in one pass over the weights.
+    ///
+    /// # Panics
+    /// If there are not as many notes as takes.
+    pub fn feed(&mut self, notes: &[Successor]) {
+        let Self { network, states, scratch, .. } = self;
+        assert_eq!(notes.len(), states.len(), "a note for each take");
+        network.step_all(notes.iter().map(Some), states, scratch);
     }
 
     /// Draws one attribute of all takes.
@@ -107,38 +156,40 @@ impl Chorus {
         &mut self,
         attribute: Attribute,
         controls: &Controls,
+        what: &[(f64, What)],
         rngs: &mut [R],
-        mut draw: impl FnMut(Take, &mut [f32], &mut R),
+        draw: impl Fn(&mut Drawn, &mut [f32], &mut Successor, &mut R),
     ) {
-        let Self { network, states, scratch, notes, nats } = self;
+        let Self { network, states, scratch, notes, nats, .. } = self;
         let logits = network.logits_all(attribute, notes, states, scratch);
-        let classes = logits.len() / states.len();
-        let takes = takes(states, notes, nats, controls);
-        for ((take, logits), rng) in takes.zip(logits.chunks_exact_mut(classes)).zip(rngs) {
-            draw(take, logits, rng);
+        let logits = logits.chunks_exact_mut(logits.len() / states.len());
+        let each = each(states, notes, nats, controls, what);
+        for (((mut drawn, next), logits), rng) in each.zip(logits).zip(rngs) {
+            draw(&mut drawn, logits, next, rng);
         }
     }
 
-    fn takes<'a>(&'a mut self, controls: &'a Controls) -> impl Iterator<Item = Take<'a>> {
-        takes(&self.states, &mut self.notes, &mut self.nats, controls)
+    fn each<'a>(
+        &'a mut self,
+        controls: &'a Controls,
+        what: &'a [(f64, What<'a>)],
+    ) -> impl Iterator<Item = (Drawn<'a>, &'a mut Successor)> {
+        each(&self.states, &mut self.notes, &mut self.nats, controls, what)
     }
 }
 
-/// One of the takes while its next note is drawn.
-struct Take<'a> {
-    drawn: Drawn<'a>,
-    next: &'a mut Successor,
-}
-
-fn takes<'a>(
+/// Each take while its next note is drawn.
+fn each<'a>(
     states: &'a [State],
     notes: &'a mut [Successor],
     nats: &'a mut [f64],
     controls: &'a Controls,
-) -> impl Iterator<Item = Take<'a>> {
-    static FREE: What = What::FREE;
-    states.iter().zip(notes).zip(nats).map(move |((state, next), nats)| Take {
-        drawn: Drawn { controls, what: &FREE, context: &state.context, nats },
-        next,
-    })
+    what: &'a [(f64, What<'a>)],
+) -> impl Iterator<Item = (Drawn<'a>, &'a mut Successor)> {
+    states
+        .iter()
+        .zip(notes)
+        .zip(nats)
+        .zip(what)
+        .map(move |(((state, next), nats), (_, what))| (Drawn { controls, what, context: &state.context, nats }, next))
 }

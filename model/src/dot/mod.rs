@@ -170,9 +170,12 @@ impl Matrix {
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Version::AvxVnni => self.each(first, panels, xs, |p, x, s| unsafe { x86::avx_vnni(&self.form, p, x, s) }),
-            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Version::Avx2 => self.each(first, panels, xs, |p, x, _| unsafe { x86::avx2(p, x) }),
+            Version::Avx2 => {
+                // SAFETY: as above.
+                let sums = panels.map(|panel| unsafe { x86::avx2(panel, xs) });
+                std::array::from_fn(|v| std::array::from_fn(|p| sums[p][v]))
+            }
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             Version::NeonDot => self.each(first, panels, xs, |p, x, s| unsafe { neon::dot(&self.form, p, x, s) }),

@@ -183,31 +183,61 @@ unsafe fn sums256(
     sums
 }
 
-/// One panel of bytes with one vector, by multiply-adds of 16-bit pairs.
+/// How far ahead of its use a weight is fetched, in lines: the caches of their own processor foresee less.
+const AHEAD: usize = 32;
+
+/// One panel of bytes with `V` vectors, by multiply-adds of 16-bit pairs.
 ///
 /// # Safety
 /// As [`avx512`].
 #[target_feature(enable = "avx2")]
-pub unsafe fn avx2(panel: &[Line], x: &Quantised) -> Sums {
-    // Four rows each: the sums of their even and odd pairs of columns.
-    let mut acc = [_mm256_setzero_si256(); 8];
-    let words = x.words().as_ptr().cast::<i64>();
+pub unsafe fn avx2<const V: usize>(panel: &[Line], xs: [&Quantised; V]) -> [Sums; V] {
+    // As many sums at once as there are registers for.
+    // SAFETY: promised by the caller.
+    unsafe { if V == 1 { sums_of_words::<V, 8>(panel, xs) } else { sums_of_words::<V, 2>(panel, xs) } }
+}
+
+/// The sums, `4 N` rows at a time: each weight is widened once for all vectors.
+///
+/// # Safety
+/// As [`avx512`].
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn sums_of_words<const V: usize, const N: usize>(panel: &[Line], xs: [&Quantised; V]) -> [Sums; V] {
+    let words = xs.map(|x| x.words().as_ptr().cast::<i64>());
+    let quads = xs[0].words().len() / QUAD;
     let quarters = panel.as_ptr().cast::<__m128i>();
-    for n in 0..x.words().len() / QUAD {
-        // SAFETY: the vector has this quad, and the panel two lines for it.
-        unsafe {
-            let x = _mm256_set1_epi64x(words.add(n).read_unaligned());
-            for (i, acc) in acc.iter_mut().enumerate() {
-                let w = _mm256_cvtepi8_epi16(_mm_load_si128(quarters.add(8 * n + i)));
-                *acc = _mm256_add_epi32(*acc, _mm256_madd_epi16(w, x));
+    let mut sums = [[0; ROWS]; V];
+    for part in 0..8 / N {
+        // Four rows each: the sums of their even and odd pairs of columns.
+        let mut acc = [[_mm256_setzero_si256(); N]; V];
+        for n in 0..quads {
+            // What comes next, or else the panel after this one, while this one stays in the first cache: a hint,
+            // and it may point behind the last panel.
+            let ahead = if V == 1 { 2 * n + AHEAD } else { panel.len() + (part * quads + n) / 2 };
+            for line in ahead..ahead + if V == 1 { 2 } else { 1 } {
+                _mm_prefetch::<_MM_HINT_T0>(panel.as_ptr().wrapping_add(line).cast());
+            }
+            let mut x = [_mm256_setzero_si256(); V];
+            for v in 0..V {
+                // SAFETY: the vectors have this quad.
+                x[v] = _mm256_set1_epi64x(unsafe { words[v].add(n).read_unaligned() });
+            }
+            for i in 0..N {
+                // SAFETY: the panel has two lines for it.
+                let w = _mm256_cvtepi8_epi16(unsafe { _mm_load_si128(quarters.add(8 * n + N * part + i)) });
+                for v in 0..V {
+                    acc[v][i] = _mm256_add_epi32(acc[v][i], _mm256_madd_epi16(w, x[v]));
+                }
             }
         }
-    }
-    let mut sums = [0; ROWS];
-    for (n, [a, b]) in acc.as_chunks::<2>().0.iter().enumerate() {
-        let pairs = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(*a, *b));
-        // SAFETY: 8 of 32 integers.
-        unsafe { _mm256_storeu_si256(sums.as_mut_ptr().add(8 * n).cast(), pairs) };
+        for v in 0..V {
+            for (n, [a, b]) in acc[v].as_chunks::<2>().0.iter().enumerate() {
+                let pairs = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(*a, *b));
+                // SAFETY: 8 of 32 integers.
+                unsafe { _mm256_storeu_si256(sums[v].as_mut_ptr().add(4 * N * part + 8 * n).cast(), pairs) };
+            }
+        }
     }
     sums
 }
