@@ -173,6 +173,8 @@ pub struct Wishes {
     pub dynamics: Dynamics,
     /// How much it plays after this session's notes instead of the network: 0–1.
     pub learn: f32,
+    /// The likeliest of so many takes.
+    pub choice: u8,
 }
 
 /// Factors on the temperatures.

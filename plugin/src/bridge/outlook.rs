@@ -37,9 +37,14 @@ pub fn outlook(viewer: Viewer) -> (OutlookWriter, Output<Outlook>) {
 }
 
 impl OutlookWriter {
+    /// Whether somebody looks.
+    pub fn is_seen(&self) -> bool {
+        self.viewer.opening().is_some()
+    }
+
     /// Tells what this mind expects, if somebody looks. It costs a part of one note's thinking.
     pub fn tell(&mut self, mind: &mut Mind) {
-        if self.viewer.opening().is_some() {
+        if self.is_seen() {
             mind.pitch_distribution(STEP_S, &mut self.out.input_buffer_mut().pitches);
             self.out.publish();
             self.viewer.repaint();

@@ -6,7 +6,9 @@
 //! a quarter. What the grid does to an onset, the network does hear.
 
 use model::limits::{classes_of, of_classes, range};
-use model::{Controls, Hands, Learnt, Loudness, Markov, Mind, Pitches, Recent, What, When, note_rng};
+use model::{
+    Chorus, Context, Controls, Hands, Learnt, Loudness, Markov, Mind, Pitches, Recent, Timing, What, When, note_rng,
+};
 use notes::{Note, Successor};
 
 use crate::bridge::messages::Place;
@@ -73,6 +75,20 @@ pub struct Cue {
     pub pause: f64,
 }
 
+/// Where the next note finds the take. Times are seconds of the take.
+struct Entry {
+    /// The onset before it.
+    latest: f64,
+    /// From when on its step counts.
+    from: f64,
+    /// No sooner than this: there is a voice for it then.
+    floor: f64,
+    /// The pitches with which it may join the chord before it.
+    in_chord: u128,
+    /// Whether it may.
+    may_join: bool,
+}
+
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Phrasing {
@@ -131,40 +147,96 @@ impl Phrasing {
     /// Draws the next note.
     pub fn draw(&self, mind: &mut Mind, trail: &Trail, memory: &Markov, cue: &Cue) -> Note {
         let rng = &mut note_rng(cue.seed, cue.index.into());
-        let Self { pitches, limits, speed, .. } = self;
+        let entry = self.entry(mind.state().context(), trail, cue);
+        let timing = mind.sample_step(&self.controls, &self.when(&entry, trail, memory), rng);
+        let (onset, step, what) = self.what(&entry, &timing, trail, memory, cue);
+        self.note(onset, &mind.sample_note(&self.controls, step, &what, rng))
+    }
+
+    /// Draws the next note of each of some takes side by side: the very notes that [`Phrasing::draw`] would draw.
+    pub fn draw_all(&self, chorus: &mut Chorus, trails: &[Trail], memory: &Markov, cues: &[Cue]) -> Vec<Note> {
+        let takes = || cues.iter().zip(trails);
+        let mut rngs: Vec<_> = cues.iter().map(|cue| note_rng(cue.seed, cue.index.into())).collect();
+        let entries: Vec<Entry> =
+            takes().enumerate().map(|(n, (cue, trail))| self.entry(chorus.context(n), trail, cue)).collect();
+        let when = trails.iter().zip(&entries).map(|(trail, entry)| self.when(entry, trail, memory));
+        let timings = chorus.sample_steps(&self.controls, &when.collect::<Vec<_>>(), &mut rngs);
+        let what = takes().zip(&entries).zip(timings);
+        let what = what.map(|(((cue, trail), entry), timing)| {
+            let (onset, step, what) = self.what(entry, timing, trail, memory, cue);
+            (onset, (step, what))
+        });
+        let (onsets, what): (Vec<f64>, Vec<_>) = what.unzip();
+        let notes = chorus.sample_notes(&self.controls, &what, &mut rngs);
+        onsets.iter().zip(notes).map(|(&onset, note)| self.note(onset, note)).collect()
+    }
+
+    /// Where the next note finds the take.
+    fn entry(&self, context: &Context, trail: &Trail, cue: &Cue) -> Entry {
         let hands = &trail.hands;
         // Without a note before it, the first one may come at once.
         let latest = cue.previous.unwrap_or(cue.floor);
-        let voices = limits.polyphony.map(usize::from);
-        let free = voices.map_or(f64::NEG_INFINITY, |voices| hands.free_at(voices));
-        let floor = if free > latest { cue.floor.max(free + GAP_S) } else { cue.floor };
-        let above = u128::MAX.checked_shl(mind.state().context().floor(0.0).into()).unwrap_or(0);
-        let in_chord = pitches.wanted() & hands.fresh(limits.repeats, true) & above;
-        let learnt = (self.learn > 0.0).then_some(Learnt { memory, recent: &trail.recent, share: self.learn });
+        let free = self.voices().map_or(f64::NEG_INFINITY, |voices| hands.free_at(voices));
+        let above = u128::MAX.checked_shl(context.floor(0.0).into()).unwrap_or(0);
+        let in_chord = self.pitches.wanted() & hands.fresh(self.limits.repeats, true) & above;
+        Entry {
+            latest,
+            from: latest + cue.pause,
+            floor: if free > latest { cue.floor.max(free + GAP_S) } else { cue.floor },
+            in_chord,
+            may_join: cue.previous.is_none() || in_chord != 0 && free <= latest,
+        }
+    }
 
-        let from = latest + cue.pause;
-        let when = When {
-            earliest: ((floor - from) * speed).max(0.0),
-            in_chord: cue.previous.is_none() || in_chord != 0 && free <= latest,
+    /// When the next note may come, and what is wished of it.
+    fn when<'a>(&self, entry: &Entry, trail: &'a Trail, memory: &'a Markov) -> When<'a> {
+        When {
+            earliest: ((entry.floor - entry.from) * self.speed).max(0.0),
+            in_chord: entry.may_join,
             density: self.factor(trail) as f32,
-            learnt,
-        };
-        let timing = mind.sample_step(&self.controls, &when, rng);
+            learnt: self.learnt(trail, memory),
+        }
+    }
+
+    /// Where it lands, its step as the network hears it, and what it may be.
+    fn what<'a>(
+        &self,
+        entry: &Entry,
+        timing: &Timing,
+        trail: &'a Trail,
+        memory: &'a Markov,
+        cue: &Cue,
+    ) -> (f64, f64, What<'a>) {
+        let Self { pitches, limits, speed, .. } = self;
+        let &Entry { latest, from, floor, in_chord, .. } = entry;
+        let hands = &trail.hands;
         let joins = timing.step == 0.0 && cue.previous.is_some() && cue.pause == 0.0;
         let onset = if joins { latest } else { self.grid.place(from + timing.step / speed, cue.previous, floor) };
 
         let longest = limits.longest_s.map_or(f64::INFINITY, |longest| f64::from(longest) * speed);
-        let is_last_voice = voices.is_some_and(|voices| hands.held(onset) + 1 >= voices);
+        let is_last_voice = self.voices().is_some_and(|voices| hands.held(onset) + 1 >= voices);
         let what = What {
             pitches: if joins { in_chord } else { pitches.fresh(hands.fresh(limits.repeats, false)) },
             longest: if is_last_voice { longest.min(LEAVES * timing.usual) } else { longest },
             loudness: self.loudness,
             spread: self.grid.looseness(),
-            learnt,
+            learnt: self.learnt(trail, memory),
         };
-        let note = mind.sample_note(&self.controls, (onset - latest) * speed, &what, rng);
-        let duration = (note.duration / speed).max(note.spread + SHORTEST_S);
+        (onset, (onset - latest) * speed, what)
+    }
+
+    /// A note that was drawn, as it sounds.
+    fn note(&self, onset: f64, note: &Successor) -> Note {
+        let duration = (note.duration / self.speed).max(note.spread + SHORTEST_S);
         Note { onset, spread: note.spread, duration, pitch: note.pitch, velocity: note.velocity }
+    }
+
+    fn voices(&self) -> Option<usize> {
+        self.limits.polyphony.map(usize::from)
+    }
+
+    fn learnt<'a>(&self, trail: &'a Trail, memory: &'a Markov) -> Option<Learnt<'a>> {
+        (self.learn > 0.0).then_some(Learnt { memory, recent: &trail.recent, share: self.learn })
     }
 
     /// The factor on the number of onsets that is asked of the next step. The network hears what it has

@@ -36,9 +36,11 @@ const LOOK_AHEAD_PER_S: f64 = 1000.0;
 const LOOK_AHEAD_NOTES: usize = 64;
 /// Restarts after a panic; then the plugin passes notes through.
 const RESTARTS: u64 = 3;
-/// Between two looks at the queue: while every millisecond counts, while somebody plays, at rest. From its
-/// rest it is woken ([`crate::inference::watch`]); what only the editor asks for has the time.
-const POLLS: [Duration; 3] = [Duration::from_micros(100), Duration::from_millis(1), Duration::from_millis(50)];
+/// Between two looks at the queue: while every millisecond counts, while somebody plays.
+const POLLS: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(1)];
+/// At rest, from which it is woken ([`crate::inference::watch`]); what only the editor asks for has the time,
+/// and what only a host does while no window is open has more.
+const RESTS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 /// While it may be called any moment: the look, and the thought of a note, are to fit into a block of 64
 /// samples.
 const EXPECTANT: Duration = Duration::from_micros(250);
@@ -209,7 +211,7 @@ fn think(worker: &mut Worker, network: &Arc<Network>, version: u32, fault: &mut 
             outlook.tell(&mut thinker.mind);
         }
         if !thought {
-            rest(far);
+            rest(far, outlook.is_seen());
         } else if fault.strikes(began.elapsed()) {
             return;
         }
@@ -258,7 +260,7 @@ impl Thinker {
                 Report::Begin(begin) => *take = Some(Take::begin(memory, mind, begin)),
                 Report::Change { epoch, since, place, wishes, length } => {
                     if let Some(take) = take {
-                        take.change(mind, epoch, since, (place, wishes, length));
+                        take.change(memory, mind, epoch, since, (place, wishes, length));
                     }
                 }
                 Report::Join { epoch, since, pitch, velocity } => {
@@ -322,16 +324,16 @@ impl Thinker {
 fn idle(worker: &mut Worker, version: u32, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) && worker.choice.version() == version {
         while worker.far.report().is_some() {}
-        thread::park_timeout(POLLS[2]);
+        thread::park_timeout(RESTS[1]);
     }
 }
 
-/// Sleeps until the next look.
-fn rest(far: &Far) {
+/// Sleeps until the next look. `seen`: the editor is open.
+fn rest(far: &Far, seen: bool) {
     let poll = match far.liveliness() {
         Liveliness::Rest => {
             far.sleep(true);
-            thread::park_timeout(POLLS[2]);
+            thread::park_timeout(RESTS[usize::from(!seen)]);
             return far.sleep(false);
         }
         _ if far.is_offline() => POLLS[0],

@@ -130,6 +130,7 @@ impl AntiphonParams {
                 limits: notes.limits(),
                 dynamics: notes.dynamics(),
                 learn: model.learn.value(),
+                choice: model.choice.value() as u8,
             },
         }
     }

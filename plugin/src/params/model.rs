@@ -44,6 +44,11 @@ pub struct ModelParams {
     #[id = "learn"]
     pub learn: FloatParam,
 
+    /// The model thinks of so many takes when its turn begins, and plays the one whose first notes are the
+    /// likeliest: the more, the more careful it is. 1: the first one that comes to mind.
+    #[id = "choice"]
+    pub choice: IntParam,
+
     /// Where the network runs. The notes are the same.
     #[id = "device"]
     pub device: EnumParam<DeviceChoice>,
@@ -62,6 +67,7 @@ impl Default for ModelParams {
             temperature_dynamics: heat("Dynamics temperature"),
             top_p: factor("Top-p", 1.0, 0.1, 1.0),
             learn: share("Learn from you", 0.0, 0.0, 1.0),
+            choice: count("Likeliest of", 1, 1, 8),
             // Where it runs is the machine's business, and no music: nothing to automate.
             device: EnumParam::new("Device", DeviceChoice::Auto).non_automatable(),
         }

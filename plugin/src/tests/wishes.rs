@@ -4,14 +4,17 @@
 use std::collections::HashMap;
 
 use model::limits::{classes_of, of_classes, range};
-use model::{Markov, Mind};
+use model::{Chorus, Markov, Mind};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::bridge::messages::Place;
 use crate::inference::ear::Ear;
+use crate::inference::memory::likeliest;
 use crate::inference::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
 use crate::settings::Dynamics;
 
@@ -46,14 +49,21 @@ impl Session {
         session
     }
 
-    fn play(&mut self, wishes: &Wishes, count: u32) -> Vec<Note> {
-        let controls = network().card().controls;
+    fn phrasing(&self, wishes: &Wishes) -> Phrasing {
         let pulse = phrase_beats(&wishes.rhythm, &self.ear, 0.0);
-        let phrasing = Phrasing::new(&controls, wishes, &PLACE, &self.ear, pulse);
+        Phrasing::new(&network().card().controls, wishes, &PLACE, &self.ear, pulse)
+    }
+
+    fn trail(&self) -> Trail {
         let mut previous = None;
         let successors: Vec<Successor> =
             self.phrase.iter().map(|note| Successor::after(previous.replace(note.onset), note)).collect();
-        let mut trail = Trail::after(&successors);
+        Trail::after(&successors)
+    }
+
+    fn play(&mut self, wishes: &Wishes, count: u32) -> Vec<Note> {
+        let phrasing = self.phrasing(wishes);
+        let (mut trail, mut previous) = (self.trail(), self.phrase.last().map(|note| note.onset));
         (0..count)
             .map(|index| {
                 let cue = Cue { seed: wishes.seed, index, previous, floor: 0.0, pause: 0.0 };
@@ -65,6 +75,32 @@ impl Session {
                 note
             })
             .collect()
+    }
+}
+
+impl Session {
+    /// Takes of these seeds side by side, and what each has cost.
+    fn play_all(&self, wishes: &Wishes, seeds: &[u64], count: u32) -> (Vec<Vec<Note>>, Vec<f64>) {
+        let phrasing = self.phrasing(wishes);
+        let mut chorus = Chorus::new(&self.mind, seeds.len());
+        let mut trails = vec![self.trail(); seeds.len()];
+        let previous = self.phrase.last().map(|note| note.onset);
+        let first = |&seed| Cue { seed, index: 0, previous, floor: 0.0, pause: 0.0 };
+        let mut cues: Vec<Cue> = seeds.iter().map(first).collect();
+        let mut takes = vec![vec![]; seeds.len()];
+        for _ in 0..count {
+            let notes = phrasing.draw_all(&mut chorus, &trails, &self.memory, &cues);
+            let mut all = vec![];
+            for (take, note) in notes.into_iter().enumerate() {
+                let next = heard(cues[take].previous, &note, phrasing.speed());
+                trails[take].hear(&note, &next, true);
+                cues[take] = Cue { index: cues[take].index + 1, previous: Some(note.onset), ..cues[take] };
+                takes[take].push(note);
+                all.push(next);
+            }
+            chorus.feed(&all);
+        }
+        (takes, chorus.nats().to_vec())
     }
 }
 
@@ -303,4 +339,32 @@ fn it_follows_the_players_level() {
     let [soft, loud] = [25, 105].map(|velocity| of(velocity, Dynamics::Follow));
     let [own_soft, own_loud] = [25, 105].map(|velocity| of(velocity, Dynamics::Model));
     assert!(loud - soft > (own_loud - own_soft) + 25.0, "{soft} to {loud}, by itself {own_soft} to {own_loud}");
+}
+
+/// The likeliest of some takes is the very take that its luck alone would have given.
+#[test]
+fn takes_side_by_side_are_the_takes_alone() {
+    let strategy = random_wishes();
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..8 {
+        let wishes = strategy.new_tree(&mut runner).unwrap().current();
+        let seeds = [0, 1, 2].map(|take| wishes.seed ^ take << 48);
+        let session = Session::new(&TUNE, 70, 0.5);
+        let (takes, nats) = session.play_all(&wishes, &seeds, 8);
+        for (&seed, take) in seeds.iter().zip(&takes) {
+            assert_eq!(&Session::new(&TUNE, 70, 0.5).play(&Wishes { seed, ..wishes }, 8), take, "{wishes:?}");
+        }
+        let least = (0..3).reduce(|best, next| if nats[next] < nats[best] { next } else { best }).unwrap();
+        let (phrasing, trail) = (session.phrasing(&wishes), session.trail());
+        let cue = Cue {
+            seed: wishes.seed,
+            index: 0,
+            previous: session.phrase.last().map(|note| note.onset),
+            floor: 0.0,
+            pause: 0.0,
+        };
+        let by = (&session.mind, &phrasing, &session.memory);
+        assert_eq!(likeliest(3, u32::MAX, by, &trail, cue), seeds[least]);
+        assert_eq!(likeliest(1, u32::MAX, by, &trail, cue), seeds[0]);
+    }
 }

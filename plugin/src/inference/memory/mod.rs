@@ -5,6 +5,7 @@
 //! ([`Memory::undo`]), or was not to be remembered, its time is taken out too: the next note follows
 //! the one before the take after the pause before it and the pause after it.
 
+mod choice;
 mod script;
 mod take;
 
@@ -15,6 +16,8 @@ use model::markov::ORDER;
 use model::{Markov, Mind, Snapshot};
 use notes::{Note, Successor};
 
+#[cfg(test)]
+pub use self::choice::likeliest;
 pub use self::take::Take;
 use crate::bridge::takes::TakeRecord;
 use crate::inference::ear::Ear;

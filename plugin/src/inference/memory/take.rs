@@ -7,6 +7,7 @@ use model::{Mind, Snapshot};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
+use super::choice::likeliest;
 use super::script::Script;
 use super::{Memory, Part, Remembered, Spare};
 use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, Source, loop_beats};
@@ -76,7 +77,9 @@ enum Hand {
 pub struct Take {
     begin: Begin,
     epoch: Epoch,
+    /// Its luck, and that of the first of those it was chosen from.
     seed: u64,
+    first: u64,
     wishes: Wishes,
     place: Place,
     length: Length,
@@ -135,11 +138,13 @@ impl Take {
         let pulse = phrase_beats(&wishes.rhythm, &ear, at);
         let known = || memory.record.as_deref().map_or(Vec::new(), |record| replayed(record, &place));
         let lasted = memory.record.as_deref().map_or(0.0, |record| record.lasted_s * record.beats_per_second);
-        Self {
+        // Takes of one phrase must not repeat each other's luck.
+        let seed = wishes.seed ^ u64::from(number) << 32;
+        let mut take = Self {
             begin,
             epoch,
-            // Takes of one phrase must not repeat each other's luck.
-            seed: wishes.seed ^ u64::from(number) << 32,
+            seed,
+            first: seed,
             wishes,
             place,
             length,
@@ -168,6 +173,18 @@ impl Take {
             heard: Vec::new(),
             played: Vec::new(),
             spare: std::mem::take(&mut memory.spare),
+        };
+        take.choose(memory, mind);
+        take
+    }
+
+    /// Settles which of the takes that could follow it is, before anything of it has sounded.
+    fn choose(&mut self, memory: &Memory, mind: &Mind) {
+        self.seed = self.first;
+        if let Hand::Free = self.hand {
+            let notes = if let Length::Notes(notes) = self.length { notes } else { u32::MAX };
+            let by = (mind, &self.phrasing, &memory.learnt);
+            self.seed = likeliest(self.wishes.choice.into(), notes, by, &self.trail, self.cue(0));
         }
     }
 
@@ -206,12 +223,16 @@ impl Take {
 
     /// Draws the next note.
     fn draw(&self, memory: &Memory, mind: &mut Mind, index: u32) -> Note {
+        self.phrasing.draw(mind, &self.trail, &memory.learnt, &self.cue(index))
+    }
+
+    /// When the next note may come.
+    fn cue(&self, index: u32) -> Cue {
         let previous = self.latest_onset();
         let silence = previous.map_or(0.0, |previous| self.floor - previous);
         let called = self.begin.called && self.steps.is_empty();
         let pause = if called { (silence - CALLED_S).max(0.0) } else { 0.0 };
-        let cue = Cue { seed: self.seed, index, previous, floor: self.floor, pause };
-        self.phrasing.draw(mind, &self.trail, &memory.learnt, &cue)
+        Cue { seed: self.seed, index, previous, floor: self.floor, pause }
     }
 
     /// The next note of the script that is not past.
@@ -229,11 +250,24 @@ impl Take {
     }
 
     /// From `since` on, plays otherwise: back to the last note struck before it.
-    pub fn change(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, (place, wishes, length): Manner) {
-        self.seed ^= self.wishes.seed ^ wishes.seed;
+    pub fn change(
+        &mut self,
+        memory: &Memory,
+        mind: &mut Mind,
+        epoch: Epoch,
+        since: f64,
+        (place, wishes, length): Manner,
+    ) {
+        for luck in [&mut self.seed, &mut self.first] {
+            *luck ^= self.wishes.seed ^ wishes.seed;
+        }
         (self.place, self.wishes, self.length) = (place, wishes, length);
         self.resume(mind, epoch, since);
         self.rephrase(mind);
+        if since <= 0.0 {
+            // When the hand-over was foretold is no matter.
+            self.choose(memory, mind);
+        }
     }
 
     /// Plays on as is wished for now.
