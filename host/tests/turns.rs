@@ -95,6 +95,19 @@ fn every_trigger_is_the_trigger_and_nothing_else() {
     }
 }
 
+/// The player enters while the trigger is held: who lets go of it then calls nobody.
+#[test]
+fn a_trigger_let_go_after_an_entry_calls_nobody() {
+    let mut events = phrase(0.1);
+    let key = |at: f64, event| Timed { at: samples(at), event };
+    events.extend([key(4.0, Event::note_on(0, 60, 80)), key(4.2, Event::note_off(0, 60))]);
+    let moves = [(2.5, "go", "On"), (4.5, "go", "Off"), (6.0, "go", "On"), (8.0, "go", "Off")];
+    let notes = music(&events, &play(&[("mode", "trigger")], &events, &moves, 9.0));
+    let began = |from: f64, to: f64| notes.iter().filter(|note| (samples(from)..samples(to)).contains(&note.0)).count();
+    assert!(began(2.5, 4.0) > 0 && began(6.0, 8.0) > 0, "{notes:?}");
+    assert_eq!((began(4.0, 6.0), began(8.0, 9.0)), (0, 0), "{notes:?}");
+}
+
 /// The player enters: no note begins any more; what sounds ends at once, or in its own time.
 #[test]
 fn what_sounds_ends_at_once_or_at_its_length() {

@@ -156,6 +156,13 @@ pub struct Settings {
     pub wishes: Wishes,
 }
 
+impl Settings {
+    /// The model plays for as long as its trigger is held.
+    pub fn holds(&self) -> bool {
+        self.mode == Mode::Trigger && !self.trigger.toggles
+    }
+}
+
 /// What the player asks of the model, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wishes {

@@ -66,11 +66,24 @@ fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll) {
     };
     let ink = RichText::new(text).size(BODY + 1.0).color(palette.paper).strong();
     let button = Button::new(ink).fill(mix(palette.ground, colour, 0.9)).min_size(vec2(84.0, 28.0));
+    let holds = holds(handles);
+    let hint = if holds { "The model plays while this is held (key G: from one touch to the next)" } else { hint };
     let response = ui.add(button).on_hover_text(hint);
-    control::learn_menu(hand, &handles["go"], &response);
-    if response.clicked() {
-        handles["go"].toggle(hand.context);
+    let go = &handles["go"];
+    control::learn_menu(hand, go, &response);
+    let down = holds && response.is_pointer_button_down_on();
+    let was = ui.data_mut(|data| std::mem::replace(data.get_temp_mut_or_default(response.id), down));
+    if down != was {
+        go.put(hand.context, if down { 1.0 } else { 0.0 });
+    } else if response.clicked() {
+        go.toggle(hand.context);
     }
+}
+
+/// Whether the model plays for as long as its trigger is held.
+fn holds(handles: &Handles) -> bool {
+    let mode = &handles["mode"];
+    mode.text(mode.value()) == "trigger" && !handles["trigtog"].is_on()
 }
 
 /// A switch whose every change acts, as a button.

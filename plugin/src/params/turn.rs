@@ -80,8 +80,8 @@ pub struct TurnParams {
     #[id = "freeze"]
     pub freeze: BoolParam,
 
-    /// Every change of it swaps the turns: the model begins at once, or gives back. So a switch
-    /// toggles, and a key that is held plays until it is released.
+    /// Every change of it swaps the turns: the model begins at once, or gives back. In mode `trigger`,
+    /// where each touch does not do so, the model plays while this is on.
     #[id = "go"]
     pub go: BoolParam,
 

@@ -301,9 +301,12 @@ impl Partner {
             self.call(start, Source::Again, now, out);
         }
         if struck.go != strokes.go {
+            // A trigger that is held: who lets go of it after the player's entry calls nobody.
+            let wants = if now.holds() { struck.go } else { !self.is_playing() };
             match self.turn {
-                Turn::Mine(_) => self.give_back(start, Leaving::Entry, out),
-                Turn::Yours { .. } => self.call(start, turn::goes_on(now.mode), now, out),
+                Turn::Mine(_) if !wants => self.give_back(start, Leaving::Entry, out),
+                Turn::Yours { .. } if wants => self.call(start, turn::goes_on(now.mode), now, out),
+                Turn::Mine(_) | Turn::Yours { .. } => {}
             }
         }
         if now.freeze != before.freeze {
