@@ -33,6 +33,9 @@ pub(crate) enum Version {
     /// 8-bit multiply-adds in 512 bits.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
+    /// And a table of 64 bytes.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vbmi,
     /// 8-bit multiply-adds in 128 bits.
     #[cfg(target_arch = "aarch64")]
     NeonDot,
@@ -42,13 +45,13 @@ impl Version {
     /// Those that this processor has, the fastest first.
     pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
+        let wide = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vnni");
+        #[cfg(target_arch = "x86_64")]
         let special = [
-            (
-                Self::Avx512Vnni,
-                is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512vnni"),
-            ),
+            (Self::Avx512Vbmi, wide && is_x86_feature_detected!("avx512vbmi")),
+            (Self::Avx512Vnni, wide),
             (Self::AvxVnni, is_x86_feature_detected!("avx2") && is_x86_feature_detected!("avxvnni")),
             (Self::Avx2, is_x86_feature_detected!("avx2")),
         ];
@@ -165,6 +168,9 @@ impl Matrix {
         assert!(xs.iter().all(|x| x.words().len() == xs[0].words().len()), "vectors of different lengths");
         match self.version {
             // SAFETY: `Version::available` has found the feature; panels and vectors are as long as each other.
+            #[cfg(target_arch = "x86_64")]
+            Version::Avx512Vbmi => unsafe { x86::avx512_vbmi(&self.form, panels, xs, self.sums(first)) },
+            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Version::Avx512Vnni => unsafe { x86::avx512(&self.form, panels, xs, self.sums(first)) },
             // SAFETY: as above.

@@ -12,7 +12,7 @@ use std::arch::x86_64::*;
 use super::form::{Form, Line, QUAD, Sums};
 use crate::{
     panels::ROWS,
-    quantise::{CHUNK, OFFSET, Quantised},
+    quantise::{Book, CHUNK, OFFSET, Quantised},
 };
 
 /// The four bytes of quad `quad`.
@@ -45,7 +45,7 @@ pub unsafe fn avx512<const P: usize, const V: usize>(
                 [line(0), line(1), line(2), line(3)]
             }),
             Form::Nibbles(book) => {
-                let book = _mm512_broadcast_i32x4(_mm_loadu_si128(book.as_ptr().cast()));
+                let book = sixteen(book);
                 sums512(panels, xs, row_sums, 2, |lines| {
                     let (a, b) = (_mm512_load_si512(lines.cast()), _mm512_load_si512(lines.add(1).cast()));
                     let value = |codes| _mm512_shuffle_epi8(book, _mm512_and_si512(codes, low_nibbles));
@@ -54,6 +54,38 @@ pub unsafe fn avx512<const P: usize, const V: usize>(
             }
         }
     }
+}
+
+/// The same, where a table of 64 bytes can be looked up: with the book in it four times, whatever else is in a
+/// code's upper bits makes no difference, and nothing need be masked.
+///
+/// # Safety
+/// As [`avx512`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni,avx512vbmi")]
+pub unsafe fn avx512_vbmi<const P: usize, const V: usize>(
+    form: &Form,
+    panels: [&[Line]; P],
+    xs: [&Quantised; V],
+    row_sums: &[Sums; P],
+) -> [[Sums; P]; V] {
+    // SAFETY: panels and vectors are as long as each other, as the caller promises.
+    unsafe {
+        let Form::Nibbles(book) = form else { return avx512(form, panels, xs, row_sums) };
+        let book = sixteen(book);
+        sums512(panels, xs, row_sums, 2, |lines| {
+            let (a, b) = (_mm512_load_si512(lines.cast()), _mm512_load_si512(lines.add(1).cast()));
+            let value = |codes| _mm512_permutexvar_epi8(codes, book);
+            [value(a), value(b), value(_mm512_srli_epi16::<4>(a)), value(_mm512_srli_epi16::<4>(b))]
+        })
+    }
+}
+
+/// The book, four times.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn sixteen(book: &Book) -> __m512i {
+    // SAFETY: it has 16 bytes.
+    _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(book.as_ptr().cast()) })
 }
 
 /// The sums, with `load` making the four vectors of a chunk (both halves of a panel's rows for the first
