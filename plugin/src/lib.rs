@@ -57,6 +57,8 @@ mod looks;
 mod params;
 mod presets;
 mod remote;
+#[cfg(target_os = "linux")]
+mod retire;
 // Plain values.
 #[allow(dead_code)]
 mod settings;
@@ -102,6 +104,16 @@ pub trait Format: Send + 'static {
     fn notices() -> Vec<String> {
         Vec::new()
     }
+
+    /// Told how to reach the framework's worker thread.
+    fn meet(_: &AsyncExecutor<Antiphon<Self>>)
+    where
+        Self: Sized,
+    {
+    }
+
+    /// What that thread does with a task.
+    fn work() {}
 }
 
 /// The CLAP plugin.
@@ -142,6 +154,16 @@ impl Format for Vst3 {
         main_output_channels: NonZeroU32::new(2),
         ..AudioIOLayout::const_default()
     }];
+
+    #[cfg(target_os = "linux")]
+    fn meet(worker: &AsyncExecutor<Antiphon<Self>>) {
+        retire::retire(worker);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn work() {
+        retire::end_worker();
+    }
 }
 
 /// The plugin, in one of its formats.
@@ -232,7 +254,12 @@ impl<F: Format> Plugin for Antiphon<F> {
         self.params.clone()
     }
 
-    fn editor(&mut self, _: AsyncExecutor<Self>) -> Option<Self::Editor> {
+    fn task_executor(&mut self) -> TaskExecutor<Self> {
+        Box::new(|()| F::work())
+    }
+
+    fn editor(&mut self, worker: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        F::meet(&worker);
         F::has_window().then_some(editor::create(self.views.take()?))
     }
 
