@@ -73,7 +73,7 @@ mod weights;
 
 use audio::partner::Partner;
 use audio::stage::{self, Backlog, Stage};
-use bridge::status::{Health, Status};
+use bridge::status::{self, Health, Status};
 use bridge::touches::{self, Touched};
 use bridge::viewer::Viewer;
 use bridge::{link, outlook, roll, takes};
@@ -252,6 +252,10 @@ impl<F: Format> Plugin for Antiphon<F> {
 
     fn params(&self) -> Arc<dyn Params> {
         self.params.clone()
+    }
+
+    fn filter_state(_: &mut PluginState) {
+        status::begin_loading();
     }
 
     fn task_executor(&mut self) -> TaskExecutor<Self> {

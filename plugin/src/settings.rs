@@ -116,6 +116,8 @@ pub struct Strokes {
 /// The player's wishes as plain values, as of a block's start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
+    /// Which of the loaded states they come from, counted; `None`: one is being loaded just now.
+    pub state: Option<u32>,
     /// Neither hear nor play.
     pub bypass: bool,
     /// When the turn changes hands.

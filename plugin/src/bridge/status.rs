@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::time::{Duration, Instant};
 
 use atomic_float::AtomicF64;
@@ -19,6 +22,14 @@ const VARIABLE: &str = "ANTIPHON_STATUS";
 
 /// How much of a slow note's time is reckoned with at the next.
 const SLOWLY_FORGOTTEN: f64 = 0.99;
+
+/// How many states are being loaded just now, in the whole process: who loads does not say into which instance.
+static LOADING: AtomicU32 = AtomicU32::new(0);
+
+/// A state is about to be loaded, before any of its values.
+pub fn begin_loading() {
+    LOADING.fetch_add(1, SeqCst);
+}
 
 /// How the inference thread is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,6 +137,8 @@ pub struct Status {
     pulse_ms: AtomicU64,
     /// The latest state loaded is of a later version than this release knows.
     newer_state: AtomicBool,
+    /// How many states have been loaded.
+    states: AtomicU32,
     /// The model runs on a graphics processor.
     on_gpu: AtomicBool,
     /// How often one failed and the CPU took over.
@@ -192,6 +205,12 @@ impl Status {
             Health::Ready => origin().elapsed().saturating_sub(Duration::from_millis(self.pulse_ms.load(Relaxed))),
             Health::Starting | Health::NoWeights | Health::Broken => Duration::ZERO,
         }
+    }
+
+    /// How many states have been loaded; `None`: one is being loaded just now, here or elsewhere.
+    pub fn state(&self) -> Option<u32> {
+        let states = self.states.load(SeqCst);
+        (LOADING.load(SeqCst) == 0).then_some(states)
     }
 
     /// Whether the project was saved by a later release, with things in it that this one leaves out.
@@ -290,6 +309,9 @@ unsafe impl Params for Status {
     fn deserialize_fields(&self, fields: &BTreeMap<String, String>) {
         let newer = fields.get(STATE_FIELD).is_some_and(|version| version.parse().is_ok_and(|v: u32| v > STATE));
         self.newer_state.store(newer, Relaxed);
+        // The last thing that loading a state does.
+        self.states.fetch_add(1, SeqCst);
+        LOADING.store(0, SeqCst);
     }
 }
 

@@ -287,7 +287,7 @@ impl Thinker {
                     if let Some(take) = take.take()
                         && let Some(record) = take.end(memory, mind, end)
                     {
-                        memory.choose(log.add(record));
+                        memory.keep_take(log.add(record));
                     }
                 }
                 Report::Undo => memory.undo(mind),

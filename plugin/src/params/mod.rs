@@ -103,7 +103,9 @@ impl AntiphonParams {
     #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
     pub fn settings(&self) -> Settings {
         let (turn, time, notes, model) = (&self.turn, &self.time, &self.notes, &self.model);
-        Settings {
+        let state = self.status.state();
+        let settings = Settings {
+            state,
             bypass: self.bypass.value(),
             mode: turn.mode.value(),
             silence: turn.silence(),
@@ -132,7 +134,10 @@ impl AntiphonParams {
                 learn: model.learn.value(),
                 choice: model.choice.value() as u8,
             },
-        }
+        };
+        // Read while a state was being loaded, they may be half the old ones.
+        let state = state.filter(|_| self.status.state() == state);
+        Settings { state, ..settings }
     }
 }
 

@@ -2,6 +2,7 @@
 //! transports and block sizes.
 
 mod breaking;
+mod calls;
 mod modes;
 mod overflow;
 mod stage_fright;
@@ -79,6 +80,7 @@ pub fn network() -> Arc<Network> {
 
 /// Settings that hand over soon and play on.
 pub const SETTINGS: Settings = Settings {
+    state: Some(0),
     bypass: false,
     mode: Mode::Auto,
     silence: Silence::Seconds(0.2),

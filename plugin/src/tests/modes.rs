@@ -4,7 +4,7 @@ use super::turns::phrase;
 use super::*;
 
 /// A host's timeline: a tempo that goes from one value to another, signatures that change.
-struct Timeline {
+pub(super) struct Timeline {
     /// Beats per minute at sample 0, and at `end`; then it stays.
     tempo: (f64, f64),
     end: f64,
@@ -51,25 +51,25 @@ impl Timeline {
 }
 
 /// Somebody at the keyboard, who plays and sets what a test says, sample by sample.
-struct Session {
-    offline: Offline,
-    host: Host,
+pub(super) struct Session {
+    pub(super) offline: Offline,
+    pub(super) host: Host,
     timeline: Option<Timeline>,
-    settings: Settings,
-    now: u64,
+    pub(super) settings: Settings,
+    pub(super) now: u64,
     size: u64,
     /// The player's events that were passed on.
     passed: Vec<Heard>,
 }
 
 impl Session {
-    fn new(settings: Settings, timeline: Option<Timeline>) -> Self {
+    pub(super) fn new(settings: Settings, timeline: Option<Timeline>) -> Self {
         let (offline, host) = (Offline::new(), Host::default());
         Self { offline, host, timeline, settings, now: 0, size: 160, passed: vec![] }
     }
 
     /// Goes on to a sample, with these events on the way.
-    fn until(&mut self, end: u64, events: &[(u64, Heard)]) {
+    pub(super) fn until(&mut self, end: u64, events: &[(u64, Heard)]) {
         while self.now < end {
             let frames = self.size.min(end - self.now) as u32;
             let transport = self.timeline.as_ref().map_or(Transport::default(), |timeline| timeline.at(self.now));
@@ -94,24 +94,24 @@ impl Session {
     }
 
     /// A short phrase from now on; until its last key is up.
-    fn play_phrase(&mut self) {
+    pub(super) fn play_phrase(&mut self) {
         let (played, end) = phrase(self.now, &[(60, 0, 1200), (64, 1600, 1200), (67, 1600, 1200), (65, 1600, 1200)]);
         self.until(end + 1, &played);
     }
 
     /// A while goes by, in samples.
-    fn wait(&mut self, samples: u64) {
+    pub(super) fn wait(&mut self, samples: u64) {
         self.until(self.now + samples, &[]);
     }
 
     /// The generated notes from a sample on: when, key, velocity.
-    fn notes(&self, from: u64) -> Vec<(u64, u8, u8)> {
+    pub(super) fn notes(&self, from: u64) -> Vec<(u64, u8, u8)> {
         self.host.ons().filter(|sent| sent.0 >= from).map(|sent| (sent.0, sent.3, sent.4)).collect()
     }
 }
 
-const ON: Heard = Heard::On { channel: 3, key: 62, velocity: 90 };
-const OFF: Heard = Heard::Off { channel: Some(3), key: Some(62) };
+pub(super) const ON: Heard = Heard::On { channel: 3, key: 62, velocity: 90 };
+pub(super) const OFF: Heard = Heard::Off { channel: Some(3), key: Some(62) };
 
 /// Bars of 4/4, 7/8 and 3/4 while the tempo rises, in blocks that fall anywhere: the model begins on its
 /// line or after, every note that it plays has ended on the player's, and in between it does play.

@@ -42,6 +42,7 @@ impl Ears {
         self.down = Bits::default();
         self.pedals = Bits::default();
         self.fresh = false;
+        (self.key_beats, self.pedal_beats) = (0.0, 0.0);
     }
 
     /// A key goes down, at these seconds of the stream and these beats.

@@ -43,8 +43,8 @@ use self::foot::Foot;
 use self::metre::Metre;
 pub use self::passed::Bits;
 use self::passed::Passed;
-use self::trigger::Switch;
 pub use self::trigger::{HELD, SOFT, SOSTENUTO, SUSTAIN};
+use self::trigger::{RESET_ALL, Switch};
 use self::turn::{Change, Entry, Leaving, Moment, Turn};
 use crate::audio::patience::Patience;
 use crate::bridge::link::{Liveliness, Near};
@@ -214,6 +214,7 @@ impl Partner {
             self.latest_off = 0.0;
             self.settings = None;
             self.end_sounding(0, out);
+            self.switch.reset();
             self.forget(out);
         }
         self.span = self.clock.advance(transport, frames, self.sample_rate);
@@ -241,7 +242,7 @@ impl Partner {
             self.lines.open(&self.span);
             metre = self.metre.open(&self.span);
         }
-        let before = self.settings.replace(settings).unwrap_or(settings);
+        let (before, settings) = self.replace(settings);
         if happened.started && settings.mode == Mode::Alone {
             self.call(self.moment(0), Source::Alone, &settings, out);
         }
@@ -252,8 +253,21 @@ impl Partner {
     /// The settings change within the block; `play_until` has come to this offset. What ends or forgets all
     /// there is must not change there: it happens between two blocks.
     pub fn set(&mut self, offset: u32, settings: Settings, out: &mut impl Out) {
-        let before = self.settings.replace(settings).unwrap_or(settings);
+        let (before, settings) = self.replace(settings);
         self.obey(self.moment(offset), &before, &settings, out);
+    }
+
+    /// Takes new settings over; returns those before, and them. What a loaded state has set the switches to is no
+    /// press of theirs; while one is being loaded, nobody can tell.
+    fn replace(&mut self, mut settings: Settings) -> (Settings, Settings) {
+        let mut before = self.settings.unwrap_or(settings);
+        if settings.state.is_none() {
+            (settings.state, settings.strokes) = (before.state, before.strokes);
+        } else if settings.state != before.state {
+            before.strokes = settings.strokes;
+        }
+        self.settings = Some(settings);
+        (before, settings)
     }
 
     /// What the settings have changed to takes effect at this moment.
@@ -266,6 +280,8 @@ impl Partner {
         if struck.forget != strokes.forget {
             self.forget(out);
         }
+        // The stream may just have begun anew.
+        let start = self.moment(start.offset);
         if now.bypass && !before.bypass {
             self.give_back(start, Leaving::Cut, out);
             self.ears.reset();
@@ -286,6 +302,12 @@ impl Partner {
         if struck.undo != strokes.undo {
             self.give_back(start, Leaving::Cut, out);
             self.near.steer(Report::Undo);
+        }
+        if before.pedal_out && !now.pedal_out {
+            self.lift_foot(start.offset, out);
+        }
+        if now.trigger != before.trigger {
+            self.switch.reset();
         }
         if now.mode != before.mode {
             self.switch.reset();
@@ -384,6 +406,7 @@ impl Partner {
             Heard::Controller { channel, controller: SUSTAIN, value } => {
                 self.ears.pedal(time, channel, value >= HELD);
             }
+            Heard::Controller { channel, controller: RESET_ALL, .. } => self.ears.pedal(time, channel, false),
             Heard::Off { .. } | Heard::Controller { .. } => {}
         }
         goes

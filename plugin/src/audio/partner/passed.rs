@@ -2,7 +2,7 @@
 //! begun is ended, and nothing the model does collides with it.
 
 use super::Heard;
-use super::trigger::{HELD, SOFT, SOSTENUTO, SUSTAIN};
+use super::trigger::{HELD, RESET_ALL, SOFT, SOSTENUTO, SUSTAIN};
 
 /// See the [module](self). One bit per key or controller, by channel.
 #[derive(Clone, Debug, Default)]
@@ -113,6 +113,12 @@ impl Passed {
                     return false;
                 }
                 self.controllers.set(channel, pedal, down) || open
+            }
+            Heard::Controller { channel, controller: RESET_ALL, .. } => {
+                for pedal in [SUSTAIN, SOSTENUTO, SOFT] {
+                    self.controllers.set(channel, pedal, false);
+                }
+                true
             }
             Heard::Controller { channel, controller, value } => {
                 self.controllers.set(channel, controller, value >= HELD);

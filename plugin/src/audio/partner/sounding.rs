@@ -208,7 +208,8 @@ impl Partner {
     /// Sends the endings that the host has refused.
     pub(super) fn retry_endings(&mut self, out: &mut impl Out) {
         self.held.retry(|event| send_off(0, event, out));
-        if !matches!(self.turn, Turn::Mine(_)) {
+        let uses_foot = self.settings.is_some_and(|settings| settings.pedal_out);
+        if !matches!(self.turn, Turn::Mine(_)) || !uses_foot {
             self.lift_foot(0, out);
         }
     }

@@ -10,6 +10,8 @@ pub const HELD: u8 = 64;
 pub const SUSTAIN: u8 = 64;
 pub const SOSTENUTO: u8 = 66;
 pub const SOFT: u8 = 67;
+/// Number of the controller that lifts them all.
+pub const RESET_ALL: u8 = 121;
 
 /// What a touch asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -389,6 +389,8 @@ impl Partner {
         self.ears.listener.hand_over(moment.at);
         self.tell();
         self.turn = Turn::Yours { foretold: None };
+        // What has joined in is answered.
+        self.ears.fresh = false;
         self.ended = Some(moment);
         let epoch = Epoch(self.schedule.raise_epoch());
         let since = since(&take, moment);

@@ -45,6 +45,8 @@ pub struct Memory {
     learnt: Markov,
     /// What `again` plays.
     record: Option<Arc<TakeRecord>>,
+    /// What it is to play the next time, though another take may end before.
+    chosen: Option<Arc<TakeRecord>>,
     spare: Spare,
 }
 
@@ -58,6 +60,7 @@ impl Default for Memory {
             ear: Ear::default(),
             learnt: Markov::default(),
             record: None,
+            chosen: None,
             spare: Spare::default(),
         }
     }
@@ -209,9 +212,14 @@ impl Memory {
         self.parts.back().is_some_and(|part| part.take.is_some())
     }
 
-    /// From now on, this is the take that `again` plays.
-    pub fn choose(&mut self, record: Arc<TakeRecord>) {
+    /// This is the latest take, which `again` plays.
+    pub fn keep_take(&mut self, record: Arc<TakeRecord>) {
         self.record = Some(record);
+    }
+
+    /// This is the take that `again` plays the next time.
+    pub fn choose(&mut self, record: Arc<TakeRecord>) {
+        self.chosen = Some(record);
     }
 
     /// A note of the player's lasted this long, in seconds.

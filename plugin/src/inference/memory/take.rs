@@ -19,8 +19,8 @@ use crate::settings::{Length, Pulse, Wishes};
 
 /// Notes that it can go back to: the look-ahead and as many again, which may still sound.
 const STATES: usize = 128;
-/// Of what has sounded, the latest notes among which the player's are given the length they came to
-/// have. Few enough to be at hand however far ahead the thread has thought.
+/// Of what has sounded, the latest notes, which are given the length they came to have: the player's, and at a cut the
+/// model's own. Few enough to be at hand however far ahead the thread has thought: what is remembered must not hang on that.
 const CORRECTED: usize = 32;
 /// The first note that answers one of the player's in a duet comes this much later at the earliest,
 /// in seconds: no partner foresees it, and the thread needs the time. Longer than a chord's window.
@@ -124,6 +124,11 @@ impl Take {
         let Begin { epoch, at, number, source, place, wishes, length, .. } = begin;
         if source == Source::Another && memory.ends_with_take() {
             memory.undo(mind);
+        }
+        if source == Source::Again
+            && let Some(chosen) = memory.chosen.take()
+        {
+            memory.record = Some(chosen);
         }
         let origin = memory.spare.snapshot(mind);
         if source == Source::Alone {
@@ -338,7 +343,7 @@ impl Take {
     /// Back to the last note struck before `since`, to think again from there.
     fn resume(&mut self, mind: &mut Mind, epoch: Epoch, since: f64) {
         self.epoch = epoch;
-        self.keep(mind, since, |_, note| (note.struck() < since).then_some(*note));
+        self.keep(mind, since, false, |_, note| note.struck() < since);
         if let Hand::Script(script) = &self.hand
             && let Some((begin, round)) = script.rounds()
             && since < begin
@@ -355,11 +360,7 @@ impl Take {
     pub fn end(mut self, memory: &mut Memory, mind: &mut Mind, end: End) -> Option<TakeRecord> {
         let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
         self.begin.place.beats_per_second = beats_per_second;
-        self.keep(mind, since, |index, note| {
-            let cut = if cut { (since - note.onset).max(note.spread) } else { f64::INFINITY };
-            let played = index < notes && note.struck() < limit;
-            played.then_some(Note { duration: note.duration.min(cut), ..*note })
-        });
+        self.keep(mind, since, cut, |index, note| index < notes && note.struck() < limit);
         let latest = self.latest_onset();
         while !self.steps.is_empty() {
             self.retire();
@@ -457,20 +458,22 @@ impl Take {
         self.steps.back().map(|step| step.note.onset).or(self.gone_onset).or(self.previous)
     }
 
-    /// Goes through the notes again: its own become what `kept` says of their number and them, the
-    /// player's as long as they have lasted by `now`. From the first one that differs on, the network
+    /// Goes through the notes again: its own stay if `kept` says so of their number and them, and end by `now` at a
+    /// `cut`; the player's are as long as they have lasted by then. From the first one that differs on, the network
     /// hears them anew.
-    fn keep(&mut self, mind: &mut Mind, now: f64, kept: impl Fn(u32, &Note) -> Option<Note>) {
+    fn keep(&mut self, mind: &mut Mind, now: f64, cut: bool, kept: impl Fn(u32, &Note) -> bool) {
         let mut index = self.gone;
         let mut keep = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            keep.push(if step.is_mine() { kept(index, &step.note) } else { Some(step.note) });
+            keep.push((!step.is_mine() || kept(index, &step.note)).then_some(step.note));
             index += u32::from(step.is_mine());
         }
-        let latest = self.steps.iter().zip(&mut keep).rev().filter(|(_, note)| note.is_some()).take(CORRECTED);
-        for (step, note) in latest {
-            if let (Voice::Yours { lasted }, Some(note)) = (step.voice, note) {
-                note.duration = lasted.unwrap_or(note.duration.max(now - note.onset));
+        let sounded = self.steps.iter().zip(&mut keep).rev().filter_map(|(step, note)| Some((step, note.as_mut()?)));
+        for (step, note) in sounded.take(CORRECTED) {
+            match step.voice {
+                Voice::Yours { lasted } => note.duration = lasted.unwrap_or(note.duration.max(now - note.onset)),
+                Voice::Mine { .. } if cut => note.duration = note.duration.min((now - note.onset).max(note.spread)),
+                Voice::Mine { .. } => {}
             }
         }
         let same = self.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
