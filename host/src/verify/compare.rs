@@ -3,7 +3,9 @@
 //! Every note of one must be in the other, with its key, channel and velocity. Its samples may differ by
 //! one, for rounding to samples and of moments to [`ROUNDING_S`], wherever the tempo holds over a block; where
 //! it bends inside one, by what [`super::tempo::TempoMap::unknown`] says. What would last longer than that, a
-//! take's tempo from a hand-over in the rest of such a block, no scenario has.
+//! take's tempo from a hand-over in the rest of such a block, no scenario has. But a note that may be so much off may
+//! change places with a knob that moves, a key or a stop: then another note is thought of anew, and from there on the two
+//! renders are not compared.
 
 use std::collections::BTreeMap;
 
@@ -30,17 +32,27 @@ pub fn compare(scenario: &Scenario, one: (&[Sounded], &Setup), other: (&[Sounded
     let tempo = scenario.tempo_map();
     let coarser = one.1.rate.min(other.1.rate);
     let mut difference = Difference::default();
-    let mut first = f64::INFINITY;
-    let mut fault = |at: f64, what: String| {
-        if at < first {
-            first = at;
-            difference.what = Some(format!("at {at:.4} s {what}"));
-        }
-    };
     let mut worst: f64 = 0.0;
     // What begins or ends with the last samples may or may not have.
     let limit = scenario.end as f64 / TICKS as f64 - 0.01;
     let (ours, theirs) = (by_key(one, limit), by_key(other, limit));
+    let blocks = [one.1.longest_s(), other.1.longest_s()];
+    let excuse = |at: f64| blocks.iter().map(|block| tempo.unknown(at, *block)).sum::<f64>();
+    let causes = scenario.causes();
+    let ons = [&ours, &theirs].into_iter().flat_map(|notes| notes.values().flatten()).map(|note| note.on);
+    let open = ons.filter_map(|on| {
+        let excuse = excuse(on);
+        let near = |cause: &f64| (cause - on).abs() <= excuse;
+        (excuse > 0.0 && causes.iter().any(near)).then_some(on - excuse)
+    });
+    let open = open.fold(f64::INFINITY, f64::min);
+    let mut first = f64::INFINITY;
+    let mut fault = |at: f64, what: String| {
+        if at < first && at < open {
+            first = at;
+            difference.what = Some(format!("at {at:.4} s {what}"));
+        }
+    };
     let keys = ours.keys().chain(theirs.keys());
     for key in keys {
         let none = Vec::new();
@@ -56,9 +68,8 @@ pub fn compare(scenario: &Scenario, one: (&[Sounded], &Setup), other: (&[Sounded
             }
             for (what, a, b) in [("on", a.on, b.on), ("off", a.off, b.off)] {
                 let off_by = (a - b).abs() * coarser;
-                let blocks = [one.1.longest_s(), other.1.longest_s()];
-                let excuse: f64 = blocks.map(|block| tempo.unknown(a.min(b), block)).iter().sum();
-                if excuse == 0.0 {
+                let excuse = excuse(a.min(b));
+                if excuse == 0.0 && a.min(b) < open {
                     worst = worst.max(off_by);
                 }
                 if off_by > 1.0 + (excuse + ROUNDING_S) * coarser {

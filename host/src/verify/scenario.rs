@@ -225,6 +225,13 @@ impl Scenario {
         TempoMap::new(self.timeline.as_ref(), changes, self.cuts)
     }
 
+    /// Whatever may make the model think anew, or begin or end its turn, in seconds.
+    pub fn causes(&self) -> Vec<f64> {
+        let events = self.events.iter().map(|event| event.0);
+        let changes = self.changes.iter().filter(|change| !change.1.is_of_tempo()).map(|change| change.0);
+        events.chain(changes).map(|at| at as f64 / TICKS as f64).collect()
+    }
+
     /// What happens to the transport, at this sample rate.
     pub fn changes(&self, rate: f64) -> Vec<(u64, Change)> {
         self.changes.iter().map(|&(at, change)| (samples(at, rate), change)).collect()
