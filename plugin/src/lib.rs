@@ -69,6 +69,7 @@ mod tests;
 // Only the program of its own sounds by itself.
 #[cfg_attr(not(feature = "standalone"), allow(dead_code))]
 mod voice;
+mod vst3;
 mod weights;
 
 use audio::partner::Partner;
@@ -279,6 +280,8 @@ impl<F: Format> Plugin for Antiphon<F> {
             voice.set_rate(config.sample_rate);
         }
         self.backlog.forget_early();
+        #[cfg(test)]
+        tests::activated(config);
         self.partner.activate(config.sample_rate.into(), config.process_mode == ProcessMode::Offline);
         true
     }
@@ -354,4 +357,3 @@ impl Vst3Plugin for Antiphon<Vst3> {
 }
 
 nice_export_clap!(Antiphon<Clap>);
-nice_export_vst3!(Antiphon<Vst3>);

@@ -68,6 +68,7 @@ const UNSAFE: &[&str] = &[
     "plugin/src/editor/handles.rs",
     "plugin/src/learn/learner.rs",
     "plugin/src/remote.rs",
+    "plugin/src/vst3.rs",
     "plugin/src/weights/pages.rs",
     "probe/src/heap.rs",
     "trainer/src/bench.rs",
