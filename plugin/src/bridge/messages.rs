@@ -60,12 +60,14 @@ pub enum Report {
         /// What ends it.
         length: Length,
     },
-    /// In a duet: a key of the player's goes down. Voids what was generated beyond.
+    /// In a duet, or over a frozen take: a key of the player's goes down. Voids what was generated beyond.
     Join {
-        /// Makes what was generated beyond `since` void.
+        /// Makes what was generated beyond `from` void.
         epoch: Epoch,
         /// When.
         since: f64,
+        /// Then, or a little later.
+        from: f64,
         /// MIDI key.
         pitch: u8,
         /// MIDI velocity.
@@ -184,6 +186,10 @@ pub struct Answer {
     /// The note, its onset in seconds since the hand-over. `None`: the take has no more.
     pub note: Option<Note>,
 }
+
+/// The first note that answers one of the player's in a duet comes this much later at the earliest,
+/// in seconds: no partner foresees it, and the thread needs the time. Longer than a chord's window.
+pub const REACTION_S: f64 = 0.032;
 
 /// What begins this little before a round's end, in seconds, is on it: two ways of counting beats differ by less.
 pub const ON_END_S: f64 = 1e-5;

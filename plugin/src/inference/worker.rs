@@ -263,9 +263,9 @@ impl Thinker {
                         take.change(memory, mind, epoch, since, (place, wishes, length));
                     }
                 }
-                Report::Join { epoch, since, pitch, velocity } => {
+                Report::Join { epoch, since, from, pitch, velocity } => {
                     if let Some(take) = take {
-                        take.join(mind, epoch, since, pitch, velocity);
+                        take.join(mind, epoch, (since, from), pitch, velocity);
                     }
                 }
                 Report::Leave { since, pitch } => {

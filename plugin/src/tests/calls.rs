@@ -143,3 +143,28 @@ fn a_take_is_remembered_as_it_was_cut_however_far_ahead_the_thread_was() {
     assert!(far.iter().filter(|sent| sent.0 > 92 * 160).count() > 4, "it goes on after what it remembers");
     assert_eq!(far, play(2));
 }
+
+/// Over a frozen take one plays in its time, live, and none of its notes is late for it.
+#[test]
+fn a_frozen_take_waits_for_nobody() {
+    let on = Heard::On { channel: 3, key: 0, velocity: 90 };
+    let off = Heard::Off { channel: Some(3), key: Some(0) };
+    let play = |plays: bool| {
+        let (mut paced, mut host) = (Paced::new(), Host::default());
+        blocks(&mut paced, &mut host, SETTINGS, 1, &[], 1000);
+        paced.memory.choose(paced.log.add(known((0..40).map(|n| 20 + (n * 7 % 90) as u8), 0.013, 0.05)));
+        paced.far.ask();
+        blocks(&mut paced, &mut host, SETTINGS, 20, &[], 1000);
+        let frozen = Settings { freeze: true, ..SETTINGS };
+        blocks(&mut paced, &mut host, frozen, 60, &[], 1000);
+        for offset in [0, 31, 77, 110, 159] {
+            let events = [(offset, on), (159, off)];
+            blocks(&mut paced, &mut host, frozen, 7, if plays { &events } else { &[] }, 1000);
+        }
+        assert_eq!(paced.status.late.get() + paced.status.dropped.get(), 0);
+        host.sent
+    };
+    let alone = play(false);
+    assert!(alone.iter().filter(|sent| sent.0 > 81 * 160).count() > 40);
+    assert_eq!(alone, play(true));
+}

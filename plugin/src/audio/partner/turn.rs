@@ -22,7 +22,7 @@
 use super::trigger::Call;
 use super::{Out, Partner, micro};
 use crate::audio::take::Take;
-use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, Report, Source, loop_beats};
+use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, REACTION_S, Report, Source, loop_beats};
 use crate::bridge::roll::Whose;
 use crate::settings::{Length, Mode, Settings, Silence, Wishes};
 
@@ -480,10 +480,12 @@ impl Partner {
             return;
         };
         let since = since(take, moment);
-        let epoch = Epoch(self.schedule.raise_epoch_from(take.beats(since)));
+        // What goes round and round changes for nobody: its next notes are not to be waited for.
+        let from = if take.frozen { since + REACTION_S } else { since };
+        let epoch = Epoch(self.schedule.raise_epoch_from(take.beats(from)));
         take.rethink();
         self.status.heard.add(1);
-        self.near.steer(Report::Join { epoch, since, pitch, velocity });
+        self.near.steer(Report::Join { epoch, since, from, pitch, velocity });
     }
 
     /// In a duet: keys come up.

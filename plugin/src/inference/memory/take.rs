@@ -10,7 +10,7 @@ use notes::{Note, Successor};
 use super::choice::likeliest;
 use super::script::Script;
 use super::{Memory, Part, Remembered, Spare};
-use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, Source, loop_beats};
+use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, REACTION_S, Source, loop_beats};
 use crate::bridge::takes::TakeRecord;
 use crate::inference::ear::Ear;
 use crate::inference::grid::Beats;
@@ -22,9 +22,6 @@ const STATES: usize = 128;
 /// Of what has sounded, the latest notes, which are given the length they came to have: the player's, and at a cut the
 /// model's own. Few enough to be at hand however far ahead the thread has thought: what is remembered must not hang on that.
 const CORRECTED: usize = 32;
-/// The first note that answers one of the player's in a duet comes this much later at the earliest,
-/// in seconds: no partner foresees it, and the thread needs the time. Longer than a chord's window.
-const REACTION_S: f64 = 0.032;
 /// Who is called upon to play counts no longer pause than this before it, in seconds: after a long
 /// one, a network that waits on would be late.
 const CALLED_S: f64 = 0.5;
@@ -105,8 +102,6 @@ pub struct Take {
     gone_onset: Option<f64>,
     /// The next note must not begin before this.
     floor: f64,
-    /// When it last went back to think again.
-    resumed: f64,
     /// The player's notes lately, in seconds.
     usual_s: f64,
     /// The state before the take, if nothing of it comes to sound.
@@ -172,7 +167,6 @@ impl Take {
             gone: 0,
             gone_onset: None,
             floor: 0.0,
-            resumed: f64::NEG_INFINITY,
             usual_s: memory.usual_s,
             origin,
             heard: Vec::new(),
@@ -240,7 +234,7 @@ impl Take {
         Cue { seed: self.seed, index, previous, floor: self.floor, pause }
     }
 
-    /// The next note of the script that is not past.
+    /// The next note of the script, but those that stayed when it went back: they need not be in the script's order.
     fn read(&mut self) -> Option<Note> {
         let Hand::Script(script) = &self.hand else {
             return None;
@@ -248,7 +242,8 @@ impl Take {
         loop {
             let note = script.note(self.next)?;
             self.next += 1;
-            if note.struck() >= self.resumed {
+            let stayed = |step: &Step| step.voice == Voice::Mine { next: self.next };
+            if !self.steps.iter().rev().any(stayed) {
                 return Some(note);
             }
         }
@@ -285,22 +280,27 @@ impl Take {
         self.phrasing = Phrasing::new(&mind.network().card().controls, wishes, &self.place, &self.ear, pulse);
     }
 
-    /// A key of the player's goes down at `since`, while the model plays on.
-    pub fn join(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, pitch: u8, velocity: u8) {
-        self.resume(mind, epoch, since);
+    /// A key of the player's goes down at `since`, while the model plays on; its notes before `from` stay.
+    pub fn join(&mut self, mind: &mut Mind, epoch: Epoch, (since, from): (f64, f64), pitch: u8, velocity: u8) {
+        self.resume(mind, epoch, from);
         self.floor = self.floor.max(since + REACTION_S);
         let note = Note { onset: since, spread: 0.0, duration: self.usual_s, pitch, velocity };
         let voice = Voice::Yours { lasted: None };
         let speed = self.phrasing.speed();
         // Notes struck together are a chord, whoever plays them: one onset, pitches ascending.
-        let chord = self.steps.back().map(|step| step.note.onset).filter(|onset| since - onset <= WINDOW_S);
-        let Some(onset) = chord else {
-            return self.hear(mind, note, voice, speed);
+        let after = self.steps.iter().rposition(|step| step.note.onset <= since).map_or(0, |place| place + 1);
+        let chord = after.checked_sub(1).map(|last| self.steps[last].note.onset);
+        let (place, note) = match chord.filter(|onset| since - onset <= WINDOW_S) {
+            Some(onset) => {
+                let before = self.steps.range(..after);
+                let place = before.rev().position(|step| step.note.onset < onset || step.note.pitch <= pitch);
+                let spread = since - onset;
+                let note = Note { onset, spread, duration: spread + note.duration, ..note };
+                (place.map_or(0, |place| after - place), note)
+            }
+            None => (after, note),
         };
-        let spread = since - onset;
-        let note = Note { onset, spread, duration: spread + note.duration, ..note };
-        let place = self.steps.iter().rposition(|step| step.note.onset < onset || step.note.pitch <= pitch);
-        let place = place.map_or(0, |place| place + 1);
+        let onset = note.onset;
         if place > 0 && self.steps[place - 1].note.pitch == pitch && self.steps[place - 1].note.onset == onset {
             return; // both struck the same key: that is one note
         }
@@ -331,7 +331,7 @@ impl Take {
         let floor = self.floor;
         self.resume(mind, epoch, since);
         // Up to there it plays on as it would.
-        (self.floor, self.resumed) = (floor, f64::NEG_INFINITY);
+        self.floor = floor;
     }
 
     /// From `since` on, plays freely again.
@@ -352,7 +352,6 @@ impl Take {
             self.hand = Hand::Closing(round);
         }
         self.floor = self.floor.max(since);
-        self.resumed = since;
         self.done = false;
     }
 
