@@ -3,7 +3,7 @@
 
 use notes::{Note, Planned};
 
-use crate::bridge::messages::{Epoch, Place, Source};
+use crate::bridge::messages::{Epoch, Place, REACTION_S, Source};
 use crate::settings::{Length, Settings, Wishes};
 
 /// The shortest that a shifted note sounds, in seconds.
@@ -34,6 +34,8 @@ pub struct Take {
     pub bars: u32,
     /// It goes round and round; no length but the player's ends it.
     pub frozen: bool,
+    /// From when on all of it has been played before, in seconds since the hand-over.
+    repeats: f64,
     /// It is known from before: as long as it was then.
     known: bool,
     /// Something of it has sounded.
@@ -68,6 +70,7 @@ impl Take {
             end: None,
             bars: 0,
             frozen,
+            repeats: if frozen { f64::NEG_INFINITY } else { f64::INFINITY },
             known: frozen || source == Source::Again,
             sounded: false,
         }
@@ -83,12 +86,19 @@ impl Take {
         self.arrived = f64::NEG_INFINITY;
     }
 
-    /// From now on it goes round and round, or not any more.
-    pub fn freeze(&mut self, frozen: bool) {
+    /// From now on it goes round and round, each of them as it was up to `round`; or not any more.
+    pub fn freeze(&mut self, frozen: bool, round: f64) {
         self.frozen = frozen;
+        self.repeats = if frozen { round } else { f64::INFINITY };
         self.known = frozen;
         self.arrived = f64::NEG_INFINITY;
         self.end = None;
+    }
+
+    /// From when on what sounds is void if a key of the player's joins in. What goes round and round changes for
+    /// nobody: its next notes are not to be waited for.
+    pub fn joined(&self, since: f64) -> f64 {
+        if since < self.repeats { since } else { since + REACTION_S }
     }
 
     /// Seconds since the hand-over in beats.

@@ -22,7 +22,7 @@
 use super::trigger::Call;
 use super::{Out, Partner, micro};
 use crate::audio::take::Take;
-use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, REACTION_S, Report, Source, loop_beats};
+use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, Report, Source, loop_beats};
 use crate::bridge::roll::Whose;
 use crate::settings::{Length, Mode, Settings, Silence, Wishes};
 
@@ -480,8 +480,7 @@ impl Partner {
             return;
         };
         let since = since(take, moment);
-        // What goes round and round changes for nobody: its next notes are not to be waited for.
-        let from = if take.frozen { since + REACTION_S } else { since };
+        let from = take.joined(since);
         let epoch = Epoch(self.schedule.raise_epoch_from(take.beats(from)));
         take.rethink();
         self.status.heard.add(1);
@@ -522,7 +521,7 @@ impl Partner {
             return;
         };
         let epoch = Epoch(self.schedule.raise_epoch_from(take.beats(since)));
-        take.freeze(frozen);
+        take.freeze(frozen, since);
         self.near.steer(report(epoch));
     }
 
