@@ -133,6 +133,13 @@ impl Handle {
         self.end(context);
     }
 
+    /// Sets it without a host.
+    #[cfg(test)]
+    pub fn force(&self, value: f32) {
+        // SAFETY: as above.
+        unsafe { self.pointer._internal_set_normalized_value(value) };
+    }
+
     /// The same for a switch: to its other side.
     pub fn toggle(&self, context: &GuiContext) {
         self.put(context, 1.0 - self.value().round());

@@ -1,6 +1,6 @@
 //! The menus: presets, weights, looks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,11 +9,11 @@ use nice_plug::params::persist::PersistentField;
 
 use super::control::Hand;
 use super::files::Files;
-use super::handles::Handles;
+use super::handles::{Handle, Handles};
 use super::theme::SMALL;
 use crate::inference::Bulletin;
 use crate::looks::{Looks, Theme, ZOOMS};
-use crate::presets::{self, LEFT_ALONE, Preset};
+use crate::presets::{self, LEFT_ALONE, Own, Preset};
 use crate::weights::{SEED_NAME, WeightsChoice};
 
 /// What the menus remember between two frames.
@@ -22,9 +22,7 @@ pub struct Menus {
     piano: Option<Arc<AtomicBool>>,
     built_in: Vec<Preset>,
     /// The user's, as of the latest look at the folder; `None`: not looked yet.
-    own: Option<Vec<Preset>>,
-    /// The preset chosen last, while nothing says otherwise.
-    chosen: String,
+    own: Option<Vec<Own>>,
     /// The name being typed for a new one.
     typed: String,
 }
@@ -32,7 +30,7 @@ pub struct Menus {
 impl Menus {
     /// Menus that choose these weights, and switch this piano.
     pub fn new(weights: WeightsChoice, piano: Option<Arc<AtomicBool>>) -> Self {
-        Self { weights, piano, built_in: presets::built_in(), own: None, chosen: String::new(), typed: String::new() }
+        Self { weights, piano, built_in: presets::built_in(), own: None, typed: String::new() }
     }
 
     /// The buttons that open them, from right to left.
@@ -56,16 +54,18 @@ impl Menus {
         }
         let weights = ui.button("Weights").on_hover_text("Which network plays");
         Popup::menu(&weights).show(|ui| weights_menu(ui, hand, &self.weights, bulletin, files));
-        let name = if self.chosen.is_empty() { "Presets" } else { &self.chosen };
-        let button = Button::new(name).min_size(vec2(92.0, 0.0)).truncate();
+        // Whatever has set it so: a name that stays though a knob is turned would be wrong.
+        let own = self.own.iter().flatten().map(|own| &own.preset);
+        let name = own.chain(&self.built_in).find(|preset| is_set(preset, handles)).map(|preset| preset.name.clone());
+        let button = Button::new(name.as_deref().unwrap_or("Presets")).min_size(vec2(92.0, 0.0)).truncate();
         let presets = ui.add_sized(vec2(126.0, 26.0), button).on_hover_text("Ways to play together, by situation");
         if presets.clicked() {
             self.own = None;
         }
-        Popup::menu(&presets).show(|ui| self.presets_menu(ui, hand, handles, files));
+        Popup::menu(&presets).show(|ui| self.presets_menu(ui, hand, handles, files, name.as_deref()));
     }
 
-    fn presets_menu(&mut self, ui: &mut Ui, hand: &Hand, handles: &Handles, files: &mut Files) {
+    fn presets_menu(&mut self, ui: &mut Ui, hand: &Hand, handles: &Handles, files: &mut Files, name: Option<&str>) {
         let folder = presets::folder();
         let own = self.own.get_or_insert_with(|| {
             let (presets, complaints) = folder.as_deref().map(presets::load).unwrap_or_default();
@@ -79,8 +79,8 @@ impl Menus {
         let mut deleted = None;
         ScrollArea::vertical().max_height(ui.ctx().content_rect().height() * 0.6).show(ui, |ui| {
             for preset in &self.built_in {
-                let is = preset.name == self.chosen;
-                if ui.selectable_label(is, &preset.name).on_hover_text(&preset.about).clicked() {
+                if ui.selectable_label(name == Some(&preset.name), &preset.name).on_hover_text(&preset.about).clicked()
+                {
                     chosen = Some(preset.clone());
                 }
             }
@@ -88,13 +88,13 @@ impl Menus {
                 ui.separator();
                 ui.label(RichText::new("Yours").size(SMALL).color(hand.palette.quiet));
             }
-            for preset in own.iter() {
+            for Own { path, preset } in own.iter() {
                 ui.horizontal(|ui| {
-                    if ui.selectable_label(preset.name == self.chosen, &preset.name).clicked() {
+                    if ui.selectable_label(name == Some(&preset.name), &preset.name).clicked() {
                         chosen = Some(preset.clone());
                     }
                     if ui.small_button("Delete").clicked() {
-                        deleted = Some(preset.name.clone());
+                        deleted = Some(path.clone());
                     }
                 });
             }
@@ -104,18 +104,19 @@ impl Menus {
         ui.horizontal(|ui| {
             let edit = ui.add(TextEdit::singleline(&mut self.typed).hint_text("New preset").desired_width(140.0));
             save = edit.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-            save |= ui.button("Save").clicked();
+            let there = folder.as_deref().and_then(|folder| presets::path(folder, &self.typed).ok());
+            let text = if there.is_some_and(|path| path.exists()) { "Replace" } else { "Save" };
+            save |= ui.button(text).clicked();
         });
         if let Some(preset) = chosen {
             apply(&preset, handles, hand);
-            self.chosen = preset.name;
             ui.close();
         }
         let Some(folder) = folder.filter(|_| save || deleted.is_some()) else {
             return;
         };
         let done = match deleted {
-            Some(name) => presets::delete(&folder, &name),
+            Some(path) => presets::delete(&path),
             None => self.save(&folder, handles).map(|path| files.say(&format!("Saved {}.", path.display()), false)),
         };
         if let Err(trouble) = done {
@@ -125,25 +126,40 @@ impl Menus {
     }
 
     /// Saves how things are set under the typed name.
-    fn save(&mut self, folder: &std::path::Path, handles: &Handles) -> Result<PathBuf, String> {
-        let differs = handles.iter().filter(|handle| !LEFT_ALONE.contains(&handle.id.as_str()));
-        let set = differs
+    fn save(&mut self, folder: &Path, handles: &Handles) -> Result<PathBuf, String> {
+        let set = concerned(handles)
             .filter(|handle| handle.value() != handle.default())
             .map(|handle| (handle.id.clone(), handle.text(handle.value())))
             .collect();
         let preset = Preset { name: self.typed.trim().to_owned(), about: String::new(), set };
         let path = presets::save(folder, &preset)?;
-        self.chosen = preset.name;
         self.typed.clear();
         Ok(path)
     }
 }
 
-/// Sets what the preset says, and everything else that is a preset's business to its default.
+/// The parameters that are a preset's business.
+fn concerned(handles: &Handles) -> impl Iterator<Item = &Handle> {
+    handles.iter().filter(|handle| !LEFT_ALONE.contains(&handle.id.as_str()))
+}
+
+/// The value that a preset wants: what it says, or the default.
+fn wanted(preset: &Preset, handle: &Handle) -> f32 {
+    preset.set.get(&handle.id).and_then(|text| handle.read(text)).unwrap_or_else(|| handle.default())
+}
+
+/// Whether everything shows what this preset wants.
+fn is_set(preset: &Preset, handles: &Handles) -> bool {
+    concerned(handles).all(|handle| {
+        let (value, wanted) = (handle.value(), wanted(preset, handle));
+        value == wanted || handle.text(value) == handle.text(wanted)
+    })
+}
+
+/// Sets what the preset says, and everything else that is its business to its default.
 fn apply(preset: &Preset, handles: &Handles, hand: &Hand) {
-    for handle in handles.iter().filter(|handle| !LEFT_ALONE.contains(&handle.id.as_str())) {
-        let said = preset.set.get(&handle.id).and_then(|text| handle.read(text));
-        let value = said.unwrap_or_else(|| handle.default());
+    for handle in concerned(handles) {
+        let value = wanted(preset, handle);
         if value != handle.value() {
             handle.put(hand.context, value);
         }
@@ -167,7 +183,7 @@ fn weights_menu(ui: &mut Ui, hand: &Hand, choice: &WeightsChoice, bulletin: &Bul
     if !path.is_empty() && path != SEED_NAME {
         ui.add(egui::Label::new(RichText::new(&path).size(SMALL)).wrap());
     }
-    if ui.button("Load a file …").on_hover_text("A .safetensors file of `trainer export`").clicked() {
+    if ui.button("Load a file …").on_hover_text("A .safetensors file, as the trainer exports it").clicked() {
         files.choose_weights();
         ui.close();
     }
@@ -183,6 +199,31 @@ fn view_menu(ui: &mut Ui, looks: &mut Looks) {
         if ui.selectable_label(looks.zoom == zoom, format!("{zoom} %")).clicked() {
             looks.zoom = zoom;
             ui.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::AntiphonParams;
+
+    /// A preset's name is shown while it is how things are set, and routing is none of its business.
+    #[test]
+    fn a_preset_is_set_until_something_is_turned() {
+        let params = Arc::new(AntiphonParams::new(Default::default()));
+        let handles = Handles::new(&params);
+        for preset in presets::built_in() {
+            for handle in concerned(&handles) {
+                handle.force(wanted(&preset, handle));
+            }
+            assert!(is_set(&preset, &handles), "{}", preset.name);
+            for routing in ["channel", "pass", "seed"] {
+                handles[routing].force(1.0 - handles[routing].value().round());
+                assert!(is_set(&preset, &handles), "{routing}");
+            }
+            handles["temp"].force(1.0);
+            assert!(!is_set(&preset, &handles), "{}", preset.name);
         }
     }
 }

@@ -13,6 +13,15 @@ const LARGEST: u64 = 64 << 10;
 /// Characters of the parser's own message; it may quote the file.
 const LONGEST_MESSAGE: usize = 200;
 
+/// A preset of the user's, and the file that it was read from: its name does not tell, files can be renamed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Own {
+    /// The file.
+    pub path: PathBuf,
+    /// What it holds.
+    pub preset: Preset,
+}
+
 /// The user's folder for presets, as each system wants it. `None`: the system tells no home.
 pub fn folder() -> Option<PathBuf> {
     let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -27,18 +36,18 @@ pub fn folder() -> Option<PathBuf> {
 }
 
 /// The presets in this folder, by name, and of each file that holds none, why.
-pub fn load(folder: &Path) -> (Vec<Preset>, Vec<String>) {
+pub fn load(folder: &Path) -> (Vec<Own>, Vec<String>) {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let paths = entries.map(|entry| entry.path());
     let mut presets = Vec::new();
     let mut complaints = Vec::new();
     for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
         match open(&path) {
-            Ok(preset) => presets.push(preset),
+            Ok(preset) => presets.push(Own { path, preset }),
             Err(why) => complaints.push(format!("{} is no preset: {why}.", path.display())),
         }
     }
-    presets.sort_by_key(|preset| preset.name.to_lowercase());
+    presets.sort_by_key(|own: &Own| own.preset.name.to_lowercase());
     (presets, complaints)
 }
 
@@ -65,7 +74,7 @@ pub fn read(bytes: &[u8]) -> Result<Preset, String> {
     Ok(preset)
 }
 
-/// Saves a preset under its name; one of the same name is replaced. The file is whole at every moment.
+/// Saves a preset under its name; what lies at its [`path`] is replaced. The file is whole at every moment.
 pub fn save(folder: &Path, preset: &Preset) -> Result<PathBuf, String> {
     let path = path(folder, &preset.name)?;
     let text = serde_json::to_string_pretty(preset).map_err(|error| error.to_string())?;
@@ -74,14 +83,13 @@ pub fn save(folder: &Path, preset: &Preset) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// Deletes the preset of this name.
-pub fn delete(folder: &Path, name: &str) -> Result<(), String> {
-    let path = path(folder, name)?;
-    fs::remove_file(&path).map_err(|error| format!("Cannot delete {}: {error}.", path.display()))
+/// Deletes a preset's file.
+pub fn delete(path: &Path) -> Result<(), String> {
+    fs::remove_file(path).map_err(|error| format!("Cannot delete {}: {error}.", path.display()))
 }
 
-/// Where a preset of this name lies: its letters and digits, whatever the language.
-fn path(folder: &Path, name: &str) -> Result<PathBuf, String> {
+/// Where a preset of this name is saved: its letters and digits, whatever the language.
+pub fn path(folder: &Path, name: &str) -> Result<PathBuf, String> {
     Ok(folder.join(stem(name)?).with_extension("json"))
 }
 
@@ -114,12 +122,15 @@ mod tests {
         fs::create_dir(folder.join("folder.json")).unwrap();
         fs::write(folder.join("large.json"), [b' '; 1 + LARGEST as usize]).unwrap();
         let (presets, complaints) = load(&folder);
-        assert_eq!(presets, [mine.clone()]);
+        assert_eq!(presets, [Own { path: path.clone(), preset: mine.clone() }]);
         for name in ["broken.json", "folder.json", "large.json"] {
             assert_eq!(complaints.iter().filter(|complaint| complaint.contains(name)).count(), 1, "{complaints:?}");
         }
-        delete(&folder, &mine.name).unwrap();
-        assert_eq!(load(&folder).0, []);
+        // Renamed outside, it is still the one that is deleted.
+        let renamed = folder.join("renamed.json");
+        fs::rename(path, &renamed).unwrap();
+        delete(&load(&folder).0[0].path).unwrap();
+        assert!(!renamed.exists() && load(&folder).0.is_empty());
         assert!(save(&folder, &Preset { name: " / ".to_owned(), ..mine }).is_err());
     }
 

@@ -1,8 +1,8 @@
 //! Presets, by name of situation: which parameters differ from a new instance's, in the words that
 //! the parameters show. Some are built in; the user's own are files in the folder [`folder`].
 //!
-//! A preset says how the music goes, not where it goes: the seed, the device, the channel and the
-//! switches whose every change acts are none of its business.
+//! A preset says how the music goes, not where it goes: the seed, the device, the channel, whether the
+//! player's notes pass, and the switches whose every change acts are none of its business.
 
 mod files;
 
@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "fuzzing")]
 pub use files::read;
-pub use files::{delete, folder, load, save};
+pub use files::{Own, delete, folder, load, path, save};
 
 /// Ids of parameters that no preset touches.
-pub const LEFT_ALONE: [&str; 12] =
-    ["bypass", "go", "again", "another", "undo", "unheard", "forget", "panic", "freeze", "seed", "device", "late"];
+pub const LEFT_ALONE: [&str; 14] = [
+    "bypass", "go", "again", "another", "undo", "unheard", "forget", "panic", "freeze", "seed", "device", "late",
+    "channel", "pass",
+];
 
 const BUILT_IN: [&str; 13] = [
     include_str!("answer-me.json"),
