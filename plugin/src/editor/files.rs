@@ -9,7 +9,6 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use disk::write_whole;
 use egui::Ui;
 use model::Network;
-use nice_plug::params::persist::PersistentField;
 
 use super::drag::{self, Outcome};
 use crate::bridge::viewer::Viewer;
@@ -53,7 +52,7 @@ impl Files {
                 News::Weights(path, network) => {
                     self.say(&format!("Weights {} loaded.", network.card().name), false);
                     self.network = Some(network);
-                    choice.set(path.display().to_string());
+                    choice.choose(path.display().to_string());
                 }
             }
         }

@@ -39,7 +39,11 @@ pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, file
             if silent && bulletin.weights.is_empty() {
                 let hint = "Plays with the weights that come with Antiphon; the project forgets the file";
                 if ui.button(small("Use the built-in weights".to_owned())).on_hover_text(hint).clicked() {
-                    choice.choose_built_in();
+                    choice.choose(String::new());
+                }
+                let hint = "Loads the file once more, if it is there again";
+                if ui.button(small("Try again".to_owned())).on_hover_text(hint).clicked() {
+                    choice.try_again();
                 }
             }
         });

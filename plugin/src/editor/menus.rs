@@ -176,7 +176,7 @@ fn weights_menu(ui: &mut Ui, hand: &Hand, choice: &WeightsChoice, bulletin: &Bul
     let path = choice.map(String::clone);
     for (text, name) in [("Built in", ""), ("Seed, the network this project comes from", SEED_NAME)] {
         if ui.selectable_label(path == name, text).clicked() {
-            choice.set(name.to_owned());
+            choice.choose(name.to_owned());
             ui.close();
         }
     }

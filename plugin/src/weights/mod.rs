@@ -41,7 +41,7 @@ struct Choice {
     path: Mutex<String>,
     /// The digest of the file as it was found last, a space, and its path.
     digest: Mutex<String>,
-    /// Raised by every change, so that the inference thread need not take the lock to look.
+    /// Raised by every choice, so that the inference thread need not take the lock to look.
     version: AtomicU32,
 }
 
@@ -55,12 +55,20 @@ impl WeightsChoice {
         (!chosen.as_os_str().is_empty()).then_some(chosen)
     }
 
-    /// No file and no name: the built-in weights.
-    pub fn choose_built_in(&self) {
-        self.set(String::new());
+    /// Somebody chooses: a path, `seed`, or nothing for the built-in weights. The same once more is loaded once
+    /// more, as its file may be another by now; that is meant, so nobody is told.
+    pub fn choose(&self, path: String) {
+        *self.0.path.lock().unwrap_or_else(PoisonError::into_inner) = path;
+        self.0.digest.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.try_again();
     }
 
-    /// Changes whenever the choice does.
+    /// Loads what is chosen once more.
+    pub fn try_again(&self) {
+        self.0.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Changes whenever something is to be loaded.
     pub fn version(&self) -> u32 {
         self.0.version.load(Ordering::Acquire)
     }
@@ -86,7 +94,7 @@ impl PersistentField<'_, String> for WeightsChoice {
         let mut mine = self.0.path.lock().unwrap_or_else(PoisonError::into_inner);
         if *mine != path {
             *mine = path;
-            self.0.version.fetch_add(1, Ordering::Release);
+            self.try_again();
         }
     }
 
@@ -272,5 +280,15 @@ mod tests {
         assert!(opened.found(&path, &digest(b"other")), "the file is another now");
         assert!(!opened.found(&path, &digest(b"other")), "that was said once");
         assert!(!opened.found(&folder.path().join("other.safetensors"), &first.digest), "another choice");
+
+        let name = path.display().to_string();
+        opened.choose(name.clone());
+        let version = opened.version();
+        opened.set(name.clone());
+        assert_eq!(opened.version(), version, "a project that says the same changes nothing");
+        assert!(!opened.found(&path, &first.digest));
+        opened.choose(name);
+        assert_ne!(opened.version(), version, "a hand that chooses it again does");
+        assert!(!opened.found(&path, &digest(b"other")), "whoever chooses a file knows that it is another");
     }
 }
