@@ -113,7 +113,7 @@ impl Files {
     /// Saves a MIDI file in the folder for takes. Where that fails, it says so.
     fn keep(&mut self, name: &str, bytes: &[u8]) -> Option<PathBuf> {
         let saved = folder().ok_or_else(|| "There is no home folder to save in.".to_owned()).and_then(|folder| {
-            let path = folder.join(name);
+            let path = place(&folder, name, bytes);
             write_whole(&path, bytes).map_err(|error| format!("Cannot save {}: {error}.", path.display()))?;
             Ok(path)
         });
@@ -151,8 +151,32 @@ fn read_weights(path: &Path) -> News {
     }
 }
 
+/// The file in this folder for these bytes: another evening's of the same name stays.
+fn place(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "mid"));
+    let names = (2..).map(|number| format!("{stem} ({number}).{extension}"));
+    let mut paths = std::iter::once(name.to_owned()).chain(names).map(|name| folder.join(name));
+    let is_free = |path: &PathBuf| !path.exists() || std::fs::read(path).is_ok_and(|there| there == bytes);
+    paths.find(is_free).expect("numbers do not end")
+}
+
 /// Where takes are kept: a folder in the user's music.
 fn folder() -> Option<PathBuf> {
     let home = std::env::var_os(if cfg!(windows) { "USERPROFILE" } else { "HOME" })?;
     Some(PathBuf::from(home).join("Music").join("Antiphon"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_take_of_the_same_name_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        for (bytes, name) in [("one", "a.mid"), ("two", "a (2).mid"), ("one", "a.mid"), ("three", "a (3).mid")] {
+            let path = place(folder.path(), "a.mid", bytes.as_bytes());
+            assert_eq!(path, folder.path().join(name));
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
 }
