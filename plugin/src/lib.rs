@@ -106,6 +106,9 @@ pub trait Format: Send + 'static {
         Vec::new()
     }
 
+    /// Sets new parameters to what is remembered where there is no host to do so.
+    fn recall(_: &Arc<AntiphonParams>) {}
+
     /// Told how to reach the framework's worker thread.
     fn meet(_: &AsyncExecutor<Antiphon<Self>>)
     where
@@ -139,6 +142,10 @@ impl Format for Program {
 
     fn notices() -> Vec<String> {
         standalone::missing()
+    }
+
+    fn recall(params: &Arc<AntiphonParams>) {
+        standalone::recall(params);
     }
 }
 
@@ -193,6 +200,7 @@ impl<F: Format> Default for Antiphon<F> {
     fn default() -> Self {
         let status = Arc::new(Status::default());
         let params = Arc::new(AntiphonParams::new(status.clone()));
+        F::recall(&params);
         let (near, far) = link::link();
         let viewer = Viewer::default();
         let (writer, roll) = roll::roll(viewer.clone());

@@ -133,8 +133,8 @@ impl Handle {
         self.end(context);
     }
 
-    /// Sets it without a host.
-    #[cfg(test)]
+    /// Sets it where there is no host to tell, and no audio yet.
+    #[cfg(any(test, feature = "standalone"))]
     pub fn force(&self, value: f32) {
         // SAFETY: as above.
         unsafe { self.pointer._internal_set_normalized_value(value) };

@@ -1,4 +1,5 @@
-//! The ports that the player has chosen, remembered from one evening to the next.
+//! The ports that the player has chosen, remembered from one evening to the next. The way into the system is not:
+//! JACK may run today and not tomorrow.
 
 use std::path::PathBuf;
 
@@ -8,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::presets;
 
 /// The ways into the system.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum System {
     /// JACK where it runs, else the system's own.
     #[default]
@@ -27,8 +27,6 @@ pub enum System {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Choice {
-    /// JACK or the system's own.
-    pub system: System,
     /// The MIDI port to hear.
     pub midi_in: Option<String>,
     /// The MIDI port to play to.
@@ -43,7 +41,7 @@ impl Default for Choice {
     fn default() -> Self {
         // To play to a port that nobody has chosen could wake up a synthesiser in the next room.
         let midi_out = Some(String::new());
-        Self { system: System::Auto, midi_in: None, midi_out, audio_out: None, piano: true }
+        Self { midi_in: None, midi_out, audio_out: None, piano: true }
     }
 }
 
@@ -51,7 +49,9 @@ impl Choice {
     /// What was chosen last; where nothing was, or nothing readable, the default.
     pub fn load() -> Self {
         let text = path().and_then(|path| std::fs::read(path).ok());
-        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+        let choice: Self = text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        // None was a choice once, and played on the default device all the same.
+        Self { audio_out: choice.audio_out.filter(|name| !name.is_empty()), ..choice }
     }
 
     /// Remembers it.

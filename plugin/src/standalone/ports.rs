@@ -30,6 +30,8 @@ pub struct Ports {
     pub midi_out: Vec<String>,
     /// Audio devices to sound from. JACK connects its own.
     pub audio_out: Vec<String>,
+    /// The one that the system takes where none is chosen.
+    default_out: Option<String>,
 }
 
 impl Ports {
@@ -47,7 +49,11 @@ impl Ports {
     fn chosen<'a>(choice: Option<&str>, there: &'a [String]) -> Option<&'a str> {
         match choice {
             None => there.iter().map(String::as_str).find(|name| !name.contains(THROUGH)),
-            Some(name) => there.iter().map(String::as_str).find(|there| *there == name),
+            Some(name) => {
+                let same = |there: &&String| *there == name;
+                let alike = |there: &&String| bare(there) == bare(name);
+                there.iter().find(same).or_else(|| there.iter().find(alike)).map(String::as_str)
+            }
         }
     }
 
@@ -105,7 +111,7 @@ impl Ports {
         ] {
             let is_audio = what == "audio output";
             if let Some(name) = chosen.as_deref().filter(|name| !name.is_empty())
-                && !there.iter().any(|there| there == name)
+                && Self::chosen(Some(name), there).is_none()
                 && !(is_audio && self.jack)
             {
                 missing.push(format!("The {what} `{name}` is not there. --ports lists what is."));
@@ -124,7 +130,7 @@ impl Ports {
         missing
     }
 
-    /// All of them, with what is chosen marked.
+    /// All of them, with what was chosen marked, and what is taken where nothing was.
     pub fn list(&self, choice: &Choice) -> String {
         let mut text = match (self.jack, self.no_jack) {
             (true, true) => "JACK does not run.\n".to_owned(),
@@ -137,23 +143,50 @@ impl Ports {
             ("Audio outputs", "--audio-out", &choice.audio_out, &self.audio_out),
         ] {
             text += &format!("{what} ({option} N):\n");
-            let chosen = Self::chosen(chosen.as_deref(), there);
+            let taken = Self::chosen(chosen.as_deref(), there);
             for (number, name) in there.iter().enumerate() {
-                let mark = if chosen == Some(name) { '*' } else { ' ' };
+                let mark = if chosen.is_some() && taken == Some(name) { '*' } else { ' ' };
                 text += &format!(" {mark} {}  {name}\n", number + 1);
             }
-            if there.is_empty() {
-                let none = if self.jack && option == "--audio-out" { "JACK's own" } else { "none" };
-                text += &format!("   {none}\n");
-            }
+            let is_audio = option == "--audio-out";
+            let taken = if is_audio { self.default_out.as_deref() } else { taken };
+            let note = match chosen.as_deref() {
+                _ if is_audio && self.jack => "JACK's own".to_owned(),
+                _ if there.is_empty() => "none".to_owned(),
+                Some("") => "none is chosen".to_owned(),
+                Some(name) if Self::chosen(Some(name), there).is_none() => {
+                    format!("`{name}` was chosen and is not there")
+                }
+                Some(_) => continue,
+                None if is_audio => {
+                    format!("none is chosen: the system's default, {}", taken.unwrap_or("whatever it is"))
+                }
+                None => format!("none is chosen: the first keyboard, {}", taken.unwrap_or("when there is one")),
+            };
+            text += &format!("   {note}\n");
         }
         text
     }
 }
 
+/// A port's name without what ALSA puts at its end, its client's and its own number: they change with the order
+/// in which things are plugged in.
+fn bare(name: &str) -> &str {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match name.rsplit_once(' ') {
+        Some((bare, end)) if end.split_once(':').is_some_and(|(a, b)| is_number(a) && is_number(b)) => bare,
+        _ => name,
+    }
+}
+
+/// Whether no port is asked for.
+pub fn is_none(asked: &str) -> bool {
+    asked.eq_ignore_ascii_case("none")
+}
+
 /// The port that is meant by a number from 1, or by a part of its name; `none` is no port.
 pub fn pick(asked: &str, there: &[String]) -> Result<Option<String>, String> {
-    if asked.eq_ignore_ascii_case("none") {
+    if is_none(asked) {
         return Ok(Some(String::new()));
     }
     if let Ok(number) = asked.parse::<usize>() {
@@ -184,9 +217,11 @@ fn own_ports() -> Ports {
     let audio_out = host
         .output_devices()
         .map_or_else(|_| Vec::new(), |devices| devices.filter_map(name).filter(is_heard).collect());
-    let rate = host.default_output_device().and_then(|device| device.default_output_config().ok());
+    let default = host.default_output_device();
+    let rate = default.as_ref().and_then(|device| device.default_output_config().ok());
     let rate = rate.map_or(RATE, |config| config.sample_rate());
-    Ports { rate, midi_in, midi_out, audio_out, ..Ports::default() }
+    let default_out = default.and_then(name);
+    Ports { rate, midi_in, midi_out, audio_out, default_out, ..Ports::default() }
 }
 
 /// JACK's, if it runs.
@@ -221,6 +256,27 @@ mod tests {
         for wrong in ["0", "4", "organ", "p"] {
             assert!(pick(wrong, &there).is_err(), "{wrong}");
         }
+    }
+
+    /// What was chosen is known again though it was plugged in elsewhere, and nothing else is marked as chosen.
+    #[test]
+    fn a_port_is_known_without_alsas_numbers() {
+        let ports = Ports {
+            midi_in: names(&["Midi Through:Midi Through Port-0 14:0", "Piano:Piano MIDI 1 24:0", "Organ 28:0"]),
+            audio_out: names(&["Headphones", "Speakers"]),
+            default_out: Some("Speakers".to_owned()),
+            ..Ports::default()
+        };
+        let choice = Choice { midi_in: Some("Organ 20:0".to_owned()), ..Choice::default() };
+        assert!(ports.arguments(&choice, 96.0, 128).join(" ").contains("--midi-input Organ 28:0"));
+        assert_eq!(ports.missing(&choice), names(&[]));
+        let list = ports.list(&choice);
+        assert!(list.contains("* 3  Organ") && list.matches('*').count() == 1, "{list}");
+        assert!(list.contains("the system's default, Speakers"), "{list}");
+        let list = ports.list(&Choice::default());
+        assert!(!list.contains('*') && list.contains("the first keyboard, Piano:Piano MIDI 1 24:0"), "{list}");
+        assert_eq!(bare("Synth 2"), "Synth 2");
+        assert_ne!(bare("system:midi_capture_1"), bare("system:midi_capture_2"));
     }
 
     #[test]
