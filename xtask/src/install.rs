@@ -16,7 +16,9 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         let target = place(&bundle, &folder).with_context(|| format!("cannot install into {}", folder.display()))?;
         println!("installed {}", target.display());
     }
-    println!("Let your host scan its plug-ins again, then look for Antiphon among the note effects.");
+    println!(
+        "Let your host scan its plug-ins again, then look for Antiphon: the CLAP among the note effects, the VST3 among the instruments."
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,15 +8,18 @@ use crate::settings::{Length, Mode, Silence, Strokes, Trigger, TriggerBy};
 /// See the [module](self).
 #[derive(Params)]
 pub struct TurnParams {
-    /// When the turn changes hands.
+    /// When the turn changes hands. Auto: I go on when you fall silent. Trigger: I play while you hold the
+    /// trigger. Trade: some bars you, some bars I. Duet: as auto, but I play on while you play. Alone: I begin
+    /// from nothing.
     #[id = "mode"]
     pub mode: EnumParam<Mode>,
 
-    /// How long no key may be down before the model takes the turn, in mode `auto`.
+    /// How long you let go of all keys before I go on. With mode trigger it does nothing, with trade only while
+    /// the transport stands.
     #[id = "silence"]
     pub silence_ms: FloatParam,
 
-    /// How long no key may be down before the model takes the turn, in beats.
+    /// The same in beats: how long you let go of all keys before I go on.
     #[id = "silbeats"]
     pub silence_beats: FloatParam,
 
