@@ -77,6 +77,10 @@ pub struct Roll {
     pub since: f64,
     /// When the turn will change hands by itself, if that is known.
     pub until: Option<f64>,
+    /// The model's turn goes round and round.
+    pub frozen: bool,
+    /// The notes that the model's turn has, if so many end it.
+    pub turn_notes: Option<u32>,
 }
 
 impl Default for Roll {
@@ -96,11 +100,21 @@ impl Default for Roll {
             turn: Whose::Yours,
             since: 0.0,
             until: None,
+            frozen: false,
+            turn_notes: None,
         }
     }
 }
 
 impl Roll {
+    /// The notes that the model's turn still has, if so many end it.
+    pub fn notes_left(&self) -> Option<u32> {
+        // To the sample: a note at the hand-over itself may seem to be a little before it.
+        let begun = self.marks().fold(f64::NEG_INFINITY, f64::max) - 1e-3;
+        let played = self.notes().filter(|note| note.whose == Whose::Mine && note.start >= begun).count();
+        Some(self.turn_notes?.saturating_sub(played as u32))
+    }
+
     /// The notes that have sounded or sound, in no order.
     pub fn notes(&self) -> impl Iterator<Item = &Drawn> {
         self.notes.iter().filter(|note| note.velocity > 0)
@@ -208,6 +222,12 @@ impl RollWriter {
             *mark = self.origin + time;
         }
         self.roll.next_mark = (self.roll.next_mark + 1) % MARKS;
+    }
+
+    /// How the model's turn goes on: round and round, or for so many notes.
+    pub fn goes_on(&mut self, frozen: bool, notes: Option<u32>) {
+        self.roll.frozen = frozen;
+        self.roll.turn_notes = notes;
     }
 
     /// A phrase is forgotten: second 0 of the stream is now.

@@ -6,11 +6,11 @@ use egui::{Align, Align2, Color32, FontId, Layout, Sense, Stroke, Ui, pos2, vec2
 
 use super::control::{Hand, ring};
 use super::handles::Handles;
-use super::theme::{BODY, LARGE, SMALL};
+use super::theme::{BODY, LARGE, Palette, SMALL};
 use crate::bridge::roll::{Roll, Whose};
 use crate::bridge::status::{Health, Status};
 use crate::params::AntiphonParams;
-use crate::settings::{Length, Mode, Silence};
+use crate::settings::{Mode, Settings, Silence};
 
 /// What is to be said of the state.
 struct State {
@@ -33,7 +33,7 @@ pub fn show(
     roll: &Roll,
     menus: impl FnOnce(&mut Ui),
 ) {
-    let state = state(hand, params, status, roll);
+    let state = state(hand.palette, &params.settings(), status.health(), roll);
     ui.horizontal(|ui| {
         let (place, _) = ui.allocate_exact_size(vec2(34.0, 34.0), Sense::hover());
         let centre = place.center();
@@ -71,14 +71,12 @@ fn bypass(ui: &mut Ui, hand: &Hand, handles: &Handles) {
     }
 }
 
-fn state(hand: &Hand, params: &AntiphonParams, status: &Status, roll: &Roll) -> State {
-    let palette = hand.palette;
-    let settings = params.settings();
+fn state(palette: Palette, settings: &Settings, health: Health, roll: &Roll) -> State {
     let plain = |colour, title, detail: &str| State { colour, title, detail: detail.to_owned(), gone: None };
     if settings.bypass {
         return plain(palette.quiet, "Bypassed", "Notes pass through");
     }
-    match status.health() {
+    match health {
         Health::Starting => return plain(palette.quiet, "Waking up", "The weights are being loaded"),
         Health::NoWeights | Health::Broken => return plain(palette.trouble, "No model", "Notes pass through"),
         Health::Ready => {}
@@ -90,42 +88,19 @@ fn state(hand: &Hand, params: &AntiphonParams, status: &Status, roll: &Roll) -> 
     };
     let sounds = |whose| roll.notes().any(|note| note.whose == whose && note.end == f64::INFINITY);
     if roll.turn == Whose::Mine {
-        let end = match (left, settings.length) {
-            (Some(left), _) => format!("{left:.1} s left"),
-            (None, Length::Notes(notes)) => format!("{notes} notes"),
-            (None, Length::Bars(bars)) => plural(bars, "bar"),
-            (None, Length::Seconds(_) | Length::Open) => String::new(),
-        };
-        let detail = match settings.mode {
-            Mode::Auto | Mode::Trigger if end.is_empty() => "Until you play".to_owned(),
-            Mode::Auto | Mode::Trigger => format!("{end}, or until you play"),
-            Mode::Trade => format!("{} each way; {end}", plural(settings.my_bars, "bar")),
-            Mode::Duet => "We both play".to_owned(),
-            Mode::Alone => "I play by myself".to_owned(),
-        };
         let title = match settings.mode {
             Mode::Duet => "Duet",
             Mode::Alone => "Alone",
             Mode::Auto | Mode::Trigger | Mode::Trade => "My turn",
         };
-        return State { colour: palette.mine, title, detail, gone: gone(roll.since) };
+        return State { colour: palette.mine, title, detail: my_turn(settings, roll, left), gone: gone(roll.since) };
     }
     if let Some(left) = left {
         let from = roll.notes().filter(|note| note.end.is_finite()).map(|note| note.end).fold(roll.since, f64::max);
         let detail = format!("I go on in {left:.1} s");
         return State { colour: palette.yours, title: "Your turn", detail, gone: gone(from) };
     }
-    let silence = match settings.silence {
-        Silence::Seconds(seconds) => seconds_text(seconds),
-        Silence::Beats(beats) => format!("{beats} beats"),
-    };
-    let next = match settings.mode {
-        Mode::Auto => format!("I go on after {silence} of silence"),
-        Mode::Duet => format!("I join in after {silence} of silence"),
-        Mode::Alone => format!("I play by myself after {silence} of silence"),
-        Mode::Trigger => "I go on when you press the trigger".to_owned(),
-        Mode::Trade => format!("{} for you, {} for me", plural(settings.your_bars, "bar"), settings.my_bars),
-    };
+    let next = your_turn(settings, roll.coming.is_some());
     if sounds(Whose::Yours) {
         return State { colour: palette.yours, title: "Listening", detail: next, gone: None };
     }
@@ -134,10 +109,96 @@ fn state(hand: &Hand, params: &AntiphonParams, status: &Status, roll: &Roll) -> 
     State { colour: palette.yours, title, detail: next, gone: None }
 }
 
+/// What ends my turn. `left`: seconds until it ends by itself, if that is known.
+fn my_turn(settings: &Settings, roll: &Roll, left: Option<f64>) -> String {
+    if roll.frozen {
+        return "Frozen: round and round until Freeze is off".to_owned();
+    }
+    let seconds = left.map(|left| format!("{left:.1} s left"));
+    let end = seconds.or_else(|| Some(format!("{} left", plural(roll.notes_left()?, "note"))));
+    let (first, rest) = match settings.mode {
+        Mode::Auto | Mode::Alone => ("Until you play".to_owned(), "or until you play"),
+        Mode::Trigger if settings.holds() => ("Until you let go or play".to_owned(), "or until you let go or play"),
+        Mode::Trigger => ("Until you press the trigger or play".to_owned(), "or until you press the trigger or play"),
+        Mode::Trade => (bars(settings), ""),
+        Mode::Duet => ("We both play".to_owned(), "we both play"),
+    };
+    match end {
+        None => first,
+        Some(end) if rest.is_empty() => format!("{first}; {end}"),
+        Some(end) => format!("{end}, {rest}"),
+    }
+}
+
+/// What ends your turn. `has_bars`: a transport runs.
+fn your_turn(settings: &Settings, has_bars: bool) -> String {
+    let silence = match settings.silence {
+        Silence::Seconds(seconds) => seconds_text(seconds),
+        Silence::Beats(beats) => format!("{beats} beats"),
+    };
+    match settings.mode {
+        Mode::Auto => format!("I go on after {silence} of silence"),
+        Mode::Duet => format!("I join in after {silence} of silence"),
+        Mode::Alone => format!("I play by myself after {silence} of silence"),
+        Mode::Trigger => "I go on when you press the trigger".to_owned(),
+        Mode::Trade if has_bars => bars(settings),
+        Mode::Trade => {
+            format!("I go on after {silence} of silence, for {}", plural(settings.my_bars, "bar"))
+        }
+    }
+}
+
+/// Who has how many bars.
+fn bars(settings: &Settings) -> String {
+    let (yours, mine) = (settings.your_bars, settings.my_bars);
+    if yours == mine {
+        return format!("{} each way", plural(yours, "bar"));
+    }
+    format!("{} for you, {mine} for me", plural(yours, "bar"))
+}
+
 fn seconds_text(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", seconds * 1_000.0) } else { format!("{seconds:.1} s") }
 }
 
 fn plural(count: u32, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bridge::{self, viewer::Viewer};
+    use crate::looks::Theme;
+    use crate::tests::SETTINGS;
+
+    #[test]
+    fn the_header_says_what_ends_a_turn() {
+        let detail =
+            |settings: &Settings, roll: &Roll| state(Palette::of(Theme::Dark), settings, Health::Ready, roll).detail;
+        let of = |mode| Settings { mode, your_bars: 4, my_bars: 2, silence: Silence::Seconds(0.8), ..SETTINGS };
+        let mut roll = Roll::default();
+        assert_eq!(detail(&of(Mode::Trade), &roll), "I go on after 800 ms of silence, for 2 bars");
+        roll.coming = Some((1.0, 2.0));
+        assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for me");
+
+        roll.turn = Whose::Mine;
+        assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for me", "called for with the button");
+        assert_eq!(detail(&of(Mode::Trigger), &roll), "Until you let go or play");
+        roll.until = Some(3.0);
+        assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for me; 3.0 s left");
+        assert_eq!(detail(&of(Mode::Auto), &roll), "3.0 s left, or until you play");
+        roll.frozen = true;
+        assert!(detail(&of(Mode::Auto), &roll).starts_with("Frozen"));
+
+        let (mut writer, _) = bridge::roll::roll(Viewer::default());
+        writer.on(Whose::Mine, 0, 60, 80, 0.5);
+        writer.hand_over(1.0);
+        writer.goes_on(false, Some(3));
+        writer.on(Whose::Mine, 0, 62, 80, 1.0);
+        writer.on(Whose::Yours, 0, 64, 80, 1.5);
+        let mut counted = writer.roll();
+        counted.turn = Whose::Mine;
+        assert_eq!(detail(&of(Mode::Auto), &counted), "2 notes left, or until you play");
+    }
 }

@@ -12,6 +12,11 @@ impl Partner {
         let moves = self.liveliness() != Liveliness::Rest;
         let ahead = self.is_playing().then(|| self.schedule.iter());
         self.roll.rule(&span, end);
+        let (frozen, notes) = match &self.turn {
+            Turn::Mine(take) => (take.frozen, Some(take.notes()).filter(|notes| *notes < u32::MAX)),
+            Turn::Yours { .. } => (false, None),
+        };
+        self.roll.goes_on(frozen, notes);
         self.roll.publish(moves, until, ahead, |beats| end + (beats - span.end) / span.beats_per_second());
     }
 
