@@ -45,7 +45,7 @@ pub fn recent(roll: &Roll) -> Option<Vec<u8>> {
 /// A name for a take's file, without a folder.
 pub fn name(record: &TakeRecord, with_phrase: bool) -> String {
     let phrase = if with_phrase { " with phrase" } else { "" };
-    format!("Antiphon take {} seed {}{phrase}.mid", record.id, record.seed)
+    format!("Antiphon take {} seed {} no {}{phrase}.mid", record.id, record.seed, record.number)
 }
 
 fn from(notes: &[Note], origin: f64) -> Vec<Note> {
@@ -91,7 +91,7 @@ mod tests {
     }
 
     fn record(phrase: Vec<Note>, notes: Vec<Note>, beats_per_second: f64) -> TakeRecord {
-        TakeRecord { id: 3, seed: 17, beats_per_second, phrase, notes, lasted_s: 40.0, kept: false }
+        TakeRecord { id: 3, seed: 17, number: 2, beats_per_second, phrase, notes, lasted_s: 40.0, kept: false }
     }
 
     proptest! {
@@ -176,7 +176,7 @@ for track in file.tracks:
         let both = midi::read(&take(&record, true)).unwrap();
         let both: Vec<_> = both.notes.iter().map(|note| (note.onset, note.pitch)).collect();
         assert_eq!(both, [(0.0, 60), (1.0, 62), (3.25, 64)]);
-        assert_eq!(name(&record, true), "Antiphon take 3 seed 17 with phrase.mid");
+        assert_eq!(name(&record, true), "Antiphon take 3 seed 17 no 2 with phrase.mid");
     }
 
     #[test]

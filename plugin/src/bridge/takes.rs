@@ -25,6 +25,9 @@ pub struct TakeRecord {
     pub id: u64,
     /// The seed that was set.
     pub seed: u64,
+    /// Its place among the takes since the phrase began, from 1: with the seed and the phrase, what tells it from
+    /// others.
+    pub number: u32,
     /// The host's tempo at the hand-over: what turns these seconds into beats.
     pub beats_per_second: f64,
     /// What the player played since the take before, and, in a duet, during this one: in canonical order.
@@ -165,7 +168,16 @@ mod tests {
     use super::*;
 
     fn record(seed: u64) -> TakeRecord {
-        TakeRecord { id: 0, seed, beats_per_second: 2.0, phrase: vec![], notes: vec![], lasted_s: 1.0, kept: false }
+        TakeRecord {
+            id: 0,
+            seed,
+            number: 1,
+            beats_per_second: 2.0,
+            phrase: vec![],
+            notes: vec![],
+            lasted_s: 1.0,
+            kept: false,
+        }
     }
 
     #[test]

@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use egui::{
-    Align, Button, CornerRadius, CursorIcon, Frame, Layout, Margin, Response, RichText, ScrollArea, Sense, Ui, pos2,
-    vec2,
-};
+use egui::{Button, CornerRadius, CursorIcon, Frame, Margin, Response, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 
 use super::control::Hand;
 use super::drag;
 use super::files::Files;
-use super::handles::Handles;
 use super::theme::{BODY, SMALL, mix};
 use crate::bridge::takes::{Request, TakeRecord, Takes};
 use crate::export;
@@ -54,17 +50,9 @@ impl History {
     }
 
     /// The list, the latest take on top.
-    pub fn show(&mut self, ui: &mut Ui, hand: &Hand, handles: &Handles, files: &mut Files) {
+    pub fn show(&mut self, ui: &mut Ui, hand: &Hand, files: &mut Files) {
         self.update();
-        ui.horizontal(|ui| {
-            ui.label(RichText::new("Takes").size(BODY + 1.0).strong());
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let undo = ui.add_enabled(!self.list.is_empty(), Button::new("Undo latest"));
-                if undo.on_hover_text(&handles["undo"].hint).clicked() {
-                    handles["undo"].toggle(hand.context);
-                }
-            });
-        });
+        ui.label(RichText::new("Takes").size(BODY + 1.0).strong());
         if let Some(id) = self.deleted {
             ui.horizontal(|ui| {
                 ui.label(RichText::new(format!("Take {id} is deleted.")).color(hand.palette.quiet).size(SMALL + 0.5));
@@ -92,8 +80,10 @@ impl History {
             ui.horizontal(|ui| {
                 ui.label(RichText::new(format!("Take {}", record.id)).strong());
                 let count = record.notes.len();
-                let text = format!("seed {}  ·  {count} notes  ·  {:.1} s", record.seed, record.lasted_s);
-                ui.label(RichText::new(text).color(palette.quiet).size(SMALL));
+                let TakeRecord { seed, number, lasted_s, .. } = **record;
+                let text = format!("seed {seed}, no. {number}  ·  {count} notes  ·  {lasted_s:.1} s");
+                let hint = "The same seed and number after the same phrase are the same notes";
+                ui.label(RichText::new(text).color(palette.quiet).size(SMALL)).on_hover_text(hint);
             });
             let picture = picture(ui, hand, record);
             if drag::POSSIBLE {
@@ -116,7 +106,11 @@ impl History {
                     self.takes.ask(Request::Again(record.id));
                 }
                 let keep = quiet("Keep").selected(record.kept);
-                if ui.add(keep).on_hover_text("It stays, however many takes come after it").clicked() {
+                if ui
+                    .add(keep)
+                    .on_hover_text("I keep it while older ones go, until I am closed; for good, save it")
+                    .clicked()
+                {
                     self.takes.ask(Request::Keep(record.id, !record.kept));
                 }
                 let save = ui.add(quiet("Save")).on_hover_text("As a MIDI file; with Shift, with its phrase");

@@ -182,7 +182,7 @@ impl App {
             Panel::right("takes").frame(side).show_separator_line(false).resizable(false).exact_size(264.0).show(
                 ui,
                 |ui| {
-                    history.show(ui, &hand, handles, files);
+                    history.show(ui, &hand, files);
                 },
             );
         }

@@ -8,8 +8,8 @@ use crate::settings::{DeviceChoice, Heat};
 /// See the [module](self).
 #[derive(Params)]
 pub struct ModelParams {
-    /// Which of its continuations the model plays: the same seed after the same phrase is the
-    /// same continuation.
+    /// Which of my answers you get. The first answer to a phrase with one seed is always the same; so is the
+    /// second, and each is another.
     #[id = "seed"]
     pub seed: IntParam,
 

@@ -168,8 +168,16 @@ fn touches_without_room_leave_no_key_down() {
 fn takes_make_room_and_clicks_are_refused() {
     let (mut log, takes) = takes();
     let phrase = vec![Note { onset: -1.0, spread: 0.0, duration: 0.3, pitch: 60, velocity: 70 }];
-    let record =
-        TakeRecord { id: 0, seed: 1, beats_per_second: 2.0, phrase, notes: vec![], lasted_s: 1.0, kept: false };
+    let record = TakeRecord {
+        id: 0,
+        seed: 1,
+        number: 1,
+        beats_per_second: 2.0,
+        phrase,
+        notes: vec![],
+        lasted_s: 1.0,
+        kept: false,
+    };
     for _ in 0..10 * TAKES {
         log.add(record.clone());
     }

@@ -418,6 +418,7 @@ impl Take {
         TakeRecord {
             id: 0,
             seed: self.wishes.seed,
+            number: self.begin.number + 1,
             beats_per_second: self.begin.place.beats_per_second,
             phrase: heard.chain(joined).collect(),
             notes: self.played.iter().filter(|(mine, _)| *mine).map(|(_, note)| *note).collect(),
