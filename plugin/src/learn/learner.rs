@@ -8,29 +8,32 @@ use nice_plug::params::internals::ParamPtr;
 
 use super::{LEARNERS, Learnt, MODES, NONE};
 use crate::bridge::viewer::Viewer;
+use crate::params::AntiphonParams;
 
 /// Of these every press of a pad acts, and no release.
-const STRUCK: [&str; 2] = ["again", "another"];
+const STRUCK: [&str; 3] = ["again", "another", "freeze"];
+/// Of this, too, unless the model plays while it is held.
+const HELD: &str = "go";
 /// A pad or pedal is down from here on.
 const DOWN: u8 = 64;
 
 /// See the [module](self).
 pub struct Learner {
     learnt: Learnt,
-    /// By learner, the parameter. `_params` owns it.
+    /// By learner, the parameter. `params` owns it.
     parameters: [Option<ParamPtr>; LEARNERS.len()],
     /// Controllers that are down, as pads: bit n, controller n.
     down: u128,
     viewer: Viewer,
-    _params: Arc<dyn Params>,
+    params: Arc<AntiphonParams>,
 }
 
 impl Learner {
     /// Controllers that move these parameters.
-    pub fn new(learnt: Learnt, params: Arc<dyn Params>, viewer: Viewer) -> Self {
+    pub fn new(learnt: Learnt, params: Arc<AntiphonParams>, viewer: Viewer) -> Self {
         let map = params.param_map();
         let find = |id: &str| map.iter().find(|(name, ..)| name == id).map(|(_, parameter, _)| *parameter);
-        Self { learnt, parameters: LEARNERS.map(find), down: 0, viewer, _params: params }
+        Self { learnt, parameters: LEARNERS.map(find), down: 0, viewer, params }
     }
 
     /// A controller moves, to 0–127. `true`: it has moved a parameter, or is to from now on, and goes no further.
@@ -56,15 +59,11 @@ impl Learner {
             let Some(parameter) = parameter.filter(|_| mine.load(Relaxed) == controller) else {
                 continue;
             };
-            // SAFETY: `_params` keeps it alive.
+            // SAFETY: `params` keeps it alive.
             let at = unsafe { parameter.unmodulated_normalized_value() };
             let to = match parameter {
-                ParamPtr::BoolParam(_) if STRUCK.contains(id) => {
-                    if is_down && !was_down {
-                        1.0 - at.round()
-                    } else {
-                        at
-                    }
+                ParamPtr::BoolParam(_) if STRUCK.contains(id) || *id == HELD && !self.params.turn.holds() => {
+                    if is_down && !was_down { 1.0 - at.round() } else { at }
                 }
                 ParamPtr::BoolParam(_) => f32::from(u8::from(is_down)),
                 _ => f32::from(value.min(127)) / 127.0,

@@ -116,6 +116,7 @@ mod tests {
 
     use super::*;
     use crate::bridge::viewer::Viewer;
+    use crate::editor::Handles;
     use crate::params::AntiphonParams;
 
     #[test]
@@ -133,15 +134,20 @@ mod tests {
         assert_eq!(learnt.moved().count(), 0);
         assert!(learner.hear(21, 0) && params.model.temperature.value() == 0.1);
 
-        // A pad: each press of `Another` is one, and `Go on` is held.
-        learnt.learn(Some("another"));
-        for (value, on) in [(127, true), (0, true), (100, false), (0, false)] {
-            assert!(learner.hear(36, value));
-            assert_eq!(params.turn.another.value(), on, "{value}");
+        // A pad: each press is one, but that which the model plays for as long as it is held.
+        let presses = [(127, true), (0, true), (100, false), (0, false)];
+        for (pad, id) in [(36, "another"), (37, "freeze"), (38, "go")] {
+            learnt.learn(Some(id));
+            for (value, on) in presses {
+                assert!(learner.hear(pad, value));
+                let handle = &Handles::new(&params)[id];
+                assert_eq!(handle.is_on(), on, "{id}: {value}");
+            }
         }
-        learnt.learn(Some("go"));
+        let mode = &Handles::new(&params)["mode"];
+        mode.force(mode.read("trigger").unwrap());
         for (value, on) in [(127, true), (0, false)] {
-            assert!(learner.hear(37, value));
+            assert!(learner.hear(38, value));
             assert_eq!(params.turn.go.value(), on);
         }
 

@@ -198,6 +198,11 @@ impl TurnParams {
         }
     }
 
+    /// The model plays for as long as its trigger is held.
+    pub fn holds(&self) -> bool {
+        self.mode.value() == Mode::Trigger && !self.trigger_toggles.value()
+    }
+
     /// What ends a turn of the model.
     pub fn length(&self) -> Length {
         match self.ends.value() {
