@@ -25,7 +25,7 @@ const TICK_S: f64 = 60.0 / TEMPO / 960.0;
 const TAKE_S: f64 = 6.0;
 /// The editor's size, and in it the picture of the latest take, and a knob with its value below.
 const SIZE: (u32, u32) = (900, 600);
-const PICTURE: (i16, i16) = (760, 139);
+const PICTURE: (i16, i16) = (760, 131);
 const KNOB: (i16, i16) = (546, 517);
 const VALUE: (i16, i16) = (546, 548);
 /// The knob's parameter.

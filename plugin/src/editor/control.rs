@@ -18,6 +18,8 @@ pub const CELL: Vec2 = vec2(92.0, 74.0);
 const TRAVEL: f32 = 220.0;
 /// How much finer it goes with Shift.
 const FINE: f32 = 0.1;
+/// A wheel's notch, where it counts in points.
+const NOTCH: f32 = 40.0;
 /// A knob's radius in points.
 const RADIUS: f32 = 15.0;
 /// Where a knob's scale begins, in radians from three o'clock.
@@ -34,6 +36,8 @@ pub struct Hand<'a> {
     pub palette: Palette,
     /// Controllers that move parameters.
     pub learnt: &'a Learnt,
+    /// The mouse's wheel turns what is under it, and does not scroll.
+    pub wheel: bool,
 }
 
 /// The width of a cell in which the control's name is shown whole.
@@ -62,19 +66,31 @@ pub fn show(ui: &mut Ui, hand: &Hand, handle: &Handle, size: Vec2, acts: bool) -
         Kind::Choice(count) => choice(ui, hand, handle, body, count),
         Kind::Number => number(ui, hand, handle, body),
     };
-    learn_menu(hand, handle, &response);
+    Popup::context_menu(&response).show(|ui| {
+        if ui.button("Default value").clicked() {
+            handle.put(hand.context, handle.default());
+        }
+        learn(ui, hand, handle);
+    });
     response.on_hover_text(&handle.hint)
 }
 
-/// The menu behind the second mouse button: its default, and a controller for it.
+/// The menu behind the second mouse button of a button, and a sign that it waits for its pad.
 pub fn learn_menu(hand: &Hand, handle: &Handle, response: &Response) {
-    let Some(controller) = hand.learnt.controller(&handle.id) else {
-        return;
-    };
-    Popup::context_menu(response).show(|ui| {
-        if handle.kind() != Kind::Switch && ui.button("Default value").clicked() {
-            handle.put(hand.context, handle.default());
-        }
+    if hand.learnt.controller(&handle.id).is_some() {
+        Popup::context_menu(response).show(|ui| learn(ui, hand, handle));
+    }
+    if hand.learnt.is_learning(&handle.id) {
+        let painter = response.ctx.layer_painter(response.layer_id);
+        let stroke = Stroke::new(2.0, hand.palette.mine);
+        painter.rect_stroke(response.rect, 5.0, stroke, egui::StrokeKind::Inside);
+        response.show_tooltip_text("Press a pad or pedal of your keyboard …");
+    }
+}
+
+/// In such a menu: a controller for it, if it can learn one.
+fn learn(ui: &mut Ui, hand: &Hand, handle: &Handle) {
+    if let Some(controller) = hand.learnt.controller(&handle.id) {
         let learning = hand.learnt.is_learning(&handle.id);
         let hint = "Move a knob, pad or pedal of the keyboard: from then on it moves this, and goes no further";
         if !learning && ui.button("Learn a controller").on_hover_text(hint).clicked() {
@@ -88,7 +104,7 @@ pub fn learn_menu(hand: &Hand, handle: &Handle, response: &Response) {
         {
             hand.learnt.forget(&handle.id);
         }
-    });
+    }
 }
 
 /// Colours of less weight.
@@ -133,8 +149,8 @@ fn choice(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, count: usize) -
     ui.painter().add(Shape::convex_polygon(arrow, palette.quiet, Stroke::NONE));
     focus_ring(ui, &response, place, palette);
 
-    if let Some(up) = steps_by_key(ui, &response) {
-        let next = if up { (chosen + 1).min(count - 1) } else { chosen.saturating_sub(1) };
+    let next = chosen.saturating_add_signed(steps(ui, hand, &response) as isize).min(count - 1);
+    if next != chosen {
         handle.put(hand.context, next as f32 / last);
     }
     Popup::menu(&response).show(|ui| {
@@ -200,8 +216,10 @@ fn turned(ui: &Ui, hand: &Hand, handle: &Handle, response: &Response, id: Id) ->
         handle.end(hand.context);
         ui.data_mut(|data| data.remove::<f32>(id));
     }
-    if let Some(up) = steps_by_key(ui, response).or_else(|| wheel(ui, response)) {
-        handle.put(hand.context, handle.step(handle.value(), up, shift));
+    let steps = steps(ui, hand, response);
+    let to = (0..steps.abs()).fold(handle.value(), |at, _| handle.step(at, steps > 0, shift));
+    if to != handle.value() {
+        handle.put(hand.context, to);
     }
     None
 }
@@ -239,19 +257,36 @@ fn typed(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, id: Id, value: f
     }
 }
 
-/// Whether the mouse's wheel steps the control under it, and which way.
-fn wheel(ui: &Ui, response: &Response) -> Option<bool> {
-    if !response.hovered() {
-        return None;
+/// The steps that the arrow keys or the wheel take a control up.
+fn steps(ui: &Ui, hand: &Hand, response: &Response) -> i32 {
+    steps_by_key(ui, response).map_or_else(|| wheel(ui, hand, response), |up| if up { 1 } else { -1 })
+}
+
+/// The whole notches that the mouse's wheel has gone up over this control. A touchpad sends many small parts of
+/// one; some systems turn a wheel with Shift sideways.
+fn wheel(ui: &Ui, hand: &Hand, response: &Response) -> i32 {
+    let id = response.id.with("wheel");
+    if !hand.wheel || !response.hovered() {
+        ui.data_mut(|data| data.remove::<f32>(id));
+        return 0;
     }
-    let turned = ui.input(|input| {
-        let turns = input.raw.events.iter().map(|event| match event {
-            egui::Event::MouseWheel { delta, .. } => delta.y,
-            _ => 0.0,
-        });
-        turns.sum::<f32>()
-    });
-    (turned != 0.0).then_some(turned > 0.0)
+    let turned: f32 = ui.input(|input| input.raw.events.iter().filter_map(notches).sum());
+    ui.data_mut(|data| {
+        let turned_so_far: &mut f32 = data.get_temp_mut_or_default(id);
+        *turned_so_far += turned;
+        let whole = turned_so_far.trunc();
+        *turned_so_far -= whole;
+        whole as i32
+    })
+}
+
+/// How far a wheel was turned.
+fn notches(event: &egui::Event) -> Option<f32> {
+    let egui::Event::MouseWheel { unit, delta, .. } = event else {
+        return None;
+    };
+    let turned = delta.x + delta.y;
+    Some(if *unit == egui::MouseWheelUnit::Point { turned / NOTCH } else { turned })
 }
 
 /// Whether an arrow key steps the control that has the keyboard, and which way.

@@ -106,11 +106,8 @@ impl History {
                     self.takes.ask(Request::Again(record.id));
                 }
                 let keep = quiet("Keep").selected(record.kept);
-                if ui
-                    .add(keep)
-                    .on_hover_text("I keep it while older ones go, until I am closed; for good, save it")
-                    .clicked()
-                {
+                let hint = "I keep it while older ones go, until I am closed; for good, save it";
+                if ui.add(keep).on_hover_text(hint).clicked() {
                     self.takes.ask(Request::Keep(record.id, !record.kept));
                 }
                 let save = ui.add(quiet("Save")).on_hover_text("As a MIDI file; with Shift, with its phrase");

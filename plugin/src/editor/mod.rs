@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use egui::{Frame, Margin, Panel, Ui};
+use egui::{Frame, Margin, Panel, Popup, Ui};
 use nice_plug::context::gui::GuiContext;
 use triple_buffer::Output;
 
@@ -95,6 +95,8 @@ pub struct App {
     menus: Menus,
     files: Files,
     moved: Moved,
+    /// Something was being typed a frame ago.
+    typed: bool,
     context: Option<GuiContext>,
     /// What the window was dressed in last.
     dressed: Option<Theme>,
@@ -111,6 +113,7 @@ pub fn create(views: Views) -> AntiphonEditor {
         menus: Menus::new(params.weights.clone(), piano),
         files: Files::new(viewer.clone(), notices),
         moved: Moved::default(),
+        typed: false,
         context: None,
         dressed: None,
         params,
@@ -153,15 +156,28 @@ impl App {
             theme::apply(ui.ctx(), looks.theme);
             self.dressed = Some(looks.theme);
         }
-        let Self { params, status, roll, outlook, bulletin, handles, touching, history, menus, files, moved, .. } =
-            self;
+        let Self {
+            params,
+            status,
+            roll,
+            outlook,
+            bulletin,
+            handles,
+            touching,
+            history,
+            menus,
+            files,
+            moved,
+            typed,
+            ..
+        } = self;
         let (roll, outlook, bulletin) = (roll.output_buffer(), outlook.output_buffer(), bulletin.output_buffer());
-        let hand = Hand { context: &context, palette: Palette::of(looks.theme), learnt: &params.learnt };
+        let hand = Hand { context: &context, palette: Palette::of(looks.theme), learnt: &params.learnt, wheel: true };
         let frame = Frame::new().fill(hand.palette.ground).inner_margin(Margin::symmetric(12, 8));
 
         files.look(&params.weights);
         moved.tell(ui, &hand, handles);
-        shortcuts(ui, &hand, handles, &mut looks);
+        shortcuts(ui, &hand, handles, &mut looks, typed);
         Panel::top("header").frame(frame).show_separator_line(false).show(ui, |ui| {
             header::show(ui, &hand, handles, params, status, roll, |ui| {
                 menus.show(ui, &hand, handles, bulletin, files, &mut looks);
@@ -231,9 +247,11 @@ impl Moved {
     }
 }
 
-/// What the keyboard does while nothing is being typed.
-fn shortcuts(ui: &Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
-    if ui.ctx().egui_wants_keyboard_input() {
+/// What the keyboard does while nothing is being typed and no menu is open. The key that ends either does nothing
+/// else: by now what was `typed` into has let go already.
+fn shortcuts(ui: &Ui, hand: &Hand, handles: &Handles, looks: &mut Looks, typed: &mut bool) {
+    let types = ui.ctx().egui_wants_keyboard_input();
+    if std::mem::replace(typed, types) || types || Popup::is_any_open(ui.ctx()) {
         return;
     }
     let pressed = |key| ui.input(|input| input.key_pressed(key) && input.modifiers.is_none());

@@ -31,8 +31,11 @@ pub fn show(ui: &mut Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
     if let Some(group) = looks.group.clone() {
         let most = ui.ctx().content_rect().height() * MOST;
         // Without a least height it would have no more than the group before it.
+        // What does not fit is scrolled: then the wheel must not turn what passes under it.
+        let scrolls = ui.scope_id().with("scrolls");
+        let hand = &Hand { wheel: !ui.data(|data| data.get_temp(scrolls)).unwrap_or(false), ..*hand };
         let scroll = ScrollArea::vertical().id_salt("group").max_height(most).min_scrolled_height(most);
-        scroll.auto_shrink([false, true]).show(ui, |ui| {
+        let shown = scroll.auto_shrink([false, true]).show(ui, |ui| {
             let of_group = || handles.iter().filter(|handle| handle.group == group);
             let shown = || of_group().filter(|handle| !CALLS.contains(&handle.id.as_str()));
             // All as wide as the widest, so that they stand in columns, as many as there is room for.
@@ -46,6 +49,8 @@ pub fn show(ui: &mut Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
                 }
             });
         });
+        let overflows = shown.content_size.y > shown.inner_rect.height() + 1.0;
+        ui.data_mut(|data| data.insert_temp(scrolls, overflows));
     } else {
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = GAP;
