@@ -6,7 +6,7 @@ use super::control::{self, Hand};
 use super::files::Files;
 use super::handles::Handles;
 use super::history::History;
-use super::theme::{BODY, mix};
+use super::theme::BODY;
 use crate::bridge::roll::{Roll, Whose};
 use crate::bridge::status::{Health, Status};
 use crate::export;
@@ -65,7 +65,7 @@ fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll) {
         Whose::Mine => ("Stop", palette.yours, "The model gives the turn back now (key G)"),
     };
     let ink = RichText::new(text).size(BODY + 1.0).color(palette.paper).strong();
-    let button = Button::new(ink).fill(mix(palette.ground, colour, 0.9)).min_size(vec2(84.0, 28.0));
+    let button = Button::new(ink).fill(colour).min_size(vec2(84.0, 28.0));
     let holds = holds(handles);
     let hint = if holds { "The model plays while this is held (key G: from one touch to the next)" } else { hint };
     let response = ui.add(button).on_hover_text(hint);

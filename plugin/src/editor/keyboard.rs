@@ -82,7 +82,7 @@ pub fn show(
     for key in paper.keys().filter(|key| key % 12 == 0) {
         let name = format!("C{}", i32::from(key) / 12 - 1);
         let y = white(paper, room, key).center().y.clamp(room.top() + 8.0, room.bottom() - 8.0);
-        let ink = mix(palette.white_key, Color32::BLACK, 0.6);
+        let ink = palette.ink_on(lights[usize::from(key)].unwrap_or(palette.white_key));
         painter.text(pos2(room.right() - 3.0, y), Align2::RIGHT_CENTER, name, FontId::proportional(SMALL), ink);
     }
     response

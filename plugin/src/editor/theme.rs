@@ -70,8 +70,9 @@ const DARK: Palette = Palette {
 };
 
 const LIGHT: Palette = Palette {
-    yours: rgb(0x0072b2),
-    mine: rgb(0xd06a00),
+    // Darker than Okabe and Ito's: they are letters, and behind letters, too.
+    yours: rgb(0x005a92),
+    mine: rgb(0xa85400),
     trouble: rgb(0xb03000),
     ink: rgb(0x22252b),
     quiet: rgb(0x626874),
@@ -95,6 +96,24 @@ impl Palette {
             Theme::Light => LIGHT,
         }
     }
+
+    /// What is read best on this colour.
+    pub fn ink_on(&self, colour: Color32) -> Color32 {
+        if contrast(self.ink, colour) > contrast(self.paper, colour) { self.ink } else { self.paper }
+    }
+}
+
+/// Relative luminance and contrast as WCAG 2 defines them.
+fn contrast(a: Color32, b: Color32) -> f32 {
+    let luminance = |colour: Color32| {
+        let linear = |channel: u8| {
+            let c = f32::from(channel) / 255.0;
+            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
+    };
+    let (a, b) = (luminance(a), luminance(b));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
 /// `a` with a share of `b` in it.
@@ -154,30 +173,24 @@ pub fn apply(context: &Context, theme: Theme) {
 mod tests {
     use super::*;
 
-    /// Relative luminance and contrast as WCAG 2 defines them.
-    fn contrast(a: Color32, b: Color32) -> f32 {
-        let luminance = |colour: Color32| {
-            let linear = |channel: u8| {
-                let c = f32::from(channel) / 255.0;
-                if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
-            };
-            0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
-        };
-        let (a, b) = (luminance(a), luminance(b));
-        (a.max(b) + 0.05) / (a.min(b) + 0.05)
-    }
-
     #[test]
     fn text_and_notes_stand_out() {
         for palette in [DARK, LIGHT] {
-            for text in [palette.ink, palette.quiet, palette.trouble] {
-                for behind in [palette.ground, palette.paper] {
-                    assert!(contrast(text, behind) >= 4.5, "{text:?} on {behind:?}: {}", contrast(text, behind));
+            let read = |text, behind| {
+                assert!(contrast(text, behind) >= 4.5, "{text:?} on {behind:?}: {}", contrast(text, behind));
+            };
+            for text in [palette.ink, palette.quiet, palette.trouble, palette.mine] {
+                for behind in [palette.ground, palette.paper, palette.dark_row] {
+                    read(text, behind);
                 }
             }
-            for note in [palette.yours, palette.mine] {
-                assert!(contrast(note, palette.paper) >= 3.0, "{note:?}: {}", contrast(note, palette.paper));
+            for whose in [palette.yours, palette.mine] {
+                read(palette.paper, whose); // the button for the turn
+                read(palette.ink_on(whose), whose); // a key that sounds
+                assert!(contrast(whose, palette.paper) >= 4.5, "a note: {whose:?}");
             }
+            read(palette.ink_on(palette.white_key), palette.white_key);
+            assert!(contrast(palette.yours, palette.mine) >= 1.1, "in lightness, too");
         }
     }
 }
