@@ -17,6 +17,9 @@ use crate::weights::{self, WeightsChoice};
 /// How long a message stays.
 const MESSAGE: Duration = Duration::from_secs(12);
 
+/// Nobody looks at a dialog and closes it in less.
+const AT_ONCE: Duration = Duration::from_millis(300);
+
 /// What a thread of ours has to say.
 enum News {
     /// Something went well, or did not.
@@ -76,10 +79,18 @@ impl Files {
         let dialog = rfd::AsyncFileDialog::new().set_title("Save MIDI").add_filter("MIDI", &["mid"]);
         let dialog = dialog.set_file_name(name).set_directory(folder().unwrap_or_default());
         let chosen = dialog.save_file();
+        let name = name.to_owned();
         self.aside(move || {
-            let path = pollster::block_on(chosen)?.path().to_owned();
+            let (path, trouble) = match ask(chosen) {
+                Ok(path) => (path?, None),
+                // It is better off there than nowhere.
+                Err(trouble) => (place(&folder()?, &name, &bytes), Some(trouble)),
+            };
             Some(match write_whole(&path, &bytes) {
-                Ok(()) => News::Said { text: format!("Saved {}.", path.display()), bad: false },
+                Ok(()) => {
+                    let trouble = trouble.map_or(String::new(), |trouble| format!("{trouble} "));
+                    News::Said { text: format!("{trouble}Saved {}.", path.display()), bad: false }
+                }
                 Err(error) => News::Said { text: format!("Cannot save {}: {error}.", path.display()), bad: true },
             })
         });
@@ -124,7 +135,12 @@ impl Files {
     pub fn choose_weights(&self) {
         let dialog = rfd::AsyncFileDialog::new().set_title("Weights").add_filter("safetensors", &["safetensors"]);
         let chosen = dialog.pick_file();
-        self.aside(move || Some(read_weights(pollster::block_on(chosen)?.path())));
+        self.aside(move || {
+            Some(match ask(chosen) {
+                Ok(path) => read_weights(&path?),
+                Err(trouble) => News::Said { text: format!("{trouble} Install one and try again."), bad: true },
+            })
+        });
     }
 
     /// Does something that takes time on a thread of its own; what comes of it is told in the window.
@@ -142,6 +158,17 @@ impl Files {
             let _ = failed.send(News::Said { text: format!("The system gives no thread: {error}."), bad: true });
         }
     }
+}
+
+/// The file that is chosen in a dialog, if one is; an error where there was no dialog, which the system tells as if
+/// it had been closed.
+fn ask(dialog: impl Future<Output = Option<rfd::FileHandle>>) -> Result<Option<PathBuf>, &'static str> {
+    let asked = Instant::now();
+    let chosen = pollster::block_on(dialog).map(|file| file.path().to_owned());
+    if cfg!(target_os = "linux") && chosen.is_none() && asked.elapsed() < AT_ONCE {
+        return Err("No file dialog could be opened (xdg-desktop-portal or zenity is missing).");
+    }
+    Ok(chosen)
 }
 
 fn read_weights(path: &Path) -> News {
@@ -169,6 +196,16 @@ fn folder() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dialog_that_cannot_be_opened_is_told_from_one_that_is_closed() {
+        assert_eq!(ask(std::future::ready(None)).is_err(), cfg!(target_os = "linux"));
+        let closed = ask(async {
+            std::thread::sleep(AT_ONCE);
+            None
+        });
+        assert_eq!(closed, Ok(None));
+    }
 
     #[test]
     fn a_take_of_the_same_name_is_not_written_over() {
