@@ -61,13 +61,13 @@ pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Fi
 fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll) {
     let palette = hand.palette;
     let (text, colour, hint) = match roll.turn {
-        Whose::Yours => ("Go on", palette.mine, "The model takes the turn now (key G)"),
-        Whose::Mine => ("Stop", palette.yours, "The model gives the turn back now (key G)"),
+        Whose::Yours => ("Go on", palette.mine, "I take the turn now (key G)"),
+        Whose::Mine => ("Stop", palette.yours, "I give the turn back now (key G)"),
     };
     let ink = RichText::new(text).size(BODY + 1.0).color(palette.paper).strong();
     let button = Button::new(ink).fill(colour).min_size(vec2(84.0, 28.0));
     let holds = holds(handles);
-    let hint = if holds { "The model plays while this is held (key G: from one touch to the next)" } else { hint };
+    let hint = if holds { "I play while this is held (key G: from one touch to the next)" } else { hint };
     let response = ui.add(button).on_hover_text(hint);
     let go = &handles["go"];
     control::learn_menu(hand, go, &response);
@@ -104,7 +104,7 @@ fn stroke(ui: &mut Ui, hand: &Hand, handles: &Handles, id: &str, text: &str, key
 }
 
 fn forget(ui: &mut Ui, hand: &Hand, handles: &Handles) {
-    let button = ui.button("Forget").on_hover_text("The model forgets what it has heard.");
+    let button = ui.button("Forget").on_hover_text("I forget what I have heard.");
     Popup::menu(&button).show(|ui| {
         if ui.button("Your last phrase").clicked() {
             handles["unheard"].toggle(hand.context);

@@ -132,7 +132,7 @@ fn switch(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect) -> Response {
 
 fn choice(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, count: usize) -> Response {
     let palette = hand.palette;
-    let width = body.width() - 6.0;
+    let width = body.width() - 2.0;
     let place = Rect::from_center_size(pos2(body.center().x, body.top() + RADIUS + 4.0), vec2(width, 26.0));
     let id = ui.scope_id().with(&handle.id);
     let response = ui.interact(place, id, Sense::click());
@@ -142,9 +142,9 @@ fn choice(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, count: usize) -
     ui.painter().rect_filled(place, 5.0, fill);
     let text = handle.text(handle.value());
     let font = FontId::proportional(if text.len() > 9 { SMALL } else { BODY });
-    let inside = ui.painter().with_clip_rect(Rect::from_min_max(place.min, place.max - vec2(15.0, 0.0)));
-    inside.text(pos2(place.left() + 7.0, place.center().y), Align2::LEFT_CENTER, text, font, palette.ink);
-    let tip = pos2(place.right() - 9.0, place.center().y + 2.0);
+    let inside = ui.painter().with_clip_rect(Rect::from_min_max(place.min, place.max - vec2(13.0, 0.0)));
+    inside.text(pos2(place.left() + 5.0, place.center().y), Align2::LEFT_CENTER, text, font, palette.ink);
+    let tip = pos2(place.right() - 7.0, place.center().y + 2.0);
     let arrow = vec![tip + vec2(-4.0, -4.0), tip + vec2(4.0, -4.0), tip];
     ui.painter().add(Shape::convex_polygon(arrow, palette.quiet, Stroke::NONE));
     focus_ring(ui, &response, place, palette);

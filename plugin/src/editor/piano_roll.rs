@@ -171,8 +171,8 @@ impl Paper {
     fn invite(&self, painter: &Painter) {
         let centre = pos2(self.rect.left() + self.rect.width() * 0.4, self.rect.center().y);
         let lines = [
-            (-20.0, LARGE + 2.0, "Play a phrase, then stop: Antiphon goes on.", self.palette.ink),
-            (8.0, BODY, "Touch a key, and it listens again.", self.palette.quiet),
+            (-20.0, LARGE + 2.0, "Play a phrase, then stop: I go on.", self.palette.ink),
+            (8.0, BODY, "Touch a key, and I listen again.", self.palette.quiet),
             (28.0, BODY, "No keyboard at hand? Play the keys at the left with the mouse.", self.palette.quiet),
         ];
         for (down, size, text, colour) in lines {
