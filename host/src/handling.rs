@@ -132,6 +132,7 @@ fn turn(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     }
     screen.key(ENTER)?;
     let typed = value(plugin)?;
+    let shown = plugin.text(TURNED)?;
     screen.click(KNOB.0, KNOB.1, 1, 2)?;
     let reset = value(plugin)?;
     println!(
@@ -140,7 +141,7 @@ fn turn(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     let (coarse, fine) = (turned - default, finer - turned);
     ensure!(coarse > 0.1, "a drag does not turn it");
     ensure!(fine > 0.0 && fine < 0.25 * coarse, "Shift does not make it finer");
-    ensure!((typed - 0.5).abs() < 1e-3, "what is typed does not count");
+    ensure!(shown == "0.50", "0.5 is typed, and {shown} counts");
     ensure!(reset == default, "a double click does not reset it");
     Ok(())
 }
