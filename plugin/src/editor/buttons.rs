@@ -1,5 +1,7 @@
 //! What is done with a click: the turn, the takes, the notes out.
 
+use std::time::Duration;
+
 use egui::{Align, Button, Layout, Popup, Response, RichText, Ui, vec2};
 
 use super::control::{self, Hand};
@@ -57,6 +59,10 @@ pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Fi
     save(ui, roll, history, files);
 }
 
+/// *Go on* is left on from another mode, or from before the player's entry, if for so many seconds it has called nobody
+/// in the mode in which one holds it. It is let go then: the next press must be one.
+const LEFT_S: f64 = 1.0;
+
 /// The largest: the model begins, or gives back.
 fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll) {
     let palette = hand.palette;
@@ -75,8 +81,18 @@ fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll) {
     let was = ui.data_mut(|data| std::mem::replace(data.get_temp_mut_or_default(response.id), down));
     if down != was {
         go.put(hand.context, if down { 1.0 } else { 0.0 });
-    } else if response.clicked() {
+    } else if response.clicked() && !holds {
         go.toggle(hand.context);
+    }
+    let left = holds && !down && go.is_on() && roll.turn == Whose::Yours;
+    let now = ui.input(|input| input.time);
+    let since = ui.data_mut(|data| *data.get_temp_mut_or(response.id.with("left"), now));
+    if !left {
+        ui.data_mut(|data| data.remove_temp::<f64>(response.id.with("left")));
+    } else if now - since > LEFT_S {
+        go.put(hand.context, 0.0);
+    } else {
+        ui.ctx().request_repaint_after(Duration::from_secs_f64(LEFT_S));
     }
 }
 

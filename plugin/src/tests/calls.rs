@@ -109,7 +109,7 @@ fn known(pitches: impl Iterator<Item = u8>, step: f64, duration: f64) -> TakeRec
         |(n, pitch)| notes::Note { onset: 0.1 + step * f64::from(n), spread: 0.0, duration, pitch, velocity: 70 };
     let notes: Vec<_> = (1u32..).zip(pitches).map(note).collect();
     let lasted_s = notes.last().map_or(0.0, |note| note.onset + note.duration);
-    TakeRecord { id: 0, seed: 1, beats_per_second: 2.0, phrase: vec![], notes, lasted_s, kept: false }
+    TakeRecord { id: 0, seed: 1, number: 1, beats_per_second: 2.0, phrase: vec![], notes, lasted_s, kept: false }
 }
 
 /// An older take is chosen while another one plays, whose end is told after the choice.
