@@ -168,3 +168,21 @@ fn a_frozen_take_waits_for_nobody() {
     assert!(alone.iter().filter(|sent| sent.0 > 81 * 160).count() > 40);
     assert_eq!(alone, play(true));
 }
+
+/// Frozen, let go and frozen again: all that was played up to then comes again, rounds of the first time included.
+#[test]
+fn a_take_can_be_frozen_again() {
+    let (mut paced, mut host) = (Paced::new(), Host::default());
+    blocks(&mut paced, &mut host, SETTINGS, 60, &[(10, ON), (150, OFF)], 1000);
+    for freeze in [true, false] {
+        blocks(&mut paced, &mut host, Settings { freeze, ..SETTINGS }, 60, &[], 1000);
+    }
+    let begin = (paced.status.hand_over_s.get() * RATE) as u64;
+    let round = host.base + 160 - begin;
+    blocks(&mut paced, &mut host, Settings { freeze: true, ..SETTINGS }, 2 * round.div_ceil(160), &[], 1000);
+    let keys = |from: u64| -> Vec<u8> {
+        host.ons().filter(|sent| (from..from + round).contains(&sent.0)).map(|sent| sent.3).collect()
+    };
+    assert!(keys(begin).len() > 10);
+    assert_eq!(keys(begin + round), keys(begin));
+}

@@ -203,6 +203,10 @@ impl Take {
                 Hand::Closing(round) if note.struck().max(note.onset) >= round - ON_END_S => {
                     self.hand = Hand::Script(Script::round(self.own_notes(), round, round));
                     self.next = 0;
+                    // What stands in an earlier script stands in none now.
+                    for step in self.steps.iter_mut().filter(|step| step.is_mine()) {
+                        step.voice = Voice::Mine { next: 0 };
+                    }
                 }
                 _ => {
                     self.done =
