@@ -177,6 +177,8 @@ impl Referee {
                     }
                 }
                 event if event.note().is_some_and(|(begins, _)| begins) => self.quiet = None,
+                // A key that is none is one to the framework; a controller or pedal may be the trigger.
+                Event::Midi([0x90..=0x9f, ..] | [0xb0..=0xbf, _, 64..=255]) => self.quiet = None,
                 _ => {}
             }
         }

@@ -51,7 +51,7 @@ use crate::bridge::link::{Liveliness, Near};
 use crate::bridge::messages::{Epoch, Report, Source};
 use crate::bridge::roll::{RollWriter, Whose};
 use crate::bridge::status::{Health, Status};
-use crate::settings::{Mode, Settings};
+use crate::settings::{Mode, Settings, Strokes};
 
 /// Notes of look-ahead that fit in.
 const LOOK_AHEAD: usize = 512;
@@ -119,6 +119,8 @@ pub struct Partner {
     held: Held,
     foot: Foot,
     settings: Option<Settings>,
+    /// The switches as they were last read while a state was being loaded: pressed, or loaded.
+    unjudged: Option<Strokes>,
     turn: Turn,
     /// The block under way.
     span: Span,
@@ -174,6 +176,7 @@ impl Partner {
             held: Held::new(),
             foot: Foot::default(),
             settings: None,
+            unjudged: None,
             turn: Turn::Yours { foretold: None },
             span,
             samples: 0,
@@ -212,7 +215,7 @@ impl Partner {
             self.lines = Lines::default();
             self.metre = Metre::default();
             self.latest_off = 0.0;
-            self.settings = None;
+            (self.settings, self.unjudged) = (None, None);
             self.end_sounding(0, out);
             self.switch.reset();
             self.forget(out);
@@ -242,6 +245,12 @@ impl Partner {
             self.lines.open(&self.span);
             metre = self.metre.open(&self.span);
         }
+        if happened.cut()
+            && let Some((settings, unjudged)) = self.settings.as_mut().zip(self.unjudged.take())
+        {
+            // A press from before a stop calls nobody after it.
+            settings.strokes = unjudged;
+        }
         let (before, settings) = self.replace(settings);
         if happened.started && settings.mode == Mode::Alone {
             self.call(self.moment(0), Source::Alone, &settings, out);
@@ -262,9 +271,13 @@ impl Partner {
     fn replace(&mut self, mut settings: Settings) -> (Settings, Settings) {
         let mut before = self.settings.unwrap_or(settings);
         if settings.state.is_none() {
+            self.unjudged = Some(settings.strokes);
             (settings.state, settings.strokes) = (before.state, before.strokes);
-        } else if settings.state != before.state {
-            before.strokes = settings.strokes;
+        } else {
+            self.unjudged = None;
+            if settings.state != before.state {
+                before.strokes = settings.strokes;
+            }
         }
         self.settings = Some(settings);
         (before, settings)
