@@ -173,7 +173,8 @@ impl Referee {
                 Event::Param { id, value } => {
                     self.quiet = None;
                     if id == host::param_id("mode") {
-                        self.begins_with_host = BEGIN_WITH_HOST.contains(&value.round());
+                        // A value beyond the last is the last.
+                        self.begins_with_host = BEGIN_WITH_HOST.contains(&value.round().min(BEGIN_WITH_HOST[1]));
                     }
                 }
                 event if event.note().is_some_and(|(begins, _)| begins) => self.quiet = None,
