@@ -81,9 +81,10 @@ impl Take {
         self.begin
     }
 
-    /// What has not sounded is thought of anew.
-    pub fn rethink(&mut self) {
-        self.arrived = f64::NEG_INFINITY;
+    /// What comes from so many seconds since the hand-over on is thought of anew. What comes before has arrived, if it had:
+    /// the thread may be so far ahead of it that it has nothing to say for long.
+    pub fn rethink(&mut self, from: f64) {
+        self.arrived = self.arrived.min(from);
     }
 
     /// From now on it goes round and round, each of them as it was up to `round`; or not any more.
@@ -91,7 +92,7 @@ impl Take {
         self.frozen = frozen;
         self.repeats = if frozen { round } else { f64::INFINITY };
         self.known = frozen;
-        self.arrived = f64::NEG_INFINITY;
+        self.rethink(round);
         self.end = None;
     }
 
@@ -178,5 +179,21 @@ mod tests {
         assert_eq!(few.place_note(Epoch(3), 5, &note(1.0), 2.0), Arrival::Beyond);
         let again = Take::new(0.0, place, Source::Again, &settings, settings.wishes, 2);
         assert!(matches!(again.place_note(Epoch(3), 5, &note(5.0), 2.0), Arrival::InTime(_)), "as long as it was");
+    }
+
+    /// A bar may last longer than the look-ahead: a bounce does not wait for notes that have long come.
+    #[test]
+    fn what_is_not_thought_of_anew_has_arrived() {
+        let place = Place { beats_per_second: 1.0, beat: 0.0, bar: 4.0 };
+        let settings = crate::tests::SETTINGS;
+        let mut take = Take::new(0.0, place, Source::GoOn, &settings, settings.wishes, 2);
+        take.arrived = 3.0;
+        take.freeze(true, 240.0);
+        assert_eq!((take.arrived, take.joined(5.0)), (3.0, 5.0));
+        take.arrived = f64::INFINITY;
+        take.rethink(2.0);
+        assert_eq!(take.arrived, 2.0);
+        take.freeze(true, 1.0);
+        assert_eq!((take.arrived, take.joined(5.0)), (1.0, 5.0 + REACTION_S));
     }
 }

@@ -468,7 +468,7 @@ impl Partner {
         change(take);
         let since = since(take, moment);
         let epoch = Epoch(self.schedule.raise_epoch_from(take.beats(since)));
-        take.rethink();
+        take.rethink(since);
         let (place, wishes, length) = (take.place, take.wishes, take.length);
         self.near.steer(Report::Change { epoch, since, place, wishes, length });
     }
@@ -482,7 +482,7 @@ impl Partner {
         let since = since(take, moment);
         let from = take.joined(since);
         let epoch = Epoch(self.schedule.raise_epoch_from(take.beats(from)));
-        take.rethink();
+        take.rethink(from);
         self.status.heard.add(1);
         self.near.steer(Report::Join { epoch, since, from, pitch, velocity });
     }
