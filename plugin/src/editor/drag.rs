@@ -9,6 +9,7 @@ use std::path::Path;
 
 /// What became of a file that was carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub enum Outcome {
     /// A window has taken it.
     Taken,
