@@ -158,10 +158,17 @@ pub struct Settings {
     pub wishes: Wishes,
 }
 
+impl Mode {
+    /// The model plays for as long as this trigger is held.
+    pub fn holds(self, trigger: &Trigger) -> bool {
+        self == Self::Trigger && !trigger.toggles
+    }
+}
+
 impl Settings {
-    /// The model plays for as long as its trigger is held.
+    /// See [`Mode::holds`].
     pub fn holds(&self) -> bool {
-        self.mode == Mode::Trigger && !self.trigger.toggles
+        self.mode.holds(&self.trigger)
     }
 }
 

@@ -23,12 +23,12 @@ const VARIABLE: &str = "ANTIPHON_STATUS";
 /// How much of a slow note's time is reckoned with at the next.
 const SLOWLY_FORGOTTEN: f64 = 0.99;
 
-/// How many states are being loaded just now, in the whole process: who loads does not say into which instance.
-static LOADING: AtomicU32 = AtomicU32::new(0);
+/// A state is being loaded just now, somewhere in the process: who loads does not say into which instance.
+static LOADING: AtomicBool = AtomicBool::new(false);
 
 /// A state is about to be loaded, before any of its values.
 pub fn begin_loading() {
-    LOADING.fetch_add(1, SeqCst);
+    LOADING.store(true, SeqCst);
 }
 
 /// How the inference thread is.
@@ -210,7 +210,7 @@ impl Status {
     /// How many states have been loaded; `None`: one is being loaded just now, here or elsewhere.
     pub fn state(&self) -> Option<u32> {
         let states = self.states.load(SeqCst);
-        (LOADING.load(SeqCst) == 0).then_some(states)
+        (!LOADING.load(SeqCst)).then_some(states)
     }
 
     /// Whether the project was saved by a later release, with things in it that this one leaves out.
@@ -311,7 +311,7 @@ unsafe impl Params for Status {
         self.newer_state.store(newer, Relaxed);
         // The last thing that loading a state does.
         self.states.fetch_add(1, SeqCst);
-        LOADING.store(0, SeqCst);
+        LOADING.store(false, SeqCst);
     }
 }
 

@@ -14,19 +14,20 @@ use crate::bridge::status::{Health, Status};
 use crate::export;
 use crate::looks::Looks;
 
-/// Draws them in a row, `notes_out` at its right end.
+/// Draws them in a row, `notes_out` at its right end. `holds`: the model plays while its trigger is held.
 pub fn show(
     ui: &mut Ui,
     hand: &Hand,
     handles: &Handles,
     status: &Status,
     roll: &Roll,
+    holds: bool,
     notes_out: impl FnOnce(&mut Ui),
 ) {
     let plays = matches!(status.health(), Health::Starting | Health::Ready);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
-        ui.add_enabled_ui(plays, |ui| turn(ui, hand, handles, roll));
+        ui.add_enabled_ui(plays, |ui| turn(ui, hand, handles, roll, holds));
         ui.add_space(6.0);
         stroke(ui, hand, handles, "another", "Another", "N");
         stroke(ui, hand, handles, "again", "Again", "A");
@@ -64,7 +65,7 @@ pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Fi
 const LEFT_S: f64 = 1.0;
 
 /// The largest: the model begins, or gives back.
-fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll) {
+fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll, holds: bool) {
     let palette = hand.palette;
     let (text, colour, hint) = match roll.turn {
         Whose::Yours => ("Go on", palette.mine, "I take the turn now (key G)"),
@@ -72,7 +73,6 @@ fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll) {
     };
     let ink = RichText::new(text).size(BODY + 1.0).color(palette.paper).strong();
     let button = Button::new(ink).fill(colour).min_size(vec2(84.0, 28.0));
-    let holds = holds(handles);
     let hint = if holds { "I play while this is held (key G: from one touch to the next)" } else { hint };
     let response = ui.add(button).on_hover_text(hint);
     let go = &handles["go"];
@@ -94,12 +94,6 @@ fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll) {
     } else {
         ui.ctx().request_repaint_after(Duration::from_secs_f64(LEFT_S));
     }
-}
-
-/// Whether the model plays for as long as its trigger is held.
-fn holds(handles: &Handles) -> bool {
-    let mode = &handles["mode"];
-    mode.text(mode.value()) == "trigger" && !handles["trigtog"].is_on()
 }
 
 /// A switch whose every change acts, as a button.

@@ -13,7 +13,7 @@ use super::handles::{Handle, Handles};
 use super::theme::SMALL;
 use crate::inference::Bulletin;
 use crate::looks::{Looks, Theme, ZOOMS};
-use crate::presets::{self, LEFT_ALONE, Own, Preset};
+use crate::presets::{self, Own, Preset};
 use crate::weights::{SEED_NAME, WeightsChoice};
 
 /// What the menus remember between two frames.
@@ -140,7 +140,7 @@ impl Menus {
 
 /// The parameters that are a preset's business.
 fn concerned(handles: &Handles) -> impl Iterator<Item = &Handle> {
-    handles.iter().filter(|handle| !LEFT_ALONE.contains(&handle.id.as_str()))
+    handles.iter().filter(|handle| presets::concerns(&handle.id))
 }
 
 /// The value that a preset wants: what it says, or the default.

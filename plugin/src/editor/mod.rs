@@ -188,7 +188,7 @@ impl App {
             footer::show(ui, &hand, status, bulletin, files, &params.weights);
         });
         Panel::bottom("controls").frame(frame).show_separator_line(false).show(ui, |ui| {
-            buttons::show(ui, &hand, handles, status, roll, |ui| {
+            buttons::show(ui, &hand, handles, status, roll, params.turn.holds(), |ui| {
                 buttons::notes_out(ui, roll, history, files, &mut looks);
             });
             panel::show(ui, &hand, handles, &mut looks);

@@ -198,9 +198,9 @@ impl TurnParams {
         }
     }
 
-    /// The model plays for as long as its trigger is held.
+    /// See [`Mode::holds`].
     pub fn holds(&self) -> bool {
-        self.mode.value() == Mode::Trigger && !self.trigger_toggles.value()
+        self.mode.value().holds(&self.trigger())
     }
 
     /// What ends a turn of the model.

@@ -14,11 +14,15 @@ use serde::{Deserialize, Serialize};
 pub use files::read;
 pub use files::{Own, delete, folder, load, path, save};
 
-/// Ids of parameters that no preset touches.
-pub const LEFT_ALONE: [&str; 14] = [
-    "bypass", "go", "again", "another", "undo", "unheard", "forget", "panic", "freeze", "seed", "device", "late",
-    "channel", "pass",
-];
+use crate::params::CALLS;
+
+/// Ids of parameters that no preset touches, beside those that are called for with a press.
+const LEFT_ALONE: [&str; 6] = ["bypass", "seed", "device", "late", "channel", "pass"];
+
+/// Whether this parameter is a preset's business.
+pub fn concerns(id: &str) -> bool {
+    !CALLS.contains(&id) && !LEFT_ALONE.contains(&id)
+}
 
 const BUILT_IN: [&str; 13] = [
     include_str!("answer-me.json"),
@@ -69,7 +73,7 @@ mod tests {
         for preset in &presets {
             assert!(preset.set.contains_key("mode") && preset.about.ends_with('.'), "{}", preset.name);
             for (id, text) in &preset.set {
-                assert!(!LEFT_ALONE.contains(&id.as_str()), "{}: {id}", preset.name);
+                assert!(concerns(id), "{}: {id}", preset.name);
                 let handle = handles.get(id).unwrap_or_else(|| panic!("{}: no parameter {id}", preset.name));
                 let value = handle.read(text).unwrap_or_else(|| panic!("{}: {id} is no {text}", preset.name));
                 let shown = handle.text(value);
@@ -80,7 +84,7 @@ mod tests {
         }
         let names: std::collections::BTreeSet<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
         assert_eq!(names.len(), BUILT_IN.len());
-        for id in LEFT_ALONE {
+        for id in LEFT_ALONE.into_iter().chain(CALLS) {
             assert!(handles.get(id).is_some(), "{id}");
         }
     }

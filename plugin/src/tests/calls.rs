@@ -4,26 +4,21 @@ use super::modes::{OFF, ON, Session};
 use super::*;
 use crate::bridge::takes::TakeRecord;
 
-/// Settings with switches pressed.
-fn press(settings: &mut Settings, which: impl FnOnce(&mut Strokes)) {
-    which(&mut settings.strokes);
-}
-
 /// A loaded state brings its switches along: nobody has pressed them, not even while it is being loaded.
 #[test]
 fn a_loaded_state_presses_nothing() {
     let mut session = Session::new(Settings { silence: Silence::Seconds(1.0), ..SETTINGS }, None);
     session.play_phrase();
     session.settings.state = None;
-    press(&mut session.settings, |strokes| (strokes.forget, strokes.go) = (true, true));
+    (session.settings.strokes.forget, session.settings.strokes.go) = (true, true);
     session.wait(160);
     session.settings.state = Some(1);
-    press(&mut session.settings, |strokes| strokes.panic = true);
+    session.settings.strokes.panic = true;
     session.wait(160);
     assert_eq!(session.offline.status.turns.get(), 0, "called upon by nobody");
     session.wait(16_000);
     assert!(!session.notes(0).is_empty(), "and it has forgotten nothing");
-    press(&mut session.settings, |strokes| strokes.go = false);
+    session.settings.strokes.go = false;
     let now = session.now;
     session.wait(8_000);
     assert!(session.notes(now + 1).is_empty(), "a press is one, still");
@@ -37,7 +32,7 @@ fn in_a_duet_stop_means_stop() {
     session.wait(8_000);
     let now = session.now;
     session.until(now + 8_000, &[(now + 10, ON), (now + 900, OFF)]);
-    press(&mut session.settings, |strokes| strokes.go = !strokes.go);
+    session.settings.strokes.go ^= true;
     let stopped = session.now;
     session.wait(24_000);
     assert!(session.notes(0).len() > 2);
@@ -53,9 +48,9 @@ fn what_follows_a_forget_is_in_its_time() {
     let mut session = Session::new(SETTINGS, None);
     session.play_phrase();
     session.wait(60_000);
-    press(&mut session.settings, |strokes| (strokes.forget, strokes.go) = (true, true));
+    (session.settings.strokes.forget, session.settings.strokes.go) = (true, true);
     session.wait(8_000);
-    press(&mut session.settings, |strokes| strokes.go = false);
+    session.settings.strokes.go = false;
     session.wait(160);
     let before = session.offline.status.turns.get();
     session.play_phrase();

@@ -2,7 +2,7 @@
 //! begun is ended, and nothing the model does collides with it.
 
 use super::Heard;
-use super::trigger::{HELD, RESET_ALL, SOFT, SOSTENUTO, SUSTAIN};
+use super::trigger::{HELD, PEDALS, RESET_ALL, SOFT, SOSTENUTO, SUSTAIN};
 
 /// See the [module](self). One bit per key or controller, by channel.
 #[derive(Clone, Debug, Default)]
@@ -115,7 +115,7 @@ impl Passed {
                 self.controllers.set(channel, pedal, down) || open
             }
             Heard::Controller { channel, controller: RESET_ALL, .. } => {
-                for pedal in [SUSTAIN, SOSTENUTO, SOFT] {
+                for pedal in PEDALS {
                     self.controllers.set(channel, pedal, false);
                 }
                 true
@@ -154,7 +154,7 @@ impl Passed {
 
     /// Takes out a pedal that is down, to lift it.
     pub fn pop_pedal(&mut self) -> Option<(u8, u8)> {
-        for pedal in [SUSTAIN, SOSTENUTO, SOFT] {
+        for pedal in PEDALS {
             for channel in 0..16 {
                 if self.controllers.set(channel, pedal, false) {
                     return Some((channel, pedal));

@@ -92,7 +92,7 @@ impl Partner {
 
     fn sound_on(&mut self, until: u32, end: f64, out: &mut impl Out) {
         let (span, from) = (self.span, self.played);
-        let uses_foot = self.foot.due().is_some() || self.settings.is_some_and(|settings| settings.pedal_out);
+        let uses_foot = self.foot.due().is_some() || self.uses_foot();
         // What a note puts off for the foot comes after the stretch in which the note is.
         let stretch = if uses_foot { self.catch().max((end - span.start) / STRETCHES) } else { f64::INFINITY };
         let mut now = self.boundary(from);
@@ -138,9 +138,9 @@ impl Partner {
 
     fn play(&mut self, samples: Range<u32>, end: f64, out: &mut impl Out) {
         let catch = self.catch();
+        let uses_foot = self.uses_foot();
         let Self { span, held, schedule, passed, foot, roll, turn, latest_off, .. } = self;
         let (before, rate) = (self.samples, self.sample_rate);
-        let uses_foot = self.settings.is_some_and(|settings| settings.pedal_out);
         let played = held.play(schedule, end, |event| {
             let offset = nearest(span, samples.clone(), event.at());
             let taken = match event {
@@ -195,6 +195,11 @@ impl Partner {
         });
     }
 
+    /// Whether the model's turn sends the sustain pedal along.
+    fn uses_foot(&self) -> bool {
+        self.settings.is_some_and(|settings| settings.pedal_out)
+    }
+
     /// The model's pedal comes up, and stays up.
     pub(super) fn lift_foot(&mut self, at: u32, out: &mut impl Out) {
         let at = at.min(self.span.frames.saturating_sub(1));
@@ -208,8 +213,7 @@ impl Partner {
     /// Sends the endings that the host has refused.
     pub(super) fn retry_endings(&mut self, out: &mut impl Out) {
         self.held.retry(|event| send_off(0, event, out));
-        let uses_foot = self.settings.is_some_and(|settings| settings.pedal_out);
-        if !matches!(self.turn, Turn::Mine(_)) || !uses_foot {
+        if !matches!(self.turn, Turn::Mine(_)) || !self.uses_foot() {
             self.lift_foot(0, out);
         }
     }

@@ -10,6 +10,7 @@ pub const HELD: u8 = 64;
 pub const SUSTAIN: u8 = 64;
 pub const SOSTENUTO: u8 = 66;
 pub const SOFT: u8 = 67;
+pub const PEDALS: [u8; 3] = [SUSTAIN, SOSTENUTO, SOFT];
 /// Number of the controller that lifts them all.
 pub const RESET_ALL: u8 = 121;
 
