@@ -3,17 +3,21 @@
 //! nice-plug has such a door ready, `nice_export_vst3!`, but behind it (0.4.2) an instance learns of an offline render one
 //! set-up too late: `setupProcessing` stores the mode of the one before with what activation is told, and the new mode only
 //! then. A bounce would not wait for the model, and after it the live audio thread would. Here each instance is set
-//! up twice with the same, so that the second time stores the mode of the first.
+//! up twice with the same, so that the second time stores the mode of the first. Its windows are mended in [`view`].
+
+mod view;
 
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
 use nice_plug::wrapper::setup_logger;
-use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{IAudioProcessor, IAudioProcessorVtbl, ProcessSetup};
+use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{
+    IAudioProcessor, IAudioProcessorVtbl, IEditController, IEditControllerVtbl, ProcessSetup,
+};
 use nice_plug::wrapper::vst3::vst3::Steinberg::{
-    FIDString, FUnknown, IPluginFactory, IPluginFactory2, IPluginFactory2Trait, IPluginFactory3, IPluginFactory3Trait,
-    IPluginFactoryTrait, PClassInfo, PClassInfo2, PClassInfoW, PFactoryInfo, TUID, int32, kInvalidArgument, kResultOk,
-    tresult,
+    FIDString, FUnknown, IPlugView, IPluginFactory, IPluginFactory2, IPluginFactory2Trait, IPluginFactory3,
+    IPluginFactory3Trait, IPluginFactoryTrait, PClassInfo, PClassInfo2, PClassInfoW, PFactoryInfo, TUID, int32,
+    kInvalidArgument, kResultOk, tresult,
 };
 use nice_plug::wrapper::vst3::vst3::{Class, ComWrapper};
 use nice_plug::wrapper::vst3::{PluginInfo, Wrapper};
@@ -94,29 +98,39 @@ impl IPluginFactory3Trait for Factory {
 }
 
 type SetUp = unsafe extern "system" fn(*mut IAudioProcessor, *mut ProcessSetup) -> tresult;
+type CreateView = unsafe extern "system" fn(*mut IEditController, FIDString) -> *mut IPlugView;
 
 /// The functions of an audio processor's, with the set-up mended, and that of the framework.
-static MENDED: OnceLock<(IAudioProcessorVtbl, SetUp)> = OnceLock::new();
+static PROCESSOR: OnceLock<(IAudioProcessorVtbl, SetUp)> = OnceLock::new();
+/// The same of a controller's, with windows mended.
+static CONTROLLER: OnceLock<(IEditControllerVtbl, CreateView)> = OnceLock::new();
 
 /// Gives an instance, which nobody else knows yet, the mended functions.
 fn mend(instance: &ComWrapper<Wrapper<Antiphon<Vst3>>>) {
-    let Some(processor) = instance.as_com_ref::<IAudioProcessor>().map(|processor| processor.as_ptr()) else {
+    let processor = instance.as_com_ref::<IAudioProcessor>().map(|processor| processor.as_ptr());
+    let controller = instance.as_com_ref::<IEditController>().map(|controller| controller.as_ptr());
+    let (Some(processor), Some(controller)) = (processor, controller) else {
         return;
     };
-    // SAFETY: the processor begins with a pointer to its functions, which are the same for all instances and for ever;
-    // it lies in the instance's own memory.
+    // SAFETY: each begins with a pointer to its functions, which are the same for all instances and for ever, and lies in
+    // the instance's own memory.
     unsafe {
-        let (mended, _) = MENDED.get_or_init(|| {
+        let (mended, _) = PROCESSOR.get_or_init(|| {
             let theirs = (*processor).vtbl.read();
             (IAudioProcessorVtbl { setupProcessing: set_up, ..theirs }, theirs.setupProcessing)
         });
         (*processor).vtbl = mended;
+        let (mended, _) = CONTROLLER.get_or_init(|| {
+            let theirs = (*controller).vtbl.read();
+            (IEditControllerVtbl { createView: create_view, ..theirs }, theirs.createView)
+        });
+        (*controller).vtbl = mended;
     }
 }
 
 /// See the [module](self).
 unsafe extern "system" fn set_up(processor: *mut IAudioProcessor, setup: *mut ProcessSetup) -> tresult {
-    let Some((_, theirs)) = MENDED.get() else {
+    let Some((_, theirs)) = PROCESSOR.get() else {
         return kInvalidArgument;
     };
     // SAFETY: called as the host has called.
@@ -124,6 +138,15 @@ unsafe extern "system" fn set_up(processor: *mut IAudioProcessor, setup: *mut Pr
         theirs(processor, setup);
         theirs(processor, setup)
     }
+}
+
+/// See [`view`].
+unsafe extern "system" fn create_view(controller: *mut IEditController, name: FIDString) -> *mut IPlugView {
+    let Some((_, theirs)) = CONTROLLER.get() else {
+        return std::ptr::null_mut();
+    };
+    // SAFETY: called as the host has called; the view is the caller's.
+    unsafe { view::wrap(theirs(controller, name)) }
 }
 
 /// Where hosts begin.
@@ -179,7 +202,7 @@ pub extern "system" fn ExitDll() -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use nice_plug::prelude::{ProcessMode, Vst3Plugin};
     use nice_plug::wrapper::vst3::vst3::ComPtr;
     use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{
@@ -189,18 +212,36 @@ mod tests {
     use super::*;
     use crate::tests::activations;
 
-    /// As a host does that exports, and then plays on.
-    #[test]
-    fn an_instance_learns_of_an_offline_render_at_once() {
+    /// An instance, as hosts come by it.
+    pub fn component() -> ComPtr<IComponent> {
+        instance(<Antiphon<Vst3>>::PLATFORM_VST3_CLASS_ID).unwrap()
+    }
+
+    fn instance(class: [u8; 16]) -> Option<ComPtr<IComponent>> {
         // SAFETY: pointers that the calls before have given, as long as they live.
         unsafe {
             let factory = ComPtr::from_raw(GetPluginFactory().cast::<IPluginFactory>()).unwrap();
             let mut instance = std::ptr::null_mut();
             let interface = IComponent_iid;
-            let class = <Antiphon<Vst3>>::PLATFORM_VST3_CLASS_ID;
             let made = factory.createInstance(class.as_ptr().cast(), interface.as_ptr(), &mut instance);
-            assert_eq!(made, kResultOk);
-            let component = ComPtr::from_raw(instance.cast::<IComponent>()).unwrap();
+            assert_eq!(made == kResultOk, !instance.is_null());
+            ComPtr::from_raw(instance.cast::<IComponent>())
+        }
+    }
+
+    #[test]
+    fn there_is_one_class() {
+        let mut other = <Antiphon<Vst3>>::PLATFORM_VST3_CLASS_ID;
+        other[0] ^= 1;
+        assert!(instance(other).is_none());
+    }
+
+    /// As a host does that exports, and then plays on.
+    #[test]
+    fn an_instance_learns_of_an_offline_render_at_once() {
+        // SAFETY: pointers that the calls before have given, as long as they live.
+        unsafe {
+            let component = component();
             let processor = component.cast::<IAudioProcessor>().unwrap();
             let cases = [
                 (ProcessModes_::kRealtime, ProcessMode::Realtime),
@@ -219,9 +260,6 @@ mod tests {
                 assert_eq!(activations(12_345.0), Some(expected));
                 assert_eq!(component.setActive(0), kResultOk);
             }
-            let mut other = class;
-            other[0] ^= 1;
-            assert_ne!(factory.createInstance(other.as_ptr().cast(), interface.as_ptr(), &mut instance), kResultOk);
         }
     }
 }

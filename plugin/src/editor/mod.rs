@@ -9,6 +9,8 @@
 mod buttons;
 mod control;
 mod drag;
+#[cfg(target_os = "linux")]
+mod driver;
 mod files;
 mod footer;
 mod handles;

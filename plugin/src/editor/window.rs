@@ -38,6 +38,8 @@ impl NiceEguiApp for Shown {
         context: GuiContext,
         _: &mut Frame,
     ) -> Result<(), nice_plug_egui::baseview::HandlerError> {
+        #[cfg(target_os = "linux")]
+        super::driver::keep();
         self.with(|app| app.opened(&egui, context));
         Ok(())
     }
