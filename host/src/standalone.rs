@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -37,8 +37,8 @@ const HEARD: f32 = 0.01;
 /// How long the server, the program or its end may take.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Play to the program of its own over JACK; an error if a note is lost or hangs, if the continuation comes too
-/// early or not at all, or if the piano is silent.
+/// Play to the program of its own over JACK, and end it while it plays; an error if a note is lost or hangs, if the
+/// continuation comes too early or not at all, or if the piano is silent.
 #[derive(Args)]
 pub struct Options {
     /// The program.
@@ -61,6 +61,7 @@ pub fn run(options: &Options) -> Result<()> {
     let period = client.buffer_size();
     let begun = Arc::new(AtomicBool::new(false));
     let now = Arc::new(AtomicU64::new(0));
+    let sounding = Arc::new(AtomicI64::new(0));
     let player = Player {
         keys: client.register_port("keys", MidiOut::default())?,
         ears: client.register_port("ears", MidiIn::default())?,
@@ -71,6 +72,7 @@ pub fn run(options: &Options) -> Result<()> {
         loudness: vec![0.0; (end / WINDOW + 2) as usize],
         begun: begun.clone(),
         now: now.clone(),
+        sounding: sounding.clone(),
     };
     let client = client.activate_async(Xruns::default(), player)?;
 
@@ -83,14 +85,16 @@ pub fn run(options: &Options) -> Result<()> {
         };
         is_connected(KEYS).is_some() && is_connected(EARS).is_some()
     })?;
-    let sounding = client.as_client().ports(Some("^antiphon:"), Some(AUDIO), jack::PortFlags::IS_OUTPUT);
-    let left = sounding.first().context("the program has no audio output")?;
+    let outputs = client.as_client().ports(Some("^antiphon:"), Some(AUDIO), jack::PortFlags::IS_OUTPUT);
+    let left = outputs.first().context("the program has no audio output")?;
     client.as_client().connect_ports_by_name(left, &format!("{NAME}:piano"))?;
 
     begun.store(true, Ordering::Release);
     while now.load(Ordering::Acquire) < end {
         std::thread::sleep(Duration::from_millis(100));
     }
+    // It goes on from the player's last note, too; what hears it over a cable would sound for ever.
+    wait("it does not go on again", || sounding.load(Ordering::Acquire) > 0)?;
     program.end()?;
     let remembered = list(&options.program, home.path())?;
     let (_, xruns, player) = client.deactivate()?;
@@ -214,6 +218,8 @@ struct Player {
     begun: Arc<AtomicBool>,
     /// Samples since it has begun.
     now: Arc<AtomicU64>,
+    /// Notes that have begun and not ended.
+    sounding: Arc<AtomicI64>,
 }
 
 impl ProcessHandler for Player {
@@ -232,6 +238,12 @@ impl ProcessHandler for Player {
         }
         for message in self.ears.iter(scope) {
             if let &[status, first, second] = message.bytes {
+                let change = match (status & 0xf0, second) {
+                    (0x90, 1..) => 1,
+                    (0x80 | 0x90, _) => -1,
+                    _ => 0,
+                };
+                self.sounding.fetch_add(change, Ordering::Release);
                 let event = Event::Midi([status, first, second]);
                 self.heard.push(Output { at: start + u64::from(message.time), block: 0, event });
             }

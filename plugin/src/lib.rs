@@ -109,6 +109,11 @@ pub trait Format: Send + 'static {
     /// Sets new parameters to what is remembered where there is no host to do so.
     fn recall(_: &Arc<AntiphonParams>) {}
 
+    /// Asked once a block: whether all is to end, as the program does.
+    fn is_leaving() -> bool {
+        false
+    }
+
     /// Told how to reach the framework's worker thread.
     fn meet(_: &AsyncExecutor<Antiphon<Self>>)
     where
@@ -146,6 +151,10 @@ impl Format for Program {
 
     fn recall(params: &Arc<AntiphonParams>) {
         standalone::recall(params);
+    }
+
+    fn is_leaving() -> bool {
+        standalone::farewell::is_leaving()
     }
 }
 
@@ -313,7 +322,12 @@ impl<F: Format> Plugin for Antiphon<F> {
         let transport = stage::transport(context.transport());
         let mut stage = Stage::<Self, _>::open(context, frames, &mut self.backlog, &self.status, self.voice.as_mut());
 
-        self.partner.open(&transport, frames, self.params.settings(), &mut stage);
+        let mut settings = self.params.settings();
+        if F::is_leaving() {
+            settings.strokes.panic ^= true;
+            settings.bypass = true;
+        }
+        self.partner.open(&transport, frames, settings, &mut stage);
         stage.catch_up(self.partner.owes());
         while let Some(touch) = self.touched.next() {
             let event = stage::touch(touch);

@@ -69,6 +69,7 @@ const UNSAFE: &[&str] = &[
     "plugin/src/editor/handles.rs",
     "plugin/src/learn/learner.rs",
     "plugin/src/remote.rs",
+    "plugin/src/standalone/farewell.rs",
     "plugin/src/vst3.rs",
     "plugin/src/vst3/view.rs",
     "plugin/src/weights/pages.rs",

@@ -45,6 +45,10 @@ impl NiceEguiApp for Shown {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _: &mut Frame) {
+        #[cfg(feature = "standalone")]
+        if crate::standalone::farewell::is_asked() {
+            ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
+        }
         self.with(|app| app.show(ui));
     }
 
@@ -150,7 +154,10 @@ impl EditorHandle for OpenEditor {
     type Error = BaseviewError;
 
     fn run_until_closed(window: Baseview) -> Result<(), BaseviewError> {
-        EguiEditorHandle::run_until_closed(window)
+        let closed = EguiEditorHandle::run_until_closed(window);
+        #[cfg(feature = "standalone")]
+        crate::standalone::farewell::bid();
+        closed
     }
 
     fn set_parent(&self, parent: ParentWindowHandle, window: &Baseview) -> Result<(), BaseviewError> {

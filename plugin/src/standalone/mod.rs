@@ -5,6 +5,7 @@
 //! things stood at the end, and says what is missing.
 
 mod choice;
+pub mod farewell;
 mod ports;
 mod state;
 
@@ -141,6 +142,7 @@ pub fn run() -> ExitCode {
     piano().store(choice.piano, Ordering::Relaxed);
     STATE.get_or_init(|| if options.forget { State::default() } else { State::load() });
     WINDOW.store(!options.no_window, Ordering::Relaxed);
+    farewell::upon_signals(!options.no_window);
     let args = ports.arguments(&choice, options.tempo, options.period);
     let played = nice_export_standalone_with_args::<Antiphon<Program>, _>(args);
     remember(choice);
