@@ -54,6 +54,7 @@ const UNSAFE: &[&str] = &[
     "host/src/standalone.rs",
     "host/src/status.rs",
     "host/tests/faults.rs",
+    "host/tests/vst3.rs",
     "model/examples/common/mod.rs",
     "model/src/device/cuda.rs",
     "model/src/device/metal.rs",
