@@ -168,12 +168,23 @@ proptest! {
     }
 }
 
+/// Every channel and every pitch, and some that there are not; for Miri only where they begin and end.
+fn keys() -> (Vec<u8>, Vec<u8>) {
+    if cfg!(miri) {
+        (vec![0, 9, 15, 16, 19], vec![0, 1, 60, 61, 126, 127, 128, 255])
+    } else {
+        ((0..20).collect(), (0..=255).collect())
+    }
+}
+
 #[test]
 fn every_key_of_every_channel_sounds_and_ends() {
+    let (channels, pitches) = keys();
+    let all = channels.iter().filter(|it| **it < 16).count() * pitches.iter().filter(|it| **it < 128).count();
     let (mut held, mut host) = (Held::new(), Host::default());
     for round in 0..3 {
-        for channel in 0..20u8 {
-            for pitch in 0..=255u8 {
+        for &channel in &channels {
+            for &pitch in &pitches {
                 let note = Planned {
                     onset: f64::from(round),
                     end: if round == 0 { f64::NAN } else { 9.0 },
@@ -186,14 +197,14 @@ fn every_key_of_every_channel_sounds_and_ends() {
                 assert_eq!(taken, channel < 16 && pitch < 128);
             }
         }
-        assert_eq!((held.len(), host.on.len()), (2048, 2048));
+        assert_eq!((held.len(), host.on.len()), (all, all));
         // An end that is no number is the onset.
         assert_eq!(held.next_end(), Some(if round == 0 { 0.0 } else { 9.0 }));
     }
     // The host refuses a whole panic, then takes it.
     host.takes = vec![false];
     held.end_all(5.0, |event| host.send(event));
-    assert_eq!((held.owed(), held.next_end()), (2048, None));
+    assert_eq!((held.owed(), held.next_end()), (all, None));
     host.takes.clear();
     held.retry(|event| host.send(event));
     assert!(held.is_empty() && host.on.is_empty() && host.mistakes.is_empty());

@@ -237,7 +237,8 @@ fn what_is_still_held_at_the_hand_over_is_not_heard_twice() {
 #[test]
 fn overflow_drops_whole_notes_and_counts_them() {
     let mut listener = Listener::new();
-    let struck = 10 * CAPACITY;
+    // Miri only gets a little more than there is room for.
+    let struck = if cfg!(miri) { CAPACITY + 20 } else { 10 * CAPACITY };
     for n in 0..struck {
         let time = n as f64 * 0.05;
         listener.note_on(time, 0, 60 + (n % 12) as u8, 64);
