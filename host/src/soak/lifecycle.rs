@@ -29,7 +29,7 @@ pub fn rounds(bundle: &Path, rounds: u64, report: &mut Report) -> Result<()> {
         let mut open = (0..INSTANCES).map(|_| Plugin::load(bundle)).collect::<Result<Vec<_>>>()?;
         for plugin in &mut open {
             plugin.activate(48_000.0, 512)?;
-            plugin.run(play)?;
+            report.asked_heap(plugin.run(play)?);
         }
         report.instances += INSTANCES as u64;
         drop(open);
@@ -54,8 +54,8 @@ fn held() -> Option<(usize, u64)> {
     heap::live().zip(usage::memory())
 }
 
-/// A phrase, and the beginning of an answer.
-fn play(audio: &mut Audio) -> Result<()> {
+/// A phrase, and the beginning of an answer. Returns how often the plugin called the heap.
+fn play(audio: &mut Audio) -> Result<u64> {
     for block in 0..60_u64 {
         let now = audio.now();
         let key = 60 + (block % 12) as u8;
@@ -65,7 +65,7 @@ fn play(audio: &mut Audio) -> Result<()> {
         ];
         audio.block(512, if block < 20 { &events } else { &[] }, None)?;
     }
-    Ok(())
+    Ok(audio.heap_calls())
 }
 
 /// Activates and deactivates one instance again and again.
@@ -76,7 +76,7 @@ pub fn activations(bundle: &Path, times: u64, report: &mut Report) -> Result<()>
         plugin.set_offline(time % 3 == 0)?;
         plugin.activate([44_100.0, 48_000.0, 96_000.0][(time % 3) as usize], 512)?;
         if time % 10 == 0 {
-            plugin.run(play)?;
+            report.asked_heap(plugin.run(play)?);
         }
         plugin.deactivate();
         report.activations += 1;
@@ -88,7 +88,7 @@ pub fn activations(bundle: &Path, times: u64, report: &mut Report) -> Result<()>
 pub fn drops(bundle: &Path, times: u64, report: &mut Report) -> Result<()> {
     for _ in 0..times {
         for busy in [Busy::Loading, Busy::Listening, Busy::Playing, Busy::Recalling] {
-            let plugin = busy.plugin(bundle)?;
+            let plugin = busy.plugin(bundle, report)?;
             report.instances += 1;
             let (began, worked) = (Instant::now(), usage::process_cpu());
             drop(plugin);
@@ -126,7 +126,7 @@ impl Busy {
     }
 
     /// An instance whose thread is.
-    fn plugin(self, bundle: &Path) -> Result<Plugin> {
+    fn plugin(self, bundle: &Path, report: &mut Report) -> Result<Plugin> {
         let mut plugin = Plugin::load(bundle)?;
         plugin.set("silence", "100")?;
         plugin.activate(48_000.0, 512)?;
@@ -134,15 +134,15 @@ impl Busy {
             Self::Loading => plugin.idle(Duration::from_millis(5)),
             Self::Listening => {
                 plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
-                plugin.run(flood)?;
+                report.asked_heap(plugin.run(flood)?);
             }
             Self::Playing => {
                 plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
-                plugin.run(play)?;
+                report.asked_heap(plugin.run(play)?);
                 plugin.wait_until(PATIENCE, |status| status.note_us.is_some())?;
             }
             Self::Recalling => {
-                plugin.run(flood)?;
+                report.asked_heap(plugin.run(flood)?);
                 plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
                 plugin.choose_weights(Path::new("seed"))?;
                 plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
@@ -152,8 +152,8 @@ impl Busy {
     }
 }
 
-/// As many notes as can wait, all at once.
-fn flood(audio: &mut Audio) -> Result<()> {
+/// As many notes as can wait, all at once. Returns how often the plugin called the heap.
+fn flood(audio: &mut Audio) -> Result<u64> {
     for note in 0..WAITING {
         let (now, key) = (audio.now(), 40 + (note % 40) as u8);
         let events = [
@@ -162,7 +162,7 @@ fn flood(audio: &mut Audio) -> Result<()> {
         ];
         audio.block(512, &events, None)?;
     }
-    Ok(())
+    Ok(audio.heap_calls())
 }
 
 /// Processes the blocks of one instance on eight threads in turn.
@@ -205,9 +205,7 @@ pub fn threads(bundle: &Path, blocks: u64, report: &mut Report) -> Result<()> {
         Ok(audio.heap_calls())
     })?;
     report.blocks += blocks;
-    if let Some(all) = &mut report.allocs {
-        *all += allocs;
-    }
+    report.asked_heap(allocs);
     report.take_in(&mut plugin)
 }
 

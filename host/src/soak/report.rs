@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use host::Plugin;
+use probe::heap;
 use serde::Serialize;
 
 /// Descriptions that are kept; the counts go on.
@@ -122,6 +123,13 @@ impl Report {
             + self.timeouts
             + self.threads_left
             + u64::from(grown)
+    }
+
+    /// Takes in how often `process` has called the heap, where that can be counted.
+    pub fn asked_heap(&mut self, calls: u64) {
+        if heap::CAN_WATCH {
+            *self.allocs.get_or_insert(0) += calls;
+        }
     }
 
     /// Describes a fault, as long as there is room.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use anyhow::Result;
 use host::{Audio, Event, Parameter, Plugin, Timed};
-use probe::heap;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_pcg::Pcg32;
@@ -50,7 +49,7 @@ pub fn session(
         let before = audio.heap_calls();
         let mut session = Session { rng, rate, offline, bypass: referee.bypass, loads: &loads, seen: 0, name: &name };
         session.play(audio, &parameters, blocks, referee, report)?;
-        *report.allocs.get_or_insert(0) += audio.heap_calls() - before;
+        report.asked_heap(audio.heap_calls() - before);
         Ok(session.seen)
     };
     let seen = plugin.run_beside(play, |plugin| {
@@ -73,9 +72,6 @@ pub fn session(
     })?;
     if loads.into_inner() != seen {
         referee.loaded();
-    }
-    if !heap::CAN_WATCH {
-        report.allocs = None;
     }
     report.states += saved;
     plugin.deactivate();
