@@ -59,8 +59,8 @@ impl Session {
             )?;
             input.extend(last);
             assert_eq!(audio.violations(), [""; 0]);
-            // One on the whole thread: while another panics, a lock asks whether this one does, and glibc makes
-            // the library's thread-local storage for the answer.
+            // One on the whole thread: while another panics, a lock of the framework's, around a channel that it looks into
+            // after each block, asks whether this one does, and glibc makes the library's thread-local storage for the answer.
             assert!(audio.heap_calls() <= 1, "{} calls to the heap", audio.heap_calls());
             Ok(Self { input, output: audio.take_outputs() })
         };
