@@ -1,7 +1,6 @@
 //! `train` and `export` as a user meets them: Ctrl-C, going on, what is refused and how.
 
 use midi::{Tempo, Track};
-use model::{Kind, Weights};
 use notes::Note;
 use std::fs;
 use std::path::Path;
@@ -18,6 +17,7 @@ fn output(folder: &Path, args: &[&str]) -> Output {
     trainer(folder, args).output().expect("the binary starts")
 }
 
+#[cfg(unix)]
 fn succeeds(folder: &Path, args: &[&str]) {
     let output = output(folder, args);
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -58,6 +58,7 @@ fn folder(more: &str) -> TempDir {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_what_was_trained_goes_on_and_goes_into_the_plugin() {
+    use model::{Kind, Weights};
     use std::io::{BufRead, BufReader};
     let folder = folder("epochs = 1e6");
     let at = |name: &str| folder.path().join(name);

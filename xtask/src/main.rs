@@ -51,7 +51,7 @@ Usage: cargo xtask COMMAND
             how fast a note, a block, many instances and loading are, beside other engines where they are
             installed (bench/README.md), as a table, target/bench.json and target/bench.png
   cross [--check]
-            type-check for Windows and both kinds of Mac, link the Windows bundle and play the host's
+            type-check and lint for Windows and both kinds of Mac, link the Windows bundle and play the host's
             tests to it under Wine; with --check only the first (Linux)
   test      everything that CI checks: formatting, lints, documentation, the bundle, all tests
 
