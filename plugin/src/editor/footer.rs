@@ -66,14 +66,8 @@ pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, file
         if place.amiss {
             ui.label(small("not on the GPU".to_owned()).color(palette.trouble)).on_hover_text(&place.reason);
         }
-        let troubles = [
-            (status.late.get(), "late", "Notes that came too late for their moment, and were shifted"),
-            (status.dropped.get(), "dropped", "Notes that came so late that they were left out"),
-            (status.overflows.get(), "lost", "Messages, notes and events for which some queue had no room"),
-            (status.restarts.get(), "restarts", "How often the model broke and was started again"),
-        ];
-        for (count, name, hint) in troubles.into_iter().filter(|trouble| trouble.0 > 0) {
-            ui.label(small(format!("{count} {name}")).color(palette.trouble)).on_hover_text(hint);
+        for (trouble, hint) in troubles(status) {
+            ui.label(small(trouble).color(palette.trouble)).on_hover_text(hint);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if let Some((message, bad)) = files.message() {
@@ -86,4 +80,43 @@ pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, file
             }
         });
     });
+}
+
+/// What went wrong, in a few words, and in more.
+fn troubles(status: &Status) -> Vec<(String, &'static str)> {
+    let counts = [
+        (status.late.get(), "late", "Notes that came too late for their moment, and were shifted"),
+        (status.dropped.get(), "dropped", "Notes that came so late that they were left out"),
+        (status.overflows.get(), "lost", "Messages, notes and events for which some queue had no room"),
+        (status.restarts.get(), "restarts", "How often the model broke and was started again"),
+    ];
+    let counted = counts.into_iter().filter(|trouble| trouble.0 > 0);
+    let mut troubles: Vec<_> = counted.map(|(count, name, hint)| (format!("{count} {name}"), hint)).collect();
+    if status.is_state_newer() {
+        let hint = "This project was saved by a later version of Antiphon. What this one does not know is left out, and is lost \
+                    when the project is saved";
+        troubles.push(("from a later version".to_owned(), hint));
+    }
+    troubles
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use nice_plug::prelude::Params;
+
+    use super::*;
+
+    #[test]
+    fn a_project_of_a_later_version_is_told_of_and_so_is_what_was_lost() {
+        let status = Status::default();
+        let told = |status: &Status| troubles(status).into_iter().map(|(trouble, _)| trouble).collect::<Vec<_>>();
+        assert!(told(&status).is_empty());
+        status.overflows.add(3);
+        status.deserialize_fields(&BTreeMap::from([("format".to_owned(), "99".to_owned())]));
+        assert_eq!(told(&status), ["3 lost", "from a later version"]);
+        status.deserialize_fields(&status.serialize_fields());
+        assert_eq!(told(&status), ["3 lost"]);
+    }
 }
