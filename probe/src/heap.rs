@@ -3,7 +3,8 @@
 //! that are asked for while [`measured`] runs.
 //!
 //! Linux with glibc only. There a program's own `malloc` stands before the library's for everything
-//! that is loaded later, and glibc's allocator has a second name under which it can still be called.
+//! that is loaded later, and glibc's allocator has a second name under which it can still be called. The thread sanitizer
+//! has a `malloc` of its own: with `--cfg tsan` nothing is counted.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -39,12 +40,12 @@ pub fn live() -> Option<usize> {
 
 /// Gives what is free back to the system, so that resident memory is memory in use.
 pub fn trim() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[cfg(all(target_os = "linux", target_env = "gnu", not(tsan)))]
     glibc::trim();
 }
 
 /// Whether this system lets heap calls be counted.
-pub const CAN_WATCH: bool = cfg!(all(target_os = "linux", target_env = "gnu"));
+pub const CAN_WATCH: bool = cfg!(all(target_os = "linux", target_env = "gnu", not(tsan)));
 
 /// Runs `f`; also returns how many calls to the heap it made on this thread.
 pub fn watched<R>(f: impl FnOnce() -> R) -> (R, u64) {
@@ -73,7 +74,7 @@ pub fn unwatched<R>(f: impl FnOnce() -> R) -> R {
     result
 }
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(all(target_os = "linux", target_env = "gnu", not(tsan)))]
 mod glibc {
     use std::ffi::{c_int, c_void};
 
@@ -216,7 +217,7 @@ mod glibc {
     }
 }
 
-#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+#[cfg(all(test, target_os = "linux", target_env = "gnu", not(tsan)))]
 mod tests {
     use super::*;
 

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::screen::Screen;
 use crate::workspace::Workspace;
 use crate::{bundle, packages};
 
@@ -86,6 +87,7 @@ __declspec(dllexport) int __stdcall ProcessPrng(unsigned char *bytes, unsigned l
 /// The tests in host/tests/, as Windows programs, on the Windows bundle.
 fn wine(target: &Path) -> Result<()> {
     let lacking = lacking(target)?;
+    let screen = Screen::start()?;
     let mut cargo = Command::new("cargo");
     cargo
         .args(["test", "--package", "host", "--no-fail-fast", "--target", WINDOWS, "--target-dir"])
@@ -93,6 +95,7 @@ fn wine(target: &Path) -> Result<()> {
         .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", "wine")
         .env("ANTIPHON_CLAP", target.join("bundled/Antiphon.clap"))
         .env("WINEPATH", lacking)
+        .env("DISPLAY", &screen.name)
         // Its own messages are many.
         .env("WINEDEBUG", "-all");
     success(&mut cargo)

@@ -17,9 +17,10 @@ const JACK: &[(&str, &str)] = &[("jackd2", "")];
 /// What a screen in memory needs.
 const SCREEN: &[(&str, &str)] = &[("xvfb", ""), ("libgl1", ""), ("libgl1-mesa-dri", "")];
 
-/// What linking for Windows, and running it, needs. Dependencies with C in them want the compiler for a check too.
+/// What linking for Windows, and running it, needs: a VST3 there has a window of its own for messages, and without a
+/// screen Wine makes none. Dependencies with C in them want the compiler for a check too.
 const MINGW: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", "")];
-const WINE: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", ""), ("wine", ""), ("wine64", "")];
+const WINE: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", ""), ("wine", ""), ("wine64", ""), ("xvfb", "")];
 
 /// Checks for what `cargo xtask cross` needs, with or without running what was built.
 pub fn ensure_cross(runs: bool) -> Result<()> {

@@ -47,14 +47,15 @@ fn run_with(workspace: &Workspace, command: &str, args: &[String], variables: &[
 }
 
 /// A running Xvfb; dropping it ends it.
-struct Screen {
+pub struct Screen {
     server: Child,
     /// As `DISPLAY` wants it.
-    name: String,
+    pub name: String,
 }
 
 impl Screen {
-    fn start() -> Result<Self> {
+    /// Starts one, once [`packages`] has seen to it that there is one.
+    pub fn start() -> Result<Self> {
         // It chooses a number that is free and says which.
         let mut server = Command::new("Xvfb")
             .args(["-displayfd", "1", "-screen", "0", SCREEN, "-noreset", "-nolisten", "tcp"])
