@@ -12,6 +12,7 @@ const API: GuiConfiguration = GuiConfiguration { api_type: GuiApiType::X11, is_f
 impl Plugin {
     /// Makes the editor inside the X11 window `parent` and shows it; `scale` is the host's zoom, as
     /// on a screen of high resolution. Returns its size in pixels.
+    #[allow(clippy::useless_conversion, reason = "X11's number of a window is C's `long`, which Windows has shorter")]
     pub fn open_editor(&mut self, parent: u32, scale: f64) -> Result<(u32, u32)> {
         let gui: PluginGui = self.extension("gui")?;
         let handle = self.handle();

@@ -202,6 +202,7 @@ pub extern "system" fn ExitDll() -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unnecessary_cast, reason = "on Windows the interface's enumerations have another type")]
 pub mod tests {
     use nice_plug::prelude::{ProcessMode, Vst3Plugin};
     use nice_plug::wrapper::vst3::vst3::ComPtr;
