@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32, AtomicU64,
-    Ordering::{Relaxed, SeqCst},
+    Ordering::{Acquire, Relaxed, Release},
+    fence,
 };
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,29 @@ static LOADING: AtomicBool = AtomicBool::new(false);
 
 /// A state is about to be loaded, before any of its values.
 pub fn begin_loading() {
-    LOADING.store(true, SeqCst);
+    begin(&LOADING);
+}
+
+// Values that are loaded one by one and read one by one, by another thread: what was read holds together if `latest` says
+// the same number before and after. The flag is looked at first: seen down, and the number read after it unchanged, no
+// load has been under way in between. The fences keep the values, which are read and written without any order, in theirs.
+
+/// Values are about to be loaded.
+fn begin(loading: &AtomicBool) {
+    loading.store(true, Relaxed);
+    fence(Release);
+}
+
+/// All of them are loaded.
+fn end(loading: &AtomicBool, loads: &AtomicU32) {
+    loads.fetch_add(1, Release);
+    loading.store(false, Release);
+}
+
+/// How many loads there were; `None`: one is under way.
+fn latest(loading: &AtomicBool, loads: &AtomicU32) -> Option<u32> {
+    fence(Acquire);
+    (!loading.load(Acquire)).then(|| loads.load(Acquire))
 }
 
 /// How the inference thread is.
@@ -209,8 +232,7 @@ impl Status {
 
     /// How many states have been loaded; `None`: one is being loaded just now, here or elsewhere.
     pub fn state(&self) -> Option<u32> {
-        let states = self.states.load(SeqCst);
-        (!LOADING.load(SeqCst)).then_some(states)
+        latest(&LOADING, &self.states)
     }
 
     /// Whether the project was saved by a later release, with things in it that this one leaves out.
@@ -310,14 +332,56 @@ unsafe impl Params for Status {
         let newer = fields.get(STATE_FIELD).is_some_and(|version| version.parse().is_ok_and(|v: u32| v > STATE));
         self.newer_state.store(newer, Relaxed);
         // The last thing that loading a state does.
-        self.states.fetch_add(1, SeqCst);
-        LOADING.store(false, SeqCst);
+        end(&LOADING, &self.states);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// In a cache line of its own, as the flag is from the number: what makes two threads meet.
+    #[repr(align(128))]
+    #[derive(Default)]
+    struct Apart<T>(T);
+
+    /// Values that are always loaded together, and a reader that must never take them for whole when they are not. The
+    /// number looked at before the flag, it did, some hundred times in this half second.
+    #[test]
+    fn what_is_read_while_it_is_loaded_counts_for_nothing() {
+        let (loading, loads, over) = (Apart(AtomicBool::new(false)), Apart(AtomicU32::new(0)), AtomicBool::new(false));
+        let values: [Apart<AtomicU64>; 8] = Default::default();
+        let (mut whole, mut torn, mut refused) = (0_u64, 0_u64, 0_u64);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut number = 0;
+                while !over.load(Relaxed) {
+                    number += 1;
+                    begin(&loading.0);
+                    values.iter().for_each(|value| value.0.store(number, Relaxed));
+                    end(&loading.0, &loads.0);
+                    (0..number % 21).for_each(|_| std::hint::spin_loop());
+                }
+            });
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(500) {
+                for _ in 0..50 {
+                    let before = latest(&loading.0, &loads.0);
+                    let first = values[0].0.load(Relaxed);
+                    let same = values.iter().all(|value| value.0.load(Relaxed) == first);
+                    let after = latest(&loading.0, &loads.0);
+                    match before.is_some() && before == after {
+                        false => refused += 1,
+                        true if same => whole += 1,
+                        true => torn += 1,
+                    }
+                }
+            }
+            over.store(true, Relaxed);
+        });
+        assert_eq!(torn, 0, "of {whole} that were taken, and {refused} that were not");
+        assert!(whole > 0, "none was taken, and {refused} were not");
+    }
 
     #[test]
     fn half_of_the_times_are_below_the_median() {
