@@ -73,7 +73,7 @@ pub struct Report {
     pub resident_growth_percent: Option<f64>,
     /// The longest time that dropping an instance took, in milliseconds, by what its inference thread was at.
     pub longest_drop_ms: BTreeMap<&'static str, f64>,
-    /// The processor time in it: what it is where no other program runs.
+    /// The processor time in it: what it is where no other program runs. Above 100 it is a fault.
     pub longest_drop_cpu_ms: BTreeMap<&'static str, f64>,
     /// Accidents of the inference thread, and what came of them.
     pub accidents: Vec<Accident>,
@@ -123,6 +123,7 @@ impl Report {
             + self.timeouts
             + self.threads_left
             + u64::from(grown)
+            + self.longest_drop_cpu_ms.values().filter(|ms| **ms > 100.0).count() as u64
     }
 
     /// Takes in how often `process` has called the heap, where that can be counted.
