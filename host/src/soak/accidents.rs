@@ -25,9 +25,12 @@ pub fn play(bundle: &Path, report: &mut Report) -> Result<()> {
     for what in ACCIDENTS {
         // SAFETY: no other thread runs: the instances before are gone, and this program's own have been joined.
         unsafe { std::env::set_var("ANTIPHON_FAULT", what) };
-        let accident = one(bundle, what)?;
+        let (accident, faults) = one(bundle, what)?;
         report.instances += 1;
         report.hanging += accident.faults as u64;
+        for fault in faults {
+            report.describe(|| format!("accident `{what}`: {fault}"));
+        }
         report.accidents.push(accident);
     }
     // SAFETY: as above.
@@ -35,12 +38,14 @@ pub fn play(bundle: &Path, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-fn one(bundle: &Path, what: &'static str) -> Result<Accident> {
+/// What came of it, and its faults.
+fn one(bundle: &Path, what: &'static str) -> Result<(Accident, Vec<String>)> {
     let mut plugin = Plugin::load(bundle)?;
     plugin.set("silence", "100")?;
     plugin.activate(RATE, BLOCK)?;
     plugin.wait_until(PATIENCE, |status| status.health != "starting")?;
-    // The player comes and goes in the first half, and ends it all in the last second.
+    // The player comes and goes in the first half, and ends it all in the last second. It is over before the silence after
+    // that has become long enough for another turn.
     let seconds = RATE as u64;
     let phrase = |from: u64| {
         (0..4_u64).flat_map(move |number| {
@@ -49,11 +54,12 @@ fn one(bundle: &Path, what: &'static str) -> Result<Accident> {
         })
     };
     let input: Vec<Timed> = [0, 3, 6, SECONDS - 1].into_iter().flat_map(|second| phrase(second * seconds)).collect();
+    let end = input.last().map_or(0, |last| last.at) + 2_400;
     let silence = Cell::new(0.0_f64);
     let play = |audio: &mut Audio| {
         let mut costs = Vec::new();
         let mut performer = Performer::new(&input, Blocks::Of(BLOCK), Pace::RealTime, None);
-        while audio.now() < SECONDS * seconds {
+        while audio.now() < end {
             performer.play_until(audio, audio.now() + u64::from(BLOCK), |_| ())?;
             costs.push(audio.cpu_cost().as_secs_f64() * 1e6);
         }
@@ -68,7 +74,8 @@ fn one(bundle: &Path, what: &'static str) -> Result<Accident> {
     let began: Vec<u64> = account.notes.iter().map(|note| note.block).collect();
     let densest = began.iter().map(|block| began.iter().filter(|other| *other == block).count()).max();
     let cost = Spread::of(costs).unwrap_or_default();
-    Ok(Accident {
+    let faults = account.faults();
+    let accident = Accident {
         what,
         block_us: cost.median_us,
         slow_block_us: cost.p99_us,
@@ -77,6 +84,7 @@ fn one(bundle: &Path, what: &'static str) -> Result<Accident> {
         late: status.late + status.dropped,
         restarts: status.restarts,
         silence_s: silence.get(),
-        faults: account.faults().len(),
-    })
+        faults: faults.len(),
+    };
+    Ok((accident, faults))
 }
