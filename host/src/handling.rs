@@ -1,8 +1,9 @@
 //! `host hand`: uses the built plugin's editor as a hand does. Turns a knob, turns it finer, types a value, resets it;
-//! drags a take out and drops it on another window, and compares the file that arrives with what was played.
+//! freezes the take and stops it, by two keys; drags a take out and drops it on another window, and compares the file that arrives with what was played.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -39,6 +40,8 @@ const ENTER: u32 = 0xff0d;
 const BESIDE: (i16, i16, u16) = (1_000, 50, 200);
 /// A hand stays over the window for this long before it lets go.
 const STAYS: Duration = Duration::from_secs(1);
+/// How long a key and what comes of it may take.
+const SEES: Duration = Duration::from_millis(500);
 /// How long the drop may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -81,6 +84,7 @@ pub fn run(_: &Options) -> Result<()> {
     });
     there?;
     let dropped = dropped?;
+    freeze(&mut plugin, &screen)?;
     plugin.close_editor()?;
     screen.close(frame)?;
 
@@ -110,14 +114,7 @@ pub fn run(_: &Options) -> Result<()> {
 
 /// The knob: by the mouse, finer, by its text, and back to its default.
 fn turn(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
-    // A parameter moves with the next block.
-    let value = |plugin: &mut Plugin| {
-        plugin.run(|audio| {
-            let end = audio.now() + 4 * u64::from(BLOCK);
-            Performer::new(&[], Blocks::Of(BLOCK), Pace::Offline, None).play_until(audio, end, |_| ())
-        })?;
-        plugin.get(TURNED)
-    };
+    let value = |plugin: &mut Plugin| value(plugin, TURNED);
     let (up, instantly) = ((KNOB.0, KNOB.1 - WAY), Duration::ZERO);
     let default = value(plugin)?;
     screen.drag(KNOB, up, instantly)?;
@@ -144,6 +141,50 @@ fn turn(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     ensure!(shown == "0.50", "0.5 is typed, and {shown} counts");
     ensure!(reset == default, "a double click does not reset it");
     Ok(())
+}
+
+/// The model goes on, what it plays goes round, and is stopped: the switch does not stay on.
+fn freeze(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
+    // Keys go where the pointer is.
+    screen.click(KNOB.0, KNOB.1, 1, 1)?;
+    let done = AtomicBool::new(false);
+    let mut keys = b"gfg".iter();
+    let mut since = Instant::now();
+    let mut states = Vec::new();
+    plugin.run_beside(
+        |audio| {
+            let mut performer = Performer::new(&[], Blocks::Of(BLOCK), Pace::RealTime, None);
+            while !done.load(Ordering::Relaxed) {
+                performer.play_until(audio, audio.now() + u64::from(BLOCK), |_| ())?;
+            }
+            Ok(())
+        },
+        |plugin| {
+            // Time for the key to reach the parameter, and for the window to see whose turn it is.
+            if since.elapsed() < SEES {
+                return Ok(());
+            }
+            since = Instant::now();
+            let pressed = plugin.get("freeze").and_then(|state| {
+                states.push(state);
+                keys.next().map_or(Ok(false), |key| screen.key((*key).into()).map(|()| true))
+            });
+            done.store(!matches!(pressed, Ok(true)), Ordering::Relaxed);
+            pressed.map(|_| ())
+        },
+    )?;
+    println!("freeze              before, going on, frozen, stopped: {states:?}");
+    ensure!(states == [0.0, 0.0, 1.0, 0.0], "stopping what goes round leaves the switch on");
+    Ok(())
+}
+
+/// A parameter's value once what the hand did has reached it: with the next block.
+fn value(plugin: &mut Plugin, id: &str) -> Result<f64> {
+    plugin.run(|audio| {
+        let end = audio.now() + 4 * u64::from(BLOCK);
+        Performer::new(&[], Blocks::Of(BLOCK), Pace::Offline, None).play_until(audio, end, |_| ())
+    })?;
+    plugin.get(id)
 }
 
 /// The path that an address of a file stands for.

@@ -43,6 +43,7 @@ pub fn show(
         let panic = RichText::new("Panic").color(hand.palette.trouble);
         if ui.button(panic).on_hover_text("Ends every note at once.").clicked() {
             handles["panic"].toggle(hand.context);
+            thaw(hand, handles);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 4.0;
@@ -82,7 +83,7 @@ fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll, holds: bool) {
     if down != was {
         go.put(hand.context, if down { 1.0 } else { 0.0 });
     } else if response.clicked() && !holds {
-        go.toggle(hand.context);
+        swap(hand, handles, roll);
     }
     let left = holds && !down && go.is_on() && roll.turn == Whose::Yours;
     let now = ui.input(|input| input.time);
@@ -93,6 +94,22 @@ fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll, holds: bool) {
         go.put(hand.context, 0.0);
     } else {
         ui.ctx().request_repaint_after(Duration::from_secs_f64(LEFT_S));
+    }
+}
+
+/// Swaps the turns.
+pub fn swap(hand: &Hand, handles: &Handles, roll: &Roll) {
+    handles["go"].toggle(hand.context);
+    if roll.turn == Whose::Mine {
+        thaw(hand, handles);
+    }
+}
+
+/// What went round has been stopped: the next press of *Freeze* is to freeze again.
+fn thaw(hand: &Hand, handles: &Handles) {
+    let freeze = &handles["freeze"];
+    if freeze.is_on() {
+        freeze.toggle(hand.context);
     }
 }
 

@@ -179,7 +179,7 @@ impl App {
 
         files.look(&params.weights);
         moved.tell(ui, &hand, handles);
-        shortcuts(ui, &hand, handles, &mut looks, typed);
+        shortcuts(ui, &hand, handles, roll, &mut looks, typed);
         Panel::top("header").frame(frame).show_separator_line(false).show(ui, |ui| {
             header::show(ui, &hand, handles, params, status, roll, |ui| {
                 menus.show(ui, &hand, handles, bulletin, files, &mut looks);
@@ -251,7 +251,7 @@ impl Moved {
 
 /// What the keyboard does while nothing is being typed and no menu is open. The key that ends either does nothing
 /// else: by now what was `typed` into has let go already.
-fn shortcuts(ui: &Ui, hand: &Hand, handles: &Handles, looks: &mut Looks, typed: &mut bool) {
+fn shortcuts(ui: &Ui, hand: &Hand, handles: &Handles, roll: &Roll, looks: &mut Looks, typed: &mut bool) {
     let types = ui.ctx().egui_wants_keyboard_input();
     if std::mem::replace(typed, types) || types || Popup::is_any_open(ui.ctx()) {
         return;
@@ -260,9 +260,10 @@ fn shortcuts(ui: &Ui, hand: &Hand, handles: &Handles, looks: &mut Looks, typed: 
     if pressed(egui::Key::T) {
         looks.takes = !looks.takes;
     }
-    for (key, id) in
-        [(egui::Key::G, "go"), (egui::Key::A, "again"), (egui::Key::N, "another"), (egui::Key::F, "freeze")]
-    {
+    if pressed(egui::Key::G) {
+        buttons::swap(hand, handles, roll);
+    }
+    for (key, id) in [(egui::Key::A, "again"), (egui::Key::N, "another"), (egui::Key::F, "freeze")] {
         if pressed(key) {
             handles[id].toggle(hand.context);
         }
