@@ -61,7 +61,7 @@ pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, file
         if status.late.get() + status.dropped.get() == 0 {
             parts.push("none late".to_owned());
         }
-        let hint = "Notes heard and played so far; where the model runs, its time for a note, and how many notes it was late with";
+        let hint = "Notes heard and played so far; where I run, my time for a note, and how many notes I was late with";
         quiet(ui, parts.join("  ·  ")).on_hover_text([hint, &place.reason].join("\n"));
         if place.amiss {
             ui.label(small("not on the GPU".to_owned()).color(palette.trouble)).on_hover_text(&place.reason);
@@ -88,7 +88,7 @@ fn troubles(status: &Status) -> Vec<(String, &'static str)> {
         (status.late.get(), "late", "Notes that came too late for their moment, and were shifted"),
         (status.dropped.get(), "dropped", "Notes that came so late that they were left out"),
         (status.overflows.get(), "lost", "Messages, notes and events for which some queue had no room"),
-        (status.restarts.get(), "restarts", "How often the model broke and was started again"),
+        (status.restarts.get(), "restarts", "How often I broke and was started again"),
     ];
     let counted = counts.into_iter().filter(|trouble| trouble.0 > 0);
     let mut troubles: Vec<_> = counted.map(|(count, name, hint)| (format!("{count} {name}"), hint)).collect();
