@@ -1,5 +1,6 @@
 //! `host hand`: uses the built plugin's editor as a hand does. Turns a knob, turns it finer, types a value, resets it;
-//! freezes the take and stops it, by two keys; drags a take out and drops it on another window, and compares the file that arrives with what was played.
+//! drags a take out and drops it on another window; goes on, freezes and stops by the keyboard; and compares the file
+//! that arrives with what was played.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -43,10 +43,9 @@ pub fn run() -> Result<Value> {
         let mut urgent = true;
         for round in 1..=ROUNDS {
             eprintln!("process: {name}, round {round} of {ROUNDS}");
-            let watched = watch(name, events)?;
-            let us = watched.us;
-            allocs += watched.calls;
-            urgent &= watched.urgent;
+            let Watched { us, calls, urgent: hurried } = watch(name, events)?;
+            allocs += calls;
+            urgent &= hurried;
             least.resize(us.len(), f64::INFINITY);
             least.iter_mut().zip(&us).for_each(|(least, us)| *least = us.min(*least));
             all.extend(us);
