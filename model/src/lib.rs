@@ -35,6 +35,7 @@ pub mod sampling;
 pub mod shapes;
 mod simd;
 mod snapshot;
+mod told;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod weights;
@@ -50,4 +51,5 @@ pub use network::{Network, State};
 pub use sampling::{Controls, Temperature, note_rng};
 pub use shapes::Kind;
 pub use snapshot::Snapshot;
+pub use told::{Left, Meter, Moment, Source, Told};
 pub use weights::{Card, Weights, WeightsError};

@@ -7,6 +7,7 @@ use crate::{
     encoding::{PITCHES, spread_bin, time_bin, velocity_level},
     features::{self, Features},
     shapes::{self, Attribute, Kind},
+    told::Told,
 };
 
 /// One lane's place in its piece: begin-of-sequence first, then note after note.
@@ -15,6 +16,7 @@ pub struct Lane {
     notes: Vec<Successor>,
     /// What is heard where that is not what was written.
     heard: Option<Vec<Successor>>,
+    told: Told,
     next: usize,
     context: Context,
 }
@@ -31,7 +33,7 @@ impl Lane {
                 successor
             })
             .collect();
-        Self { notes, heard: None, next: 0, context: Context::default() }
+        Self { notes, heard: None, told: Told::default(), next: 0, context: Context::default() }
     }
 
     /// The targets stay what they are, but each is predicted after `heard`, note for note as many: how the
@@ -43,6 +45,15 @@ impl Lane {
         let heard = heard(&self.notes);
         assert_eq!(heard.len(), self.notes.len());
         Self { heard: Some(heard), ..self }
+    }
+
+    /// What is known of the piece beside its notes.
+    ///
+    /// # Panics
+    /// If it has moments, but not one for each note.
+    pub fn told(self, told: Told) -> Self {
+        assert!(told.moments.is_empty() || told.moments.len() == self.notes.len(), "a moment for each note");
+        Self { told, ..self }
     }
 
     fn heard(&self) -> &[Successor] {
