@@ -8,6 +8,8 @@ use crate::{
     encoding::PITCHES,
     mood::{LOOPS, Loops, Mood},
     motifs::{Motifs, Symbol},
+    rhythm::Rhythm,
+    told::{Moment, Source},
 };
 
 /// Decay per note of the pitch-class profile that follows a modulation.
@@ -56,6 +58,11 @@ pub(crate) struct Lately {
     /// How many notes in a row had the pitch of the note before the one before.
     pub alternation: u8,
     pub mood: Mood,
+    pub rhythm: Rhythm,
+    /// What is known at the last onset, beside the notes.
+    pub moment: Moment,
+    /// Where the notes come from.
+    pub source: Option<Source>,
     /// Of either kind, see [`LOOPS`].
     pub loops: [Loops; 2],
 }
@@ -77,6 +84,9 @@ impl Default for Lately {
             run: 0,
             alternation: 0,
             mood: Mood::default(),
+            rhythm: Rhythm::default(),
+            moment: Moment::default(),
+            source: None,
             loops: Default::default(),
         }
     }
@@ -148,6 +158,8 @@ impl Lately {
         self.run = again(self.run, self.last);
         self.alternation = again(self.alternation, self.before);
         self.mood.feed(note);
+        self.rhythm.feed(note, self.last.is_none());
+        self.moment = self.moment.after(note.step);
         self.before = self.last;
         self.last = Some(pitch as u8);
     }

@@ -12,6 +12,7 @@ use crate::{
     encoding::{LONGEST_S, PITCHES, TIMES, VELOCITIES, spread_range, time_bin, time_range, velocity_range},
     markov::{Markov, Recent},
     mind::{Mind, centre},
+    rhythm::deviate,
     sampling::{Controls, draw, heat, keep_likeliest, mix, probabilities, tilt},
     shapes::Attribute,
 };
@@ -158,18 +159,19 @@ pub(crate) struct Onset<'a> {
     /// It may join the last chord.
     chords: bool,
     learnt: Option<(f32, [f32; TIMES])>,
+    context: &'a Context,
 }
 
 /// Steps shorter than the chord window do not exist.
 const SHORTEST_STEP_S: f64 = notes::chords::WINDOW_S + 1e-3;
 
 impl<'a> Onset<'a> {
-    pub fn new(context: &Context, when: &'a When) -> Self {
+    pub fn new(context: &'a Context, when: &'a When) -> Self {
         let earliest = when.earliest.max(0.0);
         let chords = earliest == 0.0 && when.in_chord && usize::from(context.floor(0.0)) < PITCHES;
         let first = time_bin(earliest);
         let next = first.max(time_bin(SHORTEST_STEP_S));
-        let mut onset = Self { when, earliest, first, next, chords, learnt: None };
+        let mut onset = Self { when, earliest, first, next, chords, learnt: None, context };
         let mut learnt = [0.0; TIMES];
         onset.learnt = when
             .learnt
@@ -182,8 +184,18 @@ impl<'a> Onset<'a> {
         if bin == 0 { self.chords } else { bin >= self.next }
     }
 
+    /// A time in this bin: the one that is meant, off it as far as people are; or else any.
     fn moment(&self, bin: usize, rng: &mut impl RngCore) -> f64 {
-        if bin == 0 { 0.0 } else { within(bin, self.earliest.max(SHORTEST_STEP_S), f64::INFINITY, rng) }
+        if bin == 0 {
+            return 0.0;
+        }
+        let (begin, end) = time_range(bin);
+        let begin = begin.max(self.earliest.max(SHORTEST_STEP_S));
+        let lately = &self.context.lately;
+        match lately.rhythm.meant(begin, end, lately.moment.meter) {
+            Some((time, deviation)) => deviate(time, deviation, rng.random_range(-1.0..1.0), begin, end),
+            None => begin + (end - begin).max(0.0) * rng.random::<f64>(),
+        }
     }
 
     /// All the network's mass is on its estimate, in seconds.

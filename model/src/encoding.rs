@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 /// Version of everything in this file and in `features.rs`; weights carry it. What comes new is
 /// appended, so that older weights are those that give it no weight: see `Weights::from_bytes`.
-pub const VOCABULARY: u32 = 2;
+pub const VOCABULARY: u32 = 3;
 
 /// Number of MIDI pitches; as a class, this value itself means begin-of-sequence.
 pub const PITCHES: usize = 128;
@@ -24,7 +24,7 @@ pub const CELL_S: f64 = 0.010;
 /// Bins up to here (seconds) are one cell wide.
 const FINE_S: f64 = 0.255;
 /// Number of bins below [`FINE_S`].
-const FINE_BINS: usize = 26;
+pub(crate) const FINE_BINS: usize = 26;
 /// End of the last bin, in seconds. Longer times count as this.
 pub const LONGEST_S: f64 = 20.0;
 

@@ -4,10 +4,13 @@
 use notes::Successor;
 
 use crate::{
+    activation::ln,
     context::Context,
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES, spread_bin, time_bin, velocity_level},
     mood::{Averages, RATES},
     motifs::{Echo, LAGS, LENGTHS, LEVELS, ROUNDS},
+    rhythm::{PHASES, RATIOS, Reference, SIXTEENTHS, landing, place},
+    told::{Left, Meter, Source},
 };
 
 /// Intervals up to two octaves have a class of their own: -24 … 24 semitones.
@@ -31,6 +34,23 @@ pub(crate) const PITCH_ECHOES: usize = 3;
 /// Echoes that a head of times can point at, each followed by its neighbouring bins.
 pub(crate) const TIME_ECHOES: usize = 3;
 
+/// Times that the step head compares with: the last two intervals, and both together.
+const STEP_REFERENCES: usize = 3;
+/// Times that the duration head compares with: the interval that led to the note, the last duration.
+const DURATION_REFERENCES: usize = 2;
+/// Bar lengths that are told apart, in eighths.
+const BARS: usize = 17;
+/// Levels of the time or the notes that are left of a turn, in octaves.
+const LEFTS: usize = 12;
+/// Time left is told in octaves above this, in seconds.
+const LEAST_LEFT_S: f32 = 0.125;
+/// Outputs of the step head beyond classes and echoes.
+pub(crate) const STEP_LINKS: usize = STEP_REFERENCES * RATIOS + PHASES + SIXTEENTHS + LEFTS;
+/// Outputs of the duration head beyond classes and echoes.
+pub(crate) const DURATION_LINKS: usize = DURATION_REFERENCES * RATIOS + PHASES;
+/// The first bin that is no chord's: steps below the chord window do not exist.
+const FIRST_STEP: usize = 3;
+
 /// What a part of the network is told. A sparse vector: (index, value) pairs, and the width the
 /// dense vector would have. And links: outputs of a head beyond its classes that are added to a class.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +63,7 @@ pub struct Features {
 impl Features {
     /// Space for every feature of any part, so that filling never allocates.
     pub fn new() -> Self {
-        Self { pairs: Vec::with_capacity(2048), width: 0, links: Vec::with_capacity(64) }
+        Self { pairs: Vec::with_capacity(2048), width: 0, links: Vec::with_capacity(1024) }
     }
 
     /// The non-zero features as (index, value), in ascending order of index.
@@ -148,6 +168,13 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
     agreement(out, echo);
     out.class(INTERVALS, echo_interval(context, echo));
     out.class(TIMES, echo.map(|echo| echo.step));
+    source(out, context);
+    let [interval, before, _] = context.lately.rhythm.step_references();
+    ratio(out, before, interval);
+    let [_, duration] = context.lately.rhythm.duration_references(0.0);
+    ratio(out, interval, duration);
+    meter(out, context.lately.moment.meter);
+    left(out, context.lately.moment.left);
 }
 
 /// For the step head: when the sounding notes will end, the density so far, the steps that came
@@ -161,6 +188,35 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
     let third = context.motifs.rhythm(|_| true);
     runs(out, context);
     times(out, [first, second, third].map(|echo| echo.map(|echo| (echo, echo.step))));
+    source(out, context);
+    let references = context.lately.rhythm.step_references();
+    let [interval, before, _] = references;
+    ratio(out, before, interval);
+    let moment = context.lately.moment;
+    meter(out, moment.meter);
+    left(out, moment.left);
+    let mut output = TIMES + 2 * TIME_ECHOES;
+    for reference in references {
+        compare(out, reference, FIRST_STEP, output);
+        output += RATIOS;
+    }
+    if let Some(meter) = moment.meter {
+        for bin in FIRST_STEP..TIMES {
+            let (phase, sixteenth) = landing(meter, bin);
+            out.link(bin, output + phase);
+            if let Some(sixteenth) = sixteenth {
+                out.link(bin, output + PHASES + sixteenth);
+            }
+        }
+    }
+    output += PHASES + SIXTEENTHS;
+    if let Some(Left::Seconds(seconds)) = moment.left {
+        for bin in FIRST_STEP..TIMES {
+            // The lowest level is for what would come after the end.
+            let rest = seconds as f32 - crate::mind::centre(bin) as f32;
+            out.link(bin, output + if rest < 0.0 { 0 } else { 1 + octaves(rest).min(LEFTS as f32 - 2.0) as usize });
+        }
+    }
 }
 
 /// For the pitch head: the step, and the harmony that is left at its end.
@@ -191,6 +247,10 @@ pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
             out.link(echo.pitch.into(), PITCHES + INTERVALS + n);
         }
     }
+    source(out, context);
+    let moment = context.lately.moment.after(step);
+    meter(out, moment.meter);
+    left(out, moment.left);
 }
 
 /// For the duration head: step, pitch, and when the other notes will end.
@@ -204,6 +264,23 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
     let (first, second) = echoes_of(context, step, pitch);
     let third = context.motifs.rhythm(|echo| (echo.step == 0) == (step == 0.0));
     times(out, [first, second, third].map(|echo| echo.map(|echo| (echo, echo.duration))));
+    source(out, context);
+    let references = context.lately.rhythm.duration_references(step);
+    let [interval, duration] = references;
+    ratio(out, interval, duration);
+    let moment = context.lately.moment.after(step);
+    meter(out, moment.meter);
+    left(out, moment.left);
+    let mut output = TIMES + 2 * TIME_ECHOES;
+    for reference in references {
+        compare(out, reference, 0, output);
+        output += RATIOS;
+    }
+    if let Some(meter) = moment.meter {
+        for bin in 0..TIMES {
+            out.link(bin, output + landing(meter, bin).0);
+        }
+    }
 }
 
 /// For the velocity head: step, pitch and duration.
@@ -220,6 +297,8 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
     if let Some(echo) = echo {
         point(out, echo.velocity, VELOCITIES, VELOCITIES);
     }
+    source(out, context);
+    meter(out, context.lately.moment.after(step).meter);
 }
 
 /// For the spread head, which only notes inside a chord need: place, interval, pitch, velocity.
@@ -229,6 +308,59 @@ pub(crate) fn before_spread(out: &mut Features, context: &Context, pitch: u8, ve
     out.interval(context.lately.last, pitch);
     out.class(PITCHES, Some(pitch.into()));
     out.class(VELOCITIES, Some(velocity_level(velocity)));
+    source(out, context);
+}
+
+/// Where the notes come from.
+fn source(out: &mut Features, context: &Context) {
+    out.class(Source::ALL.len(), context.lately.source.map(|source| source as usize));
+}
+
+/// The ratio of a time to a reference.
+fn ratio(out: &mut Features, reference: Option<Reference>, time: Option<Reference>) {
+    out.class(RATIOS, reference.zip(time).map(|(reference, time)| reference.class_of(time)));
+}
+
+/// The place in beat and bar, the length of the bar, and the tempo.
+fn meter(out: &mut Features, meter: Option<Meter>) {
+    let here = meter.map(place);
+    out.class(PHASES, here.map(|(phase, _)| phase));
+    out.class(SIXTEENTHS, here.and_then(|(_, sixteenth)| sixteenth));
+    out.class(BARS, meter.map(|meter| (meter.bar * 2.0 + 0.5) as usize));
+    match meter {
+        // Seconds a beat, from 0.1 to 3.
+        Some(meter) => out.between(PACES, ln(meter.beat_s as f32 / 0.1) * 7.0),
+        None => out.skip(PACES),
+    }
+}
+
+/// What is left of the turn.
+fn left(out: &mut Features, left: Option<Left>) {
+    let (seconds, notes) = match left {
+        Some(Left::Seconds(seconds)) => (Some(octaves(seconds as f32)), None),
+        Some(Left::Notes(notes)) => (None, Some(ln(1.0 + notes as f32) / std::f32::consts::LN_2)),
+        None => (None, None),
+    };
+    for level in [seconds, notes] {
+        match level {
+            Some(level) => out.between(LEFTS, level),
+            None => out.skip(LEFTS),
+        }
+    }
+}
+
+/// Seconds as octaves above [`LEAST_LEFT_S`], from 0.
+fn octaves(seconds: f32) -> f32 {
+    ln(1.0 + seconds.max(0.0) / LEAST_LEFT_S) / std::f32::consts::LN_2
+}
+
+/// Links every time bin from `first` on to the output of its ratio to a reference.
+fn compare(out: &mut Features, reference: Option<Reference>, first: usize, output: usize) {
+    if let Some(reference) = reference {
+        for bin in first..TIMES {
+            out.link(bin, output + reference.class(bin));
+        }
+    }
 }
 
 /// Profiles as they are, and turned so that the last pitch is the origin: what is a third above

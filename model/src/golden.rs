@@ -26,7 +26,7 @@ fn every_layer_agrees_over_64_steps() {
         let phrase = phrase();
         assert_eq!(steps.len(), phrase.len());
         for (t, (expected, next)) in steps.iter().zip(&phrase).enumerate() {
-            network.step(t.checked_sub(1).map(|t| &phrase[t]), &mut state, &mut scratch);
+            network.step(t.checked_sub(1).map(|t| &phrase[t]), None, &mut state, &mut scratch);
             let found = trace(&network, &state, next, &mut scratch);
             assert_eq!(found.len(), expected.len());
             for (i, (found, expected)) in found.iter().zip(expected).enumerate() {

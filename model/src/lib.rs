@@ -31,6 +31,7 @@ mod motifs;
 pub mod network;
 mod panels;
 mod quantise;
+mod rhythm;
 pub mod sampling;
 pub mod shapes;
 mod simd;

@@ -12,6 +12,7 @@ use crate::{
     sampling::softmax,
     shapes::{Attribute, Kind},
     snapshot::{Snapshot, Trace},
+    told::{Moment, Source},
 };
 
 /// Likelihoods are floored here, so that one impossible note does not make a sum infinite.
@@ -76,22 +77,44 @@ impl Mind {
         self.state.copy_from(&zero);
         self.trace.forget();
         if self.network.kind() == Kind::Antiphon {
-            self.step(None);
+            self.step(None, None);
         }
     }
 
     /// Hears a note: one step of the network.
     pub fn feed(&mut self, note: &Successor) {
         self.trace.hear(Symbol::of(note));
-        self.step(Some(note));
+        self.step(Some(note), None);
+    }
+
+    /// The same, told what is known at the note's onset. (After [`Mind::feed`] it is what follows from the note
+    /// before: the same tempo, the same turn.)
+    pub fn feed_at(&mut self, note: &Successor, moment: Moment) {
+        self.trace.hear(Symbol::of(note));
+        self.step(Some(note), Some(moment));
+    }
+
+    /// What is known at the last onset, from the next draw on: the tempo may have changed since, or the turn.
+    pub fn set_moment(&mut self, moment: Moment) {
+        self.state.context.lately.moment = moment;
+    }
+
+    /// What is known at the last onset.
+    pub fn moment(&self) -> Moment {
+        self.state.context.lately.moment
+    }
+
+    /// Where the notes come from, as far as is known, from the next note on. [`Mind::reset`] forgets it.
+    pub fn set_source(&mut self, source: Option<Source>) {
+        self.state.context.lately.source = source;
     }
 
     /// One step, on the device if there is one. Where that fails the CPU takes over, for good: the state is as
     /// it was before, so nothing is lost.
-    fn step(&mut self, note: Option<&Successor>) {
+    fn step(&mut self, note: Option<&Successor>, moment: Option<Moment>) {
         let Self { network, state, scratch, device, failure, .. } = self;
-        let Some(on) = device else { return network.step(note, state, scratch) };
-        let input = network.listen(note, state, scratch);
+        let Some(on) = device else { return network.step(note, moment, state, scratch) };
+        let input = network.listen(note, moment, state, scratch);
         if let Err(error) = on.step(input, &mut state.layers) {
             network.think(slice::from_mut(state), scratch);
             (*device, *failure) = (None, Some(error));
@@ -126,7 +149,7 @@ impl Mind {
     /// project it comes from did; `antiphon` just goes on.
     pub fn hand_over(&mut self) {
         if self.network.kind() == Kind::Seed {
-            self.step(None);
+            self.step(None, None);
         }
     }
 

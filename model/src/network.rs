@@ -14,6 +14,7 @@ use crate::{
     linear::{self, Dense, Precision, Sparse},
     lstm::{Layer, Memory, cell},
     shapes::{Attribute, EMBEDDING, HEAD, HIDDEN, Kind, LAYERS, SEED_EMBEDDING, SEED_HEAD},
+    told::Moment,
     weights::{Card, Weights, WeightsError},
 };
 
@@ -218,9 +219,17 @@ impl Network {
         body + self.layers.iter().map(Layer::bytes).sum::<usize>()
     }
 
-    /// One step of the trunk: hears a note, or begin-of-sequence (`None`).
-    pub(crate) fn step(&self, note: Option<&Successor>, state: &mut State, scratch: &mut Scratch) {
-        self.step_all([note], slice::from_mut(state), scratch);
+    /// One step of the trunk: hears a note, or begin-of-sequence (`None`), and is told what is known at its
+    /// onset; `None`: what follows from the note before.
+    pub(crate) fn step(
+        &self,
+        note: Option<&Successor>,
+        moment: Option<Moment>,
+        state: &mut State,
+        scratch: &mut Scratch,
+    ) {
+        self.listen(note, moment, state, scratch);
+        self.think(slice::from_mut(state), scratch);
     }
 
     /// One step of each of several takes, in one pass over the weights.
@@ -233,7 +242,7 @@ impl Network {
         let Scratch { features, inputs, .. } = scratch;
         let inputs = inputs.chunks_exact_mut(self.input_width());
         for ((note, state), input) in notes.into_iter().zip(&mut *states).zip(inputs) {
-            self.hear(note, state, &mut features[0], input);
+            self.hear(note, None, state, &mut features[0], input);
         }
         self.think(states, scratch);
     }
@@ -242,11 +251,12 @@ impl Network {
     pub(crate) fn listen<'a>(
         &self,
         note: Option<&Successor>,
+        moment: Option<Moment>,
         state: &mut State,
         scratch: &'a mut Scratch,
     ) -> &'a [f32] {
         let input = &mut scratch.inputs[..self.input_width()];
-        self.hear(note, state, &mut scratch.features[0], input);
+        self.hear(note, moment, state, &mut scratch.features[0], input);
         input
     }
 
@@ -278,7 +288,7 @@ impl Network {
         for notes in notes.chunks(BLOCK) {
             let mut width = self.input_width();
             for (note, input) in notes.iter().zip(inputs.chunks_exact_mut(width)) {
-                self.hear(Some(note), state, &mut features[0], input);
+                self.hear(Some(note), None, state, &mut features[0], input);
             }
             let gates = &mut gates[..notes.len() * 4 * HIDDEN];
             for (layer, Memory { c, h }) in self.layers.iter().zip(&mut state.layers) {
@@ -307,9 +317,19 @@ impl Network {
     }
 
     /// Takes a note into the context and writes the first layer's input.
-    fn hear(&self, note: Option<&Successor>, state: &mut State, features: &mut Features, input: &mut [f32]) {
+    fn hear(
+        &self,
+        note: Option<&Successor>,
+        moment: Option<Moment>,
+        state: &mut State,
+        features: &mut Features,
+        input: &mut [f32],
+    ) {
         if let Some(note) = note {
             state.context.feed(note);
+        }
+        if let Some(moment) = moment {
+            state.context.lately.moment = moment;
         }
         state.begins = note.is_none();
         input.fill(0.0);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     context::Context,
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES},
-    features::{self, Features, INTERVALS, PITCH_ECHOES, TIME_ECHOES},
+    features::{self, DURATION_LINKS, Features, INTERVALS, PITCH_ECHOES, STEP_LINKS, TIME_ECHOES},
 };
 
 /// Which network the weights are for.
@@ -74,12 +74,13 @@ impl Attribute {
         }
     }
 
-    /// Number of outputs of the head: the pitch head also scores intervals from the last pitch, and
-    /// all but the last score what came next in like places.
+    /// Number of outputs of the head: the pitch head also scores intervals from the last pitch, all but the last
+    /// score what came next in like places, those of times also ratios to other times and places in beat and bar.
     pub fn outputs(self) -> usize {
         let more = match self {
             Self::Pitch => INTERVALS + PITCH_ECHOES,
-            Self::Step | Self::Duration => 2 * TIME_ECHOES,
+            Self::Step => 2 * TIME_ECHOES + STEP_LINKS,
+            Self::Duration => 2 * TIME_ECHOES + DURATION_LINKS,
             Self::Velocity => 2,
             Self::Spread => 0,
         };

@@ -2,6 +2,7 @@
 
 use notes::{Note, Successor};
 
+use super::links::Links;
 use crate::{
     context::Context,
     encoding::{PITCHES, spread_bin, time_bin, velocity_level},
@@ -53,7 +54,9 @@ impl Lane {
     /// If it has moments, but not one for each note.
     pub fn told(self, told: Told) -> Self {
         assert!(told.moments.is_empty() || told.moments.len() == self.notes.len(), "a moment for each note");
-        Self { told, ..self }
+        let mut lane = Self { told, ..self };
+        lane.context.lately.source = lane.told.source;
+        lane
     }
 
     fn heard(&self) -> &[Successor] {
@@ -69,11 +72,18 @@ impl Lane {
     pub fn skip(&mut self, done: usize) {
         let done = done.min(self.notes.len());
         // The note heard last is fed with the row that follows it.
-        let heard = self.heard.as_ref().unwrap_or(&self.notes);
-        for note in &heard[self.next.saturating_sub(1)..done.saturating_sub(1)] {
-            self.context.feed(note);
+        for index in self.next.saturating_sub(1)..done.saturating_sub(1) {
+            self.feed(index);
         }
         self.next = done;
+    }
+
+    /// Hears the note of this index, and is told what is known at its onset.
+    fn feed(&mut self, index: usize) {
+        self.context.feed(&self.heard.as_ref().unwrap_or(&self.notes)[index]);
+        if let Some(moment) = self.told.moments.get(index) {
+            self.context.lately.moment = *moment;
+        }
     }
 
     /// Whether every note has been a target.
@@ -119,11 +129,11 @@ pub(crate) enum Body {
 pub(crate) struct Target {
     /// `[rows, features]`
     pub features: Vec<f32>,
-    /// [`Features::links`] over the flattened `[rows, classes]` and `[rows, outputs]`.
-    pub links: [Vec<u32>; 2],
+    /// [`Features::links`] of each row.
+    pub links: Links,
     /// `[rows]`
     pub classes: Vec<u32>,
-    /// `[rows]`: 1 where this attribute exists (spread: inside chords only) and the row counts.
+    /// `[rows]`: 1 where this attribute exists (spread: inside chords only), is learnt, and the row counts.
     pub counts: Vec<f32>,
 }
 
@@ -150,7 +160,7 @@ impl Batch {
                         .iter()
                         .map(|a| Target {
                             features: vec![0.0; rows * a.features()],
-                            links: Default::default(),
+                            links: Links::none(rows),
                             classes: vec![0; rows],
                             counts: vec![0.0; rows],
                         })
@@ -184,10 +194,10 @@ impl Batch {
     fn row(&mut self, row: usize, lane: &mut Lane, scratch: &mut Features) {
         let heard = lane.next.checked_sub(1).map(|i| lane.heard()[i]);
         let next = lane.notes[lane.next];
-        lane.next += 1;
-        if let Some(heard) = &heard {
-            lane.context.feed(heard);
+        if heard.is_some() {
+            lane.feed(lane.next - 1);
         }
+        lane.next += 1;
         let context = &lane.context;
         self.fresh[row] = heard.is_none();
         self.counts[row] = 1.0;
@@ -227,13 +237,11 @@ impl Batch {
                         }
                     };
                     scatter(scratch, &mut target.features, row);
-                    for &(class, output) in scratch.links() {
-                        target.links[0].push((row * attribute.classes()) as u32 + class);
-                        target.links[1].push((row * attribute.outputs()) as u32 + output);
-                    }
+                    target.links.set(row, scratch.links());
                     target.classes[row] = class as u32;
                     let exists = attribute != Attribute::Spread || (next.step == 0.0 && heard.is_some());
-                    target.counts[row] = f32::from(u8::from(exists));
+                    let learnt = exists && lane.told.learns[attribute as usize];
+                    target.counts[row] = f32::from(u8::from(learnt));
                 }
                 let floor = context.floor(next.step).min(next.pitch);
                 ruled_out[row * PITCHES..][..floor.into()].fill(-1e9);

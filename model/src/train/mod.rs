@@ -3,6 +3,7 @@
 
 mod batch;
 mod given;
+mod links;
 mod lstm;
 mod network;
 mod optimiser;

@@ -123,7 +123,7 @@ impl Model {
                 let mut parts = [const { None }; 5];
                 for ((attribute, target), part) in Attribute::ALL.into_iter().zip(heads).zip(&mut parts) {
                     let Target { features, links, classes, counts } = target;
-                    let mut logits = link(&self.head(attribute, &h, features)?, attribute.classes(), links)?;
+                    let mut logits = links.apply(&self.head(attribute, &h, features)?, attribute.classes())?;
                     if attribute == Attribute::Pitch {
                         logits = (logits + &ruled_out)?;
                     }
@@ -191,19 +191,6 @@ impl Losses {
 fn cross_entropy(logits: &Tensor, targets: Vec<u32>) -> Result<Tensor> {
     let targets = Tensor::from_vec(targets, (logits.dim(0)?, 1), logits.device())?;
     log_softmax(logits, D::Minus1)?.gather(&targets, 1)?.squeeze(1)?.neg()
-}
-
-/// Adds the outputs beyond the classes to the classes they are linked to: `[rows, outputs]` ->
-/// `[rows, classes]`.
-fn link(outputs: &Tensor, classes: usize, [to, from]: [Vec<u32>; 2]) -> Result<Tensor> {
-    let rows = outputs.dim(0)?;
-    let scores = outputs.narrow(1, 0, classes)?.contiguous()?;
-    if to.is_empty() {
-        return Ok(scores);
-    }
-    let index = |places: Vec<u32>| Tensor::new(places, outputs.device());
-    let linked = outputs.flatten_all()?.index_select(&index(from)?, 0)?;
-    scores.flatten_all()?.index_add(&index(to)?, &linked, 0)?.reshape((rows, classes))
 }
 
 /// Dropout mask: 0 for the part that is dropped, and the rest scaled up to keep the mean.

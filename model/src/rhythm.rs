@@ -1,0 +1,243 @@
+//! Rhythm told from rhythm: the last intervals between onsets as references for the next. As long as the last
+//! one, half as long, twice as long: each is the same at every tempo, where bins of seconds are not.
+
+use std::sync::LazyLock;
+
+use notes::Successor;
+
+use crate::{
+    activation::{exp, ln},
+    encoding::{FINE_BINS, TIMES, time_bin, time_range},
+    mind::centre,
+    told::Meter,
+};
+
+/// Ratios that are told apart, on either side of 1.
+const RATIO_REACH: i32 = 64;
+/// Number of ratio classes. Each is as wide as a coarse time bin (4.4 %); from 1/16 to 16.
+pub(crate) const RATIOS: usize = 2 * RATIO_REACH as usize + 1;
+/// Places in a beat that are told apart.
+pub(crate) const PHASES: usize = 24;
+/// Sixteenths of a bar that are told apart.
+pub(crate) const SIXTEENTHS: usize = 32;
+/// Subdivisions of a beat, from the strongest; a wide bin stands for the strongest place in it.
+const SUBDIVISIONS: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 6.0, 12.0];
+/// Two intervals that differ by less (natural logarithm of their ratio) are meant to be equal.
+const EQUAL: f32 = 0.12;
+/// Decay per pair of equal intervals of what is known of their deviation.
+const DEVIATION_DECAY: f32 = 0.9;
+/// Deviation before anything was heard: that of a steady player.
+const DEVIATION: f32 = 0.02;
+
+/// Centers of the time bins as natural logarithms; that of chords is not used.
+static LOGARITHMS: LazyLock<[f32; TIMES]> =
+    LazyLock::new(|| std::array::from_fn(|bin| ln(centre(bin.max(1)) as f32)));
+/// Width of a ratio class, as a natural logarithm.
+static WIDTH: LazyLock<f32> = LazyLock::new(|| {
+    let (begin, end) = time_range(FINE_BINS);
+    ln((end / begin) as f32)
+});
+
+/// A time that others are compared with, as a natural logarithm of seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Reference(f32);
+
+impl Reference {
+    /// Below a quarter second a bin is wider than a ratio class: there, times of one bin are equal.
+    pub fn of(seconds: f32) -> Self {
+        let bin = time_bin(seconds.into());
+        Self(if bin < FINE_BINS { LOGARITHMS[bin.max(1)] } else { ln(seconds) })
+    }
+
+    /// The class of a time bin's ratio to it.
+    pub fn class(self, bin: usize) -> usize {
+        Self::ratio(LOGARITHMS[bin] - self.0)
+    }
+
+    /// The class of another time's ratio to it.
+    pub fn class_of(self, other: Self) -> usize {
+        Self::ratio(other.0 - self.0)
+    }
+
+    fn ratio(logarithm: f32) -> usize {
+        // Rounded half up: `round` may be a call into a library.
+        let class = (logarithm / *WIDTH + 0.5).floor() as i32;
+        (class.clamp(-RATIO_REACH, RATIO_REACH) + RATIO_REACH) as usize
+    }
+}
+
+/// The last intervals between onsets (chords count once), and how even they are.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rhythm {
+    /// Seconds; from the last one back. `None`: not heard yet.
+    intervals: [Option<f32>; 2],
+    /// Seconds the last note was held for.
+    duration: Option<f32>,
+    /// Mean square of the logarithm of the ratio of intervals that are meant to be equal.
+    deviation: f32,
+}
+
+impl Default for Rhythm {
+    fn default() -> Self {
+        Self { intervals: [None; 2], duration: None, deviation: DEVIATION * DEVIATION }
+    }
+}
+
+impl Rhythm {
+    /// Takes in the next note.
+    pub fn feed(&mut self, note: &Successor, first: bool) {
+        self.duration = Some((note.duration as f32).max(0.01));
+        let step = note.step as f32;
+        if first || step <= 0.0 {
+            return;
+        }
+        if let Some(last) = self.intervals[0] {
+            let off = ln(step / last);
+            if off.abs() < EQUAL {
+                self.deviation = DEVIATION_DECAY * self.deviation + (1.0 - DEVIATION_DECAY) * off * off;
+            }
+        }
+        self.intervals = [Some(step), self.intervals[0]];
+    }
+
+    /// What the next interval is compared with: the last one, the one before, both together.
+    pub fn step_references(&self) -> [Option<Reference>; 3] {
+        let [last, before] = self.intervals;
+        [last, before, last.zip(before).map(|(last, before)| last + before)].map(|time| time.map(Reference::of))
+    }
+
+    /// What the duration of a note after `step` seconds is compared with: the interval that leads to it, and the
+    /// last duration.
+    pub fn duration_references(&self, step: f64) -> [Option<Reference>; 2] {
+        let interval = if step > 0.0 { Some(step as f32) } else { self.intervals[0] };
+        [interval, self.duration].map(|time| time.map(Reference::of))
+    }
+
+    /// The time in [`begin`, `end`) that a player would mean: the place in the beat if onsets keep to it, else
+    /// as long as an earlier interval, or a simple part or multiple of the last one. And how far people are off it,
+    /// as a part of it. `None`: nothing heard says so.
+    pub fn meant(&self, begin: f64, end: f64, meter: Option<Meter>) -> Option<(f64, f64)> {
+        /// Onsets that are off the beat's subdivisions by less (in beats) keep to it.
+        const ON_BEAT: f64 = 0.03;
+        /// From the simplest.
+        const MULTIPLES: [f64; 8] = [2.0, 0.5, 1.5, 2.0 / 3.0, 3.0, 1.0 / 3.0, 4.0, 0.25];
+        let inside = |time: &f64| begin <= *time && *time < end;
+        let deviation = f64::from(self.deviation).sqrt();
+        if let Some(meter) = meter {
+            let off = |position: f64| (position * 12.0 - (position * 12.0).round()).abs() / 12.0;
+            if off(meter.position) < ON_BEAT
+                && let Some(position) = strongest(meter, begin, end)
+            {
+                return Some(((position - meter.position) * meter.beat_s, deviation)).filter(|(time, _)| inside(time));
+            }
+        }
+        let [last, before] = self.intervals.map(|time| time.map(f64::from));
+        let both = last.zip(before).map(|(last, before)| last + before);
+        let multiples = MULTIPLES.iter().filter_map(|by| last.map(|last| by * last));
+        let equal = [last, before, both].into_iter().flatten();
+        equal.chain(multiples).find(inside).map(|time| (time, deviation))
+    }
+}
+
+/// The position (in beats, from the bar of `meter`'s onset) of the strongest subdivision of a beat that is
+/// at least `begin` and less than `end` seconds after the onset.
+fn strongest(meter: Meter, begin: f64, end: f64) -> Option<f64> {
+    let (begin, end) = (meter.position + begin / meter.beat_s, meter.position + end / meter.beat_s);
+    SUBDIVISIONS.iter().find_map(|&parts| {
+        let place = (begin * parts).ceil() / parts;
+        (place < end).then_some(place)
+    })
+}
+
+/// Where in beat and bar a time bin lands after an onset: (place in the beat, sixteenth of the bar).
+pub(crate) fn landing(meter: Meter, bin: usize) -> (usize, Option<usize>) {
+    let (begin, end) = time_range(bin);
+    // A narrow bin is nearest to one of the places; a wide one has several and stands for the strongest.
+    let narrow = (end - begin) * PHASES as f64 <= meter.beat_s;
+    let wide = if narrow { None } else { strongest(meter, begin, end) };
+    place(Meter { position: wide.unwrap_or(meter.position + centre(bin) / meter.beat_s), ..meter })
+}
+
+/// A position's place in the beat, and its sixteenth of the bar if bars are known.
+pub(crate) fn place(meter: Meter) -> (usize, Option<usize>) {
+    let nearest = |position: f64, parts: f64| (position * parts + 0.5).floor() as usize;
+    let phase = nearest(meter.position - meter.position.floor(), PHASES as f64) % PHASES;
+    let sixteenths = nearest(meter.bar, 4.0);
+    let sixteenth = (sixteenths > 0).then(|| nearest(meter.position, 4.0) % sixteenths);
+    (phase, sixteenth.map(|sixteenth| sixteenth.min(SIXTEENTHS - 1)))
+}
+
+/// `seconds`, off by a deviation whose logarithm is even with this standard deviation, but within [`begin`, `end`).
+pub(crate) fn deviate(seconds: f64, deviation: f64, even: f64, begin: f64, end: f64) -> f64 {
+    let off = exp((deviation * even * 3f64.sqrt()) as f32);
+    // `end` itself belongs to the next bin.
+    (seconds * f64::from(off)).min(end - 1e-6).max(begin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn heard(steps: &[f64]) -> Rhythm {
+        let mut rhythm = Rhythm::default();
+        for (n, &step) in steps.iter().enumerate() {
+            rhythm.feed(&Successor { step, spread: 0.0, duration: 0.2, pitch: 60, velocity: 64 }, n == 0);
+        }
+        rhythm
+    }
+
+    proptest! {
+        #[test]
+        fn a_ratio_has_the_same_class_at_every_tempo(step in 0.3..2.0f64, tempo in 1.0..2.0f64) {
+            let class = |step: f64| {
+                Reference::of(step as f32).class_of(Reference::of(2.0 * step as f32))
+            };
+            prop_assert!(class(step).abs_diff(class(step * tempo)) <= 1);
+        }
+
+        #[test]
+        fn as_long_as_the_last_is_the_middle_class(step in 0.035..9.0f64) {
+            let middle = RATIO_REACH as usize;
+            let [last, before, both] = heard(&[0.0, step, step]).step_references();
+            prop_assert!(last.unwrap().class(time_bin(step)).abs_diff(middle) <= 1);
+            prop_assert_eq!(last, before);
+            if step > 0.26 {
+                prop_assert!(both.unwrap().class(time_bin(2.0 * step)).abs_diff(middle) <= 1);
+            }
+        }
+
+        #[test]
+        fn what_is_meant_lies_in_the_bin(
+            steps in prop::collection::vec(0.04..1.0f64, 3..8), bin in 4..TIMES, beat_s in 0.3..1.0f64, position in 0.0..4.0f64,
+        ) {
+            let (begin, end) = time_range(bin);
+            for meter in [None, Some(Meter { beat_s, position, bar: 4.0 })] {
+                if let Some((time, deviation)) = heard(&steps).meant(begin, end, meter) {
+                    prop_assert!(begin - 1e-9 <= time && time < end + 1e-9, "{time} in {begin}..{end}");
+                    prop_assert!(deviation < 0.2);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_even_player_is_answered_evenly() {
+        let rhythm = heard(&[0.0, 0.2513, 0.2513, 0.2513, 0.2513, 0.2513, 0.2513, 0.2513, 0.2513, 0.2513, 0.2513]);
+        let (begin, end) = time_range(time_bin(0.2513));
+        let (time, deviation) = rhythm.meant(begin, end, None).expect("as long as the last");
+        assert!((time - 0.2513).abs() < 1e-6 && deviation < 0.013, "{time} {deviation}");
+    }
+
+    #[test]
+    fn places_are_found_in_beat_and_bar() {
+        let meter = Meter { beat_s: 0.5, position: 3.5, bar: 4.0 };
+        assert_eq!(place(meter), (12, Some(14)));
+        // Half a beat later the next bar begins; a wide bin stands for the strongest place in it.
+        assert_eq!(landing(meter, time_bin(0.25)), (0, Some(0)));
+        assert_eq!(landing(meter, time_bin(2.26)), (0, Some(0)));
+        assert_eq!(place(Meter { bar: 0.0, ..meter }), (12, None));
+        let later = meter.after(0.75);
+        assert!((later.position - 1.0).abs() < 1e-9);
+    }
+}
