@@ -118,15 +118,79 @@ def agreement(echo):
             one_hot(25, echo and echo.distance), one_hot(12, echo and echo.rounds)]
 
 
+WIDTH = math.log(20 / 0.255) / 102  # of a class of ratios: that of a coarse bin
+
+
+def center(bin):
+    return (EDGES[bin] + EDGES[bin + 1]) / 2
+
+
+def reference(t):
+    """A time that others are compared with. In fine bins, times of one bin are equal."""
+    return None if t is None else math.log(center(max(bin_of(t), 1)) if bin_of(t) < 26 else t)
+
+
+def ratio(of, to):
+    return None if of is None or to is None else max(-64, min(64, math.floor((of - to) / WIDTH + 0.5))) + 64
+
+
+def moment(i):
+    """What is told at note i: (seconds a beat, position in the bar), (seconds, notes) that are left."""
+    if i < 16:
+        return None, (None, None)
+    return (0.48 + 0.001 * i, 0.371 * i % 3), ((40.3 - 0.5 * i, None) if i < 40 else (None, 64 - i))
+
+
+def later(moment, step):
+    """What is known `step` seconds and one note later."""
+    meter, (seconds, notes) = moment
+    if meter is not None:
+        meter = meter[0], (meter[1] + step / meter[0]) % 3
+    return meter, (seconds and max(seconds - step, 0), notes and notes - 1)
+
+
+def place(position):
+    """In the beat (24 places) and in the bar of three beats (sixteenths)."""
+    return math.floor(position % 1 * 24 + 0.5) % 24, math.floor(position * 4 + 0.5) % 12
+
+
+def landing(meter, bin):
+    begin, end = meter[1] + EDGES[bin] / meter[0], meter[1] + EDGES[bin + 1] / meter[0]
+    if (end - begin) * 24 > 1:
+        for parts in 1, 2, 3, 4, 6, 12:
+            if math.ceil(begin * parts) / parts < end:
+                return place(math.ceil(begin * parts) / parts)
+    return place(meter[1] + (center(bin) if bin else 0) / meter[0])
+
+
+def meter_features(meter):
+    phase, sixteenth = place(meter[1]) if meter else (None, None)
+    return [one_hot(24, phase), one_hot(32, sixteenth), one_hot(17, 6 if meter else None),
+            between(24, math.log(meter[0] / 0.1) * 7) if meter else np.zeros(24)]
+
+
+def left_features(left):
+    seconds, notes = left
+    return [np.zeros(12) if seconds is None else between(12, math.log2(1 + seconds / 0.125)),
+            np.zeros(12) if notes is None else between(12, math.log2(1 + notes))]
+
+
+SCORE = one_hot(4, 1)
+
+
 class Context:
     def __init__(self):
+        self.moment, self.intervals, self.held = (None, (None, None)), [None, None], None
         self.fast, self.slow, self.pitches, self.recent, self.left = (np.zeros(n) for n in (12, 12, 128, 128, 128))
         self.last = self.before = None
         self.place = self.run = self.alternation = 0
         self.notes, self.home, self.loops = [], np.zeros(12), []
         self.same, self.transposed, self.rhythm = {}, {}, {}
 
-    def feed(self, n):
+    def feed(self, n, moment):
+        self.moment, self.held = moment, n["duration"]
+        if self.last is not None and n["step"] > 0:
+            self.intervals = [n["step"], self.intervals[0]]
         self.place = self.place + 1 if self.last is not None and n["step"] == 0 else 0
         self.left = np.maximum(self.left - n["step"], 0)
         self.left[n["pitch"]] = max(self.left[n["pitch"]], n["duration"])
@@ -257,8 +321,11 @@ def point(n, echo, values, output):
 
 def more(c):
     e = c.echo_same()
+    last, before, held = (reference(t) for t in (*c.intervals, c.held))
     return [c.home_and_runs(), c.mood(("velocity", 32), ("step", 24), ("duration", 24)), *agreement(e),
-            one_hot(49, e and interval(c.last, e.pitch)), one_hot(128, e and e.step)]
+            one_hot(49, e and interval(c.last, e.pitch)), one_hot(128, e and e.step), SCORE,
+            one_hot(129, ratio(last, before)), one_hot(129, ratio(held, last)),
+            *meter_features(c.moment[0]), *left_features(c.moment[1])]
 
 
 def heard(n, c):
@@ -274,6 +341,7 @@ def heard(n, c):
 
 def told(head, n, c):
     """Features of a head, and its links."""
+    meter, left = later(c.moment, n["step"])
     step, pitch, bin = one_hot(128, bin_of(n["step"])), one_hot(128, n["pitch"]), bin_of(n["step"])
     way = one_hot(49, interval(c.last, n["pitch"]))
     if head == "step":
@@ -283,6 +351,19 @@ def told(head, n, c):
         for i, e in enumerate((first, second, c.echo_rhythm())):
             parts += agreement(e) + [one_hot(128, e and e.step)]
             links += point(128, e, lambda e: e.step, 128 + 2 * i)
+        last, before = c.intervals
+        both = last + before if before is not None else None
+        references = [reference(t) for t in (last, before, both)]
+        meter, left = c.moment
+        parts += [SCORE, one_hot(129, ratio(references[0], references[1])), *meter_features(meter), *left_features(left)]
+        for bin in range(3, 128):
+            links += [(bin, 134 + 129 * i + ratio(math.log(center(bin)), r)) for i, r in enumerate(references) if r is not None]
+            if meter:
+                phase, sixteenth = landing(meter, bin)
+                links += [(bin, 134 + 387 + phase), (bin, 134 + 387 + 24 + sixteenth)]
+            if left[0] is not None:
+                rest = left[0] - center(bin)
+                links.append((bin, 134 + 387 + 56 + (0 if rest < 0 else 1 + min(10, int(math.log2(1 + rest / 0.125))))))
     elif head == "pitch":
         parts = [step, c.harmony(n["step"]), c.home_and_runs()]
         links = [(c.last + d, 128 + d + 24) for d in range(-24, 25) if c.last is not None and 0 <= c.last + d < 128]
@@ -295,23 +376,30 @@ def told(head, n, c):
         for i, e in enumerate((first, second, third)):
             parts += agreement(e) + [one_hot(49, e and interval(c.last, e.pitch)), one_hot(2, e and int(abs(e.step - bin) <= 1))]
             links += [(e.pitch, 177 + i)] if e else []
+        parts += [SCORE, *meter_features(meter), *left_features(left)]
     elif head == "duration":
         parts, links = [step, pitch, way, c.ends(n["step"]), c.mood(("duration", 24))], []
         third = c.echo_rhythm(lambda e: (e.step == 0) == (n["step"] == 0))
         for i, e in enumerate((*c.echoes_of(n["step"], n["pitch"]), third)):
             parts += agreement(e) + [one_hot(128, e and e.duration)]
             links += point(128, e, lambda e: e.duration, 128 + 2 * i)
+        references = [reference(n["step"] if n["step"] > 0 else c.intervals[0]), reference(c.held)]
+        parts += [SCORE, one_hot(129, ratio(references[1], references[0])), *meter_features(meter), *left_features(left)]
+        for bin in range(128):
+            links += [(bin, 134 + 129 * i + ratio(math.log(center(max(bin, 1))), r))
+                      for i, r in enumerate(references) if r is not None]
+            links += [(bin, 134 + 258 + landing(meter, bin)[0])] if meter else []
     elif head == "velocity":
         e, _ = c.echoes_of(n["step"], n["pitch"])
         parts = [step, pitch, way, one_hot(128, bin_of(n["duration"])), c.mood(("velocity", 32)), *agreement(e),
-                 one_hot(32, e and e.velocity)]
+                 one_hot(32, e and e.velocity), SCORE, *meter_features(meter)]
         links = point(32, e, lambda e: e.velocity, 32)
     else:
-        parts, links = [one_hot(8, c.place), way, pitch, one_hot(32, n["velocity"] // 4)], []
+        parts, links = [one_hot(8, c.place), way, pitch, one_hot(32, n["velocity"] // 4), SCORE], []
     return np.concatenate(parts), links
 
 
-MORE = dict(step=6, pitch=49 + 3, duration=6, velocity=2, spread=0)
+MORE = dict(step=6 + 3 * 129 + 24 + 32 + 12, pitch=49 + 3, duration=6 + 2 * 129 + 24, velocity=2, spread=0)
 
 
 def antiphon(notes):
@@ -323,9 +411,9 @@ def antiphon(notes):
         shapes = {"state.weight": ((256, H), H), "features.weight": ((256, len(told(name, notes[0], c)[0])), 24),
                   "hidden.bias": ((256,), 256), "out.weight": ((out, 256), 256), "out.bias": ((out,), 256)}
         heads[name] = {k: weights(f"{name}.{k}", *s) for k, s in shapes.items()}
-    for note, following in zip([None] + notes[:-1], notes):
+    for i, (note, following) in enumerate(zip([None] + notes[:-1], notes)):
         if note is not None:
-            c.feed(note)
+            c.feed(note, moment(i - 1))
         h, states = lstm.step(e @ heard(note, c))
         logits = []
         for name, w in heads.items():

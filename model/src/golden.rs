@@ -9,6 +9,7 @@ use crate::{
     linear::Precision,
     network::{Network, Scratch, State},
     shapes::{self, Attribute, HIDDEN, Kind},
+    told::{Left, Meter, Moment, Source},
     weights::{Card, Tensor, Weights},
 };
 
@@ -24,9 +25,11 @@ fn every_layer_agrees_over_64_steps() {
         let network = Network::new(&weights(kind), Precision::F32);
         let (mut state, mut scratch) = (network.zero_state(), Scratch::new(1));
         let phrase = phrase();
+        state.context.lately.source = Some(Source::Score);
         assert_eq!(steps.len(), phrase.len());
         for (t, (expected, next)) in steps.iter().zip(&phrase).enumerate() {
-            network.step(t.checked_sub(1).map(|t| &phrase[t]), None, &mut state, &mut scratch);
+            let heard = t.checked_sub(1);
+            network.step(heard.map(|t| &phrase[t]), heard.map(moment), &mut state, &mut scratch);
             let found = trace(&network, &state, next, &mut scratch);
             assert_eq!(found.len(), expected.len());
             for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -94,6 +97,13 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
     })
+}
+
+/// What is told at a note's onset.
+fn moment(note: usize) -> Moment {
+    let meter = Meter { beat_s: 0.48 + 0.001 * note as f64, position: 0.371 * note as f64 % 3.0, bar: 3.0 };
+    let left = if note < 40 { Left::Seconds(40.3 - 0.5 * note as f64) } else { Left::Notes(64 - note as u32) };
+    if note < 16 { Moment::default() } else { Moment { meter: Some(meter), left: Some(left) } }
 }
 
 fn phrase() -> Vec<Successor> {

@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(place(meter), (12, Some(14)));
         // Half a beat later the next bar begins; a wide bin stands for the strongest place in it.
         assert_eq!(landing(meter, time_bin(0.25)), (0, Some(0)));
-        assert_eq!(landing(meter, time_bin(2.26)), (0, Some(0)));
+        assert_eq!(landing(meter, time_bin(2.25)), (0, Some(0)));
         assert_eq!(place(Meter { bar: 0.0, ..meter }), (12, None));
         let later = meter.after(0.75);
         assert!((later.position - 1.0).abs() < 1e-9);
