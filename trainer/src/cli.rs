@@ -1,6 +1,6 @@
 //! The command line: which subcommand there is, and what it is for.
 
-use crate::{bench, evaluate, export, generate, import, inspect, prepare, train};
+use crate::{bench, evaluate, export, generate, humanize, import, inspect, prepare, train};
 use clap::{Parser, Subcommand};
 
 /// Trains and measures the networks that continue what a pianist plays.
@@ -29,6 +29,8 @@ pub enum Command {
     Generate(generate::GenerateArgs),
     /// Let a network continue what a MIDI file plays.
     Continue(generate::ContinueArgs),
+    /// Play scores as training hears them: MIDI files and pictures to judge by.
+    Humanize(humanize::Args),
     /// Say what is in a MIDI, data set or weights file.
     Inspect(inspect::Args),
     /// Turn a PyTorch state dict of the seed network into weights.
@@ -47,6 +49,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Evaluate(args) => evaluate::run(args),
         Command::Generate(args) => generate::generate(args),
         Command::Continue(args) => generate::continue_phrase(args),
+        Command::Humanize(args) => humanize::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),

@@ -1,11 +1,12 @@
 //! Pieces of music with their splits, and the one file they travel in.
 //!
-//! The file is a safetensors container: five columns over all notes, one after another, and one entry of
-//! JSON in the metadata for the pieces (name, set, split, number of notes). One, because the container
-//! writes several in random order, and the same folders shall give the same bytes.
+//! The file is a safetensors container: six columns over all notes, one after another, and one entry of
+//! JSON in the metadata for the pieces (name, set, split, work, source, number of notes, ...). One, because the
+//! container writes several in random order, and the same folders shall give the same bytes.
 
 use crate::error::{bad_input, read_input};
 use crate::files::write_whole;
+use model::Source;
 use model::fnv::{BASIS, fnv1a};
 use notes::Note;
 use safetensors::SafeTensors;
@@ -17,13 +18,16 @@ use std::path::Path;
 /// The key of the entry in the metadata.
 pub const KEY: &str = "antiphon-dataset";
 /// Raised when columns or entry change.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 3;
 
 /// What a piece is used for. No work stands in two of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     /// Learnt from.
+    #[default]
     Train,
     /// Watched while learning; every choice is made by it.
     Validation,
@@ -54,7 +58,7 @@ impl std::str::FromStr for Split {
 }
 
 /// One piece of music.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Piece {
     /// Path inside its folder.
     pub name: String,
@@ -62,8 +66,20 @@ pub struct Piece {
     pub set: String,
     /// What it may be used for.
     pub split: Split,
+    /// The work that it is a performance of; never empty. Pieces with the same one stand in one split, and on
+    /// one side of every cross-validation.
+    pub work: String,
+    /// What kind of source it comes from; `None`: nobody knows, as with a user's own music.
+    pub source: Option<Source>,
+    /// Velocities carry no meaning: all the same, or made up.
+    pub flat: bool,
     /// Canonical ([`notes::chords`]), at least one; the first onset is 0.
     pub notes: Vec<Note>,
+    /// Each note's onset in quarter notes, as in [`crate::performance::Performance`]; empty: unknown.
+    pub beats: Vec<f64>,
+    /// Stretches of equal bars, in order: the beat where the first of them begins, and quarter notes in each.
+    /// Empty: unknown.
+    pub bars: Vec<(f64, f64)>,
 }
 
 /// Pieces, in the order they were read.
@@ -86,6 +102,12 @@ struct Entry {
     name: String,
     set: String,
     split: Split,
+    work: String,
+    source: Option<Source>,
+    flat: bool,
+    /// Whether the column of beats means something.
+    beats: bool,
+    bars: Vec<(f64, f64)>,
     notes: usize,
 }
 
@@ -100,15 +122,18 @@ impl Dataset {
         self.split(split).map(|piece| piece.notes.len()).sum()
     }
 
-    /// A number that other data would almost surely not have (FNV-1a over notes and splits).
+    /// A number that other data would almost surely not have (FNV-1a over notes, splits and what is known of them).
     pub fn fingerprint(&self) -> u64 {
         let of = |note: &Note| {
             let key = u64::from(note.pitch) << 8 | u64::from(note.velocity);
             [note.onset.to_bits(), note.spread.to_bits(), note.duration.to_bits(), key]
         };
-        self.pieces
-            .iter()
-            .fold(BASIS, |hash, piece| fnv1a(fnv1a(hash, [piece.split as u64]), piece.notes.iter().flat_map(of)))
+        self.pieces.iter().fold(BASIS, |hash, piece| {
+            let about = [piece.split as u64, piece.source.map_or(0, |source| 1 + source as u64), piece.flat.into()];
+            let hash = fnv1a(fnv1a(hash, about), piece.notes.iter().flat_map(of));
+            let bars = piece.bars.iter().flat_map(|&(start, length)| [start, length]);
+            fnv1a(hash, piece.beats.iter().copied().chain(bars).map(f64::to_bits))
+        })
     }
 
     /// Writes the file whole or not at all.
@@ -125,12 +150,16 @@ impl Dataset {
         let all = || self.pieces.iter().flat_map(|piece| &piece.notes);
         let count = all().count();
         let f64s = |get: fn(&Note) -> f64| -> Vec<u8> { all().flat_map(|note| get(note).to_le_bytes()).collect() };
+        let beats = |piece: &Piece| -> Vec<f64> {
+            if piece.beats.is_empty() { vec![0.0; piece.notes.len()] } else { piece.beats.clone() }
+        };
         let columns = [
             ("onset", Dtype::F64, f64s(|note| note.onset)),
             ("spread", Dtype::F64, f64s(|note| note.spread)),
             ("duration", Dtype::F64, f64s(|note| note.duration)),
             ("pitch", Dtype::U8, all().map(|note| note.pitch).collect()),
             ("velocity", Dtype::U8, all().map(|note| note.velocity).collect()),
+            ("beat", Dtype::F64, self.pieces.iter().flat_map(beats).flat_map(f64::to_le_bytes).collect()),
         ];
         let views = columns
             .iter()
@@ -143,6 +172,11 @@ impl Dataset {
                 name: piece.name.clone(),
                 set: piece.set.clone(),
                 split: piece.split,
+                work: piece.work.clone(),
+                source: piece.source,
+                flat: piece.flat,
+                beats: !piece.beats.is_empty(),
+                bars: piece.bars.clone(),
                 notes: piece.notes.len(),
             })
             .collect();
@@ -174,12 +208,15 @@ impl Dataset {
         let (onset, spread, duration) =
             (column("onset", Dtype::F64)?, column("spread", Dtype::F64)?, column("duration", Dtype::F64)?);
         let (pitch, velocity) = (column("pitch", Dtype::U8)?, column("velocity", Dtype::U8)?);
+        let beat = column("beat", Dtype::F64)?;
 
         let mut next = 0;
         let mut pieces = Vec::with_capacity(entries.len());
         for entry in entries {
             let range = next..next + entry.notes;
             next = range.end;
+            let beats: Vec<f64> =
+                if entry.beats { range.clone().map(|index| f64_at(beat, index)).collect() } else { Vec::new() };
             let notes: Vec<Note> = range
                 .map(|index| Note {
                     onset: f64_at(onset, index),
@@ -201,7 +238,12 @@ impl Dataset {
             if notes.is_empty() || !ordered || !notes.iter().all(sound) {
                 return Err(format!("piece {:?} has impossible notes; {AGAIN}", entry.name));
             }
-            pieces.push(Piece { name: entry.name, set: entry.set, split: entry.split, notes });
+            let true_bar = |&(start, length): &(f64, f64)| start.is_finite() && length.is_finite() && length > 0.0;
+            if !beats.iter().all(|beat| beat.is_finite()) || !entry.bars.iter().all(true_bar) {
+                return Err(format!("piece {:?} has impossible beats; {AGAIN}", entry.name));
+            }
+            let Entry { name, set, split, work, source, flat, bars, .. } = entry;
+            pieces.push(Piece { name, set, split, work, source, flat, notes, beats, bars });
         }
         Ok(Self { pieces })
     }
@@ -213,13 +255,22 @@ mod tests {
 
     fn two_pieces() -> Dataset {
         let note = |onset: f64, pitch| Note { onset, spread: 0.007, duration: 0.1 + onset / 3.0, pitch, velocity: 64 };
-        let piece = |name: &str, split, notes| Piece { name: name.into(), set: "set".into(), split, notes };
-        Dataset {
-            pieces: vec![
-                piece("a.mid", Split::Train, vec![note(0.0, 60), note(0.1, 127)]),
-                piece("b, \"c\".mid", Split::Test, vec![note(0.0, 0)]),
-            ],
-        }
+        let piece = |name: &str, split, notes| Piece {
+            name: name.into(),
+            set: "set".into(),
+            split,
+            work: format!("work of {name}"),
+            notes,
+            ..Piece::default()
+        };
+        let known = Piece {
+            source: Some(Source::Score),
+            flat: true,
+            beats: vec![-0.5, 1.0 / 3.0],
+            bars: vec![(-1.0, 1.0), (0.0, 3.0)],
+            ..piece("a.mid", Split::Train, vec![note(0.0, 60), note(0.1, 127)])
+        };
+        Dataset { pieces: vec![known, piece("b, \"c\".mid", Split::Test, vec![note(0.0, 0)])] }
     }
 
     #[test]
@@ -248,6 +299,26 @@ mod tests {
             let mut data = two_pieces();
             spoil(&mut data.pieces[0].notes[0]);
             assert!(Dataset::from_bytes(&data.to_bytes().unwrap()).unwrap_err().contains("a.mid"));
+        }
+        for spoil in [|piece: &mut Piece| piece.beats[1] = f64::NAN, |piece: &mut Piece| piece.bars[1].1 = 0.0] {
+            let mut data = two_pieces();
+            spoil(&mut data.pieces[0]);
+            assert!(Dataset::from_bytes(&data.to_bytes().unwrap()).unwrap_err().contains("impossible beats"));
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_a_piece_makes_other_data() {
+        let fingerprint = two_pieces().fingerprint();
+        for change in [
+            |piece: &mut Piece| piece.source = None,
+            |piece: &mut Piece| piece.flat = false,
+            |piece: &mut Piece| piece.beats[1] = 2.0,
+            |piece: &mut Piece| piece.bars[1].1 = 4.0,
+        ] {
+            let mut data = two_pieces();
+            change(&mut data.pieces[0]);
+            assert_ne!(data.fingerprint(), fingerprint);
         }
     }
 }

@@ -1,17 +1,22 @@
 //! Folders of MIDI files -> a [`Dataset`].
 //!
-//! A folder with a `manifest.csv` (columns `path` and `split`; `work` and `same_notes_as` where
-//! known) is read by it, and its splits hold. A folder without one is someone's own music: every
-//! `.mid` and `.midi` below it, nine in ten for training and one for validation, drawn by file name
-//! and seed, so that the same folder is always split the same way.
+//! A folder with a `manifest.csv` is read by it (see [`crate::manifest`]), and its splits hold; its files lie in it or
+//! in one archive beside it. A folder without one is someone's own music: every `.mid` and `.midi` below it, nine in
+//! ten for training and one for validation, drawn by file name and seed, so that the same folder is always split
+//! the same way.
 
 use crate::dataset::{Dataset, Piece, Split};
 use crate::error::bad_input;
+use crate::manifest;
+use crate::parallel;
+use crate::performance::{Performance, on_grid};
+use model::Source;
 use model::fnv::{BASIS, fnv1a};
 use notes::Note;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Of a folder without a manifest, one file in this many is for validation.
 const VALIDATION_ONE_IN: usize = 10;
@@ -29,23 +34,51 @@ pub struct Gathered {
     pub repeated: Vec<(String, String)>,
     /// Pieces moved to the split in which an earlier folder has their work.
     pub moved: Vec<(String, Split)>,
+    /// Pieces of splits that are none of the three, and are not used: set and split, how many.
+    pub unused: BTreeMap<(String, String), usize>,
 }
 
 /// A file that a folder offers, before it is read.
-struct Offer {
-    set: String,
+#[derive(Debug, Default)]
+pub(crate) struct Offer {
+    pub set: String,
     /// Path inside the folder, with slashes.
-    name: String,
-    file: PathBuf,
-    split: Split,
-    work: Option<String>,
-    same_notes_as: Option<String>,
+    pub name: String,
+    pub file: PathBuf,
+    /// What is in it, where it came from an archive.
+    pub bytes: Option<Vec<u8>>,
+    pub split: Split,
+    pub work: Option<String>,
+    pub composer: Option<String>,
+    pub same_notes_as: Option<String>,
+    pub source: Option<Source>,
+    /// Whether velocities mean something, where that is known.
+    pub dynamics: Option<bool>,
+    /// Whether ticks are musical time and bars are true, where that is known.
+    pub beats: Option<bool>,
 }
 
 impl Offer {
     fn id(&self) -> String {
         format!("{}/{}", self.set, self.name)
     }
+
+    /// The piece, once its notes are known. Where nobody knows the work, all of a composer or of a folder
+    /// counts as one: too wide a group harms nobody, too narrow a one lets a work be tested on itself.
+    fn piece(self, content: Content) -> Piece {
+        let Self { set, name, split, work, composer, source, dynamics, .. } = self;
+        let Content { performance: Performance { notes, beats }, bars } = content;
+        let work = work.or(composer).unwrap_or_else(|| name.split('/').next().unwrap_or(&name).to_owned());
+        let flat = dynamics == Some(false) || levels(&notes) < FEWEST_LEVELS;
+        Piece { name, set, split, work, source, flat, notes, beats, bars }
+    }
+}
+
+/// Fewer different velocities than this are none: the file is as loud everywhere as its program was set.
+const FEWEST_LEVELS: u32 = 3;
+
+fn levels(notes: &[Note]) -> u32 {
+    notes.iter().fold(0u128, |seen, note| seen | 1 << note.velocity).count_ones()
 }
 
 /// Reads folders into one data set. Broken files are skipped and listed; a folder that is none, or
@@ -53,41 +86,46 @@ impl Offer {
 pub fn gather(
     folders: &[PathBuf],
     split_seed: u64,
-    mut progress: impl FnMut(usize, usize),
+    progress: impl Fn(usize, usize) + Sync,
 ) -> anyhow::Result<Gathered> {
+    let mut gathered = Gathered::default();
     let mut offers = Vec::new();
     for folder in folders {
         let manifest = folder.join("manifest.csv");
-        let more = if manifest.is_file() { by_manifest(folder, &manifest)? } else { by_name(folder, split_seed)? };
+        let more = if manifest.is_file() {
+            manifest::read(folder, &manifest, &mut gathered.unused)?
+        } else {
+            by_name(folder, split_seed)?
+        };
         if more.is_empty() {
             return Err(bad_input(folder, "no MIDI files (.mid, .midi) in this folder or below it"));
         }
         offers.extend(more);
     }
 
-    let mut gathered = Gathered::default();
+    let (done, total) = (AtomicUsize::new(0), offers.len());
+    let report = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+    let contents = parallel::map(&offers, || (), |(), offer| read(offer), report);
+
     let mut seen = Seen::default();
-    let total = offers.len();
-    for (index, mut offer) in offers.into_iter().enumerate() {
+    for (mut offer, content) in offers.into_iter().zip(contents) {
         if let Some(earlier) = seen.by_reference(&offer) {
             gathered.repeated.push((offer.id(), earlier));
-        } else {
-            match read_notes(&offer.file) {
-                Err(reason) => gathered.skipped.push((offer.id(), reason)),
-                Ok(notes) => match seen.by_content(&offer, &notes) {
-                    Some(earlier) => gathered.repeated.push((offer.id(), earlier)),
-                    None => {
-                        if let Some(split) = seen.work(&offer) {
-                            offer.split = split;
-                            gathered.moved.push((offer.id(), split));
-                        }
-                        let Offer { set, name, split, .. } = offer;
-                        gathered.dataset.pieces.push(Piece { name, set, split, notes });
-                    }
-                },
-            }
+            continue;
         }
-        progress(index + 1, total);
+        match content {
+            Err(reason) => gathered.skipped.push((offer.id(), reason)),
+            Ok(content) => match seen.by_content(&offer, &content.performance.notes) {
+                Some(earlier) => gathered.repeated.push((offer.id(), earlier)),
+                None => {
+                    if let Some(split) = seen.work(&offer) {
+                        offer.split = split;
+                        gathered.moved.push((offer.id(), split));
+                    }
+                    gathered.dataset.pieces.push(offer.piece(content));
+                }
+            },
+        }
     }
     if gathered.dataset.pieces.is_empty() {
         let (name, reason) = gathered.skipped.first().cloned().unwrap_or_default();
@@ -96,21 +134,36 @@ pub fn gather(
     Ok(gathered)
 }
 
-/// One file's notes as the network learns them: canonical, silence before the first one cut.
-fn read_notes(file: &Path) -> Result<Vec<Note>, String> {
-    let bytes = std::fs::read(file).map_err(|error| format!("cannot be read ({error})"))?;
-    let mut notes = midi::read(&bytes).map_err(|error| error.to_string())?.notes;
-    canonical_from_zero(&mut notes);
-    Ok(notes)
+/// What a file holds, as the networks learn it: canonical, silence before the first note cut.
+struct Content {
+    performance: Performance,
+    bars: Vec<(f64, f64)>,
+}
+
+fn read(offer: &Offer) -> Result<Content, String> {
+    let score = match &offer.bytes {
+        Some(bytes) => midi::read(bytes),
+        None => midi::read(&std::fs::read(&offer.file).map_err(|error| format!("cannot be read ({error})"))?),
+    };
+    let score = score.map_err(|error| error.to_string())?;
+    let beats = score.beats.filter(|beats| offer.beats.unwrap_or_else(|| on_grid(&beats.onsets)));
+    let (beats, bars) = beats.map_or_else(Default::default, |beats| {
+        let bars = beats.meter.signatures().iter().map(|signature| (signature.beat, signature.bar_length()));
+        let bars = bars.collect();
+        (beats.onsets, bars)
+    });
+    let mut performance = Performance { notes: score.notes, beats };
+    performance.canonicalise();
+    performance.from_zero();
+    Ok(Content { performance, bars })
 }
 
 /// Makes notes canonical and lets the first one begin at 0.
 pub fn canonical_from_zero(notes: &mut Vec<Note>) {
-    notes::chords::canonicalise(notes);
-    let first = notes.first().map_or(0.0, |note| note.onset);
-    for note in notes {
-        note.onset -= first;
-    }
+    let mut performance = Performance { notes: std::mem::take(notes), beats: Vec::new() };
+    performance.canonicalise();
+    performance.from_zero();
+    *notes = performance.notes;
 }
 
 /// What has been taken already.
@@ -159,43 +212,10 @@ impl Seen {
     }
 }
 
-fn set_name(folder: &Path) -> String {
+/// A folder's own name.
+pub(crate) fn set_name(folder: &Path) -> String {
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     absolute.file_name().map_or_else(|| "folder".to_owned(), |name| name.to_string_lossy().into_owned())
-}
-
-fn by_manifest(folder: &Path, manifest: &Path) -> anyhow::Result<Vec<Offer>> {
-    let mut reader = csv::Reader::from_path(manifest).map_err(|error| bad_input(manifest, error))?;
-    let headers = reader.headers().map_err(|error| bad_input(manifest, error))?.clone();
-    let column = |name: &str| headers.iter().position(|header| header == name);
-    let (Some(path), Some(split)) = (column("path"), column("split")) else {
-        return Err(bad_input(manifest, "needs the columns \"path\" and \"split\""));
-    };
-    let (work, same_notes_as) = (column("work"), column("same_notes_as"));
-
-    let set = set_name(folder);
-    let mut offers = Vec::new();
-    for record in reader.records() {
-        let record = record.map_err(|error| bad_input(manifest, error))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let get = |column: Option<usize>| {
-            column.and_then(|column| record.get(column)).filter(|field| !field.is_empty()).map(str::to_owned)
-        };
-        let name = get(Some(path)).ok_or_else(|| bad_input(manifest, format!("line {line} has no path")))?;
-        let split = get(Some(split))
-            .unwrap_or_default()
-            .parse()
-            .map_err(|()| bad_input(manifest, format!("line {line}: the split must be train, validation or test")))?;
-        offers.push(Offer {
-            set: set.clone(),
-            file: folder.join(&name),
-            name,
-            split,
-            work: get(work),
-            same_notes_as: get(same_notes_as),
-        });
-    }
-    Ok(offers)
 }
 
 fn by_name(folder: &Path, seed: u64) -> anyhow::Result<Vec<Offer>> {
@@ -210,7 +230,7 @@ fn by_name(folder: &Path, seed: u64) -> anyhow::Result<Vec<Offer>> {
         .map(|file| {
             let inside = file.strip_prefix(folder).unwrap_or(&file);
             let name = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
-            Offer { set: set.clone(), name, file, split: Split::Train, work: None, same_notes_as: None }
+            Offer { set: set.clone(), name, file, ..Offer::default() }
         })
         .collect();
     let mut drawn: Vec<usize> = (0..offers.len()).collect();
@@ -245,4 +265,33 @@ pub fn find_midi(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use midi::{Tempo, Track};
+
+    #[test]
+    fn a_piece_belongs_to_its_work_else_to_its_composer_else_to_its_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, pitch| {
+            let note = Note { onset: 0.0, spread: 0.0, duration: 0.5, pitch, velocity: 64 };
+            let bytes = midi::write(&[Track { name: "piano", channel: 0, notes: &[note] }], Tempo::default());
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        };
+        for (index, path) in
+            ["told/a/1.mid", "told/a/2.mid", "told/b/3.mid", "mine/x/y/4.mid", "mine/5.mid"].iter().enumerate()
+        {
+            put(path, 60 + index as u8);
+        }
+        let manifest = "path,composer,split,work\na/1.mid,Chopin,test,op10-1\na/2.mid,Chopin,test,\nb/3.mid,,test,\n";
+        std::fs::write(root.path().join("told/manifest.csv"), manifest).unwrap();
+        let folders = ["told", "mine"].map(|name| root.path().join(name));
+        let works: Vec<String> =
+            gather(&folders, 0, |_, _| {}).unwrap().dataset.pieces.into_iter().map(|piece| piece.work).collect();
+        assert_eq!(works, ["op10-1", "Chopin", "b", "5.mid", "x"]);
+    }
 }

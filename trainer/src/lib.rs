@@ -4,6 +4,7 @@
 //! on an audio thread. Results go to stdout (as JSON with `--json`), progress and complaints to stderr;
 //! the exit code is 0, 2 for input that cannot be used, 1 for everything else.
 
+pub mod archive;
 pub mod bench;
 pub mod card;
 pub mod cli;
@@ -15,10 +16,13 @@ pub mod export;
 pub mod files;
 pub mod folder;
 pub mod generate;
+pub mod humanize;
 pub mod import;
 pub mod inspect;
+mod manifest;
 pub mod measures;
 pub mod parallel;
+pub mod performance;
 pub mod pictures;
 pub mod play;
 pub mod prepare;

@@ -16,6 +16,8 @@ const REAL: RGBColor = RGBColor(0, 114, 178);
 const TAKES: RGBColor = RGBColor(230, 159, 0);
 /// How much of a take the piano roll shows.
 const ROLL_S: f64 = 60.0;
+/// How much of a piece is compared with another version.
+const COMPARED_S: f64 = 16.0;
 /// The range of the time axes, in seconds.
 const TIMES_S: f64 = 2.0;
 /// Width of a column of the time axes, in seconds.
@@ -43,7 +45,22 @@ pub fn write(folder: &Path, data: &Dataset, split: Split, takes: &[Vec<Note>]) -
     picture("pitch.png", "MIDI key", 0.0..128.0, keys(&real), keys(&takes))?;
     picture("step.png", "step, seconds", 0.0..TIMES_S, steps(&real), steps(&takes))?;
     picture("duration.png", "duration, seconds", 0.0..TIMES_S, durations(&real), durations(&takes))?;
-    draw(&folder.join("take.png"), |area| roll(area, longest))
+    draw(&folder.join("take.png"), |area| roll(area, longest, ROLL_S))
+}
+
+/// Writes a picture of the first seconds of two versions of a piece, one above the other: as much of the second as of
+/// the first, by number of notes.
+pub fn compare(path: &Path, versions: [(&str, &[Note]); 2]) -> anyhow::Result<()> {
+    install_font()?;
+    let most = versions[0].1.partition_point(|note| note.onset < COMPARED_S);
+    draw(path, |area| {
+        for (area, (name, notes)) in area.split_evenly((2, 1)).iter().zip(versions) {
+            let notes = &notes[..most.min(notes.len())];
+            let end = notes.iter().map(Note::end).fold(1.0, f64::max);
+            roll(&area.titled(name, ("sans-serif", 14))?, notes, end)?;
+        }
+        Ok(())
+    })
 }
 
 /// Plotters looks for fonts in the system unless it is given one; a picture must not depend on that.
@@ -116,17 +133,19 @@ fn bars(area: &Area, what: &str, range: Range<f64>, real: &[f64], takes: &[f64])
     Ok(())
 }
 
-fn roll(area: &Area, notes: &[Note]) -> anyhow::Result<()> {
+fn roll(area: &Area, notes: &[Note], seconds: f64) -> anyhow::Result<()> {
+    let keys = || notes.iter().map(|note| f64::from(note.pitch));
+    let (lowest, highest) = (keys().fold(40.0, f64::min) - 2.0, keys().fold(80.0, f64::max) + 3.0);
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(40)
         .y_label_area_size(56)
-        .build_cartesian_2d(0.0..ROLL_S, 20.0..109.0)?;
+        .build_cartesian_2d(0.0..seconds, lowest..highest)?;
     chart.configure_mesh().x_desc("seconds").y_desc("MIDI key").disable_mesh().draw()?;
-    chart.draw_series(notes.iter().filter(|note| note.onset < ROLL_S).map(|note| {
+    chart.draw_series(notes.iter().filter(|note| note.onset < seconds).map(|note| {
         let key = f64::from(note.pitch);
         let strength = 0.3 + 0.7 * f64::from(note.velocity) / 127.0;
-        Rectangle::new([(note.struck(), key), (note.end().min(ROLL_S), key + 1.0)], TAKES.mix(strength).filled())
+        Rectangle::new([(note.struck(), key), (note.end().min(seconds), key + 1.0)], TAKES.mix(strength).filled())
     }))?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::dataset::{Dataset, Split};
 use crate::files::say;
 use crate::folder::{Gathered, gather};
 use crate::progress;
+use model::Source;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +15,10 @@ const LISTED: usize = 20;
 
 /// Read folders of MIDI files into one data set file.
 ///
-/// A folder with a manifest.csv (columns path, split; work and same_notes_as if known) is read by it.
-/// A folder without one is your own music: every .mid and .midi in it and below, one file in ten for
+/// A folder with a manifest.csv is read by it: columns path and split; work, composer, same_notes_as, kind (score,
+/// sequenced, transcription, roll), beats (1: ticks are musical time) and dynamics (0: velocities mean nothing) if
+/// known. Its files lie in the folder or in one archive beside the manifest (*.tar.zst), which is read as it is.
+/// Pieces whose split is not train, validation or test are not used. A folder without one is your own music: every .mid and .midi in it and below, one file in ten for
 /// validation, the others for training, drawn by file name and --seed. Chords are made canonical,
 /// silence before the first note is cut, pieces that are there already are taken once, and files that
 /// cannot be read are skipped, listed and counted.
@@ -110,6 +113,9 @@ fn complain(gathered: &Gathered) {
         "pieces left out because the same notes are there already",
         gathered.repeated.iter().map(|(piece, earlier)| format!("{piece} = {earlier}")).collect(),
     );
+    for ((set, split), count) in &gathered.unused {
+        eprintln!("pieces of {set} left out because their split is {split:?}: {count}");
+    }
     list(
         "pieces moved to the split that has their work already",
         gathered.moved.iter().map(|(piece, split)| format!("{piece} -> {}", split.name())).collect(),
@@ -120,9 +126,15 @@ fn complain(gathered: &Gathered) {
 struct Row {
     set: String,
     split: Split,
+    /// `None`: unknown, or several.
+    source: Option<Source>,
     pieces: usize,
     notes: usize,
     hours: f64,
+    /// Notes whose beats are known.
+    beats: usize,
+    /// Notes whose velocities carry no meaning.
+    flat: usize,
 }
 
 fn rows(data: &Dataset) -> Vec<Row> {
@@ -130,25 +142,41 @@ fn rows(data: &Dataset) -> Vec<Row> {
     for piece in &data.pieces {
         let position = rows.iter().position(|row| row.set == piece.set && row.split == piece.split);
         let index = position.unwrap_or_else(|| {
-            rows.push(Row { set: piece.set.clone(), split: piece.split, pieces: 0, notes: 0, hours: 0.0 });
+            let (set, split, source) = (piece.set.clone(), piece.split, piece.source);
+            rows.push(Row { set, split, source, pieces: 0, notes: 0, hours: 0.0, beats: 0, flat: 0 });
             rows.len() - 1
         });
         let row = &mut rows[index];
+        row.source = row.source.filter(|_| row.source == piece.source);
         row.pieces += 1;
         row.notes += piece.notes.len();
         row.hours += piece.notes.iter().map(notes::Note::end).fold(0.0, f64::max) / 3600.0;
+        row.beats += piece.beats.len();
+        row.flat += if piece.flat { piece.notes.len() } else { 0 };
     }
     rows.sort_by(|a, b| (&a.set, a.split).cmp(&(&b.set, b.split)));
     rows
 }
 
-/// The data set as a table, a line per set and split.
+fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}
+
+/// The data set as a table, a line per set and split; beats and flat velocities in percent of the notes.
 fn table(data: &Dataset) -> String {
-    let head = format!("{:<24} {:<10} {:>6} {:>9} {:>7}\n", "set", "split", "pieces", "notes", "hours");
-    let line = |row: Row| {
-        format!("{:<24} {:<10} {:>6} {:>9} {:>7.2}\n", row.set, row.split.name(), row.pieces, row.notes, row.hours)
-    };
-    head + &rows(data).into_iter().map(line).collect::<String>()
+    let mut text = format!(
+        "{:<20} {:<10} {:<13} {:>6} {:>9} {:>7} {:>6} {:>6}\n",
+        "set", "split", "source", "pieces", "notes", "hours", "beats", "flat"
+    );
+    for row in rows(data) {
+        let Row { set, split, source, pieces, notes, hours, beats, flat } = row;
+        let source = source.map_or("", Source::name);
+        let (split, beats, flat) = (split.name(), percent(beats, notes), percent(flat, notes));
+        text += &format!(
+            "{set:<20} {split:<10} {source:<13} {pieces:>6} {notes:>9} {hours:>7.2} {beats:>5.0}% {flat:>5.0}%\n"
+        );
+    }
+    text
 }
 
 /// The same table as JSON.
@@ -157,8 +185,9 @@ fn table_json(data: &Dataset) -> serde_json::Value {
         .iter()
         .map(|row| {
             json!({
-                "set": row.set, "split": row.split.name(), "pieces": row.pieces,
-                "notes": row.notes, "hours": row.hours,
+                "set": row.set, "split": row.split.name(), "source": row.source, "pieces": row.pieces,
+                "notes": row.notes, "hours": row.hours, "notes_with_beats": row.beats,
+                "notes_with_flat_velocity": row.flat,
             })
         })
         .collect()
@@ -172,6 +201,9 @@ fn report(gathered: &Gathered) -> serde_json::Value {
         "sets": table_json(&gathered.dataset),
         "skipped": pairs(&gathered.skipped, "reason"),
         "repeated": pairs(&gathered.repeated, "same_as"),
+        "unused": gathered.unused.iter()
+            .map(|((set, split), count)| json!({ "set": set, "split": split, "pieces": count }))
+            .collect::<serde_json::Value>(),
         "moved": gathered.moved.iter()
             .map(|(piece, split)| json!({ "file": piece, "split": split.name() }))
             .collect::<serde_json::Value>(),

@@ -3,6 +3,7 @@
 use crate::error::bad_input;
 use model::Kind;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// No configuration is larger, in bytes: what is made of a text is many times as large.
@@ -17,6 +18,9 @@ pub struct Config {
     /// Folders of MIDI files (with `manifest.csv`, or a user's own) or data set files. Relative
     /// paths start at the folder of the TOML file.
     pub data: Vec<PathBuf>,
+    /// Weights of sets, by the names of their folders; 1 where none is given. Of what is heard, a set's share in notes
+    /// is proportional to its notes times its weight; 0 leaves it out.
+    pub mixture: BTreeMap<String, f64>,
     /// `antiphon` or `seed`.
     pub network: Kind,
     /// Name of the weights, for their card.
@@ -31,9 +35,11 @@ pub struct Config {
     pub lanes: usize,
     /// Notes of each piece per step; the state is carried to the next chunk.
     pub chunk: usize,
-    /// Passes over the training split. Of this and `minutes` the one that is reached first ends
-    /// the run; the learning rate follows it.
+    /// Passes over the training split: as many notes as it has, whatever the mixture. Of this, `notes` and `minutes` the
+    /// one that is reached first ends the run; the learning rate follows it.
     pub epochs: Option<f64>,
+    /// Notes to train for, all sessions together.
+    pub notes: Option<u64>,
     /// Minutes of training, all sessions together. Such a run cannot be repeated bit for bit.
     pub minutes: Option<f64>,
     /// Highest learning rate; it rises over `warmup` steps and falls in a half cosine to a hundredth.
@@ -56,6 +62,9 @@ pub struct Config {
     pub checkpoint_minutes: f64,
     /// How pieces are varied.
     pub augment: Augment,
+    /// What the network is told beside the notes; without this section, nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<Tell>,
 }
 
 /// How pieces are varied each time they are heard; ranges are even around no change.
@@ -76,6 +85,30 @@ pub struct Augment {
     /// while what comes next is asked for as it should be. A network that plays on from its own notes hears
     /// its own small errors; so it learns to go back to the level of the whole instead of on from them.
     pub stray: f64,
+    /// Part of the hearings of a score (sets whose source is `score`) that are played as people play: tempo, timing,
+    /// dynamics and articulation of a performer drawn each time.
+    pub humanize: f64,
+    /// Factor on a score's time when it is played so, beyond `tempo` and likewise: its tempo is often a guess.
+    pub score_tempo: f64,
+}
+
+/// How often the network is told what; parts of the hearings of pieces in which it is known at all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tell {
+    /// The piece's source.
+    pub source: f64,
+    /// Tempo and place in beat and bar at every note.
+    pub meter: f64,
+    /// Of the hearings in which the meter is told: wrong, by phase, half or twice the tempo, so that it is not
+    /// believed blindly.
+    pub wrong_meter: f64,
+    /// Of the same: without bars.
+    pub no_bar: f64,
+    /// What is left until the end of the piece or of a section, in seconds or in notes, from some moment on.
+    pub left: f64,
+    /// Of the hearings in which that is told: begins in the last third of the piece.
+    pub ending: f64,
 }
 
 impl Default for Config {
@@ -86,10 +119,12 @@ impl Default for Config {
             name: "my music".into(),
             licence: String::new(),
             attribution: String::new(),
+            mixture: BTreeMap::new(),
             seed: 1,
             lanes: 32,
             chunk: 128,
             epochs: None,
+            notes: None,
             minutes: None,
             rate: 2e-3,
             warmup: 200,
@@ -101,13 +136,29 @@ impl Default for Config {
             validate_notes: 100_000,
             checkpoint_minutes: 5.0,
             augment: Augment::default(),
+            told: None,
         }
     }
 }
 
 impl Default for Augment {
     fn default() -> Self {
-        Self { transpose: 6, tempo: 1.2, velocity: 10, length: 1.1, cut: 0.3, stray: 0.2 }
+        Self {
+            transpose: 6,
+            tempo: 1.2,
+            velocity: 10,
+            length: 1.1,
+            cut: 0.3,
+            stray: 0.2,
+            humanize: 0.0,
+            score_tempo: 1.4,
+        }
+    }
+}
+
+impl Default for Tell {
+    fn default() -> Self {
+        Self { source: 0.7, meter: 0.5, wrong_meter: 0.05, no_bar: 0.25, left: 0.25, ending: 0.5 }
     }
 }
 
@@ -149,15 +200,21 @@ impl Config {
         })
     }
 
+    /// A set's weight in the mixture.
+    pub fn weight(&self, set: &str) -> f64 {
+        self.mixture.get(set).copied().unwrap_or(1.0)
+    }
+
     /// What is wrong with it, if anything.
     pub fn problem(&self) -> Option<String> {
-        let Augment { tempo, length, cut, stray, .. } = self.augment;
+        let Augment { tempo, length, cut, stray, humanize, score_tempo, .. } = self.augment;
+        let Tell { source, meter, wrong_meter, no_bar, left, ending } = self.told.clone().unwrap_or_default();
         let wrong = [
             (self.data.is_empty(), "no data: name folders in `data` or with --data"),
             (self.lanes == 0 || self.chunk == 0, "`lanes` and `chunk` must be at least 1"),
             (
-                self.epochs.is_none() && self.minutes.is_none(),
-                "say how long: `epochs` or `minutes`, in the configuration or as --epochs or --minutes",
+                self.epochs.is_none() && self.notes.is_none() && self.minutes.is_none(),
+                "say how long: `epochs`, `notes` or `minutes`, in the configuration or as --epochs, --notes or --minutes",
             ),
             (!(self.rate > 0.0 && self.clip > 0.0), "`rate` and `clip` must be above 0"),
             (!(0.0..0.95).contains(&self.dropout), "`dropout` must be from 0 to 0.95"),
@@ -166,6 +223,16 @@ impl Config {
             (!(tempo >= 1.0 && length >= 1.0), "`augment.tempo` and `augment.length` are factors of at least 1"),
             (!(0.0..=1.0).contains(&cut), "`augment.cut` must be from 0 to 1"),
             (!(0.0..=1.0).contains(&stray), "`augment.stray` must be from 0 to 1"),
+            (!(0.0..=1.0).contains(&humanize), "`augment.humanize` must be from 0 to 1"),
+            (!(score_tempo >= 1.0 && score_tempo.is_finite()), "`augment.score_tempo` is a factor of at least 1"),
+            (
+                ![source, meter, wrong_meter, no_bar, left, ending].iter().all(|share| (0.0..=1.0).contains(share)),
+                "everything in `told` must be from 0 to 1",
+            ),
+            (
+                !self.mixture.values().all(|weight| (0.0..=1000.0).contains(weight)),
+                "weights in `mixture` must be from 0 to 1000",
+            ),
         ];
         wrong.iter().find(|(wrong, _)| *wrong).map(|(_, what)| (*what).to_owned())
     }

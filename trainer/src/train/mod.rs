@@ -7,11 +7,14 @@
 
 mod checkpoint;
 mod config;
+pub mod humanize;
+mod mixture;
 mod report;
 mod stream;
+mod told;
 
 use crate::{
-    dataset::{Dataset, Split},
+    dataset::{Dataset, Piece, Split},
     device,
     error::{BadInput, bad_input, read_input},
     files::write_whole,
@@ -32,7 +35,7 @@ use notes::Note;
 use rand_pcg::Pcg32;
 use report::Line;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::atomic::{AtomicBool, Ordering},
     time::Instant,
@@ -69,6 +72,12 @@ pub struct Args {
     /// Train for this many passes over the data.
     #[arg(long)]
     epochs: Option<f64>,
+    /// Train for this many notes.
+    #[arg(long)]
+    notes: Option<u64>,
+    /// Learn from sets whose names begin with "nc-" too: the weights must not be used commercially.
+    #[arg(long)]
+    allow_non_commercial: bool,
     /// Threads; all cores if not given. Set before anything runs.
     #[arg(long)]
     threads: Option<usize>,
@@ -172,8 +181,8 @@ impl Run {
         if !args.data.is_empty() {
             config.data = args.data;
         }
-        if args.epochs.is_some() || args.minutes.is_some() {
-            (config.epochs, config.minutes) = (args.epochs, args.minutes);
+        if args.epochs.is_some() || args.notes.is_some() || args.minutes.is_some() {
+            (config.epochs, config.notes, config.minutes) = (args.epochs, args.notes, args.minutes);
         }
         config.network = weights.card.kind;
         if let Some(problem) = config.problem() {
@@ -186,6 +195,7 @@ impl Run {
         if data.notes(Split::Train) == 0 {
             return Err(BadInput("the data has no notes to train on; see `trainer inspect`".into()).into());
         }
+        usable(&data, config, args.allow_non_commercial)?;
         let fingerprint = data.fingerprint();
         if *progress.data.get_or_insert(fingerprint) != fingerprint {
             return Err(bad_input(
@@ -207,8 +217,8 @@ impl Run {
     /// Trains until the run is done, or `stop` says so after so many steps.
     fn train(mut self, stop: impl Fn(u64) -> bool) -> anyhow::Result<()> {
         let data = std::mem::take(&mut self.data);
-        let of = |split| -> Vec<&[Note]> { data.split(split).map(|piece| &piece.notes[..]).collect() };
-        let (pieces, validation) = (of(Split::Train), of(Split::Validation));
+        let pieces: Vec<&Piece> = data.split(Split::Train).collect();
+        let validation = in_turn(data.split(Split::Validation));
         let names: Vec<&str> = data.split(Split::Train).map(|piece| &piece.name[..]).collect();
         let epoch = data.notes(Split::Train) as f64;
         let config = self.progress.config.clone();
@@ -232,7 +242,7 @@ impl Run {
         let bar = bar();
         loop {
             self.progress.seconds = before + start.elapsed().as_secs_f64();
-            let done = self.done(stream.place().notes as f64 / epoch);
+            let done = self.done(stream.place().notes, epoch);
             if done >= 1.0 {
                 break;
             }
@@ -290,11 +300,12 @@ impl Run {
     }
 
     /// How much of the run is done, 0–1.
-    fn done(&self, epochs: f64) -> f64 {
+    fn done(&self, notes: u64, epoch: f64) -> f64 {
         let config = &self.progress.config;
-        let by_epochs = config.epochs.map_or(0.0, |all| epochs / all);
+        let by_epochs = config.epochs.map_or(0.0, |all| notes as f64 / epoch / all);
+        let by_notes = config.notes.map_or(0.0, |all| notes as f64 / all as f64);
         let by_minutes = config.minutes.map_or(0.0, |all| self.progress.seconds / (60.0 * all));
-        f64::max(by_epochs, by_minutes)
+        by_epochs.max(by_notes).max(by_minutes)
     }
 
     /// Learns from the next chunk.
@@ -381,6 +392,40 @@ impl Run {
         let path = self.out.join("checkpoint.safetensors");
         checkpoint::save(&path, &self.model, &self.optimiser, &self.carry, &self.card, &self.progress)
     }
+}
+
+/// An error if these are no data to train on with this configuration.
+fn usable(data: &Dataset, config: &Config, non_commercial: bool) -> anyhow::Result<()> {
+    let learnt = |piece: &&Piece| config.weight(&piece.set) > 0.0;
+    let sets: BTreeSet<&str> = data.split(Split::Train).filter(learnt).map(|piece| &piece.set[..]).collect();
+    let known: BTreeSet<&str> = data.pieces.iter().map(|piece| &piece.set[..]).collect();
+    let problem = if let Some(set) = config.mixture.keys().find(|set| !known.contains(&set[..])) {
+        let known: Vec<&str> = known.into_iter().collect();
+        format!("`mixture` names {set:?}, but the data has {}", known.join(", "))
+    } else if sets.is_empty() {
+        "`mixture` leaves out all there is to train on; give a set a weight above 0".to_owned()
+    } else if let Some(set) = sets.iter().find(|set| set.starts_with("nc-")).filter(|_| !non_commercial) {
+        format!(
+            "{set:?} is not for commercial use and must not be trained on; leave it out, or say --allow-non-commercial if the weights will never be used commercially"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(BadInput(problem).into())
+}
+
+/// The sets' pieces by turns, so that the first notes are some of each.
+fn in_turn<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<&'a [Note]> {
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut pieces: Vec<(usize, &[Note])> = pieces
+        .map(|piece| {
+            let turn = seen.entry(&piece.set).or_default();
+            *turn += 1;
+            (*turn, &piece.notes[..])
+        })
+        .collect();
+    pieces.sort_by_key(|&(turn, _)| turn);
+    pieces.into_iter().map(|(_, notes)| notes).collect()
 }
 
 /// The card of weights that start from zero.

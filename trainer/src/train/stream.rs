@@ -1,14 +1,19 @@
-//! The endless stream of training pieces: shuffled anew each epoch, varied, cut into lanes. Which
-//! piece comes when and how it is varied depends on the seed and its number in the stream alone, so
-//! a run goes on from a checkpoint as if it had never stopped.
+//! The endless stream of training pieces: mixed, played, varied, cut into lanes. Which piece comes when, how it is
+//! played and varied and what is told of it depends on the seed and its number in the stream alone, so a run
+//! goes on from a checkpoint as if it had never stopped.
 
-use super::config::{Augment, Config};
+use super::config::{Augment, Config, Tell};
+use super::humanize::humanize;
+use super::mixture::Mixture;
+use super::told::Plan;
+use crate::dataset::Piece;
+use crate::performance::Performance;
 use model::{
-    Kind,
+    Kind, Source, Told,
     train::{Batch, Lane},
 };
 use notes::{Note, Successor};
-use rand::{Rng, seq::SliceRandom};
+use rand::Rng;
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
 
@@ -23,33 +28,39 @@ pub struct Place {
     pub notes: u64,
 }
 
+/// Beside the random numbers that vary a piece there are those of its performer and of what is told of it, so that
+/// neither changes the others.
+const PERFORMER: u64 = 0x7065_7266_6f72_6d65;
+const TOLD: u64 = 0x746f_6c64;
+
 /// The training split as a stream.
 pub struct Stream<'a> {
-    pieces: Vec<&'a [Note]>,
+    pieces: Vec<&'a Piece>,
+    mixture: Mixture,
     kind: Kind,
     seed: u64,
     augment: Augment,
+    tell: Option<Tell>,
     lanes: Vec<Lane>,
     place: Place,
-    /// Shuffled order of the epoch it was last asked for.
-    order: (u64, Vec<usize>),
 }
 
 impl<'a> Stream<'a> {
-    /// Starts the stream, or goes on from a place in it.
-    pub fn new(pieces: Vec<&'a [Note]>, config: &Config, place: Option<Place>) -> Self {
+    /// Starts the stream, or goes on from a place in it. At least one piece has a weight above 0.
+    pub fn new(pieces: Vec<&'a Piece>, config: &Config, place: Option<Place>) -> Self {
         let lanes = config.lanes as u64;
         let fresh = place.is_none();
         let place =
             place.unwrap_or_else(|| Place { lanes: (0..lanes).map(|n| (n, 0)).collect(), next: lanes, notes: 0 });
         let mut stream = Self {
+            mixture: Mixture::new(pieces.iter().map(|piece| config.weight(&piece.set)).collect(), config.seed),
             pieces,
             kind: config.network,
             seed: config.seed,
             augment: config.augment.clone(),
+            tell: config.told.clone(),
             lanes: Vec::new(),
             place,
-            order: (u64::MAX, Vec::new()),
         };
         for n in 0..config.lanes {
             let (number, done) = stream.place.lanes[n];
@@ -86,31 +97,41 @@ impl<'a> Stream<'a> {
 
     /// Which piece each lane is in.
     pub fn playing(&mut self) -> Vec<usize> {
-        (0..self.lanes.len()).map(|n| self.index(self.place.lanes[n].0)).collect()
+        (0..self.lanes.len()).map(|n| self.mixture.piece(self.place.lanes[n].0)).collect()
     }
 
-    /// Which piece stands at this number in the stream.
-    fn index(&mut self, number: u64) -> usize {
-        let count = self.pieces.len() as u64;
-        let epoch = number / count;
-        if self.order.0 != epoch {
-            let mut order: Vec<usize> = (0..self.pieces.len()).collect();
-            order.shuffle(&mut Pcg32::new(self.seed, 2 * epoch));
-            self.order = (epoch, order);
-        }
-        self.order.1[(number % count) as usize]
-    }
-
-    /// The piece of this number in the stream, varied.
+    /// The piece of this number in the stream, played and varied.
     fn piece(&mut self, number: u64) -> Lane {
-        let index = self.index(number);
+        let piece = self.pieces[self.mixture.piece(number)];
         let rng = &mut Pcg32::new(self.seed, 2 * number + 1);
-        let lane = Lane::new(&vary(self.pieces[index], &self.augment, rng));
+        let (performance, told) = hearing(piece, &self.augment, self.tell.as_ref(), rng, self.seed, number);
+        let lane = Lane::new(&performance.notes).told(told);
         match rng.random::<f64>() < self.augment.stray {
             true => lane.hearing(|notes| stray(notes, rng)),
             false => lane,
         }
     }
+}
+
+/// One hearing of a piece: played by someone if it is a score, varied, and what is told of it.
+fn hearing(
+    piece: &Piece,
+    augment: &Augment,
+    tell: Option<&Tell>,
+    rng: &mut Pcg32,
+    seed: u64,
+    number: u64,
+) -> (Performance, Told) {
+    let plan = tell.map_or(Plan::NOTHING, |tell| Plan::draw(tell, &mut Pcg32::new(seed ^ TOLD, number)));
+    let performer = &mut Pcg32::new(seed ^ PERFORMER, number);
+    let humanized = piece.source == Some(Source::Score) && performer.random::<f64>() < augment.humanize;
+    let performance = match humanized {
+        true => humanize(piece, augment.score_tempo, performer),
+        false => Performance { notes: piece.notes.clone(), beats: piece.beats.clone() },
+    };
+    let performance = vary(&performance, augment, plan.ending, rng);
+    let told = plan.told(piece, &performance, humanized);
+    (performance, told)
 }
 
 /// The pieces once through, as they are; the last chunks are only partly filled.
@@ -135,8 +156,9 @@ pub fn once<'a>(
 }
 
 /// Another performance of the same piece: transposed, faster or slower, louder or softer, longer or
-/// shorter notes, perhaps begun in its middle.
-fn vary(notes: &[Note], augment: &Augment, rng: &mut Pcg32) -> Vec<Note> {
+/// shorter notes, perhaps begun in its middle, or in its last third.
+fn vary(performance: &Performance, augment: &Augment, ending: bool, rng: &mut Pcg32) -> Performance {
+    let Performance { notes, beats } = performance;
     let factor = |rng: &mut Pcg32, most: f64| {
         let width = most.ln();
         if width > 0.0 { rng.random_range(-width..width).exp() } else { 1.0 }
@@ -148,13 +170,16 @@ fn vary(notes: &[Note], augment: &Augment, rng: &mut Pcg32) -> Vec<Note> {
     let length = factor(rng, augment.length);
     let louder = shift(rng, augment.velocity);
     let cut = rng.random::<f64>() < augment.cut && notes.len() > 64;
-    let first = if cut { rng.random_range(0..notes.len() / 2) } else { 0 };
-    let notes = &notes[first..];
+    let mut first = if cut { rng.random_range(0..notes.len() / 2) } else { 0 };
+    if ending && notes.len() > 64 {
+        first = rng.random_range(notes.len() * 2 / 3..notes.len() - 16);
+    }
+    let (notes, beats) = (&notes[first..], if beats.is_empty() { Vec::new() } else { beats[first..].to_vec() });
     let lowest = notes.iter().map(|n| i32::from(n.pitch)).min().unwrap_or(60);
     let highest = notes.iter().map(|n| i32::from(n.pitch)).max().unwrap_or(60);
     let transpose = if lowest + transpose < 0 || highest + transpose > 127 { 0 } else { transpose };
     let origin = notes.first().map_or(0.0, |n| n.onset);
-    let mut varied: Vec<Note> = notes
+    let varied: Vec<Note> = notes
         .iter()
         .map(|note| {
             let struck = (note.onset - origin) * tempo + note.spread;
@@ -169,7 +194,8 @@ fn vary(notes: &[Note], augment: &Augment, rng: &mut Pcg32) -> Vec<Note> {
         })
         .collect();
     // Played faster, onsets may come to lie in one chord.
-    notes::chords::canonicalise(&mut varied);
+    let mut varied = Performance { notes: varied, beats };
+    varied.canonicalise();
     varied
 }
 

@@ -12,7 +12,14 @@ fn piece(name: &str, split: Split, notes: usize, lowest: u8) -> Piece {
         pitch: lowest + (n % 3 * 4 + n / 3 % 5) as u8,
         velocity: 60 + (n % 20) as u8,
     };
-    Piece { name: name.into(), set: "set".into(), split, notes: (0..notes).map(note).collect() }
+    Piece {
+        name: name.into(),
+        set: "set".into(),
+        split,
+        work: name.into(),
+        notes: (0..notes).map(note).collect(),
+        ..Piece::default()
+    }
 }
 
 /// Pieces end inside chunks and between them; lanes go round the data twice.
@@ -30,6 +37,8 @@ fn args(folder: &Path, out: &str, resume: bool) -> Args {
         resume,
         minutes: None,
         epochs: None,
+        notes: None,
+        allow_non_commercial: false,
         threads: None,
         device: device::Choice::Cpu,
     }

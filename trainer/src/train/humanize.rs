@@ -1,0 +1,421 @@
+//! A score as someone might play it.
+//!
+//! Scores are quantized; nobody plays like that. So each time one is heard, a performer is drawn who plays it: tempo
+//! that wanders and slows at ends of phrases, onsets a little early or late, chords not quite together with the melody
+//! ahead, hands and voices of different loudness and articulation, phrases that swell, accents of the meter. Some play
+//! freely, some to a click, some almost like a machine. Everything is small: chords remain chords.
+
+use crate::dataset::Piece;
+use crate::performance::Performance;
+use notes::Note;
+use notes::chords::WINDOW_S;
+use rand::Rng;
+
+/// A chord's last note is at most this much after its first, in seconds.
+const CHORD_S: f64 = 0.9 * WINDOW_S;
+/// Where beats are unknown, this many seconds of the score pass for one.
+const BEAT_S: f64 = 0.5;
+/// No note is shorter, in seconds.
+const SHORTEST_S: f64 = 0.03;
+
+/// How someone plays.
+struct Performer {
+    /// On all times.
+    slower: f64,
+    /// The logarithm of the tempo: how far it wanders, over how many beats.
+    walk: Wander,
+    /// How much of a phrase is faster in its middle, as a logarithm.
+    arc: f64,
+    /// Bars of a phrase.
+    phrase: usize,
+    /// Probability that a phrase ends slower, and by how much at most (a logarithm).
+    slowing: (f64, f64),
+    /// The same of the piece.
+    ending: f64,
+    /// Onsets, in seconds: from one to the next, and drifting.
+    jitter: f64,
+    drift: Wander,
+    /// Notes of a chord, in seconds: standard deviation, the melody's lead, the left hand's.
+    ragged: f64,
+    lead: f64,
+    left_lead: f64,
+    /// Velocities: drifting, from note to note, by what a phrase swells, by meter.
+    breath: Wander,
+    uneven: f64,
+    swell: f64,
+    accent: f64,
+    /// What the score's own dynamics are multiplied by.
+    contrast: f64,
+    /// Velocity per semitone that the melody rises above where it has been.
+    contour: f64,
+    voices: [Manner; 3],
+}
+
+/// Voices: the melody, what is left of the right hand, the left hand.
+#[derive(Clone, Copy, PartialEq)]
+enum Voice {
+    Melody,
+    Right,
+    Left,
+}
+
+/// What a voice is like.
+struct Manner {
+    /// Velocities beyond the piece's.
+    louder: f64,
+    /// Logarithm of the factor on durations, and how it wanders.
+    length: f64,
+    lengths: Wander,
+}
+
+/// An Ornstein-Uhlenbeck process: standard deviation, and beats until it has forgotten where it was.
+#[derive(Clone, Copy)]
+struct Wander {
+    by: f64,
+    over: f64,
+    at: f64,
+}
+
+impl Wander {
+    fn new(by: f64, over: f64, rng: &mut impl Rng) -> Self {
+        Self { by, over, at: by * normal(rng) }
+    }
+
+    /// So many beats later.
+    fn after(&mut self, beats: f64, rng: &mut impl Rng) -> f64 {
+        let kept = (-beats.max(0.0) / self.over).exp();
+        self.at = kept * self.at + (1.0 - kept * kept).sqrt() * self.by * normal(rng);
+        self.at
+    }
+}
+
+/// As good as normal: mean 0, variance 1, never beyond 3.5.
+fn normal(rng: &mut impl Rng) -> f64 {
+    let sum: f64 = (0..4).map(|_| f64::from(rng.random::<f32>())).sum();
+    (sum - 2.0) * 3f64.sqrt()
+}
+
+impl Performer {
+    fn draw(widest: f64, rng: &mut impl Rng) -> Self {
+        // How human altogether: now and then almost a machine.
+        let free: f64 = if rng.random_bool(0.12) { 0.25 } else { rng.random_range(0.6..1.4) };
+        let click = rng.random_bool(0.25);
+        let tempo = if click { 0.15 } else { 1.0 } * free;
+        let width = widest.ln();
+        let mut up_to = |most: f64| rng.random_range(0.0..most);
+        let (slower, walk, over) = (up_to(2.0) - 1.0, 0.015 + up_to(0.035), 3.0 + up_to(6.0));
+        let (arc, slowing, often, ending) = (up_to(0.05), 0.05 + up_to(0.15), up_to(0.7), up_to(0.5));
+        let (jitter, drift, ragged, lead, left) =
+            (0.003 + up_to(0.007), 0.003 + up_to(0.006), 0.002 + up_to(0.004), up_to(0.014), up_to(0.012) - 0.006);
+        let (breath, uneven, swell, accent) = (2.0 + up_to(5.0), 2.0 + up_to(3.0), up_to(9.0), up_to(7.0));
+        let (contrast, contour) = (0.7 + up_to(0.6), up_to(0.5));
+        let (melody, right, low) = (2.0 + up_to(10.0), -up_to(7.0), -up_to(9.0));
+        let mut length = |shortest: f64, longest: f64| shortest + up_to(longest - shortest);
+        let lengths = [length(-0.3, 0.06), length(-0.45, 0.04), length(-0.5, 0.06)];
+        let phrase = [2, 4, 4, 8][rng.random_range(0..4)];
+        let mut manner = |louder, length| {
+            let by = if free < 0.5 { 0.03 } else { 0.14 };
+            Manner { louder: louder * free.min(1.0), length, lengths: Wander::new(by, 4.0, rng) }
+        };
+        let voices = [manner(melody, lengths[0]), manner(right, lengths[1]), manner(low, lengths[2])];
+        Self {
+            slower: (slower * width).exp(),
+            walk: Wander::new(walk * tempo, over, rng),
+            arc: arc * tempo,
+            phrase,
+            slowing: (often, slowing * tempo),
+            ending: if click { 0.3 } else { 1.0 } * ending,
+            jitter: jitter * free,
+            drift: Wander::new(drift * free * if click { 1.6 } else { 1.0 }, 2.0, rng),
+            ragged: ragged * free,
+            lead: lead * free,
+            left_lead: left * free,
+            breath: Wander::new(breath * free, 5.0, rng),
+            uneven: uneven * free,
+            swell: swell * free,
+            accent: accent * free,
+            contrast,
+            contour: contour * free,
+            voices,
+        }
+    }
+}
+
+/// The piece as a performer plays it who is drawn from `rng`, at up to `widest` times its length or down to one over
+/// that. Canonical, from 0 on, with beats where the piece has them.
+pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
+    let mut performer = Performer::draw(widest, rng);
+    let chords = chords(piece);
+    let clock = Clock::new(piece, &chords, &mut performer, rng);
+    let loudness = piece.notes.iter().map(|note| f64::from(note.velocity)).sum::<f64>() / piece.notes.len() as f64;
+    let phrases = &clock.phrases;
+
+    let mut performance = Performance { notes: Vec::with_capacity(piece.notes.len()), beats: Vec::new() };
+    let mut ears = Ears::default();
+    let (mut phrase, mut last) = (0, f64::NEG_INFINITY);
+    for (index, chord) in chords.iter().enumerate() {
+        let notes = &piece.notes[chord.first..chord.end];
+        let gone = if index > 0 { chord.beat - chords[index - 1].beat } else { 0.0 };
+        // Fast notes stray less, and never by so much that they change their order.
+        let before = if index > 0 { clock.times[index] - clock.times[index - 1] } else { 1.0 };
+        let after = clock.times.get(index + 1).map_or(1.0, |next| next - clock.times[index]);
+        let room = before.min(after);
+        let drift = performer.drift.after(gone, rng);
+        let stray = (performer.jitter * normal(rng) + drift).clamp(-0.2 * room, 0.2 * room);
+        let tight = (room / 0.2).min(1.0);
+
+        while phrase + 1 < phrases.len() && phrases[phrase + 1] <= chord.beat + 1e-6 {
+            phrase += 1;
+        }
+        let swelling = phrases.get(phrase + 1).map_or(0.0, |end| {
+            let done = ((chord.beat - phrases[phrase]) / (end - phrases[phrase])).clamp(0.0, 1.0);
+            // Up to two thirds of the phrase, then down.
+            if done < 0.65 { done / 0.65 - 0.5 } else { (1.0 - done) / 0.35 - 0.5 }
+        });
+        let breath = performer.breath.after(gone, rng);
+        let accent = performer.accent * clock.weight(chord.beat);
+        let common = loudness + breath + performer.swell * swelling + accent;
+
+        let voices = ears.hear(notes, gone);
+        let lengths: [f64; 3] = std::array::from_fn(|voice| {
+            let manner = &mut performer.voices[voice];
+            manner.length + manner.lengths.after(gone, rng)
+        });
+        let first = performance.notes.len();
+        let (top, contour) = (notes.len() - 1, ears.rise * performer.contour);
+        for (place, note) in notes.iter().enumerate() {
+            let voice = voices(place == top, note.pitch);
+            let manner = &performer.voices[voice as usize];
+            let lead = match voice {
+                Voice::Melody => performer.lead,
+                Voice::Right => 0.0,
+                Voice::Left => performer.left_lead,
+            };
+            let ragged = if notes.len() > 1 { performer.ragged * normal(rng) - lead } else { 0.0 };
+            let struck = clock.times[index] + stray + (ragged * tight).clamp(-CHORD_S / 2.0, CHORD_S / 2.0);
+            let marked = (f64::from(note.velocity) - loudness) * performer.contrast;
+            let rise = if voice == Voice::Melody { contour } else { 0.0 };
+            let velocity = common + marked + manner.louder + rise + performer.uneven * normal(rng);
+            let length = (lengths[voice as usize] + 0.06 * normal(rng)).exp();
+            let end = clock.time(index, note.onset + note.duration * length) + stray;
+            performance.notes.push(Note {
+                onset: struck,
+                spread: 0.0,
+                duration: (end - struck).max(SHORTEST_S),
+                pitch: note.pitch,
+                velocity: velocity.round().clamp(1.0, 127.0) as u8,
+            });
+        }
+        // What is struck together stays so, and what came before stays before.
+        let played = &mut performance.notes[first..];
+        let earliest = played.iter().map(|note| note.onset).fold(f64::INFINITY, f64::min);
+        let late = (last + 0.5 * before - earliest).max(0.0);
+        for note in played.iter_mut() {
+            note.onset += late;
+        }
+        last = earliest + late;
+        if !piece.beats.is_empty() {
+            let slope = clock.beat_s(index);
+            performance.beats.extend(
+                performance.notes[first..].iter().map(|note| chord.beat + (note.onset - clock.times[index]) / slope),
+            );
+        }
+    }
+    release_before_striking(&mut performance.notes, rng);
+    performance.canonicalise();
+    performance.from_zero();
+    performance
+}
+
+/// Notes with one onset in the score.
+struct Together {
+    first: usize,
+    end: usize,
+    beat: f64,
+}
+
+fn chords(piece: &Piece) -> Vec<Together> {
+    let mut chords: Vec<Together> = Vec::with_capacity(piece.notes.len());
+    for (index, note) in piece.notes.iter().enumerate() {
+        if let Some(chord) = chords.last_mut()
+            && piece.notes[chord.first].onset == note.onset
+        {
+            chord.end = index + 1;
+            continue;
+        }
+        let beat = piece.beats.get(index).copied().unwrap_or(note.onset / BEAT_S);
+        chords.push(Together { first: index, end: index + 1, beat });
+    }
+    chords
+}
+
+/// When things are played.
+struct Clock<'a> {
+    piece: &'a Piece,
+    chords: &'a [Together],
+    /// Seconds at which each chord is due.
+    times: Vec<f64>,
+    /// Beats at which phrases begin, and where the last one ends.
+    phrases: Vec<f64>,
+    /// Seconds played per second of the score, at the end.
+    last: f64,
+}
+
+impl<'a> Clock<'a> {
+    fn new(piece: &'a Piece, chords: &'a [Together], performer: &mut Performer, rng: &mut impl Rng) -> Self {
+        let end = chords.last().map_or(0.0, |chord| chord.beat);
+        let phrases = phrases(piece, chords, performer.phrase);
+        let slowings: Vec<(f64, f64, f64)> = phrases[1..]
+            .iter()
+            .map(|&at| {
+                let deep = performer.slowing.1 * rng.random_range(0.3..1.0);
+                let deep = if rng.random_bool(performer.slowing.0) { deep } else { 0.0 };
+                let width = rng.random_range(1.0..2.5);
+                if at >= end { (end, performer.ending, 2.0 * width) } else { (at, deep, width) }
+            })
+            .collect();
+        let mut times = Vec::with_capacity(chords.len());
+        let (mut now, mut next, mut rate) = (0.0, 0, 1.0);
+        for (index, chord) in chords.iter().enumerate() {
+            times.push(now);
+            let Some(following) = chords.get(index + 1) else { break };
+            let beats = following.beat - chord.beat;
+            let middle = chord.beat + beats / 2.0;
+            while next + 1 < slowings.len() && middle > slowings[next].0 {
+                next += 1;
+            }
+            let mut slower = performer.walk.after(beats, rng);
+            if let Some(&(at, deep, width)) = slowings.get(next) {
+                let near = 1.0 - ((at - middle) / width).clamp(0.0, 1.0);
+                slower += deep * near * near;
+                let start = phrases[next];
+                let done = ((middle - start) / (at - start).max(1e-9)).clamp(0.0, 1.0);
+                slower += performer.arc * (0.6 - (std::f64::consts::PI * done).sin());
+            }
+            rate = performer.slower * slower.exp();
+            now += (piece.notes[following.first].onset - piece.notes[chord.first].onset) * rate;
+        }
+        Self { piece, chords, times, phrases, last: rate }
+    }
+
+    fn score_s(&self, index: usize) -> f64 {
+        self.piece.notes[self.chords[index].first].onset
+    }
+
+    /// When a moment of the score, in seconds at or after a chord, is due.
+    fn time(&self, chord: usize, score_s: f64) -> f64 {
+        // Most notes end soon.
+        let mut index = chord;
+        while index + 1 < self.chords.len() && self.score_s(index + 1) <= score_s {
+            index += 1;
+        }
+        let beyond = score_s - self.score_s(index);
+        self.times[index] + beyond * self.rate(index)
+    }
+
+    /// Seconds played per second of the score after a chord.
+    fn rate(&self, index: usize) -> f64 {
+        match self.times.get(index + 1) {
+            Some(next) => (next - self.times[index]) / (self.score_s(index + 1) - self.score_s(index)),
+            None => self.last,
+        }
+    }
+
+    /// Seconds per beat around a chord.
+    fn beat_s(&self, index: usize) -> f64 {
+        let last = self.chords.len() - 1;
+        let (from, to) = (index.min(last.saturating_sub(1)), (index + 1).min(last));
+        let beats = self.chords[to].beat - self.chords[from].beat;
+        if beats > 1e-6 { (self.times[to] - self.times[from]) / beats } else { BEAT_S }
+    }
+
+    /// How heavy a beat is in its bar, from -0.5 to 1.
+    fn weight(&self, beat: f64) -> f64 {
+        if self.piece.beats.is_empty() {
+            return 0.0;
+        }
+        let bars = &self.piece.bars;
+        let place = match bars.partition_point(|bar| bar.0 <= beat + 1e-6).checked_sub(1) {
+            Some(index) => (beat - bars[index].0).rem_euclid(bars[index].1),
+            None => beat.rem_euclid(1.0) + 1.0,
+        };
+        let on = |place: f64| (place - place.round()).abs() < 0.02;
+        match () {
+            () if place < 0.02 => 1.0,
+            () if on(place) => 0.3,
+            () if on(2.0 * place) => -0.2,
+            () => -0.5,
+        }
+    }
+}
+
+/// Beats where phrases of so many bars begin, and where the last one ends: at the end of the piece.
+fn phrases(piece: &Piece, chords: &[Together], bars: usize) -> Vec<f64> {
+    let (Some(first), Some(last)) = (chords.first(), chords.last()) else { return vec![0.0, 0.0] };
+    let mut lines = Vec::new();
+    let known: &[(f64, f64)] = if piece.bars.is_empty() { &[(first.beat, 4.0)] } else { &piece.bars };
+    for (index, &(start, length)) in known.iter().enumerate() {
+        let end = known.get(index + 1).map_or(last.beat, |next| next.0).min(last.beat);
+        let count = ((end - start) / length - 1e-6).ceil().clamp(0.0, 1e5) as usize;
+        lines.extend((0..count).map(|bar| start + bar as f64 * length));
+    }
+    let mut phrases: Vec<f64> =
+        lines.into_iter().filter(|&line| line > first.beat + 1e-6).step_by(bars).skip(1).collect();
+    phrases.insert(0, first.beat);
+    phrases.push(last.beat);
+    phrases
+}
+
+/// Follows where melody and bass are.
+#[derive(Default)]
+struct Ears {
+    /// The melody's pitch, sinking while nothing as high is heard; the left hand's, rising.
+    top: f64,
+    bottom: f64,
+    /// Where the melody has been for a while.
+    middle: f64,
+    /// Semitones above that.
+    rise: f64,
+    began: bool,
+}
+
+impl Ears {
+    /// Hears a chord (pitches ascend), so many beats after the last one. Returns which voice a note of it is in, told
+    /// whether it is the highest and its pitch.
+    fn hear(&mut self, notes: &[Note], gone: f64) -> impl Fn(bool, u8) -> Voice + use<> {
+        let (low, high) = (f64::from(notes[0].pitch), f64::from(notes[notes.len() - 1].pitch));
+        if !self.began {
+            *self = Self { top: high, bottom: low.min(high - 12.0), middle: high, rise: 0.0, began: true };
+        }
+        self.top = high.max(self.top - 5.0 * gone);
+        self.bottom = low.min(self.bottom + 5.0 * gone);
+        let sings = high >= self.top - 5.0;
+        if sings {
+            let kept = (-gone / 8.0).exp();
+            self.middle = kept * self.middle + (1.0 - kept) * high;
+            self.rise = (high - self.middle).clamp(-12.0, 12.0);
+        }
+        let hands = (0.5 * (self.top + self.bottom)).clamp(50.0, 67.0);
+        move |highest, pitch| match () {
+            () if highest && sings => Voice::Melody,
+            () if f64::from(pitch) < hands => Voice::Left,
+            () => Voice::Right,
+        }
+    }
+}
+
+/// A key must come up before it goes down again.
+fn release_before_striking(notes: &mut [Note], rng: &mut impl Rng) {
+    let mut last: [Option<usize>; 128] = [None; 128];
+    for index in 0..notes.len() {
+        let Note { onset, pitch, .. } = notes[index];
+        if let Some(earlier) = last[usize::from(pitch)].replace(index) {
+            let earlier = &mut notes[earlier];
+            let apart = onset - earlier.onset;
+            if earlier.duration > apart - 0.01 {
+                let lifted = rng.random_range(0.02..0.06f64).min(0.3 * apart);
+                earlier.duration = (apart - lifted).max(0.5 * apart).max(0.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What a lane is told beside the notes: source, meter, what is left. Drawn anew each time a piece is heard.
+
+use super::config::Tell;
+use crate::dataset::Piece;
+use crate::performance::Performance;
+use model::{Left, Meter, Moment, Source, Told, shapes::Attribute};
+use rand::Rng;
+
+/// The tempo is that of about so many beats before.
+const TEMPO_BEATS: f64 = 2.0;
+/// Slower and faster than this, in seconds per beat, there is no beat.
+const BEATS_S: std::ops::Range<f64> = 0.1..4.0;
+/// Silence of this many seconds ends a section.
+const PAUSE_S: f64 = 1.5;
+/// What is left is told from some moment on: at most so many seconds or notes before the end, at least a tenth.
+const LEFT_S: f64 = 40.0;
+const LEFT_NOTES: f64 = 200.0;
+
+/// What is told of one hearing of a piece.
+pub struct Plan {
+    source: bool,
+    meter: Option<Beat>,
+    /// Told as notes instead of seconds, and from where on.
+    left: Option<(bool, f64)>,
+    /// Begins in the last third.
+    pub ending: bool,
+}
+
+/// How the beat is told.
+#[derive(Clone, Copy)]
+struct Beat {
+    /// Beats told per beat.
+    scale: f64,
+    /// Beats that the place in the bar is off, in parts of a bar.
+    off: f64,
+    bars: bool,
+}
+
+impl Plan {
+    /// Nothing is told.
+    pub const NOTHING: Self = Self { source: false, meter: None, left: None, ending: false };
+
+    /// Draws one.
+    pub fn draw(tell: &Tell, rng: &mut impl Rng) -> Self {
+        let mut chance = |share: f64| rng.random::<f64>() < share;
+        let (source, meter, wrong) = (chance(tell.source), chance(tell.meter), chance(tell.wrong_meter));
+        let (bars, left, ending) = (!chance(tell.no_bar), chance(tell.left), chance(tell.ending));
+        let beat = if wrong {
+            let scale = [1.0, 1.0, 0.5, 2.0][rng.random_range(0..4)];
+            Beat { scale, off: rng.random(), bars }
+        } else {
+            Beat { scale: 1.0, off: 0.0, bars }
+        };
+        let (notes, from) = (rng.random(), rng.random_range(0.1..1.0));
+        Self { source, meter: meter.then_some(beat), left: left.then_some((notes, from)), ending: left && ending }
+    }
+
+    /// What is told of a performance of the piece. `humanized`: with the spread of chords that people have.
+    pub fn told(&self, piece: &Piece, performance: &Performance, humanized: bool) -> Told {
+        let mut learns = [true; 5];
+        for (attribute, learns) in Attribute::ALL.into_iter().zip(&mut learns) {
+            *learns = match attribute {
+                Attribute::Velocity => !piece.flat,
+                Attribute::Spread => humanized || piece.source != Some(Source::Score),
+                _ => true,
+            };
+        }
+        let count = performance.notes.len();
+        let meters =
+            self.meter.filter(|_| performance.beats.len() == count).map(|beat| meters(piece, performance, beat));
+        let left = self.left.map(|(notes, from)| left(performance, notes, from));
+        let mut moments = Vec::new();
+        if meters.is_some() || left.is_some() {
+            moments = vec![Moment::default(); count];
+            for (index, moment) in moments.iter_mut().enumerate() {
+                moment.meter = meters.as_ref().and_then(|meters| meters[index]);
+                moment.left = left.as_ref().and_then(|left| left[index]);
+            }
+        }
+        Told { source: piece.source.filter(|_| self.source), moments, learns }
+    }
+}
+
+/// The meter at each note, by what has been heard until then; at the beginning, by the first beats.
+fn meters(piece: &Piece, performance: &Performance, told: Beat) -> Vec<Option<Meter>> {
+    let Performance { notes, beats } = performance;
+    let bars = true_bars(&piece.bars);
+    let slope = |from: usize, to: usize| {
+        let length = beats[to] - beats[from];
+        (length > 1e-6).then(|| (notes[to].onset - notes[from].onset) / length)
+    };
+    let first = beats.partition_point(|&beat| beat < beats[0] + TEMPO_BEATS).min(beats.len() - 1);
+    let mut tempo = slope(0, first);
+    let (mut from, mut stretch) = (0, 0);
+    (0..notes.len())
+        .map(|index| {
+            // The latest note that is long enough ago.
+            while from + 1 < index && beats[index] - beats[from + 1] >= TEMPO_BEATS - 0.05 {
+                from += 1;
+            }
+            if beats[index] - beats[from] >= TEMPO_BEATS - 0.05 {
+                tempo = slope(from, index).or(tempo);
+            }
+            while stretch + 1 < bars.len() && bars[stretch + 1].0 <= beats[index] + 1e-6 {
+                stretch += 1;
+            }
+            let beat_s = tempo? / told.scale;
+            let (start, length) = bars.get(stretch).copied().unwrap_or((0.0, 0.0));
+            let off = told.off * if length > 0.0 { length } else { 1.0 };
+            let (position, length) = ((beats[index] - start + off) * told.scale, length * told.scale);
+            let bar = if told.bars { length } else { 0.0 };
+            let round = if bar > 0.0 { bar } else { 1.0 };
+            // Rounding may give the length itself, which is the next bar's 0.
+            let position = Some(position.rem_euclid(round)).filter(|&position| position < round).unwrap_or(0.0);
+            BEATS_S.contains(&beat_s).then_some(Meter { beat_s, position, bar })
+        })
+        .collect()
+}
+
+/// An upbeat has a bar of its own in files; in music it is the end of one that is as long as the others.
+fn true_bars(bars: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut bars = bars.to_vec();
+    if let [(start, length), (next, longer), ..] = bars[..]
+        && next - start <= length + 1e-6
+        && length < longer
+    {
+        bars[0] = (next - longer, longer);
+    }
+    bars
+}
+
+/// What is left at each note until its section or the piece ends, with its last release; from some moment on.
+fn left(performance: &Performance, as_notes: bool, from: f64) -> Vec<Option<Left>> {
+    let notes = &performance.notes;
+    let mut left = vec![None; notes.len()];
+    let (mut begin, mut end) = (0, 0.0f64);
+    for index in 0..notes.len() {
+        end = end.max(notes[index].end());
+        if notes.get(index + 1).is_some_and(|next| next.onset - end < PAUSE_S) {
+            continue;
+        }
+        for note in begin..=index {
+            let (count, seconds) = (index - note, end - notes[note].onset);
+            left[note] = match as_notes {
+                true => (count as f64 <= from * LEFT_NOTES).then_some(Left::Notes(count as u32)),
+                false => (seconds <= from * LEFT_S).then_some(Left::Seconds(seconds)),
+            };
+        }
+        begin = index + 1;
+    }
+    left
+}
