@@ -30,8 +30,7 @@ const DEVIATION_DECAY: f32 = 0.9;
 const DEVIATION: f32 = 0.02;
 
 /// Centers of the time bins as natural logarithms; that of chords is not used.
-static LOGARITHMS: LazyLock<[f32; TIMES]> =
-    LazyLock::new(|| std::array::from_fn(|bin| ln(centre(bin.max(1)) as f32)));
+static LOGARITHMS: LazyLock<[f32; TIMES]> = LazyLock::new(|| std::array::from_fn(|bin| ln(centre(bin.max(1)) as f32)));
 /// Width of a ratio class, as a natural logarithm.
 static WIDTH: LazyLock<f32> = LazyLock::new(|| {
     let (begin, end) = time_range(FINE_BINS);

@@ -65,6 +65,11 @@ impl Model {
         self.kind
     }
 
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The variables by name.
     pub fn vars(&self) -> &BTreeMap<String, Var> {
         &self.vars

@@ -1,6 +1,6 @@
 //! All that a training run needs to go on bit for bit: one safetensors file.
 
-use super::{config::Config, stream::Place};
+use super::{average::Average, config::Config, stream::Place};
 use crate::{
     error::{bad_input, read_input},
     files::write_whole,
@@ -19,6 +19,8 @@ pub struct Checkpoint {
     pub weights: Weights,
     /// The optimiser with its moments.
     pub optimiser: AdamW,
+    /// The averaged weights.
+    pub average: Average,
     /// The state of every layer and lane.
     pub carry: Vec<Carry>,
     /// All else.
@@ -72,6 +74,9 @@ impl Progress {
 struct Header {
     card: Card,
     progress: Progress,
+    /// Steps that the averages have followed.
+    #[serde(default)]
+    averaged: u64,
 }
 
 /// Key of the header in the metadata.
@@ -82,6 +87,7 @@ pub fn save(
     path: &Path,
     model: &Model,
     optimiser: &AdamW,
+    average: &Average,
     carry: &[Carry],
     card: &Card,
     progress: &Progress,
@@ -98,6 +104,9 @@ pub fn save(
         add(format!("mean/{name}"), vec![mean.len()], mean);
         add(format!("square/{name}"), vec![square.len()], square);
     }
+    for (name, values) in &average.tensors {
+        add(format!("average/{name}"), vec![values.len()], values);
+    }
     for (layer, state) in carry.iter().enumerate() {
         add(format!("carry/{layer}/h"), vec![state.h.len()], &state.h);
         add(format!("carry/{layer}/c"), vec![state.c.len()], &state.c);
@@ -106,7 +115,8 @@ pub fn save(
         .iter()
         .map(|(name, shape, bytes)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
-    let header = serde_json::to_string(&Header { card: card.clone(), progress: progress.clone() })?;
+    let header =
+        serde_json::to_string(&Header { card: card.clone(), progress: progress.clone(), averaged: average.steps })?;
     write_whole(path, &safetensors::serialize(views, Some([(KEY.to_owned(), header)].into()))?)
 }
 
@@ -127,17 +137,20 @@ fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or("not a checkpoint of this program")?;
-    let Header { card, progress } =
+    let Header { card, progress, averaged } =
         serde_json::from_str(header).map_err(|e| format!("its header cannot be read: {e}"))?;
     let numbers = |name: &str| -> Result<Vec<f32>, String> {
         let view = file.tensor(name).map_err(|_| format!("`{name}` is missing"))?;
         Ok(view.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect())
     };
     let (mut tensors, mut moments) = (BTreeMap::new(), BTreeMap::new());
+    let mut average = Average { tensors: BTreeMap::new(), steps: averaged };
     for name in file.names() {
         if let Some(short) = name.strip_prefix("weights/") {
             let shape = file.tensor(name).map_err(broken)?.shape().to_vec();
             tensors.insert(short.to_owned(), model::weights::Tensor { shape, data: numbers(name)? });
+        } else if let Some(short) = name.strip_prefix("average/") {
+            average.tensors.insert(short.to_owned(), numbers(name)?);
         } else if let Some(short) = name.strip_prefix("mean/") {
             moments.insert(short.to_owned(), [numbers(name)?, numbers(&format!("square/{short}"))?]);
         }
@@ -149,5 +162,5 @@ fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
     let mut optimiser = AdamW::new(progress.config.weight_decay);
     optimiser.steps = progress.steps;
     optimiser.moments = moments;
-    Ok(Checkpoint { weights, optimiser, carry, progress })
+    Ok(Checkpoint { weights, optimiser, average, carry, progress })
 }

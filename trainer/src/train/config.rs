@@ -42,8 +42,14 @@ pub struct Config {
     pub notes: Option<u64>,
     /// Minutes of training, all sessions together. Such a run cannot be repeated bit for bit.
     pub minutes: Option<f64>,
-    /// Highest learning rate; it rises over `warmup` steps and falls in a half cosine to a hundredth.
+    /// Highest learning rate; it rises over `warmup` steps, stays, and falls in a half cosine to a hundredth.
     pub rate: f64,
+    /// Part of the run, at its end, in which the rate falls; 1: all of it. Before that a run may be made longer
+    /// with --notes or --epochs as if it had been meant so.
+    pub fall: f64,
+    /// Weights that are validated and kept are averages over the steps, in which each counts this much less than the
+    /// next; 0: the weights as they are.
+    pub average: f64,
     /// Steps.
     pub warmup: u64,
     /// AdamW's, on matrices.
@@ -127,6 +133,8 @@ impl Default for Config {
             notes: None,
             minutes: None,
             rate: 2e-3,
+            fall: 1.0,
+            average: 0.0,
             warmup: 200,
             weight_decay: 0.02,
             dropout: 0.2,
@@ -219,6 +227,8 @@ impl Config {
             (!(self.rate > 0.0 && self.clip > 0.0), "`rate` and `clip` must be above 0"),
             (!(0.0..0.95).contains(&self.dropout), "`dropout` must be from 0 to 0.95"),
             (!(0.0..0.95).contains(&self.weight_dropout), "`weight_dropout` must be from 0 to 0.95"),
+            (!(self.fall > 0.0 && self.fall <= 1.0), "`fall` must be above 0, and at most 1"),
+            (!(0.0..1.0).contains(&self.average), "`average` must be at least 0, and below 1"),
             (self.validate_every == 0, "`validate_every` must be at least 1"),
             (!(tempo >= 1.0 && length >= 1.0), "`augment.tempo` and `augment.length` are factors of at least 1"),
             (!(0.0..=1.0).contains(&cut), "`augment.cut` must be from 0 to 1"),

@@ -5,6 +5,7 @@
 //! with `--resume`, bit for bit), `best.safetensors` (weights with the lowest validation loss), `last.safetensors` (the latest that were validated: the
 //! loss does not hear what a network plays from its own notes), `losses.csv`, `losses.png`.
 
+mod average;
 mod checkpoint;
 mod config;
 pub mod humanize;
@@ -21,10 +22,9 @@ use crate::{
     prepare,
 };
 use anyhow::Context;
-#[cfg(test)]
-use checkpoint::Checkpoint;
-use checkpoint::Progress;
+use average::Average;
 pub use checkpoint::is_checkpoint;
+use checkpoint::{Checkpoint, Progress};
 pub use config::Config;
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{
@@ -149,6 +149,8 @@ struct Run {
     card: Card,
     model: Model,
     optimiser: AdamW,
+    /// The weights averaged over the steps; empty: as they are.
+    average: Average,
     carry: Vec<Carry>,
     progress: Progress,
     /// Started from weights, just now.
@@ -158,9 +160,9 @@ struct Run {
 impl Run {
     fn new(args: Args) -> anyhow::Result<Self> {
         let path = args.out.join("checkpoint.safetensors");
-        let (weights, optimiser, carry, mut progress) = if args.resume {
-            let checkpoint = checkpoint::load(&path)?;
-            (checkpoint.weights, checkpoint.optimiser, Some(checkpoint.carry), checkpoint.progress)
+        let (weights, optimiser, average, carry, mut progress) = if args.resume {
+            let Checkpoint { weights, optimiser, average, carry, progress } = checkpoint::load(&path)?;
+            (weights, optimiser, average, Some(carry), progress)
         } else {
             if path.exists() {
                 return Err(bad_input(&path, "a run lives here already; go on with --resume, or choose another --out"));
@@ -175,7 +177,7 @@ impl Run {
                 None => Weights::random(config.network, config.seed),
             };
             let optimiser = AdamW::new(config.weight_decay);
-            (weights, optimiser, None, Progress::new(config))
+            (weights, optimiser, Average::default(), None, Progress::new(config))
         };
         let config = &mut progress.config;
         if !args.data.is_empty() {
@@ -211,7 +213,7 @@ impl Run {
         let device = args.device.open()?;
         let model = Model::new(&weights, &device)?;
         let carry = carry.unwrap_or_else(|| model.zero_carry(config.lanes));
-        Ok(Self { out: args.out, data, card, model, optimiser, carry, progress, tuned: args.from.is_some() })
+        Ok(Self { out: args.out, data, card, model, optimiser, average, carry, progress, tuned: args.from.is_some() })
     }
 
     /// Trains until the run is done, or `stop` says so after so many steps.
@@ -320,6 +322,7 @@ impl Run {
         match learn(&self.model, &mut self.optimiser, batch, &mut self.carry, Some(noise), limits)? {
             Some(parts) => {
                 self.progress.steps += 1;
+                self.average.follow(&self.model, config.average)?;
                 Ok(parts)
             }
             None => {
@@ -341,10 +344,12 @@ impl Run {
         // Lanes without a piece would cost as much as those with one.
         let lanes = config.lanes.min(pieces.len());
         let (mut sums, mut notes) = ([0.0; 5], 0.0);
-        let mut carry = self.model.zero_carry(lanes);
+        let model = self.average.model(&self.model, &self.card)?;
+        let model = model.as_ref().unwrap_or(&self.model);
+        let mut carry = model.zero_carry(lanes);
         for batch in stream::once(config.network, pieces, lanes, config.chunk, config.validate_notes) {
             let count = batch.notes() as f64;
-            let losses = self.model.losses(batch, &mut carry, None)?;
+            let losses = model.losses(batch, &mut carry, None)?;
             for (sum, part) in sums.iter_mut().zip(losses.parts) {
                 *sum += part * count;
             }
@@ -376,7 +381,7 @@ impl Run {
                 // The mean squared errors on the training split, with dropout: an upper bound of the residual variance.
                 card.residual_variance = Some([line.train[0].max(1e-6), line.train[2].max(1e-6)]);
             }
-            let weights = self.model.weights(card)??.to_bytes_f32();
+            let weights = self.average.weights(&self.model, card)?.to_bytes_f32();
             write_whole(&self.out.join("last.safetensors"), &weights)?;
             if loss.is_none_or(|loss| self.progress.best.is_none_or(|best| loss <= best)) {
                 self.progress.best = loss;
@@ -390,7 +395,7 @@ impl Run {
     fn save(&mut self, stream: &Stream) -> anyhow::Result<()> {
         self.progress.place = Some(stream.place());
         let path = self.out.join("checkpoint.safetensors");
-        checkpoint::save(&path, &self.model, &self.optimiser, &self.carry, &self.card, &self.progress)
+        checkpoint::save(&path, &self.model, &self.optimiser, &self.average, &self.carry, &self.card, &self.progress)
     }
 }
 
@@ -452,10 +457,11 @@ fn tuned_card(from: &Card, config: &Config) -> Card {
     card
 }
 
-/// Warm-up, then half a cosine down to a hundredth.
+/// Warm-up, then as it is, then half a cosine down to a hundredth.
 fn rate(config: &Config, steps: u64, done: f64) -> f64 {
     let warm = ((steps + 1) as f64 / config.warmup.max(1) as f64).min(1.0);
-    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done.min(1.0)).cos());
+    let falling = ((done - (1.0 - config.fall)) / config.fall).clamp(0.0, 1.0);
+    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * falling).cos());
     config.rate * warm * (0.01 + 0.99 * cosine)
 }
 

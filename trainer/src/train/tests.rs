@@ -51,7 +51,7 @@ fn train(args: Args, stop: Option<u64>) {
 
 /// Everything a run leaves, without the time it took.
 fn result(out: &Path) -> (BTreeMap<String, Vec<u32>>, Progress, Weights) {
-    let Checkpoint { weights, optimiser, carry, mut progress } =
+    let Checkpoint { weights, optimiser, average, carry, mut progress } =
         checkpoint::load(&out.join("checkpoint.safetensors")).unwrap();
     let mut numbers = BTreeMap::new();
     let mut add = |name: String, values: &[f32]| numbers.insert(name, values.iter().map(|v| v.to_bits()).collect());
@@ -61,6 +61,9 @@ fn result(out: &Path) -> (BTreeMap<String, Vec<u32>>, Progress, Weights) {
     for (name, [mean, square]) in &optimiser.moments {
         add(format!("{name} mean"), mean);
         add(format!("{name} square"), square);
+    }
+    for (name, values) in &average.tensors {
+        add(format!("{name} average"), values);
     }
     for (layer, carry) in carry.iter().enumerate() {
         add(format!("h {layer}"), &carry.h);
@@ -76,9 +79,9 @@ fn result(out: &Path) -> (BTreeMap<String, Vec<u32>>, Progress, Weights) {
 fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
     let folder = tempfile::tempdir().unwrap();
     data().save(&folder.path().join("music.safetensors")).unwrap();
-    for network in ["antiphon", "seed"] {
+    for (network, average) in [("antiphon", 0.9), ("seed", 0.0)] {
         let toml = format!(
-            "data = ['music.safetensors']\nnetwork = '{network}'\nlanes = 2\nchunk = 8\nepochs = 1.6\nwarmup = 2\nvalidate_every = 3\nweight_dropout = 0.1"
+            "data = ['music.safetensors']\nnetwork = '{network}'\nlanes = 2\nchunk = 8\nepochs = 1.6\nwarmup = 2\nvalidate_every = 3\nweight_dropout = 0.1\naverage = {average}"
         );
         std::fs::write(folder.path().join("run.toml"), toml).unwrap();
         let (whole, parts) = (format!("{network} whole"), format!("{network} parts"));
