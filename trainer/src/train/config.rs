@@ -111,6 +111,8 @@ pub struct Tell {
     pub wrong_meter: f64,
     /// Of the same: without bars.
     pub no_bar: f64,
+    /// Of the same: only from somewhere in the piece on, as when a pulse is found while someone plays.
+    pub late_meter: f64,
     /// What is left until the end of the piece or of a section, in seconds or in notes, from some moment on.
     pub left: f64,
     /// Of the hearings in which that is told: begins in the last third of the piece.
@@ -166,7 +168,7 @@ impl Default for Augment {
 
 impl Default for Tell {
     fn default() -> Self {
-        Self { source: 0.7, meter: 0.5, wrong_meter: 0.05, no_bar: 0.25, left: 0.25, ending: 0.5 }
+        Self { source: 0.7, meter: 0.5, wrong_meter: 0.05, no_bar: 0.25, late_meter: 0.3, left: 0.25, ending: 0.5 }
     }
 }
 
@@ -216,7 +218,8 @@ impl Config {
     /// What is wrong with it, if anything.
     pub fn problem(&self) -> Option<String> {
         let Augment { tempo, length, cut, stray, humanize, score_tempo, .. } = self.augment;
-        let Tell { source, meter, wrong_meter, no_bar, left, ending } = self.told.clone().unwrap_or_default();
+        let Tell { source, meter, wrong_meter, no_bar, late_meter, left, ending } =
+            self.told.clone().unwrap_or_default();
         let wrong = [
             (self.data.is_empty(), "no data: name folders in `data` or with --data"),
             (self.lanes == 0 || self.chunk == 0, "`lanes` and `chunk` must be at least 1"),
@@ -236,7 +239,9 @@ impl Config {
             (!(0.0..=1.0).contains(&humanize), "`augment.humanize` must be from 0 to 1"),
             (!(score_tempo >= 1.0 && score_tempo.is_finite()), "`augment.score_tempo` is a factor of at least 1"),
             (
-                ![source, meter, wrong_meter, no_bar, left, ending].iter().all(|share| (0.0..=1.0).contains(share)),
+                ![source, meter, wrong_meter, no_bar, late_meter, left, ending]
+                    .iter()
+                    .all(|share| (0.0..=1.0).contains(share)),
                 "everything in `told` must be from 0 to 1",
             ),
             (

@@ -34,6 +34,8 @@ struct Beat {
     /// Beats that the place in the bar is off, in parts of a bar.
     off: f64,
     bars: bool,
+    /// Told from this part of the piece on: a phrase has a pulse only once it has been heard.
+    from: f64,
 }
 
 impl Plan {
@@ -45,13 +47,11 @@ impl Plan {
         let mut chance = |share: f64| rng.random::<f64>() < share;
         let (source, meter, wrong) = (chance(tell.source), chance(tell.meter), chance(tell.wrong_meter));
         let (bars, left, ending) = (!chance(tell.no_bar), chance(tell.left), chance(tell.ending));
-        let beat = if wrong {
-            let scale = [1.0, 1.0, 0.5, 2.0][rng.random_range(0..4)];
-            Beat { scale, off: rng.random(), bars }
-        } else {
-            Beat { scale: 1.0, off: 0.0, bars }
-        };
+        let (scale, off) =
+            if wrong { ([1.0, 1.0, 0.5, 2.0][rng.random_range(0..4)], rng.random()) } else { (1.0, 0.0) };
         let (notes, from) = (rng.random(), rng.random_range(0.1..1.0));
+        let late = if rng.random::<f64>() < tell.late_meter { rng.random::<f64>() } else { 0.0 };
+        let beat = Beat { scale, off, bars, from: late };
         Self { source, meter: meter.then_some(beat), left: left.then_some((notes, from)), ending: left && ending }
     }
 
@@ -112,7 +112,8 @@ fn meters(piece: &Piece, performance: &Performance, told: Beat) -> Vec<Option<Me
             let round = if bar > 0.0 { bar } else { 1.0 };
             // Rounding may give the length itself, which is the next bar's 0.
             let position = Some(position.rem_euclid(round)).filter(|&position| position < round).unwrap_or(0.0);
-            BEATS_S.contains(&beat_s).then_some(Meter { beat_s, position, bar })
+            let told = BEATS_S.contains(&beat_s) && index as f64 >= told.from * notes.len() as f64;
+            told.then_some(Meter { beat_s, position, bar })
         })
         .collect()
 }
