@@ -1,7 +1,7 @@
 //! Pieces of music with their splits, and the one file they travel in.
 //!
 //! The file is a safetensors container: five columns over all notes, one after another, and one entry of
-//! JSON in the metadata for the pieces (name, set, split, number of notes). One, because the container
+//! JSON in the metadata for the pieces (name, set, split, work, number of notes). One, because the container
 //! writes several in random order, and the same folders shall give the same bytes.
 
 use crate::error::{bad_input, read_input};
@@ -17,7 +17,7 @@ use std::path::Path;
 /// The key of the entry in the metadata.
 pub const KEY: &str = "antiphon-dataset";
 /// Raised when columns or entry change.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What a piece is used for. No work stands in two of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
@@ -62,6 +62,9 @@ pub struct Piece {
     pub set: String,
     /// What it may be used for.
     pub split: Split,
+    /// The work that it is a performance of; never empty. Pieces with the same one stand in one split, and on
+    /// one side of every cross-validation.
+    pub work: String,
     /// Canonical ([`notes::chords`]), at least one; the first onset is 0.
     pub notes: Vec<Note>,
 }
@@ -86,6 +89,7 @@ struct Entry {
     name: String,
     set: String,
     split: Split,
+    work: String,
     notes: usize,
 }
 
@@ -143,6 +147,7 @@ impl Dataset {
                 name: piece.name.clone(),
                 set: piece.set.clone(),
                 split: piece.split,
+                work: piece.work.clone(),
                 notes: piece.notes.len(),
             })
             .collect();
@@ -201,7 +206,8 @@ impl Dataset {
             if notes.is_empty() || !ordered || !notes.iter().all(sound) {
                 return Err(format!("piece {:?} has impossible notes; {AGAIN}", entry.name));
             }
-            pieces.push(Piece { name: entry.name, set: entry.set, split: entry.split, notes });
+            let Entry { name, set, split, work, .. } = entry;
+            pieces.push(Piece { name, set, split, work, notes });
         }
         Ok(Self { pieces })
     }
@@ -213,7 +219,13 @@ mod tests {
 
     fn two_pieces() -> Dataset {
         let note = |onset: f64, pitch| Note { onset, spread: 0.007, duration: 0.1 + onset / 3.0, pitch, velocity: 64 };
-        let piece = |name: &str, split, notes| Piece { name: name.into(), set: "set".into(), split, notes };
+        let piece = |name: &str, split, notes| Piece {
+            name: name.into(),
+            set: "set".into(),
+            split,
+            work: format!("work of {name}"),
+            notes,
+        };
         Dataset {
             pieces: vec![
                 piece("a.mid", Split::Train, vec![note(0.0, 60), note(0.1, 127)]),

@@ -1,6 +1,6 @@
 //! Folders of MIDI files -> a [`Dataset`].
 //!
-//! A folder with a `manifest.csv` (columns `path` and `split`; `work` and `same_notes_as` where
+//! A folder with a `manifest.csv` (columns `path` and `split`; `work`, `composer` and `same_notes_as` where
 //! known) is read by it, and its splits hold. A folder without one is someone's own music: every
 //! `.mid` and `.midi` below it, nine in ten for training and one for validation, drawn by file name
 //! and seed, so that the same folder is always split the same way.
@@ -39,12 +39,21 @@ struct Offer {
     file: PathBuf,
     split: Split,
     work: Option<String>,
+    composer: Option<String>,
     same_notes_as: Option<String>,
 }
 
 impl Offer {
     fn id(&self) -> String {
         format!("{}/{}", self.set, self.name)
+    }
+
+    /// The piece, once its notes are known. Where nobody knows the work, all of a composer or of a folder
+    /// counts as one: too wide a group harms nobody, too narrow a one lets a work be tested on itself.
+    fn piece(self, notes: Vec<Note>) -> Piece {
+        let Self { set, name, split, work, composer, .. } = self;
+        let work = work.or(composer).unwrap_or_else(|| name.split('/').next().unwrap_or(&name).to_owned());
+        Piece { name, set, split, work, notes }
     }
 }
 
@@ -81,8 +90,7 @@ pub fn gather(
                             offer.split = split;
                             gathered.moved.push((offer.id(), split));
                         }
-                        let Offer { set, name, split, .. } = offer;
-                        gathered.dataset.pieces.push(Piece { name, set, split, notes });
+                        gathered.dataset.pieces.push(offer.piece(notes));
                     }
                 },
             }
@@ -171,7 +179,7 @@ fn by_manifest(folder: &Path, manifest: &Path) -> anyhow::Result<Vec<Offer>> {
     let (Some(path), Some(split)) = (column("path"), column("split")) else {
         return Err(bad_input(manifest, "needs the columns \"path\" and \"split\""));
     };
-    let (work, same_notes_as) = (column("work"), column("same_notes_as"));
+    let (work, composer, same_notes_as) = (column("work"), column("composer"), column("same_notes_as"));
 
     let set = set_name(folder);
     let mut offers = Vec::new();
@@ -192,6 +200,7 @@ fn by_manifest(folder: &Path, manifest: &Path) -> anyhow::Result<Vec<Offer>> {
             name,
             split,
             work: get(work),
+            composer: get(composer),
             same_notes_as: get(same_notes_as),
         });
     }
@@ -210,7 +219,7 @@ fn by_name(folder: &Path, seed: u64) -> anyhow::Result<Vec<Offer>> {
         .map(|file| {
             let inside = file.strip_prefix(folder).unwrap_or(&file);
             let name = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
-            Offer { set: set.clone(), name, file, split: Split::Train, work: None, same_notes_as: None }
+            Offer { set: set.clone(), name, file, split: Split::Train, work: None, composer: None, same_notes_as: None }
         })
         .collect();
     let mut drawn: Vec<usize> = (0..offers.len()).collect();
@@ -245,4 +254,33 @@ pub fn find_midi(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use midi::{Tempo, Track};
+
+    #[test]
+    fn a_piece_belongs_to_its_work_else_to_its_composer_else_to_its_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, pitch| {
+            let note = Note { onset: 0.0, spread: 0.0, duration: 0.5, pitch, velocity: 64 };
+            let bytes = midi::write(&[Track { name: "piano", channel: 0, notes: &[note] }], Tempo::default());
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        };
+        for (index, path) in
+            ["told/a/1.mid", "told/a/2.mid", "told/b/3.mid", "mine/x/y/4.mid", "mine/5.mid"].iter().enumerate()
+        {
+            put(path, 60 + index as u8);
+        }
+        let manifest = "path,composer,split,work\na/1.mid,Chopin,test,op10-1\na/2.mid,Chopin,test,\nb/3.mid,,test,\n";
+        std::fs::write(root.path().join("told/manifest.csv"), manifest).unwrap();
+        let folders = ["told", "mine"].map(|name| root.path().join(name));
+        let works: Vec<String> =
+            gather(&folders, 0, |_, _| {}).unwrap().dataset.pieces.into_iter().map(|piece| piece.work).collect();
+        assert_eq!(works, ["op10-1", "Chopin", "b", "5.mid", "x"]);
+    }
 }

@@ -305,7 +305,7 @@ mod tests {
             velocity: 64,
         };
         let notes = pitches.iter().enumerate().map(note).collect();
-        Piece { name: "a".into(), set: "s".into(), split: Split::Train, notes }
+        Piece { name: "a".into(), set: "s".into(), split: Split::Train, work: "w".into(), notes }
     }
 
     #[test]

@@ -12,7 +12,7 @@ fn piece(name: &str, split: Split, notes: usize, lowest: u8) -> Piece {
         pitch: lowest + (n % 3 * 4 + n / 3 % 5) as u8,
         velocity: 60 + (n % 20) as u8,
     };
-    Piece { name: name.into(), set: "set".into(), split, notes: (0..notes).map(note).collect() }
+    Piece { name: name.into(), set: "set".into(), split, work: name.into(), notes: (0..notes).map(note).collect() }
 }
 
 /// Pieces end inside chunks and between them; lanes go round the data twice.
