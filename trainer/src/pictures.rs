@@ -47,7 +47,7 @@ pub fn write(folder: &Path, data: &Dataset, split: Split, takes: &[Vec<Note>]) -
 }
 
 /// Plotters looks for fonts in the system unless it is given one; a picture must not depend on that.
-fn install_font() -> anyhow::Result<()> {
+pub(crate) fn install_font() -> anyhow::Result<()> {
     static ONCE: Once = Once::new();
     let mut result = Ok(());
     ONCE.call_once(|| {
