@@ -22,10 +22,11 @@ fn piece(name: &str, split: Split, notes: usize, lowest: u8) -> Piece {
     }
 }
 
-/// Pieces end inside chunks and between them; lanes go round the data twice.
+/// Pieces end inside chunks and between them; lanes go round the data twice. The last one is long enough to be played on
+/// from.
 fn data() -> Dataset {
     let train = [("a", 19), ("b", 8), ("c", 37)].map(|(name, notes)| piece(name, Split::Train, notes, 50));
-    Dataset { pieces: train.into_iter().chain([piece("d", Split::Validation, 21, 55)]).collect() }
+    Dataset { pieces: train.into_iter().chain([piece("d", Split::Validation, 210, 55)]).collect() }
 }
 
 fn args(folder: &Path, out: &str, resume: bool) -> Args {
@@ -93,10 +94,14 @@ fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
         let (whole, parts) = (result(&folder.path().join(whole)), result(&folder.path().join(parts)));
         assert_eq!(whole.1.steps, 7);
         assert_eq!(whole.1.log.iter().map(|line| line.step).collect::<Vec<_>>(), [3, 6, 7]);
+        assert_eq!(whole.1.drift.iter().map(|line| line.step).collect::<Vec<_>>(), [3, 6, 7]);
         assert_eq!(format!("{:?}", parts.1), format!("{:?}", whole.1), "{network}");
         assert!(parts.0 == whole.0, "{network}: weights, moments or states differ");
         assert!(parts.2.tensors() == whole.2.tensors(), "{network}: the best weights differ");
     }
+    let csv = std::fs::read_to_string(folder.path().join("antiphon parts/free_running.csv")).unwrap();
+    assert_eq!(csv.lines().map(|line| line.split(',').next().unwrap()).collect::<Vec<_>>(), ["step", "3", "6", "7"]);
+    assert!(folder.path().join("antiphon parts/free_running.png").exists());
     // Other data is another run.
     let mut other = data();
     other.pieces[0].notes[0].velocity += 1;
