@@ -2,17 +2,20 @@
 
 use crate::measures::NatsPerNote;
 use crate::measures::fit::Nearness;
+use crate::measures::free_running;
 use crate::measures::health::Health;
 use crate::measures::histogram::Divergence;
 use crate::measures::report::{Floor, Floors, Report};
-use model::Weights;
+use crate::measures::two_sample::{Judged, Verdict};
+use model::{Controls, Weights};
 use std::fmt::Write;
+
+/// Features that are listed as giving most away.
+const TELLTALES: usize = 12;
 
 /// A model card in Markdown: what the weights say of themselves, and the report.
 pub fn write(weights: &Weights, report: &Report) -> String {
     let card = &weights.card;
-    let controls = &card.controls;
-    let temperature = &controls.temperature;
     let or_unsaid = |text: &str| if text.is_empty() { "not said".to_owned() } else { text.to_owned() };
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes everything");
@@ -21,10 +24,7 @@ pub fn write(weights: &Weights, report: &Report) -> String {
     line(format!("* licence: {}", or_unsaid(&card.licence)));
     line(format!("* data: {}", or_unsaid(&card.data)));
     line(format!("* training: {}", or_unsaid(&card.training)));
-    line(format!(
-        "* sampling: temperature of step {}, pitch {}, duration {}, velocity {}; top-p {}\n",
-        temperature.step, temperature.pitch, temperature.duration, temperature.velocity, controls.top_p
-    ));
+    line(format!("* sampling: {}\n", sampling(&card.controls)));
     line("## Measured\n".to_owned());
     out.push_str(&tables(report));
     out
@@ -36,10 +36,11 @@ pub fn tables(report: &Report) -> String {
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes everything");
     let [used, all] = report.pieces;
     line(format!(
-        "On {used} of {all} {} pieces of {}: {} notes.\n",
+        "On {used} of {all} {} pieces of {}: {} notes. Sampling: {}.\n",
         report.split.name(),
         report.sets.join(", "),
-        report.notes
+        report.notes,
+        sampling(&report.sampling)
     ));
 
     let floor =
@@ -142,6 +143,58 @@ pub fn tables(report: &Report) -> String {
                 figures(copying.longest_in_real_pieces, copying.mean_in_real_pieces),
             ));
             line(String::new());
+        }
+    }
+    for (set, judged) in &report.judge {
+        line(verdicts(set, judged));
+    }
+    out
+}
+
+fn sampling(controls: &Controls) -> String {
+    let Controls { temperature, top_p, .. } = controls;
+    format!(
+        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}",
+        temperature.step, temperature.pitch, temperature.duration, temperature.velocity
+    )
+}
+
+/// The judges on one set.
+fn verdicts(set: &str, judged: &Judged) -> String {
+    let Judged { prompts, works, runs, .. } = judged;
+    let title = format!("judge, {set}: {prompts} prompts of {works} works");
+    let mut out = table_head(&title, &["A: boosting", "A: logistic", "B: n-grams"]) + "\n";
+    let mut line = |text: String| writeln!(out, "{text}").expect("a String takes everything");
+    let mut figures = |name: &str, verdict: &Verdict| {
+        let Verdict { median, low, high } = verdict;
+        let cell = |median: f64, low: f64, high: f64| match low < high {
+            true => format!("{median:.3} ({low:.2}-{high:.2})"),
+            false => format!("{median:.3}"),
+        };
+        line(row(
+            name,
+            [
+                cell(median.boosting, low.boosting, high.boosting),
+                cell(median.logistic, low.logistic, high.logistic),
+                cell(median.grams, low.grams, high.grams),
+            ],
+        ));
+    };
+    figures("network", &judged.network);
+    if let Some(copier) = &judged.copier {
+        figures("copier, order 4", copier);
+    }
+    figures("floor: truth against truth", &judged.floor);
+    line(format!(
+        "\nArea under the curve, 0.5: cannot tell from what came next in truth; medians of {runs} (range).\n"
+    ));
+    line(table_head("what gives it away", &["area alone", "real", "network", "copier"]));
+    let always = |feature: &str| free_running::WATCHED.contains(&feature);
+    for (index, tell) in judged.telltales.iter().enumerate() {
+        if index < TELLTALES || always(&tell.feature) {
+            let number = |value: f64| format!("{value:.3}");
+            let copier = tell.copier.map_or("-".to_owned(), number);
+            line(row(&tell.feature, [number(tell.alone), number(tell.real), number(tell.network), copier]));
         }
     }
     out

@@ -2,6 +2,8 @@
 
 use crate::dataset::{Dataset, Piece, Split};
 use crate::error::bad_input;
+use crate::measures::copier::Copier;
+use crate::measures::excerpts::{Excerpt, excerpts_by_work, thinned};
 use crate::measures::fit;
 use crate::measures::floors::{Markov, Unigram};
 use crate::measures::health;
@@ -9,7 +11,8 @@ use crate::measures::histogram::{self, Histograms};
 use crate::measures::likelihood;
 use crate::measures::likeness;
 use crate::measures::report::{Floor, Floors, Halves, HealthReport, Report};
-use crate::play::Length;
+use crate::measures::two_sample::{self, Options};
+use crate::play::{Length, Sampling};
 use crate::{card, files, pictures, prepare, progress};
 use model::{Network, Precision, Weights};
 use notes::Note;
@@ -22,6 +25,8 @@ const HALVINGS: u64 = 10;
 /// Lengths of free runs, in seconds.
 const SHORT_RUN_S: f64 = 60.0;
 const LONG_RUN_S: f64 = 600.0;
+/// Prompts of one work that the judge hears at most.
+const MOST_OF_A_WORK: usize = 8;
 
 /// Measure weights against music they have not been trained on.
 ///
@@ -31,11 +36,14 @@ const LONG_RUN_S: f64 = 600.0;
 /// models that only count (unigram, Markov up to order 5; trained on the train split of the same data), and
 /// the divergence between halves of the split. fit: how near 20 s continuations are to their 20 s prompts,
 /// between the true continuation and other pieces'. health: 60 s and 10 minutes of free running, and how
-/// much is copied from the train split.
+/// much is copied from the train split. judge: how well classifiers tell 20 s continuations of 20 s prompts from what
+/// came next in truth (area under the curve, 0.5: cannot tell, 1: always), for each set of the data; beside it truth
+/// against truth, which must be 0.5, and a player that copies the train split; and which features give most away.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer evaluate --weights weights/antiphon.safetensors --data music.safetensors \
                         --split test --json --out report/\n\
-                        A quick look: add --measures nats --max-pieces 8")]
+                        A quick look: add --measures nats --max-pieces 8\n\
+                        Is colder better? --measures judge --temperature 0.9")]
 pub struct Args {
     /// The weights to measure.
     #[arg(long, short, value_name = "FILE")]
@@ -64,6 +72,14 @@ pub struct Args {
     /// Free runs of 60 s and of 10 minutes each.
     #[arg(long, default_value_t = 4, value_name = "N")]
     runs: usize,
+    /// Prompts of each set that the judge hears, at most.
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    prompts: usize,
+    /// Takes of each prompt, each judged by itself; the medians are reported.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    judge_runs: usize,
+    #[command(flatten)]
+    sampling: Sampling,
     /// Of the first take; the others follow.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -94,10 +110,12 @@ pub enum Measure {
     Fit,
     /// Free running and copying.
     Health,
+    /// Continuations told from the truth.
+    Judge,
 }
 
 impl Measure {
-    const ALL: [Self; 5] = [Self::Nats, Self::Jsd, Self::Floors, Self::Fit, Self::Health];
+    const ALL: [Self; 6] = [Self::Nats, Self::Jsd, Self::Floors, Self::Fit, Self::Health, Self::Judge];
 }
 
 impl std::fmt::Display for Measure {
@@ -129,16 +147,18 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         let message = format!("has no {} pieces; choose another --split", args.split.name());
         return Err(bad_input(&args.data, message));
     }
-    let pieces = spread_out(&all, args.max_pieces);
+    let pieces = thinned(all.clone(), args.max_pieces.map_or(all.len(), |most| most.max(1)));
     let train: Vec<&Piece> = data.split(Split::Train).collect();
     let asked = |measure: Measure| args.measures.contains(&measure);
     let mut sets: Vec<String> = pieces.iter().map(|piece| piece.set.clone()).collect();
     sets.sort();
     sets.dedup();
 
+    let controls = args.sampling.controls(network);
     let mut report = Report {
         weights: network.card().name.clone(),
         kind: network.kind(),
+        sampling: controls,
         sets,
         split: args.split,
         pieces: [pieces.len(), all.len()],
@@ -153,6 +173,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         fit: None,
         fit_without_begin: None,
         health: None,
+        judge: BTreeMap::new(),
     };
     if asked(Measure::Nats) {
         let notes: usize = pieces.iter().map(|piece| piece.notes.len()).sum();
@@ -166,7 +187,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
     if asked(Measure::Jsd) {
         let bar = progress::bar(args.samples as u64, "takes");
         let length = Length { seconds: LONG_RUN_S, notes: args.sample_notes };
-        takes = health::takes(network, args.seed, args.samples, length, || bar.inc(1));
+        takes = health::takes(network, &controls, args.seed, args.samples, length, || bar.inc(1));
         bar.finish_and_clear();
         let made = Histograms::of(takes.iter().map(Vec::as_slice));
         let against = |pieces: &[&Piece]| made.divergence(&Histograms::of(pieces.iter().map(|p| p.notes.as_slice())));
@@ -180,7 +201,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         let real: Vec<&[Note]> = pieces.iter().map(|piece| piece.notes.as_slice()).collect();
         report.likeness = likeness::compare(&takes, &real).into_iter().flatten().collect();
         report.jsd_method = Some(format!(
-            "{} takes of up to {} notes from begin-of-sequence, seeds from {}, at the weights' own sampling settings; {}",
+            "{} takes of up to {} notes from begin-of-sequence, seeds from {}; {}",
             args.samples,
             args.sample_notes,
             args.seed,
@@ -208,7 +229,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         let seed = network.kind() == model::Kind::Seed;
         let excerpts = fit::excerpts(&pieces);
         let bar = progress::bar(excerpts.len() as u64 * (1 + u64::from(seed)), "continuing");
-        let fit = |begins| fit::fit(network, &excerpts, args.seed, begins, || bar.inc(1));
+        let fit = |begins| fit::fit(network, &controls, &excerpts, args.seed, begins, || bar.inc(1));
         report.fit = fit(true);
         report.fit_without_begin = seed.then(|| fit(false)).flatten();
         bar.finish_and_clear();
@@ -217,7 +238,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         let bar = progress::bar(2 * args.runs as u64, "running");
         let run = |seconds| {
             let length = Length { seconds, notes: usize::MAX };
-            health::takes(network, args.seed, args.runs, length, || bar.inc(1))
+            health::takes(network, &controls, args.seed, args.runs, length, || bar.inc(1))
         };
         let (short, long) = (run(SHORT_RUN_S), run(LONG_RUN_S));
         bar.finish_and_clear();
@@ -234,11 +255,45 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
             takes = short;
         }
     }
+    if asked(Measure::Judge) && args.judge_runs > 0 {
+        report.judge = judge(args, network, &pieces, &train);
+    }
     Ok((report, takes))
 }
 
-/// At most so many, the same number of others left out between them.
-fn spread_out<'a>(pieces: &[&'a Piece], most: Option<usize>) -> Vec<&'a Piece> {
-    let count = most.unwrap_or(pieces.len()).clamp(1, pieces.len());
-    (0..count).map(|index| pieces[index * pieces.len() / count]).collect()
+/// The judges on each set that has prompts of enough works.
+fn judge(
+    args: &Args,
+    network: &Arc<Network>,
+    pieces: &[&Piece],
+    train: &[&Piece],
+) -> BTreeMap<String, two_sample::Judged> {
+    let mut sets: BTreeMap<&str, Vec<&Piece>> = BTreeMap::new();
+    pieces.iter().for_each(|&piece| sets.entry(&piece.set).or_default().push(piece));
+    let excerpts: Vec<(&str, Vec<Excerpt>)> = sets
+        .into_iter()
+        .map(|(set, pieces)| (set, excerpts_by_work(&pieces, MOST_OF_A_WORK, args.prompts)))
+        .filter(|(set, excerpts)| {
+            let enough = two_sample::enough(excerpts);
+            if !enough {
+                eprintln!("{set}: not judged, the prompts are of fewer than {} works", two_sample::classify::FOLDS);
+            }
+            enough
+        })
+        .collect();
+    // Against itself, the train split would be all copy.
+    let copier = if args.split == Split::Train || excerpts.is_empty() { None } else { Copier::train(train) };
+    let controls = args.sampling.controls(network);
+    let options = Options { controls: &controls, seed: args.seed, runs: args.judge_runs };
+    let takes = excerpts.iter().map(|(_, excerpts)| excerpts.len() * options.runs).sum::<usize>();
+    let bar = progress::bar(takes as u64, "judging");
+    let judged = excerpts
+        .iter()
+        .map(|(set, excerpts)| {
+            let judged = two_sample::judge(network, copier.as_ref(), excerpts, &options, || bar.inc(1));
+            ((*set).to_owned(), judged)
+        })
+        .collect();
+    bar.finish_and_clear();
+    judged
 }

@@ -2,9 +2,9 @@
 
 use crate::error::{bad_input, read_input};
 use crate::files::write_whole;
-use crate::play::{self, Length};
+use crate::play::{self, Length, Sampling, not_negative};
 use midi::{Tempo, Track};
-use model::{Controls, Kind, Mind, Network};
+use model::{Kind, Mind};
 use notes::{Note, chords};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -61,39 +61,14 @@ struct Playing {
     /// How long to play.
     #[arg(long, default_value_t = 60.0, value_name = "SECONDS", value_parser = not_negative)]
     seconds: f64,
-    /// How adventurous: scales the temperatures that come with the weights; 1 leaves them alone.
-    #[arg(long, default_value_t = 1.0, value_parser = not_negative)]
-    temperature: f64,
-    /// Choose among the likeliest that together have this share, 0 to 1 [default: comes with the weights].
-    #[arg(long, value_parser = not_negative)]
-    top_p: Option<f64>,
+    #[command(flatten)]
+    sampling: Sampling,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
-        _ => Err("must be a number, 0 or more".into()),
-    }
-}
-
 impl Playing {
-    fn controls(&self, network: &Network) -> Controls {
-        let mut controls = network.card().controls;
-        let temperature = &mut controls.temperature;
-        for value in
-            [&mut temperature.step, &mut temperature.pitch, &mut temperature.duration, &mut temperature.velocity]
-        {
-            *value *= self.temperature as f32;
-        }
-        if let Some(top_p) = self.top_p {
-            controls.top_p = top_p as f32;
-        }
-        controls
-    }
-
     fn report(&self, phrase: &[Note], take: &[Note], started: Instant) {
         let from = phrase.last().map_or(0.0, |note| note.onset);
         let seconds = take.last().map_or(0.0, |note| note.onset - from);
@@ -122,7 +97,7 @@ impl Playing {
 pub fn generate(args: GenerateArgs) -> anyhow::Result<()> {
     let playing = &args.playing;
     let network = play::load_network(&playing.weights)?;
-    let controls = playing.controls(&network);
+    let controls = playing.sampling.controls(&network);
     let started = Instant::now();
     let mut mind = Mind::new(network);
     let length = Length { seconds: playing.seconds, notes: args.notes.unwrap_or(usize::MAX) };
@@ -141,7 +116,7 @@ pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
     if args.no_begin_of_sequence && network.kind() != Kind::Seed {
         return Err(bad_input(&playing.weights, "--no-begin-of-sequence is for networks of kind seed; leave it out"));
     }
-    let controls = playing.controls(&network);
+    let controls = playing.sampling.controls(&network);
     let started = Instant::now();
     let mut mind = Mind::new(network);
     play::listen(&mut mind, &phrase);

@@ -64,7 +64,7 @@ pub fn compare(path: &Path, versions: [(&str, &[Note]); 2]) -> anyhow::Result<()
 }
 
 /// Plotters looks for fonts in the system unless it is given one; a picture must not depend on that.
-fn install_font() -> anyhow::Result<()> {
+pub(crate) fn install_font() -> anyhow::Result<()> {
     static ONCE: Once = Once::new();
     let mut result = Ok(());
     ONCE.call_once(|| {

@@ -26,14 +26,48 @@ pub struct Length {
     pub notes: usize,
 }
 
+/// How notes are drawn, on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Sampling {
+    /// How adventurous: scales the temperatures that come with the weights; 1 leaves them alone.
+    #[arg(long, default_value_t = 1.0, value_parser = not_negative)]
+    temperature: f64,
+    /// Choose among the likeliest that together have this share, 0 to 1 [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    top_p: Option<f64>,
+}
+
+impl Sampling {
+    /// The network's own controls, changed as asked.
+    pub fn controls(&self, network: &Network) -> Controls {
+        let mut controls = network.card().controls;
+        let temperature = &mut controls.temperature;
+        for value in
+            [&mut temperature.step, &mut temperature.pitch, &mut temperature.duration, &mut temperature.velocity]
+        {
+            *value *= self.temperature as f32;
+        }
+        if let Some(top_p) = self.top_p {
+            controls.top_p = top_p as f32;
+        }
+        controls
+    }
+}
+
+/// Reads a number that is 0 or more.
+pub fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
+        _ => Err("must be a number, 0 or more".into()),
+    }
+}
+
 /// Listens to a phrase (canonical notes) from nothing.
 pub fn listen(mind: &mut Mind, phrase: &[Note]) {
     mind.reset();
-    let mut previous = None;
-    for note in phrase {
-        mind.feed(&Successor::after(previous, note));
-        previous = Some(note.onset);
-    }
+    let previous = [None].into_iter().chain(phrase.iter().map(|note| Some(note.onset)));
+    let notes: Vec<Successor> = previous.zip(phrase).map(|(previous, note)| Successor::after(previous, note)).collect();
+    mind.feed_all(&notes);
 }
 
 /// Plays on from whatever the mind has heard. `from`: the last onset heard, in seconds, or 0.

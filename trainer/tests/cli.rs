@@ -252,13 +252,28 @@ fn evaluate_reports_what_its_help_promises() {
     weights(root.path(), Kind::Antiphon);
     fs::create_dir(root.path().join("music")).unwrap();
     let mut manifest = "path,split\n".to_owned();
-    for (index, split) in ["train", "train", "train", "validation", "test", "test", "test"].iter().enumerate() {
+    for (index, split) in
+        ["train", "train", "train", "validation", "test", "test", "test", "test", "test", "test"].iter().enumerate()
+    {
         fs::write(root.path().join(format!("music/{index}.mid")), midi_bytes(&piece(index as u8, 170))).unwrap();
         manifest += &format!("{index}.mid,{split}\n");
     }
     fs::write(root.path().join("music/manifest.csv"), manifest).unwrap();
     let common = ["evaluate", "--weights", "weights.safetensors", "--data", "music", "--split", "test", "--json"];
-    let small = ["--samples", "2", "--sample-notes", "20", "--runs", "1", "--max-pieces", "2", "--out", "report"];
+    let small = [
+        "--samples",
+        "2",
+        "--sample-notes",
+        "20",
+        "--runs",
+        "1",
+        "--max-pieces",
+        "5",
+        "--judge-runs",
+        "1",
+        "--out",
+        "report",
+    ];
     let args = [&common[..], &small].concat();
     let report = json(root.path(), &args);
 
@@ -278,10 +293,15 @@ fn evaluate_reports_what_its_help_promises() {
     // Untrained weights know less than counting does, and this music is nothing but patterns.
     assert!(at("/nats_per_note/timed") > at("/floors/unigram/nats_per_note/timed"));
     assert!(at("/floors/markov/nats_per_note/timed") < at("/floors/unigram/nats_per_note/timed"));
-    assert_eq!(at("/fit/prompts"), 2.0);
+    assert_eq!(at("/fit/prompts"), 5.0);
     assert!(at("/fit/ceiling/pitch_classes") > 0.99, "the pieces repeat one pattern");
     assert_eq!(at("/health/run_600_s/takes"), 1.0);
     assert!(at("/health/copying/longest_in_real_pieces") > 100.0, "all pieces are one, transposed");
+
+    assert_eq!([at("/judge/music/prompts"), at("/judge/music/works")], [5.0, 5.0]);
+    assert!(at("/judge/music/network/median/logistic") > 0.9, "untrained weights play nothing like these pieces");
+    assert!(at("/judge/music/copier/median/logistic") < at("/judge/music/network/median/logistic"));
+    assert!(report["judge"]["music"]["telltales"].as_array().unwrap().len() > 50);
 
     for file in ["report.json", "card.md", "pitch.png", "step.png", "duration.png", "take.png"] {
         assert!(fs::metadata(root.path().join("report").join(file)).unwrap().len() > 0, "{file}");

@@ -5,21 +5,14 @@
 //! true one (the ceiling) and what came next in every other piece (the floor, their mean).
 
 use crate::dataset::Piece;
+use crate::measures::excerpts::{self, Excerpt, FEWEST_NOTES};
 use crate::measures::histogram::jensen_shannon;
 use crate::parallel;
-use crate::play::{self, Length};
 use model::key::{correlation, key_profile};
-use model::{Mind, Network};
+use model::{Controls, Mind, Network};
 use notes::Note;
 use serde::Serialize;
 use std::sync::Arc;
-
-/// Seconds of the prompt, and of what follows.
-pub const PART_S: f64 = 20.0;
-/// Excerpts of one piece.
-const MOST_EXCERPTS: usize = 8;
-/// An excerpt's parts have at least this many notes each, or it is not used.
-const FEWEST_NOTES: usize = 10;
 
 /// How near a continuation is to its prompt; means over all prompts.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -73,23 +66,18 @@ pub struct Fit {
     pub share: Nearness,
 }
 
-/// A prompt and what came next.
-pub struct Excerpt {
-    /// Of which piece.
-    piece: usize,
-    prompt: Vec<Note>,
-    truth: Vec<Note>,
-}
-
-/// The excerpts of these pieces.
-pub fn excerpts(pieces: &[&Piece]) -> Vec<Excerpt> {
-    pieces.iter().enumerate().flat_map(|(index, piece)| cut(index, &piece.notes)).collect()
+/// The excerpts of these pieces. What came next has as many notes as a prompt, or there is little to compare.
+pub fn excerpts<'a>(pieces: &[&'a Piece]) -> Vec<Excerpt<'a>> {
+    let mut excerpts = excerpts::excerpts(pieces);
+    excerpts.retain(|excerpt| excerpt.truth.len() >= FEWEST_NOTES);
+    excerpts
 }
 
 /// Lets the network continue the prompts. `None` if they are not from two pieces at least. `begins`: whether the
 /// seed hears a begin-of-sequence between prompt and continuation, as in its project; others never do.
 pub fn fit(
     network: &Arc<Network>,
+    controls: &Controls,
     excerpts: &[Excerpt],
     seed: u64,
     begins: bool,
@@ -98,21 +86,13 @@ pub fn fit(
     if excerpts.first()?.piece == excerpts.last()?.piece {
         return None;
     }
-    let controls = network.card().controls;
     let indices: Vec<usize> = (0..excerpts.len()).collect();
     let nearness = parallel::map(
         &indices,
         || Mind::new(network.clone()),
         |mind, &index| {
-            let Excerpt { piece, prompt, truth } = &excerpts[index];
-            play::listen(mind, prompt);
-            if begins {
-                mind.hand_over();
-            }
-            let from = prompt.last().map_or(0.0, |note| note.onset);
-            let silence = PART_S - from;
-            let length = Length { seconds: silence + PART_S, notes: usize::MAX };
-            let take = play::take(mind, &controls, seed.wrapping_add(index as u64), from, silence, length);
+            let Excerpt { piece, prompt, truth, .. } = &excerpts[index];
+            let take = excerpts::continuation(mind, controls, prompt, seed.wrapping_add(index as u64), begins);
             let others = excerpts.iter().filter(|other| other.piece != *piece);
             let floor = Nearness::mean(others.map(|other| near(prompt, &other.truth)));
             [near(prompt, &take), near(prompt, truth), floor]
@@ -135,25 +115,6 @@ pub fn fit(
         ceiling,
         floor,
     })
-}
-
-/// From the beginning on, spread over the piece, none into the next.
-fn cut(piece: usize, notes: &[Note]) -> Vec<Excerpt> {
-    let length = notes.last().map_or(0.0, |note| note.onset);
-    let apart = (length / MOST_EXCERPTS as f64).max(2.0 * PART_S);
-    let cut = |start: f64| {
-        let part = |from: f64| -> Vec<Note> {
-            let inside = notes.iter().filter(|note| (from..from + PART_S).contains(&note.onset));
-            inside.map(|note| Note { onset: note.onset - start, ..*note }).collect()
-        };
-        Excerpt { piece, prompt: part(start), truth: part(start + PART_S) }
-    };
-    (0..MOST_EXCERPTS)
-        .map(|index| index as f64 * apart)
-        .filter(|start| start + 2.0 * PART_S <= length)
-        .map(cut)
-        .filter(|excerpt| excerpt.prompt.len().min(excerpt.truth.len()) >= FEWEST_NOTES)
-        .collect()
 }
 
 fn near(prompt: &[Note], next: &[Note]) -> Nearness {
@@ -185,21 +146,4 @@ fn intervals(notes: &[Note]) -> Vec<u64> {
         counts[(bin as usize).min(23)] += 1;
     }
     counts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn excerpts_are_spread_over_the_piece_and_none_reaches_beyond_it() {
-        let notes = |seconds: usize| -> Vec<Note> {
-            let note = |index| Note { onset: index as f64 / 2.0, spread: 0.0, duration: 0.5, pitch: 60, velocity: 64 };
-            (0..=seconds * 2).map(note).collect()
-        };
-        let counts = [39, 40, 100, 320, 1000].map(|seconds| cut(0, &notes(seconds)).len());
-        assert_eq!(counts, [0, 1, 2, 8, 8]);
-        let last = &cut(0, &notes(1000))[7];
-        assert_eq!((last.prompt[0].onset, last.truth[0].onset), (0.0, PART_S));
-    }
 }

@@ -10,7 +10,7 @@ use crate::parallel;
 use crate::play::{self, Length};
 use model::encoding::time_bin;
 use model::key::{correlation, key_profile};
-use model::{Mind, Network};
+use model::{Controls, Mind, Network};
 use notes::Note;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -68,17 +68,17 @@ pub struct Copying {
 /// Lets a network play alone, once per seed.
 pub fn takes(
     network: &Arc<Network>,
+    controls: &Controls,
     first_seed: u64,
     seeds: usize,
     length: Length,
     done: impl Fn() + Sync,
 ) -> Vec<Vec<Note>> {
-    let controls = network.card().controls;
     let seeds: Vec<u64> = (0..seeds as u64).map(|index| first_seed.wrapping_add(index)).collect();
     parallel::map(
         &seeds,
         || Mind::new(network.clone()),
-        |mind, &seed| play::from_scratch(mind, &controls, seed, length),
+        |mind, &seed| play::from_scratch(mind, controls, seed, length),
         done,
     )
 }

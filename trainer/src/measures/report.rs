@@ -10,6 +10,7 @@ use super::health::{Copying, Health};
 use super::histogram::Divergence;
 use super::likelihood::Loss;
 use super::likeness::Likeness;
+use super::two_sample::Judged;
 use crate::dataset::Split;
 
 /// Everything that was measured; what was not is left out.
@@ -19,6 +20,8 @@ pub struct Report {
     pub weights: String,
     /// `seed` or `antiphon`.
     pub kind: model::Kind,
+    /// How takes and continuations were drawn.
+    pub sampling: model::Controls,
     /// Folders the pieces come from.
     pub sets: Vec<String>,
     /// The split measured on.
@@ -57,6 +60,9 @@ pub struct Report {
     /// Free running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthReport>,
+    /// The judges, by set.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub judge: BTreeMap<String, Judged>,
 }
 
 /// See [`super::floors`]; absent where the data has no train split or too few pieces.

@@ -42,6 +42,9 @@ pub struct Progress {
     pub best: Option<f64>,
     /// The losses so far.
     pub log: Vec<super::report::Line>,
+    /// What free running was like so far.
+    #[serde(default)]
+    pub drift: Vec<super::drift::Line>,
     /// Training losses since the last validation, and over how many steps.
     #[serde(default)]
     pub sums: [f64; 5],
@@ -63,6 +66,7 @@ impl Progress {
             steps: 0,
             best: None,
             log: Vec::new(),
+            drift: Vec::new(),
             sums: [0.0; 5],
             summed: 0,
             data: None,

@@ -64,6 +64,9 @@ pub struct Config {
     pub validate_every: u64,
     /// Validation notes per pass; all if there are fewer.
     pub validate_notes: usize,
+    /// Prompts of each set of the validation split that the network continues freely at every validation, to be
+    /// watched beside the losses; 0: none.
+    pub free_prompts: usize,
     /// Minutes between checkpoints.
     pub checkpoint_minutes: f64,
     /// How pieces are varied.
@@ -144,6 +147,7 @@ impl Default for Config {
             clip: 1.0,
             validate_every: 200,
             validate_notes: 100_000,
+            free_prompts: 12,
             checkpoint_minutes: 5.0,
             augment: Augment::default(),
             told: None,

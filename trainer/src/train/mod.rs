@@ -3,11 +3,13 @@
 //! Whole pieces stream side by side through consecutive chunks with their state carried; every
 //! step is forward, backward, clip, AdamW. A run leaves in its folder: `checkpoint.safetensors` (goes on
 //! with `--resume`, bit for bit), `best.safetensors` (weights with the lowest validation loss), `last.safetensors` (the latest that were validated: the
-//! loss does not hear what a network plays from its own notes), `losses.csv`, `losses.png`.
+//! loss does not hear what a network plays from its own notes), `losses.csv`, `losses.png`,
+//! and what it does play from them: `free_running.csv`, `free_running.png`.
 
 mod average;
 mod checkpoint;
 mod config;
+mod drift;
 pub mod humanize;
 mod mixture;
 mod report;
@@ -19,6 +21,7 @@ use crate::{
     device,
     error::{BadInput, bad_input, read_input},
     files::write_whole,
+    measures::free_running::Prompts,
     prepare,
 };
 use anyhow::Context;
@@ -28,7 +31,7 @@ use checkpoint::{Checkpoint, Progress};
 pub use config::Config;
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{
-    Card, Kind, Weights,
+    Card, Kind, Network, Precision, Weights,
     train::{AdamW, Batch, Carry, Model, Noise, clip},
 };
 use notes::Note;
@@ -37,7 +40,10 @@ use report::Line;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 use stream::Stream;
@@ -142,6 +148,12 @@ pub(crate) fn learn(
     Ok(Some(losses.parts))
 }
 
+/// What a run is watched by.
+struct Watched<'a> {
+    validation: Vec<&'a [Note]>,
+    prompts: Prompts<'a>,
+}
+
 /// A training run.
 struct Run {
     out: PathBuf,
@@ -234,10 +246,11 @@ impl Run {
         if validation.is_empty() {
             eprintln!("no validation pieces: the latest weights count as the best");
         }
+        let watched = Watched { validation, prompts: Prompts::new(data.split(Split::Validation), config.free_prompts) };
         let mut stream = Stream::new(pieces, &config, self.progress.place.clone());
         if self.tuned {
             // Where it starts from: weights that only get worse are not kept.
-            self.check(&stream, epoch, 0.0, &validation)?;
+            self.check(&stream, epoch, 0.0, &watched)?;
         }
         let (start, before) = (Instant::now(), self.progress.seconds);
         let mut saved = Instant::now();
@@ -267,7 +280,7 @@ impl Run {
                 stream.place().notes as f64 / self.progress.seconds.max(1e-9)
             ));
             if self.progress.steps.is_multiple_of(config.validate_every) {
-                bar.suspend(|| self.check(&stream, epoch, rate, &validation))?;
+                bar.suspend(|| self.check(&stream, epoch, rate, &watched))?;
             }
             if saved.elapsed().as_secs_f64() > 60.0 * config.checkpoint_minutes {
                 self.save(&stream)?;
@@ -276,7 +289,7 @@ impl Run {
         }
         bar.finish_and_clear();
         if self.progress.log.last().is_none_or(|line| line.step != self.progress.steps) {
-            self.check(&stream, epoch, 0.0, &validation)?;
+            self.check(&stream, epoch, 0.0, &watched)?;
         }
         self.save(&stream)?;
         eprintln!("best weights: {}", self.out.join("best.safetensors").display());
@@ -284,9 +297,9 @@ impl Run {
     }
 
     /// Validates, says so, logs, and keeps the weights if they are the best so far.
-    fn check(&mut self, stream: &Stream, epoch: f64, rate: f64, validation: &[&[Note]]) -> anyhow::Result<()> {
+    fn check(&mut self, stream: &Stream, epoch: f64, rate: f64, watched: &Watched) -> anyhow::Result<()> {
         let notes = stream.place().notes;
-        let losses = self.validate(validation)?;
+        let losses = self.validate(&watched.validation)?;
         let line = Line {
             step: self.progress.steps,
             notes,
@@ -298,7 +311,23 @@ impl Run {
         };
         (self.progress.sums, self.progress.summed) = ([0.0; 5], 0);
         eprintln!("{}", report::describe(&line));
+        self.watch(&line, &watched.prompts)?;
         self.keep(line, losses.map(|losses| losses.iter().sum()))
+    }
+
+    /// Lets the network play on from the prompts; says and logs what it is like.
+    fn watch(&mut self, line: &Line, prompts: &Prompts) -> anyhow::Result<()> {
+        if prompts.is_empty() {
+            return Ok(());
+        }
+        let weights = self.average.weights(&self.model, self.card.clone())?;
+        // Without looking for the 16 best values per matrix, which takes longer than playing.
+        let network = Arc::new(Network::new(&weights, Precision::Int8));
+        let sets = prompts.measure(&network, &self.card.controls, self.progress.config.seed);
+        let line = drift::Line { step: line.step, notes: line.notes, epoch: line.epoch, sets };
+        eprintln!("{}", drift::describe(&line));
+        self.progress.drift.push(line);
+        drift::write(&self.out, &self.progress.drift)
     }
 
     /// How much of the run is done, 0–1.

@@ -22,7 +22,8 @@ fn piece(name: &str, split: Split, notes: usize, lowest: u8) -> Piece {
     }
 }
 
-/// Pieces end inside chunks and between them; lanes go round the data twice. Two are scores in 3/4.
+/// Pieces end inside chunks and between them; lanes go round the data twice. Two are scores in 3/4; the one for
+/// validation is long enough to be played on from.
 fn data() -> Dataset {
     let mut train = [("a", 19), ("b", 8), ("c", 37)].map(|(name, notes)| piece(name, Split::Train, notes, 50));
     for score in &mut train[1..] {
@@ -31,7 +32,7 @@ fn data() -> Dataset {
         score.beats = score.notes.iter().map(|note| note.onset / 0.6).collect();
         score.bars = vec![(0.0, 3.0)];
     }
-    Dataset { pieces: train.into_iter().chain([piece("d", Split::Validation, 21, 55)]).collect() }
+    Dataset { pieces: train.into_iter().chain([piece("d", Split::Validation, 210, 55)]).collect() }
 }
 
 fn args(folder: &Path, out: &str, resume: bool) -> Args {
@@ -101,10 +102,14 @@ fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
         let (whole, parts) = (result(&folder.path().join(whole)), result(&folder.path().join(parts)));
         assert_eq!(whole.1.steps, 7);
         assert_eq!(whole.1.log.iter().map(|line| line.step).collect::<Vec<_>>(), [3, 6, 7]);
+        assert_eq!(whole.1.drift.iter().map(|line| line.step).collect::<Vec<_>>(), [3, 6, 7]);
         assert_eq!(format!("{:?}", parts.1), format!("{:?}", whole.1), "{name}");
         assert!(parts.0 == whole.0, "{name}: weights, moments or states differ");
         assert!(parts.2.tensors() == whole.2.tensors(), "{name}: the best weights differ");
     }
+    let csv = std::fs::read_to_string(folder.path().join("antiphon parts/free_running.csv")).unwrap();
+    assert_eq!(csv.lines().map(|line| line.split(',').next().unwrap()).collect::<Vec<_>>(), ["step", "3", "6", "7"]);
+    assert!(folder.path().join("antiphon parts/free_running.png").exists());
     // Other data is another run.
     let mut other = data();
     other.pieces[0].notes[0].velocity += 1;

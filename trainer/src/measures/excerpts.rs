@@ -1,0 +1,137 @@
+//! Prompts of 20 s, and the 20 s that come next in truth.
+//!
+//! A prompt ends at a moment of the clock, not at a note, and exactly there begins what is compared: for a
+//! network, whose first note comes after the prompt's end, as for the piece itself.
+
+use crate::dataset::Piece;
+use crate::play::{self, Length};
+use model::{Controls, Mind};
+use notes::{Note, chords};
+use std::collections::BTreeMap;
+
+/// Seconds of the prompt, and of what follows.
+pub const PART_S: f64 = 20.0;
+/// Excerpts of one piece at most.
+const MOST_OF_A_PIECE: usize = 8;
+/// No continuation has more notes than this: an end for networks that only know chords.
+pub const MOST_NOTES: usize = 2000;
+/// A prompt has at least so many notes.
+pub const FEWEST_NOTES: usize = 10;
+
+/// A prompt and what came next.
+#[derive(Clone, Debug)]
+pub struct Excerpt<'a> {
+    /// Number of the piece among those that excerpts were asked of.
+    pub piece: usize,
+    /// Its work.
+    pub work: &'a str,
+    /// Canonical notes with onsets in 0..[`PART_S`].
+    pub prompt: Vec<Note>,
+    /// Canonical notes with onsets in [`PART_S`]..2 [`PART_S`]; perhaps none.
+    pub truth: Vec<Note>,
+}
+
+/// The excerpts of these pieces, in order: up to eight of each, from its beginning on and spread over it, none
+/// reaching into the next or beyond the last onset. What truly follows is not looked at, or the truth would be a
+/// choice of the better ones.
+pub fn excerpts<'a>(pieces: &[&'a Piece]) -> Vec<Excerpt<'a>> {
+    pieces.iter().enumerate().flat_map(|(index, piece)| cut(index, piece)).collect()
+}
+
+/// At most `most` of these pieces' excerpts, of each work at most `most_of_a_work`, evenly spread over both.
+pub fn excerpts_by_work<'a>(pieces: &[&'a Piece], most_of_a_work: usize, most: usize) -> Vec<Excerpt<'a>> {
+    let mut works: BTreeMap<&str, Vec<Excerpt>> = BTreeMap::new();
+    for excerpt in excerpts(pieces) {
+        works.entry(excerpt.work).or_default().push(excerpt);
+    }
+    let all = works.into_values().flat_map(|excerpts| thinned(excerpts, most_of_a_work)).collect();
+    thinned(all, most)
+}
+
+/// At most so many, the same number of others left out between them.
+pub fn thinned<T>(items: Vec<T>, most: usize) -> Vec<T> {
+    let (count, most) = (items.len(), most.min(items.len()));
+    let kept = |index: usize| (index * most).div_ceil(count) < ((index + 1) * most).div_ceil(count);
+    items.into_iter().enumerate().filter(|(index, _)| kept(*index)).map(|(_, item)| item).collect()
+}
+
+fn cut<'a>(index: usize, piece: &'a Piece) -> Vec<Excerpt<'a>> {
+    let notes = &piece.notes;
+    let length = notes.last().map_or(0.0, |note| note.onset);
+    let apart = (length / MOST_OF_A_PIECE as f64).max(2.0 * PART_S);
+    let part = |start: f64, from: f64| -> Vec<Note> {
+        let begin = notes.partition_point(|note| note.onset < start + from);
+        let inside = notes[begin..].iter().take_while(|note| note.onset < start + from + PART_S);
+        inside.map(|note| Note { onset: note.onset - start, ..*note }).collect()
+    };
+    (0..MOST_OF_A_PIECE)
+        .map(|number| number as f64 * apart)
+        .take_while(|start| start + 2.0 * PART_S <= length)
+        .map(|start| Excerpt { piece: index, work: &piece.work, prompt: part(start, 0.0), truth: part(start, PART_S) })
+        .filter(|excerpt| excerpt.prompt.len() >= FEWEST_NOTES)
+        .collect()
+}
+
+/// What a network plays after a prompt, canonical, with onsets in [`PART_S`]..2 [`PART_S`]. `begins`: whether the seed
+/// hears a begin-of-sequence between, as in its project; others never do.
+pub fn continuation(mind: &mut Mind, controls: &Controls, prompt: &[Note], seed: u64, begins: bool) -> Vec<Note> {
+    play::listen(mind, prompt);
+    if begins {
+        mind.hand_over();
+    }
+    let from = prompt.last().map_or(0.0, |note| note.onset);
+    let silence = PART_S - from;
+    let length = Length { seconds: silence + PART_S, notes: MOST_NOTES };
+    within(play::take(mind, controls, seed, from, silence, length))
+}
+
+/// Notes as they would be heard: canonical, as those of pieces are, and not beyond the excerpt's end.
+pub fn within(mut notes: Vec<Note>) -> Vec<Note> {
+    chords::canonicalise(&mut notes);
+    notes.retain(|note| note.onset < 2.0 * PART_S);
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::Split;
+
+    fn piece(name: &str, work: &str, seconds: usize) -> Piece {
+        let note = |index| Note { onset: index as f64 / 2.0, spread: 0.0, duration: 0.5, pitch: 60, velocity: 64 };
+        let notes = (0..=seconds * 2).map(note).collect();
+        Piece { name: name.into(), set: "set".into(), split: Split::Test, work: work.into(), notes, ..Piece::default() }
+    }
+
+    #[test]
+    fn excerpts_are_spread_over_the_piece_and_none_reaches_beyond_it() {
+        let counts = [39, 40, 100, 320, 1000].map(|seconds| cut(0, &piece("a", "w", seconds)).len());
+        assert_eq!(counts, [0, 1, 2, 8, 8]);
+        let piece = piece("a", "w", 1000);
+        let last = &cut(0, &piece)[7];
+        assert_eq!((last.prompt[0].onset, last.truth[0].onset), (0.0, PART_S));
+        assert_eq!((last.prompt.len(), last.truth.len()), (40, 40));
+    }
+
+    #[test]
+    fn no_work_has_more_than_its_share() {
+        let pieces: Vec<Piece> = (0..30)
+            .map(|index| piece(&index.to_string(), if index < 25 { "often played" } else { "seldom" }, 400))
+            .collect();
+        let pieces: Vec<&Piece> = pieces.iter().collect();
+        let of = |excerpts: &[Excerpt], work| excerpts.iter().filter(|excerpt| excerpt.work == work).count();
+        let all = excerpts_by_work(&pieces, 10, usize::MAX);
+        assert_eq!([of(&all, "often played"), of(&all, "seldom")], [10, 10]);
+        let performances: std::collections::BTreeSet<usize> = all.iter().map(|excerpt| excerpt.piece).collect();
+        assert!(performances.len() >= 14, "from many of its performances");
+        let few = excerpts_by_work(&pieces, 10, 8);
+        assert_eq!([of(&few, "often played"), of(&few, "seldom")], [4, 4]);
+    }
+
+    #[test]
+    fn thinning_keeps_so_many_evenly_spread() {
+        for (count, most, kept) in [(10, 3, &[0, 3, 6][..]), (4, 9, &[0, 1, 2, 3]), (5, 0, &[]), (0, 3, &[])] {
+            assert_eq!(thinned((0..count).collect(), most), kept, "{most} of {count}");
+        }
+    }
+}

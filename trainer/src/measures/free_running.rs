@@ -1,0 +1,106 @@
+//! What a network does when it goes on from its own notes: a few figures of its 20 s continuations beside the truth's.
+//! Nats do not see it, since they are counted after notes that people played.
+
+use crate::dataset::Piece;
+use crate::measures::excerpts::{self, Excerpt, excerpts_by_work};
+use crate::measures::two_sample::features;
+use crate::parallel;
+use model::{Controls, Kind, Mind, Network};
+use notes::Note;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The features that are watched, by their names in [`features::names`].
+pub const WATCHED: [&str; 9] = [
+    "single onsets",
+    "chord span",
+    "equal intervals",
+    "intervals under 60 ms",
+    "spread of durations (log)",
+    "notes per second",
+    "velocity",
+    "repeated 3-grams",
+    "quoted 4-grams",
+];
+
+/// Prompts of one work at most.
+const MOST_OF_A_WORK: usize = 4;
+
+/// One set's means over its prompts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// Name of the set.
+    pub set: String,
+    /// Prompts.
+    pub prompts: usize,
+    /// Of what came next in truth, in the order of [`WATCHED`].
+    pub truth: Vec<f64>,
+    /// Of what the network played.
+    pub network: Vec<f64>,
+}
+
+/// The prompts of each set.
+pub struct Prompts<'a>(Vec<(&'a str, Vec<Excerpt<'a>>)>);
+
+impl<'a> Prompts<'a> {
+    /// At most so many of each set.
+    pub fn new(pieces: impl Iterator<Item = &'a Piece>, most: usize) -> Self {
+        let mut sets: BTreeMap<&str, Vec<&Piece>> = BTreeMap::new();
+        pieces.for_each(|piece| sets.entry(&piece.set).or_default().push(piece));
+        let prompts = sets.into_iter().map(|(set, pieces)| (set, excerpts_by_work(&pieces, MOST_OF_A_WORK, most)));
+        Self(prompts.filter(|(_, excerpts)| !excerpts.is_empty()).collect())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Lets the network continue them all. The same seed gives each prompt the same luck, whatever the network.
+    pub fn measure(&self, network: &Arc<Network>, controls: &Controls, seed: u64) -> Vec<Drift> {
+        let begins = network.kind() == Kind::Seed;
+        let all: Vec<(u64, &Excerpt)> = (seed..).zip(self.0.iter().flat_map(|(_, excerpts)| excerpts)).collect();
+        let compared = parallel::map(
+            &all,
+            || Mind::new(network.clone()),
+            |mind, (seed, Excerpt { prompt, truth, .. })| {
+                let played = excerpts::continuation(mind, controls, prompt, *seed, begins);
+                [truth, &played].map(|next| watched(prompt, next))
+            },
+            || (),
+        );
+        let mut compared = compared.as_slice();
+        let drift = |(set, excerpts): &(&str, Vec<Excerpt>)| {
+            let (own, rest) = compared.split_at(excerpts.len());
+            compared = rest;
+            let means = |which: usize| -> Vec<f64> {
+                let mean = |index: usize| own.iter().map(|pair| pair[which][index]).sum::<f64>() / own.len() as f64;
+                (0..WATCHED.len()).map(mean).collect()
+            };
+            Drift { set: (*set).to_owned(), prompts: own.len(), truth: means(0), network: means(1) }
+        };
+        self.0.iter().map(drift).collect()
+    }
+}
+
+fn watched(prompt: &[Note], next: &[Note]) -> [f64; WATCHED.len()] {
+    let all = features::names().into_iter().zip(features::features(prompt, next)).collect::<BTreeMap<_, _>>();
+    WATCHED.map(|name| all[name])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_watched_is_measured() {
+        let notes = |begin: f64| -> Vec<Note> {
+            let note =
+                |index| Note { onset: begin + f64::from(index), spread: 0.0, duration: 0.5, pitch: 60, velocity: 70 };
+            (0..20).map(note).collect()
+        };
+        let [single, span, equal, _, _, density, velocity, ..] = watched(&notes(0.0), &notes(20.0));
+        assert_eq!([single, span, equal, density, velocity], [1.0, 0.0, 1.0, 1.0, 70.0]);
+    }
+}

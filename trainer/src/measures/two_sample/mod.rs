@@ -1,0 +1,346 @@
+//! The judge: can a classifier tell a network's continuations from what came next in truth?
+//!
+//! Two-sample tests by classifiers (Lopez-Paz and Oquab, 2017). Judge A hears some hundred features of a continuation
+//! and of how it follows its prompt ([`features`]), by boosted trees and by logistic regression; judge B hears n-grams
+//! alone ([`grams`]). Each says how well it tells what it has not learnt from: the area under the curve, 0.5 if it
+//! cannot tell, 1 if it always can. All that belongs to a work is on one side of each of five folds, and so are the true
+//! and the made continuation of a prompt.
+//!
+//! Beside the network stand the floor, truth against other truth, which must be 0.5, and a player that only copies
+//! ([`super::copier`]).
+
+pub mod classify;
+pub mod features;
+pub mod grams;
+
+use crate::measures::copier::Copier;
+use crate::measures::excerpts::{self, Excerpt};
+use crate::parallel;
+use classify::{Classifier, FOLDS, Row, area_under_curve, boosting, cross_validated, logistic, logistic_on_grams};
+use model::{Controls, Mind, Network};
+use notes::Note;
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg32;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Random halvings behind the floor.
+const HALVINGS: u64 = 8;
+
+/// Areas under the curve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Areas {
+    /// Judge A by gradient-boosted trees.
+    pub boosting: f64,
+    /// Judge A by logistic regression.
+    pub logistic: f64,
+    /// Judge B.
+    pub grams: f64,
+}
+
+/// Of several runs, each with other takes and other folds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Verdict {
+    /// The median of each.
+    pub median: Areas,
+    /// The lowest of each.
+    pub low: Areas,
+    /// The highest of each.
+    pub high: Areas,
+}
+
+impl Verdict {
+    fn of(runs: &[Areas]) -> Self {
+        let at = |which: fn(&Areas) -> f64, place: fn(&[f64]) -> f64| {
+            let mut values: Vec<f64> = runs.iter().map(which).collect();
+            values.sort_by(f64::total_cmp);
+            place(&values)
+        };
+        let all = |place: fn(&[f64]) -> f64| Areas {
+            boosting: at(|areas| areas.boosting, place),
+            logistic: at(|areas| areas.logistic, place),
+            grams: at(|areas| areas.grams, place),
+        };
+        Self {
+            median: all(|sorted| (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0),
+            low: all(|sorted| sorted[0]),
+            high: all(|sorted| sorted[sorted.len() - 1]),
+        }
+    }
+}
+
+/// What a feature alone gives away.
+#[derive(Clone, Debug, Serialize)]
+pub struct Telltale {
+    /// As in [`features::names`].
+    pub feature: String,
+    /// Area under the curve of the feature by itself, the network's continuations against the truth; 0.5 to 1.
+    pub alone: f64,
+    /// Its mean over true continuations.
+    pub real: f64,
+    /// Its mean over the network's.
+    pub network: f64,
+    /// Its mean over the copier's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copier: Option<f64>,
+}
+
+/// The judges on the prompts of one set.
+#[derive(Clone, Debug, Serialize)]
+pub struct Judged {
+    /// Prompts.
+    pub prompts: usize,
+    /// Works that they are from.
+    pub works: usize,
+    /// Takes of each prompt, with seeds one after the other.
+    pub runs: usize,
+    /// Half of the truth against the other half.
+    pub floor: Verdict,
+    /// The network against the truth.
+    pub network: Verdict,
+    /// The copier against the truth; absent without training pieces to copy from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copier: Option<Verdict>,
+    /// All features, from the one that gives away most.
+    pub telltales: Vec<Telltale>,
+}
+
+/// How a network is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// How it plays.
+    pub controls: &'a Controls,
+    /// Of the first run; the others follow.
+    pub seed: u64,
+    /// Takes of each prompt; at least 1.
+    pub runs: usize,
+}
+
+/// One continuation as the judges hear it.
+#[derive(Clone)]
+struct Heard {
+    features: Vec<f64>,
+    grams: Vec<f64>,
+}
+
+impl Heard {
+    fn new(prompt: &[Note], next: &[Note]) -> Self {
+        Self { features: features::features(prompt, next), grams: grams::grams(next) }
+    }
+}
+
+/// Whether excerpts are of enough works to be judged by.
+pub fn enough(excerpts: &[Excerpt]) -> bool {
+    groups(excerpts).1 >= FOLDS
+}
+
+/// Lets the network continue the prompts, and judges. `done` hears of each continuation.
+///
+/// # Panics
+/// If the excerpts are not [`enough`].
+pub fn judge(
+    network: &Arc<Network>,
+    copier: Option<&Copier>,
+    excerpts: &[Excerpt],
+    options: &Options,
+    done: impl Fn() + Sync,
+) -> Judged {
+    let seeds: Vec<u64> = (0..options.runs as u64).map(|run| options.seed.wrapping_add(run)).collect();
+    let takes: Vec<(u64, usize)> =
+        seeds.iter().flat_map(|&seed| (0..excerpts.len()).map(move |index| (seed, index))).collect();
+    let begins = network.kind() == model::Kind::Seed;
+    let made = parallel::map(
+        &takes,
+        || Mind::new(network.clone()),
+        |mind, &(seed, index)| {
+            let prompt = &excerpts[index].prompt;
+            // Neighboring seeds must not share takes.
+            let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index as u64);
+            let own = excerpts::continuation(mind, options.controls, prompt, seed, begins);
+            let copied = copier.map(|copier| Heard::new(prompt, &copier.continuation(prompt, seed)));
+            (Heard::new(prompt, &own), copied)
+        },
+        done,
+    );
+    let (network, copied): (Vec<Heard>, Vec<Option<Heard>>) = made.into_iter().unzip();
+    let copied: Option<Vec<Heard>> = copied.into_iter().collect();
+    compare(excerpts, &network, copied.as_deref(), &seeds)
+}
+
+/// Judges continuations: as many per seed as there are excerpts, in their order.
+fn compare(excerpts: &[Excerpt], network: &[Heard], copier: Option<&[Heard]>, seeds: &[u64]) -> Judged {
+    let (group_of, works) = groups(excerpts);
+    let real: Vec<Heard> = excerpts.iter().map(|excerpt| Heard::new(&excerpt.prompt, &excerpt.truth)).collect();
+    let against = |made: &[Heard]| -> Verdict {
+        let runs: Vec<(u64, &[Heard])> = seeds.iter().copied().zip(made.chunks_exact(real.len())).collect();
+        Verdict::of(&parallel::map(
+            &runs,
+            || (),
+            |(), (seed, made)| {
+                let truth = real.iter().zip(&group_of).map(|(heard, &group)| (heard, group, true));
+                let made = made.iter().zip(&group_of).map(|(heard, &group)| (heard, group, false));
+                areas(truth.chain(made), *seed)
+            },
+            || (),
+        ))
+    };
+    let halvings: Vec<u64> = (0..HALVINGS).map(|index| seeds[0].wrapping_add(index)).collect();
+    let floor = parallel::map(
+        &halvings,
+        || (),
+        |(), &seed| {
+            let labels = halves(excerpts, seed);
+            let rows = real.iter().zip(&group_of).zip(labels).map(|((heard, &group), label)| (heard, group, label));
+            areas(rows, seed)
+        },
+        || (),
+    );
+    Judged {
+        prompts: excerpts.len(),
+        works,
+        runs: seeds.len(),
+        floor: Verdict::of(&floor),
+        network: against(network),
+        copier: copier.map(against),
+        telltales: telltales(&real, network, copier),
+    }
+}
+
+/// The number of each excerpt's work, and how many there are.
+fn groups(excerpts: &[Excerpt]) -> (Vec<usize>, usize) {
+    let mut numbers = BTreeMap::new();
+    let groups = excerpts
+        .iter()
+        .map(|excerpt| {
+            let next = numbers.len();
+            *numbers.entry(excerpt.work).or_insert(next)
+        })
+        .collect();
+    (groups, numbers.len())
+}
+
+/// A half drawn from the excerpts of each piece, so that neither is of other music than the other one.
+fn halves(excerpts: &[Excerpt], seed: u64) -> Vec<bool> {
+    let mut rng = Pcg32::new(seed, 0x0068_616c_7665_73);
+    let mut order: Vec<usize> = (0..excerpts.len()).collect();
+    order.shuffle(&mut rng);
+    order.sort_by_key(|&index| excerpts[index].piece);
+    let mut labels = vec![false; excerpts.len()];
+    order.iter().step_by(2).for_each(|&index| labels[index] = true);
+    labels
+}
+
+/// What each judge makes of (continuation, group, sample).
+fn areas<'a>(heard: impl Iterator<Item = (&'a Heard, usize, bool)> + Clone, seed: u64) -> Areas {
+    let by = |values: fn(&Heard) -> &Vec<f64>, classifier: Classifier| {
+        let row = |(heard, group, label)| Row { group, values: values(heard).clone(), label };
+        let rows: Vec<Row> = heard.clone().map(row).collect();
+        cross_validated(&rows, classifier, seed)
+    };
+    Areas {
+        boosting: by(|heard| &heard.features, boosting),
+        logistic: by(|heard| &heard.features, logistic),
+        grams: by(|heard| &heard.grams, logistic_on_grams),
+    }
+}
+
+fn telltales(real: &[Heard], network: &[Heard], copier: Option<&[Heard]>) -> Vec<Telltale> {
+    let mean = |all: &[Heard], index: usize| {
+        all.iter().map(|heard| heard.features[index]).sum::<f64>() / all.len().max(1) as f64
+    };
+    let tell = |(index, feature): (usize, String)| {
+        let scored = |all: &[Heard], label| all.iter().map(|h| (h.features[index], label)).collect::<Vec<_>>();
+        let area = area_under_curve([scored(real, true), scored(network, false)].concat());
+        Telltale {
+            feature,
+            alone: area.max(1.0 - area),
+            real: mean(real, index),
+            network: mean(network, index),
+            copier: copier.map(|copier| mean(copier, index)),
+        }
+    };
+    let mut all: Vec<Telltale> = features::names().into_iter().enumerate().map(tell).collect();
+    all.sort_by(|a, b| b.alone.total_cmp(&a.alone));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Piece, Split};
+    use crate::measures::excerpts::{excerpts, within};
+    use rand::Rng;
+
+    /// Pieces that wander, each in a tempo and a register of its own.
+    fn pieces() -> Vec<Piece> {
+        let mut rng = Pcg32::new(3, 3);
+        (0..12)
+            .map(|number| {
+                let beat = rng.random_range(0.15..0.4);
+                let (mut onset, mut pitch) = (0.0, rng.random_range(50..70));
+                let mut notes = Vec::new();
+                while onset < 340.0 {
+                    for below in 0..rng.random_range(1..3u8) {
+                        let note = Note {
+                            onset,
+                            spread: 0.0,
+                            duration: beat * rng.random_range(0.7..1.3),
+                            pitch: pitch - 7 * below,
+                            velocity: rng.random_range(50..80),
+                        };
+                        notes.push(note);
+                    }
+                    pitch = (i32::from(pitch) + rng.random_range(-3..=3)).clamp(40, 90) as u8;
+                    onset += beat * f64::from(rng.random_range(1..3u8));
+                }
+                notes::chords::canonicalise(&mut notes);
+                let name = number.to_string();
+                Piece { work: name.clone(), name, set: "set".into(), split: Split::Test, notes, ..Piece::default() }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_truth_passes_and_what_is_changed_is_found() {
+        let pieces = pieces();
+        let excerpts = excerpts(&pieces.iter().collect::<Vec<_>>());
+        assert!(enough(&excerpts) && excerpts.len() == 96);
+        let judged = |change: &dyn Fn(&mut Pcg32, Note) -> Note| {
+            let rng = &mut Pcg32::new(1, 1);
+            let made: Vec<Heard> = excerpts
+                .iter()
+                .map(|excerpt| {
+                    let notes = excerpt.truth.iter().map(|note| change(rng, *note)).collect();
+                    Heard::new(&excerpt.prompt, &within(notes))
+                })
+                .collect();
+            compare(&excerpts, &made, None, &[1])
+        };
+        let same = judged(&|_, note| note);
+        let areas = |verdict: &Verdict| [verdict.median.boosting, verdict.median.logistic, verdict.median.grams];
+        assert!(areas(&same.network).iter().all(|area| (area - 0.5).abs() < 1e-9), "{:?}", same.network);
+        assert!(areas(&same.floor).iter().all(|area| (area - 0.5).abs() < 0.1), "{:?}", same.floor);
+
+        let softer = judged(&|_, note| Note { velocity: note.velocity - 25, ..note });
+        assert!(softer.network.median.boosting > 0.95 && softer.network.median.logistic > 0.95);
+        assert!((softer.network.median.grams - 0.5).abs() < 1e-9, "judge B hears no velocity");
+        let most = &softer.telltales[0];
+        assert!(most.feature.starts_with("velocity") && (most.real - most.network - 25.0).abs() < 1e-9, "{most:?}");
+
+        let leaps = judged(&|rng, note| Note { pitch: note.pitch + 12 * rng.random_range(0..2u8), ..note });
+        assert!(leaps.network.median.grams > 0.9, "{:?}", leaps.network);
+    }
+
+    #[test]
+    fn halves_are_of_the_same_pieces() {
+        let pieces = pieces();
+        let excerpts = excerpts(&pieces.iter().collect::<Vec<_>>());
+        let labels = halves(&excerpts, 1);
+        for piece in 0..pieces.len() {
+            let of = |label| excerpts.iter().zip(&labels).filter(|(e, l)| e.piece == piece && **l == label).count();
+            assert_eq!(of(true), of(false));
+        }
+        assert_ne!(labels, halves(&excerpts, 2));
+    }
+}

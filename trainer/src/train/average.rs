@@ -1,0 +1,56 @@
+//! Weights averaged over the steps of a run: they do without the noise that a high learning rate leaves in the latest
+//! ones, so that a run can be judged, and its weights used, before the rate has fallen (Polyak & Juditsky 1992).
+
+use model::{Card, Weights, train::Model, weights::Tensor};
+use std::collections::BTreeMap;
+
+/// An exponential moving average of all weights. Empty until it follows some.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Average {
+    /// By name, as in the network.
+    pub tensors: BTreeMap<String, Vec<f32>>,
+    /// Steps it has followed.
+    pub steps: u64,
+}
+
+impl Average {
+    /// Takes in the weights after one more step; what there was counts `kept`, but less at the beginning. At 0 nothing
+    /// is averaged.
+    pub fn follow(&mut self, model: &Model, kept: f64) -> anyhow::Result<()> {
+        if kept == 0.0 {
+            return Ok(());
+        }
+        let kept = kept.min((1.0 + self.steps as f64) / (10.0 + self.steps as f64)) as f32;
+        for (name, var) in model.vars() {
+            let now = var.flatten_all()?.to_vec1::<f32>()?;
+            match self.tensors.get_mut(name) {
+                Some(average) => {
+                    average.iter_mut().zip(now).for_each(|(average, now)| *average += (1.0 - kept) * (now - *average));
+                }
+                None => {
+                    self.tensors.insert(name.clone(), now);
+                }
+            }
+        }
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// The averages with a card; as long as there are none, the model's weights as they are.
+    pub fn weights(&self, model: &Model, card: Card) -> anyhow::Result<Weights> {
+        if self.tensors.is_empty() {
+            return Ok(model.weights(card)??);
+        }
+        let tensor = |(name, data): (&String, &Vec<f32>)| {
+            let shape = model.vars()[name].dims().to_vec();
+            (name.clone(), Tensor { shape, data: data.clone() })
+        };
+        Ok(Weights::new(card, self.tensors.iter().map(tensor).collect())?)
+    }
+
+    /// A model with the averages; `None` as long as there are none.
+    pub fn model(&self, model: &Model, card: &Card) -> anyhow::Result<Option<Model>> {
+        let average = || Ok(Model::new(&self.weights(model, card.clone())?, model.device())?);
+        (!self.tensors.is_empty()).then(average).transpose()
+    }
+}

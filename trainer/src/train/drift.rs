@@ -1,0 +1,135 @@
+//! How free running went in the course of a run: a table on the screen, `free_running.csv`, `free_running.png`.
+
+use crate::files::{replace, write_whole};
+use crate::measures::free_running::{Drift, WATCHED};
+use crate::pictures::install_font;
+use plotters::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::{fmt::Write, path::Path};
+
+/// Pixels of a panel.
+const PANEL: (u32, u32) = (360, 240);
+/// Panels side by side.
+const COLUMNS: usize = 3;
+/// Colours that colour-blind people can tell apart (Okabe and Ito), one for each set.
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(230, 159, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(213, 94, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+];
+
+/// Free running at one validation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// Steps taken.
+    pub step: u64,
+    /// Notes learnt from.
+    pub notes: u64,
+    /// Passes over the training split.
+    pub epoch: f64,
+    /// Each set's figures.
+    pub sets: Vec<Drift>,
+}
+
+/// The line as a table.
+pub fn describe(line: &Line) -> String {
+    let width = line.sets.iter().map(|drift| drift.set.len()).max().unwrap_or(0).max(8);
+    let mut table = format!("  {:width$} {:7}", "plays on", "");
+    for name in WATCHED {
+        write!(table, "  {}", short(name)).expect("a String takes everything");
+    }
+    for drift in &line.sets {
+        for (who, values) in [("truth", &drift.truth), ("network", &drift.network)] {
+            let set = if who == "truth" { &drift.set[..] } else { "" };
+            write!(table, "\n  {set:width$} {who:7}").expect("a String takes everything");
+            for (name, value) in WATCHED.iter().zip(values) {
+                let width = short(name).len();
+                write!(table, "  {value:>width$.*}", if *value < 10.0 { 2 } else { 1 })
+                    .expect("a String takes everything");
+            }
+        }
+    }
+    table
+}
+
+/// Without what stands in brackets.
+fn short(name: &str) -> &str {
+    name.split(" (").next().unwrap_or(name)
+}
+
+/// Writes `free_running.csv` and `free_running.png` into `folder`; nothing if nothing was watched.
+pub fn write(folder: &Path, log: &[Line]) -> anyhow::Result<()> {
+    if log.is_empty() {
+        return Ok(());
+    }
+    let mut csv = "step,notes,epoch,set,prompts".to_owned();
+    for name in WATCHED {
+        let name = short(name).replace(' ', "_");
+        write!(csv, ",{name}_truth,{name}_network")?;
+    }
+    csv.push('\n');
+    for line in log {
+        for drift in &line.sets {
+            let set = drift.set.replace('"', "\"\"");
+            write!(csv, "{},{},{:.4},\"{set}\",{}", line.step, line.notes, line.epoch, drift.prompts)?;
+            for (truth, network) in drift.truth.iter().zip(&drift.network) {
+                write!(csv, ",{truth:.4},{network:.4}")?;
+            }
+            csv.push('\n');
+        }
+    }
+    write_whole(&folder.join("free_running.csv"), csv.as_bytes())?;
+    if log.len() > 1 {
+        picture(&folder.join("free_running.png"), log)?;
+    }
+    Ok(())
+}
+
+/// A panel per feature: over notes learnt from, each set's curve, and thin where its truth is.
+fn picture(path: &Path, log: &[Line]) -> anyhow::Result<()> {
+    install_font()?;
+    let rows = WATCHED.len().div_ceil(COLUMNS);
+    let size = (PANEL.0 * COLUMNS as u32, PANEL.1 * rows as u32 + 24);
+    let millions = |line: &Line| line.notes as f64 / 1e6;
+    let last = log.last().map_or(1.0, millions).max(1e-9);
+    let sets: Vec<&str> = log[0].sets.iter().map(|drift| &drift.set[..]).collect();
+    replace(path, |path| {
+        let root = BitMapBackend::new(path, size).into_drawing_area();
+        root.fill(&WHITE)?;
+        let (legend, panels) = root.split_vertically(24);
+        for (index, set) in sets.iter().enumerate() {
+            let style = ("sans-serif", 16).into_font().color(&COLOURS[index % COLOURS.len()]);
+            legend.draw(&Text::new((*set).to_owned(), (12 + index as i32 * 150, 6), style))?;
+        }
+        for (feature, panel) in panels.split_evenly((rows, COLUMNS)).iter().enumerate().take(WATCHED.len()) {
+            let values = log.iter().flat_map(|line| &line.sets);
+            let values = values.flat_map(|drift| [drift.truth[feature], drift.network[feature]]);
+            let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+            let margin = ((high - low) * 0.1).max(1e-3);
+            let mut chart = ChartBuilder::on(panel)
+                .margin(8)
+                .caption(WATCHED[feature], ("sans-serif", 16))
+                .x_label_area_size(24)
+                .y_label_area_size(44)
+                .build_cartesian_2d(0.0..last, low - margin..high + margin)?;
+            chart.configure_mesh().disable_mesh().x_labels(5).y_labels(5).draw()?;
+            for (index, set) in sets.iter().enumerate() {
+                let of_set = || {
+                    log.iter().filter_map(|line| {
+                        line.sets.iter().find(|drift| drift.set == *set).map(|drift| (millions(line), drift))
+                    })
+                };
+                let colour = COLOURS[index % COLOURS.len()];
+                let truth = of_set().map(|(notes, drift)| (notes, drift.truth[feature]));
+                chart.draw_series(LineSeries::new(truth, colour.mix(0.5).stroke_width(1)))?;
+                let network = of_set().map(|(notes, drift)| (notes, drift.network[feature]));
+                chart.draw_series(LineSeries::new(network, colour.stroke_width(2)))?;
+            }
+        }
+        Ok(root.present()?)
+    })
+}
