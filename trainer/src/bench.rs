@@ -1,7 +1,11 @@
 //! `trainer bench`: how fast this machine trains.
 
+use crate::dataset::{Piece, Split};
 use crate::device;
-use crate::train::{learn, with_deep_stack};
+use crate::error::bad_input;
+use crate::files::say;
+use crate::prepare;
+use crate::train::{learn, stream_speed, with_deep_stack};
 use anyhow::Context;
 use model::{
     Kind, Weights,
@@ -11,7 +15,11 @@ use notes::Note;
 use rand::Rng;
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
-use std::{process::Command, time::Instant};
+use serde_json::json;
+use std::{path::PathBuf, process::Command, time::Instant};
+
+/// How long each part of the stream is measured, in seconds.
+const STREAM_S: f64 = 3.0;
 
 /// Measure how fast this machine trains, and in how much memory.
 ///
@@ -40,6 +48,10 @@ pub struct Args {
     /// Where to compute: cpu, cuda, cuda:N or auto.
     #[arg(long, default_value_t)]
     device: device::Choice,
+    /// Instead of that, how many notes in a second come from the training stream of these data, with all scores
+    /// humanized and everything told: before they are made features, and as chunks.
+    #[arg(long, value_name = "DATA")]
+    stream: Option<PathBuf>,
     /// Report as JSON.
     #[arg(long)]
     json: bool,
@@ -69,6 +81,18 @@ struct Figures {
 
 /// Measures and reports.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    if let Some(path) = &args.stream {
+        let data = prepare::open(path)?;
+        let pieces: Vec<&Piece> = data.split(Split::Train).collect();
+        if pieces.is_empty() {
+            return Err(bad_input(path, "has no pieces to train on"));
+        }
+        let [heard, chunks] = stream_speed(pieces, args.chunk.max(1), STREAM_S);
+        return say(&match args.json {
+            true => json!({ "heard_notes_per_second": heard, "chunk_notes_per_second": chunks }).to_string(),
+            false => format!("played, varied, told: {heard:.0} notes/s; as chunks: {chunks:.0} notes/s (one thread)"),
+        });
+    }
     let figures = match args.network {
         Some(kind) => vec![alone(kind, &args)?],
         // Peak memory is a process's: one each.

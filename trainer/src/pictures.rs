@@ -17,7 +17,9 @@ const TAKES: RGBColor = RGBColor(230, 159, 0);
 /// How much of a take the piano roll shows.
 const ROLL_S: f64 = 60.0;
 /// How much of a piece is compared with another version.
-const COMPARED_S: f64 = 16.0;
+const COMPARED_S: f64 = 12.0;
+/// Pixels of such a picture.
+const COMPARED: (u32, u32) = (1500, 900);
 /// The range of the time axes, in seconds.
 const TIMES_S: f64 = 2.0;
 /// Width of a column of the time axes, in seconds.
@@ -40,12 +42,12 @@ pub fn write(folder: &Path, data: &Dataset, split: Split, takes: &[Vec<Note>]) -
     let durations =
         |pieces: &[&[Note]]| columns(pieces.iter().flat_map(|notes| notes.iter().map(|note| note.duration)));
     let picture = |name: &str, what: &str, range: Range<f64>, real: Vec<f64>, takes: Vec<f64>| {
-        draw(&folder.join(name), |area| bars(area, what, range.clone(), &real, &takes))
+        draw(&folder.join(name), SIZE, |area| bars(area, what, range.clone(), &real, &takes))
     };
     picture("pitch.png", "MIDI key", 0.0..128.0, keys(&real), keys(&takes))?;
     picture("step.png", "step, seconds", 0.0..TIMES_S, steps(&real), steps(&takes))?;
     picture("duration.png", "duration, seconds", 0.0..TIMES_S, durations(&real), durations(&takes))?;
-    draw(&folder.join("take.png"), |area| roll(area, longest, ROLL_S))
+    draw(&folder.join("take.png"), SIZE, |area| roll(area, longest, ROLL_S, TAKES))
 }
 
 /// Writes a picture of the first seconds of two versions of a piece, one above the other: as much of the second as of
@@ -53,11 +55,11 @@ pub fn write(folder: &Path, data: &Dataset, split: Split, takes: &[Vec<Note>]) -
 pub fn compare(path: &Path, versions: [(&str, &[Note]); 2]) -> anyhow::Result<()> {
     install_font()?;
     let most = versions[0].1.partition_point(|note| note.onset < COMPARED_S);
-    draw(path, |area| {
-        for (area, (name, notes)) in area.split_evenly((2, 1)).iter().zip(versions) {
+    draw(path, COMPARED, |area| {
+        for ((area, colour), (name, notes)) in area.split_evenly((2, 1)).iter().zip([REAL, TAKES]).zip(versions) {
             let notes = &notes[..most.min(notes.len())];
             let end = notes.iter().map(Note::end).fold(1.0, f64::max);
-            roll(&area.titled(name, ("sans-serif", 14))?, notes, end)?;
+            roll(&area.titled(name, ("sans-serif", 14))?, notes, end, colour)?;
         }
         Ok(())
     })
@@ -91,9 +93,9 @@ fn shares(counts: Vec<f64>) -> Vec<f64> {
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
 /// A picture that is there whole or not at all.
-fn draw(path: &Path, paint: impl Fn(&Area) -> anyhow::Result<()>) -> anyhow::Result<()> {
+fn draw(path: &Path, size: (u32, u32), paint: impl Fn(&Area) -> anyhow::Result<()>) -> anyhow::Result<()> {
     replace(path, |path| {
-        let area = BitMapBackend::new(path, SIZE).into_drawing_area();
+        let area = BitMapBackend::new(path, size).into_drawing_area();
         area.fill(&WHITE)?;
         paint(&area)?;
         Ok(area.present()?)
@@ -133,7 +135,7 @@ fn bars(area: &Area, what: &str, range: Range<f64>, real: &[f64], takes: &[f64])
     Ok(())
 }
 
-fn roll(area: &Area, notes: &[Note], seconds: f64) -> anyhow::Result<()> {
+fn roll(area: &Area, notes: &[Note], seconds: f64, colour: RGBColor) -> anyhow::Result<()> {
     let keys = || notes.iter().map(|note| f64::from(note.pitch));
     let (lowest, highest) = (keys().fold(40.0, f64::min) - 2.0, keys().fold(80.0, f64::max) + 3.0);
     let mut chart = ChartBuilder::on(area)
@@ -144,8 +146,8 @@ fn roll(area: &Area, notes: &[Note], seconds: f64) -> anyhow::Result<()> {
     chart.configure_mesh().x_desc("seconds").y_desc("MIDI key").disable_mesh().draw()?;
     chart.draw_series(notes.iter().filter(|note| note.onset < seconds).map(|note| {
         let key = f64::from(note.pitch);
-        let strength = 0.3 + 0.7 * f64::from(note.velocity) / 127.0;
-        Rectangle::new([(note.struck(), key), (note.end().min(seconds), key + 1.0)], TAKES.mix(strength).filled())
+        let strength = 0.15 + 0.85 * f64::from(note.velocity) / 127.0;
+        Rectangle::new([(note.struck(), key), (note.end().min(seconds), key + 1.0)], colour.mix(strength).filled())
     }))?;
     Ok(())
 }

@@ -47,6 +47,7 @@ use std::{
     time::Instant,
 };
 use stream::Stream;
+pub use stream::speed as stream_speed;
 
 /// Train a network on MIDI files.
 ///

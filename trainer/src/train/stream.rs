@@ -16,6 +16,7 @@ use notes::{Note, Successor};
 use rand::Rng;
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
+use std::time::Instant;
 
 /// Where every lane stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,6 +112,29 @@ impl<'a> Stream<'a> {
             false => lane,
         }
     }
+}
+
+/// How many notes in a second the stream of these pieces yields, with everything on: played, varied and told; and
+/// the same as what a network is trained on. Measured for so many seconds each.
+pub fn speed(pieces: Vec<&Piece>, chunk: usize, seconds: f64) -> [f64; 2] {
+    let mut config = Config { told: Some(Tell::default()), ..Config::default() };
+    config.augment.humanize = 1.0;
+    let mut stream = Stream::new(pieces, &config, None);
+    let per_second = |next: &mut dyn FnMut() -> usize| {
+        let (start, mut notes) = (Instant::now(), 0);
+        while start.elapsed().as_secs_f64() < seconds {
+            notes += next();
+        }
+        notes as f64 / start.elapsed().as_secs_f64()
+    };
+    let mut number = 0;
+    let heard = per_second(&mut || {
+        number += 1;
+        let piece = stream.pieces[stream.mixture.piece(number)];
+        let rng = &mut Pcg32::new(config.seed, 2 * number + 1);
+        hearing(piece, &config.augment, config.told.as_ref(), rng, config.seed, number).0.notes.len()
+    });
+    [heard, per_second(&mut || stream.next(chunk).notes())]
 }
 
 /// One hearing of a piece: played by someone if it is a score, varied, and what is told of it.
