@@ -107,6 +107,8 @@ pub struct Augment {
 pub struct Tell {
     /// The piece's source.
     pub source: f64,
+    /// Of the hearings in which that is told: only from somewhere in the piece on, as when it is found out.
+    pub late_source: f64,
     /// Tempo and place in beat and bar at every note.
     pub meter: f64,
     /// Of the hearings in which the meter is told: wrong, by phase, half or twice the tempo, so that it is not
@@ -172,7 +174,16 @@ impl Default for Augment {
 
 impl Default for Tell {
     fn default() -> Self {
-        Self { source: 0.7, meter: 0.5, wrong_meter: 0.05, no_bar: 0.25, late_meter: 0.3, left: 0.25, ending: 0.5 }
+        Self {
+            source: 0.7,
+            late_source: 0.3,
+            meter: 0.5,
+            wrong_meter: 0.05,
+            no_bar: 0.25,
+            late_meter: 0.3,
+            left: 0.25,
+            ending: 0.5,
+        }
     }
 }
 
@@ -222,7 +233,7 @@ impl Config {
     /// What is wrong with it, if anything.
     pub fn problem(&self) -> Option<String> {
         let Augment { tempo, length, cut, stray, humanize, score_tempo, .. } = self.augment;
-        let Tell { source, meter, wrong_meter, no_bar, late_meter, left, ending } =
+        let Tell { source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending } =
             self.told.clone().unwrap_or_default();
         let wrong = [
             (self.data.is_empty(), "no data: name folders in `data` or with --data"),
@@ -243,7 +254,7 @@ impl Config {
             (!(0.0..=1.0).contains(&humanize), "`augment.humanize` must be from 0 to 1"),
             (!(score_tempo >= 1.0 && score_tempo.is_finite()), "`augment.score_tempo` is a factor of at least 1"),
             (
-                ![source, meter, wrong_meter, no_bar, late_meter, left, ending]
+                ![source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending]
                     .iter()
                     .all(|share| (0.0..=1.0).contains(share)),
                 "everything in `told` must be from 0 to 1",
