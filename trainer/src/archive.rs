@@ -52,3 +52,40 @@ pub fn read(path: &Path) -> anyhow::Result<HashMap<String, Vec<u8>>> {
     }
     Ok(members)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+    fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (name, bytes) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            builder.append_data(&mut header, name, *bytes).unwrap();
+        }
+        compress_to_vec(&builder.into_inner().unwrap()[..], CompressionLevel::Fastest)
+    }
+
+    #[test]
+    fn members_are_found_by_path_and_what_is_cut_short_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(find(folder.path()).unwrap(), None);
+        let path = folder.path().join("files.tar.zst");
+        let bytes = archive(&[("./a/1.mid", b"one"), ("b.mid", &[7; 3000])]);
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(find(folder.path()).unwrap(), Some(path.clone()));
+        let members = read(&path).unwrap();
+        assert_eq!(members.len(), 2);
+        assert_eq!((&members["a/1.mid"][..], members["b.mid"].len()), (&b"one"[..], 3000));
+        for len in [0, 3, bytes.len() / 2, bytes.len() - 8] {
+            std::fs::write(&path, &bytes[..len]).unwrap();
+            let error = read(&path).expect_err("it is cut short").to_string();
+            assert!(error.contains("files.tar.zst: cannot be unpacked"), "{len}: {error}");
+        }
+        std::fs::write(folder.path().join("more.tar.zst"), b"").unwrap();
+        assert!(find(folder.path()).unwrap_err().to_string().contains("several archives"));
+    }
+}

@@ -29,6 +29,9 @@ const SOURCES: [(&str, Source); 5] = [
     ("rolls", Source::Roll),
 ];
 
+/// Sets without dynamics whose manifests do not say it: their velocities mark the meter, as a program does.
+const FLAT: [&str; 1] = ["hymnal"];
+
 /// What the kind of a piece in this set says of its source.
 fn source(set: &str, kind: Option<&str>) -> Option<Source> {
     Source::ALL
@@ -88,7 +91,7 @@ pub(crate) fn read(
             composer: get(composer),
             same_notes_as: get(same_notes_as),
             source: source(&set, get(kind).as_deref()),
-            dynamics,
+            dynamics: dynamics.or_else(|| FLAT.contains(&&set[..]).then_some(false)),
             beats,
         });
     }

@@ -51,3 +51,32 @@ pub fn on_grid(beats: &[f64]) -> bool {
     let near = |beat: &&f64| ((**beat * 12.0).round() / 12.0 - **beat).abs() < NEAR;
     !beats.is_empty() && beats.iter().filter(near).count() as f64 >= MOST * beats.len() as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chord_has_the_beat_of_its_first_note() {
+        let note = |onset, pitch| Note { onset, spread: 0.0, duration: 0.5, pitch, velocity: 64 };
+        let mut performance = Performance {
+            notes: vec![note(2.0, 50), note(1.01, 40), note(1.0, 70), note(1.02, 70), note(2.5, 60)],
+            beats: vec![4.0, 2.02, 2.0, 2.04, 5.0],
+        };
+        performance.canonicalise();
+        performance.from_zero();
+        let heard: Vec<(f64, u8, f64)> =
+            performance.notes.iter().zip(&performance.beats).map(|(note, &beat)| (note.onset, note.pitch, beat)).collect();
+        assert_eq!(heard, [(0.0, 40, 2.0), (0.0, 70, 2.0), (1.0, 50, 4.0), (1.5, 60, 5.0)]);
+        let again = performance.clone();
+        performance.canonicalise();
+        assert_eq!(performance, again);
+    }
+
+    #[test]
+    fn ticks_on_twelfths_of_a_beat_are_musical_time() {
+        assert!(on_grid(&[0.0, 0.25, 1.0 / 3.0, 7.5, 8.01]));
+        assert!(!on_grid(&[0.0, 0.27, 0.45, 7.5, 8.01]));
+        assert!(!on_grid(&[]));
+    }
+}

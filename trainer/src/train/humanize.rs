@@ -15,6 +15,8 @@ use rand::Rng;
 const CHORD_S: f64 = 0.9 * WINDOW_S;
 /// Where beats are unknown, this many seconds of the score pass for one.
 const BEAT_S: f64 = 0.5;
+/// A hand reaches over so many semitones.
+const WIDEST: u8 = 14;
 /// No note is shorter, in seconds.
 const SHORTEST_S: f64 = 0.03;
 
@@ -44,8 +46,11 @@ struct Performer {
     uneven: f64,
     swell: f64,
     accent: f64,
-    /// What the score's own dynamics are multiplied by.
+    /// The loudness that is meant by none, and what the score's own dynamics are multiplied by.
+    level: f64,
     contrast: f64,
+    /// Probability that a chord too wide for a hand is rolled.
+    rolled: f64,
     /// Velocity per semitone that the melody rises above where it has been.
     contour: f64,
     voices: [Manner; 3],
@@ -106,12 +111,13 @@ impl Performer {
         let (slower, walk, over) = (up_to(2.0) - 1.0, 0.015 + up_to(0.035), 3.0 + up_to(6.0));
         let (arc, slowing, often, ending) = (up_to(0.05), 0.05 + up_to(0.15), up_to(0.7), up_to(0.5));
         let (jitter, drift, ragged, lead, left) =
-            (0.003 + up_to(0.007), 0.003 + up_to(0.006), 0.002 + up_to(0.004), up_to(0.014), up_to(0.012) - 0.006);
-        let (breath, uneven, swell, accent) = (2.0 + up_to(5.0), 2.0 + up_to(3.0), up_to(9.0), up_to(7.0));
-        let (contrast, contour) = (0.7 + up_to(0.6), up_to(0.5));
-        let (melody, right, low) = (2.0 + up_to(10.0), -up_to(7.0), -up_to(9.0));
+            (0.004 + up_to(0.008), 0.003 + up_to(0.007), 0.002 + up_to(0.006), up_to(0.018), up_to(0.014) - 0.007);
+        let (breath, uneven, swell, accent) = (2.5 + up_to(5.5), 2.5 + up_to(3.5), up_to(11.0), up_to(8.0));
+        let (contrast, contour) = (0.5 + up_to(0.6), up_to(0.5));
+        let (melody, right, low) = (2.0 + up_to(11.0), -up_to(7.0), -up_to(9.0));
+        let (level, rolled) = (48.0 + up_to(36.0), up_to(0.6));
         let mut length = |shortest: f64, longest: f64| shortest + up_to(longest - shortest);
-        let lengths = [length(-0.3, 0.06), length(-0.45, 0.04), length(-0.5, 0.06)];
+        let lengths = [length(-0.2, 0.12), length(-0.35, 0.08), length(-0.4, 0.1)];
         let phrase = [2, 4, 4, 8][rng.random_range(0..4)];
         let mut manner = |louder, length| {
             let by = if free < 0.5 { 0.03 } else { 0.14 };
@@ -134,7 +140,9 @@ impl Performer {
             uneven: uneven * free,
             swell: swell * free,
             accent: accent * free,
+            level,
             contrast,
+            rolled,
             contour: contour * free,
             voices,
         }
@@ -148,6 +156,8 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
     let chords = chords(piece);
     let clock = Clock::new(piece, &chords, &mut performer, rng);
     let loudness = piece.notes.iter().map(|note| f64::from(note.velocity)).sum::<f64>() / piece.notes.len() as f64;
+    // How loud a whole score is played back was chosen by a program more often than by a person.
+    let level = if piece.flat { performer.level } else { 0.5 * (loudness + performer.level) };
     let phrases = &clock.phrases;
 
     let mut performance = Performance { notes: Vec::with_capacity(piece.notes.len()), beats: Vec::new() };
@@ -174,7 +184,7 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
         });
         let breath = performer.breath.after(gone, rng);
         let accent = performer.accent * clock.weight(chord.beat);
-        let common = loudness + breath + performer.swell * swelling + accent;
+        let common = level + breath + performer.swell * swelling + accent;
 
         let voices = ears.hear(notes, gone);
         let lengths: [f64; 3] = std::array::from_fn(|voice| {
@@ -183,6 +193,10 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
         });
         let first = performance.notes.len();
         let (top, contour) = (notes.len() - 1, ears.rise * performer.contour);
+        let low = notes.iter().enumerate().filter(|(place, note)| voices(*place == top, note.pitch) == Voice::Left).count();
+        let wide = low > 1 && notes[low - 1].pitch - notes[0].pitch > WIDEST;
+        let rolled = wide && room > 0.25 && rng.random::<f64>() < performer.rolled;
+        let roll = if rolled { rng.random_range(0.03..0.05f64).min(0.4 * room / low as f64) } else { 0.0 };
         for (place, note) in notes.iter().enumerate() {
             let voice = voices(place == top, note.pitch);
             let manner = &performer.voices[voice as usize];
@@ -192,12 +206,16 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
                 Voice::Left => performer.left_lead,
             };
             let ragged = if notes.len() > 1 { performer.ragged * normal(rng) - lead } else { 0.0 };
-            let struck = clock.times[index] + stray + (ragged * tight).clamp(-CHORD_S / 2.0, CHORD_S / 2.0);
+            let apart = (ragged * tight).clamp(-CHORD_S / 2.0, CHORD_S / 2.0);
+            let later = if place < low { roll * place as f64 } else { 0.0 };
+            let struck = clock.times[index] + stray + apart + later;
             let marked = (f64::from(note.velocity) - loudness) * performer.contrast;
             let rise = if voice == Voice::Melody { contour } else { 0.0 };
             let velocity = common + marked + manner.louder + rise + performer.uneven * normal(rng);
             let length = (lengths[voice as usize] + 0.06 * normal(rng)).exp();
-            let end = clock.time(index, note.onset + note.duration * length) + stray;
+            // Long notes are neither cut by a part of their length nor held far into the next.
+            let longer = (note.duration * (length - 1.0)).clamp(-0.3, 0.08);
+            let end = clock.time(index, note.onset + note.duration + longer) + stray;
             performance.notes.push(Note {
                 onset: struck,
                 spread: 0.0,
@@ -417,5 +435,71 @@ fn release_before_striking(notes: &mut [Note], rng: &mut impl Rng) {
                 earlier.duration = (apart - lifted).max(0.5 * apart).max(0.0);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Source;
+    use rand_pcg::Pcg32;
+
+    /// Two hands in 3/4 at 100 beats per minute: eighths above chords of three notes on each beat.
+    fn waltz() -> Piece {
+        let mut piece = Piece { source: Some(Source::Score), bars: vec![(0.0, 3.0)], ..Piece::default() };
+        let mut add = |beat: f64, pitch: u8, length: f64| {
+            piece.beats.push(beat);
+            piece.notes.push(Note { onset: beat * 0.6, spread: 0.0, duration: length * 0.6, pitch, velocity: 70 });
+        };
+        for eighth in 0..960u32 {
+            let beat = f64::from(eighth) / 2.0;
+            if eighth % 2 == 0 {
+                [45, 52, 57].into_iter().for_each(|pitch| add(beat, pitch, 1.0));
+            }
+            add(beat, 70 + (eighth * 7 % 12) as u8, 0.5);
+        }
+        piece
+    }
+
+    #[test]
+    fn people_play_what_is_written_but_not_as_it_is_written() {
+        let score = waltz();
+        for number in 0..40 {
+            let played = humanize(&score, 1.4, &mut Pcg32::new(5, number));
+            assert_eq!(played, humanize(&score, 1.4, &mut Pcg32::new(5, number)));
+            let (notes, beats) = (&played.notes, &played.beats);
+            // The same notes in the same chords.
+            let keys = |notes: &[Note]| notes.iter().map(|note| note.pitch).collect::<Vec<_>>();
+            assert_eq!(keys(notes), keys(&score.notes));
+            let chords = |notes: &[Note]| notes.windows(2).map(|w| w[0].onset == w[1].onset).collect::<Vec<_>>();
+            assert_eq!(chords(notes), chords(&score.notes));
+            let raw = notes.iter().map(|note| note.spread).fold(0.0, f64::max);
+            assert!(raw > 0.0 && raw <= WINDOW_S, "{raw}");
+            // Beats go on with the time, a little off the score's.
+            assert!(beats.windows(2).all(|w| w[0] <= w[1]));
+            let off: Vec<f64> = beats.iter().zip(&score.beats).map(|(a, b)| a - b).collect();
+            let mean = off.iter().sum::<f64>() / off.len() as f64;
+            let deviation = (off.iter().map(|off| (off - mean).powi(2)).sum::<f64>() / off.len() as f64).sqrt();
+            assert!((0.001..0.05).contains(&deviation), "{number}: {deviation}");
+            // Within the tempi that were asked for, and steady within a few beats.
+            let whole = notes.last().unwrap().onset / score.notes.last().unwrap().onset;
+            assert!((0.6..1.7).contains(&whole), "{whole}");
+            // A key is up before it goes down again.
+            for (index, note) in notes.iter().enumerate() {
+                assert!(note.duration >= note.spread && (1..128).contains(&note.velocity));
+                let again = notes[index + 1..].iter().take(60).find(|next| next.pitch == note.pitch);
+                assert!(again.is_none_or(|next| note.end() < next.struck()), "{number}: {note:?} {again:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_beats_and_with_one_note_it_plays_as_well() {
+        let mut score = waltz();
+        (score.beats, score.bars) = (Vec::new(), Vec::new());
+        let played = humanize(&score, 1.2, &mut Pcg32::new(1, 1));
+        assert_eq!((played.notes.len(), played.beats.len()), (score.notes.len(), 0));
+        score.notes.truncate(1);
+        assert_eq!(humanize(&score, 1.0, &mut Pcg32::new(1, 1)).notes.len(), 1);
     }
 }

@@ -22,10 +22,16 @@ fn piece(name: &str, split: Split, notes: usize, lowest: u8) -> Piece {
     }
 }
 
-/// Pieces end inside chunks and between them; lanes go round the data twice. The last one is long enough to be played on
-/// from.
+/// Pieces end inside chunks and between them; lanes go round the data twice. Two are scores in 3/4;
+/// the last one is long enough to be played on from.
 fn data() -> Dataset {
-    let train = [("a", 19), ("b", 8), ("c", 37)].map(|(name, notes)| piece(name, Split::Train, notes, 50));
+    let mut train = [("a", 19), ("b", 8), ("c", 37)].map(|(name, notes)| piece(name, Split::Train, notes, 50));
+    for score in &mut train[1..] {
+        score.set = "scores".into();
+        score.source = Some(model::Source::Score);
+        score.beats = score.notes.iter().map(|note| note.onset / 0.6).collect();
+        score.bars = vec![(0.0, 3.0)];
+    }
     Dataset { pieces: train.into_iter().chain([piece("d", Split::Validation, 210, 55)]).collect() }
 }
 
@@ -80,12 +86,14 @@ fn result(out: &Path) -> (BTreeMap<String, Vec<u32>>, Progress, Weights) {
 fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
     let folder = tempfile::tempdir().unwrap();
     data().save(&folder.path().join("music.safetensors")).unwrap();
-    for (network, average) in [("antiphon", 0.9), ("seed", 0.0)] {
+    let told = "[told]\nmeter = 0.8\nleft = 0.8\n[augment]\nhumanize = 0.8\n[mixture]\nscores = 1.5";
+    let runs = [("antiphon", "antiphon", 0.9, ""), ("told", "antiphon", 0.0, told), ("seed", "seed", 0.0, "")];
+    for (name, network, average, more) in runs {
         let toml = format!(
-            "data = ['music.safetensors']\nnetwork = '{network}'\nlanes = 2\nchunk = 8\nepochs = 1.6\nwarmup = 2\nvalidate_every = 3\nweight_dropout = 0.1\naverage = {average}"
+            "data = ['music.safetensors']\nnetwork = '{network}'\nlanes = 2\nchunk = 8\nepochs = 1.6\nwarmup = 2\nvalidate_every = 3\nweight_dropout = 0.1\naverage = {average}\n{more}"
         );
         std::fs::write(folder.path().join("run.toml"), toml).unwrap();
-        let (whole, parts) = (format!("{network} whole"), format!("{network} parts"));
+        let (whole, parts) = (format!("{name} whole"), format!("{name} parts"));
         train(args(folder.path(), &whole, false), None);
         // Between two validations, and right at one.
         train(args(folder.path(), &parts, false), Some(2));
@@ -95,9 +103,9 @@ fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
         assert_eq!(whole.1.steps, 7);
         assert_eq!(whole.1.log.iter().map(|line| line.step).collect::<Vec<_>>(), [3, 6, 7]);
         assert_eq!(whole.1.drift.iter().map(|line| line.step).collect::<Vec<_>>(), [3, 6, 7]);
-        assert_eq!(format!("{:?}", parts.1), format!("{:?}", whole.1), "{network}");
-        assert!(parts.0 == whole.0, "{network}: weights, moments or states differ");
-        assert!(parts.2.tensors() == whole.2.tensors(), "{network}: the best weights differ");
+        assert_eq!(format!("{:?}", parts.1), format!("{:?}", whole.1), "{name}");
+        assert!(parts.0 == whole.0, "{name}: weights, moments or states differ");
+        assert!(parts.2.tensors() == whole.2.tensors(), "{name}: the best weights differ");
     }
     let csv = std::fs::read_to_string(folder.path().join("antiphon parts/free_running.csv")).unwrap();
     assert_eq!(csv.lines().map(|line| line.split(',').next().unwrap()).collect::<Vec<_>>(), ["step", "3", "6", "7"]);

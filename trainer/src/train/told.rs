@@ -158,3 +158,92 @@ fn left(performance: &Performance, as_notes: bool, from: f64) -> Vec<Option<Left
     }
     left
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notes::Note;
+
+    const BEAT: Beat = Beat { scale: 1.0, off: 0.0, bars: true, from: 0.0 };
+
+    /// Eighths with an upbeat of a quarter, then 3/4; 0.5 s per beat, from beat 8 on 0.8 s; a rest of 4 beats at 12.
+    fn piece() -> (Piece, Performance) {
+        let mut performance = Performance::default();
+        for eighth in 0..40 {
+            let beat = f64::from(eighth) / 2.0 + if eighth >= 24 { 4.0 } else { 0.0 };
+            let onset = if beat < 8.0 { 0.5 * beat } else { 4.0 + 0.8 * (beat - 8.0) };
+            performance.notes.push(Note { onset, spread: 0.0, duration: 0.2, pitch: 60, velocity: 64 });
+            performance.beats.push(beat);
+        }
+        (Piece { bars: vec![(0.0, 1.0), (1.0, 3.0)], ..Piece::default() }, performance)
+    }
+
+    #[test]
+    fn the_meter_is_where_the_note_is_at_the_tempo_of_the_last_beats() {
+        let (piece, performance) = piece();
+        let meters = meters(&piece, &performance, BEAT);
+        for (meter, &beat) in meters.iter().zip(&performance.beats) {
+            let meter = meter.unwrap();
+            assert_eq!((meter.position, meter.bar), ((beat + 2.0) % 3.0, 3.0), "{beat}");
+            // Nothing of the new tempo before it has been heard, all of it two beats later.
+            let expected = if beat <= 8.0 { 0.5 } else { (0.5 + 0.15 * (beat - 8.0)).min(0.8) };
+            assert!((meter.beat_s - expected).abs() < 1e-9, "{beat}: {meter:?}");
+        }
+        let half = super::meters(&piece, &performance, Beat { scale: 0.5, off: 0.5, ..BEAT })[0].unwrap();
+        assert_eq!((half.beat_s, half.position, half.bar), (1.0, 0.25, 1.5));
+        let free = super::meters(&piece, &performance, Beat { bars: false, ..BEAT })[1].unwrap();
+        assert_eq!((free.position, free.bar), (0.5, 0.0));
+        let late = super::meters(&piece, &performance, Beat { from: 0.25, ..BEAT });
+        assert_eq!(late.iter().position(Option::is_some), Some(10));
+    }
+
+    #[test]
+    fn what_is_left_ends_with_sections_and_begins_late() {
+        let (_, performance) = piece();
+        let by_notes = left(&performance, true, 0.05);
+        let by_seconds = left(&performance, false, 0.05);
+        for (index, note) in performance.notes.iter().enumerate() {
+            // The rest after 24 notes ends a section.
+            let (last, end) = if index < 24 { (23, 4.0 + 0.8 * 3.5 + 0.2) } else { (39, 4.0 + 0.8 * 15.5 + 0.2) };
+            let count = last - index as u32;
+            assert_eq!(by_notes[index], (count <= 10).then_some(Left::Notes(count)), "{index}");
+            let seconds: f64 = end - note.onset;
+            match by_seconds[index] {
+                Some(Left::Seconds(told)) => assert!((told - seconds).abs() < 1e-9 && told <= 2.0),
+                other => assert!(other.is_none() && seconds > 2.0, "{index}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_source_does_not_teach_what_it_has_not() {
+        let (piece, performance) = piece();
+        let learns = |source, flat, humanized| {
+            let piece = Piece { source, flat, ..piece.clone() };
+            Plan::NOTHING.told(&piece, &performance, humanized).learns
+        };
+        assert_eq!(learns(None, false, false), [true; 5]);
+        assert_eq!(learns(Some(Source::Score), false, false), [true, true, true, true, false]);
+        assert_eq!(learns(Some(Source::Score), true, true), [true, true, true, false, true]);
+        assert_eq!(Plan::NOTHING.told(&piece, &performance, false), Told::default());
+    }
+
+    #[test]
+    fn all_is_told_as_often_as_the_recipe_says() {
+        let tell = Tell { source: 0.7, meter: 0.5, wrong_meter: 0.1, no_bar: 0.2, late_meter: 0.3, left: 0.3, ending: 0.4 };
+        let rng = &mut rand_pcg::Pcg32::new(1, 1);
+        let plans: Vec<Plan> = (0..20_000).map(|_| Plan::draw(&tell, rng)).collect();
+        let share = |which: &dyn Fn(&Plan) -> bool| plans.iter().filter(|plan| which(plan)).count() as f64 / 20_000.0;
+        for (found, expected) in [
+            (share(&|plan| plan.source), 0.7),
+            (share(&|plan| plan.meter.is_some()), 0.5),
+            (share(&|plan| plan.meter.is_some_and(|beat| beat.off != 0.0)), 0.05),
+            (share(&|plan| plan.meter.is_some_and(|beat| !beat.bars)), 0.1),
+            (share(&|plan| plan.meter.is_some_and(|beat| beat.from > 0.0)), 0.15),
+            (share(&|plan| plan.left.is_some()), 0.3),
+            (share(&|plan| plan.ending), 0.12),
+        ] {
+            assert!((found - expected).abs() < 0.015, "{found} {expected}");
+        }
+    }
+}
