@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::given::contiguous;
+use super::matmul::contiguous;
 
 /// The links of each row, as (class, output).
 #[derive(Clone, Debug)]
@@ -45,9 +45,8 @@ impl Links {
             Device::Cpu => outputs.contiguous()?.apply_op1(Linked { links: self, classes }),
             device => {
                 let flat = |width: usize, of: fn(&(u32, u32)) -> u32| {
-                    let places = (0..rows).flat_map(|row| {
-                        self.of(row).iter().map(move |pair| (row * width) as u32 + of(pair))
-                    });
+                    let places =
+                        (0..rows).flat_map(|row| self.of(row).iter().map(move |pair| (row * width) as u32 + of(pair)));
                     Tensor::from_iter(places, device)
                 };
                 let scores = outputs.narrow(1, 0, classes)?.contiguous()?;

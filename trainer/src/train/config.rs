@@ -1,7 +1,7 @@
 //! What a training run is told, as TOML.
 
 use crate::error::bad_input;
-use model::Kind;
+use model::{Kind, train::MatmulPrecision};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -52,6 +52,9 @@ pub struct Config {
     pub validate_every: u64,
     /// Validation notes per pass; all if there are fewer.
     pub validate_notes: usize,
+    /// What the factors of products on the CPU are rounded to: `f32` (not at all) or `bf16`. If not given, the fastest
+    /// on this processor when the run starts; its checkpoints keep it.
+    pub precision: Option<MatmulPrecision>,
     /// Minutes between checkpoints.
     pub checkpoint_minutes: f64,
     /// How pieces are varied.
@@ -99,6 +102,7 @@ impl Default for Config {
             clip: 1.0,
             validate_every: 200,
             validate_notes: 100_000,
+            precision: None,
             checkpoint_minutes: 5.0,
             augment: Augment::default(),
         }

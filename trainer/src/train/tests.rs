@@ -32,6 +32,7 @@ fn args(folder: &Path, out: &str, resume: bool) -> Args {
         epochs: None,
         threads: None,
         device: device::Choice::Cpu,
+        precision: None,
     }
 }
 
