@@ -65,8 +65,12 @@ mod tests {
         };
         performance.canonicalise();
         performance.from_zero();
-        let heard: Vec<(f64, u8, f64)> =
-            performance.notes.iter().zip(&performance.beats).map(|(note, &beat)| (note.onset, note.pitch, beat)).collect();
+        let heard: Vec<(f64, u8, f64)> = performance
+            .notes
+            .iter()
+            .zip(&performance.beats)
+            .map(|(note, &beat)| (note.onset, note.pitch, beat))
+            .collect();
         assert_eq!(heard, [(0.0, 40, 2.0), (0.0, 70, 2.0), (1.0, 50, 4.0), (1.5, 60, 5.0)]);
         let again = performance.clone();
         performance.canonicalise();

@@ -1,7 +1,7 @@
 //! What a training run is told, as TOML.
 
 use crate::error::bad_input;
-use model::Kind;
+use model::{Kind, train::MatmulPrecision};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -67,6 +67,9 @@ pub struct Config {
     /// Prompts of each set of the validation split that the network continues freely at every validation, to be
     /// watched beside the losses; 0: none.
     pub free_prompts: usize,
+    /// What the factors of products on the CPU are rounded to: `f32` (not at all) or `bf16`. If not given, the fastest
+    /// on this processor when the run starts; its checkpoints keep it.
+    pub precision: Option<MatmulPrecision>,
     /// Minutes between checkpoints.
     pub checkpoint_minutes: f64,
     /// How pieces are varied.
@@ -150,6 +153,7 @@ impl Default for Config {
             validate_every: 200,
             validate_notes: 100_000,
             free_prompts: 12,
+            precision: None,
             checkpoint_minutes: 5.0,
             augment: Augment::default(),
             told: None,

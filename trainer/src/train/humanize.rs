@@ -193,7 +193,8 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
         });
         let first = performance.notes.len();
         let (top, contour) = (notes.len() - 1, ears.rise * performer.contour);
-        let low = notes.iter().enumerate().filter(|(place, note)| voices(*place == top, note.pitch) == Voice::Left).count();
+        let low =
+            notes.iter().enumerate().filter(|(place, note)| voices(*place == top, note.pitch) == Voice::Left).count();
         let wide = low > 1 && notes[low - 1].pitch - notes[0].pitch > WIDEST;
         let rolled = wide && room > 0.25 && rng.random::<f64>() < performer.rolled;
         let roll = if rolled { rng.random_range(0.03..0.05f64).min(0.4 * room / low as f64) } else { 0.0 };

@@ -48,6 +48,7 @@ fn args(folder: &Path, out: &str, resume: bool) -> Args {
         allow_non_commercial: false,
         threads: None,
         device: device::Choice::Cpu,
+        precision: None,
     }
 }
 

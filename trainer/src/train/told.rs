@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn all_is_told_as_often_as_the_recipe_says() {
-        let tell = Tell { source: 0.7, meter: 0.5, wrong_meter: 0.1, no_bar: 0.2, late_meter: 0.3, left: 0.3, ending: 0.4 };
+        let tell =
+            Tell { source: 0.7, meter: 0.5, wrong_meter: 0.1, no_bar: 0.2, late_meter: 0.3, left: 0.3, ending: 0.4 };
         let rng = &mut rand_pcg::Pcg32::new(1, 1);
         let plans: Vec<Plan> = (0..20_000).map(|_| Plan::draw(&tell, rng)).collect();
         let share = |which: &dyn Fn(&Plan) -> bool| plans.iter().filter(|plan| which(plan)).count() as f64 / 20_000.0;
