@@ -20,7 +20,7 @@
 //!   Read when the inference thread starts, on the first activation.
 //! * `ANTIPHON_STATUS=1`: the saved state, which is JSON, also has `fields.status`: a string of JSON
 //!   with `health` (`starting`, `ready`, `no weights`, `broken`), `restarts`, `heard`, `played`,
-//!   `turns`, `late` (shifted), `dropped` (too late), `given_up`, `overflows`, `timeouts`,
+//!   `turns`, `late` (shifted), `dropped` (too late), `given_up`, `overflows`, `invalid`, `timeouts`,
 //!   `hand_over_s` (of the latest hand-over, in seconds since the phrase began: the last reset,
 //!   transport start or forget), `note_us` and `longest_note_us` (the model's time for a note),
 //!   `rollback_us` and `rollback_median_us` (the longest and the median time for which its thread worked to go back to
@@ -296,7 +296,7 @@ impl<F: Format> Plugin for Antiphon<F> {
         if let Some(voice) = &mut self.voice {
             voice.set_rate(config.sample_rate);
         }
-        self.backlog.forget_early();
+        self.backlog.activate();
         #[cfg(test)]
         tests::activated(config);
         self.partner.activate(config.sample_rate.into(), config.process_mode == ProcessMode::Offline);
@@ -335,7 +335,7 @@ impl<F: Format> Plugin for Antiphon<F> {
                 stage.pass(event, self.partner.owes());
             }
         }
-        while let Some(event) = stage.next_event() {
+        while let Some((event, heard)) = stage.next_event() {
             self.partner.play_until(event.timing(), &mut stage);
             if let NoteEvent::MidiCC { timing, cc, value, .. } = event
                 && self.learner.hear(cc, (value * 127.0).round() as u8)
@@ -343,7 +343,6 @@ impl<F: Format> Plugin for Antiphon<F> {
                 self.partner.set(timing, self.params.settings(), &mut stage);
                 continue;
             }
-            let heard = stage::heard(&event);
             if heard.is_none_or(|heard| self.partner.hear(event.timing(), heard, &mut stage)) {
                 stage.pass(event, self.partner.owes());
             }

@@ -182,6 +182,9 @@ pub struct Status {
     pub given_up: Count,
     /// Messages, notes and events for which some queue had no room.
     pub overflows: Count,
+    /// Events that no host should send, which were dropped: of keys or channels that do not exist, of notes that nobody
+    /// knows, of values that are no numbers.
+    pub invalid: Count,
     /// Offline renders that waited in vain for the inference thread.
     pub timeouts: Count,
     /// The latest hand-over, in seconds of the stream since the last reset.
@@ -296,6 +299,7 @@ impl Status {
             "dropped": self.dropped.get(),
             "given_up": self.given_up.get(),
             "overflows": self.overflows.get(),
+            "invalid": self.invalid.get(),
             "timeouts": self.timeouts.get(),
             "hand_over_s": gauge(&self.hand_over_s),
             "note_us": gauge(&self.note_us),

@@ -34,7 +34,7 @@ use nice_plug::context::gui::GuiContext;
 use triple_buffer::Output;
 
 use crate::bridge::outlook::Outlook;
-use crate::bridge::roll::Roll;
+use crate::bridge::roll::{Roll, RollReader};
 use crate::bridge::status::Status;
 use crate::bridge::takes::Takes;
 use crate::bridge::touches::Toucher;
@@ -67,7 +67,7 @@ pub struct Views {
     /// How things stand.
     pub status: Arc<Status>,
     /// What is heard and played.
-    pub roll: Output<Roll>,
+    pub roll: RollReader,
     /// What the model expects.
     pub outlook: Output<Outlook>,
     /// The weights in use, and what is wrong with them.
@@ -88,7 +88,7 @@ pub struct Views {
 pub struct App {
     params: Arc<AntiphonParams>,
     status: Arc<Status>,
-    roll: Output<Roll>,
+    roll: RollReader,
     outlook: Output<Outlook>,
     bulletin: Output<Bulletin>,
     handles: Handles,
@@ -173,7 +173,7 @@ impl App {
             typed,
             ..
         } = self;
-        let (roll, outlook, bulletin) = (roll.output_buffer(), outlook.output_buffer(), bulletin.output_buffer());
+        let (roll, outlook, bulletin) = (roll.roll(), outlook.output_buffer(), bulletin.output_buffer());
         let hand = Hand { context: &context, palette: Palette::of(looks.theme), learnt: &params.learnt, wheel: true };
         let frame = Frame::new().fill(hand.palette.ground).inner_margin(Margin::symmetric(12, 8));
 

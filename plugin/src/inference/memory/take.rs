@@ -8,6 +8,7 @@ use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
 use super::choice::likeliest;
+use super::past::Past;
 use super::script::Script;
 use super::{Memory, Part, Remembered, Spare};
 use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, REACTION_S, Source, loop_beats};
@@ -96,19 +97,14 @@ pub struct Take {
     previous: Option<f64>,
     /// The latest notes, at most [`STATES`]; those before have left.
     steps: VecDeque<Step>,
-    /// How many of the model's own notes have left `steps` at the front.
-    gone: u32,
-    /// The onset of the last note that has left.
-    gone_onset: Option<f64>,
+    /// Those that have left `steps`.
+    past: Past,
     /// The next note must not begin before this.
     floor: f64,
     /// The player's notes lately, in seconds.
     usual_s: f64,
     /// The state before the take, if nothing of it comes to sound.
     origin: Snapshot,
-    /// Notes that left `steps`, as the network has heard them, and as they were played.
-    heard: Vec<Remembered>,
-    played: Vec<(bool, Note)>,
     /// The memory's, borrowed for the time of the take.
     spare: Spare,
 }
@@ -164,13 +160,10 @@ impl Take {
             done: false,
             previous: memory.latest.filter(|_| source != Source::Alone).map(|latest| latest - at),
             steps: VecDeque::with_capacity(STATES),
-            gone: 0,
-            gone_onset: None,
+            past: Past::default(),
             floor: 0.0,
             usual_s: memory.usual_s,
             origin,
-            heard: Vec::new(),
-            played: Vec::new(),
             spare: std::mem::take(&mut memory.spare),
         };
         take.choose(memory, mind);
@@ -201,7 +194,7 @@ impl Take {
             let note = self.draw(memory, mind, index);
             match self.hand {
                 Hand::Closing(round) if note.struck().max(note.onset) >= round - ON_END_S => {
-                    self.hand = Hand::Script(Script::round(self.own_notes(), round, round));
+                    self.hand = Hand::Script(self.loop_until(round));
                     self.next = 0;
                     // What stands in an earlier script stands in none now.
                     for step in self.steps.iter_mut().filter(|step| step.is_mine()) {
@@ -368,11 +361,11 @@ impl Take {
         while !self.steps.is_empty() {
             self.retire();
         }
-        let sounded = self.played.iter().any(|(mine, _)| *mine);
-        if self.heard.is_empty() {
+        let sounded = self.past.own() > 0;
+        if self.past.is_empty() {
             mind.restore(&self.origin);
         } else {
-            self.remember(memory, mind, latest.map(|onset| at - (since - onset)), at, remembered);
+            self.remember(memory, mind, latest.map(|onset| at - (since - onset)), since, remembered);
         }
         let record = sounded.then(|| self.record(memory, since.min(limit)));
         memory.spare = std::mem::take(&mut self.spare);
@@ -380,11 +373,9 @@ impl Take {
         record
     }
 
-    /// Hands what was played to the memory. `latest` and `at`: the latest onset and the end, in seconds
-    /// of the stream.
-    fn remember(&mut self, memory: &mut Memory, mind: &mut Mind, latest: Option<f64>, at: f64, own: bool) {
-        let duet = self.heard.iter().any(|heard| !heard.mine);
-        let lasted = at - self.begin.at;
+    /// Hands what was played to the memory. `latest`: the latest onset, in seconds of the stream; `lasted`: how long
+    /// the take was, in its own.
+    fn remember(&mut self, memory: &mut Memory, mind: &mut Mind, latest: Option<f64>, lasted: f64, own: bool) {
         let now = self.spare.snapshot(mind);
         let alone = own && self.begin.source == Source::Alone;
         if alone {
@@ -396,18 +387,17 @@ impl Take {
             mind.restore(&now);
         }
         let before = std::mem::replace(&mut self.origin, now);
-        let previous = memory.latest;
         // Its time goes with it, if only it was playing.
-        let take = Some(if duet { 0.0 } else { lasted });
-        let lessons = memory.lessons();
-        memory.push_part(Part { notes: VecDeque::new(), take, before, previous, lessons });
-        for heard in self.heard.drain(..) {
-            memory.keep(heard);
-        }
+        let take = Some(if self.past.joined() { 0.0 } else { lasted });
+        let mut part = Part::new(take, before, memory.latest, memory.lessons());
+        let (latest_heard, gone_s) = self.past.heard();
+        part.gone_s = gone_s;
+        memory.push_part(part);
+        latest_heard.for_each(|heard| memory.keep(heard));
         // The player is learnt from, the model is not.
         let mut before = None;
-        for (_, note) in self.played.iter().filter(|(mine, _)| !mine) {
-            memory.learn(self.begin.at + note.onset, &heard(before, note, 1.0), before.is_none());
+        for note in self.past.played(false) {
+            memory.learn(self.begin.at + note.onset, &heard(before, &note, 1.0), before.is_none());
             before = Some(note.onset);
         }
         memory.latest = latest;
@@ -416,19 +406,32 @@ impl Take {
         }
     }
 
-    fn record(&mut self, memory: &mut Memory, lasted_s: f64) -> TakeRecord {
+    /// What there was of it until `lasted`; of a take that is too long to be kept whole, the latest bars, without
+    /// the phrase.
+    fn record(&mut self, memory: &mut Memory, lasted: f64) -> TakeRecord {
+        let from = self.past.heard_from(self.bar());
         let heard = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.begin.at, ..note });
-        let joined = self.played.iter().filter(|(mine, _)| !mine).map(|(_, note)| *note);
         TakeRecord {
             id: 0,
             seed: self.wishes.seed,
             number: self.begin.number + 1,
             beats_per_second: self.begin.place.beats_per_second,
-            phrase: heard.chain(joined).collect(),
-            notes: self.played.iter().filter(|(mine, _)| *mine).map(|(_, note)| *note).collect(),
-            lasted_s,
+            phrase: heard.chain(self.past.played(false)).filter_map(|note| told_from(from, note)).collect(),
+            notes: self.own_notes(from),
+            lasted_s: (lasted - from.unwrap_or(0.0)).max(0.0),
             kept: false,
         }
+    }
+
+    /// What is played until `round` comes again from there on; of a take that is too long for that, its latest bars.
+    fn loop_until(&self, round: f64) -> Script {
+        let from = self.past.heard_from(self.bar()).filter(|from| *from < round);
+        Script::round(self.own_notes(from), round, round - from.unwrap_or(0.0))
+    }
+
+    /// A bar, in seconds.
+    fn bar(&self) -> f64 {
+        self.place.bar / self.place.beats_per_second
     }
 
     /// The onset of the latest note; before the first one, minus infinity.
@@ -448,25 +451,25 @@ impl Take {
 
     /// The number of the next note of its own.
     fn index(&self) -> u32 {
-        self.gone + self.steps.iter().filter(|step| step.is_mine()).count() as u32
+        self.past.own() + self.steps.iter().filter(|step| step.is_mine()).count() as u32
     }
 
-    /// The notes of its own so far.
-    fn own_notes(&self) -> Vec<Note> {
-        let gone = self.played.iter().filter(|(mine, _)| *mine).map(|(_, note)| *note);
-        gone.chain(self.steps.iter().filter(|step| step.is_mine()).map(|step| step.note)).collect()
+    /// The notes of its own so far, from this moment on.
+    fn own_notes(&self, from: Option<f64>) -> Vec<Note> {
+        let present = self.steps.iter().filter(|step| step.is_mine()).map(|step| step.note);
+        self.past.played(true).chain(present).filter_map(|note| told_from(from, note)).collect()
     }
 
     /// The onset of the note that the next one follows.
     fn latest_onset(&self) -> Option<f64> {
-        self.steps.back().map(|step| step.note.onset).or(self.gone_onset).or(self.previous)
+        self.steps.back().map(|step| step.note.onset).or(self.past.latest_onset()).or(self.previous)
     }
 
     /// Goes through the notes again: its own stay if `kept` says so of their number and them, and end by `now` at a
     /// `cut`; the player's are as long as they have lasted by then. From the first one that differs on, the network
     /// hears them anew.
     fn keep(&mut self, mind: &mut Mind, now: f64, cut: bool, kept: impl Fn(u32, &Note) -> bool) {
-        let mut index = self.gone;
+        let mut index = self.past.own();
         let mut keep = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             keep.push((!step.is_mine() || kept(index, &step.note)).then_some(step.note));
@@ -530,14 +533,17 @@ impl Take {
     /// The first note of `steps` is final.
     fn retire(&mut self) {
         if let Some(step) = self.steps.pop_front() {
-            let mine = step.is_mine();
-            self.heard.push(Remembered { note: step.heard, mine });
-            self.played.push((mine, step.note));
-            self.gone += u32::from(mine);
-            self.gone_onset = Some(step.note.onset);
+            let heard = Remembered { note: step.heard, mine: step.is_mine(), speed: step.speed };
+            self.past.push(heard, step.note);
             self.spare.0.extend(step.before);
         }
     }
+}
+
+/// The note, if it begins there or later, told from this moment; `None`: from the hand-over, as it is.
+fn told_from(from: Option<f64>, note: Note) -> Option<Note> {
+    let from = from.unwrap_or(f64::NEG_INFINITY);
+    (note.onset >= from).then(|| Note { onset: note.onset - from.max(0.0), ..note })
 }
 
 /// The notes of a take as they come again at another tempo: at the same beats.
