@@ -9,11 +9,13 @@
 //! thread.
 #![forbid(unsafe_code)]
 
+mod beats;
 mod error;
 mod read;
 mod tempo;
 mod write;
 
+pub use beats::{BarPosition, Beats, Meter, TimeSignature};
 pub use error::ReadError;
 pub use read::{Dirt, PEDAL_DOWN, Pedal, Score, read};
 pub use write::{PPQ, Tempo, Track, write};

@@ -1,6 +1,7 @@
 //! Bytes -> [`Score`].
 
 use crate::ReadError;
+use crate::beats::{Beats, Meter, TimeSignature};
 use crate::tempo::{Division, TempoMap};
 use midly::{EventIter, MetaMessage, MidiMessage, TrackEventKind};
 use notes::Note;
@@ -26,6 +27,8 @@ pub struct Score {
     pub notes: Vec<Note>,
     /// Changes of the sustain pedal, in time order.
     pub pedal: Vec<Pedal>,
+    /// Where the notes stand in beats and bars; `None` if the file's ticks are parts of seconds (SMPTE).
+    pub beats: Option<Beats>,
     /// What was odd about the file and how often.
     pub dirt: Dirt,
 }
@@ -80,6 +83,8 @@ struct Collected {
     notes: Vec<Ticked>,
     pedal: Vec<(u64, u8, bool)>,
     tempo: Vec<(u64, u32)>,
+    /// (tick, numerator, denominator).
+    signatures: Vec<(u64, u8, u8)>,
     dirt: Dirt,
 }
 
@@ -196,6 +201,9 @@ fn read_track(track: &[u8], into: &mut Collected, down: &mut [VecDeque<usize>]) 
         match event.kind {
             TrackEventKind::Meta(MetaMessage::EndOfTrack) => break,
             TrackEventKind::Meta(MetaMessage::Tempo(us)) => into.tempo.push((tick, us.as_int())),
+            TrackEventKind::Meta(MetaMessage::TimeSignature(numerator, power, ..)) => {
+                into.signature(tick, numerator, power);
+            }
             TrackEventKind::Midi { channel, message } => {
                 let channel = channel.as_int();
                 match message {
@@ -227,7 +235,14 @@ fn read_track(track: &[u8], into: &mut Collected, down: &mut [VecDeque<usize>]) 
 
 impl Collected {
     fn len(&self) -> usize {
-        self.notes.len() + self.pedal.len() + self.tempo.len()
+        self.notes.len() + self.pedal.len() + self.tempo.len() + self.signatures.len()
+    }
+
+    /// A signature of `numerator` units of 1 / 2^`power`; without a meaning it is passed over.
+    fn signature(&mut self, tick: u64, numerator: u8, power: u8) {
+        if let (1.., Some(denominator)) = (numerator, 1u8.checked_shl(power.into())) {
+            self.signatures.push((tick, numerator, denominator));
+        }
     }
 
     fn note_on(&mut self, tick: u64, channel: u8, pitch: u8, velocity: u8, down: &mut [VecDeque<usize>]) {
@@ -264,22 +279,18 @@ impl Collected {
         self.dirt.tempo_overridden = self.tempo.len() - ticks.len();
 
         let map = TempoMap::new(division, self.tempo);
-        let mut notes: Vec<Note> = self
+        // Each with its tick.
+        let mut timed: Vec<(Note, u64)> = self
             .notes
             .iter()
             .map(|note| {
                 let onset = map.seconds(note.on);
-                Note {
-                    onset,
-                    spread: 0.0,
-                    duration: map.seconds(note.off) - onset,
-                    pitch: note.pitch,
-                    velocity: note.velocity,
-                }
+                let duration = map.seconds(note.off) - onset;
+                (Note { onset, spread: 0.0, duration, pitch: note.pitch, velocity: note.velocity }, note.on)
             })
             .collect();
         // A tempo of 0 puts ticks on one moment; stable, so equal notes stay in file order.
-        notes.sort_by(|a, b| a.onset.total_cmp(&b.onset).then(a.pitch.cmp(&b.pitch)));
+        timed.sort_by(|(a, _), (b, _)| a.onset.total_cmp(&b.onset).then(a.pitch.cmp(&b.pitch)));
 
         self.pedal.sort_by_key(|&(tick, ..)| tick);
         let mut state = [false; 16];
@@ -290,7 +301,16 @@ impl Collected {
                 pedal.push(Pedal { time: map.seconds(tick), channel, down: is_down });
             }
         }
-        Score { notes, pedal, dirt: self.dirt }
+        let onsets: Option<Vec<f64>> = timed.iter().map(|&(_, tick)| map.tick_beat(tick)).collect();
+        let notes = timed.into_iter().map(|(note, _)| note).collect();
+        let beats = onsets.map(|onsets| {
+            let signature = |&(tick, numerator, denominator): &(u64, u8, u8)| {
+                Some(TimeSignature { beat: map.tick_beat(tick)?, numerator, denominator })
+            };
+            let meter = Meter::new(self.signatures.iter().filter_map(signature).collect());
+            Beats { onsets, meter, tempo: map }
+        });
+        Score { notes, pedal, beats, dirt: self.dirt }
     }
 
     /// Needs the notes in order. Counts what two tracks play on one key.

@@ -4,6 +4,7 @@
 const DEFAULT_TEMPO_US: u32 = 500_000;
 
 /// How long a tick is.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Division {
     /// Ticks per quarter note; their length follows the tempo map.
     Metrical(u16),
@@ -12,11 +13,13 @@ pub(crate) enum Division {
 }
 
 /// The whole file's tempo map; one for all tracks, wherever its events stood.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TempoMap {
     division: Division,
     segments: Vec<Segment>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Segment {
     /// First tick at this tempo.
     tick: u64,
@@ -55,5 +58,23 @@ impl TempoMap {
                 elapsed as f64 / (f64::from(ppq) * 1e6)
             }
         }
+    }
+
+    /// Quarter notes from the beginning of the file; `None`: the file's ticks are parts of seconds.
+    pub fn tick_beat(&self, tick: u64) -> Option<f64> {
+        match self.division {
+            Division::Timecode(_) => None,
+            Division::Metrical(ppq) => Some(tick as f64 / f64::from(ppq)),
+        }
+    }
+
+    /// The beat at a moment in seconds; NaN where ticks are parts of seconds.
+    pub fn beat(&self, seconds: f64) -> f64 {
+        let Division::Metrical(ppq) = self.division else { return f64::NAN };
+        let elapsed = seconds * (f64::from(ppq) * 1e6);
+        let after = self.segments.partition_point(|segment| segment.elapsed as f64 <= elapsed).max(1);
+        let segment = &self.segments[after - 1];
+        let ticks = (elapsed - segment.elapsed as f64) / f64::from(segment.tempo_us.max(1));
+        (segment.tick as f64 + ticks) / f64::from(ppq)
     }
 }

@@ -91,6 +91,50 @@ fn smpte_time_knows_no_tempo() {
 }
 
 #[test]
+fn musical_time_has_the_bars_that_the_file_writes() {
+    // An upbeat of 1/4, two bars of 3/4, a signature without meaning (0/4), then 6/8; the tempo is halved at beat 1.
+    let conductor = [
+        0, 0xff, 0x58, 4, 1, 2, 24, 8, // beat 0: 1/4
+        100, 0xff, 0x58, 4, 3, 2, 24, 8, 0, 0xff, 0x51, 3, 0x0f, 0x42, 0x40, // beat 1: 3/4, 60 bpm
+        100, 0xff, 0x58, 4, 0, 2, 24, 8, // beat 2: nothing
+        0x83, 0x74, 0xff, 0x58, 4, 5, 3, 24, 8, 0, 0xff, 0x58, 4, 6, 3, 24, 8, // beat 7: 5/8, no, 6/8
+    ];
+    // On every half beat: 50 ticks from note to note.
+    let mut played = vec![0, 0x90, 60, 64, 25, 60, 0];
+    for _ in 0..23 {
+        played.extend([25, 60, 64, 25, 60, 0]);
+    }
+    let score = read(&file(1, PPQ_100, &[&conductor, &played])).unwrap();
+    let beats = score.beats.as_ref().unwrap();
+    let halves: Vec<f64> = (0..24).map(|half: u8| f64::from(half) / 2.0).collect();
+    assert_eq!(beats.onsets, halves);
+    let signatures: Vec<_> =
+        beats.meter.signatures().iter().map(|sign| (sign.beat, sign.numerator, sign.denominator)).collect();
+    assert_eq!(signatures, [(0.0, 1, 4), (1.0, 3, 4), (7.0, 6, 8)]);
+    let positions: Vec<(f64, f64)> = halves
+        .iter()
+        .map(|&beat| {
+            let place = beats.meter.at(beat);
+            (place.position, place.length)
+        })
+        .collect();
+    let bar = |length: f64| (0..(length * 2.0) as u8).map(move |half| (f64::from(half) / 2.0, length));
+    let bars = [bar(1.0), bar(3.0), bar(3.0), bar(3.0), bar(3.0)];
+    assert_eq!(positions, bars.into_iter().flatten().take(24).collect::<Vec<_>>());
+    for (note, beat) in score.notes.iter().zip(&halves) {
+        assert!((beats.at(note.onset) - beat).abs() < 1e-9, "{note:?}");
+    }
+    assert_eq!(beats.at(-0.5), -1.0);
+
+    let plain = read(&file(0, PPQ_100, &[&[0x87, 0x68, 0x90, 60, 64, 20, 60, 0]])).unwrap().beats.unwrap();
+    assert_eq!((plain.onsets[0], plain.meter.at(10.0).position, plain.meter.at(10.0).length), (10.0, 2.0, 4.0));
+    // A tick of a 480th is no binary fraction, and a bar line all the same.
+    assert_eq!(plain.meter.at(4.0 - 1e-9).position, 0.0);
+    let smpte = read(&file(0, [(-25i8) as u8, 40], &[&[0, 0x90, 60, 64, 50, 60, 0]])).unwrap();
+    assert_eq!(smpte.beats, None);
+}
+
+#[test]
 fn the_pedal_is_told_by_its_changes() {
     let track = [0, 0xb0, 64, 63, 10, 64, 64, 10, 64, 127, 10, 64, 0, 0, 0x90, 60, 64, 10, 60, 0];
     let score = read(&file(0, PPQ_100, &[&track])).unwrap();

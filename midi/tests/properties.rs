@@ -1,6 +1,6 @@
 //! Writing then reading gives the same notes; no bytes whatever make the reader panic.
 
-use midi::{Tempo, Track, read, write};
+use midi::{PPQ, Tempo, Track, read, write};
 use notes::Note;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -47,6 +47,14 @@ proptest! {
             notes.sort_by(|a, b| (a.pitch, a.velocity).cmp(&(b.pitch, b.velocity)).then(a.struck().total_cmp(&b.struck())));
             notes
         };
+        let beats = score.beats.as_ref().unwrap();
+        prop_assert_eq!(beats.onsets.len(), score.notes.len());
+        for (note, &beat) in score.notes.iter().zip(&beats.onsets) {
+            // The file keeps its tempo in whole microseconds.
+            let meant = note.onset / tempo.tick_s() / f64::from(PPQ);
+            prop_assert!((beat - meant).abs() < 1e-6 && (beats.at(note.onset) - beat).abs() < 1e-6, "{note:?} {beat}");
+        }
+
         let meant = by_key(&[left, right].concat());
         for (meant, read) in meant.iter().zip(by_key(&score.notes)) {
             prop_assert_eq!((meant.pitch, meant.velocity), (read.pitch, read.velocity));
