@@ -166,23 +166,31 @@ fn a_gpu_that_fails_in_mid_take_is_not_heard() {
     assert_eq!(takes_so_far[0], takes_so_far[1]);
 }
 
+/// The built-in ones play at once, the window says why, and what is chosen then is loaded.
 #[test]
-fn bad_weights_are_reported_and_better_ones_loaded() {
+fn the_built_in_weights_play_in_place_of_bad_ones() {
     let status = Arc::new(Status::default());
     let choice = WeightsChoice::default();
     choice.set("no/such/weights.safetensors".to_owned());
-    let (_near, far) = link();
+    let (mut near, far) = link();
     let (worker, mut bulletin) =
         Worker::new(far, status.clone(), choice.clone(), on_the_cpu(), takes().0, outlook(Default::default()).0);
     let _inference = Inference::start(worker).unwrap();
-    until(|| status.health() == Health::NoWeights);
-    bulletin.update();
-    let trouble = bulletin.output_buffer().trouble.clone().unwrap();
-    assert!(trouble.contains("no/such/weights.safetensors"), "{trouble}");
-    choice.set(String::new());
     until(|| status.health() == Health::Ready);
     bulletin.update();
-    assert_eq!(bulletin.output_buffer().trouble, None);
+    let said = bulletin.output_buffer().clone();
+    let missing = said.missing.unwrap();
+    assert!(missing.contains("no/such/weights.safetensors") && missing.ends_with("play."), "{missing}");
+    assert_eq!((said.weights.as_str(), status.is_stand_in()), ("antiphon", true));
+    assert!(near.tell(note(0.0, 60)));
+    near.progress(1e6);
+    near.steer(begin(Epoch(1), 2.0));
+    assert_eq!(answers(&mut near, Epoch(1), 5).len(), 5);
+
+    choice.set(String::new());
+    until(|| !status.is_stand_in() && status.health() == Health::Ready);
+    bulletin.update();
+    assert_eq!(bulletin.output_buffer().missing, None);
 }
 
 /// Sends reports to a thinker and collects all it answers.
