@@ -139,6 +139,7 @@ impl AntiphonParams {
                 dynamics: notes.dynamics(),
                 learn: model.learn.value(),
                 choice: model.choice.value() as u8,
+                bars: None,
             },
         };
         // Read while a state was being loaded, they may be half the old ones.

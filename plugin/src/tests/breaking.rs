@@ -15,7 +15,7 @@ use crate::bridge::status::Health;
 use crate::bridge::takes::{TakeLog, Takes, takes};
 use crate::inference::device::pretend;
 
-const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0 };
+const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
 
 /// Wishes that leave nothing as it is.
 const BUSY: Wishes = Wishes {

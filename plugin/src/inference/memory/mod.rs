@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::markov::ORDER;
-use model::{Markov, Mind, Snapshot};
+use model::{Markov, Mind, Moment, Snapshot};
 use notes::{Note, Successor};
 
 #[cfg(test)]
@@ -169,7 +169,7 @@ impl Memory {
         if begins {
             self.begin_part(mind, None, self.lessons());
         }
-        mind.feed(&next);
+        mind.feed_at(&next, Moment::default());
         self.keep(Remembered::yours(next));
         self.learn(note.onset, &next, begins);
         self.latest = Some(note.onset);
@@ -316,7 +316,7 @@ impl Memory {
             self.begin_part(mind, take, lessons);
         }
         for heard in notes {
-            mind.feed(&heard.note);
+            mind.feed_at(&heard.note, Moment::default());
             self.keep(heard);
             self.latest = Some(self.latest.unwrap_or(0.0) + heard.step_s());
         }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use model::{Mind, Snapshot};
+use model::{Left, Meter, Mind, Moment, Snapshot};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
@@ -27,6 +27,11 @@ const CORRECTED: usize = 32;
 /// one, a network that waits on would be late.
 const CALLED_S: f64 = 0.5;
 
+/// The network is told of the turn's end from so many seconds of its time, or so many notes, before it: it knows no
+/// farther ones.
+const CLOSES_S: f64 = 30.0;
+const CLOSES_NOTES: u32 = 150;
+
 /// How a take is to be played: where it lies in the host's time, how, and until when.
 pub type Manner = (Place, Wishes, Length);
 
@@ -38,6 +43,8 @@ struct Step {
     note: Note,
     /// As the network has heard it, at this speed.
     heard: Successor,
+    /// What it was told at the note's onset.
+    moment: Moment,
     speed: f64,
     /// What the network knew before it: every other note has that, which takes half the memory.
     before: Option<Snapshot>,
@@ -166,6 +173,7 @@ impl Take {
             origin,
             spare: std::mem::take(&mut memory.spare),
         };
+        take.orient(mind);
         take.choose(memory, mind);
         take
     }
@@ -217,6 +225,37 @@ impl Take {
         (self.epoch, index, note)
     }
 
+    /// What is known at an onset of the take, when so many notes of its own have begun, beside what is known `already`.
+    fn moment(&self, onset: f64, notes: u32, already: Moment) -> Moment {
+        let Place { beats_per_second, beat, bar, running } = self.place;
+        let speed = self.phrasing.speed();
+        let meter = running.then(|| Meter {
+            beat_s: speed / beats_per_second,
+            position: (beat + onset * beats_per_second).rem_euclid(bar),
+            bar,
+        });
+        let bars_s = self.wishes.bars.map(|bars| (f64::from(bars.max(1)) * bar - beat) / beats_per_second);
+        let length_s = if let Length::Seconds(seconds) = self.length { Some(seconds) } else { None };
+        let seconds = bars_s.into_iter().chain(length_s).reduce(f64::min).map(|end| (end - onset) * speed);
+        let left = match (&self.hand, seconds, self.length) {
+            (Hand::Script(_) | Hand::Closing(_), ..) => None,
+            (Hand::Free, Some(seconds), _) => Some(Left::Seconds(seconds.max(0.0))).filter(|_| seconds <= CLOSES_S),
+            (Hand::Free, None, Length::Notes(all)) => {
+                Some(Left::Notes(all.saturating_sub(notes))).filter(|_| all <= notes + CLOSES_NOTES)
+            }
+            (Hand::Free, None, _) => None,
+        };
+        Moment { meter, left, ..already }
+    }
+
+    /// The network is told what is known now of the note that the next one follows: the tempo, the bars or the end of
+    /// the turn may have changed since.
+    fn orient(&self, mind: &mut Mind) {
+        // Before the first note, the one before it counts as the hand-over's.
+        let onset = self.latest_onset().unwrap_or(0.0);
+        mind.set_moment(self.moment(onset, self.index(), mind.moment()));
+    }
+
     /// Draws the next note.
     fn draw(&self, memory: &Memory, mind: &mut Mind, index: u32) -> Note {
         self.phrasing.draw(mind, &self.trail, &memory.learnt, &self.cue(index))
@@ -261,6 +300,7 @@ impl Take {
         (self.place, self.wishes, self.length) = (place, wishes, length);
         self.resume(mind, epoch, since);
         self.rephrase(mind);
+        self.orient(mind);
         if since <= 0.0 {
             // When the hand-over was foretold is no matter.
             self.choose(memory, mind);
@@ -329,12 +369,14 @@ impl Take {
         self.resume(mind, epoch, since);
         // Up to there it plays on as it would.
         self.floor = floor;
+        self.orient(mind);
     }
 
     /// From `since` on, plays freely again.
     pub fn thaw(&mut self, mind: &mut Mind, epoch: Epoch, since: f64) {
         self.hand = Hand::Free;
         self.resume(mind, epoch, since);
+        self.orient(mind);
     }
 
     /// Back to the last note struck before `since`, to think again from there.
@@ -357,6 +399,8 @@ impl Take {
         let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
         self.begin.place.beats_per_second = beats_per_second;
         self.keep(mind, since, cut, |index, note| index < notes && note.struck() < limit);
+        // What comes after it is in no turn, and where it stands in the bar is not known.
+        mind.set_moment(Moment::default());
         let latest = self.latest_onset();
         while !self.steps.is_empty() {
             self.retire();
@@ -511,9 +555,11 @@ impl Take {
         let before = needed.then(|| self.spare.snapshot(mind));
         let trail = self.trail.clone();
         let heard = heard(self.latest_onset(), &note, speed);
-        mind.feed(&heard);
-        self.trail.hear(&note, &heard, matches!(voice, Voice::Mine { .. }));
-        self.steps.push_back(Step { voice, note, heard, speed, before, trail });
+        let mine = matches!(voice, Voice::Mine { .. });
+        let moment = self.moment(note.onset, self.index() + u32::from(mine), mind.moment());
+        mind.feed_at(&heard, moment);
+        self.trail.hear(&note, &heard, mine);
+        self.steps.push_back(Step { voice, note, heard, moment, speed, before, trail });
     }
 
     /// Takes the notes from this place on back.
@@ -525,7 +571,7 @@ impl Take {
         let snapshots = self.steps.iter().enumerate().take(place + 1);
         if let Some((from, before)) = snapshots.rev().find_map(|(n, step)| Some((n, step.before.as_ref()?))) {
             mind.restore(before);
-            self.steps.range(from..place).for_each(|step| mind.feed(&step.heard));
+            self.steps.range(from..place).for_each(|step| mind.feed_at(&step.heard, step.moment));
         }
         self.spare.0.extend(self.steps.drain(place..).filter_map(|step| step.before));
     }
