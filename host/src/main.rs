@@ -18,6 +18,8 @@ mod roll;
 mod soak;
 mod sound;
 #[cfg(all(target_os = "linux", feature = "jack"))]
+mod stage;
+#[cfg(all(target_os = "linux", feature = "jack"))]
 mod standalone;
 #[cfg(target_os = "linux")]
 mod target;

@@ -1,4 +1,4 @@
-//! `host standalone`: plays to the program of its own as a keyboard does, over JACK, and hears what comes back
+//! `host standalone`: plays to the standalone app as a keyboard does, over JACK, and hears what comes back
 //! and what its piano makes of it. Needs a running JACK server; `cargo xtask standalone` starts one that has no
 //! sound card.
 
@@ -14,6 +14,7 @@ use host::{Account, Event, Output, Timed};
 use jack::{AudioIn, Client, ClientOptions, Control, Frames, MidiIn, MidiOut, Port, ProcessHandler, ProcessScope};
 
 use crate::phrase::Phrase;
+use crate::stage;
 
 /// This client's name, and those of its ports.
 const NAME: &str = "keyboard";
@@ -37,8 +38,8 @@ const HEARD: f32 = 0.01;
 /// How long the server, the program or its end may take.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Play to the program of its own over JACK, and end it while it plays; an error if a note is lost or hangs, if the
-/// continuation comes too early or not at all, or if the piano is silent.
+/// Play to the standalone app over JACK, and end it while it plays; an error if a note is lost or hangs, if the
+/// continuation comes too early or not at all, or if the piano is silent. Then, what happens on a stage.
 #[derive(Args)]
 pub struct Options {
     /// The program.
@@ -137,7 +138,7 @@ pub fn run(options: &Options) -> Result<()> {
     let chosen = remembered.lines().filter(|line| line.trim_start().starts_with('*')).count();
     let is_chosen = |name: &str| remembered.lines().any(|line| line.starts_with(" * ") && line.ends_with(name));
     ensure!(chosen == 2 && is_chosen(KEYS) && is_chosen(EARS), "the ports are not remembered:\n{remembered}");
-    Ok(())
+    stage::run(&options.program)
 }
 
 /// A client of the server, as soon as there is one.
@@ -152,7 +153,8 @@ fn connect() -> Result<Client> {
     }
 }
 
-fn wait(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
+/// Waits until something is done; an error if it never is.
+pub fn wait(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
     let began = Instant::now();
     while !done() {
         ensure!(began.elapsed() < WAIT, "{what}");
@@ -162,16 +164,17 @@ fn wait(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
 }
 
 /// The running program, without a window.
-struct Program(Child);
+pub struct Program(Child);
 
 impl Program {
-    fn start(program: &Path, home: &Path, args: &[&str]) -> Result<Self> {
+    /// Starts it; what it remembers lies in `home`.
+    pub fn start(program: &Path, home: &Path, args: &[&str]) -> Result<Self> {
         let child = command(program, home).arg("--no-window").args(args).spawn();
         Ok(Self(child.with_context(|| format!("cannot start {}", program.display()))?))
     }
 
     /// As Ctrl-C does.
-    fn end(mut self) -> Result<()> {
+    pub fn end(mut self) -> Result<()> {
         // SAFETY: it is our child, and was not waited for yet.
         unsafe { libc::kill(self.0.id() as libc::pid_t, libc::SIGINT) };
         let mut status = None;
@@ -260,7 +263,7 @@ impl ProcessHandler for Player {
 
 /// How often a period was missed.
 #[derive(Default)]
-struct Xruns(usize);
+pub struct Xruns(usize);
 
 impl jack::NotificationHandler for Xruns {
     fn xrun(&mut self, _: &Client) -> Control {

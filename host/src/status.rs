@@ -44,6 +44,9 @@ pub struct Status {
     pub given_up: u64,
     /// Messages, notes and events for which some queue of the plugin's had no room.
     pub overflows: u64,
+    /// Events that no host should send, which were dropped.
+    #[serde(default)]
+    pub invalid: u64,
     /// Offline renders that waited in vain for the inference thread.
     pub timeouts: u64,
     /// The latest hand-over, in seconds since activation.

@@ -156,3 +156,38 @@ fn it_remembers_its_own_notes_if_it_is_to() {
     assert_eq!(second("Off", "2", false).1, only_mine, "it goes on from the player's notes alone");
     assert_eq!(second("On", "1", true).1, only_mine, "what is taken back was never played");
 }
+
+/// However long a take was, at whatever speed, the next one comes as soon as after a short one.
+#[test]
+fn after_a_long_take_the_next_one_comes_at_once() {
+    let played = phrase(0.1);
+    let entry = |at: f64| {
+        let mut events = played.clone();
+        events.extend(phrase(at));
+        events
+    };
+    // From the end of a take of so many seconds, or of the entry there, to the next note.
+    let pause = |length: f64, set: &[(&str, &str)], moves: &[(f64, &str, &str)], enters: bool| {
+        let at = 3.0 + length;
+        let events = if enters { entry(at) } else { played.clone() };
+        let moves: Vec<_> = moves.iter().map(|(after, id, text)| (at + after, *id, *text)).collect();
+        let notes = music(&events, &play(set, &events, &moves, at + 8.0));
+        let after = samples(at + if enters { 1.9 } else { 0.05 });
+        assert!(notes.iter().filter(|note| note.0 < after).count() > 3, "{set:?}, {moves:?}: no take of {length} s");
+        notes.iter().find(|note| note.0 >= after).map(|note| (note.0 - after) as f64 / RATE)
+    };
+    let another: &[_] = &[(0.0, "another", "On")];
+    let undo: &[_] = &[(0.0, "undo", "On"), (0.02, "go", "On")];
+    for (set, moves, enters) in [
+        (&[][..], another, false),
+        (&[], undo, false),
+        (&[("speed", "half")], another, false),
+        (&[("speed", "double")], another, false),
+        (&[("own", "Off")], &[], true),
+    ] {
+        for length in [5.0, 75.0] {
+            let pause = pause(length, set, moves, enters);
+            assert!(pause.is_some_and(|pause| pause < 2.0), "{set:?}, {moves:?}, {length} s: {pause:?}");
+        }
+    }
+}

@@ -1,21 +1,22 @@
 //! Why a file could not be read, and what its owner can do about it.
 
-/// A MIDI file that cannot be used. Each message is one line; callers put the path in front.
+/// A MIDI file that cannot be used: there is no note in it, or nothing that says how long a tick is. Each message is one
+/// line; callers put the path in front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// Zero bytes.
     #[error("the file is empty; export or copy it again")]
     Empty,
     /// Something else than a Standard MIDI File.
-    #[error("not a MIDI file (it does not begin with \"MThd\"); expected a Standard MIDI File, .mid or .midi")]
+    #[error("not a MIDI file (it does not begin with \"MThd\"); expected a Standard MIDI File, .mid, .midi or .rmi")]
     NotMidi,
-    /// The file ends before its header or tracks say it should.
+    /// The file ends before its header or tracks say it should, and before its first note.
     #[error("the MIDI file is cut off after {bytes} bytes; copy or download it again")]
     Truncated {
         /// Length of what is there.
         bytes: usize,
     },
-    /// Complete in length, but a track holds bytes that are no MIDI events.
+    /// A track holds bytes that are no MIDI events, and no note.
     #[error("the MIDI file is damaged near byte {byte}; open it in a sequencer and export it again")]
     Damaged {
         /// Distance of the first unreadable event from the beginning of the file.

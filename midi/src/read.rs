@@ -1,21 +1,31 @@
 //! Bytes -> [`Score`].
 
-use crate::ReadError;
 use crate::beats::{Beats, Meter, TimeSignature};
-use crate::tempo::{Division, TempoMap};
-use midly::{EventIter, MetaMessage, MidiMessage, TrackEventKind};
+use crate::chunks::Frame;
+use crate::events::{Event, Events};
+use crate::keys::{DRUMS, End, Keys, Ticked};
+use crate::tempo::{DEFAULT_TEMPO_US, TempoMap};
+use crate::{Dirt, ReadError};
 use notes::Note;
-use std::collections::VecDeque;
+use notes::listener::LONGEST_S;
 
-/// General MIDI's drum channel (10 for people): its keys are drums, not pitches.
-const DRUMS: u8 = 9;
 /// The sustain pedal's controller number.
 const SUSTAIN: u8 = 64;
-/// Notes and changes of pedal and tempo that are read at most; the piano's longest works have some 100,000. Each takes
-/// ten times as much memory as it may take of the file.
+/// Controllers that end all notes of a channel: all sound off, all notes off.
+const ALL_OFF: [u8; 2] = [120, 123];
+/// Meta events.
+const TRACK_NAME: u8 = 0x03;
+const INSTRUMENT_NAME: u8 = 0x04;
+const PROGRAM_NAME: u8 = 0x08;
+const TEMPO: u8 = 0x51;
+const TIME_SIGNATURE: u8 = 0x58;
+/// Notes and changes of pedal, tempo and signature that are read at most; the piano's longest works have some 100,000.
+/// Each takes ten times as much memory as it may take of the file.
 const MOST_EVENTS: usize = 1 << 20;
 /// Tracks that are read at most: no header can announce more.
 const MOST_TRACKS: usize = u16::MAX as usize;
+/// A file of patterns: its tracks do not sound together.
+const FORMAT_PATTERNS: u16 = 2;
 /// Controller values from here on mean "pedal down".
 pub const PEDAL_DOWN: u8 = 64;
 
@@ -44,253 +54,209 @@ pub struct Pedal {
     pub down: bool,
 }
 
-/// Counts of what real files have and tidy ones have not. None of it keeps a file from being read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dirt {
-    /// Tracks with at least one note.
-    pub note_tracks: usize,
-    /// Tempo events in all tracks.
-    pub tempo_events: usize,
-    /// Tempo events that another one at the same tick overrode.
-    pub tempo_overridden: usize,
-    /// Note-ons of a key that was already down on the same track and channel.
-    pub restruck: usize,
-    /// Note-offs without a note; ignored.
-    pub orphan_offs: usize,
-    /// Notes without a note-off; they end with their track.
-    pub unended: usize,
-    /// Notes that end at the tick they begin at; kept with duration 0.
-    pub zero_durations: usize,
-    /// Notes that begin together with another one of the same pitch.
-    pub unisons: usize,
-    /// Notes that begin while an earlier one of the same pitch sounds, on whatever track.
-    pub overlaps: usize,
-    /// Notes on the drum channel; left out.
-    pub drums: usize,
-}
-
-/// A note in ticks.
-struct Ticked {
-    on: u64,
-    off: u64,
-    pitch: u8,
-    velocity: u8,
-}
-
 /// Everything of the file before ticks become seconds.
 #[derive(Default)]
 struct Collected {
     notes: Vec<Ticked>,
     pedal: Vec<(u64, u8, bool)>,
-    tempo: Vec<(u64, u32)>,
+    /// Microseconds in a quarter note; `None` where a pattern begins, at the standard's tempo.
+    tempo: Vec<(u64, Option<u32>)>,
     /// (tick, numerator, denominator).
     signatures: Vec<(u64, u8, u8)>,
+    /// All notes off, all sound off: (channel, tick).
+    all_off: Vec<(u8, u64)>,
     dirt: Dirt,
+    /// Where the first event that cannot be read begins.
+    damage: Option<usize>,
 }
 
 /// Reads a Standard MIDI File.
 ///
 /// Note-offs are paired first in, first out per (track, channel, pitch): by channel alone, the two
-/// hands of a piano part would end each other's notes. The tempo map is global. Never panics; it takes
-/// memory in proportion to the length of `bytes`, and never more than 100 MB beyond twice that.
+/// hands of a piano part would end each other's notes. Where note-offs are missing, a strike of the key, or all notes
+/// off, ends the note. The tempo map is global; in format 2, where tracks are patterns, each has its own, and they come
+/// one after another.
+///
+/// Lengths and counts that are wrong, bytes that are no events, and the like, do not keep what is around them from being
+/// read; [`Score::dirt`] counts them. An error means that there is no note, or nothing that tells how long a tick is.
+/// Never panics; it takes memory in proportion to the length of `bytes`, and never more than 100 MB beyond twice that.
 pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
-    let file = Chunks::open(bytes)?;
+    let frame = Frame::open(bytes)?;
     let mut collected = Collected::default();
-    // Keys that are down, per (channel, pitch): indices into the notes of this track.
-    let mut down: Vec<VecDeque<usize>> = vec![VecDeque::new(); 16 * 128];
-    for &(offset, track) in &file.tracks {
-        read_track(track, &mut collected, &mut down).map_err(|at| ReadError::Damaged { byte: offset + at })?;
+    collected.dirt.bytes_before_header = frame.before_header;
+    collected.dirt.misspelled_chunks = usize::from(frame.misspelled);
+    let mut keys = Keys::new();
+    let (mut at, mut tracks, mut start) = (frame.tracks, 0, 0);
+    while let Some(extent) = frame.track(at).filter(|_| tracks < MOST_TRACKS) {
+        if start > 0 {
+            // A pattern begins with a bar, and knows nothing of the tempo before.
+            collected.tempo.push((start, None));
+            collected.signatures.push((start, 4, 4));
+        }
+        let mut events = Events::new(&frame.bytes[..extent.limit], extent.start, extent.said);
+        let end = collected.track(&mut events, &mut keys, start);
         if collected.len() > MOST_EVENTS {
             return Err(ReadError::TooMuch);
         }
+        if frame.format == FORMAT_PATTERNS {
+            start = end;
+        }
+        let dirt = &mut collected.dirt;
+        dirt.misspelled_chunks += usize::from(extent.misspelled);
+        if !events.ended() && extent.said > frame.bytes.len() && extent.limit == frame.bytes.len() {
+            dirt.cut_off += 1;
+        } else {
+            dirt.tracks_without_end += usize::from(!events.ended());
+            dirt.wrong_track_lengths += usize::from(events.at() != extent.said);
+        }
+        at = frame.after(&extent, &events);
+        tracks += 1;
     }
+    if frame.format == FORMAT_PATTERNS && tracks > 1 {
+        collected.dirt.patterns = tracks;
+    }
+    collected.dirt.missing_tracks = frame.announced.saturating_sub(tracks);
     if collected.notes.is_empty() {
-        return Err(if collected.dirt.drums > 0 { ReadError::DrumsOnly } else { ReadError::NoNotes });
+        let Dirt { drums, cut_off, missing_tracks, .. } = collected.dirt;
+        return Err(match collected.damage {
+            _ if drums > 0 => ReadError::DrumsOnly,
+            _ if cut_off + missing_tracks > 0 => ReadError::Truncated { bytes: bytes.len() },
+            Some(byte) => ReadError::Damaged { byte },
+            None => ReadError::NoNotes,
+        });
     }
-    Ok(collected.finish(file.division))
+    drop(keys);
+    Ok(collected.finish(&frame))
 }
 
-/// The file's outer frame, checked for completeness.
-struct Chunks<'a> {
-    division: Division,
-    /// Each track's events and how far into the file they begin.
-    tracks: Vec<(usize, &'a [u8])>,
+/// What a track says of itself.
+#[derive(Default)]
+struct Track {
+    /// It is called a piano.
+    name: bool,
+    /// The program of the drum channel that was chosen last is a piano's.
+    program: bool,
+    /// Notes on other channels than the drums'.
+    others: bool,
 }
 
-impl<'a> Chunks<'a> {
-    fn open(bytes: &'a [u8]) -> Result<Self, ReadError> {
-        let truncated = ReadError::Truncated { bytes: bytes.len() };
-        if bytes.is_empty() {
-            return Err(ReadError::Empty);
-        }
-        // Windows' .rmi: a MIDI file inside a RIFF chunk, after 20 bytes.
-        let mut at = if bytes.len() > 20 && &bytes[..4] == b"RIFF" && &bytes[8..12] == b"RMID" { 20 } else { 0 };
-        let magic = &bytes[at..bytes.len().min(at + 4)];
-        if !b"MThd".starts_with(magic) {
-            return Err(ReadError::NotMidi);
-        }
-        let header_len = be32(bytes, at + 4).ok_or(truncated)?;
-        let header = bytes.get(at + 8..(at + 8).saturating_add(header_len)).ok_or(truncated)?;
-        let &[_, _, tracks_hi, tracks_lo, division_hi, division_lo, ..] = header else {
-            return Err(ReadError::NotMidi);
-        };
-        let announced = usize::from(u16::from_be_bytes([tracks_hi, tracks_lo]));
-        let division = read_division(division_hi, division_lo)?;
-        at += 8 + header_len;
-
-        let mut tracks = Vec::new();
-        while at < bytes.len() && tracks.len() < MOST_TRACKS {
-            let chunk = be32(bytes, at + 4).and_then(|len| {
-                let from = at + 8;
-                Some((from, bytes.get(from..from.checked_add(len)?)?))
-            });
-            match chunk {
-                Some((from, data)) => {
-                    if &bytes[at..at + 4] == b"MTrk" {
-                        tracks.push((from, data));
-                    }
-                    at = from + data.len();
-                }
-                // Rubbish behind the last track harms nobody.
-                None if tracks.len() >= announced => break,
-                None => return Err(truncated),
-            }
-        }
-        if tracks.len() < announced {
-            return Err(truncated);
-        }
-        Ok(Self { division, tracks })
+impl Track {
+    /// Whether what stands on the drum channel is for a piano. A name speaks for the track as a whole; the program
+    /// may as well be that of a drum kit, as long as the keys do not say otherwise.
+    fn is_piano(&self, notes: &[Ticked]) -> bool {
+        // Bass drums, snare drums, hi-hats, crash and ride cymbal: what most of any drum part is made of.
+        const KIT: [u8; 9] = [35, 36, 38, 40, 42, 44, 46, 49, 51];
+        let drums = || notes.iter().filter(|note| note.channel == DRUMS);
+        let kit = drums().filter(|note| KIT.contains(&note.pitch)).count();
+        self.name && !self.others || self.program && 2 * kit < drums().count()
     }
 }
 
-fn be32(bytes: &[u8], at: usize) -> Option<usize> {
-    let field = bytes.get(at..at.checked_add(4)?)?;
-    usize::try_from(u32::from_be_bytes(field.try_into().ok()?)).ok()
-}
-
-fn read_division(hi: u8, lo: u8) -> Result<Division, ReadError> {
-    let division = u16::from_be_bytes([hi, lo]);
-    let nothing = ReadError::Division { division };
-    if hi < 0x80 {
-        return if division == 0 { Err(nothing) } else { Ok(Division::Metrical(division)) };
-    }
-    let frames_per_second = match hi.wrapping_neg() {
-        24 => 24.0,
-        25 => 25.0,
-        29 => 30.0 / 1.001, // drop frame
-        30 => 30.0,
-        _ => return Err(nothing),
-    };
-    if lo == 0 { Err(nothing) } else { Ok(Division::Timecode(frames_per_second * f64::from(lo))) }
-}
-
-/// Reads one track; an error is the position of the first bytes that are no event.
-fn read_track(track: &[u8], into: &mut Collected, down: &mut [VecDeque<usize>]) -> Result<(), usize> {
-    let first = into.notes.len();
-    let mut tick: u64 = 0;
-    let mut events = EventIter::new(track);
-    while !events.unread().is_empty() && into.len() <= MOST_EVENTS {
-        let at = track.len() - events.unread().len();
-        let status = events.running_status();
-        let event = events.next().and_then(Result::ok).ok_or(at)?;
-        if !matches!(event.kind, TrackEventKind::Midi { .. }) {
-            // The standard ends running status at meta events and sysex; some writers go on with it.
-            *events.running_status_mut() = status;
-        }
-        tick += u64::from(event.delta.as_int());
-        match event.kind {
-            TrackEventKind::Meta(MetaMessage::EndOfTrack) => break,
-            TrackEventKind::Meta(MetaMessage::Tempo(us)) => into.tempo.push((tick, us.as_int())),
-            TrackEventKind::Meta(MetaMessage::TimeSignature(numerator, power, ..)) => {
-                into.signature(tick, numerator, power);
-            }
-            TrackEventKind::Midi { channel, message } => {
-                let channel = channel.as_int();
-                match message {
-                    MidiMessage::NoteOn { key, vel } if vel > 0 => {
-                        into.note_on(tick, channel, key.as_int(), vel.as_int(), down);
-                    }
-                    MidiMessage::NoteOn { key, .. } | MidiMessage::NoteOff { key, .. } => {
-                        into.note_off(tick, channel, key.as_int(), down);
-                    }
-                    MidiMessage::Controller { controller, value } if controller == SUSTAIN => {
-                        into.pedal.push((tick, channel, value >= PEDAL_DOWN));
-                    }
-                    _ => {}
-                }
-            }
-            _ => {}
-        }
-    }
-    // Whatever is still down ends with the track.
-    for keys in down.iter_mut() {
-        for index in keys.drain(..) {
-            into.notes[index].off = tick;
-            into.dirt.unended += 1;
-        }
-    }
-    into.dirt.note_tracks += usize::from(into.notes.len() > first);
-    Ok(())
+/// Whether a name says that something is a piano.
+fn names_a_piano(name: &[u8]) -> bool {
+    let name = name.to_ascii_lowercase();
+    let says = |word: &str| name.windows(word.len()).any(|part| part == word.as_bytes());
+    ["piano", "klavier", "clavier"].into_iter().any(says) && !["drum", "perc"].into_iter().any(says)
 }
 
 impl Collected {
     fn len(&self) -> usize {
-        self.notes.len() + self.pedal.len() + self.tempo.len() + self.signatures.len()
+        self.notes.len() + self.pedal.len() + self.tempo.len() + self.signatures.len() + self.all_off.len()
     }
 
-    /// A signature of `numerator` units of 1 / 2^`power`; without a meaning it is passed over.
-    fn signature(&mut self, tick: u64, numerator: u8, power: u8) {
-        if let (1.., Some(denominator)) = (numerator, 1u8.checked_shl(power.into())) {
-            self.signatures.push((tick, numerator, denominator));
-        }
-    }
-
-    fn note_on(&mut self, tick: u64, channel: u8, pitch: u8, velocity: u8, down: &mut [VecDeque<usize>]) {
-        if channel == DRUMS {
-            self.dirt.drums += 1;
-            return;
-        }
-        let keys = &mut down[usize::from(channel) * 128 + usize::from(pitch)];
-        self.dirt.restruck += usize::from(!keys.is_empty());
-        keys.push_back(self.notes.len());
-        self.notes.push(Ticked { on: tick, off: tick, pitch, velocity });
-    }
-
-    fn note_off(&mut self, tick: u64, channel: u8, pitch: u8, down: &mut [VecDeque<usize>]) {
-        if channel == DRUMS {
-            return;
-        }
-        match down[usize::from(channel) * 128 + usize::from(pitch)].pop_front() {
-            Some(index) => {
-                self.dirt.zero_durations += usize::from(self.notes[index].on == tick);
-                self.notes[index].off = tick;
+    /// Reads one track that begins at `tick`; returns the tick at which it ends.
+    fn track(&mut self, events: &mut Events, keys: &mut Keys, mut tick: u64) -> u64 {
+        let first = self.notes.len();
+        let mut track = Track::default();
+        while let Some((delta, event)) = events.next().filter(|_| self.len() <= MOST_EVENTS) {
+            tick += u64::from(delta);
+            match event {
+                Event::NoteOn { channel, key, velocity } => {
+                    track.others |= channel != DRUMS;
+                    keys.on(&mut self.notes, tick, channel, key, velocity);
+                }
+                Event::NoteOff { channel, key } => keys.off(&mut self.notes, tick, channel, key),
+                Event::Controller { channel, number: SUSTAIN, value } => {
+                    self.pedal.push((tick, channel, value >= PEDAL_DOWN));
+                }
+                Event::Controller { channel, number, .. } if ALL_OFF.contains(&number) => {
+                    keys.all_off(&mut self.notes, tick, channel);
+                    self.all_off.push((channel, tick));
+                }
+                Event::Program { channel: DRUMS, program } => track.program = program < 8,
+                Event::Meta(TRACK_NAME | INSTRUMENT_NAME | PROGRAM_NAME, name) => track.name |= names_a_piano(name),
+                Event::Meta(TEMPO, &[a, b, c, ..]) => self.tempo(tick, u32::from_be_bytes([0, a, b, c])),
+                Event::Meta(TIME_SIGNATURE, &[numerator, power, ..]) => self.signature(tick, numerator, power),
+                _ => {}
             }
-            None => self.dirt.orphan_offs += 1,
+        }
+
+        let is_piano = track.is_piano(&self.notes[first..]);
+        let faults = keys.end(&mut self.notes, tick, is_piano);
+        let drums = self.notes[first..].iter().filter(|note| note.channel == DRUMS).count();
+        let dirt = &mut self.dirt;
+        if is_piano {
+            dirt.piano_on_drum_channel += drums;
+        } else if drums > 0 {
+            dirt.drums += drums;
+            let of_track = self.notes.split_off(first);
+            self.notes.extend(of_track.into_iter().filter(|note| note.channel != DRUMS));
+        }
+        dirt.restruck += faults.restruck;
+        dirt.orphan_offs += faults.orphan_offs;
+        dirt.note_tracks += usize::from(self.notes.len() > first);
+        let faults = events.faults();
+        dirt.bad_values += faults.bad_values;
+        dirt.bad_metas += faults.bad_lengths;
+        dirt.unknown_bytes += faults.unknown_bytes;
+        dirt.system_messages += faults.system_messages;
+        self.damage = self.damage.or(faults.first);
+        tick
+    }
+
+    /// A quarter note takes so many microseconds; 0 says nothing.
+    fn tempo(&mut self, tick: u64, us: u32) {
+        match us {
+            0 => self.dirt.bad_metas += 1,
+            1.. => self.tempo.push((tick, Some(us))),
         }
     }
 
-    fn finish(mut self, division: Division) -> Score {
+    /// A bar has `numerator` units of 1 / 2^`power`.
+    fn signature(&mut self, tick: u64, numerator: u8, power: u8) {
+        match (numerator, 1u8.checked_shl(power.into())) {
+            (1.., Some(denominator)) => self.signatures.push((tick, numerator, denominator)),
+            _ => self.dirt.bad_metas += 1,
+        }
+    }
+
+    fn finish(mut self, frame: &Frame) -> Score {
+        self.end_open_notes();
         self.notes.sort_by_key(|note| (note.on, note.pitch));
-        self.count_overlaps();
-        self.dirt.tempo_events = self.tempo.len();
-        let mut ticks: Vec<u64> = self.tempo.iter().map(|&(tick, _)| tick).collect();
+        self.count_notes();
+        let mut ticks: Vec<u64> = self.tempo.iter().filter(|(_, us)| us.is_some()).map(|&(tick, _)| tick).collect();
+        self.dirt.tempo_events = ticks.len();
         ticks.sort_unstable();
         ticks.dedup();
-        self.dirt.tempo_overridden = self.tempo.len() - ticks.len();
+        self.dirt.tempo_overridden = self.dirt.tempo_events - ticks.len();
 
-        let map = TempoMap::new(division, self.tempo);
-        // Each with its tick.
-        let mut timed: Vec<(Note, u64)> = self
-            .notes
-            .iter()
-            .map(|note| {
-                let onset = map.seconds(note.on);
-                let duration = map.seconds(note.off) - onset;
-                (Note { onset, spread: 0.0, duration, pitch: note.pitch, velocity: note.velocity }, note.on)
-            })
-            .collect();
-        // A tempo of 0 puts ticks on one moment; stable, so equal notes stay in file order.
-        timed.sort_by(|(a, _), (b, _)| a.onset.total_cmp(&b.onset).then(a.pitch.cmp(&b.pitch)));
+        let tempo = std::mem::take(&mut self.tempo);
+        let tempo = tempo.into_iter().map(|(tick, us)| (tick, us.unwrap_or(DEFAULT_TEMPO_US))).collect();
+        let map = TempoMap::new(frame.division, tempo);
+        let mut notes: Vec<Note> = Vec::with_capacity(self.notes.len());
+        for note in &self.notes {
+            let onset = map.seconds(note.on);
+            let has_end = matches!(note.end, End::Off | End::AllOff);
+            let longest = if has_end { f64::INFINITY } else { LONGEST_S };
+            let duration = (map.seconds(note.off) - onset).min(longest);
+            notes.push(Note { onset, spread: 0.0, duration, pitch: note.pitch, velocity: note.velocity });
+        }
+        let onsets: Option<Vec<f64>> = self.notes.iter().map(|note| map.tick_beat(note.on)).collect();
+        // Neighboring ticks may round to one moment; stable, so equal notes stay in file order.
+        let order = |a: &Note, b: &Note| a.onset.total_cmp(&b.onset).then(a.pitch.cmp(&b.pitch));
+        if !notes.is_sorted_by(|a, b| order(a, b).is_le()) {
+            notes.sort_by(order);
+        }
 
         self.pedal.sort_by_key(|&(tick, ..)| tick);
         let mut state = [false; 16];
@@ -301,8 +267,6 @@ impl Collected {
                 pedal.push(Pedal { time: map.seconds(tick), channel, down: is_down });
             }
         }
-        let onsets: Option<Vec<f64>> = timed.iter().map(|&(_, tick)| map.tick_beat(tick)).collect();
-        let notes = timed.into_iter().map(|(note, _)| note).collect();
         let beats = onsets.map(|onsets| {
             let signature = |&(tick, numerator, denominator): &(u64, u8, u8)| {
                 Some(TimeSignature { beat: map.tick_beat(tick)?, numerator, denominator })
@@ -313,10 +277,29 @@ impl Collected {
         Score { notes, pedal, beats, dirt: self.dirt }
     }
 
-    /// Needs the notes in order. Counts what two tracks play on one key.
-    fn count_overlaps(&mut self) {
+    /// Where a note has no end of its own, all notes off on another track ends it, too.
+    fn end_open_notes(&mut self) {
+        self.all_off.sort_unstable();
+        for note in self.notes.iter_mut().filter(|note| matches!(note.end, End::Restrike | End::Track)) {
+            let after = self.all_off.partition_point(|&event| event <= (note.channel, note.on));
+            let next = self.all_off.get(after).filter(|&&(channel, tick)| channel == note.channel && tick < note.off);
+            if let Some(&(_, tick)) = next {
+                (note.off, note.end) = (tick, End::AllOff);
+            }
+        }
+    }
+
+    /// Needs the notes in order. Counts notes without length or end, and what two tracks play on one key.
+    fn count_notes(&mut self) {
         let mut last: [Option<(u64, u64)>; 128] = [None; 128]; // (onset, latest end) per pitch
         for note in &self.notes {
+            self.dirt.zero_durations += usize::from(note.on == note.off);
+            match note.end {
+                End::Off => {}
+                End::Restrike => self.dirt.ended_by_restrike += 1,
+                End::AllOff => self.dirt.ended_by_all_off += 1,
+                End::Track => self.dirt.unended += 1,
+            }
             let entry = &mut last[usize::from(note.pitch)];
             if let Some((on, end)) = *entry {
                 self.dirt.unisons += usize::from(on == note.on);

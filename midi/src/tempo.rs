@@ -1,7 +1,7 @@
 //! Ticks to seconds through the tempo map.
 
 /// Microseconds per quarter note where a file says nothing: 120 beats per minute.
-const DEFAULT_TEMPO_US: u32 = 500_000;
+pub(crate) const DEFAULT_TEMPO_US: u32 = 500_000;
 
 /// How long a tick is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -10,6 +10,24 @@ pub(crate) enum Division {
     Metrical(u16),
     /// Ticks per second (SMPTE); tempo changes nothing.
     Timecode(f64),
+}
+
+impl Division {
+    /// From a header's field; `None` if it divides the beat, or the second, into nothing or in an unknown way.
+    pub fn from_header(field: u16) -> Option<Self> {
+        let [frames, ticks] = field.to_be_bytes();
+        if frames < 0x80 {
+            return (field > 0).then_some(Self::Metrical(field));
+        }
+        let frames_per_second = match frames.wrapping_neg() {
+            24 => 24.0,
+            25 => 25.0,
+            29 => 30.0 / 1.001, // drop frame
+            30 => 30.0,
+            _ => return None,
+        };
+        (ticks > 0).then_some(Self::Timecode(frames_per_second * f64::from(ticks)))
+    }
 }
 
 /// The whole file's tempo map; one for all tracks, wherever its events stood.
@@ -31,7 +49,7 @@ struct Segment {
 }
 
 impl TempoMap {
-    /// `events` are (tick, microseconds per quarter) in file order; of two at one tick the last wins.
+    /// `events` are (tick, microseconds per quarter, not 0) in file order; of two at one tick the last wins.
     pub fn new(division: Division, mut events: Vec<(u64, u32)>) -> Self {
         events.sort_by_key(|&(tick, _)| tick); // stable: file order survives inside one tick
         let mut segments = vec![Segment { tick: 0, elapsed: 0, tempo_us: DEFAULT_TEMPO_US }];
@@ -74,7 +92,7 @@ impl TempoMap {
         let elapsed = seconds * (f64::from(ppq) * 1e6);
         let after = self.segments.partition_point(|segment| segment.elapsed as f64 <= elapsed).max(1);
         let segment = &self.segments[after - 1];
-        let ticks = (elapsed - segment.elapsed as f64) / f64::from(segment.tempo_us.max(1));
+        let ticks = (elapsed - segment.elapsed as f64) / f64::from(segment.tempo_us);
         (segment.tick as f64 + ticks) / f64::from(ppq)
     }
 }

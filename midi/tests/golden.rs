@@ -1,29 +1,9 @@
 //! Small files, byte by byte, with what a reader has to make of them.
 
-use midi::{Pedal, ReadError, Score, read};
+mod common;
 
-/// A file of one format with these tracks' events; each track gets its length and end.
-fn file(format: u8, division: [u8; 2], tracks: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = b"MThd\0\0\0\x06".to_vec();
-    bytes.extend([0, format, 0, tracks.len() as u8, division[0], division[1]]);
-    for track in tracks {
-        let end = [0x00, 0xff, 0x2f, 0x00];
-        bytes.extend(b"MTrk");
-        bytes.extend(((track.len() + end.len()) as u32).to_be_bytes());
-        bytes.extend(*track);
-        bytes.extend(end);
-    }
-    bytes
-}
-
-/// 100 ticks a quarter, so that a tick is 5 ms at 120 beats per minute.
-const PPQ_100: [u8; 2] = [0, 100];
-
-/// (onset, duration, pitch, velocity), times in milliseconds.
-fn notes(score: &Score) -> Vec<(u32, u32, u8, u8)> {
-    let ms = |seconds: f64| (seconds * 1000.0).round() as u32;
-    score.notes.iter().map(|note| (ms(note.onset), ms(note.duration), note.pitch, note.velocity)).collect()
-}
+use common::{PPQ_100, file, notes};
+use midi::{Pedal, ReadError, read};
 
 #[test]
 fn one_note_after_leading_silence() {
@@ -165,8 +145,14 @@ fn what_is_refused_and_why() {
     let whole = file(1, PPQ_100, &[&[0, 0x90, 60, 64, 10, 60, 0], &[0, 0x90, 62, 64, 10, 62, 0]]);
     assert_eq!(read(b""), Err(ReadError::Empty));
     assert_eq!(read(b"RIFF....WAVEfmt "), Err(ReadError::NotMidi));
-    for len in 1..whole.len() {
+    // Up to its first note there is nothing to read; from there on, what is there is.
+    for len in 1..26 {
         assert_eq!(read(&whole[..len]), Err(ReadError::Truncated { bytes: len }));
+    }
+    for len in 26..whole.len() {
+        let score = read(&whole[..len]).unwrap();
+        assert_eq!(score.notes.len(), 1 + usize::from(len >= 45), "{len}");
+        assert!(score.dirt.cut_off + score.dirt.missing_tracks > 0 || len + 1 == whole.len(), "{len}: {}", score.dirt);
     }
     assert_eq!(read(&file(0, PPQ_100, &[&[0, 0xb0, 64, 127]])), Err(ReadError::NoNotes));
     assert_eq!(read(&file(0, [0, 0], &[&[]])), Err(ReadError::Division { division: 0 }));

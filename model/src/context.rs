@@ -9,7 +9,7 @@ use crate::{
     mood::{LOOPS, Loops, Mood},
     motifs::{Motifs, Symbol},
     rhythm::Rhythm,
-    told::{Moment, Source},
+    told::Moment,
 };
 
 /// Decay per note of the pitch-class profile that follows a modulation.
@@ -61,8 +61,6 @@ pub(crate) struct Lately {
     pub rhythm: Rhythm,
     /// What is known at the last onset, beside the notes.
     pub moment: Moment,
-    /// Where the notes come from.
-    pub source: Option<Source>,
     /// Of either kind, see [`LOOPS`].
     pub loops: [Loops; 2],
 }
@@ -86,7 +84,6 @@ impl Default for Lately {
             mood: Mood::default(),
             rhythm: Rhythm::default(),
             moment: Moment::default(),
-            source: None,
             loops: Default::default(),
         }
     }

@@ -313,7 +313,7 @@ pub(crate) fn before_spread(out: &mut Features, context: &Context, pitch: u8, ve
 
 /// Where the notes come from.
 fn source(out: &mut Features, context: &Context) {
-    out.class(Source::ALL.len(), context.lately.source.map(|source| source as usize));
+    out.class(Source::ALL.len(), context.lately.moment.source.map(|source| source as usize));
 }
 
 /// The ratio of a time to a reference.

@@ -25,7 +25,7 @@ fn every_layer_agrees_over_64_steps() {
         let network = Network::new(&weights(kind), Precision::F32);
         let (mut state, mut scratch) = (network.zero_state(), Scratch::new(1));
         let phrase = phrase();
-        state.context.lately.source = Some(Source::Score);
+        state.context.lately.moment.source = Some(Source::Score);
         assert_eq!(steps.len(), phrase.len());
         for (t, (expected, next)) in steps.iter().zip(&phrase).enumerate() {
             let heard = t.checked_sub(1);
@@ -103,7 +103,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 fn moment(note: usize) -> Moment {
     let meter = Meter { beat_s: 0.48 + 0.001 * note as f64, position: 0.371 * note as f64 % 3.0, bar: 3.0 };
     let left = if note < 40 { Left::Seconds(40.3 - 0.5 * note as f64) } else { Left::Notes(64 - note as u32) };
-    if note < 16 { Moment::default() } else { Moment { meter: Some(meter), left: Some(left) } }
+    let known = note >= 16;
+    Moment { source: Some(Source::Score), meter: known.then_some(meter), left: known.then_some(left) }
 }
 
 fn phrase() -> Vec<Successor> {

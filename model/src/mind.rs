@@ -12,7 +12,7 @@ use crate::{
     sampling::softmax,
     shapes::{Attribute, Kind},
     snapshot::{Snapshot, Trace},
-    told::{Moment, Source},
+    told::Moment,
 };
 
 /// Likelihoods are floored here, so that one impossible note does not make a sum infinite.
@@ -94,7 +94,8 @@ impl Mind {
         self.step(Some(note), Some(moment));
     }
 
-    /// What is known at the last onset, from the next draw on: the tempo may have changed since, or the turn.
+    /// What is known at the last onset, from the next draw on: the tempo may have changed since, or the turn. [`Mind::reset`]
+    /// forgets it.
     pub fn set_moment(&mut self, moment: Moment) {
         self.state.context.lately.moment = moment;
     }
@@ -102,11 +103,6 @@ impl Mind {
     /// What is known at the last onset.
     pub fn moment(&self) -> Moment {
         self.state.context.lately.moment
-    }
-
-    /// Where the notes come from, as far as is known, from the next note on. [`Mind::reset`] forgets it.
-    pub fn set_source(&mut self, source: Option<Source>) {
-        self.state.context.lately.source = source;
     }
 
     /// One step, on the device if there is one. Where that fails the CPU takes over, for good: the state is as

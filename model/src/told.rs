@@ -75,6 +75,8 @@ impl Left {
 /// What is known at one onset, beside the notes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Moment {
+    /// Where the notes come from.
+    pub source: Option<Source>,
     /// Its place in beat and bar.
     pub meter: Option<Meter>,
     /// What is left of the turn.
@@ -84,16 +86,20 @@ pub struct Moment {
 impl Moment {
     /// What is known `step` seconds and one note later, if nothing changes.
     pub fn after(self, step: f64) -> Self {
-        Self { meter: self.meter.map(|meter| meter.after(step)), left: self.left.map(|left| left.after(step)) }
+        Self {
+            source: self.source,
+            meter: self.meter.map(|meter| meter.after(step)),
+            left: self.left.map(|left| left.after(step)),
+        }
     }
 }
 
 /// What is known of a whole piece in training, beside its notes. By default: nothing, and all of it is learnt from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
-    /// Where it comes from, if that is told.
-    pub source: Option<Source>,
-    /// At each note's onset, as many as there are notes; or empty: nothing is known anywhere.
+    /// Before the first note.
+    pub start: Moment,
+    /// At each note's onset, as many as there are notes; or empty: what follows from the start.
     pub moments: Vec<Moment>,
     /// Which attributes are learnt from it, in the order of `Attribute::ALL`: a source without dynamics teaches none.
     pub learns: [bool; 5],
@@ -101,6 +107,6 @@ pub struct Told {
 
 impl Default for Told {
     fn default() -> Self {
-        Self { source: None, moments: Vec::new(), learns: [true; 5] }
+        Self { start: Moment::default(), moments: Vec::new(), learns: [true; 5] }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor, Var};
 use model::{
     Kind, Mind, Network, Precision, Weights,
-    train::{Batch, Carry, Lane, Lstm, Model},
+    train::{Batch, Carry, Lane, Lstm, MatmulPrecision, Model},
 };
 use notes::{Note, Successor};
 use rand::Rng;
@@ -48,7 +48,7 @@ fn lstm_gradients_agree_with_finite_differences() {
     let target = values(time * lanes * hidden);
     let mut fresh = vec![false; time * lanes];
     fresh[3 * lanes + 1] = true;
-    let layer = Lstm::default();
+    let layer = Lstm::new(MatmulPrecision::F32);
     let loss = |params: &[Vec<f32>; 3]| {
         let vars: Vec<Var> =
             params.iter().zip(shapes).map(|(p, s)| Var::from_slice(p, s, &Device::Cpu).unwrap()).collect();
@@ -83,7 +83,7 @@ fn sequence_and_step_agree() {
     for kind in [Kind::Seed, Kind::Antiphon] {
         let weights = Weights::random(kind, 5);
         let notes = phrase(96, 3);
-        let model = Model::new(&weights, &Device::Cpu).unwrap();
+        let model = Model::new(&weights, &Device::Cpu, MatmulPrecision::F32).unwrap();
         let mut carry = model.zero_carry(1);
         let mut lanes = [Lane::new(&notes)];
         let mut sums = [0.0f64; 5];

@@ -20,12 +20,12 @@
 //!   Read when the inference thread starts, on the first activation.
 //! * `ANTIPHON_STATUS=1`: the saved state, which is JSON, also has `fields.status`: a string of JSON
 //!   with `health` (`starting`, `ready`, `no weights`, `broken`), `restarts`, `heard`, `played`,
-//!   `turns`, `late` (shifted), `dropped` (too late), `given_up`, `overflows`, `timeouts`,
+//!   `turns`, `late` (shifted), `dropped` (too late), `given_up`, `overflows`, `invalid`, `timeouts`,
 //!   `hand_over_s` (of the latest hand-over, in seconds since the phrase began: the last reset,
 //!   transport start or forget), `note_us` and `longest_note_us` (the model's time for a note),
 //!   `rollback_us` and `rollback_median_us` (the longest and the median time for which its thread worked to go back to
 //!   a note). The state may be saved at any time.
-//!   Also `silence_s`: for how long the inference thread has not shown a sign of life; `newer_state`: the
+//!   Also `stand_in`: the chosen weights cannot be loaded, and the built-in ones play; `silence_s`: for how long the inference thread has not shown a sign of life; `newer_state`: the
 //!   state loaded last is of a later release; `on_gpu`: where the model runs; `gpu_failures`: how often a
 //!   graphics processor failed and the CPU took over.
 //! * `ANTIPHON_FAULT=WHAT@N`: after N generated notes the inference thread meets with an accident, see
@@ -74,6 +74,7 @@ mod weights;
 
 use audio::partner::Partner;
 use audio::stage::{self, Backlog, Stage};
+use bridge::ports::MidiPorts;
 use bridge::status::{self, Health, Status};
 use bridge::touches::{self, Touched};
 use bridge::viewer::Viewer;
@@ -96,20 +97,15 @@ pub trait Format: Send + 'static {
         None
     }
 
-    /// Whether there is a window.
-    fn has_window() -> bool {
-        true
-    }
-
-    /// What the window has to say from the start.
-    fn notices() -> Vec<String> {
-        Vec::new()
+    /// The MIDI ports that its window lets one choose; a host has its own.
+    fn midi_ports(_: &Viewer) -> Option<MidiPorts> {
+        None
     }
 
     /// Sets new parameters to what is remembered where there is no host to do so.
     fn recall(_: &Arc<AntiphonParams>) {}
 
-    /// Asked once a block: whether all is to end, as the program does.
+    /// Asked in every block: whether all is to end, as the app does.
     fn is_leaving() -> bool {
         false
     }
@@ -128,7 +124,7 @@ pub trait Format: Send + 'static {
 /// The CLAP plugin.
 pub struct Clap;
 
-/// The program of its own.
+/// The standalone app.
 #[cfg(feature = "standalone")]
 pub struct Program;
 
@@ -141,12 +137,8 @@ impl Format for Program {
         Some(standalone::voice())
     }
 
-    fn has_window() -> bool {
-        standalone::has_window()
-    }
-
-    fn notices() -> Vec<String> {
-        standalone::missing()
+    fn midi_ports(viewer: &Viewer) -> Option<MidiPorts> {
+        Some(standalone::midi_ports(viewer))
     }
 
     fn recall(params: &Arc<AntiphonParams>) {
@@ -231,7 +223,7 @@ impl<F: Format> Default for Antiphon<F> {
                 takes,
                 toucher,
                 piano: voice.as_ref().map(Voice::switch),
-                notices: F::notices(),
+                ports: F::midi_ports(&viewer),
                 viewer,
             }),
             voice,
@@ -282,7 +274,7 @@ impl<F: Format> Plugin for Antiphon<F> {
 
     fn editor(&mut self, worker: AsyncExecutor<Self>) -> Option<Self::Editor> {
         F::meet(&worker);
-        F::has_window().then_some(editor::create(self.views.take()?))
+        Some(editor::create(self.views.take()?))
     }
 
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
@@ -296,7 +288,7 @@ impl<F: Format> Plugin for Antiphon<F> {
         if let Some(voice) = &mut self.voice {
             voice.set_rate(config.sample_rate);
         }
-        self.backlog.forget_early();
+        self.backlog.activate();
         #[cfg(test)]
         tests::activated(config);
         self.partner.activate(config.sample_rate.into(), config.process_mode == ProcessMode::Offline);
@@ -335,7 +327,7 @@ impl<F: Format> Plugin for Antiphon<F> {
                 stage.pass(event, self.partner.owes());
             }
         }
-        while let Some(event) = stage.next_event() {
+        while let Some((event, heard)) = stage.next_event() {
             self.partner.play_until(event.timing(), &mut stage);
             if let NoteEvent::MidiCC { timing, cc, value, .. } = event
                 && self.learner.hear(cc, (value * 127.0).round() as u8)
@@ -343,7 +335,6 @@ impl<F: Format> Plugin for Antiphon<F> {
                 self.partner.set(timing, self.params.settings(), &mut stage);
                 continue;
             }
-            let heard = stage::heard(&event);
             if heard.is_none_or(|heard| self.partner.hear(event.timing(), heard, &mut stage)) {
                 stage.pass(event, self.partner.owes());
             }

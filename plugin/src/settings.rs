@@ -191,6 +191,8 @@ pub struct Wishes {
     pub learn: f32,
     /// The likeliest of so many takes.
     pub choice: u8,
+    /// Its turn ends with so many bars, by the mode or by the length that is set: it closes by then.
+    pub bars: Option<u32>,
 }
 
 /// Factors on the temperatures.

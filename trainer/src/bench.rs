@@ -9,7 +9,7 @@ use crate::train::{learn, stream_speed, with_deep_stack};
 use anyhow::Context;
 use model::{
     Kind, Weights,
-    train::{AdamW, Batch, Lane, Model},
+    train::{AdamW, Batch, Lane, MatmulPrecision, Model},
 };
 use notes::Note;
 use rand::Rng;
@@ -48,6 +48,9 @@ pub struct Args {
     /// Where to compute: cpu, cuda, cuda:N or auto.
     #[arg(long, default_value_t)]
     device: device::Choice,
+    /// Precision of products on the CPU: f32 or bf16; the fastest if not given.
+    #[arg(long)]
+    precision: Option<MatmulPrecision>,
     /// Instead of that, how many notes in a second come from the training stream of these data, with all scores
     /// humanized and everything told: before they are made features, and as chunks.
     #[arg(long, value_name = "DATA")]
@@ -69,6 +72,7 @@ struct Figures {
     chunk: usize,
     threads: usize,
     device: String,
+    precision: MatmulPrecision,
     notes_per_second: f64,
     seconds_per_step: f64,
     /// Of the whole process, all threads.
@@ -107,12 +111,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     for f in figures {
         let optional = |value: Option<f64>, digits| value.map_or("?".to_owned(), |value| format!("{value:.digits$}"));
         println!(
-            "{:<9} {:>6.0} notes/s  ({} lanes x {} notes, {}, {} threads: {:.3} s a step, {} CPU-seconds, {} page faults)  peak memory {} MB",
+            "{:<9} {:>6.0} notes/s  ({} lanes x {} notes, {}, {}, {} threads: {:.3} s a step, {} CPU-seconds, {} page faults)  peak memory {} MB",
             format!("{:?}", f.network).to_lowercase(),
             f.notes_per_second,
             f.lanes,
             f.chunk,
             f.device,
+            f.precision,
             f.threads,
             f.seconds_per_step,
             optional(f.cpu_seconds_per_step, 3),
@@ -132,6 +137,9 @@ fn in_a_process(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
     for (option, number) in numbers.into_iter().chain(args.threads.map(|threads| ("--threads", threads))) {
         command.args([option, &number.to_string()]);
     }
+    if let Some(precision) = args.precision {
+        command.args(["--precision", &precision.to_string()]);
+    }
     let output = command.stderr(std::process::Stdio::inherit()).output()?;
     anyhow::ensure!(output.status.success(), "the process that measures {name} failed");
     let figures: Vec<Figures> = serde_json::from_slice(&output.stdout)?;
@@ -147,8 +155,9 @@ fn alone(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
     unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
     let device = args.device.open()?;
     let (lanes, chunk, steps, warmup) = (args.lanes.max(1), args.chunk.max(1), args.steps.max(1), args.warmup);
+    let precision = args.precision.unwrap_or_else(MatmulPrecision::fastest);
     with_deep_stack(move || {
-        let model = Model::new(&Weights::random(kind, 1), &device)?;
+        let model = Model::new(&Weights::random(kind, 1), &device, precision)?;
         let mut optimiser = AdamW::new(0.02);
         let mut carry = model.zero_carry(lanes);
         let mut pieces: Vec<Lane> = (0..lanes).map(|n| Lane::new(&piece(n as u64, chunk * (steps + warmup)))).collect();
@@ -172,6 +181,7 @@ fn alone(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
             chunk,
             threads,
             device: device::name(&device).to_owned(),
+            precision,
             notes_per_second: (lanes * chunk) as f64 / seconds,
             seconds_per_step: seconds,
             cpu_seconds_per_step: of_usage(|used| used.cpu_seconds),

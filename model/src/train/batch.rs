@@ -55,7 +55,7 @@ impl Lane {
     pub fn told(self, told: Told) -> Self {
         assert!(told.moments.is_empty() || told.moments.len() == self.notes.len(), "a moment for each note");
         let mut lane = Self { told, ..self };
-        lane.context.lately.source = lane.told.source;
+        lane.context.lately.moment = lane.told.start;
         lane
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::given::contiguous;
+use super::matmul::contiguous;
 
 /// The links of each row, as (class, output).
 #[derive(Clone, Debug)]

@@ -17,8 +17,8 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor,
 use rayon::prelude::*;
 
 use super::{
-    given::{Matrix, contiguous, product, threads},
-    packed::Packed,
+    matmul::{MatmulPrecision, Matrix, contiguous, product},
+    packed::{Packed, Room},
 };
 use crate::{activation::tanh, lstm::cell, simd::widest};
 
@@ -39,8 +39,9 @@ impl Carry {
 }
 
 /// The layer's buffers, kept from chunk to chunk: fresh pages would cost a quarter of the time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Workspace {
+    precision: MatmulPrecision,
     /// Activated gates i, f, g, o, `[time, lanes, 4 hidden]`; in the backward pass their gradients.
     gates: Vec<f32>,
     /// States that each step started from, `[time, lanes, hidden]`.
@@ -54,12 +55,26 @@ struct Workspace {
 }
 
 /// One layer: its buffers, and the way to run it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lstm {
     workspace: Arc<Mutex<Workspace>>,
 }
 
 impl Lstm {
+    /// A layer whose products are of this precision.
+    pub fn new(precision: MatmulPrecision) -> Self {
+        let workspace = Workspace {
+            precision,
+            gates: Vec::new(),
+            h_before: Vec::new(),
+            c_before: Vec::new(),
+            recurrent: Packed::new(precision),
+            recurrent_back: Packed::new(precision),
+            end: None,
+        };
+        Self { workspace: Arc::new(Mutex::new(workspace)) }
+    }
+
     /// Runs the layer over a chunk, on the CPU.
     ///
     /// * `x`: `[time, lanes, input]`; `weight`: `[4 hidden, input + hidden]`; `bias`: `[4 hidden]`
@@ -173,15 +188,16 @@ impl Op {
     fn forward(&self, x: &[f32], weight: &[f32], bias: &[f32], workspace: &mut Workspace) -> Vec<f32> {
         let Dims { time, lanes, input, hidden } = self.dims;
         let (rows, gates, stride) = (time * lanes, 4 * hidden, input + hidden);
+        let precision = workspace.precision;
         workspace.gates.resize(rows * gates, 0.0);
         workspace.h_before.resize(rows * hidden, 0.0);
         workspace.c_before.resize(rows * hidden, 0.0);
-        workspace.recurrent.pack([hidden, gates], |h, g| weight[g * stride + input + h]);
+        workspace.recurrent.pack([hidden, gates], Matrix::rows(&weight[input..], stride).transposed());
         for row in workspace.gates.chunks_exact_mut(gates) {
             row.copy_from_slice(bias);
         }
         let w_ih = Matrix::rows(weight, stride).transposed();
-        product([rows, input, gates], Matrix::rows(x, input), w_ih, &mut workspace.gates, gates, true, threads());
+        product(precision, [rows, input, gates], Matrix::rows(x, input), w_ih, &mut workspace.gates, gates, true);
 
         let mut out = vec![0.0; rows * hidden];
         let mut end = self.start.clone();
@@ -197,7 +213,7 @@ impl Op {
             .collect::<Vec<_>>();
         let recurrent = &workspace.recurrent;
         work.into_par_iter().for_each(|((((((group, gate), h_before), c_before), out), mut h), mut c)| {
-            let (h, c, mut room) = (&mut *h[0], &mut *c[0], Vec::new());
+            let (h, c, mut room) = (&mut *h[0], &mut *c[0], Room::default());
             let steps = gate.into_iter().zip(h_before).zip(c_before).zip(out);
             for (t, (((gate, h_before), c_before), out)) in steps.enumerate() {
                 for (lane, n) in group.clone().enumerate() {
@@ -223,14 +239,15 @@ impl Op {
     fn backward(&self, x: &[f32], weight: &[f32], grad: &[f32], workspace: &mut Workspace) -> [Vec<f32>; 3] {
         let Dims { time, lanes, input, hidden } = self.dims;
         let (rows, gates, stride) = (time * lanes, 4 * hidden, input + hidden);
-        workspace.recurrent_back.pack([gates, hidden], |g, h| weight[g * stride + input + h]);
+        let precision = workspace.precision;
+        workspace.recurrent_back.pack([gates, hidden], Matrix::rows(&weight[input..], stride));
         let groups = self.groups();
         let work: Vec<_> = groups.iter().zip(by_group(&mut workspace.gates, &groups, lanes * gates, gates)).collect();
         let (c_before, recurrent) = (&workspace.c_before[..], &workspace.recurrent_back);
         work.into_par_iter().for_each(|(group, gate)| {
             let mut dh = vec![0.0; group.len() * hidden];
             let mut dc = vec![0.0; group.len() * hidden];
-            let mut room = Vec::new();
+            let mut room = Room::default();
             for (t, gate) in gate.into_iter().enumerate().rev() {
                 for (lane, n) in group.clone().enumerate() {
                     let at = (t * lanes + n) * hidden;
@@ -255,12 +272,12 @@ impl Op {
         });
         let d_gates = Matrix::rows(&workspace.gates, gates);
         let mut dx = vec![0.0; rows * input];
-        product([rows, gates, input], d_gates, Matrix::rows(weight, stride), &mut dx, input, false, threads());
+        product(precision, [rows, gates, input], d_gates, Matrix::rows(weight, stride), &mut dx, input, false);
         let mut dw = vec![0.0; gates * stride];
         let d_gates = d_gates.transposed();
-        product([gates, rows, input], d_gates, Matrix::rows(x, input), &mut dw, stride, false, threads());
+        product(precision, [gates, rows, input], d_gates, Matrix::rows(x, input), &mut dw, stride, false);
         let h_before = Matrix::rows(&workspace.h_before, hidden);
-        product([gates, rows, hidden], d_gates, h_before, &mut dw[input..], stride, false, threads());
+        product(precision, [gates, rows, hidden], d_gates, h_before, &mut dw[input..], stride, false);
         let mut db = vec![0.0; gates];
         for row in workspace.gates.chunks_exact(gates) {
             for (sum, value) in db.iter_mut().zip(row) {

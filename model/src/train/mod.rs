@@ -2,9 +2,11 @@
 //! optimiser. Shapes are `[time, lane, ...]`: a lane is one of the pieces that stream side by side.
 
 mod batch;
+mod bf16;
 mod given;
 mod links;
 mod lstm;
+mod matmul;
 mod network;
 mod optimiser;
 mod packed;
@@ -12,5 +14,6 @@ mod unfused;
 
 pub use batch::{Batch, Lane};
 pub use lstm::{Carry, Lstm};
+pub use matmul::MatmulPrecision;
 pub use network::{Losses, Model, Noise};
 pub use optimiser::{AdamW, clip};

@@ -11,6 +11,7 @@ use super::{
     batch::{Batch, Body, Target},
     given::Given,
     lstm::{Carry, Lstm},
+    matmul::{MatmulPrecision, linear},
     unfused,
 };
 use crate::{
@@ -26,6 +27,7 @@ pub struct Model {
     device: Device,
     vars: BTreeMap<String, Var>,
     layers: Vec<Lstm>,
+    precision: MatmulPrecision,
 }
 
 /// Regularisation of one training step; its masks come from a seeded generator.
@@ -49,15 +51,16 @@ pub struct Losses {
 }
 
 impl Model {
-    /// Takes over weights as variables on this device, on which everything then runs.
-    pub fn new(weights: &Weights, device: &Device) -> Result<Self> {
+    /// Takes over weights as variables on this device, on which everything then runs. The precision is that of products
+    /// on the CPU.
+    pub fn new(weights: &Weights, device: &Device, precision: MatmulPrecision) -> Result<Self> {
         let vars = weights
             .tensors()
             .iter()
             .map(|(name, t)| Ok((name.clone(), Var::from_slice(&t.data, &t.shape[..], device)?)))
             .collect::<Result<_>>()?;
-        let device = device.clone();
-        Ok(Self { kind: weights.card.kind, device, vars, layers: (0..LAYERS).map(|_| Lstm::default()).collect() })
+        let layers = (0..LAYERS).map(|_| Lstm::new(precision)).collect();
+        Ok(Self { kind: weights.card.kind, device: device.clone(), vars, layers, precision })
     }
 
     /// Which network this is.
@@ -68,6 +71,11 @@ impl Model {
     /// Where it computes.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// What the factors of products on the CPU are rounded to.
+    pub fn precision(&self) -> MatmulPrecision {
+        self.precision
     }
 
     /// The variables by name.
@@ -168,13 +176,15 @@ impl Model {
         let get = |part: &str| &self.vars[&format!("{}.{part}", attribute.name())];
         let told = get("features.weight");
         let told = Given::new(features, told.dim(1)?).product(told)?;
-        let hidden = (h.matmul(&get("state.weight").t()?)? + told)?.broadcast_add(get("hidden.bias"))?.relu()?;
-        hidden.matmul(&get("out.weight").t()?)?.broadcast_add(get("out.bias"))
+        let hidden =
+            (linear(h, get("state.weight"), self.precision)? + told)?.broadcast_add(get("hidden.bias"))?.relu()?;
+        linear(&hidden, get("out.weight"), self.precision)?.broadcast_add(get("out.bias"))
     }
 
     /// `x W^T + b`
     fn linear(&self, x: &Tensor, name: &str) -> Result<Tensor> {
-        x.matmul(&self.vars[&format!("{name}.weight")].t()?)?.broadcast_add(&self.vars[&format!("{name}.bias")])
+        linear(x, &self.vars[&format!("{name}.weight")], self.precision)?
+            .broadcast_add(&self.vars[&format!("{name}.bias")])
     }
 }
 

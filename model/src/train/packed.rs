@@ -5,6 +5,11 @@
 //! latency of two fused multiply-adds per cycle (Goto & van de Geijn 2008, "Anatomy of high-performance matrix
 //! multiplication").
 
+use super::{
+    bf16,
+    matmul::{MatmulPrecision, Matrix},
+};
+
 /// Rows of a tile, at most.
 const ROWS: usize = 6;
 /// Lines of a panel that are used up for all rows before the next ones are: 32 or 64 KiB, which stay near.
@@ -26,43 +31,56 @@ pub(super) enum Packed {
     /// AVX-512. Elsewhere only tests make it.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     Wide(Panels<32>),
+    /// Rounded to bf16.
+    Bf16(bf16::Panels),
 }
 
-impl Default for Packed {
-    fn default() -> Self {
+/// What [`Packed::multiply`] keeps from step to step.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    f32: Vec<f32>,
+    bf16: Vec<u32>,
+}
+
+impl Packed {
+    /// None yet, of this precision.
+    pub fn new(precision: MatmulPrecision) -> Self {
+        if precision == MatmulPrecision::Bf16 {
+            return Self::Bf16(bf16::Panels::default());
+        }
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx512f") {
             return Self::Wide(Panels::default());
         }
         Self::Narrow(Panels::default())
     }
-}
 
-impl Packed {
-    /// Packs `[depth, columns]`, in the room that the last matrix had. `get`: the value in a row and a column.
-    pub fn pack(&mut self, [depth, columns]: [usize; 2], get: impl Fn(usize, usize) -> f32) {
+    /// Packs `[depth, columns]`, in the room that the last matrix had.
+    pub fn pack(&mut self, sizes: [usize; 2], matrix: Matrix) {
         match self {
-            Self::Narrow(panels) => panels.pack([depth, columns], get),
-            Self::Wide(panels) => panels.pack([depth, columns], get),
+            Self::Narrow(panels) => panels.pack(sizes, matrix),
+            Self::Wide(panels) => panels.pack(sizes, matrix),
+            Self::Bf16(panels) => panels.pack(sizes, matrix),
         }
     }
 
     /// `out += a * self`, with `a`: `[rows, depth]`, `out`: `[rows, columns]`. `room`: kept by the caller from step to step.
-    pub fn multiply(&self, a: &[f32], out: &mut [f32], room: &mut Vec<f32>) {
+    pub fn multiply(&self, a: &[f32], out: &mut [f32], room: &mut Room) {
         match self {
-            Self::Narrow(panels) => panels.multiply(a, out, room),
-            Self::Wide(panels) => panels.multiply(a, out, room),
+            Self::Narrow(panels) => panels.multiply(a, out, &mut room.f32),
+            Self::Wide(panels) => panels.multiply(a, out, &mut room.f32),
+            Self::Bf16(panels) => panels.multiply_few(a, out, &mut room.bf16),
         }
     }
 }
 
 impl<const N: usize> Panels<N> {
-    fn pack(&mut self, [depth, columns]: [usize; 2], get: impl Fn(usize, usize) -> f32) {
+    fn pack(&mut self, [depth, columns]: [usize; 2], matrix: Matrix) {
         (self.depth, self.columns) = (depth, columns);
         self.lines.resize(columns.div_ceil(N) * depth, [0.0; N]);
         for (n, panel) in self.lines.chunks_exact_mut(depth).enumerate() {
             for (k, line) in panel.iter_mut().enumerate() {
-                *line = std::array::from_fn(|i| if n * N + i < columns { get(k, n * N + i) } else { 0.0 });
+                *line = std::array::from_fn(|i| if n * N + i < columns { matrix.get(k, n * N + i) } else { 0.0 });
             }
         }
     }
@@ -119,7 +137,7 @@ fn add<const M: usize, const N: usize>(a: &[f32], lines: &[[f32; N]], out: &mut 
 
 /// Asks for the place where a row of sums goes, before they are taken: rows lie so far apart that no processor foresees
 /// them, and waiting for memory afterwards takes a fifth of the time.
-fn prefetch(row: &[f32]) {
+pub(super) fn prefetch(row: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
@@ -187,8 +205,8 @@ mod tests {
             let (a, b, start) = (random(rows * depth), random(depth * columns), random(rows * columns));
             for mut packed in [Packed::Narrow(Panels::default()), Packed::Wide(Panels::default())] {
                 let mut out = start.clone();
-                packed.pack([depth, columns], |k, n| b[k * columns + n]);
-                packed.multiply(&a, &mut out, &mut Vec::new());
+                packed.pack([depth, columns], Matrix::rows(&b, columns));
+                packed.multiply(&a, &mut out, &mut Room::default());
                 for (at, &out) in out.iter().enumerate() {
                     let (row, column) = (at / columns, at % columns);
                     let exact = (0..depth)

@@ -165,7 +165,7 @@ fn logistic_slope(value: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::lstm::Lstm;
+    use crate::train::{MatmulPrecision, lstm::Lstm};
     use candle_core::{Device, Var};
     use rand::{Rng, SeedableRng};
 
@@ -187,7 +187,7 @@ mod tests {
         let run = |fused: bool| {
             let mut carry = Carry { h: state[0].clone(), c: state[1].clone() };
             let out = match fused {
-                true => Lstm::default().sequence(&x, &weight, &bias, &mut carry, &fresh).unwrap(),
+                true => Lstm::new(MatmulPrecision::F32).sequence(&x, &weight, &bias, &mut carry, &fresh).unwrap(),
                 false => sequence(&x, &weight, &bias, &mut carry, &fresh).unwrap(),
             };
             let loss = (&out * &towards).unwrap().sum_all().unwrap();

@@ -3,6 +3,8 @@
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 
+mod clean;
+mod note_ids;
 pub mod partner;
 // Waits, though offline only.
 #[allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]

@@ -12,8 +12,8 @@
 //! after it, as the host has sorted them; and at a block's first sample always after it. So that no block
 //! size makes a difference, what lies on a cut waits for the rest of the block.
 //!
-//! A host may also send what is no event: a note-on for all keys, a velocity that is no number. The
-//! first goes no further, the second is mended.
+//! A host may also send what is no event (see [`super::clean`]), and name a note by its id ([`super::note_ids`]): both
+//! are put right as an event comes in.
 
 use std::collections::VecDeque;
 
@@ -21,6 +21,8 @@ use nice_plug::context::process::SendEventError;
 use nice_plug::midi::{Channel, Key, VoiceID, control_change};
 use nice_plug::prelude::*;
 
+use super::clean::clean;
+use super::note_ids::{Ends, NoteIds};
 use crate::audio::partner::{Bits, HELD, Heard, Out, SOFT, SOSTENUTO, SUSTAIN};
 use crate::bridge::status::Status;
 use crate::bridge::touches::Touch;
@@ -33,8 +35,8 @@ const ON_CUT: usize = 1024;
 /// How often an event is offered before it counts as refused: what took one and not the next may take it
 /// yet, and one that is full says so soon.
 const OFFERS: usize = 4;
-/// Velocity of a note whose own is no number.
-const VELOCITY: f32 = 0.5;
+/// A pitch bend, or a pressure, this near to its middle, or to none, is at rest: half of MIDI's finest step.
+const AT_REST: f32 = 0.5 / 16_383.0;
 
 /// An event of the host's: no system-exclusive messages.
 pub type HostEvent = NoteEvent<()>;
@@ -48,19 +50,22 @@ pub struct Backlog {
     keys: Bits,
     /// Controllers whose end found none.
     controllers: Bits,
+    /// What the host means by the ids that it gives to notes.
+    ids: NoteIds,
 }
 
 impl Default for Backlog {
     fn default() -> Self {
         let (events, early) = (VecDeque::with_capacity(BACKLOG), VecDeque::with_capacity(ON_CUT));
-        Self { events, early, keys: Bits::default(), controllers: Bits::default() }
+        Self { events, early, keys: Bits::default(), controllers: Bits::default(), ids: NoteIds::default() }
     }
 }
 
 impl Backlog {
-    /// Forgets what lies on a cut whose block does not go on.
-    pub fn forget_early(&mut self) {
+    /// Forgets what lies on a cut whose block does not go on, and the ids of notes.
+    pub fn activate(&mut self) {
         self.early.clear();
+        self.ids.reset();
     }
 
     fn is_empty(&self) -> bool {
@@ -148,14 +153,31 @@ where
         }
     }
 
-    /// The player's next event.
-    pub fn next_event(&mut self) -> Option<HostEvent> {
+    /// The player's next event, and what it means to the model, if anything.
+    pub fn next_event(&mut self) -> Option<(HostEvent, Option<Heard>)> {
+        loop {
+            let mut event = self.next_clean()?;
+            return match self.backlog.ids.follow(&mut event) {
+                Ends::Keys => Some((event, heard(&event))),
+                Ends::Covered => Some((event, heard(&event).map(Heard::covered))),
+                Ends::Nothing => {
+                    self.status.invalid.add(1);
+                    continue;
+                }
+            };
+        }
+    }
+
+    fn next_clean(&mut self) -> Option<HostEvent> {
         if let Some(early) = self.early.checked_sub(1) {
             self.early = early;
             return self.backlog.early.pop_front();
         }
         loop {
-            let mut event = self.context.next_event()?;
+            let Some(mut event) = clean(self.context.next_event()?) else {
+                self.status.invalid.add(1);
+                continue;
+            };
             let on_cut = self.frames > 0 && event.timing() == self.frames;
             if !on_cut || self.backlog.early.len() >= ON_CUT {
                 return Some(event);
@@ -167,22 +189,6 @@ where
 
     /// Passes an event of the player's on; it waits while ends of generated notes are owed.
     pub fn pass(&mut self, event: HostEvent, owes: bool) {
-        let event = match event {
-            // What only a synthesiser's parameters understand is nothing to pass on.
-            NoteEvent::PolyModulation { .. } | NoteEvent::MonoAutomation { .. } => return,
-            // Hosts take no chokes from plugins; the note must end all the same.
-            NoteEvent::Choke { timing, voice_id, channel, key } => {
-                NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 }
-            }
-            NoteEvent::NoteOn { channel: Channel::Wildcard, .. } | NoteEvent::NoteOn { key: Key::Wildcard, .. } => {
-                return;
-            }
-            NoteEvent::NoteOn { timing, voice_id, channel, key, velocity } => {
-                let velocity = if velocity.is_nan() { VELOCITY } else { velocity.clamp(0.0, 1.0) };
-                NoteEvent::NoteOn { timing, voice_id, channel, key, velocity }
-            }
-            event => event,
-        };
         if owes || !self.backlog.is_empty() || !self.send(event) {
             let kept = self.backlog.keep(event);
             self.status.overflows.add(u64::from(!kept));
@@ -272,14 +278,27 @@ pub fn heard(event: &HostEvent) -> Option<Heard> {
             let velocity = (velocity * 127.0).round() as u8;
             Some(Heard::On { channel, key, velocity: velocity.clamp(1, 127) })
         }
-        NoteEvent::NoteOff { channel, key, .. } | NoteEvent::Choke { channel, key, .. } => {
-            Some(Heard::Off { channel: channel.number(), key: key.number() })
-        }
+        NoteEvent::NoteOff { channel, key, .. } => Some(Heard::Off { channel: channel.number(), key: key.number() }),
         NoteEvent::MidiCC { channel, cc: control_change::ALL_NOTES_OFF | control_change::ALL_SOUND_OFF, .. } => {
             Some(Heard::Off { channel: Some(channel), key: None })
         }
         NoteEvent::MidiCC { channel, cc, value, .. } => {
             Some(Heard::Controller { channel, controller: cc, value: (value * 127.0).round() as u8 })
+        }
+        NoteEvent::MidiPitchBend { channel, value, .. } => {
+            Some(Heard::Bend { channel, rests: (value - 0.5).abs() <= AT_REST })
+        }
+        NoteEvent::MidiChannelPressure { channel, pressure, .. } => {
+            Some(Heard::Pressure { channel, rests: pressure <= AT_REST })
+        }
+        NoteEvent::PolyPressure { channel, key, .. }
+        | NoteEvent::PolyVolume { channel, key, .. }
+        | NoteEvent::PolyPan { channel, key, .. }
+        | NoteEvent::PolyTuning { channel, key, .. }
+        | NoteEvent::PolyVibrato { channel, key, .. }
+        | NoteEvent::PolyExpression { channel, key, .. }
+        | NoteEvent::PolyBrightness { channel, key, .. } => {
+            Some(Heard::Expression { channel: channel.number(), key: key.number() })
         }
         _ => None,
     }

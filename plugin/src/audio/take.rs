@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_late_note_is_shifted_then_dropped() {
         let settings = Settings { length: Length::Seconds(4.0), late_s: 0.05, ..crate::tests::SETTINGS };
-        let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0 };
+        let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
         let take = Take::new(0.0, place, Source::GoOn, &settings, settings.wishes, 2);
         let note = |onset| Note { onset, spread: 0.01, duration: 0.2, pitch: 60, velocity: 80 };
         let arrive = |onset, now| take.place_note(Epoch(3), 0, &note(onset), now);
@@ -184,7 +184,7 @@ mod tests {
     /// A bar may last longer than the look-ahead: a bounce does not wait for notes that have long come.
     #[test]
     fn what_is_not_thought_of_anew_has_arrived() {
-        let place = Place { beats_per_second: 1.0, beat: 0.0, bar: 4.0 };
+        let place = Place { beats_per_second: 1.0, beat: 0.0, bar: 4.0, running: true };
         let settings = crate::tests::SETTINGS;
         let mut take = Take::new(0.0, place, Source::GoOn, &settings, settings.wishes, 2);
         take.arrived = 3.0;

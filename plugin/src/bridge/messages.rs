@@ -19,6 +19,8 @@ pub struct Place {
     pub beat: f64,
     /// Beats per bar.
     pub bar: f64,
+    /// The host's transport runs: its beats and bars are where the music is. Else they are only where a turn of bars ends.
+    pub running: bool,
 }
 
 /// Where the notes of a take come from.

@@ -5,6 +5,7 @@
 pub mod link;
 pub mod messages;
 pub mod outlook;
+pub mod ports;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 pub mod roll;

@@ -1,17 +1,26 @@
 //! The picture for the editor: what was heard and played, lately and now. Written on the audio
-//! thread, read by the editor through a triple buffer; fixed size, no pointers.
+//! thread, read by the editor.
+//!
+//! Notes that begin and end go through a ring, each once; all else is a [`Frame`], which the editor finds in a triple
+//! buffer sixty times a second. What has no room in the ring, or changes while no window is open, goes later: the
+//! audio thread keeps the notes too, and which of them the editor does not know yet.
 //!
 //! Its times are seconds that only go on: where the stream's seconds begin anew (a phrase is
 //! forgotten), the picture's do not, so that what was played before can still be seen, and saved.
 //! While nothing moves there are no new pictures.
 
+use std::ops::{Deref, DerefMut};
+
 use notes::{Event, Planned, Span};
+use rtrb::{Consumer, Producer, RingBuffer};
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::bridge::viewer::Viewer;
 
 /// Notes in the picture: over a minute of dense music.
 const NOTES: usize = 2048;
+/// Notes on their way to the editor at once: more than begin and end between two pictures.
+const NEWS: usize = 256;
 /// Look-ahead notes in the picture.
 const GHOSTS: usize = 64;
 /// Hand-overs in the picture.
@@ -48,13 +57,9 @@ pub struct Drawn {
     pub whose: Whose,
 }
 
-/// The picture.
+/// All of the picture but the notes that have begun.
 #[derive(Clone, Copy, Debug)]
-pub struct Roll {
-    /// The latest notes, in a ring; those never written have velocity 0.
-    notes: [Drawn; NOTES],
-    /// Where the next goes.
-    next: usize,
+pub struct Frame {
     /// Notes to come, in order; those never written have velocity 0.
     ghosts: [Drawn; GHOSTS],
     /// The latest hand-overs, in a ring; NaN: none.
@@ -83,11 +88,9 @@ pub struct Roll {
     pub turn_notes: Option<u32>,
 }
 
-impl Default for Roll {
+impl Default for Frame {
     fn default() -> Self {
         Self {
-            notes: [Drawn::default(); NOTES],
-            next: 0,
             ghosts: [Drawn::default(); GHOSTS],
             marks: [f64::NAN; MARKS],
             next_mark: 0,
@@ -103,6 +106,35 @@ impl Default for Roll {
             frozen: false,
             turn_notes: None,
         }
+    }
+}
+
+/// The picture.
+#[derive(Clone, Debug)]
+pub struct Roll {
+    /// The latest notes, in a ring; those never written have velocity 0.
+    notes: Box<[Drawn]>,
+    frame: Frame,
+}
+
+impl Default for Roll {
+    #[allow(clippy::disallowed_macros)] // made on the main thread
+    fn default() -> Self {
+        Self { notes: vec![Drawn::default(); NOTES].into_boxed_slice(), frame: Frame::default() }
+    }
+}
+
+impl Deref for Roll {
+    type Target = Frame;
+
+    fn deref(&self) -> &Frame {
+        &self.frame
+    }
+}
+
+impl DerefMut for Roll {
+    fn deref_mut(&mut self) -> &mut Frame {
+        &mut self.frame
     }
 }
 
@@ -139,9 +171,14 @@ impl Roll {
 /// The audio thread's end. Times are seconds of the stream.
 pub struct RollWriter {
     roll: Roll,
-    /// Which places of its notes hold one that sounds, a bit each: a note-off must not look at all.
-    sounding: [u64; NOTES / 64],
-    out: Input<Roll>,
+    /// Where the next note goes.
+    next: usize,
+    /// Which places of the notes hold one that sounds, and which hold one that the editor has not been told of, a bit
+    /// each: neither must be looked for among all.
+    sounding: Places,
+    untold: Places,
+    news: Producer<(usize, Drawn)>,
+    out: Input<Frame>,
     /// Atomics that tell whether somebody looks, and that there is something to see.
     viewer: Viewer,
     /// The picture's seconds at second 0 of the stream.
@@ -156,21 +193,97 @@ pub struct RollWriter {
     opening: u32,
 }
 
+/// The editor's end.
+pub struct RollReader {
+    roll: Roll,
+    news: Consumer<(usize, Drawn)>,
+    frames: Output<Frame>,
+}
+
 /// Both ends of a new picture for this window.
-pub fn roll(viewer: Viewer) -> (RollWriter, Output<Roll>) {
-    let roll = Roll::default();
-    let (out, seen) = triple_buffer(&roll);
-    let sounding = [0; NOTES / 64];
-    let writer =
-        RollWriter { roll, sounding, out, viewer, origin: 0.0, now: 0.0, shown: 0.0, still: false, opening: 0 };
-    (writer, seen)
+#[allow(clippy::disallowed_methods)] // made on the main thread
+pub fn roll(viewer: Viewer) -> (RollWriter, RollReader) {
+    let (out, frames) = triple_buffer(&Frame::default());
+    let (news, told) = RingBuffer::new(NEWS);
+    let writer = RollWriter {
+        roll: Roll::default(),
+        next: 0,
+        sounding: Places::default(),
+        untold: Places::default(),
+        news,
+        out,
+        viewer,
+        origin: 0.0,
+        now: 0.0,
+        shown: 0.0,
+        still: false,
+        opening: 0,
+    };
+    (writer, RollReader { roll: Roll::default(), news: told, frames })
+}
+
+/// Some of the places for notes, a bit each.
+#[derive(Clone, Copy)]
+struct Places([u64; NOTES / 64]);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self([0; NOTES / 64])
+    }
+}
+
+impl Places {
+    fn insert(&mut self, place: usize) {
+        if let Some(bits) = self.0.get_mut(place / 64) {
+            *bits |= 1 << (place % 64);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|bits| *bits == 0)
+    }
+
+    /// Goes through them, and keeps those of which `keeps` says so.
+    fn retain(&mut self, mut keeps: impl FnMut(usize) -> bool) {
+        for (word, bits) in self.0.iter_mut().enumerate() {
+            let mut left = *bits;
+            while left != 0 {
+                let bit = left & left.wrapping_neg();
+                left ^= bit;
+                if !keeps(word * 64 + bit.trailing_zeros() as usize) {
+                    *bits ^= bit;
+                }
+            }
+        }
+    }
+}
+
+impl RollReader {
+    /// Takes in what has happened.
+    pub fn update(&mut self) {
+        while let Ok((place, note)) = self.news.pop() {
+            if let Some(drawn) = self.roll.notes.get_mut(place) {
+                *drawn = note;
+            }
+        }
+        if self.frames.update() {
+            self.roll.frame = *self.frames.output_buffer();
+        }
+    }
+
+    /// The picture as of the latest update.
+    pub fn roll(&self) -> &Roll {
+        &self.roll
+    }
 }
 
 impl RollWriter {
     /// The picture of this moment, whether somebody looks or not.
     #[cfg(test)]
     pub fn roll(&self) -> Roll {
-        Roll { now: self.origin + self.now, ..self.roll }
+        let mut roll = self.roll.clone();
+        roll.now = self.origin + self.now;
+        roll
     }
 
     /// A note begins.
@@ -178,34 +291,32 @@ impl RollWriter {
         self.off(whose, Some(channel), Some(key), start);
         let start = self.origin + start;
         let note = Drawn { start, end: f64::INFINITY, channel, key, velocity: velocity.max(1), whose };
-        if let Some(place) = self.roll.notes.get_mut(self.roll.next) {
+        if let Some(place) = self.roll.notes.get_mut(self.next) {
             *place = note;
         }
-        if let Some(bits) = self.sounding.get_mut(self.roll.next / 64) {
-            *bits |= 1 << (self.roll.next % 64);
-        }
-        self.roll.next = (self.roll.next + 1) % NOTES;
+        self.sounding.insert(self.next);
+        self.untold.insert(self.next);
+        self.next = (self.next + 1) % NOTES;
     }
 
     /// Notes end; `None`: whatever their channel, or key.
     pub fn off(&mut self, whose: Whose, channel: Option<u8>, key: Option<u8>, end: f64) {
         self.now = self.now.max(end);
         let end = self.origin + end;
-        for (bits, notes) in self.sounding.iter_mut().zip(self.roll.notes.chunks_exact_mut(64)) {
-            let mut left = *bits;
-            while left != 0 {
-                let bit = left & left.wrapping_neg();
-                left ^= bit;
-                if let Some(note) = notes.get_mut(bit.trailing_zeros() as usize)
-                    && note.whose == whose
-                    && channel.is_none_or(|channel| channel == note.channel)
-                    && key.is_none_or(|key| key == note.key)
-                {
-                    note.end = end.max(note.start);
-                    *bits ^= bit;
-                }
+        let Self { roll, sounding, untold, .. } = self;
+        sounding.retain(|place| {
+            let Some(note) = roll.notes.get_mut(place) else {
+                return false;
+            };
+            let ends = note.whose == whose
+                && channel.is_none_or(|channel| channel == note.channel)
+                && key.is_none_or(|key| key == note.key);
+            if ends {
+                note.end = end.max(note.start);
+                untold.insert(place);
             }
-        }
+            !ends
+        });
     }
 
     /// A generated event went out.
@@ -218,10 +329,11 @@ impl RollWriter {
 
     /// The turn was handed over.
     pub fn hand_over(&mut self, time: f64) {
-        if let Some(mark) = self.roll.marks.get_mut(self.roll.next_mark) {
+        let frame = &mut self.roll.frame;
+        if let Some(mark) = frame.marks.get_mut(frame.next_mark) {
             *mark = self.origin + time;
         }
-        self.roll.next_mark = (self.roll.next_mark + 1) % MARKS;
+        frame.next_mark = (frame.next_mark + 1) % MARKS;
     }
 
     /// How the model's turn goes on: round and round, or for so many notes.
@@ -244,16 +356,17 @@ impl RollWriter {
     /// Notes the bar lines of a block that ends at `end`, and looks ahead.
     pub fn rule(&mut self, span: &Span, end: f64) {
         self.now = self.now.max(end);
-        let time = |beats: f64| self.origin + end + (beats - span.end) / span.beats_per_second();
-        self.roll.beats_per_second = span.beats_per_second();
-        self.roll.coming = span.bars.map(|bars| {
+        let (origin, frame) = (self.origin, &mut self.roll.frame);
+        let time = |beats: f64| origin + end + (beats - span.end) / span.beats_per_second();
+        frame.beats_per_second = span.beats_per_second();
+        frame.coming = span.bars.map(|bars| {
             let mut bar = bars.next(span.start);
             // A block has one bar line at most, unless it is longer than any host's.
             if bar < span.end {
-                if let Some(place) = self.roll.bars.get_mut(self.roll.next_bar) {
+                if let Some(place) = frame.bars.get_mut(frame.next_bar) {
                     *place = time(bar);
                 }
-                self.roll.next_bar = (self.roll.next_bar + 1) % BARS;
+                frame.next_bar = (frame.next_bar + 1) % BARS;
                 bar = bars.next(span.end);
             }
             (time(bar), bars.length / span.beats_per_second())
@@ -276,7 +389,7 @@ impl RollWriter {
         };
         let now = self.origin + self.now;
         let fresh = std::mem::replace(&mut self.opening, opening) != opening;
-        let moves = moves || self.roll.coming.is_some();
+        let moves = moves || self.roll.coming.is_some() || !self.untold.is_empty();
         if !fresh && (now - self.shown < 1.0 / RATE || !moves && self.still) {
             return;
         }
@@ -300,8 +413,59 @@ impl RollWriter {
                 whose: Whose::Mine,
             });
         }
-        *self.out.input_buffer_mut() = self.roll;
+        let Self { roll, news, untold, .. } = self;
+        // As many as there is room for: the rest with the next picture.
+        let mut room = true;
+        untold.retain(|place| {
+            room = room && roll.notes.get(place).is_none_or(|note| news.push((place, *note)).is_ok());
+            !room
+        });
+        *self.out.input_buffer_mut() = self.roll.frame;
         self.out.publish();
         self.viewer.repaint();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Notes come and go while a window is open, closed, and slow to draw; in the end it shows them all. What passes
+    /// to it at once is bounded.
+    #[test]
+    fn the_window_comes_to_show_all_notes() {
+        let viewer = Viewer::default();
+        let (mut writer, mut reader) = roll(viewer.clone());
+        let nothing_ahead = || None::<std::iter::Empty<&Planned>>;
+        let picture = |writer: &mut RollWriter, time: f64| {
+            writer.off(Whose::Mine, Some(15), None, time);
+            writer.publish(true, None, nothing_ahead(), |beats| beats);
+        };
+        for step in 0..6_000_u32 {
+            let (time, key) = (f64::from(step) * 0.02, (step * 7 % 90) as u8);
+            viewer.set_open(step % 1_000 < 400);
+            writer.on(if step % 3 == 0 { Whose::Mine } else { Whose::Yours }, 0, key, 80, time);
+            if step % 5 == 0 {
+                writer.off(Whose::Yours, None, None, time + 0.01);
+            }
+            picture(&mut writer, time + 0.02);
+            if step % 5 < 3 {
+                reader.update();
+            }
+        }
+        viewer.set_open(true);
+        let same = |writer: &RollWriter, reader: &RollReader| {
+            let place = |note: &Drawn| (note.start, note.end, note.key, note.whose == Whose::Mine);
+            writer.roll.notes.iter().map(place).eq(reader.roll().notes.iter().map(place))
+        };
+        let mut pictures = 0;
+        while !same(&writer, &reader) {
+            picture(&mut writer, 120.02 + 0.02 * f64::from(pictures));
+            reader.update();
+            pictures += 1;
+            assert!(pictures <= (NOTES / NEWS) as u32 + 1, "it never comes to show them");
+        }
+        assert!(pictures > 1, "so many at once");
+        assert!(size_of::<Frame>() < 4096, "{} bytes a picture", size_of::<Frame>());
     }
 }

@@ -63,7 +63,7 @@ pub enum Health {
     Starting,
     /// Listening and playing.
     Ready,
-    /// The weights could not be loaded: notes pass through.
+    /// Not even the built-in weights could be loaded: notes pass through.
     NoWeights,
     /// It broke more often than it may restart: notes pass through.
     Broken,
@@ -162,6 +162,8 @@ pub struct Status {
     newer_state: AtomicBool,
     /// How many states have been loaded.
     states: AtomicU32,
+    /// The weights that are chosen cannot be loaded, and the built-in ones play in their place.
+    stand_in: AtomicBool,
     /// The model runs on a graphics processor.
     on_gpu: AtomicBool,
     /// How often one failed and the CPU took over.
@@ -182,6 +184,9 @@ pub struct Status {
     pub given_up: Count,
     /// Messages, notes and events for which some queue had no room.
     pub overflows: Count,
+    /// Events that no host should send, which were dropped: of keys or channels that do not exist, of notes that nobody
+    /// knows, of values that are no numbers.
+    pub invalid: Count,
     /// Offline renders that waited in vain for the inference thread.
     pub timeouts: Count,
     /// The latest hand-over, in seconds of the stream since the last reset.
@@ -240,6 +245,16 @@ impl Status {
         self.newer_state.load(Relaxed)
     }
 
+    /// Whether the built-in weights play in place of those that are chosen.
+    pub fn is_stand_in(&self) -> bool {
+        self.stand_in.load(Relaxed)
+    }
+
+    /// Says whether they do.
+    pub fn set_stand_in(&self, stand_in: bool) {
+        self.stand_in.store(stand_in, Relaxed);
+    }
+
     /// Whether the model runs on a graphics processor.
     pub fn is_on_gpu(&self) -> bool {
         self.on_gpu.load(Relaxed)
@@ -284,6 +299,7 @@ impl Status {
                 Health::NoWeights => "no weights",
                 Health::Broken => "broken",
             },
+            "stand_in": self.is_stand_in(),
             "newer_state": self.is_state_newer(),
             "silence_s": self.silence().as_secs_f64(),
             "on_gpu": self.is_on_gpu(),
@@ -296,6 +312,7 @@ impl Status {
             "dropped": self.dropped.get(),
             "given_up": self.given_up.get(),
             "overflows": self.overflows.get(),
+            "invalid": self.invalid.get(),
             "timeouts": self.timeouts.get(),
             "hand_over_s": gauge(&self.hand_over_s),
             "note_us": gauge(&self.note_us),

@@ -18,7 +18,8 @@ pub const TAKES: usize = 64;
 /// Requests that can wait. A click more than these is lost, as on any stuck button.
 const REQUESTS: usize = 64;
 
-/// One take. Times are seconds since its hand-over; what was before it is negative.
+/// One take. Times are seconds since its hand-over; what was before it is negative. Of a take of more notes than can be
+/// kept, the latest bars, as if the hand-over had been at the first of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TakeRecord {
     /// Counts up from 1; never given twice in the life of an instance.

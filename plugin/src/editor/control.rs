@@ -104,6 +104,12 @@ fn learn(ui: &mut Ui, hand: &Hand, handle: &Handle) {
         {
             hand.learnt.forget(&handle.id);
         }
+        let mut soft = hand.learnt.is_soft();
+        let hint = "A knob that stands elsewhere moves nothing until it passes the value; off, the value jumps to the knob. \
+                    For all controllers of this project";
+        if ui.checkbox(&mut soft, "Soft takeover").on_hover_text(hint).clicked() {
+            hand.learnt.set_soft(soft);
+        }
     }
 }
 
@@ -184,6 +190,12 @@ fn number(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect) -> Response {
         [centre + direction * (RADIUS - 10.0), centre + direction * (RADIUS - 5.5)],
         Stroke::new(2.0, palette.ink),
     );
+    if let Some(at) = hand.learnt.waiting(&handle.id) {
+        // Where the knob of the keyboard stands, which has yet to pass the value.
+        let direction = Vec2::angled(FROM + SWEEP * at);
+        let [inner, outer] = [RADIUS - 2.0, RADIUS + 3.0].map(|radius| centre + direction * radius);
+        ui.painter().line_segment([inner, outer], Stroke::new(2.0, palette.mine));
+    }
     focus_ring(ui, &response, place, palette);
     typed(ui, hand, handle, body, id, value);
     response

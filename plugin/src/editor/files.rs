@@ -34,17 +34,15 @@ pub struct Files {
     news: Receiver<News>,
     teller: Sender<News>,
     message: Option<(String, bool, Instant)>,
-    /// What stays until it has been read.
-    pub notices: Vec<String>,
     /// Holds the network that was read until the inference thread has taken it over.
     network: Option<Arc<Network>>,
 }
 
 impl Files {
-    /// Files for this window, and what it has to say from the start.
-    pub fn new(viewer: Viewer, notices: Vec<String>) -> Self {
+    /// Files for this window.
+    pub fn new(viewer: Viewer) -> Self {
         let (teller, news) = unbounded();
-        Self { viewer, news, teller, message: None, notices, network: None }
+        Self { viewer, news, teller, message: None, network: None }
     }
 
     /// Takes in what the threads have to say.

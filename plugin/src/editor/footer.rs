@@ -5,6 +5,7 @@ use egui::{Align, Label, Layout, RichText, Ui};
 use super::control::Hand;
 use super::files::Files;
 use super::theme::SMALL;
+use crate::bridge::ports::MidiPorts;
 use crate::bridge::status::{Health, Status};
 use crate::inference::Bulletin;
 use crate::weights::WeightsChoice;
@@ -13,40 +14,46 @@ use crate::weights::WeightsChoice;
 const SILENCE_S: f64 = 1.0;
 
 /// Draws it.
-pub fn show(ui: &mut Ui, hand: &Hand, status: &Status, bulletin: &Bulletin, files: &mut Files, choice: &WeightsChoice) {
+pub fn show(
+    ui: &mut Ui,
+    hand: &Hand,
+    status: &Status,
+    bulletin: &Bulletin,
+    ports: Option<&MidiPorts>,
+    files: &mut Files,
+    choice: &WeightsChoice,
+) {
     let palette = hand.palette;
     let small = |text: String| RichText::new(text).size(SMALL);
-    if !files.notices.is_empty() {
-        ui.horizontal(|ui| {
-            let notices = files.notices.join("\n");
-            let read = ui.button(small("Close".to_owned())).clicked();
-            ui.add(Label::new(small(notices).color(palette.trouble)).wrap());
-            if read {
-                files.notices.clear();
-            }
-        });
+    for notice in ports.iter().flat_map(|ports| ports.notices()) {
+        ui.add(Label::new(small(notice).color(palette.trouble)).wrap());
     }
     let silence_s = status.silence().as_secs_f64();
     if silence_s > SILENCE_S {
         let trouble = format!("The model has not answered for {silence_s:.0} s. What sounds ends, your notes pass.");
         ui.add(Label::new(small(trouble).color(palette.trouble)).wrap());
     }
-    if let Some(trouble) = &bulletin.trouble {
+    if let Some(missing) = &bulletin.missing {
         ui.horizontal_wrapped(|ui| {
-            let silent = matches!(status.health(), Health::NoWeights | Health::Broken);
-            let trouble = if silent { format!("{trouble} Notes pass through.") } else { trouble.clone() };
-            ui.add(Label::new(small(trouble).color(palette.trouble)).wrap());
-            if silent && bulletin.weights.is_empty() {
-                let hint = "Plays with the weights that come with Antiphon; the project forgets the file";
-                if ui.button(small("Use the built-in weights".to_owned())).on_hover_text(hint).clicked() {
-                    choice.choose(String::new());
-                }
-                let hint = "Loads the file once more, if it is there again";
-                if ui.button(small("Try again".to_owned())).on_hover_text(hint).clicked() {
-                    choice.try_again();
-                }
+            ui.add(Label::new(small(missing.clone()).color(palette.trouble)).wrap());
+            let hint = "Chooses another weights file for this project";
+            if ui.button(small("Choose a file …".to_owned())).on_hover_text(hint).clicked() {
+                files.choose_weights();
+            }
+            let hint = "Loads the file once more, if it is there again";
+            if ui.button(small("Try again".to_owned())).on_hover_text(hint).clicked() {
+                choice.try_again();
+            }
+            let hint = "Stays with the weights that come with Antiphon; the project forgets the file";
+            if ui.button(small("Keep the built-in weights".to_owned())).on_hover_text(hint).clicked() {
+                choice.choose(String::new());
             }
         });
+    }
+    if let Some(trouble) = &bulletin.trouble {
+        let silent = matches!(status.health(), Health::NoWeights | Health::Broken);
+        let trouble = if silent { format!("{trouble} Notes pass through.") } else { trouble.clone() };
+        ui.add(Label::new(small(trouble).color(palette.trouble)).wrap());
     }
     ui.horizontal(|ui| {
         let quiet = |ui: &mut Ui, text: String| ui.label(small(text).color(palette.quiet));

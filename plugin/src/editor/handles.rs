@@ -10,7 +10,7 @@ use nice_plug::context::gui::GuiContext;
 use nice_plug::params::Params;
 use nice_plug::params::internals::ParamPtr;
 
-use crate::params::AntiphonParams;
+use crate::params::{AntiphonParams, texts};
 
 /// Where the parameters are documented.
 const SOURCES: [&str; 5] = [
@@ -88,7 +88,7 @@ impl Handle {
     /// The value that somebody has typed.
     pub fn read(&self, text: &str) -> Option<f32> {
         // SAFETY: as above.
-        unsafe { self.pointer.string_to_normalized_value(text.trim()) }
+        unsafe { texts::read(self.pointer, text) }
     }
 
     /// The next value, up or down.
@@ -265,9 +265,27 @@ mod tests {
             assert!(!handle.hint.contains(['[', '`']), "{}: a musician reads this: {}", handle.id, handle.hint);
             for value in [0.0, handle.default(), 1.0] {
                 let text = handle.text(value);
-                let read = handle.read(&text).unwrap_or_else(|| panic!("{}: `{text}`", handle.id));
-                assert_eq!(handle.text(read), text, "{}", handle.id);
+                for text in [text.clone(), text.to_uppercase(), text.to_lowercase()] {
+                    let read = handle.read(&text).unwrap_or_else(|| panic!("{}: `{text}`", handle.id));
+                    assert_eq!(handle.text(read).to_lowercase(), text.to_lowercase(), "{}", handle.id);
+                }
             }
+        }
+    }
+
+    /// What can be told apart by ear can be told apart by eye.
+    #[test]
+    fn two_steps_of_a_parameter_never_show_the_same() {
+        let params = Arc::new(AntiphonParams::new(Default::default()));
+        for handle in Handles::new(&params).iter() {
+            let (mut value, mut steps) = (0.0, 0);
+            while value < 1.0 {
+                let next = handle.step(value, true, true);
+                assert!(next > value, "{} stands still at {}", handle.id, handle.text(value));
+                assert_ne!(handle.text(next), handle.text(value), "{}", handle.id);
+                (value, steps) = (next, steps + 1);
+            }
+            assert!(steps > 0 && steps <= 20_000, "{}: {steps}", handle.id);
         }
     }
 }

@@ -11,6 +11,7 @@ use super::control::Hand;
 use super::files::Files;
 use super::handles::{Handle, Handles};
 use super::theme::SMALL;
+use crate::bridge::ports::{Direction, MidiPorts};
 use crate::inference::Bulletin;
 use crate::looks::{Looks, Theme, ZOOMS};
 use crate::presets::{self, Own, Preset};
@@ -20,6 +21,7 @@ use crate::weights::{SEED_NAME, WeightsChoice};
 pub struct Menus {
     weights: WeightsChoice,
     piano: Option<Arc<AtomicBool>>,
+    ports: Option<MidiPorts>,
     built_in: Vec<Preset>,
     /// The user's, as of the latest look at the folder; `None`: not looked yet.
     own: Option<Vec<Own>>,
@@ -28,9 +30,9 @@ pub struct Menus {
 }
 
 impl Menus {
-    /// Menus that choose these weights, and switch this piano.
-    pub fn new(weights: WeightsChoice, piano: Option<Arc<AtomicBool>>) -> Self {
-        Self { weights, piano, built_in: presets::built_in(), own: None, typed: String::new() }
+    /// Menus that choose these weights, switch this piano, and connect these ports.
+    pub fn new(weights: WeightsChoice, piano: Option<Arc<AtomicBool>>, ports: Option<MidiPorts>) -> Self {
+        Self { weights, piano, ports, built_in: presets::built_in(), own: None, typed: String::new() }
     }
 
     /// The buttons that open them, from right to left.
@@ -51,6 +53,10 @@ impl Menus {
             if ui.add(button).on_hover_text("The built-in piano; off, only MIDI goes out").clicked() {
                 piano.store(!on, Ordering::Relaxed);
             }
+        }
+        if let Some(ports) = &self.ports {
+            let midi = ui.button("MIDI").on_hover_text("The keyboard to hear, and what to play to");
+            Popup::menu(&midi).show(|ui| midi_menu(ui, hand, ports));
         }
         let weights = ui.button("Weights").on_hover_text("Which network plays");
         Popup::menu(&weights).show(|ui| weights_menu(ui, hand, &self.weights, bulletin, files));
@@ -182,11 +188,42 @@ fn weights_menu(ui: &mut Ui, hand: &Hand, choice: &WeightsChoice, bulletin: &Bul
     }
     if !path.is_empty() && path != SEED_NAME {
         ui.add(egui::Label::new(RichText::new(&path).size(SMALL)).wrap());
+        if let Some(found) = &bulletin.found {
+            ui.add(egui::Label::new(RichText::new(format!("Found as {found}")).size(SMALL)).wrap());
+        }
     }
     if ui.button("Load a file …").on_hover_text("A .safetensors file, as the trainer exports it").clicked() {
         files.choose_weights();
         ui.close();
     }
+}
+
+/// The ports there are, which come and go while it is open.
+fn midi_menu(ui: &mut Ui, hand: &Hand, ports: &MidiPorts) {
+    ui.set_width(280.0);
+    ScrollArea::vertical().max_height(ui.ctx().content_rect().height() * 0.6).show(ui, |ui| {
+        for (direction, title) in [(Direction::In, "MIDI input"), (Direction::Out, "MIDI output")] {
+            let side = ports.side(direction);
+            ui.label(RichText::new(title).size(SMALL).color(hand.palette.quiet));
+            let mut choices = vec![(Some(String::new()), "None".to_owned())];
+            if direction == Direction::In {
+                choices.push((None, "The first keyboard there is".to_owned()));
+            }
+            // What is chosen is in the list though it is not there.
+            let gone = side.chosen.iter().filter(|name| !name.is_empty() && !side.there.contains(name));
+            let gone = gone.filter(|_| side.connected.is_none()).cloned().collect::<Vec<_>>();
+            choices.extend(side.there.iter().chain(&gone).map(|name| (Some(name.clone()), name.clone())));
+            for (choice, name) in choices {
+                let is_connected = side.connected.is_some() && side.connected == choice;
+                let is_chosen = side.chosen == choice || is_connected && side.chosen.is_some();
+                let text = if is_connected { format!("{name}  (connected)") } else { name };
+                if ui.selectable_label(is_chosen, text).clicked() {
+                    ports.choose(direction, choice);
+                }
+            }
+            ui.separator();
+        }
+    });
 }
 
 fn view_menu(ui: &mut Ui, looks: &mut Looks) {

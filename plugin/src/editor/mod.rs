@@ -4,7 +4,7 @@
 //! One file per part of the window: `header` (the state at a glance), `piano_roll`, `keyboard`,
 //! `buttons`, `panel` (the controls), `history` (takes), `menus` (presets, weights, looks), `footer`
 //! (figures and troubles). What they share: `handles` (parameters), `control` (a knob and its like),
-//! `files` (dialogs and saving), `drag` (a file carried out of the window), `looks`, `theme`. `window` is the way to the framework.
+//! `files` (dialogs and saving), `keys` (the computer's keyboard), `fonts` (letters of all scripts), `drag` (a file carried out of the window), `looks`, `theme`. `window` is the way to the framework.
 
 mod buttons;
 mod control;
@@ -12,11 +12,13 @@ mod drag;
 #[cfg(target_os = "linux")]
 mod driver;
 mod files;
+mod fonts;
 mod footer;
 mod handles;
 mod header;
 mod history;
 mod keyboard;
+pub mod keys;
 mod menus;
 mod panel;
 mod paper;
@@ -29,12 +31,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use egui::{Frame, Margin, Panel, Popup, Ui};
+use egui::{Frame, Margin, Panel, Ui};
 use nice_plug::context::gui::GuiContext;
+use nice_plug_egui::KeyCapture;
 use triple_buffer::Output;
 
 use crate::bridge::outlook::Outlook;
-use crate::bridge::roll::Roll;
+use crate::bridge::ports::MidiPorts;
+use crate::bridge::roll::{Roll, RollReader};
 use crate::bridge::status::Status;
 use crate::bridge::takes::Takes;
 use crate::bridge::touches::Toucher;
@@ -45,11 +49,16 @@ use crate::params::{AntiphonParams, GROUPS};
 
 pub use handles::Handles;
 pub use window::AntiphonEditor;
+#[cfg(feature = "standalone")]
+pub use window::OpenEditor;
 
 use control::Hand;
 use files::Files;
 use history::History;
 use keyboard::Touching;
+#[cfg(target_os = "linux")]
+use keys::x11::Passage;
+use keys::{Focus, HostKeys};
 use menus::Menus;
 use theme::Palette;
 
@@ -67,7 +76,7 @@ pub struct Views {
     /// How things stand.
     pub status: Arc<Status>,
     /// What is heard and played.
-    pub roll: Output<Roll>,
+    pub roll: RollReader,
     /// What the model expects.
     pub outlook: Output<Outlook>,
     /// The weights in use, and what is wrong with them.
@@ -78,8 +87,8 @@ pub struct Views {
     pub toucher: Toucher,
     /// The switch of the program's own piano.
     pub piano: Option<Arc<AtomicBool>>,
-    /// What is to be said from the start.
-    pub notices: Vec<String>,
+    /// The MIDI ports that can be chosen here.
+    pub ports: Option<MidiPorts>,
     /// Where all that is shown.
     pub viewer: Viewer,
 }
@@ -88,7 +97,7 @@ pub struct Views {
 pub struct App {
     params: Arc<AntiphonParams>,
     status: Arc<Status>,
-    roll: Output<Roll>,
+    roll: RollReader,
     outlook: Output<Outlook>,
     bulletin: Output<Bulletin>,
     handles: Handles,
@@ -96,9 +105,15 @@ pub struct App {
     history: History,
     menus: Menus,
     files: Files,
+    ports: Option<MidiPorts>,
     moved: Moved,
-    /// Something was being typed a frame ago.
-    typed: bool,
+    /// What had the computer's keyboard a frame ago.
+    focus: Focus,
+    /// Keys that the host has offered.
+    host_keys: Arc<HostKeys>,
+    /// The way for those that belong to the host.
+    #[cfg(target_os = "linux")]
+    passage: Option<Passage>,
     context: Option<GuiContext>,
     /// What the window was dressed in last.
     dressed: Option<Theme>,
@@ -106,16 +121,20 @@ pub struct App {
 
 /// The editor of these views.
 pub fn create(views: Views) -> AntiphonEditor {
-    let Views { params, status, roll, outlook, bulletin, takes, toucher, piano, notices, viewer } = views;
+    let Views { params, status, roll, outlook, bulletin, takes, toucher, piano, ports, viewer } = views;
     let looks = params.looks.clone();
     let app = App {
         handles: Handles::new(&params),
         touching: Touching::new(toucher),
         history: History::new(takes),
-        menus: Menus::new(params.weights.clone(), piano),
-        files: Files::new(viewer.clone(), notices),
+        menus: Menus::new(params.weights.clone(), piano, ports.clone()),
+        files: Files::new(viewer.clone()),
+        ports,
         moved: Moved::default(),
-        typed: false,
+        focus: Focus::default(),
+        host_keys: Arc::default(),
+        #[cfg(target_os = "linux")]
+        passage: None,
         context: None,
         dressed: None,
         params,
@@ -133,11 +152,32 @@ impl App {
         &self.params.looks
     }
 
+    /// Keys that the host has offered.
+    fn host_keys(&self) -> Arc<HostKeys> {
+        self.host_keys.clone()
+    }
+
     /// A new window.
     fn opened(&mut self, egui: &egui::Context, context: GuiContext) {
         self.context = Some(context);
         self.dressed = None;
         egui.options_mut(|options| options.zoom_with_keyboard = true);
+        fonts::lend(egui);
+    }
+
+    /// Keys that belong to the host go this way.
+    #[cfg(target_os = "linux")]
+    fn set_passage(&mut self, passage: Option<Passage>) {
+        self.passage = passage;
+    }
+
+    /// Which keys are the window's; those that came and are not go to the host.
+    fn key_capture(&mut self, ui: &Ui) -> KeyCapture {
+        #[cfg(target_os = "linux")]
+        if self.passage.as_mut().is_some_and(|passage| passage.pass(self.focus).is_err()) {
+            self.passage = None;
+        }
+        self.focus.capture(keys::modifiers(ui))
     }
 
     /// All of the window.
@@ -149,7 +189,7 @@ impl App {
         self.outlook.update();
         self.bulletin.update();
         let mut looks = self.looks().lock().clone();
-        let before = looks.clone();
+        let looked = looks.clone();
         if ui.ctx().zoom_factor() < looks.factor().min(1.0) {
             // By the keyboard it could be made too small to read.
             ui.ctx().set_zoom_factor(looks.factor());
@@ -169,17 +209,25 @@ impl App {
             history,
             menus,
             files,
+            ports,
             moved,
-            typed,
+            focus,
+            host_keys,
             ..
         } = self;
-        let (roll, outlook, bulletin) = (roll.output_buffer(), outlook.output_buffer(), bulletin.output_buffer());
+        let (roll, outlook, bulletin) = (roll.roll(), outlook.output_buffer(), bulletin.output_buffer());
         let hand = Hand { context: &context, palette: Palette::of(looks.theme), learnt: &params.learnt, wheel: true };
         let frame = Frame::new().fill(hand.palette.ground).inner_margin(Margin::symmetric(12, 8));
 
         files.look(&params.weights);
         moved.tell(ui, &hand, handles);
-        shortcuts(ui, &hand, handles, roll, &mut looks, typed);
+        ui.input_mut(|input| input.events.extend(host_keys.take()));
+        let before = std::mem::replace(focus, keys::focus(ui, looks.group.is_some()));
+        host_keys.set_focus(*focus);
+        // The key that ends what was typed, or a menu, does nothing else: by now that has let go already.
+        if [before, *focus].iter().all(|focus| matches!(focus, Focus::Nothing | Focus::Open)) {
+            shortcuts(ui, &hand, handles, roll, &mut looks);
+        }
         Panel::top("header").frame(frame).show_separator_line(false).show(ui, |ui| {
             header::show(ui, &hand, handles, params, status, roll, |ui| {
                 menus.show(ui, &hand, handles, bulletin, files, &mut looks);
@@ -187,7 +235,7 @@ impl App {
         });
         let low = frame.inner_margin(Margin { left: 12, right: 12, top: 2, bottom: 6 });
         Panel::bottom("footer").frame(low).show_separator_line(false).show(ui, |ui| {
-            footer::show(ui, &hand, status, bulletin, files, &params.weights);
+            footer::show(ui, &hand, status, bulletin, ports.as_ref(), files, &params.weights);
         });
         Panel::bottom("controls").frame(frame).show_separator_line(false).show(ui, |ui| {
             buttons::show(ui, &hand, handles, status, roll, params.turn.holds(), |ui| {
@@ -209,8 +257,8 @@ impl App {
             piano_roll::show(ui, hand.palette, roll, outlook, &mut looks.past_s, touching);
         });
 
-        if looks != before {
-            if looks.zoom != before.zoom {
+        if looks != looked {
+            if looks.zoom != looked.zoom {
                 ui.ctx().set_zoom_factor(looks.factor());
             }
             // The window itself may have changed the rest meanwhile.
@@ -249,13 +297,8 @@ impl Moved {
     }
 }
 
-/// What the keyboard does while nothing is being typed and no menu is open. The key that ends either does nothing
-/// else: by now what was `typed` into has let go already.
-fn shortcuts(ui: &Ui, hand: &Hand, handles: &Handles, roll: &Roll, looks: &mut Looks, typed: &mut bool) {
-    let types = ui.ctx().egui_wants_keyboard_input();
-    if std::mem::replace(typed, types) || types || Popup::is_any_open(ui.ctx()) {
-        return;
-    }
+/// What the keyboard does while nothing is being typed and no menu is open; see [`keys`].
+fn shortcuts(ui: &Ui, hand: &Hand, handles: &Handles, roll: &Roll, looks: &mut Looks) {
     let pressed = |key| ui.input(|input| input.key_pressed(key) && input.modifiers.is_none());
     if pressed(egui::Key::T) {
         looks.takes = !looks.takes;

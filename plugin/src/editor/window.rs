@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(target_os = "linux")]
+use nice_plug::context::PluginApi;
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::{LogicalSize, NativeSize, Size};
 use nice_plug::editor::{
@@ -14,8 +16,13 @@ use nice_plug_egui::baseview::WindowSize;
 use nice_plug_egui::{
     EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, create_egui_editor,
 };
+#[cfg(target_os = "linux")]
+use raw_window_handle::{HasWindowHandle, RawWindowHandle};
 
 use super::App;
+#[cfg(target_os = "linux")]
+use super::keys::x11::Passage;
+use super::keys::{self, HostKeys};
 use crate::bridge::viewer::Viewer;
 use crate::looks::{SMALLEST, SharedLooks};
 
@@ -36,20 +43,30 @@ impl NiceEguiApp for Shown {
         &mut self,
         egui: egui::Context,
         context: GuiContext,
-        _: &mut Frame,
+        frame: &mut Frame,
     ) -> Result<(), nice_plug_egui::baseview::HandlerError> {
         #[cfg(target_os = "linux")]
         super::driver::keep();
-        self.with(|app| app.opened(&egui, context));
+        #[cfg(target_os = "linux")]
+        let passage = passage(&context, frame);
+        let _ = frame;
+        self.with(|app| {
+            app.opened(&egui, context);
+            #[cfg(target_os = "linux")]
+            app.set_passage(passage);
+        });
         Ok(())
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _: &mut Frame) {
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut Frame) {
         #[cfg(feature = "standalone")]
         if crate::standalone::farewell::is_asked() {
             ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
         }
-        self.with(|app| app.show(ui));
+        self.with(|app| {
+            app.show(ui);
+            frame.set_key_capture(app.key_capture(ui));
+        });
     }
 
     fn resized(&mut self, size: WindowSize) {
@@ -62,6 +79,18 @@ impl NiceEguiApp for Shown {
             looks.zoom = (zoom * 100.0).round() as u16;
             *looks = looks.clone().sane();
         });
+    }
+}
+
+/// The way for keys that belong to the host, if there is one. Without it they are lost, as before there was any.
+#[cfg(target_os = "linux")]
+fn passage(context: &GuiContext, frame: &Frame) -> Option<Passage> {
+    if context.plugin_api() == PluginApi::Standalone {
+        return None;
+    }
+    match frame.baseview_window().window_handle().ok()?.as_raw() {
+        RawWindowHandle::Xlib(handle) => Passage::open(handle.window as u32).ok(),
+        _ => None,
     }
 }
 
@@ -108,7 +137,8 @@ impl Editor for AntiphonEditor {
             editor.spawn(parent, wait_for_parent, fallback_scale_factor, context, host)?;
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
         self.viewer.set_open(true);
-        Ok(SpawnedEditor { handle: OpenEditor { handle, viewer: self.viewer.clone() }, window })
+        let keys = self.app.lock().unwrap_or_else(PoisonError::into_inner).host_keys();
+        Ok(SpawnedEditor { handle: OpenEditor { handle, viewer: self.viewer.clone(), keys }, window })
     }
 
     fn size(&self) -> NativeSize<u32> {
@@ -136,11 +166,33 @@ impl Editor for AntiphonEditor {
     }
 }
 
+/// The name of a key that a host offers; a letter comes beside it, see [`keys::with_letter`].
+fn key_name(key: VirtualKeyCode) -> Option<String> {
+    let named = match key {
+        VirtualKeyCode::Help => return keys::letter().map(String::from),
+        VirtualKeyCode::Tab => "Tab",
+        VirtualKeyCode::Return | VirtualKeyCode::NumpadEnter => "Enter",
+        VirtualKeyCode::Space => " ",
+        VirtualKeyCode::Escape => "Escape",
+        VirtualKeyCode::Backspace => "Backspace",
+        VirtualKeyCode::Delete => "Delete",
+        VirtualKeyCode::Home => "Home",
+        VirtualKeyCode::End => "End",
+        VirtualKeyCode::ArrowUp => "ArrowUp",
+        VirtualKeyCode::ArrowDown => "ArrowDown",
+        VirtualKeyCode::ArrowLeft => "ArrowLeft",
+        VirtualKeyCode::ArrowRight => "ArrowRight",
+        _ => return None,
+    };
+    Some(named.to_owned())
+}
+
 /// The open editor; dropping it closes it. The framework's own notice of that (`editor_closed`)
 /// never comes.
 pub struct OpenEditor {
     handle: EguiEditorHandle,
     viewer: Viewer,
+    keys: Arc<HostKeys>,
 }
 
 impl Drop for OpenEditor {
@@ -191,7 +243,19 @@ impl EditorHandle for OpenEditor {
     }
 
     fn on_virtual_key_from_host(&self, key: VirtualKeyCode, down: bool, modifiers: Modifiers) -> bool {
-        self.handle.on_virtual_key_from_host(key, down, modifiers)
+        let Some(name) = key_name(key) else {
+            return false;
+        };
+        let held = keys::Modifiers {
+            shift: modifiers.contains(Modifiers::SHIFT),
+            command: modifiers.contains(Modifiers::COMMAND),
+            others: modifiers.intersects(Modifiers::ALT | Modifiers::CONTROL),
+        };
+        let used = self.keys.offer(&name, down, held);
+        if used {
+            self.viewer.repaint();
+        }
+        used
     }
 
     fn state_changed(&self) {

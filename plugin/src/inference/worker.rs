@@ -25,7 +25,7 @@ use crate::inference::fault::Fault;
 use crate::inference::memory::{Memory, Take};
 use crate::inference::stopwatch::Stopwatch;
 use crate::inference::watch::Ward;
-use crate::weights::{self, Loaded, WeightsChoice};
+use crate::weights::{self, Chosen, Loaded, WeightsChoice};
 
 /// The look-ahead of the fastest machine and of the slowest, in seconds of music, and how much it grows
 /// for each second that a note takes: 0.5 ms give 3 s.
@@ -54,7 +54,11 @@ pub struct Bulletin {
     pub licence: String,
     /// Where they run.
     pub place: Place,
-    /// What went wrong, if something did: one sentence that says what to do.
+    /// The file that they were found in, if it is not the one that the project says.
+    pub found: Option<String>,
+    /// Why the weights that are chosen do not play, and the built-in ones do: sentences that say what to do.
+    pub missing: Option<String>,
+    /// What else went wrong, if something did, likewise.
     pub trouble: Option<String>,
 }
 
@@ -137,19 +141,26 @@ fn run(mut worker: Worker, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let version = worker.choice.version();
         worker.status.set_health(Health::Starting);
-        let path = worker.choice.path();
-        let wanted = || !stop.load(Ordering::Relaxed) && worker.choice.version() == version;
-        let load = || weights::load_while(path.as_deref(), &wanted);
-        let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| {
+        let choice = worker.choice.clone();
+        let wanted = || !stop.load(Ordering::Relaxed) && choice.version() == version;
+        let chosen = catch_unwind(AssertUnwindSafe(|| choice.load_while(&wanted))).unwrap_or_else(|_| {
             Err("These weights cannot be read, for a reason unknown to Antiphon. Choose others.".to_owned())
         });
-        match loaded {
+        // Whatever is wrong with a file, there is something to play with.
+        let (chosen, missing) = match chosen {
+            Ok(chosen) => (Ok(chosen), None),
+            Err(missing) => {
+                let built_in = weights::load_while(None, &wanted);
+                let chosen = built_in.map(|loaded| Chosen { loaded, elsewhere: None, trouble: None });
+                (chosen, Some(format!("{missing} Until then the built-in weights play.")))
+            }
+        };
+        match chosen {
             _ if !wanted() => {}
-            Ok(Loaded { network, digest }) => {
-                let other = path.filter(|path| worker.choice.found(path, &digest));
-                let trouble = other.map(|path| {
-                    format!("The weights file {} is not the one that this project was saved with.", path.display())
-                });
+            Ok(Chosen { loaded: Loaded { network, .. }, elsewhere, trouble }) => {
+                worker.status.set_stand_in(missing.is_some());
+                let found = elsewhere.map(|file| file.display().to_string());
+                worker.notice.tell(|said| *said = Bulletin { found, missing, ..Bulletin::default() });
                 worker.tell(Some(&network), trouble);
                 play(&mut worker, &network, version, &mut fault, stop);
             }
@@ -345,17 +356,15 @@ fn rest(far: &Far, seen: bool) {
 }
 
 impl Worker {
-    /// Tells the editor.
+    /// Tells the editor which network plays, and what is wrong with it.
     fn tell(&mut self, network: Option<&Arc<Network>>, trouble: Option<String>) {
         let card = network.map(|network| network.card());
         let place = card.map_or_else(Place::default, |_| self.devices.place().clone());
         self.notice.tell(|said| {
-            *said = Bulletin {
-                weights: card.map_or_else(String::new, |card| card.name.clone()),
-                licence: card.map_or_else(String::new, |card| card.licence.clone()),
-                place,
-                trouble,
-            };
+            said.weights = card.map_or_else(String::new, |card| card.name.clone());
+            said.licence = card.map_or_else(String::new, |card| card.licence.clone());
+            said.place = place;
+            said.trouble = trouble;
         });
     }
 }

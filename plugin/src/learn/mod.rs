@@ -4,6 +4,9 @@
 //! Three threads share it, by atomics alone. The editor says which parameter is to learn; the audio thread
 //! takes the next controller for it, and from then on sets the parameter at the controller's own sample;
 //! the editor, while it is open, tells the host.
+//!
+//! With soft takeover, which is a setting of the project, a knob that stands elsewhere than its parameter moves nothing
+//! until it passes the parameter's value: no jump on the first touch, nor after automation or the mouse has moved it.
 
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
@@ -11,7 +14,7 @@ mod learner;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 
 use nice_plug::params::persist::PersistentField;
 
@@ -46,6 +49,10 @@ struct Shared {
     learning: AtomicU8,
     /// Bit n: learner n was moved, and the host does not know yet.
     moved: AtomicU32,
+    /// By learner, where its controller stands (0-127) while it has not reached the parameter yet; else [`NONE`].
+    waiting: [AtomicU8; LEARNERS.len()],
+    /// Whether controllers take parameters over softly.
+    soft: AtomicBool,
 }
 
 impl Default for Learnt {
@@ -54,6 +61,8 @@ impl Default for Learnt {
             controllers: std::array::from_fn(|_| AtomicU8::new(NONE)),
             learning: AtomicU8::new(NONE),
             moved: AtomicU32::new(0),
+            waiting: std::array::from_fn(|_| AtomicU8::new(NONE)),
+            soft: AtomicBool::new(true),
         }))
     }
 }
@@ -79,7 +88,32 @@ impl Learnt {
     pub fn forget(&self, id: &str) {
         if let Some(place) = place(id) {
             self.0.controllers[place].store(NONE, Relaxed);
+            self.0.waiting[place].store(NONE, Relaxed);
         }
+    }
+
+    /// Whether a controller moves nothing until it passes the parameter's value.
+    pub fn is_soft(&self) -> bool {
+        self.0.soft.load(Relaxed)
+    }
+
+    /// Says whether it does.
+    pub fn set_soft(&self, soft: bool) {
+        self.0.soft.store(soft, Relaxed);
+        if !soft {
+            self.0.waiting.iter().for_each(|waiting| waiting.store(NONE, Relaxed));
+        }
+    }
+
+    /// Where this parameter's controller stands, 0-1, while it has yet to reach the parameter's value.
+    pub fn waiting(&self, id: &str) -> Option<f32> {
+        let value = self.0.waiting[place(id)?].load(Relaxed);
+        (value != NONE).then(|| f32::from(value) / 127.0)
+    }
+
+    /// The setting of soft takeover, as the project stores it.
+    pub fn soft(&self) -> SoftTakeover {
+        SoftTakeover(self.clone())
     }
 
     /// The parameters that controllers have moved since the last call: the host is to hear of them.
@@ -99,6 +133,7 @@ impl PersistentField<'_, BTreeMap<String, u8>> for Learnt {
             let number = stored.get(*id).copied().filter(|number| *number < MODES);
             controller.store(number.unwrap_or(NONE), Relaxed);
         }
+        self.0.waiting.iter().for_each(|waiting| waiting.store(NONE, Relaxed));
     }
 
     fn map<F, R>(&self, f: F) -> R
@@ -107,6 +142,23 @@ impl PersistentField<'_, BTreeMap<String, u8>> for Learnt {
     {
         let assigned = |id: &&str| Some((id.to_string(), self.controller(id)??));
         f(&LEARNERS.iter().filter_map(assigned).collect())
+    }
+}
+
+/// Whether controllers take parameters over softly, as the project stores it.
+#[derive(Clone, Debug)]
+pub struct SoftTakeover(Learnt);
+
+impl PersistentField<'_, bool> for SoftTakeover {
+    fn set(&self, soft: bool) {
+        self.0.set_soft(soft);
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&bool) -> R,
+    {
+        f(&self.0.is_soft())
     }
 }
 
@@ -123,6 +175,7 @@ mod tests {
     fn a_controller_moves_what_it_was_learnt_for_and_is_stored() {
         let params = Arc::new(AntiphonParams::new(Default::default()));
         let learnt = params.learnt.clone();
+        learnt.set_soft(false);
         let mut learner = Learner::new(learnt.clone(), params.clone(), Viewer::default());
         assert!(!learner.hear(21, 127), "nobody has learnt it");
         assert_eq!((params.model.temperature.value(), learnt.controller("temp")), (1.0, Some(None)));
@@ -160,6 +213,61 @@ mod tests {
         learnt.forget("density");
         assert!(!learner.hear(21, 64));
         assert_eq!(learnt.controller("velocity"), None, "not one of the main ones");
+    }
+
+    /// A knob on the table stands anywhere: what it moves follows from where the knob passes it, and waits again once
+    /// something else has moved it.
+    #[test]
+    fn a_controller_takes_over_where_it_passes_the_parameter() {
+        let params = Arc::new(AntiphonParams::new(Default::default()));
+        let learnt = params.learnt.clone();
+        let mut learner = Learner::new(learnt.clone(), params.clone(), Viewer::default());
+        let handles = Handles::new(&params);
+        // In the middle of its way, and in steps of one of 9,999; a choice of five; and by the bottom end.
+        for (id, start) in [("temp", 0.5), ("seed", 0.5), ("mode", 0.5), ("density", 0.0)] {
+            let handle = &handles[id];
+            handle.force(start);
+            let start = handle.value();
+            learnt.learn(Some(id));
+            for value in [127, 110, 90] {
+                assert!(learner.hear(21, value), "it is spoken for all the same");
+                assert_eq!(handle.value(), start, "{id} jumps at {value}");
+                assert_eq!(learnt.waiting(id), Some(f32::from(value) / 127.0));
+            }
+            // A quick hand leaves values out.
+            let passing = if start == 0.0 { 0 } else { 40 };
+            assert!(learner.hear(21, passing));
+            assert_eq!(learnt.waiting(id), None);
+            let mut last = handle.value();
+            assert!(last <= start, "{id}");
+            for value in [60, 80, 127] {
+                learner.hear(21, value);
+                assert!(handle.value() >= last, "{id} follows");
+                last = handle.value();
+            }
+            assert_eq!(last, 1.0, "{id}");
+
+            handle.force(start);
+            learner.hear(21, 126);
+            assert_eq!(handle.value(), start, "{id}: a mouse has moved it, and the knob stands elsewhere");
+            learnt.set_soft(false);
+            learner.hear(21, 127);
+            assert_eq!(handle.value(), 1.0, "{id}");
+            learnt.set_soft(true);
+        }
+
+        // A knob that stands where the parameter is has nothing to wait for, whatever the parameter's steps are.
+        handles["temp"].force(0.5);
+        learnt.learn(Some("temp"));
+        learner.hear(22, 64);
+        assert_eq!(learnt.waiting("temp"), None);
+        learner.hear(22, 70);
+        assert!(handles["temp"].value() > 0.5);
+
+        let later = Learnt::default();
+        learnt.set_soft(false);
+        later.soft().set(learnt.soft().map(|soft| *soft));
+        assert!(!later.is_soft());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod model;
 mod notes;
+pub mod texts;
 mod time;
 mod turn;
 
@@ -20,7 +21,7 @@ pub use self::time::TimeParams;
 pub use self::turn::TurnParams;
 
 use crate::bridge::status::Status;
-use crate::learn::Learnt;
+use crate::learn::{Learnt, SoftTakeover};
 use crate::looks::SharedLooks;
 use crate::settings::{Settings, Wishes};
 use crate::weights::{WeightsChoice, WeightsDigest};
@@ -68,6 +69,10 @@ pub struct AntiphonParams {
     #[persist = "learnt"]
     pub learnt: Learnt,
 
+    /// Whether they take parameters over softly.
+    #[persist = "takeover"]
+    pub takeover: SoftTakeover,
+
     /// How the editor looks.
     #[persist = "editor"]
     pub looks: SharedLooks,
@@ -80,7 +85,7 @@ pub struct AntiphonParams {
 impl AntiphonParams {
     /// Parameters at their defaults, sharing `status` with the other threads.
     pub fn new(status: Arc<Status>) -> Self {
-        let weights = WeightsChoice::default();
+        let (weights, learnt) = (WeightsChoice::default(), Learnt::default());
         Self {
             bypass: BoolParam::new("Bypass", false)
                 .with_value_to_string(formatters::v2s_bool_bypass())
@@ -92,7 +97,8 @@ impl AntiphonParams {
             model: ModelParams::default(),
             digest: weights.digest(),
             weights,
-            learnt: Learnt::default(),
+            takeover: learnt.soft(),
+            learnt,
             looks: SharedLooks::default(),
             status,
         }
@@ -133,6 +139,7 @@ impl AntiphonParams {
                 dynamics: notes.dynamics(),
                 learn: model.learn.value(),
                 choice: model.choice.value() as u8,
+                bars: None,
             },
         };
         // Read while a state was being loaded, they may be half the old ones.
@@ -145,11 +152,11 @@ impl AntiphonParams {
 fn amount(name: &str, default: f32, min: f32, max: f32, step: f32, unit: &'static str) -> FloatParam {
     // Skewed: the difference between 200 and 300 ms is felt, between 9.2 and 9.3 s not.
     let range = FloatRange::Skewed { min, max, factor: FloatRange::skew_factor(-2.0) };
-    let digits = if step >= 1.0 { 0 } else { (-step.log10()).ceil() as usize };
     FloatParam::new(name, default, range)
         .with_unit(unit)
         .with_step_size(step)
-        .with_value_to_string(formatters::v2s_f32_rounded(digits))
+        .with_value_to_string(formatters::v2s_f32_rounded(texts::decimals(step)))
+        .with_string_to_value(texts::number(unit))
 }
 
 /// Of a factor or share whose steps are all felt alike.
@@ -157,6 +164,7 @@ fn factor(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
     FloatParam::new(name, default, FloatRange::Linear { min, max })
         .with_step_size(0.01)
         .with_value_to_string(formatters::v2s_f32_rounded(2))
+        .with_string_to_value(texts::number(""))
 }
 
 /// Of a share of 1, shown in percent.
@@ -165,7 +173,7 @@ fn share(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
         .with_unit(" %")
         .with_step_size(0.01)
         .with_value_to_string(formatters::v2s_f32_percentage(0))
-        .with_string_to_value(formatters::s2v_f32_percentage())
+        .with_string_to_value(texts::percent())
 }
 
 /// Of a whole number.
@@ -177,17 +185,14 @@ fn count(name: &str, default: i32, min: i32, max: i32) -> IntParam {
 fn key(name: &str, default: i32) -> IntParam {
     count(name, default, 0, 127)
         .with_value_to_string(formatters::v2s_i32_key_formatter())
-        .with_string_to_value(formatters::s2v_i32_key_formatter())
+        .with_string_to_value(texts::key())
 }
 
 /// Of a whole number whose greatest value stands for no limit at all.
 fn limit(name: &str, min: i32, max: i32) -> IntParam {
     count(name, max, min, max)
         .with_value_to_string(Arc::new(move |value| if value == max { "no limit".into() } else { value.to_string() }))
-        .with_string_to_value(Arc::new(move |text| match text.trim() {
-            "no limit" => Some(max),
-            number => number.parse().ok(),
-        }))
+        .with_string_to_value(texts::whole_or("no limit", max))
 }
 
 /// What such a number says.

@@ -2,7 +2,7 @@
 
 use nice_plug::prelude::*;
 
-use super::{amount, count, key, limit, limited};
+use super::{amount, count, key, limit, limited, texts};
 use crate::settings::{Dynamics, DynamicsMode, Key, Limits, Scale};
 
 /// Of these parameters, the value that stands for no limit.
@@ -97,10 +97,7 @@ impl Default for NoteParams {
                     0 => "as played".to_owned(),
                     channel => channel.to_string(),
                 }))
-                .with_string_to_value(std::sync::Arc::new(|text| match text.trim() {
-                    "as played" => Some(0),
-                    number => number.parse().ok(),
-                })),
+                .with_string_to_value(texts::whole_or("as played", 0)),
             passes: BoolParam::new("Pass your notes", true),
         }
     }

@@ -1,35 +1,57 @@
-//! Antiphon as a program of its own: the same plugin, with the system's MIDI ports instead of a host's
-//! tracks, and a piano to hear it with.
+//! Antiphon as a standalone app: the same plugin, with the system's MIDI ports instead of a host's tracks, and a piano to
+//! hear it with.
 //!
-//! The framework opens the ports; this chooses which, remembers the choice and how
-//! things stood at the end, and says what is missing.
+//! * `host` holds the plugin and gives it its blocks; `jack`, `own` (with `sound`) drive it: they bring MIDI and audio;
+//! * `keeper` keeps the MIDI ports connected while they come and go; `ports` says which of them, and what is missing;
+//! * `message`, `keys`, `echo` and `midi_clock` make of MIDI what the plugin is to hear;
+//! * `choice` and `state` remember how things stood; `farewell` is how it ends.
+//!
+//! nice-plug (0.4.2) has a standalone of its own, which it means for quick tests (`wrapper/standalone.rs`): it never looks
+//! for ports again, ends when JACK's blocks grow beyond 2,048 samples, hears no MIDI clock, and sends program changes of
+//! three bytes.
 
 mod choice;
+mod echo;
 pub mod farewell;
+mod host;
+mod jack;
+mod keeper;
+mod keys;
+mod message;
+mod midi_clock;
+mod own;
 mod ports;
+mod sound;
 mod state;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use nice_plug::prelude::nice_export_standalone_with_args;
+use nice_plug::editor::{Editor, EditorHandle, SpawnedEditor};
 
+use crate::bridge::ports::{Direction, MidiPorts};
+use crate::bridge::viewer::Viewer;
+use crate::editor::{AntiphonEditor, OpenEditor};
 use crate::params::AntiphonParams;
 use crate::voice::Voice;
-use crate::{Antiphon, Program};
 use choice::{Choice, System};
+use host::Host;
+use keeper::Keeper;
 use ports::Ports;
 use state::State;
 
-/// Set before the plugin is made; the framework makes it and takes no arguments.
+/// Set before the plugin is made, which takes no arguments.
 static PIANO: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 static STATE: OnceLock<State> = OnceLock::new();
-static WINDOW: AtomicBool = AtomicBool::new(true);
-static MISSING: OnceLock<Vec<String>> = OnceLock::new();
+static PORTS: OnceLock<MidiPorts> = OnceLock::new();
 /// The plugin's, from when it is made.
 static PARAMS: OnceLock<Arc<AntiphonParams>> = OnceLock::new();
+/// Between two looks whether it is to end, without a window.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Play a phrase; when you stop, it goes on. With the system's own MIDI and audio, without a DAW.
 #[derive(Parser)]
@@ -56,7 +78,7 @@ struct Options {
     /// Beats per minute.
     #[arg(long, value_name = "BPM", default_value_t = 120.0)]
     tempo: f64,
-    /// Samples per block, where the system does not say.
+    /// Samples per block of the audio device, if it can; JACK has its own.
     #[arg(long, value_name = "SAMPLES", default_value_t = 256)]
     period: u32,
     /// Without a window; Ctrl-C ends it.
@@ -73,7 +95,7 @@ enum Piano {
     Off,
 }
 
-/// The piano that the program of its own has.
+/// The piano that the standalone app has.
 pub fn voice() -> Voice {
     Voice::new(piano().clone())
 }
@@ -91,23 +113,22 @@ pub fn recall(params: &Arc<AntiphonParams>) {
     PARAMS.get_or_init(|| params.clone());
 }
 
-/// Whether there is to be a window.
-pub fn has_window() -> bool {
-    WINDOW.load(Ordering::Relaxed)
-}
-
-/// What is missing: whoever has started the program with the mouse sees it in the window only.
-pub fn missing() -> Vec<String> {
-    MISSING.get().cloned().unwrap_or_default()
+/// The MIDI ports, as the window and the keeper share them.
+pub fn midi_ports(viewer: &Viewer) -> MidiPorts {
+    let ports = PORTS.get_or_init(MidiPorts::default);
+    ports.set_viewer(viewer.clone());
+    ports.clone()
 }
 
 /// The program from beginning to end.
 pub fn run() -> ExitCode {
     let options = Options::parse();
+    // What libjack says by itself to the terminal helps nobody who only wants to know whether it runs.
+    ::jack::set_logger(::jack::LoggerType::None);
     let mut choice = if options.forget { Choice::default() } else { Choice::load() };
     let ports = Ports::find(options.system);
     if options.audio_out.as_deref().is_some_and(ports::is_none) {
-        eprintln!("error: audio output: without a device there is no clock, and nothing plays; use --piano off.");
+        eprintln!("error: audio output: for silence use --piano off.");
         return ExitCode::from(2);
     }
     let asked = [
@@ -136,23 +157,63 @@ pub fn run() -> ExitCode {
         print!("{}", ports.list(&choice));
         return ExitCode::SUCCESS;
     }
-    for missing in MISSING.get_or_init(|| ports.missing(&choice)) {
-        eprintln!("{missing}");
-    }
     piano().store(choice.piano, Ordering::Relaxed);
     STATE.get_or_init(|| if options.forget { State::default() } else { State::load() });
-    WINDOW.store(!options.no_window, Ordering::Relaxed);
-    farewell::upon_signals(!options.no_window);
-    let args = ports.arguments(&choice, options.tempo, options.period);
-    let played = nice_export_standalone_with_args::<Antiphon<Program>, _>(args);
-    remember(choice);
-    if played {
-        return ExitCode::SUCCESS;
+    let midi = PORTS.get_or_init(MidiPorts::default);
+    midi.choose(Direction::In, choice.midi_in.clone());
+    midi.choose(Direction::Out, choice.midi_out.clone());
+    farewell::upon_signals();
+    let mut host = Host::new(options.tempo.clamp(1.0, 10_000.0));
+    let (asks, editor) = (host.asks(), host.editor().filter(|_| !options.no_window));
+    let host = Arc::new(Mutex::new(host));
+    let shared = host.clone();
+    let (is_jack, is_none) = (ports.jack, options.system == System::None);
+    let device = Ports::chosen(choice.audio_out.as_deref().or(Some("")), &ports.audio_out).map(str::to_owned);
+    let device = device.or(choice.audio_out.clone());
+    let open = move || -> Box<dyn keeper::System> {
+        if is_jack {
+            return Box::new(jack::Jack::new(shared));
+        }
+        Box::new(own::Own::new(shared, device, options.period.max(1), is_none))
+    };
+    let keeper = match Keeper::start(open, midi.clone(), asks) {
+        Ok(keeper) => keeper,
+        Err(error) => {
+            eprintln!("error: could not start a thread: {error}.");
+            return ExitCode::FAILURE;
+        }
+    };
+    let shown = match editor {
+        Some(editor) => show(&editor),
+        None => {
+            while !farewell::is_asked() {
+                thread::sleep(LOOK);
+            }
+            farewell::bid();
+            Ok(())
+        }
+    };
+    // The keeper ends the blocks; then the plugin may go, and the model's thread with it.
+    drop(keeper);
+    drop(host);
+    let [midi_in, midi_out] = [Direction::In, Direction::Out].map(|direction| midi.side(direction).chosen);
+    remember(Choice { midi_in, midi_out, ..choice });
+    match shown {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("error: {trouble}. --no-window does without a window.");
+            ExitCode::FAILURE
+        }
     }
-    eprintln!(
-        "The audio device or a MIDI port could not be opened: another program may have it. --ports lists what there is."
-    );
-    ExitCode::FAILURE
+}
+
+/// Opens the window and returns when it is closed.
+fn show(editor: &AntiphonEditor) -> Result<(), String> {
+    let opened = editor.spawn(None, false, None, host::window_context(), None);
+    let SpawnedEditor { handle, window } = opened.map_err(|error| format!("the window does not open: {error}"))?;
+    let closed = OpenEditor::run_until_closed(window);
+    drop(handle);
+    closed.map_err(|error| format!("the window: {error}"))
 }
 
 /// How things stand at the end, for the next time.

@@ -15,7 +15,7 @@ use crate::bridge::status::Health;
 use crate::bridge::takes::{TakeLog, Takes, takes};
 use crate::inference::device::pretend;
 
-const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0 };
+const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
 
 /// Wishes that leave nothing as it is.
 const BUSY: Wishes = Wishes {
@@ -49,17 +49,12 @@ fn begin_of(epoch: Epoch, at: f64, wishes: Wishes, length: Length) -> Report {
 
 /// The player enters.
 fn end(since: f64) -> Report {
-    let end = End {
-        limit: since,
-        notes: u32::MAX,
-        since,
-        at: 1.5 + since,
-        beats_per_second: 2.0,
-        cut: true,
-        remembered: true,
-    };
-    Report::End(Epoch(2), end)
+    Report::End(Epoch(2), End { limit: since, since, at: 1.5 + since, ..END })
 }
+
+/// How it ends, but for when.
+const END: End =
+    End { limit: 0.0, notes: u32::MAX, since: 0.0, at: 0.0, beats_per_second: 2.0, cut: true, remembered: true };
 
 fn note(onset: f64, pitch: u8) -> Note {
     Note { onset, spread: 0.0, duration: 0.3, pitch, velocity: 70 }
@@ -171,23 +166,31 @@ fn a_gpu_that_fails_in_mid_take_is_not_heard() {
     assert_eq!(takes_so_far[0], takes_so_far[1]);
 }
 
+/// The built-in ones play at once, the window says why, and what is chosen then is loaded.
 #[test]
-fn bad_weights_are_reported_and_better_ones_loaded() {
+fn the_built_in_weights_play_in_place_of_bad_ones() {
     let status = Arc::new(Status::default());
     let choice = WeightsChoice::default();
     choice.set("no/such/weights.safetensors".to_owned());
-    let (_near, far) = link();
+    let (mut near, far) = link();
     let (worker, mut bulletin) =
         Worker::new(far, status.clone(), choice.clone(), on_the_cpu(), takes().0, outlook(Default::default()).0);
     let _inference = Inference::start(worker).unwrap();
-    until(|| status.health() == Health::NoWeights);
-    bulletin.update();
-    let trouble = bulletin.output_buffer().trouble.clone().unwrap();
-    assert!(trouble.contains("no/such/weights.safetensors"), "{trouble}");
-    choice.set(String::new());
     until(|| status.health() == Health::Ready);
     bulletin.update();
-    assert_eq!(bulletin.output_buffer().trouble, None);
+    let said = bulletin.output_buffer().clone();
+    let missing = said.missing.unwrap();
+    assert!(missing.contains("no/such/weights.safetensors") && missing.ends_with("play."), "{missing}");
+    assert_eq!((said.weights.as_str(), status.is_stand_in()), ("antiphon", true));
+    assert!(near.tell(note(0.0, 60)));
+    near.progress(1e6);
+    near.steer(begin(Epoch(1), 2.0));
+    assert_eq!(answers(&mut near, Epoch(1), 5).len(), 5);
+
+    choice.set(String::new());
+    until(|| !status.is_stand_in() && status.health() == Health::Ready);
+    bulletin.update();
+    assert_eq!(bulletin.output_buffer().missing, None);
 }
 
 /// Sends reports to a thinker and collects all it answers.
@@ -354,6 +357,61 @@ fn after_a_take_it_remembers_what_was_played() {
         let mut again = Mind::new(network());
         talk.memory.recall(&mut again);
         assert_eq!(talk.state(), *again.state(), "{ahead} notes ahead");
+    }
+}
+
+/// A take is taken back: the next note follows the phrase after the pause before the take, however long that was, at
+/// whatever speed, and whatever the host's tempo did in it.
+#[test]
+fn a_take_that_is_taken_back_takes_its_time_along() {
+    let half = Wishes { rhythm: Rhythm { speed: Speed::Half, ..WISHES.rhythm }, ..WISHES };
+    for (count, wishes) in [(10, WISHES), (700, WISHES), (300, BUSY), (300, half)] {
+        for (slowed, remembered) in [(1.0, true), (2.5, true), (1.0, false)] {
+            let mut talk = Talk::new();
+            let before = talk.state();
+            talk.say(begin_with(Epoch(1), 1.5, wishes));
+            let since = talk.notes(count)[count - 1].struck() + 0.01;
+            let at = 1.5 + slowed * since;
+            let end = End { at, remembered, ..END };
+            talk.say(Report::End(Epoch(2), End { limit: since, since, ..end }));
+            if remembered {
+                talk.say(Report::Undo);
+            }
+            let latest = talk.memory.latest().unwrap();
+            assert!((latest - (at - 0.7)).abs() < 1e-6, "{count} notes: {latest} s at {at} s");
+            assert_eq!((talk.memory.len(), talk.state() == before), (4, true), "the phrase is still there");
+        }
+    }
+}
+
+/// The same where the player has joined in: what the player has played stays, at its time and its own speed.
+#[test]
+fn what_the_player_has_played_in_a_take_that_is_taken_back_stays_at_its_time() {
+    let half = Wishes { rhythm: Rhythm { speed: Speed::Half, ..WISHES.rhythm }, ..WISHES };
+    for (count, wishes) in [(10, WISHES), (10, half), (400, WISHES)] {
+        let mut talk = Talk::new();
+        talk.say(begin_with(Epoch(1), 1.5, wishes));
+        let mut joined = Vec::new();
+        for epoch in 2..5 {
+            let latest = talk.notes(count / 2)[count / 2 - 1].struck();
+            let since = latest + 0.1;
+            let note = Report::Join { epoch: Epoch(epoch), since, from: since, pitch: 80, velocity: 60 };
+            talk.say(note);
+            talk.say(Report::Leave { since: since + 0.25, pitch: None });
+            joined.push(since);
+        }
+        let since = talk.notes(count)[count - 1].struck() + 0.01;
+        talk.say(Report::End(Epoch(9), End { limit: since, since, at: 1.5 + since, ..END }));
+        talk.say(Report::Undo);
+        assert!((talk.memory.latest().unwrap() - (1.5 + joined[2])).abs() < 1e-6, "{count} notes");
+        let mut fresh = Talk::new();
+        for since in joined {
+            fresh.say(Report::Heard(Note { duration: 0.25, velocity: 60, ..note(1.5 + since, 80) }));
+        }
+        assert_eq!(talk.memory.len(), 7);
+        for (step, wanted) in talk.memory.steps().zip(fresh.memory.steps()) {
+            assert!((step - wanted).abs() < 1e-6, "{step} s for {wanted} s");
+        }
     }
 }
 

@@ -149,6 +149,7 @@ pub const WISHES: Wishes = Wishes {
     dynamics: Dynamics::Model,
     learn: 0.0,
     choice: 1,
+    bars: None,
 };
 
 /// The same wishes at another temperature and with another seed.

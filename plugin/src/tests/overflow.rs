@@ -84,7 +84,7 @@ fn thoughts_wait_for_room() {
     let (mut near, mut far) = link();
     let (mut memory, status) = (Memory::default(), Status::default());
     let mut thinker = Thinker::new(network(), &mut memory);
-    let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0 };
+    let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
     let (epoch, source, called) = (Epoch(1), Source::GoOn, false);
     near.steer(Report::Begin(Begin {
         epoch,

@@ -19,7 +19,7 @@ use crate::inference::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
 use crate::settings::Dynamics;
 
 /// Bars of four beats at 120 a minute, a bar line 0.3 s before the hand-over.
-const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.6, bar: 4.0 };
+const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.6, bar: 4.0, running: true };
 
 /// A phrase is heard, and a take is played upon it. Times are seconds since the hand-over.
 struct Session {

@@ -3,6 +3,7 @@
 //!
 //! * On Linux the framework hands the host's run loop a handler with a pair of sockets whenever a view gets its frame,
 //!   and never takes it back, as the handler holds itself. Here it is taken back with the frame, or with the view.
+//! * Of the keys that a host offers, letters are not handed on.
 //! * How large things are to be is forgotten if the host says so before the window opens, as hosts do.
 
 use std::ffi::c_void;
@@ -19,6 +20,11 @@ use nice_plug::wrapper::vst3::vst3::{Class, ComPtr, ComRef, ComWrapper};
 
 #[cfg(target_os = "linux")]
 use self::run_loop::LoopFrame;
+use crate::editor::keys;
+
+/// VST3's code of the key that letters travel beside, and the first of those that stand for letters.
+const HELP: int16 = 23;
+const FIRST_ASCII: int16 = 128;
 
 /// The framework's view, and what the host has said of it.
 struct View {
@@ -107,6 +113,16 @@ impl Drop for View {
     }
 }
 
+/// Hands a key on: a letter as [`keys::with_letter`] does.
+fn with_letter(key: char16, code: int16, call: impl FnOnce(int16) -> tresult) -> tresult {
+    #[allow(clippy::unnecessary_cast, reason = "the interface's characters are of another type on each system")]
+    let letter = char::from_u32(key as u32).filter(|letter| !letter.is_control() && *letter != ' ');
+    match letter.filter(|_| code == 0 || code >= FIRST_ASCII) {
+        Some(letter) => keys::with_letter(letter, || call(HELP)),
+        None => call(code),
+    }
+}
+
 impl IPlugViewTrait for View {
     unsafe fn isPlatformTypeSupported(&self, kind: FIDString) -> tresult {
         // SAFETY: as the host has called.
@@ -134,13 +150,13 @@ impl IPlugViewTrait for View {
     }
 
     unsafe fn onKeyDown(&self, key: char16, code: int16, modifiers: int16) -> tresult {
-        // SAFETY: as the host has called.
-        unsafe { self.theirs.onKeyDown(key, code, modifiers) }
+        // SAFETY: as the host has called, or with a code that stands for a letter.
+        with_letter(key, code, |code| unsafe { self.theirs.onKeyDown(key, code, modifiers) })
     }
 
     unsafe fn onKeyUp(&self, key: char16, code: int16, modifiers: int16) -> tresult {
-        // SAFETY: as the host has called.
-        unsafe { self.theirs.onKeyUp(key, code, modifiers) }
+        // SAFETY: as above.
+        with_letter(key, code, |code| unsafe { self.theirs.onKeyUp(key, code, modifiers) })
     }
 
     unsafe fn getSize(&self, size: *mut ViewRect) -> tresult {

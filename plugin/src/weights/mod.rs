@@ -10,11 +10,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::{Duration, SystemTime};
 
-use model::fnv::{BASIS, fnv1a};
 use model::{Network, WeightsError};
 use nice_plug::params::persist::PersistentField;
 
+use self::search::Digest;
+
 mod pages;
+mod search;
 
 /// The weights that ship.
 static ANTIPHON: &[u8] = include_bytes!("../../../weights/antiphon.safetensors");
@@ -39,7 +41,7 @@ pub struct WeightsChoice(Arc<Choice>);
 #[derive(Debug, Default)]
 struct Choice {
     path: Mutex<String>,
-    /// The digest of the file as it was found last, a space, and its path.
+    /// The [`Digest`] of the file as it was found last, a space, and its path.
     digest: Mutex<String>,
     /// Raised by every choice, so that the inference thread need not take the lock to look.
     version: AtomicU32,
@@ -73,14 +75,41 @@ impl WeightsChoice {
         self.0.version.load(Ordering::Acquire)
     }
 
-    /// The file of this choice was found with this digest; the project remembers it. `true`: the project was
-    /// saved with another file of that name.
-    pub fn found(&self, path: &Path, digest: &str) -> bool {
-        let found = format!("{digest} {}", path.display());
-        let mut mine = self.0.digest.lock().unwrap_or_else(PoisonError::into_inner);
-        let other = mine.split_once(' ').is_some_and(|(was, of)| of == path.display().to_string() && was != digest);
-        *mine = found;
-        other
+    /// Loads what is chosen. A file that is gone, cannot be read or is another by now is looked for by its contents. An
+    /// error is a message that says what to do.
+    pub fn load_while(&self, wanted: &dyn Fn() -> bool) -> Result<Chosen, String> {
+        self.load_from(search::folders, wanted)
+    }
+
+    /// The same, with the folders in which a file may lie that is not where its path says.
+    fn load_from(&self, folders: impl Fn(&Path) -> Vec<PathBuf>, wanted: &dyn Fn() -> bool) -> Result<Chosen, String> {
+        let path = self.path();
+        let loaded = load_while(path.as_deref(), wanted);
+        let Some(path) = path.filter(|path| built_in(path).is_none()) else {
+            return Ok(Chosen { loaded: loaded?, elsewhere: None, trouble: None });
+        };
+        let known = self.known(&path);
+        let is_known = |loaded: &Loaded| loaded.digest.zip(known).is_none_or(|(found, known)| found.matches(&known));
+        if let Some(known) = known.filter(|_| !loaded.as_ref().is_ok_and(is_known))
+            && let Some(file) = search::find(&known, &path, &folders(&path), wanted)
+            && let Ok(loaded) = load_while(Some(&file), wanted)
+        {
+            return Ok(Chosen { loaded, elsewhere: Some(file), trouble: None });
+        }
+        let loaded = loaded?;
+        let trouble = (!is_known(&loaded))
+            .then(|| format!("The weights file {} is not the one that this project was saved with.", path.display()));
+        if let Some(digest) = loaded.digest {
+            *self.0.digest.lock().unwrap_or_else(PoisonError::into_inner) = format!("{digest} {}", path.display());
+        }
+        Ok(Chosen { loaded, elsewhere: None, trouble })
+    }
+
+    /// What the project says of this file's contents.
+    fn known(&self, path: &Path) -> Option<Digest> {
+        let known = self.0.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        let (digest, of) = known.split_once(' ')?;
+        Digest::read(digest).filter(|_| of == path.display().to_string())
     }
 
     /// What the project remembers of the file's contents.
@@ -128,14 +157,24 @@ impl PersistentField<'_, String> for WeightsDigest {
 pub struct Loaded {
     /// Shared by all instances that play with it.
     pub network: Arc<Network>,
-    /// Of the file's bytes; nothing for what is built in.
-    pub digest: String,
+    /// Of the file's bytes; `None` for what is built in.
+    pub digest: Option<Digest>,
+}
+
+/// What a project's choice of weights has come to.
+pub struct Chosen {
+    /// The network.
+    pub loaded: Loaded,
+    /// The file, if it was found elsewhere than where the project says.
+    pub elsewhere: Option<PathBuf>,
+    /// What is not as the project says: a sentence.
+    pub trouble: Option<String>,
 }
 
 /// What a network is known by in this process: its file, the file's size and time of change.
 type Key = (PathBuf, u64, Option<SystemTime>);
 /// A network for as long as somebody plays with it, and its file's digest.
-type Known = (Weak<Network>, String);
+type Known = (Weak<Network>, Option<Digest>);
 
 /// The network for this choice, shared with every other instance that made the same.
 pub fn load(choice: Option<&Path>) -> Result<Loaded, String> {
@@ -151,10 +190,10 @@ pub fn load_while(choice: Option<&Path>, wanted: &dyn Fn() -> bool) -> Result<Lo
             let about = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
             // A device or a pipe could go on for ever, or never begin.
             if !about.is_file() {
-                return Err(format!("{} is no file. Choose a weights file.", path.display()));
+                return Err(format!("{} is not a file. Choose a weights file.", path.display()));
             }
             if about.len() > LARGEST {
-                return Err(format!("{} is too large to be a weights file.", path.display()));
+                return Err(format!("{} is too large to be a weights file. Choose another.", path.display()));
             }
             (path.to_owned(), about.len(), about.modified().ok())
         }
@@ -165,12 +204,12 @@ pub fn load_while(choice: Option<&Path>, wanted: &dyn Fn() -> bool) -> Result<Lo
     if let Some((network, digest)) = loaded.get(&key)
         && let Some(network) = network.upgrade()
     {
-        return Ok(Loaded { network, digest: digest.clone() });
+        return Ok(Loaded { network, digest: *digest });
     }
     let read_built_in = |name: &str, bytes: &'static [u8]| {
         let network = read(name, bytes, wanted)?;
         pages::release(bytes);
-        Ok::<_, String>((network, String::new()))
+        Ok::<_, String>((network, None))
     };
     let (network, digest) = match choice {
         None => read_built_in("The built-in weights", ANTIPHON)?,
@@ -180,12 +219,12 @@ pub fn load_while(choice: Option<&Path>, wanted: &dyn Fn() -> bool) -> Result<Lo
                 Some(bytes) => read_built_in(&name, bytes)?,
                 None => {
                     let bytes = read_file(path, wanted).map_err(|error| unreadable(path, &error))?;
-                    (read(&name, &bytes, wanted)?, digest(&bytes))
+                    (read(&format!("The weights file {name}"), &bytes, wanted)?, Some(Digest::of(&bytes)))
                 }
             }
         }
     };
-    loaded.insert(key, (Arc::downgrade(&network), digest.clone()));
+    loaded.insert(key, (Arc::downgrade(&network), digest));
     Ok(Loaded { network, digest })
 }
 
@@ -209,13 +248,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> String {
         std::io::ErrorKind::NotFound => {
             format!("The weights file {path} is not there any more. Put it back, or choose another.")
         }
-        _ => format!("Cannot read the weights file {path}: {error}."),
+        _ => format!("The weights file {path} cannot be read: {error}. Choose another, or try again."),
     }
-}
-
-/// A file's contents as a number in hexadecimal.
-fn digest(bytes: &[u8]) -> String {
-    format!("{:016x}", fnv1a(BASIS, bytes.iter().copied()))
 }
 
 /// The bytes of a file, [`LARGEST`] of them at most, whatever its size was a moment ago.
@@ -237,7 +271,7 @@ fn built_in(name: &Path) -> Option<&'static [u8]> {
 }
 
 fn read(name: &str, bytes: &[u8], wanted: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
-    Network::from_bytes_while(bytes, wanted).map(Arc::new).map_err(|error| format!("{name}: {error}"))
+    Network::from_bytes_while(bytes, wanted).map(Arc::new).map_err(|error| format!("{name} cannot be used: {error}."))
 }
 
 #[cfg(test)]
@@ -249,46 +283,78 @@ mod tests {
         let one = load(Some(Path::new(SEED_NAME))).unwrap();
         let other = load(Some(Path::new(SEED_NAME))).unwrap();
         assert!(Arc::ptr_eq(&one.network, &other.network));
-        assert_eq!(one.digest, "");
+        assert_eq!(one.digest, None);
         assert!(load_while(Some(Path::new(SEED_NAME)), &|| false).is_err(), "nobody wants it");
     }
 
+    /// Whatever is wrong with a file, the window says it in whole sentences.
     #[test]
     fn a_bad_file_is_named() {
-        let message = load(Some(Path::new("no/such/file.safetensors"))).err().unwrap();
-        assert!(message.contains("no/such/file.safetensors is not there any more"), "{message}");
-        for no_file in ["/dev/zero", "/"].into_iter().filter(|path| Path::new(path).exists()) {
-            let message = load(Some(Path::new(no_file))).err().unwrap();
-            assert!(message.contains("is no file"), "{message}");
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("empty.safetensors"), b"").unwrap();
+        std::fs::write(path("cut.safetensors"), &SEED[..SEED.len() / 2]).unwrap();
+        std::fs::write(path("other.safetensors"), b"\x02\0\0\0\0\0\0\0{}").unwrap();
+        let files = ["gone", "empty", "cut", "other"].map(|name| path(name).with_extension("safetensors"));
+        let devices = ["/dev/zero", "/"].map(PathBuf::from).into_iter().filter(|path| path.exists());
+        for file in files.into_iter().chain(devices) {
+            let message = load(Some(&file)).err().unwrap();
+            assert!(message.contains(&file.display().to_string()), "{message}");
+            let rest = message.replace(&file.display().to_string(), "FILE");
+            assert!(rest.starts_with(char::is_uppercase) && rest.ends_with('.'), "{message}");
+            assert!(!rest.contains("..") && !rest.contains(" ."), "{message}");
         }
     }
 
     #[test]
     fn a_project_knows_its_weights_file_by_its_contents() {
-        assert_eq!(digest(b"foobar"), "85944171f73967e8", "as its authors publish it");
-        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Digest::of(b"foobar").to_string(), "85944171f73967e8-6", "the hash as its authors publish it");
+        let [folder, elsewhere] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let path = folder.path().join("mine.safetensors");
         std::fs::write(&path, SEED).unwrap();
-        let first = load(Some(&path)).unwrap();
-        assert_eq!(first.digest, digest(SEED));
+        let look = |choice: &WeightsChoice| choice.load_from(|_| vec![elsewhere.path().to_owned()], &|| true);
+        let name = path.display().to_string();
 
         let saved = WeightsChoice::default();
-        assert!(!saved.found(&path, &first.digest), "nothing was known of it");
-        let opened = WeightsChoice::default();
-        opened.digest().set(saved.digest().map(String::clone));
-        assert!(!opened.found(&path, &first.digest), "it is the same");
-        assert!(opened.found(&path, &digest(b"other")), "the file is another now");
-        assert!(!opened.found(&path, &digest(b"other")), "that was said once");
-        assert!(!opened.found(&folder.path().join("other.safetensors"), &first.digest), "another choice");
+        saved.set(name.clone());
+        let chosen = look(&saved).unwrap();
+        assert_eq!((chosen.loaded.digest, chosen.trouble), (Some(Digest::of(SEED)), None), "nothing was known of it");
+        let open = || {
+            let opened = WeightsChoice::default();
+            opened.set(saved.map(String::clone));
+            opened.digest().set(saved.digest().map(String::clone));
+            opened
+        };
+        assert_eq!(look(&open()).unwrap().trouble, None, "it is the same");
 
-        let name = path.display().to_string();
-        opened.choose(name.clone());
+        // Another file by now: told once, for then the project is saved with that one.
+        std::fs::write(&path, ANTIPHON).unwrap();
+        let opened = open();
+        assert!(look(&opened).unwrap().trouble.unwrap().contains(&name));
+        assert_eq!(look(&opened).unwrap().trouble, None);
+
+        // Its own lies elsewhere, under another name.
+        let moved = elsewhere.path().join("moved.safetensors");
+        std::fs::write(&moved, SEED).unwrap();
+        for breaks in [ANTIPHON, &SEED[..1_000], b""] {
+            std::fs::write(&path, breaks).unwrap();
+            let opened = open();
+            let chosen = look(&opened).unwrap();
+            assert_eq!((chosen.elsewhere.as_ref(), chosen.trouble), (Some(&moved), None));
+            assert_eq!(opened.map(String::clone), name, "the project says what it has said");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(look(&open()).unwrap().elsewhere, Some(moved.clone()));
+        std::fs::remove_file(&moved).unwrap();
+        assert!(look(&open()).err().unwrap().contains("is not there any more"));
+
+        std::fs::write(&path, ANTIPHON).unwrap();
+        let opened = open();
         let version = opened.version();
         opened.set(name.clone());
         assert_eq!(opened.version(), version, "a project that says the same changes nothing");
-        assert!(!opened.found(&path, &first.digest));
         opened.choose(name);
         assert_ne!(opened.version(), version, "a hand that chooses it again does");
-        assert!(!opened.found(&path, &digest(b"other")), "whoever chooses a file knows that it is another");
+        assert_eq!(look(&opened).unwrap().trouble, None, "whoever chooses a file knows that it is another");
     }
 }

@@ -50,7 +50,7 @@ impl Average {
 
     /// A model with the averages; `None` as long as there are none.
     pub fn model(&self, model: &Model, card: &Card) -> anyhow::Result<Option<Model>> {
-        let average = || Ok(Model::new(&self.weights(model, card.clone())?, model.device())?);
+        let average = || Ok(Model::new(&self.weights(model, card.clone())?, model.device(), model.precision())?);
         (!self.tensors.is_empty()).then(average).transpose()
     }
 }

@@ -1,7 +1,7 @@
 //! What a training run is told, as TOML.
 
 use crate::error::bad_input;
-use model::Kind;
+use model::{Kind, train::MatmulPrecision};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -67,6 +67,9 @@ pub struct Config {
     /// Prompts of each set of the validation split that the network continues freely at every validation, to be
     /// watched beside the losses; 0: none.
     pub free_prompts: usize,
+    /// What the factors of products on the CPU are rounded to: `f32` (not at all) or `bf16`. If not given, the fastest
+    /// on this processor when the run starts; its checkpoints keep it.
+    pub precision: Option<MatmulPrecision>,
     /// Minutes between checkpoints.
     pub checkpoint_minutes: f64,
     /// How pieces are varied.
@@ -107,6 +110,8 @@ pub struct Augment {
 pub struct Tell {
     /// The piece's source.
     pub source: f64,
+    /// Of the hearings in which that is told: only from somewhere in the piece on, as when it is found out.
+    pub late_source: f64,
     /// Tempo and place in beat and bar at every note.
     pub meter: f64,
     /// Of the hearings in which the meter is told: wrong, by phase, half or twice the tempo, so that it is not
@@ -148,6 +153,7 @@ impl Default for Config {
             validate_every: 200,
             validate_notes: 100_000,
             free_prompts: 12,
+            precision: None,
             checkpoint_minutes: 5.0,
             augment: Augment::default(),
             told: None,
@@ -172,7 +178,16 @@ impl Default for Augment {
 
 impl Default for Tell {
     fn default() -> Self {
-        Self { source: 0.7, meter: 0.5, wrong_meter: 0.05, no_bar: 0.25, late_meter: 0.3, left: 0.25, ending: 0.5 }
+        Self {
+            source: 0.7,
+            late_source: 0.3,
+            meter: 0.5,
+            wrong_meter: 0.05,
+            no_bar: 0.25,
+            late_meter: 0.3,
+            left: 0.25,
+            ending: 0.5,
+        }
     }
 }
 
@@ -222,7 +237,7 @@ impl Config {
     /// What is wrong with it, if anything.
     pub fn problem(&self) -> Option<String> {
         let Augment { tempo, length, cut, stray, humanize, score_tempo, .. } = self.augment;
-        let Tell { source, meter, wrong_meter, no_bar, late_meter, left, ending } =
+        let Tell { source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending } =
             self.told.clone().unwrap_or_default();
         let wrong = [
             (self.data.is_empty(), "no data: name folders in `data` or with --data"),
@@ -243,7 +258,7 @@ impl Config {
             (!(0.0..=1.0).contains(&humanize), "`augment.humanize` must be from 0 to 1"),
             (!(score_tempo >= 1.0 && score_tempo.is_finite()), "`augment.score_tempo` is a factor of at least 1"),
             (
-                ![source, meter, wrong_meter, no_bar, late_meter, left, ending]
+                ![source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending]
                     .iter()
                     .all(|share| (0.0..=1.0).contains(share)),
                 "everything in `told` must be from 0 to 1",

@@ -32,7 +32,7 @@ pub use config::Config;
 use indicatif::{ProgressBar, ProgressStyle};
 use model::{
     Card, Kind, Network, Precision, Weights,
-    train::{AdamW, Batch, Carry, Model, Noise, clip},
+    train::{AdamW, Batch, Carry, MatmulPrecision, Model, Noise, clip},
 };
 use notes::Note;
 use rand_pcg::Pcg32;
@@ -91,6 +91,10 @@ pub struct Args {
     /// Where to compute: cpu, cuda, cuda:N, or auto: on a graphics card if this program was built for one (feature cuda).
     #[arg(long, default_value_t)]
     device: device::Choice,
+    /// Precision of products on the CPU: f32, or bf16 (fast where the processor has AVX512_BF16), instead of the
+    /// configuration's. With --resume: from here on another one.
+    #[arg(long)]
+    precision: Option<MatmulPrecision>,
 }
 
 /// The backward pass walks the graph recursively: bytes of stack for it.
@@ -224,7 +228,11 @@ impl Run {
             (false, Some(_)) => tuned_card(&weights.card, config),
         };
         let device = args.device.open()?;
-        let model = Model::new(&weights, &device)?;
+        // Runs that began before there was a choice were in 32 bits.
+        let default = if args.resume { MatmulPrecision::F32 } else { MatmulPrecision::fastest() };
+        let precision = args.precision.or(config.precision).unwrap_or(default);
+        config.precision = Some(precision);
+        let model = Model::new(&weights, &device, precision)?;
         let carry = carry.unwrap_or_else(|| model.zero_carry(config.lanes));
         Ok(Self { out: args.out, data, card, model, optimiser, average, carry, progress, tuned: args.from.is_some() })
     }

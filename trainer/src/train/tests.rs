@@ -22,8 +22,8 @@ fn piece(name: &str, split: Split, notes: usize, lowest: u8) -> Piece {
     }
 }
 
-/// Pieces end inside chunks and between them; lanes go round the data twice. Two are scores in 3/4; the one for
-/// validation is long enough to be played on from.
+/// Pieces end inside chunks and between them; lanes go round the data twice. Two are scores in 3/4;
+/// the last one is long enough to be played on from.
 fn data() -> Dataset {
     let mut train = [("a", 19), ("b", 8), ("c", 37)].map(|(name, notes)| piece(name, Split::Train, notes, 50));
     for score in &mut train[1..] {
@@ -48,6 +48,7 @@ fn args(folder: &Path, out: &str, resume: bool) -> Args {
         allow_non_commercial: false,
         threads: None,
         device: device::Choice::Cpu,
+        precision: None,
     }
 }
 

@@ -18,7 +18,8 @@ const LEFT_NOTES: f64 = 200.0;
 
 /// What is told of one hearing of a piece.
 pub struct Plan {
-    source: bool,
+    /// From which part of the piece on.
+    source: Option<f64>,
     meter: Option<Beat>,
     /// Told as notes instead of seconds, and from where on.
     left: Option<(bool, f64)>,
@@ -40,7 +41,7 @@ struct Beat {
 
 impl Plan {
     /// Nothing is told.
-    pub const NOTHING: Self = Self { source: false, meter: None, left: None, ending: false };
+    pub const NOTHING: Self = Self { source: None, meter: None, left: None, ending: false };
 
     /// Draws one.
     pub fn draw(tell: &Tell, rng: &mut impl Rng) -> Self {
@@ -50,8 +51,10 @@ impl Plan {
         let (scale, off) =
             if wrong { ([1.0, 1.0, 0.5, 2.0][rng.random_range(0..4)], rng.random()) } else { (1.0, 0.0) };
         let (notes, from) = (rng.random(), rng.random_range(0.1..1.0));
-        let late = if rng.random::<f64>() < tell.late_meter { rng.random::<f64>() } else { 0.0 };
+        let mut late = |share: f64| if rng.random::<f64>() < share { rng.random::<f64>() } else { 0.0 };
+        let (late, source_from) = (late(tell.late_meter), late(tell.late_source));
         let beat = Beat { scale, off, bars, from: late };
+        let source = source.then_some(source_from);
         Self { source, meter: meter.then_some(beat), left: left.then_some((notes, from)), ending: left && ending }
     }
 
@@ -69,15 +72,19 @@ impl Plan {
         let meters =
             self.meter.filter(|_| performance.beats.len() == count).map(|beat| meters(piece, performance, beat));
         let left = self.left.map(|(notes, from)| left(performance, notes, from));
+        let source =
+            |index: usize| piece.source.filter(|_| self.source.is_some_and(|from| index as f64 >= from * count as f64));
+        let start = Moment { source: source(0), ..Moment::default() };
         let mut moments = Vec::new();
-        if meters.is_some() || left.is_some() {
+        if meters.is_some() || left.is_some() || source(count) != start.source {
             moments = vec![Moment::default(); count];
             for (index, moment) in moments.iter_mut().enumerate() {
+                moment.source = source(index);
                 moment.meter = meters.as_ref().and_then(|meters| meters[index]);
                 moment.left = left.as_ref().and_then(|left| left[index]);
             }
         }
-        Told { source: piece.source.filter(|_| self.source), moments, learns }
+        Told { start, moments, learns }
     }
 }
 

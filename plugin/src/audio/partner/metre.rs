@@ -1,4 +1,4 @@
-//! The bars that the model's grid keeps to: the host's, at moments that are the same whatever its blocks are.
+//! The bars that the model keeps to: the host's, at moments that are the same whatever its blocks are.
 //!
 //! No plugin knows of a signature before the block after its line, and where that block begins is a
 //! matter of its length. So the grid follows a new signature [`NOTICE`] beats after the line. That a loop
@@ -98,28 +98,28 @@ impl Partner {
             Some(_) => {}
             None => self.trade = None,
         }
-        self.follow_metre(Moment { beats: from, ..start }, from, settings);
+        self.follow_metre(Moment { beats: from, ..start }, from);
     }
 
     /// When the take is to follow other bars, before this moment, if it is.
-    pub(super) fn metre_changes(&self, take: &Take, end: f64, settings: &Settings) -> Option<f64> {
+    pub(super) fn metre_changes(&self, take: &Take, end: f64) -> Option<f64> {
         let changes = self.metre.changes().filter(|beats| *beats < end);
         let moves = |beats: &f64| !self.place_at(after(*beats), take).is(&take.place);
-        changes.filter(|_| settings.wishes.rhythm.strength > 0.0).filter(moves).reduce(f64::min)
+        changes.filter(moves).reduce(f64::min)
     }
 
     /// From this moment on the take lies where it does in the bars that are in force.
-    pub(super) fn change_metre(&mut self, moment: Moment, settings: &Settings) {
-        self.follow_metre(moment, after(moment.beats), settings);
+    pub(super) fn change_metre(&mut self, moment: Moment) {
+        self.follow_metre(moment, after(moment.beats));
     }
 
-    fn follow_metre(&mut self, moment: Moment, at: f64, settings: &Settings) {
+    fn follow_metre(&mut self, moment: Moment, at: f64) {
         self.metre.followed = moment.beats;
         let Turn::Mine(take) = &self.turn else {
             return;
         };
         let now = self.place_at(at, take);
-        if settings.wishes.rhythm.strength > 0.0 && !now.is(&take.place) {
+        if !now.is(&take.place) {
             self.think_again(moment, |take| take.place = now);
         }
     }
@@ -133,9 +133,9 @@ impl Partner {
         match self.metre.bars_at(at) {
             Some(bars) => {
                 let (bar, beat) = (micro(bars.length), micro(bars.beat(begin)));
-                Place { beats_per_second, beat: if beat < bar { beat } else { 0.0 }, bar }
+                Place { beats_per_second, beat: if beat < bar { beat } else { 0.0 }, bar, running: true }
             }
-            None => Place { beats_per_second, beat: 0.0, bar: self.lines.length() },
+            None => Place { beats_per_second, beat: 0.0, bar: self.lines.length(), running: false },
         }
     }
 }

@@ -88,6 +88,44 @@ pub enum Heard {
         /// 0–127; a pedal is down from 64 on.
         value: u8,
     },
+    /// A note ends on whose key another one has been struck since: no key comes up.
+    Covered {
+        /// MIDI channel.
+        channel: Option<u8>,
+        /// MIDI key.
+        key: Option<u8>,
+    },
+    /// Notes change while they sound.
+    Expression {
+        /// MIDI channel.
+        channel: Option<u8>,
+        /// MIDI key.
+        key: Option<u8>,
+    },
+    /// The pitch wheel moves.
+    Bend {
+        /// MIDI channel, 0–15.
+        channel: u8,
+        /// It is back in the middle.
+        rests: bool,
+    },
+    /// The pressure on a channel's keys changes.
+    Pressure {
+        /// MIDI channel, 0–15.
+        channel: u8,
+        /// There is none.
+        rests: bool,
+    },
+}
+
+impl Heard {
+    /// The end of a note whose key another one has by now.
+    pub fn covered(self) -> Self {
+        match self {
+            Self::Off { channel, key } => Self::Covered { channel, key },
+            other => other,
+        }
+    }
 }
 
 /// Where generated events go. Each says whether it was taken.
@@ -421,6 +459,7 @@ impl Partner {
             }
             Heard::Controller { channel, controller: RESET_ALL, .. } => self.ears.pedal(time, channel, false),
             Heard::Off { .. } | Heard::Controller { .. } => {}
+            Heard::Covered { .. } | Heard::Expression { .. } | Heard::Bend { .. } | Heard::Pressure { .. } => {}
         }
         goes
     }

@@ -1,8 +1,11 @@
 //! The player's events on their way through: what was passed on and still holds, so that whatever was
 //! begun is ended, and nothing the model does collides with it.
+//!
+//! What shapes notes goes where they go: an expression, bend, pressure or brightness passes if the player's notes do, or
+//! if one that has passed still sounds there. What was bent or pressed is let go in any case.
 
 use super::Heard;
-use super::trigger::{HELD, PEDALS, RESET_ALL, SOFT, SOSTENUTO, SUSTAIN};
+use super::trigger::{BRIGHTNESS, HELD, PEDALS, RESET_ALL, SOFT, SOSTENUTO, SUSTAIN};
 
 /// See the [module](self). One bit per key or controller, by channel.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +14,9 @@ pub struct Passed {
     controllers: Bits,
     /// Keys that were swallowed, and that no one else must hear coming up.
     swallowed: Bits,
+    /// Channels whose pitch wheel is not in the middle, and whose keys are pressed, a bit each.
+    bent: u16,
+    pressed: u16,
 }
 
 /// One bit per number below 128, by channel.
@@ -48,6 +54,13 @@ impl Bits {
         any
     }
 
+    /// Whether a number on a channel is set; `None`: on any, or any.
+    pub fn has_any(&self, channel: Option<u8>, number: Option<u8>) -> bool {
+        let which = number.map_or(u128::MAX, |number| 1u128.checked_shl(number.into()).unwrap_or(0));
+        let here = |here: u8| channel.is_none_or(|channel| channel == here);
+        (0u8..).zip(&self.0).any(|(channel, bits)| here(channel) && *bits & which != 0)
+    }
+
     /// What is set on any channel.
     pub fn any(&self) -> u128 {
         self.0.iter().fold(0, |all, bits| all | bits)
@@ -71,6 +84,7 @@ impl Passed {
             Heard::Controller { channel, controller, value } => {
                 value >= HELD || !self.controllers.has(channel, controller)
             }
+            _ => false,
         }
     }
 
@@ -79,14 +93,15 @@ impl Passed {
         match *heard {
             Heard::On { channel, key, .. } => drop(self.swallowed.set(channel, key, true)),
             Heard::Off { channel, key } => drop(self.swallowed.clear(channel, key)),
-            Heard::Controller { .. } => {}
+            _ => {}
         }
     }
 
-    /// Whether it is the coming up of a key that was swallowed.
+    /// Whether it is the coming up of a key that was swallowed, or what is done on it.
     pub fn was_swallowed(&self, heard: &Heard) -> bool {
         match *heard {
-            Heard::Off { channel: Some(channel), key: Some(key) } => self.swallowed.has(channel, key),
+            Heard::Off { channel: Some(channel), key: Some(key) }
+            | Heard::Expression { channel: Some(channel), key: Some(key) } => self.swallowed.has(channel, key),
             _ => false,
         }
     }
@@ -118,11 +133,28 @@ impl Passed {
                 for pedal in PEDALS {
                     self.controllers.set(channel, pedal, false);
                 }
+                (self.bent, self.pressed) = (self.bent & !bit(channel), self.pressed & !bit(channel));
                 true
+            }
+            Heard::Controller { channel, controller: BRIGHTNESS, .. }
+                if !(open || self.keys.has_any(Some(channel), None)) =>
+            {
+                false
             }
             Heard::Controller { channel, controller, value } => {
                 self.controllers.set(channel, controller, value >= HELD);
                 true
+            }
+            Heard::Covered { channel, key } | Heard::Expression { channel, key } => {
+                open || self.keys.has_any(channel, key)
+            }
+            Heard::Bend { channel, rests } => {
+                let open = open || self.keys.has_any(Some(channel), None);
+                leaves(&mut self.bent, bit(channel), rests, open)
+            }
+            Heard::Pressure { channel, rests } => {
+                let open = open || self.keys.has_any(Some(channel), None);
+                leaves(&mut self.pressed, bit(channel), rests, open)
             }
         }
     }
@@ -163,4 +195,17 @@ impl Passed {
         }
         None
     }
+}
+
+fn bit(channel: u8) -> u16 {
+    1u16.checked_shl(channel.into()).unwrap_or(0)
+}
+
+/// Whether what moves on the channel of this bit goes on: `open`, or to rest if it was away from it. `away` is kept.
+fn leaves(away: &mut u16, bit: u16, rests: bool, open: bool) -> bool {
+    let goes = open || (rests && *away & bit != 0);
+    if goes {
+        *away = if rests { *away & !bit } else { *away | bit };
+    }
+    goes
 }

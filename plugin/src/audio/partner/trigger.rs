@@ -11,7 +11,9 @@ pub const SUSTAIN: u8 = 64;
 pub const SOSTENUTO: u8 = 66;
 pub const SOFT: u8 = 67;
 pub const PEDALS: [u8; 3] = [SUSTAIN, SOSTENUTO, SOFT];
-/// Number of the controller that lifts them all.
+/// Number of the controller that MPE keyboards shape their notes with.
+pub const BRIGHTNESS: u8 = 74;
+/// Number of the controller that lifts the pedals, and puts back what shapes notes.
 pub const RESET_ALL: u8 = 121;
 
 /// What a touch asks for.
@@ -57,7 +59,7 @@ pub fn touched(trigger: &Trigger, heard: &Heard) -> Option<bool> {
             return match *heard {
                 Heard::On { key, .. } => (key == trigger.key).then_some(true),
                 Heard::Off { key, .. } => (key == Some(trigger.key)).then_some(false),
-                Heard::Controller { .. } => None,
+                _ => None,
             };
         }
         TriggerBy::Controller => trigger.controller,
@@ -67,6 +69,6 @@ pub fn touched(trigger: &Trigger, heard: &Heard) -> Option<bool> {
     };
     match *heard {
         Heard::Controller { controller: moved, value, .. } => (moved == controller).then_some(value >= HELD),
-        Heard::On { .. } | Heard::Off { .. } => None,
+        _ => None,
     }
 }

@@ -81,7 +81,7 @@ impl Foretold {
         let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_TEMPO * here.beats_per_second;
         let exact = tempo && here.is_within(&there, SAME_BEAT);
         let moment = (self.at - other.at).abs() <= SAME_BEAT;
-        self.is(other) && moment && (exact || other.wishes.rhythm.strength == 0.0)
+        self.is(other) && moment && exact
     }
 }
 
@@ -94,7 +94,7 @@ impl Place {
     fn is_within(&self, other: &Self, beats: f64) -> bool {
         // A line's two sides are one place.
         let apart = ((self.beat - other.beat) / self.bar + 0.5).rem_euclid(1.0) - 0.5;
-        apart.abs() * self.bar <= beats && (self.bar - other.bar).abs() <= beats
+        self.running == other.running && apart.abs() * self.bar <= beats && (self.bar - other.bar).abs() <= beats
     }
 }
 
@@ -196,7 +196,7 @@ impl Partner {
                     let moment = Moment { from: over.next_up(), ..self.moment_at(over) };
                     (moment, Change::Over)
                 });
-                let metre = self.metre_changes(take, end, settings).map(|beats| (self.moment_at(beats), Change::Metre));
+                let metre = self.metre_changes(take, end).map(|beats| (self.moment_at(beats), Change::Metre));
                 let changes = [over, cut, passes, metre].into_iter().flatten();
                 changes.min_by(|one, other| one.0.beats.total_cmp(&other.0.beats))
             }
@@ -229,7 +229,7 @@ impl Partner {
             Change::Over => self.give_back(moment, Leaving::Over, out),
             Change::Cut => self.give_back(moment, Leaving::Cut, out),
             Change::Line => self.pass_line(moment, settings, out),
-            Change::Metre => self.change_metre(moment, settings),
+            Change::Metre => self.change_metre(moment),
         }
     }
 
@@ -427,6 +427,11 @@ impl Partner {
         if settings.follows_chord {
             wishes.limits.chord = self.ears.chord();
         }
+        wishes.bars = match (settings.mode, settings.length) {
+            (Mode::Trade, _) => Some(settings.my_bars),
+            (_, Length::Bars(bars)) => Some(bars),
+            (_, Length::Open | Length::Seconds(_) | Length::Notes(_)) => None,
+        };
         wishes
     }
 

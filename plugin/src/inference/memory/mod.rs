@@ -3,9 +3,11 @@
 //!
 //! A *phrase* is what the player plays between two turns of the model. When a take is taken back
 //! ([`Memory::undo`]), or was not to be remembered, its time is taken out too: the next note follows
-//! the one before the take after the pause before it and the pause after it.
+//! the one before the take after the pause before it and the pause after it, however long the take was, and
+//! however little of it is remembered.
 
 mod choice;
+mod past;
 mod script;
 mod take;
 
@@ -13,7 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::markov::ORDER;
-use model::{Markov, Mind, Snapshot};
+use model::{Markov, Mind, Moment, Snapshot};
 use notes::{Note, Successor};
 
 #[cfg(test)]
@@ -69,8 +71,12 @@ impl Default for Memory {
 /// A phrase, or a take.
 #[derive(Debug)]
 struct Part {
-    /// In the order in which the network heard them.
+    /// The latest of its notes, in the order in which the network heard them.
     notes: VecDeque<Remembered>,
+    /// The steps of those that are no longer in `notes`, in seconds.
+    gone_s: f64,
+    /// The step of its first note, in seconds.
+    lead_s: Option<f64>,
     /// Whether it is a take, and if so, how much time goes with it when it is taken back, in seconds.
     take: Option<f64>,
     /// What the network knew before it.
@@ -78,6 +84,22 @@ struct Part {
     /// The latest onset before it, in seconds of the stream.
     previous: Option<f64>,
     lessons: Lessons,
+}
+
+impl Part {
+    fn new(take: Option<f64>, before: Snapshot, previous: Option<f64>, lessons: Lessons) -> Self {
+        Self { notes: VecDeque::new(), gone_s: 0.0, lead_s: None, take, before, previous, lessons }
+    }
+
+    fn push(&mut self, heard: Remembered) {
+        self.lead_s.get_or_insert(heard.step_s());
+        self.notes.push_back(heard);
+    }
+
+    /// Its oldest notes are no longer remembered; the time that they took is.
+    fn drop_oldest(&mut self, count: usize) {
+        self.gone_s += self.notes.drain(..count).map(|heard| heard.step_s()).sum::<f64>();
+    }
 }
 
 /// What the player's notes had said and taught before a part began.
@@ -93,6 +115,20 @@ struct Remembered {
     note: Successor,
     /// The model has played it itself.
     mine: bool,
+    /// The network's seconds in one of the stream's.
+    speed: f64,
+}
+
+impl Remembered {
+    /// A note of the player's, outside of takes.
+    fn yours(note: Successor) -> Self {
+        Self { note, mine: false, speed: 1.0 }
+    }
+
+    /// Its step in seconds of the stream.
+    fn step_s(&self) -> f64 {
+        self.note.step / self.speed
+    }
 }
 
 /// Snapshots that are no longer needed, to be used again: a take needs many.
@@ -133,8 +169,8 @@ impl Memory {
         if begins {
             self.begin_part(mind, None, self.lessons());
         }
-        mind.feed(&next);
-        self.keep(Remembered { note: next, mine: false });
+        mind.feed_at(&next, Moment::default());
+        self.keep(Remembered::yours(next));
         self.learn(note.onset, &next, begins);
         self.latest = Some(note.onset);
         self.lasted(note.duration);
@@ -166,7 +202,7 @@ impl Memory {
         self.learnt.forget_since(phrase.lessons.mark);
         self.ear = phrase.lessons.ear;
         // The next phrase follows after the pause that was before this one.
-        let pause = phrase.notes.front().map_or(0.0, |first| first.note.step);
+        let pause = phrase.lead_s.unwrap_or(0.0);
         self.latest = phrase.previous.map(|_| at - pause);
     }
 
@@ -183,23 +219,24 @@ impl Memory {
         mind.restore(&take.before);
         let end = self.latest;
         self.latest = take.previous;
-        // The steps of what goes are the next note's pause.
-        let mut pause = -take.take.unwrap_or(0.0);
-        let stays = take.notes.into_iter().filter_map(|heard| {
+        // The steps of what goes are the next note's pause, in seconds of the stream.
+        let mut pause = take.gone_s - take.take.unwrap_or(0.0);
+        let mut stays = Vec::new();
+        for heard in take.notes {
             if heard.mine {
-                pause += heard.note.step;
-                return None;
+                pause += heard.step_s();
+                continue;
             }
-            let step = (heard.note.step + std::mem::take(&mut pause)).max(0.0);
-            Some(Remembered { note: Successor { step, ..heard.note }, mine: false })
-        });
-        let stays: Vec<Remembered> = stays.collect();
+            // The take's speed goes with it.
+            let step = (heard.step_s() + std::mem::take(&mut pause)).max(0.0);
+            let duration = heard.note.duration / heard.speed;
+            stays.push(Remembered::yours(Successor { step, duration, ..heard.note }));
+        }
         self.hear_part(mind, stays, None, take.lessons);
         for part in after {
-            let first = part.notes.front().map(|heard| heard.note.step);
             let mut notes: Vec<Remembered> = part.notes.into();
-            if let (Some(heard), Some(step)) = (notes.first_mut(), first) {
-                heard.note.step = (step + std::mem::take(&mut pause)).max(0.0);
+            if let Some(first) = notes.first_mut() {
+                first.note.step = (first.note.step + std::mem::take(&mut pause)).max(0.0);
             }
             self.hear_part(mind, notes, part.take, part.lessons);
         }
@@ -239,6 +276,12 @@ impl Memory {
         self.learnt.mark()
     }
 
+    /// The steps of the notes that are remembered, in seconds of the stream.
+    #[cfg(test)]
+    pub fn steps(&self) -> impl Iterator<Item = f64> {
+        self.parts.iter().flat_map(|part| part.notes.iter().map(|heard| heard.step_s()))
+    }
+
     /// How many notes are remembered.
     #[cfg(test)]
     pub fn len(&self) -> usize {
@@ -273,15 +316,15 @@ impl Memory {
             self.begin_part(mind, take, lessons);
         }
         for heard in notes {
-            mind.feed(&heard.note);
+            mind.feed_at(&heard.note, Moment::default());
             self.keep(heard);
-            self.latest = Some(self.latest.unwrap_or(0.0) + heard.note.step);
+            self.latest = Some(self.latest.unwrap_or(0.0) + heard.step_s());
         }
     }
 
     fn begin_part(&mut self, mind: &mut Mind, take: Option<f64>, lessons: Lessons) {
         let before = self.spare.snapshot(mind);
-        self.push_part(Part { notes: VecDeque::new(), take, before, previous: self.latest, lessons });
+        self.push_part(Part::new(take, before, self.latest, lessons));
     }
 
     fn push_part(&mut self, part: Part) {
@@ -296,14 +339,14 @@ impl Memory {
     /// Remembers a note as the latest of the latest part.
     fn keep(&mut self, heard: Remembered) {
         if let Some(part) = self.parts.back_mut() {
-            part.notes.push_back(heard);
+            part.push(heard);
         }
         let mut beyond = self.parts.iter().map(|part| part.notes.len()).sum::<usize>().saturating_sub(NOTES);
         while beyond > 0
             && let Some(oldest) = self.parts.front_mut()
         {
             let some = beyond.min(oldest.notes.len());
-            oldest.notes.drain(..some);
+            oldest.drop_oldest(some);
             beyond -= some;
             if oldest.notes.is_empty() && self.parts.len() > 1 {
                 self.parts.pop_front();

@@ -3,11 +3,12 @@
 
 use std::collections::VecDeque;
 
-use model::{Mind, Snapshot};
+use model::{Left, Meter, Mind, Moment, Snapshot};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
 use super::choice::likeliest;
+use super::past::Past;
 use super::script::Script;
 use super::{Memory, Part, Remembered, Spare};
 use crate::bridge::messages::{Begin, End, Epoch, ON_END_S, Place, REACTION_S, Source, loop_beats};
@@ -26,6 +27,11 @@ const CORRECTED: usize = 32;
 /// one, a network that waits on would be late.
 const CALLED_S: f64 = 0.5;
 
+/// The network is told of the turn's end from so many seconds of its time, or so many notes, before it: it knows no
+/// farther ones.
+const CLOSES_S: f64 = 30.0;
+const CLOSES_NOTES: u32 = 150;
+
 /// How a take is to be played: where it lies in the host's time, how, and until when.
 pub type Manner = (Place, Wishes, Length);
 
@@ -37,6 +43,8 @@ struct Step {
     note: Note,
     /// As the network has heard it, at this speed.
     heard: Successor,
+    /// What it was told at the note's onset.
+    moment: Moment,
     speed: f64,
     /// What the network knew before it: every other note has that, which takes half the memory.
     before: Option<Snapshot>,
@@ -96,19 +104,14 @@ pub struct Take {
     previous: Option<f64>,
     /// The latest notes, at most [`STATES`]; those before have left.
     steps: VecDeque<Step>,
-    /// How many of the model's own notes have left `steps` at the front.
-    gone: u32,
-    /// The onset of the last note that has left.
-    gone_onset: Option<f64>,
+    /// Those that have left `steps`.
+    past: Past,
     /// The next note must not begin before this.
     floor: f64,
     /// The player's notes lately, in seconds.
     usual_s: f64,
     /// The state before the take, if nothing of it comes to sound.
     origin: Snapshot,
-    /// Notes that left `steps`, as the network has heard them, and as they were played.
-    heard: Vec<Remembered>,
-    played: Vec<(bool, Note)>,
     /// The memory's, borrowed for the time of the take.
     spare: Spare,
 }
@@ -164,15 +167,13 @@ impl Take {
             done: false,
             previous: memory.latest.filter(|_| source != Source::Alone).map(|latest| latest - at),
             steps: VecDeque::with_capacity(STATES),
-            gone: 0,
-            gone_onset: None,
+            past: Past::default(),
             floor: 0.0,
             usual_s: memory.usual_s,
             origin,
-            heard: Vec::new(),
-            played: Vec::new(),
             spare: std::mem::take(&mut memory.spare),
         };
+        take.orient(mind);
         take.choose(memory, mind);
         take
     }
@@ -201,7 +202,7 @@ impl Take {
             let note = self.draw(memory, mind, index);
             match self.hand {
                 Hand::Closing(round) if note.struck().max(note.onset) >= round - ON_END_S => {
-                    self.hand = Hand::Script(Script::round(self.own_notes(), round, round));
+                    self.hand = Hand::Script(self.loop_until(round));
                     self.next = 0;
                     // What stands in an earlier script stands in none now.
                     for step in self.steps.iter_mut().filter(|step| step.is_mine()) {
@@ -222,6 +223,37 @@ impl Take {
         }
         self.done = note.is_none();
         (self.epoch, index, note)
+    }
+
+    /// What is known at an onset of the take, when so many notes of its own have begun, beside what is known `already`.
+    fn moment(&self, onset: f64, notes: u32, already: Moment) -> Moment {
+        let Place { beats_per_second, beat, bar, running } = self.place;
+        let speed = self.phrasing.speed();
+        let meter = running.then(|| Meter {
+            beat_s: speed / beats_per_second,
+            position: (beat + onset * beats_per_second).rem_euclid(bar),
+            bar,
+        });
+        let bars_s = self.wishes.bars.map(|bars| (f64::from(bars.max(1)) * bar - beat) / beats_per_second);
+        let length_s = if let Length::Seconds(seconds) = self.length { Some(seconds) } else { None };
+        let seconds = bars_s.into_iter().chain(length_s).reduce(f64::min).map(|end| (end - onset) * speed);
+        let left = match (&self.hand, seconds, self.length) {
+            (Hand::Script(_) | Hand::Closing(_), ..) => None,
+            (Hand::Free, Some(seconds), _) => Some(Left::Seconds(seconds.max(0.0))).filter(|_| seconds <= CLOSES_S),
+            (Hand::Free, None, Length::Notes(all)) => {
+                Some(Left::Notes(all.saturating_sub(notes))).filter(|_| all <= notes + CLOSES_NOTES)
+            }
+            (Hand::Free, None, _) => None,
+        };
+        Moment { meter, left, ..already }
+    }
+
+    /// The network is told what is known now of the note that the next one follows: the tempo, the bars or the end of
+    /// the turn may have changed since.
+    fn orient(&self, mind: &mut Mind) {
+        // Before the first note, the one before it counts as the hand-over's.
+        let onset = self.latest_onset().unwrap_or(0.0);
+        mind.set_moment(self.moment(onset, self.index(), mind.moment()));
     }
 
     /// Draws the next note.
@@ -268,6 +300,7 @@ impl Take {
         (self.place, self.wishes, self.length) = (place, wishes, length);
         self.resume(mind, epoch, since);
         self.rephrase(mind);
+        self.orient(mind);
         if since <= 0.0 {
             // When the hand-over was foretold is no matter.
             self.choose(memory, mind);
@@ -336,12 +369,14 @@ impl Take {
         self.resume(mind, epoch, since);
         // Up to there it plays on as it would.
         self.floor = floor;
+        self.orient(mind);
     }
 
     /// From `since` on, plays freely again.
     pub fn thaw(&mut self, mind: &mut Mind, epoch: Epoch, since: f64) {
         self.hand = Hand::Free;
         self.resume(mind, epoch, since);
+        self.orient(mind);
     }
 
     /// Back to the last note struck before `since`, to think again from there.
@@ -364,15 +399,17 @@ impl Take {
         let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
         self.begin.place.beats_per_second = beats_per_second;
         self.keep(mind, since, cut, |index, note| index < notes && note.struck() < limit);
+        // What comes after it is in no turn, and where it stands in the bar is not known.
+        mind.set_moment(Moment::default());
         let latest = self.latest_onset();
         while !self.steps.is_empty() {
             self.retire();
         }
-        let sounded = self.played.iter().any(|(mine, _)| *mine);
-        if self.heard.is_empty() {
+        let sounded = self.past.own() > 0;
+        if self.past.is_empty() {
             mind.restore(&self.origin);
         } else {
-            self.remember(memory, mind, latest.map(|onset| at - (since - onset)), at, remembered);
+            self.remember(memory, mind, latest.map(|onset| at - (since - onset)), since, remembered);
         }
         let record = sounded.then(|| self.record(memory, since.min(limit)));
         memory.spare = std::mem::take(&mut self.spare);
@@ -380,11 +417,9 @@ impl Take {
         record
     }
 
-    /// Hands what was played to the memory. `latest` and `at`: the latest onset and the end, in seconds
-    /// of the stream.
-    fn remember(&mut self, memory: &mut Memory, mind: &mut Mind, latest: Option<f64>, at: f64, own: bool) {
-        let duet = self.heard.iter().any(|heard| !heard.mine);
-        let lasted = at - self.begin.at;
+    /// Hands what was played to the memory. `latest`: the latest onset, in seconds of the stream; `lasted`: how long
+    /// the take was, in its own.
+    fn remember(&mut self, memory: &mut Memory, mind: &mut Mind, latest: Option<f64>, lasted: f64, own: bool) {
         let now = self.spare.snapshot(mind);
         let alone = own && self.begin.source == Source::Alone;
         if alone {
@@ -396,18 +431,17 @@ impl Take {
             mind.restore(&now);
         }
         let before = std::mem::replace(&mut self.origin, now);
-        let previous = memory.latest;
         // Its time goes with it, if only it was playing.
-        let take = Some(if duet { 0.0 } else { lasted });
-        let lessons = memory.lessons();
-        memory.push_part(Part { notes: VecDeque::new(), take, before, previous, lessons });
-        for heard in self.heard.drain(..) {
-            memory.keep(heard);
-        }
+        let take = Some(if self.past.joined() { 0.0 } else { lasted });
+        let mut part = Part::new(take, before, memory.latest, memory.lessons());
+        let (latest_heard, gone_s) = self.past.heard();
+        part.gone_s = gone_s;
+        memory.push_part(part);
+        latest_heard.for_each(|heard| memory.keep(heard));
         // The player is learnt from, the model is not.
         let mut before = None;
-        for (_, note) in self.played.iter().filter(|(mine, _)| !mine) {
-            memory.learn(self.begin.at + note.onset, &heard(before, note, 1.0), before.is_none());
+        for note in self.past.played(false) {
+            memory.learn(self.begin.at + note.onset, &heard(before, &note, 1.0), before.is_none());
             before = Some(note.onset);
         }
         memory.latest = latest;
@@ -416,19 +450,32 @@ impl Take {
         }
     }
 
-    fn record(&mut self, memory: &mut Memory, lasted_s: f64) -> TakeRecord {
+    /// What there was of it until `lasted`; of a take that is too long to be kept whole, the latest bars, without
+    /// the phrase.
+    fn record(&mut self, memory: &mut Memory, lasted: f64) -> TakeRecord {
+        let from = self.past.heard_from(self.bar());
         let heard = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.begin.at, ..note });
-        let joined = self.played.iter().filter(|(mine, _)| !mine).map(|(_, note)| *note);
         TakeRecord {
             id: 0,
             seed: self.wishes.seed,
             number: self.begin.number + 1,
             beats_per_second: self.begin.place.beats_per_second,
-            phrase: heard.chain(joined).collect(),
-            notes: self.played.iter().filter(|(mine, _)| *mine).map(|(_, note)| *note).collect(),
-            lasted_s,
+            phrase: heard.chain(self.past.played(false)).filter_map(|note| told_from(from, note)).collect(),
+            notes: self.own_notes(from),
+            lasted_s: (lasted - from.unwrap_or(0.0)).max(0.0),
             kept: false,
         }
+    }
+
+    /// What is played until `round` comes again from there on; of a take that is too long for that, its latest bars.
+    fn loop_until(&self, round: f64) -> Script {
+        let from = self.past.heard_from(self.bar()).filter(|from| *from < round);
+        Script::round(self.own_notes(from), round, round - from.unwrap_or(0.0))
+    }
+
+    /// A bar, in seconds.
+    fn bar(&self) -> f64 {
+        self.place.bar / self.place.beats_per_second
     }
 
     /// The onset of the latest note; before the first one, minus infinity.
@@ -448,25 +495,25 @@ impl Take {
 
     /// The number of the next note of its own.
     fn index(&self) -> u32 {
-        self.gone + self.steps.iter().filter(|step| step.is_mine()).count() as u32
+        self.past.own() + self.steps.iter().filter(|step| step.is_mine()).count() as u32
     }
 
-    /// The notes of its own so far.
-    fn own_notes(&self) -> Vec<Note> {
-        let gone = self.played.iter().filter(|(mine, _)| *mine).map(|(_, note)| *note);
-        gone.chain(self.steps.iter().filter(|step| step.is_mine()).map(|step| step.note)).collect()
+    /// The notes of its own so far, from this moment on.
+    fn own_notes(&self, from: Option<f64>) -> Vec<Note> {
+        let present = self.steps.iter().filter(|step| step.is_mine()).map(|step| step.note);
+        self.past.played(true).chain(present).filter_map(|note| told_from(from, note)).collect()
     }
 
     /// The onset of the note that the next one follows.
     fn latest_onset(&self) -> Option<f64> {
-        self.steps.back().map(|step| step.note.onset).or(self.gone_onset).or(self.previous)
+        self.steps.back().map(|step| step.note.onset).or(self.past.latest_onset()).or(self.previous)
     }
 
     /// Goes through the notes again: its own stay if `kept` says so of their number and them, and end by `now` at a
     /// `cut`; the player's are as long as they have lasted by then. From the first one that differs on, the network
     /// hears them anew.
     fn keep(&mut self, mind: &mut Mind, now: f64, cut: bool, kept: impl Fn(u32, &Note) -> bool) {
-        let mut index = self.gone;
+        let mut index = self.past.own();
         let mut keep = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             keep.push((!step.is_mine() || kept(index, &step.note)).then_some(step.note));
@@ -508,9 +555,11 @@ impl Take {
         let before = needed.then(|| self.spare.snapshot(mind));
         let trail = self.trail.clone();
         let heard = heard(self.latest_onset(), &note, speed);
-        mind.feed(&heard);
-        self.trail.hear(&note, &heard, matches!(voice, Voice::Mine { .. }));
-        self.steps.push_back(Step { voice, note, heard, speed, before, trail });
+        let mine = matches!(voice, Voice::Mine { .. });
+        let moment = self.moment(note.onset, self.index() + u32::from(mine), mind.moment());
+        mind.feed_at(&heard, moment);
+        self.trail.hear(&note, &heard, mine);
+        self.steps.push_back(Step { voice, note, heard, moment, speed, before, trail });
     }
 
     /// Takes the notes from this place on back.
@@ -522,7 +571,7 @@ impl Take {
         let snapshots = self.steps.iter().enumerate().take(place + 1);
         if let Some((from, before)) = snapshots.rev().find_map(|(n, step)| Some((n, step.before.as_ref()?))) {
             mind.restore(before);
-            self.steps.range(from..place).for_each(|step| mind.feed(&step.heard));
+            self.steps.range(from..place).for_each(|step| mind.feed_at(&step.heard, step.moment));
         }
         self.spare.0.extend(self.steps.drain(place..).filter_map(|step| step.before));
     }
@@ -530,14 +579,17 @@ impl Take {
     /// The first note of `steps` is final.
     fn retire(&mut self) {
         if let Some(step) = self.steps.pop_front() {
-            let mine = step.is_mine();
-            self.heard.push(Remembered { note: step.heard, mine });
-            self.played.push((mine, step.note));
-            self.gone += u32::from(mine);
-            self.gone_onset = Some(step.note.onset);
+            let heard = Remembered { note: step.heard, mine: step.is_mine(), speed: step.speed };
+            self.past.push(heard, step.note);
             self.spare.0.extend(step.before);
         }
     }
+}
+
+/// The note, if it begins there or later, told from this moment; `None`: from the hand-over, as it is.
+fn told_from(from: Option<f64>, note: Note) -> Option<Note> {
+    let from = from.unwrap_or(f64::NEG_INFINITY);
+    (note.onset >= from).then(|| Note { onset: note.onset - from.max(0.0), ..note })
 }
 
 /// The notes of a take as they come again at another tempo: at the same beats.

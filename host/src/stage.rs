@@ -1,0 +1,254 @@
+//! `host standalone`, second part: what happens on a stage. A keyboard is unplugged with a key down and plugged in again,
+//! the server changes the size of its blocks, a synthesizer sends back what it is sent, and a drum machine gives the time.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use jack::{
+    AsyncClient, Client, ClientOptions, Control, Frames, MidiIn, MidiOut, Port, ProcessHandler, ProcessScope, RawMidi,
+};
+
+use crate::standalone::{Program, Xruns, wait};
+
+/// The keyboard, which can be unplugged, and the synthesizer.
+const KEYBOARD: &str = "stage-keyboard";
+const SYNTH: &str = "stage-synth";
+/// The app's own ports.
+const IN: &str = "antiphon:midi_input";
+const OUT: &str = "antiphon:midi_output";
+/// How long a message may take from the keyboard to the synthesizer, beside two blocks.
+const PASSES: Duration = Duration::from_millis(500);
+/// The sizes of blocks that the server changes to, and back.
+const BLOCKS: [Frames; 4] = [8_192, 64, 4_096, 256];
+/// Of the drum machine: beats a minute, and in a bar.
+const TEMPO: f64 = 120.0;
+const BAR_S: f64 = 2.0;
+
+/// A message, and when it is or was sent, in JACK's frames.
+type Timed = (Frames, Vec<u8>);
+type Shared<T> = Arc<Mutex<T>>;
+
+fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A keyboard with its cable.
+struct Keyboard {
+    client: AsyncClient<Xruns, Keys>,
+    queue: Shared<VecDeque<Timed>>,
+}
+
+struct Keys(Port<MidiOut>, Shared<VecDeque<Timed>>);
+
+impl ProcessHandler for Keys {
+    fn process(&mut self, _: &Client, scope: &ProcessScope) -> Control {
+        let start = scope.last_frame_time();
+        let mut out = self.0.writer(scope);
+        let mut queue = lock(&self.1);
+        while let Some((at, bytes)) = queue.front().filter(|(at, _)| *at < start + scope.n_frames()) {
+            let time = at.saturating_sub(start);
+            // What has no room is missed in what is heard.
+            let _ = out.write(&RawMidi { time, bytes });
+            queue.pop_front();
+        }
+        Control::Continue
+    }
+}
+
+impl Keyboard {
+    fn plug() -> Result<Self> {
+        let (client, _) = Client::new(KEYBOARD, ClientOptions::NO_START_SERVER | ClientOptions::USE_EXACT_NAME)?;
+        let queue = Shared::default();
+        let keys = Keys(client.register_port("keys", MidiOut::default())?, Arc::clone(&queue));
+        Ok(Self { client: client.activate_async(Xruns::default(), keys)?, queue })
+    }
+
+    /// The moment for what is sent now.
+    fn now(&self) -> Frames {
+        self.client.as_client().frame_time()
+    }
+
+    /// Sends a message at a moment; they are to be in order.
+    fn send_at(&self, at: Frames, bytes: &[u8]) {
+        lock(&self.queue).push_back((at, bytes.to_vec()));
+    }
+
+    fn send(&self, bytes: &[u8]) {
+        self.send_at(self.now(), bytes);
+    }
+
+    fn is_connected(&self) -> bool {
+        let port = self.client.as_client().port_by_name(&format!("{KEYBOARD}:keys"));
+        port.is_some_and(|port| port.connected_count().is_ok_and(|count| count > 0))
+    }
+}
+
+/// What hears the app.
+struct Synth {
+    client: AsyncClient<Xruns, Ears>,
+    heard: Shared<Vec<Timed>>,
+}
+
+struct Ears(Port<MidiIn>, Shared<Vec<Timed>>);
+
+impl ProcessHandler for Ears {
+    fn process(&mut self, _: &Client, scope: &ProcessScope) -> Control {
+        let mut heard = lock(&self.1);
+        heard.extend(self.0.iter(scope).map(|m| (scope.last_frame_time() + m.time, m.bytes.to_vec())));
+        Control::Continue
+    }
+}
+
+impl Synth {
+    fn plug() -> Result<Self> {
+        let (client, _) = Client::new(SYNTH, ClientOptions::NO_START_SERVER | ClientOptions::USE_EXACT_NAME)?;
+        let heard = Shared::default();
+        let ears = Ears(client.register_port("ears", MidiIn::default())?, Arc::clone(&heard));
+        Ok(Self { client: client.activate_async(Xruns::default(), ears)?, heard })
+    }
+
+    fn forget(&self) {
+        lock(&self.heard).clear();
+    }
+
+    /// How often a message was heard that begins with these bytes.
+    fn count(&self, bytes: &[u8]) -> usize {
+        lock(&self.heard).iter().filter(|(_, heard)| heard.starts_with(bytes)).count()
+    }
+
+    /// The moments at which notes began.
+    fn onsets(&self) -> Vec<Frames> {
+        let heard = lock(&self.heard);
+        heard.iter().filter(|(_, bytes)| bytes[0] & 0xf0 == 0x90 && bytes[2] > 0).map(|(at, _)| *at).collect()
+    }
+
+    /// Waits until a message is heard, and says how long that took.
+    fn hears(&self, what: &str, bytes: &[u8]) -> Result<Duration> {
+        let began = Instant::now();
+        wait(what, || self.count(bytes) > 0)?;
+        Ok(began.elapsed())
+    }
+}
+
+/// Runs it and prints what was found.
+pub fn run(program: &Path) -> Result<()> {
+    let synth = Synth::plug()?;
+    let keyboard = Keyboard::plug()?;
+    let ports = ["--midi-in", "stage-keyboard:keys", "--midi-out", "stage-synth:ears", "--piano", "off"];
+    let home = tempfile::tempdir()?;
+    let running = Program::start(program, home.path(), &ports)?;
+    wait("the program does not connect its ports", || keyboard.is_connected())?;
+
+    let keyboard = unplug(&synth, keyboard)?;
+    resize(&synth, &keyboard)?;
+    echo(&synth, &keyboard)?;
+    running.end()?;
+
+    let folder = home.path().join("antiphon");
+    std::fs::write(folder.join("state.json"), r#"{"set":{"mode":"trade","yours":"1","mine":"1"}}"#)?;
+    let running = Program::start(program, home.path(), &ports)?;
+    wait("the program does not connect its ports", || keyboard.is_connected())?;
+    follow(&synth, &keyboard)?;
+    running.end()
+}
+
+/// The cable is pulled with a key and the pedal down, and put back.
+fn unplug(synth: &Synth, keyboard: Keyboard) -> Result<Keyboard> {
+    keyboard.send(&[0x90, 60, 80]);
+    keyboard.send(&[0xb0, 64, 127]);
+    synth.hears("a key does not pass", &[0x90, 60])?;
+    synth.hears("the pedal does not pass", &[0xb0, 64, 127])?;
+    drop(keyboard);
+    let released = synth.hears("a key stays down when its cable is pulled", &[0x80, 60])?;
+    synth.hears("the pedal stays down when its cable is pulled", &[0xb0, 64, 0])?;
+    let keyboard = Keyboard::plug()?;
+    let began = Instant::now();
+    wait("the keyboard is not connected again", || keyboard.is_connected())?;
+    let connected = began.elapsed();
+    keyboard.send(&[0x90, 62, 80]);
+    keyboard.send(&[0x80, 62, 0]);
+    synth.hears("a key does not pass after the cable is back", &[0x80, 62])?;
+    println!("unplugged           keys let go after {released:.0?}, connected again after {connected:.0?}");
+    Ok(keyboard)
+}
+
+/// The server changes the size of its blocks.
+fn resize(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
+    let mut worst = Duration::ZERO;
+    let rate = f64::from(keyboard.client.as_client().sample_rate());
+    for (key, frames) in (70..).zip(BLOCKS) {
+        keyboard.client.as_client().set_buffer_size(frames).context("the server keeps the size of its blocks")?;
+        keyboard.send(&[0x90, key, 80]);
+        keyboard.send(&[0x80, key, 0]);
+        let passed = synth.hears("a key does not pass in blocks of another size", &[0x80, key])?;
+        let block = Duration::from_secs_f64(f64::from(frames) / rate);
+        worst = worst.max(passed.saturating_sub(2 * block));
+    }
+    println!("blocks of {BLOCKS:?}: keys pass within two blocks and {worst:.0?}");
+    ensure!(worst < PASSES, "a key passes late after a change of the block's size");
+    Ok(())
+}
+
+/// Everything that the app sends comes back to it.
+fn echo(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
+    let client = keyboard.client.as_client();
+    client.connect_ports_by_name(OUT, IN).context("the app cannot be connected to itself")?;
+    synth.forget();
+    let rate = client.sample_rate();
+    let start = keyboard.now() + rate / 4;
+    for (n, key) in (0..).zip([60, 64, 67, 72, 71, 67, 64, 62]) {
+        let at = start + n * rate / 4;
+        keyboard.send_at(at, &[0x90, key, 90]);
+        keyboard.send_at(at + rate / 5, &[0x80, key, 0]);
+    }
+    // The phrase, the silence, and some seconds of an answer.
+    std::thread::sleep(Duration::from_secs(8));
+    let phrase_end = start + 2 * rate;
+    let onsets = synth.onsets();
+    let passed = onsets.iter().filter(|at| **at < phrase_end).count();
+    let answer: Vec<Frames> = onsets.into_iter().filter(|at| *at >= phrase_end).collect();
+    client.disconnect_ports_by_name(OUT, IN).context("the loop cannot be taken apart")?;
+    // Its own notes taken for the player's would stop it, and bring the silence back that it waits for.
+    let rests = answer.windows(2).map(|pair| f64::from(pair[1] - pair[0]) / f64::from(rate));
+    let longest_s = rests.fold(0.0, f64::max);
+    println!(
+        "echoed to itself    8 notes pass {passed} times, {} follow, the longest rest {longest_s:.2} s",
+        answer.len()
+    );
+    ensure!(passed == 8, "what comes back goes round again");
+    ensure!(answer.len() > 10, "its own notes stop it");
+    Ok(())
+}
+
+/// A drum machine's clock is the song's time: in *Trade* the second bar is the app's, and the third is not.
+fn follow(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
+    let rate = f64::from(keyboard.client.as_client().sample_rate());
+    let frames = |seconds: f64| (seconds * rate).round() as Frames;
+    let start = keyboard.now() + frames(0.5);
+    let tick_s = 60.0 / TEMPO / 24.0;
+    let mut events: Vec<Timed> = vec![(start - 1, vec![0xfa])];
+    let beats = 3 * 4 + 2;
+    events.extend((0..beats * 24).map(|tick| (start + frames(f64::from(tick) * tick_s), vec![0xf8])));
+    for (n, key) in (0..).zip([60, 64, 67, 72, 67, 64, 60]) {
+        let at = start + frames(f64::from(n) * 0.25 + 0.05);
+        events.push((at, vec![0x90, key, 90]));
+        events.push((at + frames(0.2), vec![0x80, key, 0]));
+    }
+    events.sort_by_key(|(at, _)| *at);
+    synth.forget();
+    events.iter().for_each(|(at, bytes)| keyboard.send_at(*at, bytes));
+    let end = events.last().context("there are events")?.0;
+    wait("the clock never ends", || keyboard.now() > end)?;
+    let bar_of = |at: Frames| ((f64::from(at) - f64::from(start)) / rate / BAR_S).floor() as i32 + 1;
+    let mut bars = [0; 5];
+    for bar in synth.onsets().into_iter().map(bar_of) {
+        bars[bar.clamp(0, 4) as usize] += 1;
+    }
+    println!("MIDI clock          notes by bar: {:?}; the second is the app's", &bars[1..]);
+    ensure!(bars[1] == 7, "the player's notes do not pass, or the app plays in the player's bar");
+    ensure!(bars[2] > 1 && bars[3] == 0, "the app does not keep to its bar");
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! Bytes of a track that are not as they should be: of the ways to read them, the one behind which the next events make
+//! most sense.
+//!
+//! An event that has its own status byte says what it is; in running status nearly anything could be an event. So the
+//! sense that bytes make is how many of the next events say what they are.
+
+use crate::events::{
+    END_OF_TRACK, Event, Events, Faults, Message, channel_event, clean, data_bytes, delta, fixed_length, payload,
+};
+
+/// Whether a place makes sense is judged by so many events from there on.
+const LOOK_AHEAD: usize = 4;
+/// Where nothing makes sense, no message of more bytes than this is believed.
+const LONGEST_TRUSTED: usize = 8;
+/// A length that is wrong hides this many bytes at most; behind them the track is looked for no longer.
+const LONGEST_SEARCH: usize = 128;
+/// There is such a search at so many of a track's first damaged places.
+const MOST_SEARCHES: usize = 1000;
+
+/// One way to read bytes that are not as they should be.
+struct Way<'a> {
+    message: Message<'a>,
+    /// What it counts as, and how often.
+    fault: fn(&mut Faults) -> &mut usize,
+    count: usize,
+}
+
+impl<'a> Events<'a> {
+    /// Reads what stands at `at` and is not as it should be, in the way after which the bytes make most sense.
+    pub(crate) fn mend(&mut self, at: usize) -> Option<Message<'a>> {
+        let ways = self.ways(at);
+        let sense = |way: &Way| self.sense(way.message.1, way.message.2, LOOK_AHEAD);
+        // Of several equals, the first.
+        let best = ways.iter().rev().filter_map(|way| Some((sense(way)?, way))).max_by_key(|(sense, _)| *sense);
+        let found = self.behind_wrong_length(at, best.map(|(sense, _)| sense));
+        let way = match (&found, best) {
+            (Some(found), _) => found,
+            (None, Some((_, way))) => way,
+            (None, None) => ways.first().filter(|way| way.message.1 - at <= LONGEST_TRUSTED)?,
+        };
+        if way.count > 0 {
+            let before = self.faults.system_messages;
+            *(way.fault)(&mut self.faults) += way.count;
+            self.faults.first.get_or_insert(self.at);
+            self.damaged += usize::from(self.faults.system_messages == before);
+        }
+        Some(way.message)
+    }
+
+    /// Where a message has no status, or a length that does not fit: passing over the first bytes behind which there
+    /// is more sense than `best`.
+    fn behind_wrong_length(&self, at: usize, best: Option<usize>) -> Option<Way<'a>> {
+        let in_doubt = match self.bytes[at] {
+            0x00..0x80 => self.running.is_none(),
+            status => matches!(status, 0xf0 | 0xf7 | 0xff) && clean(self.bytes, at, None).is_none(),
+        };
+        if !in_doubt || best >= Some(LOOK_AHEAD - 1) || self.damaged >= MOST_SEARCHES {
+            return None;
+        }
+        let mut ends = at + 4..self.bytes.len().min(at + LONGEST_SEARCH);
+        let end = ends.find(|&end| self.sense(end, self.running, LOOK_AHEAD) > best)?;
+        Some(self.passing_over(at, end))
+    }
+
+    /// Not reading some bytes at all.
+    fn passing_over(&self, at: usize, end: usize) -> Way<'a> {
+        Way { message: (Event::Other, end, self.running), fault: |faults| &mut faults.unknown_bytes, count: end - at }
+    }
+
+    /// The ways to read what stands at `at`, the most likely first.
+    fn ways(&self, at: usize) -> Vec<Way<'a>> {
+        let mut ways = Vec::new();
+        let mut way = |message: Option<Message<'a>>, fault: fn(&mut Faults) -> &mut usize, count: usize| {
+            ways.extend(message.map(|message| Way { message, fault, count }));
+        };
+        let running = self.running;
+        let status = self.bytes.get(at).copied().filter(|&first| first >= 0x80);
+        let data = at + usize::from(status.is_some());
+        match status.or(running) {
+            Some(status @ 0x80..=0xef) => {
+                way(self.bad_values(status, data), |faults| &mut faults.bad_values, 1);
+                let (message, strays) = self.without_real_time(status, data);
+                way(message, |faults| &mut faults.system_messages, strays);
+                // Or it breaks off, and the next one has no delta time.
+                let next = (data..data + 2).find(|&at| self.bytes.get(at).is_some_and(|&byte| byte >= 0x80));
+                way(next.and_then(|at| clean(self.bytes, at, None)), |faults| &mut faults.bad_values, 1);
+            }
+            Some(0xf0 | 0xf7) => {
+                let as_said = payload(self.bytes, data).map(|(_, to)| (Event::Other, to, running));
+                way(as_said, |faults| &mut faults.system_messages, 0);
+                // As it is sent over a cable, without a length.
+                let length = self.bytes[data..].iter().position(|&byte| byte >= 0x80);
+                let end = length.map(|length| data + length).filter(|&end| self.bytes[end] == 0xf7);
+                way(end.map(|end| (Event::Other, end + 1, running)), |faults| &mut faults.system_messages, 1);
+            }
+            Some(0xff) if self.bytes.get(data).is_some_and(|&kind| kind < 0x80) => {
+                let kind = self.bytes[data];
+                let meta = |(from, to)| Some((Event::Meta(kind, self.bytes.get(from..to)?), to, running));
+                let known = usize::from(fixed_length(kind).is_some());
+                // An end that does not look like one must be one.
+                let in_place = |&(_, end, _): &Message| kind != END_OF_TRACK || self.is_end(end);
+                let as_said = payload(self.bytes, data + 1).and_then(meta).filter(in_place);
+                way(as_said, |faults| &mut faults.bad_lengths, known);
+                let by_type = fixed_length(kind).map(|length| (data + 2, data + 2 + length));
+                way(by_type.and_then(meta).filter(in_place), |faults| &mut faults.bad_lengths, 1);
+                if kind == END_OF_TRACK {
+                    way(meta((data + 1, data + 1)).filter(in_place), |faults| &mut faults.bad_lengths, 1);
+                }
+            }
+            Some(_) => {
+                let alone = system_message(self.bytes, at, running);
+                way(alone, |faults| &mut faults.system_messages, 1);
+                // It may stand between a delta time and its event.
+                let between = alone.and_then(|(_, at, _)| clean(self.bytes, at, None));
+                way(between, |faults| &mut faults.system_messages, 1);
+            }
+            None => {}
+        }
+        // A message whose status, or in running status whose first byte, is damaged.
+        let short = running.map_or(3, data_bytes);
+        let ends = [short, 3, 2, 1].map(|length| at + length).into_iter().filter(|&end| end <= self.bytes.len());
+        ways.extend(ends.map(|end| self.passing_over(at, end)));
+        ways
+    }
+
+    /// A message that a damaged delta time from `start` to `at` took for parts of itself, if that makes sense beyond
+    /// doubt and the other does not; and where it stands.
+    pub(crate) fn swallowed(&self, start: usize, at: usize) -> Option<(usize, Message<'a>)> {
+        // The message behind such a delta time begins with data.
+        if !self.suspicious || self.bytes[at] >= 0x80 || self.sense(start, self.running, LOOK_AHEAD) > Some(1) {
+            return None;
+        }
+        (start + 1..at).find_map(|at| {
+            let message = clean(self.bytes, at, None)?;
+            (self.sense(message.1, message.2, LOOK_AHEAD) == Some(LOOK_AHEAD)).then_some((at, message))
+        })
+    }
+
+    /// A channel message with data bytes above 127.
+    fn bad_values(&self, status: u8, data: usize) -> Option<Message<'a>> {
+        let end = data + data_bytes(status);
+        let event = match (status & 0xf0, self.bytes.get(data..end)?) {
+            (0x80 | 0x90, &[key, velocity]) if key < 0x80 => channel_event(status, &[key, velocity.min(127)]),
+            _ => Event::Other,
+        };
+        Some((event, end, Some(status)))
+    }
+
+    /// A channel message with real-time messages among its data bytes, and how many.
+    fn without_real_time(&self, status: u8, data: usize) -> (Option<Message<'a>>, usize) {
+        let is_real_time = |&(_, &byte): &(usize, &u8)| (0xf8..0xff).contains(&byte);
+        let bytes = self.bytes.iter().enumerate().skip(data).take(LONGEST_TRUSTED);
+        let mut values = bytes.filter(|byte| !is_real_time(byte));
+        let mut value = || values.next().filter(|(_, byte)| **byte < 0x80).map(|(at, &byte)| (at, byte));
+        let message = value().and_then(|(at, first)| {
+            let (at, second) = if data_bytes(status) == 2 { value()? } else { (at, 0) };
+            Some((channel_event(status, &[first, second]), at + 1, Some(status)))
+        });
+        let strays = message.map_or(0, |(_, end, _)| end - data - data_bytes(status));
+        (message, strays)
+    }
+
+    /// How much sense the bytes from here on make as events: how many of the next ones say what they are. `None`: they
+    /// are no events.
+    fn sense(&self, at: usize, running: Option<u8>, events: usize) -> Option<usize> {
+        if events == 0 || self.is_end(at) {
+            return Some(events);
+        }
+        let (_, start) = delta(self.bytes, at)?;
+        let message = clean(self.bytes, start, running).or_else(|| system_message(self.bytes, start, running));
+        match message? {
+            (Event::Meta(END_OF_TRACK, _), ..) => Some(events),
+            (_, end, running) => {
+                let says = usize::from(self.bytes[start] >= 0x80);
+                Some(says + self.sense(end, running, events - 1)?)
+            }
+        }
+    }
+
+    /// The first place from `at` on with a status from which on all makes sense, or where the track's bytes end.
+    pub(crate) fn next_sensible(&self, at: usize) -> usize {
+        let is_sensible = |at: usize| {
+            let message = clean(self.bytes, at, None).filter(|_| self.bytes[at] >= 0x80);
+            message.is_some_and(|(_, at, running)| self.sense(at, running, LOOK_AHEAD).is_some())
+        };
+        (at..self.bytes.len()).find(|&at| self.is_end(at) || is_sensible(at)).unwrap_or(self.bytes.len())
+    }
+}
+
+/// A real-time or system-common message at `at`, which files should not have.
+fn system_message(bytes: &[u8], at: usize, running: Option<u8>) -> Option<Message<'static>> {
+    let count = match bytes.get(at)? {
+        0xf1 | 0xf3 => 1,
+        0xf2 => 2,
+        0xf4..=0xf6 | 0xf8..=0xff => 0,
+        _ => return None,
+    };
+    let is_whole = bytes.get(at + 1..at + 1 + count).is_some_and(|data| data.iter().all(|&byte| byte < 0x80));
+    Some((Event::Other, if is_whole { at + 1 + count } else { at + 1 }, running))
+}

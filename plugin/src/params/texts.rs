@@ -1,0 +1,139 @@
+//! What numbers are shown as and read from: in any case, with their unit or without. Hosts hand on whatever a person
+//! types, so nothing here may panic, and what is no finite number is refused.
+
+use std::sync::Arc;
+
+use nice_plug::params::internals::ParamPtr;
+
+/// Pitch classes as they are shown, and the flats that mean the same.
+const PITCHES: [&[&str]; 12] = [
+    &["c", "b#"],
+    &["c#", "db"],
+    &["d"],
+    &["d#", "eb"],
+    &["e", "fb"],
+    &["f", "e#"],
+    &["f#", "gb"],
+    &["g"],
+    &["g#", "ab"],
+    &["a"],
+    &["a#", "bb"],
+    &["b", "cb"],
+];
+
+/// Reads a text.
+pub type Reader<T> = Arc<dyn Fn(&str) -> Option<T> + Send + Sync>;
+
+/// The decimals that tell each multiple of a step from the next: 2 for 0.25.
+pub fn decimals(step: f32) -> usize {
+    let is_whole = |scaled: f64| (scaled - scaled.round()).abs() < 1e-3;
+    // In double precision, and with its own rounding taken back: 0.01 is no hundredth in single precision.
+    (0..6).find(|&digits| is_whole(f64::from(step) * 10_f64.powi(digits))).unwrap_or(6) as usize
+}
+
+/// Of a number with a unit.
+pub fn number(unit: &'static str) -> Reader<f32> {
+    Arc::new(move |text| finite(without(text, unit)))
+}
+
+/// Of a share of 1, shown in percent.
+pub fn percent() -> Reader<f32> {
+    Arc::new(|text| Some(finite(without(text, "%"))? / 100.0))
+}
+
+/// Of a whole number, one of whose values is shown as a word.
+pub fn whole_or(word: &'static str, value: i32) -> Reader<i32> {
+    Arc::new(move |text| match text.trim() {
+        text if same(text, word) => Some(value),
+        number => number.parse().ok(),
+    })
+}
+
+/// Of a MIDI key by its name: `C3` is 48.
+pub fn key() -> Reader<i32> {
+    Arc::new(|text| {
+        let text = text.trim().to_lowercase();
+        let (name, octave) = text.split_at(text.find(|c: char| c == '-' || c == ' ' || c.is_ascii_digit())?);
+        let pitch = PITCHES.iter().position(|names| names.contains(&name))? as i32;
+        let octave: i32 = octave.trim().parse().ok()?;
+        // B# belongs to the octave above, Cb to the one below.
+        let carry = match name {
+            "b#" => 12,
+            "cb" => -12,
+            _ => 0,
+        };
+        octave.checked_add(1)?.checked_mul(12)?.checked_add(pitch + carry)
+    })
+}
+
+/// A parameter's value, 0–1, that a text means. nice-plug (0.4.2, `params/enums.rs`, `string_to_normalized_value`) takes
+/// the names of choices in their own case only.
+///
+/// # Safety
+/// The parameter lives.
+pub unsafe fn read(parameter: ParamPtr, text: &str) -> Option<f32> {
+    let text = text.trim();
+    // SAFETY: promised by the caller.
+    let (as_it_is, steps) = unsafe { (parameter.string_to_normalized_value(text), parameter.step_count()) };
+    let (ParamPtr::EnumParam(_), None, Some(steps)) = (parameter, as_it_is, steps) else {
+        return as_it_is;
+    };
+    let values = (0..=steps).map(|step| step as f32 / steps.max(1) as f32);
+    // SAFETY: as above.
+    values.into_iter().find(|value| same(text, &unsafe { parameter.normalized_value_to_string(*value, false) }))
+}
+
+fn same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+/// A text without the unit at its end.
+fn without<'a>(text: &'a str, unit: &str) -> &'a str {
+    let (text, unit) = (text.trim(), unit.trim());
+    let end = text.len().checked_sub(unit.len()).filter(|end| text.is_char_boundary(*end));
+    match end.map(|end| text.split_at(end)) {
+        Some((number, end)) if end.eq_ignore_ascii_case(unit) => number.trim(),
+        _ => text,
+    }
+}
+
+fn finite(text: &str) -> Option<f32> {
+    text.parse().ok().filter(|number: &f32| number.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_have_the_decimals_that_tell_them_apart() {
+        let steps = [(1.0, 0), (10.0, 0), (0.5, 1), (0.1, 1), (0.25, 2), (0.01, 2), (0.125, 3)];
+        for (step, digits) in steps {
+            assert_eq!(decimals(step), digits, "{step}");
+        }
+    }
+
+    #[test]
+    fn texts_are_read_as_people_type_them() {
+        for text in ["800 ms", "800ms", " 800 MS ", "800", "8e2"] {
+            assert_eq!(number(" ms")(text), Some(800.0), "{text}");
+        }
+        assert_eq!(percent()("50%"), Some(0.5));
+        for text in ["C3", "c3", "c 3", " C3 ", "b#2"] {
+            assert_eq!(key()(text), Some(48), "{text}");
+        }
+        assert_eq!((key()("Eb-1"), key()("d#-1"), key()("g9")), (Some(3), Some(3), Some(127)));
+        assert_eq!((whole_or("no limit", 9)("No Limit"), whole_or("no limit", 9)("3")), (Some(9), Some(3)));
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        for text in ["", "é4", "h", "c", "c#", "3", "-", "c99999999999", "c2147483647", "нота 4", "NaN", "inf"] {
+            assert_eq!(key()(text), None, "{text}");
+        }
+        for text in ["", "ms", "NaN", "inf", "-inf ms", "1e99", "８００", "мс"] {
+            assert_eq!(number(" ms")(text), None, "{text}");
+            assert_eq!(percent()(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a synthesizer sends back of what it is sent, by a MIDI thru or a loop in the cables: it is no playing. Without
+//! this the app would take its own notes for the player's, give way to itself, and send them round and round.
+
+use super::keys::Keys;
+use super::message::Message;
+
+/// For so long after it was sent a message may come back, in seconds, beside what the blocks take.
+pub const WITHIN_S: f64 = 0.030;
+/// Messages that can be on their way at a time; older ones are forgotten.
+const SENT: usize = 256;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Echo {
+    /// A ring of what was sent, and when, in samples.
+    sent: [Option<(u64, Message)>; SENT],
+    next: usize,
+}
+
+impl Default for Echo {
+    fn default() -> Self {
+        Self { sent: [None; SENT], next: 0 }
+    }
+}
+
+impl Echo {
+    /// A message goes out.
+    pub fn sends(&mut self, at: u64, message: Message) {
+        if let Some(place) = self.sent.get_mut(self.next) {
+            *place = Some((at, message));
+        }
+        self.next = (self.next + 1) % SENT;
+    }
+
+    /// Whether a message that comes in at `at` is one that went out at most so many samples before. Each comes back
+    /// once; and a key that is down comes up, whatever it looks like.
+    pub fn returns(&mut self, at: u64, message: &Message, within: u64, keys: &Keys) -> bool {
+        if message.status() >= 0xf0 {
+            return false;
+        }
+        if let Some((false, key)) = message.note()
+            && keys.is_down(message.channel(), key)
+        {
+            return false;
+        }
+        let oldest = at.saturating_sub(within);
+        let same = |sent: &&mut Option<(u64, Message)>| {
+            sent.is_some_and(|(when, sent)| (oldest..=at).contains(&when) && is_same(&sent, message))
+        };
+        self.sent.iter_mut().find(same).is_some_and(|sent| sent.take().is_some())
+    }
+}
+
+/// A note-off may come back in its other form.
+fn is_same(one: &Message, other: &Message) -> bool {
+    match (one.note(), other.note()) {
+        (Some((false, key)), Some((false, again))) => key == again && one.channel() == other.channel(),
+        _ => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WITHIN: u64 = 1_440;
+
+    fn message(bytes: &[u8]) -> Message {
+        Message::read(bytes).unwrap()
+    }
+
+    #[test]
+    fn what_comes_back_is_not_played_and_what_is_played_is() {
+        let (mut echo, mut keys) = (Echo::default(), Keys::default());
+        let (on, off) = (message(&[0x90, 60, 80]), message(&[0x80, 60, 0]));
+        echo.sends(1_000, on);
+        echo.sends(5_000, off);
+        assert!(!echo.returns(900, &on, WITHIN, &keys), "it has not been sent yet");
+        assert!(!echo.returns(1_100, &message(&[0x90, 60, 81]), WITHIN, &keys), "struck otherwise");
+        assert!(!echo.returns(1_100, &message(&[0x91, 60, 80]), WITHIN, &keys), "on another channel");
+        assert!(echo.returns(1_100, &on, WITHIN, &keys));
+        assert!(!echo.returns(1_200, &on, WITHIN, &keys), "it comes back once");
+        assert!(echo.returns(6_440, &message(&[0x90, 60, 0]), WITHIN, &keys), "a note-off in its other form");
+        echo.sends(10_000, on);
+        assert!(!echo.returns(11_441, &on, WITHIN, &keys), "too late for an echo");
+
+        // The player's own note went out, too; its end must never be taken for an echo of the one before.
+        echo.sends(20_000, off);
+        keys.hear(&on);
+        assert!(!echo.returns(20_100, &off, WITHIN, &keys));
+        keys.hear(&off);
+        assert!(echo.returns(20_100, &off, WITHIN, &keys));
+
+        let tick = message(&[0xf8]);
+        echo.sends(30_000, tick);
+        assert!(!echo.returns(30_000, &tick, WITHIN, &keys), "a clock is no echo");
+    }
+
+    #[test]
+    fn a_flood_is_forgotten_from_its_beginning() {
+        let (mut echo, keys) = (Echo::default(), Keys::default());
+        let notes: Vec<Message> =
+            (0..300_u64).map(|n| Message::new(0x90, (n / 100) as u8, (n % 100) as u8, 1)).collect();
+        notes.iter().for_each(|note| echo.sends(0, *note));
+        let back = notes.iter().filter(|note| echo.returns(0, note, WITHIN, &keys)).count();
+        assert_eq!(back, SENT);
+    }
+}

@@ -1,0 +1,426 @@
+//! The host of the standalone app: the one instance of the plugin, and what it is given and gives in each block. Whatever
+//! drives the blocks (JACK, an audio device, a timer) brings its own MIDI in and takes MIDI out.
+//!
+//! Blocks of any size are cut into pieces of [`PIECE`] samples, so that nothing depends on how large the system's are, and
+//! they may change at any time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nice_plug::context::PluginApi;
+use nice_plug::context::gui::{AsyncExecutor, GuiContext, GuiContextInner};
+use nice_plug::context::process::SendEventError;
+use nice_plug::midi::MidiResult;
+use nice_plug::params::internals::ParamPtr;
+use nice_plug::prelude::*;
+
+use super::echo::{Echo, WITHIN_S};
+use super::farewell;
+use super::keys::Keys;
+use super::message::{CONTROLLER, Message};
+use super::midi_clock::MidiClock;
+use crate::editor::AntiphonEditor;
+use crate::{Antiphon, Format, Program};
+
+/// Samples that the plugin is given at a time.
+pub const PIECE: usize = 256;
+/// Events of one piece, in and out.
+const EVENTS: usize = 2_048;
+/// Channels of the piano.
+pub const CHANNELS: usize = 2;
+/// Pulls all notes of a channel down.
+const ALL_NOTES_OFF: u8 = 123;
+const SUSTAIN: u8 = 64;
+
+/// What another thread may ask the audio thread for.
+#[derive(Debug, Default)]
+pub struct Asks {
+    /// Nobody holds the keys of the input any more.
+    pub release: AtomicBool,
+    /// What hears the output has missed something: whatever sounds there is to end.
+    pub calm: AtomicBool,
+}
+
+/// Where the song is according to the system, if it says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Song {
+    /// Whether it runs.
+    pub playing: bool,
+    /// While it runs, it goes before MIDI clock.
+    pub leads: bool,
+    /// In beats, at the block's first sample.
+    pub position: Option<f64>,
+    /// The same in seconds, where nobody counts beats.
+    pub seconds: Option<f64>,
+    /// Beats a minute.
+    pub tempo: Option<f64>,
+    /// Such as (6, 8).
+    pub signature: Option<(i32, i32)>,
+    /// Where the bar began, in beats.
+    pub bar: Option<f64>,
+}
+
+/// See the [module](self).
+pub struct Host {
+    plugin: Antiphon<Program>,
+    asks: Arc<Asks>,
+    buffer: Buffer<'static>,
+    /// What the plugin is given in a piece, and what it has played.
+    input: Vec<NoteEvent<()>>,
+    output: Vec<NoteEvent<()>>,
+    keys: Keys,
+    echo: Echo,
+    clock: MidiClock,
+    rate: f64,
+    /// Samples so far.
+    now: u64,
+    /// Beats a minute where nobody says otherwise.
+    tempo: f64,
+}
+
+/// MIDI that comes in with a block: when, in samples after the block's first, and what.
+pub type Incoming = (u32, Message);
+
+impl Host {
+    /// A host of a new instance, at this tempo unless something else gives one.
+    pub fn new(tempo: f64) -> Self {
+        let mut buffer = Buffer::default();
+        // SAFETY: no slice has any samples.
+        unsafe { buffer.set_slices(0, |slices| slices.resize_with(CHANNELS, || &mut [])) };
+        Self {
+            plugin: Antiphon::default(),
+            asks: Arc::default(),
+            buffer,
+            input: Vec::with_capacity(EVENTS),
+            output: Vec::with_capacity(EVENTS),
+            keys: Keys::default(),
+            echo: Echo::default(),
+            clock: MidiClock::new(48_000.0),
+            rate: 48_000.0,
+            now: 0,
+            tempo,
+        }
+    }
+
+    /// What other threads may ask for.
+    pub fn asks(&self) -> Arc<Asks> {
+        self.asks.clone()
+    }
+
+    /// The window, if there is to be one.
+    pub fn editor(&mut self) -> Option<AntiphonEditor> {
+        let nothing = || Arc::new(|()| ());
+        self.plugin.editor(AsyncExecutor::new(nothing(), nothing()))
+    }
+
+    /// Another driver begins, at this sample rate. Not on the audio thread.
+    pub fn start(&mut self, rate: f64) {
+        let layout = Program::AUDIO.first().copied().unwrap_or_default();
+        let config = BufferConfig {
+            sample_rate: rate as f32,
+            min_buffer_size: None,
+            max_buffer_size: PIECE as u32,
+            process_mode: ProcessMode::Realtime,
+        };
+        self.rate = rate;
+        self.clock = MidiClock::new(rate);
+        self.plugin.activate(&layout, &config, &mut Activation);
+        self.plugin.reset();
+        self.asks.release.store(true, Ordering::Relaxed);
+    }
+
+    /// Plays a block. `incoming` is in order; the piano is written into `audio`, whose channels are equally long; what is
+    /// played is told to `out` in order, with its sample.
+    #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+    #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+    pub fn block(
+        &mut self,
+        mut audio: [&mut [f32]; CHANNELS],
+        song: Song,
+        incoming: &[Incoming],
+        mut out: impl FnMut(u32, &Message),
+    ) {
+        let frames = audio.iter().map(|channel| channel.len()).min().unwrap_or_default();
+        // A message sent in one block cannot come back before the next, nor be heard before that one's end.
+        let within = (WITHIN_S * self.rate) as u64 + 2 * frames as u64;
+        let mut incoming = incoming.iter().peekable();
+        let mut from = 0;
+        while from < frames {
+            let to = (from + PIECE).min(frames);
+            self.input.clear();
+            if self.asks.release.swap(false, Ordering::Relaxed) {
+                while let Some(message) = self.keys.release() {
+                    push(&mut self.input, 0, &message);
+                }
+            }
+            while let Some((at, message)) = incoming.next_if(|(at, _)| (*at as usize) < to || to == frames) {
+                let offset = (*at as usize).saturating_sub(from).min(to - from - 1) as u32;
+                let now = self.now + u64::from(offset);
+                if self.clock.hear(now as f64, message) || self.echo.returns(now, message, within, &self.keys) {
+                    continue;
+                }
+                self.keys.hear(message);
+                push(&mut self.input, offset, message);
+            }
+            let transport = self.transport(song, from as f64 / self.rate);
+            self.output.clear();
+            if self.asks.calm.swap(false, Ordering::Relaxed) {
+                self.calm();
+            }
+            let [left, right] = &mut audio;
+            if let (Some(left), Some(right)) = (left.get_mut(from..to), right.get_mut(from..to)) {
+                self.piece([left, right], transport);
+            }
+            for event in self.output.drain(..) {
+                if let Some(MidiResult::Basic(bytes)) = event.as_midi()
+                    && let Some(message) = Message::read(&bytes)
+                {
+                    self.echo.sends(self.now + u64::from(event.timing()), message);
+                    out(event.timing() + from as u32, &message);
+                }
+            }
+            self.now += (to - from) as u64;
+            from = to;
+        }
+        farewell::counts();
+    }
+
+    /// Ends whatever sounds at the other end of the output.
+    fn calm(&mut self) {
+        for channel in 0..16 {
+            for controller in [ALL_NOTES_OFF, SUSTAIN] {
+                push(&mut self.output, 0, &Message::new(CONTROLLER, channel, controller, 0));
+            }
+        }
+    }
+
+    /// Has the plugin play a piece.
+    fn piece(&mut self, audio: [&mut [f32]; CHANNELS], transport: Transport) {
+        let frames = audio.iter().map(|channel| channel.len()).min().unwrap_or_default();
+        audio.iter().for_each(|channel| debug_assert_eq!(channel.len(), frames));
+        let slices = audio.map(|channel| {
+            channel.fill(0.0);
+            // SAFETY: the buffer that they go into is read in this function only, which they outlive, and is
+            // given empty ones at its end.
+            unsafe { std::slice::from_raw_parts_mut(channel.as_mut_ptr(), frames) }
+        });
+        // SAFETY: as above; all are equally long.
+        unsafe {
+            self.buffer.set_slices(frames, |buffer| {
+                for (place, slice) in buffer.iter_mut().zip(slices) {
+                    *place = slice;
+                }
+            });
+        }
+        let mut context = Context { transport, input: self.input.iter(), output: &mut self.output };
+        let mut none = AuxiliaryBuffers { inputs: &mut [], outputs: &mut [] };
+        self.plugin.process(&mut self.buffer, &mut none, &mut context);
+        // SAFETY: no slice has any samples.
+        unsafe { self.buffer.set_slices(0, |buffer| buffer.iter_mut().for_each(|slice| *slice = &mut [])) };
+    }
+
+    /// Song time of a piece, so many seconds into its block: the system's if it leads, else that of MIDI clock, else the
+    /// system's all the same.
+    fn transport(&mut self, song: Song, since: f64) -> Transport {
+        let mut transport = Transport::new(self.rate as f32);
+        let clock = if song.playing && song.leads { None } else { self.clock.at(self.now as f64) };
+        if let Some(clock) = clock {
+            transport.playing = clock.playing;
+            transport.pos_beats = Some(clock.position);
+            transport.tempo = Some(clock.tempo);
+            return transport;
+        }
+        let tempo = song.tempo.unwrap_or(self.tempo);
+        let beats = |seconds: f64| seconds * tempo / 60.0;
+        let gone = if song.playing { beats(since) } else { 0.0 };
+        transport.playing = song.playing;
+        transport.tempo = Some(tempo);
+        transport.pos_beats = song.position.or(song.seconds.map(beats)).map(|position| position + gone);
+        transport.bar_start_pos_beats = song.bar;
+        if let Some((beats, unit)) = song.signature {
+            (transport.time_sig_numerator, transport.time_sig_denominator) = (Some(beats), Some(unit));
+        }
+        transport
+    }
+}
+
+/// Keeps an event for a piece, if there is room.
+fn push(events: &mut Vec<NoteEvent<()>>, timing: u32, message: &Message) {
+    if message.status() < 0xf0
+        && events.len() < events.capacity()
+        && let Ok(event) = NoteEvent::from_midi(timing, message.bytes())
+    {
+        events.push(event);
+    }
+}
+
+/// What the plugin reaches of the host while it plays a piece.
+struct Context<'a> {
+    transport: Transport,
+    input: std::slice::Iter<'a, NoteEvent<()>>,
+    output: &'a mut Vec<NoteEvent<()>>,
+}
+
+impl ProcessContext<Antiphon<Program>> for Context<'_> {
+    fn plugin_api(&self) -> PluginApi {
+        PluginApi::Standalone
+    }
+
+    fn execute_background(&self, (): ()) {}
+
+    fn execute_gui(&self, (): ()) {}
+
+    fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    fn next_event(&mut self) -> Option<NoteEvent<()>> {
+        self.input.next().copied()
+    }
+
+    fn try_send_event(&mut self, event: NoteEvent<()>) -> Result<(), (NoteEvent<()>, SendEventError)> {
+        // Within the capacity: nothing is allocated.
+        if self.output.len() == self.output.capacity() {
+            return Err((event, SendEventError::HostBufferFull));
+        }
+        self.output.push(event);
+        Ok(())
+    }
+
+    fn set_latency_samples(&self, _: u32) {}
+
+    fn request_restart(&self) {}
+
+    fn set_current_voice_capacity(&self, _: u32) {}
+}
+
+/// What the plugin reaches of the host when it is activated.
+struct Activation;
+
+impl ActivateContext<Antiphon<Program>> for Activation {
+    fn plugin_api(&self) -> PluginApi {
+        PluginApi::Standalone
+    }
+
+    fn execute(&self, (): ()) {}
+
+    fn set_latency_samples(&self, _: u32) {}
+
+    fn set_current_voice_capacity(&self, _: u32) {}
+}
+
+/// What the window reaches of the host.
+pub fn window_context() -> GuiContext {
+    GuiContext::new(Arc::new(Window))
+}
+
+struct Window;
+
+impl GuiContextInner for Window {
+    fn plugin_api(&self) -> PluginApi {
+        PluginApi::Standalone
+    }
+
+    // Nobody records what a hand does, or takes it back.
+    unsafe fn raw_begin_set_parameter(&self, _: ParamPtr) {}
+
+    unsafe fn raw_set_parameter_normalized(&self, parameter: ParamPtr, value: f32) {
+        // SAFETY: the window's parameters live as long as the window; each is an atomic.
+        unsafe { parameter._internal_set_normalized_value(value) };
+    }
+
+    unsafe fn raw_end_set_parameter(&self, _: ParamPtr) {}
+
+    // Presets set parameters, never the state; the app keeps its own.
+    fn get_state(&self) -> PluginState {
+        PluginState { version: String::new(), params: BTreeMap::new(), fields: BTreeMap::new() }
+    }
+
+    fn set_state(&self, _: PluginState) {}
+
+    fn request_restart(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays silence in blocks of this size and returns what comes out.
+    fn run(host: &mut Host, frames: usize, song: Song, incoming: &[(u32, &[u8])]) -> Vec<(u32, Vec<u8>)> {
+        let mut channels = [(); CHANNELS].map(|()| vec![1.0; frames]);
+        let [left, right] = &mut channels;
+        let incoming: Vec<Incoming> = incoming.iter().map(|(at, bytes)| (*at, Message::read(bytes).unwrap())).collect();
+        let mut out = Vec::new();
+        host.block([left, right], song, &incoming, |at, message| out.push((at, message.bytes().to_vec())));
+        out
+    }
+
+    #[test]
+    fn blocks_of_any_size_pass_what_comes_in_at_its_sample() {
+        let mut host = Host::new(120.0);
+        host.start(48_000.0);
+        for frames in [1, 64, 300, 8_192, 16, 4_097] {
+            let last = frames as u32 - 1;
+            let input: [(u32, &[u8]); 3] =
+                [(last / 2, &[0x90, 60, 80]), (last, &[0x80, 60, 64]), (last + 9_000, &[0xc0, 5])];
+            let passed = run(&mut host, frames, Song::default(), &input);
+            let expected = input.map(|(at, bytes)| (at.min(last), bytes.to_vec()));
+            assert_eq!(passed, expected, "{frames}");
+            // So that none of it is taken for an echo in the next.
+            run(&mut host, 24_000, Song::default(), &[]);
+        }
+        assert_eq!(run(&mut host, 0, Song::default(), &[]), []);
+    }
+
+    #[test]
+    fn a_pulled_cable_lets_go_of_its_keys_and_what_was_missed_is_calmed() {
+        let mut host = Host::new(120.0);
+        host.start(48_000.0);
+        run(&mut host, 512, Song::default(), &[(0, &[0x92, 60, 80]), (9, &[0xb2, 64, 127])]);
+        host.asks().release.store(true, Ordering::Relaxed);
+        assert_eq!(run(&mut host, 512, Song::default(), &[]), [(0, vec![0x82, 60, 0]), (0, vec![0xb2, 64, 0])]);
+        host.asks().release.store(true, Ordering::Relaxed);
+        assert_eq!(run(&mut host, 512, Song::default(), &[]), []);
+        host.asks().calm.store(true, Ordering::Relaxed);
+        assert_eq!(run(&mut host, 512, Song::default(), &[]).len(), 32);
+    }
+
+    #[test]
+    fn what_a_synthesizer_sends_back_goes_round_no_further() {
+        let mut host = Host::new(120.0);
+        host.start(48_000.0);
+        let out = run(&mut host, 64, Song::default(), &[(0, &[0x90, 60, 80])]);
+        assert_eq!(out.len(), 1);
+        assert_eq!(run(&mut host, 64, Song::default(), &[(0, &[0x90, 60, 80])]), [], "it was not struck again");
+        let off: (u32, &[u8]) = (0, &[0x80, 60, 0]);
+        assert_eq!(run(&mut host, 64, Song::default(), &[off]).len(), 1);
+        assert_eq!(run(&mut host, 64, Song::default(), &[off]), []);
+    }
+
+    #[test]
+    fn song_time_is_the_systems_then_that_of_midi_clock() {
+        let mut host = Host::new(96.0);
+        host.start(48_000.0);
+        let bar = Song { playing: true, leads: true, position: Some(8.0), tempo: Some(90.0), ..Song::default() };
+        let transport = host.transport(bar, 1.0);
+        assert_eq!((transport.playing, transport.pos_beats, transport.tempo), (true, Some(9.5), Some(90.0)));
+        assert_eq!(host.transport(Song::default(), 0.0).tempo, Some(96.0), "as the app was started");
+        let start: (u32, &[u8]) = (0, &[0xfa]);
+        run(&mut host, 64, Song::default(), &[start]);
+        for _ in 0..24 {
+            // 125 beats a minute.
+            run(&mut host, 960, Song::default(), &[(0, &[0xf8])]);
+        }
+        let transport = host.transport(Song::default(), 0.0);
+        assert_eq!((transport.playing, transport.tempo), (true, Some(125.0)));
+        assert!((transport.pos_beats.unwrap() - 1.0).abs() < 1e-6, "{transport:?}");
+        assert_eq!(host.transport(bar, 0.0).pos_beats, Some(8.0));
+        let standing = Song { playing: false, ..bar };
+        assert!(host.transport(standing, 0.0).playing, "a transport that stands leaves it to the clock");
+        let free = Song { playing: true, seconds: Some(2.0), ..Song::default() };
+        assert_eq!(host.transport(free, 0.0).tempo, Some(125.0), "and so does one that only counts");
+        run(&mut host, 48_000, Song::default(), &[]);
+        assert_eq!(host.transport(free, 0.0).pos_beats, Some(3.2), "without ticks it goes on alone");
+    }
+}

@@ -1,0 +1,225 @@
+//! JACK, or PipeWire in its place: one client with two audio outputs, MIDI in and MIDI out. The server may stop and come
+//! back, and change the size of its blocks, at any time.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jack::{
+    AsyncClient, AudioOut, Client, ClientOptions, ClientStatus, Control, MidiIn, MidiOut, NotificationHandler, Port,
+    PortFlags, ProcessHandler, ProcessScope, RawMidi, TransportState,
+};
+
+use super::host::{Asks, CHANNELS, Host, Incoming, Song};
+use super::keeper::System;
+use super::message::Message;
+use super::ports::Ports;
+use crate::bridge::ports::Direction;
+
+/// The client, and its ports.
+const NAME: &str = "antiphon";
+const MIDI_IN: &str = "midi_input";
+const MIDI_OUT: &str = "midi_output";
+const AUDIO_OUT: [&str; CHANNELS] = ["output_1", "output_2"];
+/// JACK's type of a MIDI port.
+const MIDI: &str = "8 bit raw midi";
+/// Messages of one block that come in at most.
+const INCOMING: usize = 4_096;
+
+/// See the [module](self).
+pub struct Jack {
+    host: Arc<Mutex<Host>>,
+    client: Option<Running>,
+}
+
+struct Running {
+    client: AsyncClient<Notices, Process>,
+    /// Set when the server has gone.
+    lost: Arc<AtomicBool>,
+}
+
+/// MIDI ports of JACK's, if it runs: those to hear, and those to play to.
+pub fn find() -> Option<Ports> {
+    let (client, _) = Client::new("antiphon-look", ClientOptions::NO_START_SERVER).ok()?;
+    Some(ports(&client))
+}
+
+/// What there is, without the app's own.
+fn ports(client: &Client) -> Ports {
+    let midi = |flags| {
+        let mut names = client.ports(None, Some(MIDI), flags);
+        names.retain(|name| !name.starts_with(&format!("{}:", client.name())));
+        names
+    };
+    let (midi_in, midi_out) = (midi(PortFlags::IS_OUTPUT), midi(PortFlags::IS_INPUT));
+    Ports { jack: true, rate: client.sample_rate(), midi_in, midi_out, ..Ports::default() }
+}
+
+impl Jack {
+    /// Opens it as soon as there is a server.
+    pub fn new(host: Arc<Mutex<Host>>) -> Self {
+        Self { host, client: None }
+    }
+
+    fn open(&self) -> Result<Running, jack::Error> {
+        let (client, _) = Client::new(NAME, ClientOptions::NO_START_SERVER)?;
+        let [left, right] = AUDIO_OUT;
+        let audio =
+            [client.register_port(left, AudioOut::default())?, client.register_port(right, AudioOut::default())?];
+        let asks = {
+            let mut host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
+            host.start(client.sample_rate().into());
+            host.asks()
+        };
+        let process = Process {
+            host: self.host.clone(),
+            asks,
+            audio,
+            midi_in: client.register_port(MIDI_IN, MidiIn::default())?,
+            midi_out: client.register_port(MIDI_OUT, MidiOut::default())?,
+            incoming: Vec::with_capacity(INCOMING),
+            connections: 0,
+        };
+        let lost = Arc::new(AtomicBool::new(false));
+        let client = client.activate_async(Notices(lost.clone()), process)?;
+        // To where sound comes from; where there is no such port, nobody is told of it.
+        for (place, port) in AUDIO_OUT.iter().enumerate() {
+            let own = format!("{}:{port}", client.as_client().name());
+            let _ = client.as_client().connect_ports_by_name(&own, &format!("system:playback_{}", place + 1));
+        }
+        Ok(Running { client, lost })
+    }
+}
+
+impl System for Jack {
+    fn look(&mut self) -> Ports {
+        if self.client.as_ref().is_some_and(|running| running.lost.load(Ordering::Relaxed)) {
+            self.client = None;
+        }
+        if self.client.is_none() {
+            self.client = self.open().ok();
+        }
+        match &self.client {
+            Some(running) => ports(running.client.as_client()),
+            None => Ports { jack: true, no_jack: true, ..Ports::default() },
+        }
+    }
+
+    fn connect(&mut self, direction: Direction, port: Option<&str>) -> Result<(), String> {
+        let Some(running) = &self.client else {
+            return Ok(());
+        };
+        let client = running.client.as_client();
+        let name = |own: &str| format!("{}:{own}", client.name());
+        let failed = |port: &str| format!("JACK does not connect `{port}`.");
+        let own = if direction == Direction::In { MIDI_IN } else { MIDI_OUT };
+        if let Some(own) = client.port_by_name(&name(own)) {
+            for other in own.get_connections() {
+                let _ = match direction {
+                    Direction::In => client.disconnect_ports_by_name(&other, &own.name().unwrap_or_default()),
+                    Direction::Out => client.disconnect_ports_by_name(&own.name().unwrap_or_default(), &other),
+                };
+            }
+        }
+        let Some(port) = port else {
+            return Ok(());
+        };
+        let connected = match direction {
+            Direction::In => client.connect_ports_by_name(port, &name(own)),
+            Direction::Out => client.connect_ports_by_name(&name(own), port),
+        };
+        match connected {
+            Ok(()) | Err(jack::Error::PortAlreadyConnected(..)) => Ok(()),
+            Err(_) => Err(failed(port)),
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let missing = "JACK does not run. Start it: Antiphon connects by itself.";
+        self.client.is_none().then(|| missing.to_owned())
+    }
+}
+
+/// JACK's notices.
+struct Notices(Arc<AtomicBool>);
+
+impl NotificationHandler for Notices {
+    unsafe fn shutdown(&mut self, _: ClientStatus, _: &str) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// JACK's audio thread.
+struct Process {
+    host: Arc<Mutex<Host>>,
+    asks: Arc<Asks>,
+    audio: [Port<AudioOut>; CHANNELS],
+    midi_in: Port<MidiIn>,
+    midi_out: Port<MidiOut>,
+    incoming: Vec<Incoming>,
+    /// Ports that the input was connected to in the block before.
+    connections: usize,
+}
+
+impl ProcessHandler for Process {
+    fn process(&mut self, client: &Client, scope: &ProcessScope) -> Control {
+        let connections = self.midi_in.connected_count().unwrap_or_default();
+        if connections < self.connections {
+            self.asks.release.store(true, Ordering::Relaxed);
+        }
+        self.connections = connections;
+        self.incoming.clear();
+        for event in self.midi_in.iter(scope) {
+            if let Some(message) = Message::read(event.bytes)
+                && self.incoming.len() < INCOMING
+            {
+                self.incoming.push((event.time, message));
+            }
+        }
+        let [left, right] = &mut self.audio;
+        let audio = [left.as_mut_slice(scope), right.as_mut_slice(scope)];
+        let mut out = self.midi_out.writer(scope);
+        // Another client of ours holds it for as long as the server takes from one to the other: then this is over.
+        let Ok(mut host) = self.host.try_lock() else {
+            audio.into_iter().for_each(|channel| channel.fill(0.0));
+            return Control::Continue;
+        };
+        let asks = &self.asks;
+        host.block(audio, song(client), &self.incoming, |at, message| {
+            if out.write(&RawMidi { time: at, bytes: message.bytes() }).is_err() {
+                // No room: what had to end is ended in the next block.
+                asks.calm.store(true, Ordering::Relaxed);
+            }
+        });
+        Control::Continue
+    }
+}
+
+/// Where JACK's transport is, if it has one that anybody rolls.
+fn song(client: &Client) -> Song {
+    let Ok(transport) = client.transport().query() else {
+        return Song::default();
+    };
+    let playing = transport.state == TransportState::Rolling;
+    match transport.pos.bbt() {
+        Some(bbt) => {
+            let beat = 4.0 / f64::from(bbt.sig_denom);
+            let bar = (bbt.bar as f64 - 1.0) * f64::from(bbt.sig_num) * beat;
+            let position = bar + (bbt.beat as f64 - 1.0 + bbt.tick as f64 / bbt.ticks_per_beat) * beat;
+            Song {
+                playing,
+                leads: true,
+                position: Some(position),
+                seconds: None,
+                // Of quarter notes: JACK counts those of the signature.
+                tempo: Some(bbt.bpm * beat),
+                signature: Some((bbt.sig_num as i32, bbt.sig_denom as i32)),
+                bar: Some(bar),
+            }
+        }
+        None => Song { playing, leads: true, seconds: Some(seconds(&transport.pos, client)), ..Song::default() },
+    }
+}
+
+fn seconds(position: &jack::TransportPosition, client: &Client) -> f64 {
+    f64::from(position.frame()) / f64::from(client.sample_rate().max(1))
+}

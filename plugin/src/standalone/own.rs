@@ -1,0 +1,381 @@
+//! The system's own ways: MIDI of ALSA, CoreMIDI or WinMM, and an audio device, whose blocks are the app's clock. Without
+//! a device a timer is, so that MIDI goes on; a device that has gone away is opened again when it is back.
+//!
+//! MIDI here has no samples, only moments. What comes in during one block is played in the next, at the same distance, so
+//! that its rhythm is kept; what goes out is sent at its moment by a thread of its own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use midir::{Ignore, MidiIO, MidiInput, MidiInputConnection, MidiOutput, MidiOutputConnection};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::host::{Asks, CHANNELS, Host, Incoming, PIECE, Song};
+use super::keeper::System;
+use super::message::Message;
+use super::ports::Ports;
+use super::sound::{self, Sound};
+use crate::bridge::ports::Direction;
+
+/// What the app is called among the system's MIDI clients.
+const NAME: &str = "Antiphon";
+/// Messages on their way, in or out.
+const MESSAGES: usize = 4_096;
+/// Between two looks whether something is to be sent.
+const TICK: Duration = Duration::from_millis(1);
+/// Between two attempts to open an audio device.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Samples per second of the timer.
+pub const RATE: u32 = 48_000;
+
+/// A message, and when it came or is to go.
+type Timed = (Instant, Message);
+
+/// The app's side of the blocks: the host, and its MIDI.
+pub struct Desk {
+    host: Arc<Mutex<Host>>,
+    asks: Arc<Asks>,
+    incoming: Consumer<Timed>,
+    outgoing: Producer<Timed>,
+    /// What comes in with the block.
+    block: Vec<Incoming>,
+    /// When the block before began.
+    before: Instant,
+    rate: f64,
+    /// Samples since this clock began.
+    played: u64,
+}
+
+impl Desk {
+    /// Another clock drives the blocks from now on. Not on the audio thread.
+    pub fn start(&mut self, rate: f64) {
+        (self.rate, self.played, self.before) = (rate, 0, Instant::now());
+        self.host.lock().unwrap_or_else(PoisonError::into_inner).start(rate);
+    }
+
+    /// Plays a block.
+    #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+    #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+    pub fn block(&mut self, audio: [&mut [f32]; CHANNELS]) {
+        let frames = audio.iter().map(|channel| channel.len()).min().unwrap_or_default();
+        let now = Instant::now();
+        self.block.clear();
+        let mut latest = 0;
+        while self.block.len() < self.block.capacity()
+            && let Ok((came, message)) = self.incoming.pop()
+        {
+            let after = came.saturating_duration_since(self.before).as_secs_f64() * self.rate;
+            latest = (after as u32).min((frames as u32).saturating_sub(1)).max(latest);
+            self.block.push((latest, message));
+        }
+        let (rate, asks, outgoing) = (self.rate, &self.asks, &mut self.outgoing);
+        // No other system's transport: the song runs from the start on.
+        let song = Song { playing: true, seconds: Some(self.played as f64 / rate), ..Song::default() };
+        // Whoever else holds it changes the clock: this one is over.
+        if let Ok(mut host) = self.host.try_lock() {
+            host.block(audio, song, &self.block, |at, message| {
+                let due = now + Duration::from_secs_f64(f64::from(at) / rate);
+                if outgoing.push((due, *message)).is_err() {
+                    // No room: what had to end is ended in the next block.
+                    asks.calm.store(true, Ordering::Relaxed);
+                }
+            });
+        }
+        (self.before, self.played) = (now, self.played + frames as u64);
+    }
+}
+
+/// The desk as its clocks share it; one at a time uses it.
+pub type SharedDesk = Arc<Mutex<Desk>>;
+
+/// See the [module](self).
+pub struct Own {
+    midi: Option<Midi>,
+    clock: Clock,
+    desk: SharedDesk,
+    /// The audio device that is wanted; `None`: the system's default. The samples of its blocks.
+    device: Option<String>,
+    period: u32,
+    /// When it was last tried to open it, and what came of it.
+    tried: Instant,
+    trouble: Option<String>,
+}
+
+/// What drives the blocks.
+enum Clock {
+    None,
+    Sound(Sound),
+    Timer(#[allow(dead_code, reason = "dropping it ends it")] Timer),
+}
+
+impl Own {
+    /// Opens what there is. `silent`: neither MIDI nor audio.
+    pub fn new(host: Arc<Mutex<Host>>, device: Option<String>, period: u32, silent: bool) -> Self {
+        let (arrives, incoming) = RingBuffer::new(MESSAGES);
+        let (outgoing, leaves) = RingBuffer::new(MESSAGES);
+        let asks = host.lock().unwrap_or_else(PoisonError::into_inner).asks();
+        let block = Vec::with_capacity(MESSAGES);
+        let before = Instant::now();
+        let desk = Desk { host, asks, incoming, outgoing, block, before, rate: RATE.into(), played: 0 };
+        let desk = Arc::new(Mutex::new(desk));
+        let midi = (!silent).then(|| Midi::open(arrives, leaves));
+        let mut own = Self { midi, clock: Clock::None, desk, device, period, tried: before, trouble: None };
+        own.drive();
+        own
+    }
+
+    /// Has an audio device drive the blocks, or else a timer.
+    fn drive(&mut self) {
+        self.tried = Instant::now();
+        let opened = match self.midi {
+            Some(_) => Sound::open(&self.desk, self.device.as_deref(), self.period),
+            None => Err(String::new()),
+        };
+        match opened {
+            Ok(sound) => {
+                self.trouble = None;
+                self.clock = Clock::Sound(sound);
+            }
+            Err(trouble) => {
+                self.trouble = Some(trouble).filter(|trouble| !trouble.is_empty());
+                if !matches!(self.clock, Clock::Timer(_)) {
+                    self.clock = Clock::Timer(Timer::start(self.desk.clone()));
+                }
+            }
+        }
+    }
+}
+
+impl System for Own {
+    fn look(&mut self) -> Ports {
+        let is_lost = matches!(&self.clock, Clock::Sound(sound) if sound.is_lost());
+        if is_lost {
+            self.clock = Clock::None;
+        }
+        // A look at all devices takes time, and some systems open each: never while one plays.
+        let waits = matches!(&self.clock, Clock::Timer(_)) && self.midi.is_some() && self.tried.elapsed() > AGAIN;
+        if is_lost || waits && sound::is_there(self.device.as_deref()) {
+            self.clock = Clock::None;
+            self.drive();
+        }
+        match &self.midi {
+            Some(midi) => Ports { midi_in: names(&midi.inputs), midi_out: names(&midi.outputs), ..Ports::default() },
+            None => Ports { none: true, ..Ports::default() },
+        }
+    }
+
+    fn connect(&mut self, direction: Direction, port: Option<&str>) -> Result<(), String> {
+        let Some(midi) = &mut self.midi else {
+            return Ok(());
+        };
+        match direction {
+            Direction::In => midi.hear(port),
+            Direction::Out => midi.play_to(port),
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble.clone()
+    }
+}
+
+/// The names of MIDI ports, without those of the app itself.
+pub fn names<M: MidiIO>(midi: &Option<M>) -> Vec<String> {
+    let Some(midi) = midi else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = midi.ports().iter().filter_map(|port| midi.port_name(port).ok()).collect();
+    names.retain(|name| !name.starts_with(&format!("{NAME}:")));
+    names
+}
+
+/// The MIDI inputs and outputs that there are.
+pub fn find() -> [Vec<String>; 2] {
+    [names(&MidiInput::new(NAME).ok()), names(&MidiOutput::new(NAME).ok())]
+}
+
+/// The system's MIDI.
+struct Midi {
+    /// What looks for ports.
+    inputs: Option<MidiInput>,
+    outputs: Option<MidiOutput>,
+    input: Option<MidiInputConnection<()>>,
+    output: SharedOutput,
+    arrives: Arc<Mutex<Producer<Timed>>>,
+    stop: Arc<AtomicBool>,
+    sender: Option<thread::JoinHandle<()>>,
+}
+
+type SharedOutput = Arc<Mutex<Option<MidiOutputConnection>>>;
+
+impl Midi {
+    fn open(arrives: Producer<Timed>, leaves: Consumer<Timed>) -> Self {
+        let output = SharedOutput::default();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (shared, stopped) = (output.clone(), stop.clone());
+        let sender = thread::Builder::new().name("antiphon MIDI out".to_owned());
+        // Without it nothing goes out; everything else works.
+        let sender = sender.spawn(move || send(leaves, &shared, &stopped)).ok();
+        Self {
+            inputs: MidiInput::new(NAME).ok(),
+            outputs: MidiOutput::new(NAME).ok(),
+            input: None,
+            output,
+            arrives: Arc::new(Mutex::new(arrives)),
+            stop,
+            sender,
+        }
+    }
+
+    fn hear(&mut self, port: Option<&str>) -> Result<(), String> {
+        // The old one lets go of the ring first.
+        self.input = None;
+        let Some(name) = port else {
+            return Ok(());
+        };
+        let failed =
+            |why: String| format!("The MIDI input `{name}` cannot be opened ({why}). Another program may have it.");
+        let mut midi = MidiInput::new(NAME).map_err(|error| failed(error.to_string()))?;
+        midi.ignore(Ignore::SysexAndActiveSense);
+        let port = find_port(&midi, name).ok_or_else(|| failed("it has gone".to_owned()))?;
+        let arrives = self.arrives.clone();
+        let hear = move |_, bytes: &[u8], (): &mut ()| {
+            if let Some(message) = Message::read(bytes) {
+                // Full only when no block is played: then nobody hears it anyway.
+                let _ = lock(&arrives).push((Instant::now(), message));
+            }
+        };
+        let connected = midi.connect(&port, "MIDI input", hear, ());
+        self.input = Some(connected.map_err(|error| failed(error.to_string()))?);
+        Ok(())
+    }
+
+    fn play_to(&mut self, port: Option<&str>) -> Result<(), String> {
+        *lock(&self.output) = None;
+        let Some(name) = port else {
+            return Ok(());
+        };
+        let failed =
+            |why: String| format!("The MIDI output `{name}` cannot be opened ({why}). Another program may have it.");
+        let midi = MidiOutput::new(NAME).map_err(|error| failed(error.to_string()))?;
+        let port = find_port(&midi, name).ok_or_else(|| failed("it has gone".to_owned()))?;
+        let connected = midi.connect(&port, "MIDI output").map_err(|error| failed(error.to_string()))?;
+        *lock(&self.output) = Some(connected);
+        Ok(())
+    }
+}
+
+impl Drop for Midi {
+    fn drop(&mut self) {
+        self.input = None;
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(sender) = self.sender.take() {
+            // There is nobody left to tell of a panic.
+            let _ = sender.join();
+        }
+    }
+}
+
+fn find_port<M: MidiIO>(midi: &M, name: &str) -> Option<M::Port> {
+    midi.ports().into_iter().find(|port| midi.port_name(port).as_deref() == Ok(name))
+}
+
+/// The thread that sends: each message at its moment, and what is left at the end.
+fn send(mut leaves: Consumer<Timed>, output: &SharedOutput, stop: &AtomicBool) {
+    loop {
+        let stopped = stop.load(Ordering::Relaxed);
+        while let Ok((due, message)) = leaves.pop() {
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            if let Some(output) = &mut *lock(output) {
+                // What a port that has gone does not take is no loss; that it has gone is seen elsewhere.
+                let _ = output.send(message.bytes());
+            }
+        }
+        if stopped {
+            return;
+        }
+        thread::sleep(TICK);
+    }
+}
+
+/// Plays blocks by the system's time where there is no audio device.
+struct Timer {
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Timer {
+    fn start(desk: SharedDesk) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let work = move || {
+            lock(&desk).start(RATE.into());
+            let mut audio = [(); CHANNELS].map(|()| vec![0.0; PIECE]);
+            let (began, mut blocks) = (Instant::now(), 0_u32);
+            while !stopped.load(Ordering::Relaxed) {
+                let [left, right] = &mut audio;
+                lock(&desk).block([left, right]);
+                blocks += 1;
+                let due = began + Duration::from_secs_f64(f64::from(blocks) * PIECE as f64 / f64::from(RATE));
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+            }
+        };
+        Self { stop, thread: thread::Builder::new().name("antiphon timer".to_owned()).spawn(work).ok() }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // There is nobody left to tell of a panic.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without any device blocks go on in real time; what comes in goes out again at its moment, a block later.
+    #[test]
+    fn midi_goes_on_without_an_audio_device() {
+        let (mut arrives, incoming) = RingBuffer::new(16);
+        let (outgoing, mut leaves) = RingBuffer::new(256);
+        let host = Arc::new(Mutex::new(Host::new(120.0)));
+        let asks = lock(&host).asks();
+        let before = Instant::now();
+        let desk = Desk {
+            host,
+            asks,
+            incoming,
+            outgoing,
+            block: Vec::with_capacity(16),
+            before,
+            rate: RATE.into(),
+            played: 0,
+        };
+        let timer = Timer::start(Arc::new(Mutex::new(desk)));
+        let patience = before + Duration::from_secs(20);
+        let mut passed = Vec::new();
+        for bytes in [[0x90, 60, 80], [0x80, 60, 0]] {
+            let message = Message::read(&bytes).unwrap();
+            arrives.push((Instant::now(), message)).unwrap();
+            while passed.last().is_none_or(|(_, last)| *last != message) {
+                assert!(Instant::now() < patience, "{message:?} does not pass");
+                passed.extend(std::iter::from_fn(|| leaves.pop().ok()));
+                thread::sleep(TICK);
+            }
+        }
+        assert_eq!(passed.len(), 2);
+        drop(timer);
+        assert!(leaves.is_abandoned(), "the timer has ended");
+    }
+}
