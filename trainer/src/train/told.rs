@@ -229,14 +229,34 @@ mod tests {
     }
 
     #[test]
+    fn the_source_is_told_from_the_start_or_from_later_on() {
+        let (piece, performance) = piece();
+        let piece = Piece { source: Some(Source::Roll), ..piece };
+        let told = |from| Plan { source: Some(from), ..Plan::NOTHING }.told(&piece, &performance, false);
+        assert_eq!((told(0.0).start.source, told(0.0).moments.len()), (Some(Source::Roll), 0));
+        let late = told(0.5);
+        assert_eq!(late.start.source, None);
+        assert_eq!(late.moments.iter().position(|moment| moment.source.is_some()), Some(20));
+    }
+
+    #[test]
     fn all_is_told_as_often_as_the_recipe_says() {
-        let tell =
-            Tell { source: 0.7, meter: 0.5, wrong_meter: 0.1, no_bar: 0.2, late_meter: 0.3, left: 0.3, ending: 0.4 };
+        let tell = Tell {
+            source: 0.7,
+            late_source: 0.3,
+            meter: 0.5,
+            wrong_meter: 0.1,
+            no_bar: 0.2,
+            late_meter: 0.3,
+            left: 0.3,
+            ending: 0.4,
+        };
         let rng = &mut rand_pcg::Pcg32::new(1, 1);
         let plans: Vec<Plan> = (0..20_000).map(|_| Plan::draw(&tell, rng)).collect();
         let share = |which: &dyn Fn(&Plan) -> bool| plans.iter().filter(|plan| which(plan)).count() as f64 / 20_000.0;
         for (found, expected) in [
-            (share(&|plan| plan.source), 0.7),
+            (share(&|plan| plan.source.is_some()), 0.7),
+            (share(&|plan| plan.source.is_some_and(|from| from > 0.0)), 0.21),
             (share(&|plan| plan.meter.is_some()), 0.5),
             (share(&|plan| plan.meter.is_some_and(|beat| beat.off != 0.0)), 0.05),
             (share(&|plan| plan.meter.is_some_and(|beat| !beat.bars)), 0.1),
