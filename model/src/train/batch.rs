@@ -2,7 +2,7 @@
 
 use notes::{Note, Successor};
 
-use super::links::Links;
+use super::{links::Links, sparse::Sparse};
 use crate::{
     context::Context,
     encoding::{PITCHES, spread_bin, time_bin, velocity_level},
@@ -95,17 +95,17 @@ impl Lane {
 /// A chunk of every lane, `time * lanes` rows in the order of time, lanes inside.
 #[derive(Debug)]
 pub struct Batch {
-    pub(crate) time: usize,
-    pub(crate) lanes: usize,
+    pub(super) time: usize,
+    pub(super) lanes: usize,
     /// Where set, a piece begins: the state before is zero.
-    pub(crate) fresh: Vec<bool>,
+    pub(super) fresh: Vec<bool>,
     /// 1 where the row has a target, 0 where its lane had run out.
-    pub(crate) counts: Vec<f32>,
-    pub(crate) body: Body,
+    pub(super) counts: Vec<f32>,
+    pub(super) body: Body,
 }
 
 #[derive(Debug)]
-pub(crate) enum Body {
+pub(super) enum Body {
     Seed {
         /// Pitch heard, 128: begin-of-sequence.
         pitch: Vec<u32>,
@@ -116,7 +116,7 @@ pub(crate) enum Body {
     },
     Antiphon {
         /// `[rows, features]`
-        heard: Vec<f32>,
+        heard: Sparse,
         /// Per attribute: features, target class.
         heads: Vec<Target>,
         /// 0, or -1e9 where the pitch cannot follow inside the chord: `[rows, 128]`.
@@ -126,9 +126,9 @@ pub(crate) enum Body {
 
 /// What one head is told and should say.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(super) struct Target {
     /// `[rows, features]`
-    pub features: Vec<f32>,
+    pub features: Sparse,
     /// [`Features::links`] of each row.
     pub links: Links,
     /// `[rows]`
@@ -155,12 +155,12 @@ impl Batch {
                     next_timing: vec![0.0; rows * 2],
                 },
                 Kind::Antiphon => Body::Antiphon {
-                    heard: vec![0.0; rows * shapes::input_features()],
+                    heard: Sparse::zeros(rows, shapes::input_features()),
                     heads: Attribute::ALL
                         .iter()
                         .map(|a| Target {
-                            features: vec![0.0; rows * a.features()],
-                            links: Links::none(rows),
+                            features: Sparse::zeros(rows, a.features()),
+                            links: Links::empty(rows),
                             classes: vec![0; rows],
                             counts: vec![0.0; rows],
                         })
@@ -212,7 +212,7 @@ impl Batch {
             }
             Body::Antiphon { heard: inputs, heads, ruled_out } => {
                 features::heard(scratch, heard.as_ref(), context);
-                scatter(scratch, inputs, row);
+                inputs.rows.set(row, scratch.pairs());
                 for (attribute, target) in Attribute::ALL.into_iter().zip(heads) {
                     let class = match attribute {
                         Attribute::Step => {
@@ -236,7 +236,7 @@ impl Batch {
                             spread_bin(next.spread)
                         }
                     };
-                    scatter(scratch, &mut target.features, row);
+                    target.features.rows.set(row, scratch.pairs());
                     target.links.set(row, scratch.links());
                     target.classes[row] = class as u32;
                     let exists = attribute != Attribute::Spread || (next.step == 0.0 && heard.is_some());
@@ -247,12 +247,5 @@ impl Batch {
                 ruled_out[row * PITCHES..][..floor.into()].fill(-1e9);
             }
         }
-    }
-}
-
-/// Writes sparse features into a row of a dense matrix.
-fn scatter(features: &Features, matrix: &mut [f32], row: usize) {
-    for &(feature, value) in features.pairs() {
-        matrix[row * features.width() + feature as usize] = value;
     }
 }

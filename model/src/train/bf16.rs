@@ -4,6 +4,8 @@
 //! product side by side in 32 bits. The kernel is a tile of up to twelve rows by two vectors. A processor without the
 //! instruction computes the same up to the rounding of the sums, slowly.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::{matmul::Matrix, packed::prefetch};
@@ -17,6 +19,9 @@ const COLUMNS: usize = 32;
 const DEPTH: usize = 128;
 /// Rows whose factors are packed together, and a thread's share at least.
 const BLOCK: usize = 11 * ROWS;
+
+/// How far ahead values are asked for from memory.
+const AHEAD: usize = 8;
 
 /// Two values, the first in the lower half.
 type Pair = u32;
@@ -44,11 +49,14 @@ impl Panels {
     pub fn pack(&mut self, [depth, columns]: [usize; 2], matrix: Matrix) {
         assert!(matrix.holds(depth, columns));
         (self.depth, self.columns) = (depth, columns);
-        let pairs = depth.div_ceil(2);
-        self.lines.resize(columns.div_ceil(COLUMNS) * pairs, [0; COLUMNS]);
-        self.lines.par_chunks_exact_mut(pairs).enumerate().for_each(|(n, panel)| {
-            let first = n * COLUMNS;
-            pack(panel.as_flattened_mut(), COLUMNS, matrix.transposed(), first, COLUMNS.min(columns - first), depth);
+        let (pairs, panels) = (depth.div_ceil(2), columns.div_ceil(COLUMNS));
+        self.lines.resize(panels * pairs, [0; COLUMNS]);
+        // Parts lie one behind the other, and in each the panels.
+        self.lines.par_chunks_mut(DEPTH * panels).enumerate().for_each(|(n, part)| {
+            let depth = n * 2 * DEPTH..depth.min((n + 1) * 2 * DEPTH);
+            let strips =
+                |n: usize| Strip { first: n * COLUMNS, rows: COLUMNS.min(columns - n * COLUMNS), width: COLUMNS };
+            pack(part.as_flattened_mut(), matrix.transposed(), &(0..panels).map(strips).collect::<Vec<_>>(), &depth);
         });
     }
 
@@ -58,8 +66,8 @@ impl Panels {
         assert!(a.holds(rows, self.depth) && (rows - 1) * stride + self.columns <= out.len());
         let blocks = out[..(rows - 1) * stride + self.columns].par_chunks_mut(BLOCK * stride).enumerate();
         blocks.for_each_init(Vec::new, |room, (n, out)| {
-            let first = n * BLOCK;
-            self.block(first, BLOCK.min(rows - first), a, out, stride, accumulate, room);
+            let block = n * BLOCK..rows.min((n + 1) * BLOCK);
+            self.block(block, a, out, stride, accumulate, room);
         });
     }
 
@@ -67,51 +75,47 @@ impl Panels {
     pub fn multiply_few(&self, a: &[f32], out: &mut [f32], room: &mut Vec<Pair>) {
         let rows = a.len() / self.depth;
         assert!(a.len() == rows * self.depth && out.len() == rows * self.columns, "a product's sizes fit");
-        self.block(0, rows, Matrix::rows(a, self.depth), out, self.columns, true, room);
+        self.block(0..rows, Matrix::rows(a, self.depth), out, self.columns, true, room);
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn block(
         &self,
-        first: usize,
-        rows: usize,
+        block: Range<usize>,
         a: Matrix,
         out: &mut [f32],
         stride: usize,
         accumulate: bool,
         room: &mut Vec<Pair>,
     ) {
-        let pairs = self.depth.div_ceil(2);
+        let (rows, panels) = (block.len(), self.columns.div_ceil(COLUMNS));
         // Tiles of as equal heights as can be: a low one would keep the multipliers waiting.
         let tiles = rows.div_ceil(ROWS);
         let tile = |n: usize| n * rows / tiles..(n + 1) * rows / tiles;
-        room.resize(rows * pairs, 0);
-        for n in 0..tiles {
-            let (rows, len) = (tile(n), tile(n).len());
-            pack(&mut room[rows.start * pairs..rows.end * pairs], len, a, first + rows.start, len, self.depth);
-        }
-        for begin in (0..pairs).step_by(DEPTH) {
-            let (end, add) = (pairs.min(begin + DEPTH), accumulate || begin > 0);
-            for (n, panel) in self.lines.chunks_exact(pairs).enumerate() {
+        let strip = |n: usize| Strip { first: block.start + tile(n).start, rows: tile(n).len(), width: tile(n).len() };
+        let strips: Vec<Strip> = (0..tiles).map(strip).collect();
+        for (part, lines) in self.lines.chunks(DEPTH * panels).enumerate() {
+            let depth = part * 2 * DEPTH..self.depth.min((part + 1) * 2 * DEPTH);
+            let (pairs, add) = (depth.len().div_ceil(2), accumulate || part > 0);
+            room.resize(rows * pairs, 0);
+            pack(room, a, &strips, &depth);
+            for (n, panel) in lines.chunks_exact(pairs).enumerate() {
                 let (column, width) = (n * COLUMNS, COLUMNS.min(self.columns - n * COLUMNS));
-                for n in 0..tiles {
-                    let (rows, len) = (tile(n), tile(n).len());
-                    let a = &room[rows.start * pairs..][begin * len..end * len];
-                    let end_of_rows = (rows.end - 1) * stride + column + width;
-                    let out = Out { values: &mut out[rows.start * stride + column..end_of_rows], stride, width, add };
-                    match len {
-                        1 => out.take::<1>(a, &panel[begin..end]),
-                        2 => out.take::<2>(a, &panel[begin..end]),
-                        3 => out.take::<3>(a, &panel[begin..end]),
-                        4 => out.take::<4>(a, &panel[begin..end]),
-                        5 => out.take::<5>(a, &panel[begin..end]),
-                        6 => out.take::<6>(a, &panel[begin..end]),
-                        7 => out.take::<7>(a, &panel[begin..end]),
-                        8 => out.take::<8>(a, &panel[begin..end]),
-                        9 => out.take::<9>(a, &panel[begin..end]),
-                        10 => out.take::<10>(a, &panel[begin..end]),
-                        11 => out.take::<11>(a, &panel[begin..end]),
-                        _ => out.take::<ROWS>(a, &panel[begin..end]),
+                for rows in (0..tiles).map(tile) {
+                    let a = &room[rows.start * pairs..rows.end * pairs];
+                    let out = &mut out[rows.start * stride + column..(rows.end - 1) * stride + column + width];
+                    match rows.len() {
+                        1 => multiply::<1>(a, panel, out, stride, add),
+                        2 => multiply::<2>(a, panel, out, stride, add),
+                        3 => multiply::<3>(a, panel, out, stride, add),
+                        4 => multiply::<4>(a, panel, out, stride, add),
+                        5 => multiply::<5>(a, panel, out, stride, add),
+                        6 => multiply::<6>(a, panel, out, stride, add),
+                        7 => multiply::<7>(a, panel, out, stride, add),
+                        8 => multiply::<8>(a, panel, out, stride, add),
+                        9 => multiply::<9>(a, panel, out, stride, add),
+                        10 => multiply::<10>(a, panel, out, stride, add),
+                        11 => multiply::<11>(a, panel, out, stride, add),
+                        _ => multiply::<ROWS>(a, panel, out, stride, add),
                     }
                 }
             }
@@ -119,58 +123,46 @@ impl Panels {
     }
 }
 
-/// Where a tile's sums go.
-struct Out<'a> {
-    values: &'a mut [f32],
-    stride: usize,
+/// Rows of a matrix that are packed side by side, `[pairs, width]`; what is wider than the rows is filled with zeros.
+struct Strip {
+    first: usize,
+    rows: usize,
     width: usize,
-    /// To what is there, instead of in its place.
-    add: bool,
 }
 
-impl Out<'_> {
-    fn take<const M: usize>(self, a: &[Pair], lines: &[Line]) {
-        self.values.chunks(self.stride).for_each(prefetch);
-        let sums = sums::<M>(a.as_chunks().0, lines);
-        for (out, sums) in self.values.chunks_mut(self.stride).zip(&sums) {
-            let (out, sums) = (&mut out[..self.width], &sums[..self.width]);
-            match self.add {
-                true => out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum),
-                false => out.copy_from_slice(sums),
-            }
-        }
-    }
-}
-
-/// Packs some rows of a matrix side by side: `[pairs, width]`.
-fn pack(out: &mut [Pair], width: usize, matrix: Matrix, first: usize, rows: usize, depth: usize) {
-    let Matrix { data, row_stride, column_stride } = matrix;
-    if rows < width {
-        out.fill(0);
-    }
-    if row_stride == 1 {
-        pack_across(out, &data[first..], &[width, rows, depth, column_stride]);
+/// Packs strips one behind the other, of a part of their depth.
+fn pack(out: &mut [Pair], matrix: Matrix, strips: &[Strip], depth: &Range<usize>) {
+    if matrix.row_stride == 1 {
+        pack_across(out, matrix.data, matrix.column_stride, strips, depth);
     } else {
-        assert!(column_stride == 1, "values lie next to each other in rows or in columns");
-        pack_along(out, &data[first * row_stride..], &[width, rows, depth, row_stride]);
+        assert!(matrix.column_stride == 1, "values lie next to each other in rows or in columns");
+        pack_along(out, matrix.data, matrix.row_stride, strips, depth);
     }
 }
 
 widest! {
-    /// Values of a row lie next to each other.
-    fn pack_along(out: &mut [Pair], data: &[f32], sizes: &[usize; 4]) {
-        let &[width, rows, depth, stride] = sizes;
-        for (part, out) in out.chunks_mut(DEPTH * width).enumerate() {
-            let begin = part * 2 * DEPTH;
-            let end = depth.min(begin + 2 * DEPTH);
-            for row in 0..rows {
-                let (pairs, rest) = data[row * stride..][begin..end].as_chunks::<2>();
-                let mut out = out[row..].iter_mut().step_by(width);
-                for (pair, out) in pairs.iter().zip(&mut out) {
-                    *out = round(pair[0], pair[1]);
+    /// Where values that are next to each other in depth lie so in memory. Rows begin `stride` apart.
+    fn pack_along(out: &mut [Pair], data: &[f32], stride: usize, strips: &[Strip], depth: &Range<usize>) {
+        let (mut rest, mut pairs) = (out, [0; DEPTH]);
+        for strip in strips {
+            let out = rest.split_off_mut(..depth.len().div_ceil(2) * strip.width).expect("there is room for all strips");
+            if strip.rows < strip.width {
+                out.fill(0);
+            }
+            for row in 0..strip.rows {
+                let (values, last) = data[(strip.first + row) * stride..][depth.clone()].as_chunks::<2>();
+                if let Some(next) = data.get((strip.first + row + 1) * stride + depth.start..) {
+                    next.chunks(16).take(8).for_each(prefetch);
                 }
-                if let (&[last], Some(out)) = (rest, out.next()) {
-                    *out = round(last, 0.0);
+                let pairs = &mut pairs[..values.len()];
+                for i in 0..pairs.len() {
+                    pairs[i] = round(values[i][0], values[i][1]);
+                }
+                for i in 0..pairs.len() {
+                    out[i * strip.width + row] = pairs[i];
+                }
+                if let &[last] = last {
+                    out[values.len() * strip.width + row] = round(last, 0.0);
                 }
             }
         }
@@ -178,19 +170,35 @@ widest! {
 }
 
 widest! {
-    /// Values of a column lie next to each other.
-    fn pack_across(out: &mut [Pair], data: &[f32], sizes: &[usize; 4]) {
-        let &[width, rows, depth, stride] = sizes;
-        for (n, out) in out.chunks_exact_mut(width).enumerate() {
-            let low = &data[2 * n * stride..][..rows];
-            match 2 * n + 1 < depth {
-                true => {
-                    let high = &data[(2 * n + 1) * stride..][..rows];
-                    for ((out, low), high) in out.iter_mut().zip(low).zip(high) {
-                        *out = round(*low, *high);
+    /// Where values of one depth lie next to each other. Depths begin `stride` apart, and are read from one end to the
+    /// other for all strips.
+    fn pack_across(out: &mut [Pair], data: &[f32], stride: usize, strips: &[Strip], depth: &Range<usize>) {
+        let count = depth.len().div_ceil(2);
+        // What an odd depth is filled up with.
+        let zeros = if depth.len() % 2 == 1 { vec![0.0; stride] } else { Vec::new() };
+        for n in 0..count {
+            let low = &data[(depth.start + 2 * n) * stride..];
+            let high = if 2 * n + 1 < depth.len() { &data[(depth.start + 2 * n + 1) * stride..] } else { &zeros };
+            let mut begin = 0;
+            for &Strip { first, rows, width } in strips {
+                let out = &mut out[begin + n * width..][..width];
+                begin += count * width;
+                // Depths lie too far apart for the processor to foresee the next ones.
+                if 2 * n + AHEAD + 1 < depth.len() {
+                    prefetch(&data[(depth.start + 2 * n + AHEAD) * stride + first..]);
+                    prefetch(&data[(depth.start + 2 * n + AHEAD + 1) * stride + first..]);
+                }
+                let (low, high) = (&low[first..][..rows], &high[first..][..rows]);
+                let vectors = rows / 4;
+                for i in 0..vectors {
+                    for i in 4 * i..4 * i + 4 {
+                        out[i] = round(low[i], high[i]);
                     }
                 }
-                false => out.iter_mut().zip(low).for_each(|(out, low)| *out = round(*low, 0.0)),
+                for i in 4 * vectors..rows {
+                    out[i] = round(low[i], high[i]);
+                }
+                out[rows..].fill(0);
             }
         }
     }
@@ -207,11 +215,13 @@ fn round(low: f32, high: f32) -> Pair {
     rounded(low) >> 16 | rounded(high) & 0xffff_0000
 }
 
-fn sums<const M: usize>(a: &[[Pair; M]], lines: &[Line]) -> [[f32; COLUMNS]; M] {
+/// One tile: `out (+)= a * lines`, with `a`: `[pairs, M]`, `out`: `M` rows that begin `stride` apart.
+fn multiply<const M: usize>(a: &[Pair], lines: &[Line], out: &mut [f32], stride: usize, add: bool) {
+    let (a, _) = a.as_chunks::<M>();
     #[cfg(target_arch = "x86_64")]
     if is_fast() {
         // SAFETY: the processor has what the function was compiled for.
-        return unsafe { avx512(a, lines) };
+        return unsafe { multiply_avx512(a, lines, out, stride, add) };
     }
     let mut sums = [[0.0; COLUMNS]; M];
     let [low, high] = [|pair: Pair| f32::from_bits(pair << 16), |pair: Pair| f32::from_bits(pair & 0xffff_0000)];
@@ -222,13 +232,16 @@ fn sums<const M: usize>(a: &[[Pair; M]], lines: &[Line]) -> [[f32; COLUMNS]; M] 
             }
         }
     }
-    sums
+    store(&sums, out, stride, add);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bf16")]
-fn avx512<const M: usize>(a: &[[Pair; M]], lines: &[Line]) -> [[f32; COLUMNS]; M] {
+fn multiply_avx512<const M: usize>(a: &[[Pair; M]], lines: &[Line], out: &mut [f32], stride: usize, add: bool) {
     use std::{arch::x86_64::*, mem::transmute};
+    for m in 0..M {
+        prefetch(&out[m * stride..]);
+    }
     let mut sums = [[_mm512_setzero_ps(); 2]; M];
     for (a, line) in a.iter().zip(lines) {
         // SAFETY: a line is two vectors of sixteen pairs, and any bits are values of both types.
@@ -239,12 +252,30 @@ fn avx512<const M: usize>(a: &[[Pair; M]], lines: &[Line]) -> [[f32; COLUMNS]; M
             sums[m] = [_mm512_dpbf16_ps(sums[m][0], line[0], a), _mm512_dpbf16_ps(sums[m][1], line[1], a)];
         }
     }
-    let mut out = [[0.0; COLUMNS]; M];
+    let mut out_of = [[0.0; COLUMNS]; M];
     for m in 0..M {
         // SAFETY: two vectors are as many values as a row of the tile.
-        out[m] = unsafe { transmute::<[__m512; 2], [f32; COLUMNS]>(sums[m]) };
+        out_of[m] = unsafe { transmute::<[__m512; 2], [f32; COLUMNS]>(sums[m]) };
     }
-    out
+    store(&out_of, out, stride, add);
+}
+
+/// Sums go to their place, or are added to what is there. The last row of `out` is as wide as all.
+#[inline(always)]
+fn store<const M: usize>(sums: &[[f32; COLUMNS]; M], out: &mut [f32], stride: usize, add: bool) {
+    let width = out.len() - (M - 1) * stride;
+    for m in 0..M {
+        let out = &mut out[m * stride..][..width];
+        if let Ok(out) = <&mut [f32; COLUMNS]>::try_from(&mut *out) {
+            for i in 0..COLUMNS {
+                out[i] = if add { out[i] + sums[m][i] } else { sums[m][i] };
+            }
+        } else {
+            for (out, sum) in out.iter_mut().zip(&sums[m]) {
+                *out = if add { *out + sum } else { *sum };
+            }
+        }
+    }
 }
 
 #[cfg(test)]

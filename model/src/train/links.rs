@@ -1,52 +1,29 @@
 //! Outputs of a head that are added to classes, other ones in each row: see `Features::links`.
 
-use std::ops::Range;
-
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use super::matmul::contiguous;
+use super::{matmul::contiguous, ragged::Ragged};
 
 /// The links of each row, as (class, output).
-#[derive(Clone, Debug)]
-pub(crate) struct Links {
-    pairs: Vec<(u32, u32)>,
-    /// Which of them are each row's.
-    rows: Vec<Range<usize>>,
-}
+pub(super) type Links = Ragged<(u32, u32)>;
 
 impl Links {
-    /// So many rows without links.
-    pub fn none(rows: usize) -> Self {
-        Self { pairs: Vec::new(), rows: vec![0..0; rows] }
-    }
-
-    /// Sets the links of a row, which has none yet.
-    pub fn set(&mut self, row: usize, links: &[(u32, u32)]) {
-        let begin = self.pairs.len();
-        self.pairs.extend_from_slice(links);
-        self.rows[row] = begin..self.pairs.len();
-    }
-
-    fn of(&self, row: usize) -> &[(u32, u32)] {
-        &self.pairs[self.rows[row].clone()]
-    }
-
     /// Scores of the classes: `[rows, outputs]` -> `[rows, classes]`. The first outputs are the classes' own.
     pub fn apply(self, outputs: &Tensor, classes: usize) -> Result<Tensor> {
         let (rows, all) = outputs.dims2()?;
         if all == classes {
             return Ok(outputs.clone());
         }
-        if self.rows.len() != rows {
-            bail!("links of {} rows for {rows}", self.rows.len());
+        if self.rows() != rows {
+            bail!("links of {} rows for {rows}", self.rows());
         }
         match outputs.device() {
             Device::Cpu => outputs.contiguous()?.apply_op1(Linked { links: self, classes }),
             device => {
                 let flat = |width: usize, of: fn(&(u32, u32)) -> u32| {
                     let places =
-                        (0..rows).flat_map(|row| self.of(row).iter().map(move |pair| (row * width) as u32 + of(pair)));
+                        (0..rows).flat_map(|row| self[row].iter().map(move |pair| (row * width) as u32 + of(pair)));
                     Tensor::from_iter(places, device)
                 };
                 let scores = outputs.narrow(1, 0, classes)?.contiguous()?;
@@ -74,7 +51,7 @@ impl CustomOp1 for Linked {
         let each = scores.par_chunks_exact_mut(self.classes).zip(outputs.par_chunks_exact(all)).enumerate();
         each.for_each(|(row, (scores, outputs))| {
             scores.copy_from_slice(&outputs[..self.classes]);
-            for &(class, output) in self.links.of(row) {
+            for &(class, output) in &self.links[row] {
                 scores[class as usize] += outputs[output as usize];
             }
         });
@@ -91,7 +68,7 @@ impl CustomOp1 for Linked {
         let each = out.par_chunks_exact_mut(all).zip(grad.par_chunks_exact(self.classes)).enumerate();
         each.for_each(|(row, (out, grad))| {
             out[..self.classes].copy_from_slice(grad);
-            for &(class, output) in self.links.of(row) {
+            for &(class, output) in &self.links[row] {
                 out[output as usize] += grad[class as usize];
             }
         });
@@ -106,7 +83,7 @@ mod tests {
 
     #[test]
     fn scores_and_gradients_are_those_of_plain_operations() {
-        let mut links = Links::none(3);
+        let mut links = Links::empty(3);
         links.set(2, &[(2, 3), (2, 4)]);
         links.set(0, &[(0, 3), (1, 3), (2, 4)]);
         let values: Vec<f32> = (0..15).map(|i| (i * i % 7) as f32).collect();

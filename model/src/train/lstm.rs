@@ -17,7 +17,7 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor,
 use rayon::prelude::*;
 
 use super::{
-    matmul::{MatmulPrecision, Matrix, contiguous, product},
+    matmul::{MatmulPrecision, Matrix, add_rows, contiguous, product},
     packed::{Packed, Room},
 };
 use crate::{activation::tanh, lstm::cell, simd::widest};
@@ -279,11 +279,7 @@ impl Op {
         let h_before = Matrix::rows(&workspace.h_before, hidden);
         product(precision, [gates, rows, hidden], d_gates, h_before, &mut dw[input..], stride, false);
         let mut db = vec![0.0; gates];
-        for row in workspace.gates.chunks_exact(gates) {
-            for (sum, value) in db.iter_mut().zip(row) {
-                *sum += value;
-            }
-        }
+        add_rows(&workspace.gates, &mut db);
         [dx, dw, db]
     }
 

@@ -2,11 +2,12 @@
 
 use std::{fmt, str::FromStr};
 
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use gemm::Parallelism;
 use serde::{Deserialize, Serialize};
 
 use super::bf16;
+use crate::simd::widest;
 
 /// What the factors of large products are rounded to; sums, weights, gradients and all else stay f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,33 +129,49 @@ pub(super) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result
     }
 }
 
-/// `x W^T`, with `x`: `[rows, inputs]`, `weight`: `[outputs, inputs]`.
-pub(super) fn linear(x: &Tensor, weight: &Tensor, precision: MatmulPrecision) -> Result<Tensor> {
+/// `x W^T + b`, with `x`: `[rows, inputs]`, `weight`: `[outputs, inputs]`, `bias`: `[outputs]`.
+pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, precision: MatmulPrecision) -> Result<Tensor> {
     match x.device() {
-        Device::Cpu => x.contiguous()?.apply_op2(&weight.contiguous()?, Linear(precision)),
-        _ => x.matmul(&weight.t()?),
+        Device::Cpu => x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, Linear(precision)),
+        _ => x.matmul(&weight.t()?)?.broadcast_add(bias),
     }
 }
 
 struct Linear(MatmulPrecision);
 
-impl CustomOp2 for Linear {
+impl CustomOp3 for Linear {
     fn name(&self) -> &'static str {
         "linear"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        w: &CpuStorage,
+        wl: &Layout,
+        b: &CpuStorage,
+        bl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let ((rows, inputs), (outputs, depth)) = (xl.shape().dims2()?, wl.shape().dims2()?);
-        if inputs != depth {
-            bail!("weight {:?} does not fit {inputs} inputs", wl.shape());
+        let bias = contiguous(b, bl)?;
+        if inputs != depth || outputs != bias.len() {
+            bail!("weight {:?} and bias {:?} do not fit {inputs} inputs", wl.shape(), bl.shape());
         }
-        let mut out = vec![0.0; rows * outputs];
+        let mut out = bias.repeat(rows);
         let (x, w) = (Matrix::rows(contiguous(x, xl)?, inputs), Matrix::rows(contiguous(w, wl)?, inputs));
-        product(self.0, [rows, inputs, outputs], x, w.transposed(), &mut out, outputs, false);
+        product(self.0, [rows, inputs, outputs], x, w.transposed(), &mut out, outputs, true);
         Ok((CpuStorage::F32(out), (rows, outputs).into()))
     }
 
-    fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        w: &Tensor,
+        b: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let ((rows, inputs), outputs) = (x.dims2()?, w.dim(0)?);
         let grad = grad.contiguous()?;
         let ((xs, xl), (ws, wl), (gs, gl)) =
@@ -163,13 +180,24 @@ impl CustomOp2 for Linear {
             bail!("`linear` runs on the CPU")
         };
         let (values, weight) = (Matrix::rows(contiguous(xs, xl)?, inputs), Matrix::rows(contiguous(ws, wl)?, inputs));
+        let mut db = vec![0.0; outputs];
+        add_rows(contiguous(gs, gl)?, &mut db);
         let grad = Matrix::rows(contiguous(gs, gl)?, outputs);
         let mut dx = vec![0.0; rows * inputs];
         product(self.0, [rows, outputs, inputs], grad, weight, &mut dx, inputs, false);
         let mut dw = vec![0.0; outputs * inputs];
         product(self.0, [outputs, rows, inputs], grad.transposed(), values, &mut dw, inputs, false);
         let tensor = |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), x.device());
-        Ok((Some(tensor(dx, x)?), Some(tensor(dw, w)?)))
+        Ok((Some(tensor(dx, x)?), Some(tensor(dw, w)?), Some(tensor(db, b)?)))
+    }
+}
+
+widest! {
+    /// Adds the rows of a matrix.
+    pub(super) fn add_rows(rows: &[f32], sums: &mut [f32]) {
+        for row in rows.chunks_exact(sums.len()) {
+            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
+        }
     }
 }
 
@@ -184,25 +212,24 @@ mod tests {
     #[test]
     fn linear_agrees_with_matmul() {
         let mut rng = Pcg32::seed_from_u64(2);
-        let mut random = |shape: [usize; 2]| {
-            let values: Vec<f32> = (0..shape[0] * shape[1]).map(|_| rng.random_range(-1.0..1.0)).collect();
-            Var::from_vec(values, &shape[..], &Device::Cpu).unwrap()
+        let mut random = |shape: &[usize]| {
+            let values: Vec<f32> = (0..shape.iter().product()).map(|_| rng.random_range(-1.0..1.0)).collect();
+            Var::from_vec(values, shape, &Device::Cpu).unwrap()
         };
-        let (x, w, towards) = (random([37, 45]), random([70, 45]), random([37, 70]));
+        let (x, w, b, towards) = (random(&[37, 45]), random(&[70, 45]), random(&[70]), random(&[37, 70]));
         let run = |product: &dyn Fn() -> Tensor| {
             let out = product();
             let gradients = (&out * towards.as_tensor()).unwrap().sum_all().unwrap().backward().unwrap();
-            [&out, &gradients.get(&x).unwrap().clone(), gradients.get(&w).unwrap()]
+            [&out, gradients.get(&x).unwrap(), gradients.get(&w).unwrap(), gradients.get(&b).unwrap()]
                 .map(|tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap())
         };
-        let expected = run(&|| x.matmul(&w.t().unwrap()).unwrap());
+        let expected = run(&|| x.matmul(&w.t().unwrap()).unwrap().broadcast_add(&b).unwrap());
         for (precision, tolerance) in [(MatmulPrecision::F32, 1e-5), (MatmulPrecision::Bf16, 1e-2)] {
-            let results = run(&|| linear(&x, &w, precision).unwrap());
+            let results = run(&|| linear(&x, &w, &b, precision).unwrap());
             for (result, expected) in results.iter().zip(&expected) {
                 let largest = expected.iter().fold(0.0f32, |largest, v| largest.max(v.abs()));
                 let off = result.iter().zip(expected).fold(0.0f32, |off, (a, b)| off.max((a - b).abs()));
                 assert!(result.len() == expected.len() && off < tolerance * largest, "{precision:?}: {off}, {largest}");
-                assert!(precision == MatmulPrecision::F32 || off > 1e-5 * largest, "bf16 is not rounded to");
             }
         }
     }

@@ -3,13 +3,14 @@
 
 mod batch;
 mod bf16;
-mod given;
 mod links;
 mod lstm;
 mod matmul;
 mod network;
 mod optimiser;
 mod packed;
+mod ragged;
+mod sparse;
 mod unfused;
 
 pub use batch::{Batch, Lane};

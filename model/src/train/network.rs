@@ -9,9 +9,9 @@ use rand::{Rng, RngCore};
 
 use super::{
     batch::{Batch, Body, Target},
-    given::Given,
     lstm::{Carry, Lstm},
     matmul::{MatmulPrecision, linear},
+    sparse::Sparse,
     unfused,
 };
 use crate::{
@@ -129,7 +129,7 @@ impl Model {
             }
             Body::Antiphon { heard, heads, ruled_out } => {
                 let input = &self.vars["input.weight"];
-                let x = Given::new(heard, input.dim(1)?).product(input)?;
+                let x = heard.linear(input)?;
                 let x = x.reshape((time, lanes, EMBEDDING))?;
                 let h = self.trunk(x, carry, &fresh, &mut noise)?;
                 let ruled_out = Tensor::from_vec(ruled_out, (rows, PITCHES), device)?;
@@ -153,7 +153,7 @@ impl Model {
         for (n, (layer, carry)) in self.layers.iter().zip(carry).enumerate() {
             let get = |name: &str| &self.vars[&format!("lstm.{name}_l{n}")];
             let mut recurrent = get("weight_hh").as_tensor().clone();
-            if let Some(noise) = noise {
+            if let Some(noise) = noise.as_mut().filter(|noise| noise.weight_dropout > 0.0) {
                 let mask = keep(noise.weight_dropout, 4 * HIDDEN * HIDDEN, noise.rng);
                 recurrent = (recurrent * Tensor::from_vec(mask, (4 * HIDDEN, HIDDEN), &self.device)?)?;
             }
@@ -163,7 +163,7 @@ impl Model {
                 Device::Cpu => layer.sequence(&x, &weight, &bias, carry, fresh)?,
                 _ => unfused::sequence(&x, &weight, &bias, carry, fresh)?,
             };
-            if let Some(noise) = noise {
+            if let Some(noise) = noise.as_mut().filter(|noise| noise.dropout > 0.0) {
                 let mask = keep(noise.dropout, lanes * HIDDEN, noise.rng);
                 x = x.broadcast_mul(&Tensor::from_vec(mask, (1, lanes, HIDDEN), &self.device)?)?;
             }
@@ -172,19 +172,17 @@ impl Model {
     }
 
     /// Logits of one of `antiphon`'s heads: `[rows, outputs]`.
-    fn head(&self, attribute: Attribute, h: &Tensor, features: Vec<f32>) -> Result<Tensor> {
+    fn head(&self, attribute: Attribute, h: &Tensor, features: Sparse) -> Result<Tensor> {
         let get = |part: &str| &self.vars[&format!("{}.{part}", attribute.name())];
-        let told = get("features.weight");
-        let told = Given::new(features, told.dim(1)?).product(told)?;
-        let hidden =
-            (linear(h, get("state.weight"), self.precision)? + told)?.broadcast_add(get("hidden.bias"))?.relu()?;
-        linear(&hidden, get("out.weight"), self.precision)?.broadcast_add(get("out.bias"))
+        let told = features.linear(get("features.weight"))?;
+        let hidden = (linear(h, get("state.weight"), get("hidden.bias"), self.precision)? + told)?.relu()?;
+        linear(&hidden, get("out.weight"), get("out.bias"), self.precision)
     }
 
     /// `x W^T + b`
     fn linear(&self, x: &Tensor, name: &str) -> Result<Tensor> {
-        linear(x, &self.vars[&format!("{name}.weight")], self.precision)?
-            .broadcast_add(&self.vars[&format!("{name}.bias")])
+        let get = |part: &str| &self.vars[&format!("{name}.{part}")];
+        linear(x, get("weight"), get("bias"), self.precision)
     }
 }
 

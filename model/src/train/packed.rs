@@ -137,6 +137,7 @@ fn add<const M: usize, const N: usize>(a: &[f32], lines: &[[f32; N]], out: &mut 
 
 /// Asks for the place where a row of sums goes, before they are taken: rows lie so far apart that no processor foresees
 /// them, and waiting for memory afterwards takes a fifth of the time.
+#[inline(always)]
 pub(super) fn prefetch(row: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,0 +1,38 @@
+//! Rows of unlike lengths, one behind the other.
+
+use std::ops::{Index, Range};
+
+/// As many rows as it was made for; each is set once or stays empty.
+#[derive(Clone, Debug)]
+pub(super) struct Ragged<T> {
+    values: Vec<T>,
+    /// Which of them are each row's.
+    rows: Vec<Range<usize>>,
+}
+
+impl<T: Clone> Ragged<T> {
+    /// So many empty rows.
+    pub fn empty(rows: usize) -> Self {
+        Self { values: Vec::new(), rows: vec![0..0; rows] }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Sets a row.
+    pub fn set(&mut self, row: usize, values: &[T]) {
+        let begin = self.values.len();
+        self.values.extend_from_slice(values);
+        self.rows[row] = begin..self.values.len();
+    }
+}
+
+impl<T> Index<usize> for Ragged<T> {
+    type Output = [T];
+
+    fn index(&self, row: usize) -> &[T] {
+        &self.values[self.rows[row].clone()]
+    }
+}
