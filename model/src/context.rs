@@ -9,6 +9,7 @@ use crate::{
     mood::{LOOPS, Loops, Mood},
     motifs::{Motifs, Symbol},
     rhythm::Rhythm,
+    texture::Texture,
     told::Moment,
 };
 
@@ -59,6 +60,7 @@ pub(crate) struct Lately {
     pub alternation: u8,
     pub mood: Mood,
     pub rhythm: Rhythm,
+    pub texture: Texture,
     /// What is known at the last onset, beside the notes.
     pub moment: Moment,
     /// Of either kind, see [`LOOPS`].
@@ -83,6 +85,7 @@ impl Default for Lately {
             alternation: 0,
             mood: Mood::default(),
             rhythm: Rhythm::default(),
+            texture: Texture::default(),
             moment: Moment::default(),
             loops: Default::default(),
         }
@@ -98,6 +101,13 @@ impl Context {
         }
         lately.feed(note);
         motifs.feed(Symbol::of(note));
+    }
+
+    /// A turn begins, after what was heard so far.
+    pub(crate) fn begin_turn(&mut self) {
+        // The middle rate: as long as a phrase.
+        let chords = self.lately.mood.averages().map(|[_, phrase, _]| phrase.chords);
+        self.lately.texture = Texture::begin(chords);
     }
 
     /// Seconds that `pitch` sounds on at the onset `step` seconds after the last one; 0: it does not.
@@ -156,6 +166,7 @@ impl Lately {
         self.alternation = again(self.alternation, self.before);
         self.mood.feed(note);
         self.rhythm.feed(note, self.last.is_none());
+        self.texture.feed(note);
         self.moment = self.moment.after(note.step);
         self.before = self.last;
         self.last = Some(pitch as u8);

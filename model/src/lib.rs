@@ -36,6 +36,7 @@ pub mod sampling;
 pub mod shapes;
 mod simd;
 mod snapshot;
+mod texture;
 mod told;
 #[cfg(feature = "train")]
 pub mod train;

@@ -147,6 +147,7 @@ impl Mind {
         if self.network.kind() == Kind::Seed {
             self.step(None, None);
         }
+        self.state.context.begin_turn();
     }
 
     /// What it remembers.

@@ -33,12 +33,33 @@ pub struct Controls {
     pub temperature: Temperature,
     /// Draw from the likeliest classes that together have this mass, 0–1.
     pub top_p: f32,
+    /// Leave out classes that are less likely than this part of the likeliest, 0–1.
+    #[serde(default)]
+    pub min_p: f32,
+    /// How firmly chords stay as frequent as in the phrase: nats that a chord gains for each unit of share in which
+    /// they fall behind. 0: not at all.
+    #[serde(default)]
+    pub texture: f32,
+}
+
+impl Controls {
+    /// Keeps the likeliest classes, by [`Controls::top_p`] and [`Controls::min_p`].
+    pub(crate) fn keep(&self, p: &mut [f32]) {
+        keep_likeliest(p, self.top_p);
+        keep_above(p, self.min_p);
+    }
+
+    /// Turns logits into the probabilities that are drawn from: temperature, then the likeliest.
+    pub(crate) fn probabilities(&self, logits: &mut [f32], temperature: f32) {
+        heat(logits, temperature);
+        self.keep(logits);
+    }
 }
 
 impl Default for Controls {
     fn default() -> Self {
         let temperature = Temperature { step: 1.0, pitch: 1.0, duration: 1.0, velocity: 1.0 };
-        Self { temperature, top_p: 1.0 }
+        Self { temperature, top_p: 1.0, min_p: 0.0, texture: 0.0 }
     }
 }
 
@@ -79,12 +100,6 @@ pub fn mix(logits: &mut [f32], other: &[f32], share: f32) {
     for (value, &other) in logits.iter_mut().zip(other) {
         *value = ln((1.0 - share) * *value + share * other);
     }
-}
-
-/// Turns logits into the probabilities that are drawn from: temperature, then top-p.
-pub fn probabilities(logits: &mut [f32], temperature: f32, top_p: f32) {
-    heat(logits, temperature);
-    keep_likeliest(logits, top_p);
 }
 
 /// Turns logits into probabilities at this temperature.
@@ -155,6 +170,18 @@ pub fn keep_likeliest(p: &mut [f32], mass: f32) {
         bar = p.iter().copied().fold(0.0, f32::max);
         kept = p.iter().filter(|&&v| v == bar).sum();
     }
+    for value in p.iter_mut() {
+        *value = if *value < bar || kept <= 0.0 { 0.0 } else { *value / kept };
+    }
+}
+
+/// Leaves out what is less likely than this part of the likeliest, and scales the rest to sum to 1. At 0 nothing happens.
+pub fn keep_above(p: &mut [f32], part: f32) {
+    if part <= 0.0 {
+        return;
+    }
+    let bar = part.min(1.0) * p.iter().copied().fold(0.0, f32::max);
+    let kept: f32 = p.iter().filter(|&&v| v >= bar).sum();
     for value in p.iter_mut() {
         *value = if *value < bar || kept <= 0.0 { 0.0 } else { *value / kept };
     }
@@ -241,12 +268,12 @@ mod tests {
         #[test]
         fn masked_classes_are_never_drawn(
             mut logits in prop::collection::vec(-9.0..9.0f32, 128), mask: u128,
-            temperature in 0.0..3.0f32, top_p in 0.0..1.2f32, seed: u64,
+            temperature in 0.0..3.0f32, top_p in 0.0..1.2f32, min_p in 0.0..1.0f32, seed: u64,
         ) {
             for (p, logit) in logits.iter_mut().enumerate() {
                 if mask >> p & 1 == 0 { *logit = f32::NEG_INFINITY; }
             }
-            probabilities(&mut logits, temperature, top_p);
+            Controls { top_p, min_p, ..Controls::default() }.probabilities(&mut logits, temperature);
             let sum: f32 = logits.iter().sum();
             match draw(&logits, &mut note_rng(seed, 0)) {
                 Some(class) => {
@@ -262,8 +289,8 @@ mod tests {
             logits in prop::collection::vec(-3.0..3.0f32, 16), top_p in 0.05..0.95f32,
         ) {
             let (mut all, mut kept) = (logits.clone(), logits);
-            probabilities(&mut all, 1.0, 1.0);
-            probabilities(&mut kept, 1.0, top_p);
+            Controls::default().probabilities(&mut all, 1.0);
+            Controls { top_p, ..Controls::default() }.probabilities(&mut kept, 1.0);
             let mass: f32 = all.iter().zip(&kept).filter(|(_, k)| **k > 0.0).map(|(a, _)| a).sum();
             let least = all.iter().zip(&kept).filter(|(_, k)| **k > 0.0).map(|(a, _)| *a).fold(1.0, f32::min);
             prop_assert!(mass >= top_p - 1e-4);

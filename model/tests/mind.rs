@@ -58,6 +58,8 @@ proptest! {
         let controls = Controls {
             temperature: Temperature { step: t, pitch: t, duration: t, velocity: t },
             top_p,
+            texture: 4.0,
+            ..Controls::default()
         };
         let what = What { pitches: mask, longest, ..What::default() };
         let take = play_within(&mut mind(Kind::Antiphon, 3), &controls, &what, density, seed, 48);
@@ -126,8 +128,7 @@ fn a_restored_state_goes_on_as_before() {
 fn the_entry_is_drawn_from_what_the_silence_has_left() {
     let mut mind = mind(Kind::Antiphon, 4);
     play(&mut mind, &Controls::default(), 1, 5);
-    let neutral =
-        Controls { temperature: Temperature { step: 1.0, pitch: 1.0, duration: 1.0, velocity: 1.0 }, top_p: 1.0 };
+    let neutral = Controls::default();
     let mut steps = |earliest: f64, seed: u64| {
         let when = When::after(earliest);
         let mut steps: Vec<f64> =

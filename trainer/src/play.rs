@@ -2,7 +2,7 @@
 //! measures that listen.
 
 use crate::error::{bad_input, read_input};
-use model::{Controls, Mind, Network, note_rng};
+use model::{Controls, Mind, Moment, Network, Source, note_rng};
 use notes::{Note, Successor};
 use std::path::Path;
 use std::sync::Arc;
@@ -35,6 +35,15 @@ pub struct Sampling {
     /// Choose among the likeliest that together have this share, 0 to 1 [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     top_p: Option<f64>,
+    /// Leave out what is less likely than this part of the likeliest, 0 to 1 [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    min_p: Option<f64>,
+    /// How firmly chords stay as frequent as in the phrase; 0: not at all [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    texture: Option<f64>,
+    /// Further factors on the temperatures of step, pitch, duration and velocity.
+    #[arg(long, num_args = 4, value_names = ["STEP", "PITCH", "DURATION", "VELOCITY"], value_parser = not_negative)]
+    temperatures: Option<Vec<f64>>,
 }
 
 impl Sampling {
@@ -42,13 +51,19 @@ impl Sampling {
     pub fn controls(&self, network: &Network) -> Controls {
         let mut controls = network.card().controls;
         let temperature = &mut controls.temperature;
-        for value in
-            [&mut temperature.step, &mut temperature.pitch, &mut temperature.duration, &mut temperature.velocity]
-        {
-            *value *= self.temperature as f32;
+        let each =
+            [&mut temperature.step, &mut temperature.pitch, &mut temperature.duration, &mut temperature.velocity];
+        let factors = self.temperatures.iter().flatten().copied().chain([1.0; 4]);
+        for (value, factor) in each.into_iter().zip(factors) {
+            *value *= (self.temperature * factor) as f32;
         }
-        if let Some(top_p) = self.top_p {
-            controls.top_p = top_p as f32;
+        let asked = [
+            (&mut controls.top_p, self.top_p),
+            (&mut controls.min_p, self.min_p),
+            (&mut controls.texture, self.texture),
+        ];
+        for (value, asked) in asked {
+            *value = asked.map_or(*value, |asked| asked as f32);
         }
         controls
     }
@@ -62,12 +77,43 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Listens to a phrase (canonical notes) from nothing.
+/// Listens to a phrase (canonical notes) from nothing, told where it comes from: the source under which it is likeliest.
 pub fn listen(mind: &mut Mind, phrase: &[Note]) {
+    let source = match std::env::var("SRC").as_deref() {
+        Ok("best") => likeliest_source(mind, phrase),
+        Ok(name) => Source::ALL.into_iter().find(|source| source.name() == name),
+        Err(_) => None,
+    };
     mind.reset();
+    mind.set_moment(Moment { source, ..Moment::default() });
     let previous = [None].into_iter().chain(phrase.iter().map(|note| Some(note.onset)));
     let notes: Vec<Successor> = previous.zip(phrase).map(|(previous, note)| Successor::after(previous, note)).collect();
     mind.feed_all(&notes);
+}
+
+fn likeliest_source(mind: &mut Mind, phrase: &[Note]) -> Option<Source> {
+    let mut cost = |source: Source| {
+        mind.reset();
+        mind.set_moment(Moment { source: Some(source), ..Moment::default() });
+        let mut previous = None;
+        let mut sum = 0.0;
+        for note in phrase {
+            let next = Successor::after(previous, note);
+            if previous.is_some() {
+                sum += mind.costs(&next).iter().sum::<f64>();
+            }
+            mind.feed(&next);
+            previous = Some(note.onset);
+        }
+        sum
+    };
+    let rated = Source::ALL.map(|source| (cost(source), source));
+    rated.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map(|best| {
+        if std::env::var("SRCV").is_ok() {
+            eprintln!("{rated:?}");
+        }
+        best.1
+    })
 }
 
 /// Plays on from whatever the mind has heard. `from`: the last onset heard, in seconds, or 0.

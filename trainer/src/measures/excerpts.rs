@@ -5,7 +5,7 @@
 
 use crate::dataset::Piece;
 use crate::play::{self, Length};
-use model::{Controls, Mind};
+use model::{Controls, Kind, Mind};
 use notes::{Note, chords};
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ fn cut<'a>(index: usize, piece: &'a Piece) -> Vec<Excerpt<'a>> {
 /// hears a begin-of-sequence between, as in its project; others never do.
 pub fn continuation(mind: &mut Mind, controls: &Controls, prompt: &[Note], seed: u64, begins: bool) -> Vec<Note> {
     play::listen(mind, prompt);
-    if begins {
+    if begins || mind.network().kind() == Kind::Antiphon {
         mind.hand_over();
     }
     let from = prompt.last().map_or(0.0, |note| note.onset);
