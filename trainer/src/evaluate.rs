@@ -26,7 +26,7 @@ const HALVINGS: u64 = 10;
 const SHORT_RUN_S: f64 = 60.0;
 const LONG_RUN_S: f64 = 600.0;
 /// Prompts of one work that the judge hears at most.
-const MOST_OF_A_WORK: usize = 8;
+const MOST_OF_A_WORK: usize = 16;
 
 /// Measure weights against music they have not been trained on.
 ///

@@ -14,6 +14,9 @@ use notes::Note;
 use serde::Serialize;
 use std::sync::Arc;
 
+/// Excerpts of one piece.
+const MOST_EXCERPTS: usize = 8;
+
 /// How near a continuation is to its prompt; means over all prompts.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Nearness {
@@ -68,7 +71,7 @@ pub struct Fit {
 
 /// The excerpts of these pieces. What came next has as many notes as a prompt, or there is little to compare.
 pub fn excerpts<'a>(pieces: &[&'a Piece]) -> Vec<Excerpt<'a>> {
-    let mut excerpts = excerpts::excerpts(pieces);
+    let mut excerpts = excerpts::excerpts(pieces, MOST_EXCERPTS);
     excerpts.retain(|excerpt| excerpt.truth.len() >= FEWEST_NOTES);
     excerpts
 }

@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn the_truth_passes_and_what_is_changed_is_found() {
         let pieces = pieces();
-        let excerpts = excerpts(&pieces.iter().collect::<Vec<_>>());
+        let excerpts = excerpts(&pieces.iter().collect::<Vec<_>>(), 8);
         assert!(enough(&excerpts) && excerpts.len() == 96);
         let judged = |change: &dyn Fn(&mut Pcg32, Note) -> Note| {
             let rng = &mut Pcg32::new(1, 1);
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn halves_are_of_the_same_pieces() {
         let pieces = pieces();
-        let excerpts = excerpts(&pieces.iter().collect::<Vec<_>>());
+        let excerpts = excerpts(&pieces.iter().collect::<Vec<_>>(), 8);
         let labels = halves(&excerpts, 1);
         for piece in 0..pieces.len() {
             let of = |label| excerpts.iter().zip(&labels).filter(|(e, l)| e.piece == piece && **l == label).count();
