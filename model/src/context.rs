@@ -9,8 +9,8 @@ use crate::{
     mood::{LOOPS, Loops, Mood},
     motifs::{Motifs, Symbol},
     rhythm::Rhythm,
-    texture::Texture,
     told::Moment,
+    turn::Turn,
 };
 
 /// Decay per note of the pitch-class profile that follows a modulation.
@@ -60,7 +60,7 @@ pub(crate) struct Lately {
     pub alternation: u8,
     pub mood: Mood,
     pub rhythm: Rhythm,
-    pub texture: Texture,
+    pub turn: Turn,
     /// What is known at the last onset, beside the notes.
     pub moment: Moment,
     /// Of either kind, see [`LOOPS`].
@@ -85,7 +85,7 @@ impl Default for Lately {
             alternation: 0,
             mood: Mood::default(),
             rhythm: Rhythm::default(),
-            texture: Texture::default(),
+            turn: Turn::default(),
             moment: Moment::default(),
             loops: Default::default(),
         }
@@ -105,9 +105,7 @@ impl Context {
 
     /// A turn begins, after what was heard so far.
     pub(crate) fn begin_turn(&mut self) {
-        // The middle rate: as long as a phrase.
-        let chords = self.lately.mood.averages().map(|[_, phrase, _]| phrase.chords);
-        self.lately.texture = Texture::begin(chords);
+        self.lately.turn.begin();
     }
 
     /// Seconds that `pitch` sounds on at the onset `step` seconds after the last one; 0: it does not.
@@ -165,8 +163,8 @@ impl Lately {
         self.run = again(self.run, self.last);
         self.alternation = again(self.alternation, self.before);
         self.mood.feed(note);
+        self.turn.feed(note, &self.rhythm, self.last.is_none());
         self.rhythm.feed(note, self.last.is_none());
-        self.texture.feed(note);
         self.moment = self.moment.after(note.step);
         self.before = self.last;
         self.last = Some(pitch as u8);

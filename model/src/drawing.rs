@@ -7,7 +7,7 @@ use notes::Successor;
 use rand::{Rng, RngCore};
 
 use crate::{
-    activation::ln,
+    activation::{exp, ln},
     context::Context,
     encoding::{LONGEST_S, PITCHES, TIMES, VELOCITIES, spread_range, time_bin, time_range, velocity_range},
     markov::{Markov, Recent},
@@ -217,11 +217,12 @@ impl<'a> Onset<'a> {
         if self.first > 0 {
             logits[self.first] += part_of(self.first, self.earliest, f64::INFINITY);
         }
-        logits[0] += controls.texture * self.context.lately.texture.missing();
+        let turn = &self.context.lately.turn;
+        logits[0] += controls.texture * turn.missing_chords();
         if let Some((share, p)) = self.learnt {
             mix(logits, &p, share);
         }
-        heat(logits, controls.temperature.step);
+        heat(logits, controls.temperature.step * exp(-controls.evenness * turn.missing_evenness()));
         let p = logits;
         if self.when.density != 1.0 {
             // Chords stay as thick as they are: what changes is how soon the next onset comes.

@@ -36,10 +36,10 @@ pub mod sampling;
 pub mod shapes;
 mod simd;
 mod snapshot;
-mod texture;
 mod told;
 #[cfg(feature = "train")]
 pub mod train;
+mod turn;
 pub mod weights;
 
 pub use chorus::Chorus;

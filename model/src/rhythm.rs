@@ -99,6 +99,12 @@ impl Rhythm {
         self.intervals = [Some(step), self.intervals[0]];
     }
 
+    /// Whether an interval is as long as one of the last two, within a ratio class. `None`: there is none to compare it with.
+    pub fn is_even(&self, step: f64) -> Option<bool> {
+        let same = |interval: &Option<f32>| interval.is_some_and(|last| ln(step as f32 / last).abs() < *WIDTH);
+        self.intervals[0].map(|_| self.intervals.iter().any(same))
+    }
+
     /// What the next interval is compared with: the last one, the one before, both together.
     pub fn step_references(&self) -> [Option<Reference>; 3] {
         let [last, before] = self.intervals;

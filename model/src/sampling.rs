@@ -40,6 +40,10 @@ pub struct Controls {
     /// they fall behind. 0: not at all.
     #[serde(default)]
     pub texture: f32,
+    /// How firmly intervals stay as even as in the phrase: how much the logarithm of the step's temperature falls for
+    /// each unit of share in which even ones fall behind. 0: not at all.
+    #[serde(default)]
+    pub evenness: f32,
 }
 
 impl Controls {
@@ -59,7 +63,7 @@ impl Controls {
 impl Default for Controls {
     fn default() -> Self {
         let temperature = Temperature { step: 1.0, pitch: 1.0, duration: 1.0, velocity: 1.0 };
-        Self { temperature, top_p: 1.0, min_p: 0.0, texture: 0.0 }
+        Self { temperature, top_p: 1.0, min_p: 0.0, texture: 0.0, evenness: 0.0 }
     }
 }
 

@@ -59,6 +59,7 @@ proptest! {
             temperature: Temperature { step: t, pitch: t, duration: t, velocity: t },
             top_p,
             texture: 4.0,
+            evenness: 2.0,
             ..Controls::default()
         };
         let what = What { pitches: mask, longest, ..What::default() };

@@ -152,9 +152,9 @@ pub fn tables(report: &Report) -> String {
 }
 
 fn sampling(controls: &Controls) -> String {
-    let Controls { temperature, top_p, min_p, texture } = controls;
+    let Controls { temperature, top_p, min_p, texture, evenness } = controls;
     format!(
-        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}",
+        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}",
         temperature.step, temperature.pitch, temperature.duration, temperature.velocity
     )
 }

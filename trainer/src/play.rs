@@ -41,6 +41,9 @@ pub struct Sampling {
     /// How firmly chords stay as frequent as in the phrase; 0: not at all [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     texture: Option<f64>,
+    /// How firmly intervals stay as even as in the phrase; 0: not at all [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    evenness: Option<f64>,
     /// Further factors on the temperatures of step, pitch, duration and velocity.
     #[arg(long, num_args = 4, value_names = ["STEP", "PITCH", "DURATION", "VELOCITY"], value_parser = not_negative)]
     temperatures: Option<Vec<f64>>,
@@ -61,6 +64,7 @@ impl Sampling {
             (&mut controls.top_p, self.top_p),
             (&mut controls.min_p, self.min_p),
             (&mut controls.texture, self.texture),
+            (&mut controls.evenness, self.evenness),
         ];
         for (value, asked) in asked {
             *value = asked.map_or(*value, |asked| asked as f32);

@@ -1,0 +1,102 @@
+//! What the music of a turn is like beside that of the phrase before it. A network that plays on from its own notes thins
+//! out and loses its pulse little by little, without ever playing an unlikely one; what has gone missing is made up for.
+
+use notes::Successor;
+
+use crate::rhythm::Rhythm;
+
+/// Notes of the phrase that a turn begins with.
+const PRIOR: f32 = 24.0;
+/// Decay per note of what was played lately: some sixty notes.
+const DECAY: f32 = 0.985;
+/// Fewer notes (or intervals) than this say nothing of a phrase.
+const FEWEST: f32 = 6.0;
+
+/// How often something happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Share {
+    /// In the phrase; `None`: there is no turn, or too little was heard before it.
+    meant: Option<f32>,
+    /// Times lately, and of how many.
+    hits: f32,
+    all: f32,
+}
+
+impl Share {
+    fn begin_turn(self) -> Self {
+        Self { meant: (self.all >= FEWEST).then(|| self.hits / self.all), hits: 0.0, all: 0.0 }
+    }
+
+    fn feed(&mut self, hit: bool) {
+        self.hits = DECAY * self.hits + f32::from(u8::from(hit));
+        self.all = DECAY * self.all + 1.0;
+    }
+
+    /// How much rarer it has become; below 0: it is more frequent.
+    fn missing(&self) -> f32 {
+        self.meant.map_or(0.0, |meant| meant - (self.hits + PRIOR * meant) / (self.all + PRIOR))
+    }
+}
+
+/// Shares in the turn, and in what came before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Turn {
+    /// Notes inside chords, their first ones not counted.
+    chords: Share,
+    /// Intervals as long as one of the last two.
+    even: Share,
+}
+
+impl Turn {
+    /// A turn begins.
+    pub fn begin(&mut self) {
+        *self = Self { chords: self.chords.begin_turn(), even: self.even.begin_turn() };
+    }
+
+    /// Takes in the next note, which `rhythm` has not heard yet.
+    pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, first: bool) {
+        if first {
+            return;
+        }
+        self.chords.feed(note.step == 0.0);
+        if note.step > 0.0
+            && let Some(even) = rhythm.is_even(note.step)
+        {
+            self.even.feed(even);
+        }
+    }
+
+    /// How much rarer chords are than in the phrase, as a share of notes.
+    pub fn missing_chords(&self) -> f32 {
+        self.chords.missing()
+    }
+
+    /// How much rarer even intervals are than in the phrase, as a share of intervals.
+    pub fn missing_evenness(&self) -> f32 {
+        self.even.missing()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_missing_in_a_turn_is_known() {
+        let note = |step: f64| Successor { step, spread: 0.0, duration: 0.2, pitch: 60, velocity: 64 };
+        let (mut turn, mut rhythm) = (Turn::default(), Rhythm::default());
+        let mut hear = |turn: &mut Turn, step: f64| {
+            turn.feed(&note(step), &rhythm, false);
+            rhythm.feed(&note(step), false);
+        };
+        // Two notes at a time, evenly.
+        (0..60).for_each(|i| hear(&mut turn, if i % 2 == 0 { 0.25 } else { 0.0 }));
+        assert_eq!((turn.missing_chords(), turn.missing_evenness()), (0.0, 0.0), "there is no turn yet");
+        turn.begin();
+        assert_eq!((turn.missing_chords(), turn.missing_evenness()), (0.0, 0.0));
+        // One at a time, unevenly.
+        (0..60).for_each(|i| hear(&mut turn, [0.21, 0.3, 0.4][i % 3]));
+        assert!(turn.missing_chords() > 0.25, "{}", turn.missing_chords());
+        assert!(turn.missing_evenness() > 0.4, "{}", turn.missing_evenness());
+    }
+}
