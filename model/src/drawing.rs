@@ -290,7 +290,12 @@ impl Drawn<'_> {
             logits[last] += part_of(last, 0.0, longest);
         }
         self.controls.probabilities(logits, self.controls.temperature.duration);
-        next.duration = within(chosen(logits, rng, self.nats).unwrap_or(0), 0.0, longest, rng);
+        let (begin, end) = time_range(chosen(logits, rng, self.nats).unwrap_or(0));
+        let end = end.min(longest);
+        next.duration = match self.context.lately.rhythm.meant_duration(next.step, begin, end) {
+            Some((time, deviation)) => deviate(time, deviation, rng.random_range(-1.0..1.0), begin, end),
+            None => begin + (end - begin).max(0.0) * rng.random::<f64>(),
+        };
     }
 
     /// Where it is not fixed.
@@ -330,13 +335,6 @@ fn chosen(p: &[f32], rng: &mut impl RngCore, nats: &mut f64) -> Option<usize> {
     let class = draw(p, rng)?;
     *nats -= f64::from(ln(p[class]));
     Some(class)
-}
-
-/// A time in this bin, between these bounds; each as likely as the other.
-fn within(bin: usize, earliest: f64, latest: f64, rng: &mut impl RngCore) -> f64 {
-    let (begin, end) = time_range(bin);
-    let begin = begin.max(earliest);
-    begin + (end.min(latest) - begin).max(0.0) * rng.random::<f64>()
 }
 
 /// The logarithm of the part of a bin that lies between these bounds.

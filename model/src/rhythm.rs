@@ -26,6 +26,8 @@ const SUBDIVISIONS: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 6.0, 12.0];
 const EQUAL: f32 = 0.12;
 /// Decay per pair of equal intervals of what is known of their deviation.
 const DEVIATION_DECAY: f32 = 0.9;
+/// Durations that a new one may be as long as.
+const DURATIONS: usize = 4;
 /// Deviation before anything was heard: that of a steady player.
 const DEVIATION: f32 = 0.02;
 
@@ -70,23 +72,27 @@ impl Reference {
 pub(crate) struct Rhythm {
     /// Seconds; from the last one back. `None`: not heard yet.
     intervals: [Option<f32>; 2],
-    /// Seconds the last note was held for.
-    duration: Option<f32>,
+    /// Seconds the last notes were held for, the latest first.
+    durations: [Option<f32>; DURATIONS],
+    /// The last note's, as a part of the interval that led to it.
+    held: Option<f32>,
     /// Mean square of the logarithm of the ratio of intervals that are meant to be equal.
     deviation: f32,
 }
 
 impl Default for Rhythm {
     fn default() -> Self {
-        Self { intervals: [None; 2], duration: None, deviation: DEVIATION * DEVIATION }
+        Self { intervals: [None; 2], durations: [None; DURATIONS], held: None, deviation: DEVIATION * DEVIATION }
     }
 }
 
 impl Rhythm {
     /// Takes in the next note.
     pub fn feed(&mut self, note: &Successor, first: bool) {
-        self.duration = Some((note.duration as f32).max(0.01));
-        let step = note.step as f32;
+        let (step, duration) = (note.step as f32, (note.duration as f32).max(0.01));
+        self.durations.rotate_right(1);
+        self.durations[0] = Some(duration);
+        self.held = if step > 0.0 { Some(duration / step) } else { self.intervals[0].map(|last| duration / last) };
         if first || step <= 0.0 {
             return;
         }
@@ -115,7 +121,17 @@ impl Rhythm {
     /// last duration.
     pub fn duration_references(&self, step: f64) -> [Option<Reference>; 2] {
         let interval = if step > 0.0 { Some(step as f32) } else { self.intervals[0] };
-        [interval, self.duration].map(|time| time.map(Reference::of))
+        [interval, self.durations[0]].map(|time| time.map(Reference::of))
+    }
+
+    /// The duration in [`begin`, `end`) that a player would mean after this step: as long as one of the last notes, as large
+    /// a part of the interval, or all of it; or up to the border of the bin, where that is close. And how far people are
+    /// off it, as a part of it. `None`: nothing heard says so.
+    pub fn meant_duration(&self, step: f64, begin: f64, end: f64) -> Option<(f64, f64)> {
+        let interval = if step > 0.0 { Some(step as f32) } else { self.intervals[0] };
+        let part = self.held.zip(interval).map(|(held, interval)| held * interval);
+        let meant = self.durations.into_iter().chain([part, interval]).flatten().map(f64::from);
+        Some((in_bin(meant, begin, end)?, f64::from(self.deviation).sqrt()))
     }
 
     /// The time in [`begin`, `end`) that a player would mean: the place in the beat if onsets keep to it, else
@@ -126,14 +142,7 @@ impl Rhythm {
         const ON_BEAT: f64 = 0.03;
         /// From the simplest.
         const MULTIPLES: [f64; 8] = [2.0, 0.5, 1.5, 2.0 / 3.0, 3.0, 1.0 / 3.0, 4.0, 0.25];
-        /// A time that is off the bin by no more than this part of it is meant by its border: who plays evenly right
-        /// between two bins is in either.
-        const BORDER: f64 = 0.03;
         let inside = |time: &f64| begin <= *time && *time < end;
-        let near = |time: f64| {
-            let nearest = time.min(end).max(begin);
-            ((time - nearest).abs() <= BORDER * time).then_some(nearest)
-        };
         let deviation = f64::from(self.deviation).sqrt();
         if let Some(meter) = meter {
             let off = |position: f64| (position * 12.0 - (position * 12.0).round()).abs() / 12.0;
@@ -147,9 +156,20 @@ impl Rhythm {
         let both = last.zip(before).map(|(last, before)| last + before);
         let multiples = MULTIPLES.iter().filter_map(|by| last.map(|last| by * last));
         let equal = [last, before, both].into_iter().flatten();
-        let meant = equal.chain(multiples);
-        meant.clone().find(inside).or_else(|| meant.filter_map(near).next()).map(|time| (time, deviation))
+        Some((in_bin(equal.chain(multiples), begin, end)?, deviation))
     }
+}
+
+/// The first of some times that lies in [`begin`, `end`), or else its border where the first comes close to it: who
+/// plays evenly right between two bins is in either.
+fn in_bin(times: impl Iterator<Item = f64> + Clone, begin: f64, end: f64) -> Option<f64> {
+    /// As a part of the time.
+    const CLOSE: f64 = 0.03;
+    let near = |time: f64| {
+        let nearest = time.min(end).max(begin);
+        ((time - nearest).abs() <= CLOSE * time).then_some(nearest)
+    };
+    times.clone().find(|time| begin <= *time && *time < end).or_else(|| times.filter_map(near).next())
 }
 
 /// The position (in beats, from the bar of `meter`'s onset) of the strongest subdivision of a beat that is
