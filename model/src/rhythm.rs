@@ -26,6 +26,10 @@ const SUBDIVISIONS: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 6.0, 12.0];
 const EQUAL: f32 = 0.12;
 /// Decay per pair of equal intervals of what is known of their deviation.
 const DEVIATION_DECAY: f32 = 0.9;
+/// Durations whose logarithms differ by less are equal: no hand does that on purpose.
+const EXACT: f32 = 0.004;
+/// Decay per note of how many are.
+const EXACT_DECAY: f32 = 0.97;
 /// Durations that a new one may be as long as.
 const DURATIONS: usize = 4;
 /// Deviation before anything was heard: that of a steady player.
@@ -76,13 +80,21 @@ pub(crate) struct Rhythm {
     durations: [Option<f32>; DURATIONS],
     /// The last note's, as a part of the interval that led to it.
     held: Option<f32>,
+    /// How many of the last durations were exactly as long as another was, or as their interval asked: 0–1.
+    exact: f32,
     /// Mean square of the logarithm of the ratio of intervals that are meant to be equal.
     deviation: f32,
 }
 
 impl Default for Rhythm {
     fn default() -> Self {
-        Self { intervals: [None; 2], durations: [None; DURATIONS], held: None, deviation: DEVIATION * DEVIATION }
+        Self {
+            intervals: [None; 2],
+            durations: [None; DURATIONS],
+            held: None,
+            exact: 0.0,
+            deviation: DEVIATION * DEVIATION,
+        }
     }
 }
 
@@ -90,6 +102,9 @@ impl Rhythm {
     /// Takes in the next note.
     pub fn feed(&mut self, note: &Successor, first: bool) {
         let (step, duration) = (note.step as f32, (note.duration as f32).max(0.01));
+        let same = |meant: f64| ln(duration / meant as f32).abs() < EXACT;
+        let exact = self.durations_meant(note.step).any(same);
+        self.exact = EXACT_DECAY * self.exact + (1.0 - EXACT_DECAY) * f32::from(u8::from(exact));
         self.durations.rotate_right(1);
         self.durations[0] = Some(duration);
         self.held = if step > 0.0 { Some(duration / step) } else { self.intervals[0].map(|last| duration / last) };
@@ -124,14 +139,18 @@ impl Rhythm {
         [interval, self.durations[0]].map(|time| time.map(Reference::of))
     }
 
-    /// The duration in [`begin`, `end`) that a player would mean after this step: as long as one of the last notes, as large
-    /// a part of the interval, or all of it; or up to the border of the bin, where that is close. And how far people are
-    /// off it, as a part of it. `None`: nothing heard says so.
-    pub fn meant_duration(&self, step: f64, begin: f64, end: f64) -> Option<(f64, f64)> {
+    /// What a note's duration after this step may exactly be: one of the last, as large a part of the interval, all of it.
+    fn durations_meant(&self, step: f64) -> impl Iterator<Item = f64> + Clone + use<> {
         let interval = if step > 0.0 { Some(step as f32) } else { self.intervals[0] };
         let part = self.held.zip(interval).map(|(held, interval)| held * interval);
-        let meant = self.durations.into_iter().chain([part, interval]).flatten().map(f64::from);
-        Some((in_bin(meant, begin, end)?, f64::from(self.deviation).sqrt()))
+        self.durations.into_iter().chain([part, interval]).flatten().map(f64::from)
+    }
+
+    /// The duration in [`begin`, `end`) that is exactly one of those, or the border of the bin where the first comes close
+    /// to it. `None`: nothing heard says so; or `chance`, even in 0–1, decides against it: durations are exact as often
+    /// as they were.
+    pub fn exact_duration(&self, step: f64, begin: f64, end: f64, chance: f32) -> Option<f64> {
+        if chance >= self.exact { None } else { in_bin(self.durations_meant(step), begin, end) }
     }
 
     /// The time in [`begin`, `end`) that a player would mean: the place in the beat if onsets keep to it, else
