@@ -13,7 +13,7 @@ use crate::{
     markov::{Markov, Recent},
     mind::{Mind, centre},
     rhythm::deviate,
-    sampling::{Controls, draw, heat, keep_above, keep_likeliest, mix, probabilities, tilt},
+    sampling::{Controls, draw, heat, mix, tilt},
     shapes::Attribute,
 };
 
@@ -228,7 +228,7 @@ impl<'a> Onset<'a> {
             // Chords stay as thick as they are: what changes is how soon the next onset comes.
             crowd(&mut p[1..], self.when.density);
         }
-        keep_likeliest(p, controls.top_p);
+        controls.keep(p);
         let usual = centre(median(&p[1..]) + 1).max(self.earliest);
         let bin = chosen(p, rng, nats).unwrap_or(self.first);
         Timing { step: self.moment(bin, rng), usual }
@@ -266,8 +266,7 @@ impl Drawn<'_> {
                 mix(logits, &learnt, share);
             }
         }
-        probabilities(logits, controls.temperature.pitch, controls.top_p);
-        keep_above(logits, controls.min_p);
+        controls.probabilities(logits, controls.temperature.pitch);
         let lowest = what.pitches.trailing_zeros() as usize;
         next.pitch = chosen(logits, rng, self.nats).unwrap_or(lowest).min(PITCHES - 1) as u8;
     }
@@ -290,7 +289,7 @@ impl Drawn<'_> {
             logits[last + 1..].fill(f32::NEG_INFINITY);
             logits[last] += part_of(last, 0.0, longest);
         }
-        probabilities(logits, self.controls.temperature.duration, self.controls.top_p);
+        self.controls.probabilities(logits, self.controls.temperature.duration);
         let (begin, end) = time_range(chosen(logits, rng, self.nats).unwrap_or(0));
         let end = end.min(longest);
         let anywhere = begin + (end - begin).max(0.0) * rng.random::<f64>();
@@ -304,7 +303,7 @@ impl Drawn<'_> {
         if let Loudness::Around(level) = self.what.loudness {
             turn_to(p, level - self.context.lately.velocity);
         }
-        keep_likeliest(p, self.controls.top_p);
+        self.controls.keep(p);
         let (low, high) = velocity_range(chosen(p, rng, self.nats).unwrap_or(16));
         next.velocity = rng.random_range(low..=high);
     }
@@ -315,7 +314,7 @@ impl Drawn<'_> {
     }
 
     pub fn spread(&mut self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
-        probabilities(logits, self.controls.temperature.velocity, self.controls.top_p);
+        self.controls.probabilities(logits, self.controls.temperature.velocity);
         let bin = chosen(logits, rng, self.nats).unwrap_or(0);
         if bin > 0 {
             let (begin, end) = spread_range(bin);

@@ -33,8 +33,7 @@ pub struct Controls {
     pub temperature: Temperature,
     /// Draw from the likeliest classes that together have this mass, 0–1.
     pub top_p: f32,
-    /// Leave out pitches that are less likely than this part of the likeliest, 0–1. (Rare times and velocities are what
-    /// people play; rare pitches are slips.)
+    /// Leave out classes that are less likely than this part of the likeliest, 0–1.
     #[serde(default)]
     pub min_p: f32,
     /// How firmly chords stay as frequent as in the phrase: nats that a chord gains for each unit of share in which
@@ -45,6 +44,20 @@ pub struct Controls {
     /// each unit of share in which even ones fall behind. 0: not at all.
     #[serde(default)]
     pub evenness: f32,
+}
+
+impl Controls {
+    /// Keeps the likeliest classes, by [`Controls::top_p`] and [`Controls::min_p`].
+    pub(crate) fn keep(&self, p: &mut [f32]) {
+        keep_likeliest(p, self.top_p);
+        keep_above(p, self.min_p);
+    }
+
+    /// Turns logits into the probabilities that are drawn from: temperature, then the likeliest.
+    pub(crate) fn probabilities(&self, logits: &mut [f32], temperature: f32) {
+        heat(logits, temperature);
+        self.keep(logits);
+    }
 }
 
 impl Default for Controls {
@@ -91,12 +104,6 @@ pub fn mix(logits: &mut [f32], other: &[f32], share: f32) {
     for (value, &other) in logits.iter_mut().zip(other) {
         *value = ln((1.0 - share) * *value + share * other);
     }
-}
-
-/// Turns logits into the probabilities that are drawn from: temperature, then top-p.
-pub fn probabilities(logits: &mut [f32], temperature: f32, top_p: f32) {
-    heat(logits, temperature);
-    keep_likeliest(logits, top_p);
 }
 
 /// Turns logits into probabilities at this temperature.
@@ -270,8 +277,7 @@ mod tests {
             for (p, logit) in logits.iter_mut().enumerate() {
                 if mask >> p & 1 == 0 { *logit = f32::NEG_INFINITY; }
             }
-            probabilities(&mut logits, temperature, top_p);
-            keep_above(&mut logits, min_p);
+            Controls { top_p, min_p, ..Controls::default() }.probabilities(&mut logits, temperature);
             let sum: f32 = logits.iter().sum();
             match draw(&logits, &mut note_rng(seed, 0)) {
                 Some(class) => {
@@ -287,8 +293,8 @@ mod tests {
             logits in prop::collection::vec(-3.0..3.0f32, 16), top_p in 0.05..0.95f32,
         ) {
             let (mut all, mut kept) = (logits.clone(), logits);
-            probabilities(&mut all, 1.0, 1.0);
-            probabilities(&mut kept, 1.0, top_p);
+            Controls::default().probabilities(&mut all, 1.0);
+            Controls { top_p, ..Controls::default() }.probabilities(&mut kept, 1.0);
             let mass: f32 = all.iter().zip(&kept).filter(|(_, k)| **k > 0.0).map(|(a, _)| a).sum();
             let least = all.iter().zip(&kept).filter(|(_, k)| **k > 0.0).map(|(a, _)| *a).fold(1.0, f32::min);
             prop_assert!(mass >= top_p - 1e-4);
