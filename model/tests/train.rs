@@ -116,3 +116,31 @@ fn sequence_and_step_agree() {
         }
     }
 }
+
+/// Rounding the factors of products to bf16 moves the loss by less than a thousandth, and hardly turns the gradient.
+#[test]
+fn bf16_changes_little() {
+    for kind in [Kind::Seed, Kind::Antiphon] {
+        let weights = Weights::random(kind, 5);
+        let run = |precision| {
+            let model = Model::new(&weights, &Device::Cpu, precision).unwrap();
+            let mut lanes: Vec<Lane> = (0..4).map(|n| Lane::new(&phrase(64, n))).collect();
+            let batch = Batch::next(kind, &mut lanes, 64, |_| None);
+            let losses = model.losses(batch, &mut model.zero_carry(4), None).unwrap();
+            let gradients = losses.total.backward().unwrap();
+            let gradients: Vec<Vec<f32>> = model
+                .vars()
+                .values()
+                .map(|var| gradients.get(var).unwrap().flatten_all().unwrap().to_vec1().unwrap())
+                .collect();
+            (f64::from(losses.total.to_scalar::<f32>().unwrap()), gradients)
+        };
+        let ((exact, gradients), (rounded, turned)) = (run(MatmulPrecision::F32), run(MatmulPrecision::Bf16));
+        assert!(exact != rounded && (exact - rounded).abs() < 1e-3 * exact, "{kind:?}: {rounded} is not {exact}");
+        for (gradient, turned) in gradients.iter().zip(&turned) {
+            let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+            let cosine = dot(gradient, turned) / (dot(gradient, gradient) * dot(turned, turned)).sqrt();
+            assert!(cosine > 0.999, "{kind:?}: {cosine}");
+        }
+    }
+}

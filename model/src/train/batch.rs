@@ -2,7 +2,7 @@
 
 use notes::{Note, Successor};
 
-use super::{links::Links, sparse::Sparse};
+use super::{loss::Targets, sparse::Sparse};
 use crate::{
     context::Context,
     encoding::{PITCHES, spread_bin, time_bin, velocity_level},
@@ -117,24 +117,19 @@ pub(super) enum Body {
     Antiphon {
         /// `[rows, features]`
         heard: Sparse,
-        /// Per attribute: features, target class.
-        heads: Vec<Target>,
-        /// 0, or -1e9 where the pitch cannot follow inside the chord: `[rows, 128]`.
-        ruled_out: Vec<f32>,
+        /// Per attribute.
+        heads: Vec<Head>,
     },
 }
 
 /// What one head is told and should say.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct Head {
     /// `[rows, features]`
     pub features: Sparse,
-    /// [`Features::links`] of each row.
-    pub links: Links,
-    /// `[rows]`
-    pub classes: Vec<u32>,
-    /// `[rows]`: 1 where this attribute exists (spread: inside chords only), is learnt, and the row counts.
-    pub counts: Vec<f32>,
+    /// A row's weight is 1 where this attribute exists (spread: inside chords only), is learnt, and the row counts. The
+    /// lowest pitch is the first that can follow inside the chord.
+    pub targets: Targets,
 }
 
 impl Batch {
@@ -158,14 +153,11 @@ impl Batch {
                     heard: Sparse::zeros(rows, shapes::input_features()),
                     heads: Attribute::ALL
                         .iter()
-                        .map(|a| Target {
+                        .map(|a| Head {
                             features: Sparse::zeros(rows, a.features()),
-                            links: Links::empty(rows),
-                            classes: vec![0; rows],
-                            counts: vec![0.0; rows],
+                            targets: Targets::none(rows, a.classes()),
                         })
                         .collect(),
-                    ruled_out: vec![0.0; rows * PITCHES],
                 },
             },
         };
@@ -210,10 +202,10 @@ impl Batch {
                 next_pitch[row] = next.pitch.into();
                 next_timing[row * 2..][..2].copy_from_slice(&[next.step as f32, next.duration as f32]);
             }
-            Body::Antiphon { heard: inputs, heads, ruled_out } => {
+            Body::Antiphon { heard: inputs, heads } => {
                 features::heard(scratch, heard.as_ref(), context);
                 inputs.rows.set(row, scratch.pairs());
-                for (attribute, target) in Attribute::ALL.into_iter().zip(heads) {
+                for (attribute, Head { features: told, targets }) in Attribute::ALL.into_iter().zip(&mut *heads) {
                     let class = match attribute {
                         Attribute::Step => {
                             features::before_step(scratch, context);
@@ -236,15 +228,15 @@ impl Batch {
                             spread_bin(next.spread)
                         }
                     };
-                    target.features.rows.set(row, scratch.pairs());
-                    target.links.set(row, scratch.links());
-                    target.classes[row] = class as u32;
+                    told.rows.set(row, scratch.pairs());
+                    targets.links.set(row, scratch.links());
+                    targets.class[row] = class as u32;
                     let exists = attribute != Attribute::Spread || (next.step == 0.0 && heard.is_some());
                     let learnt = exists && lane.told.learns[attribute as usize];
-                    target.counts[row] = f32::from(u8::from(learnt));
+                    targets.weights[row] = f32::from(u8::from(learnt));
                 }
-                let floor = context.floor(next.step).min(next.pitch);
-                ruled_out[row * PITCHES..][..floor.into()].fill(-1e9);
+                let lowest = context.floor(next.step).min(next.pitch);
+                heads[Attribute::Pitch as usize].targets.lowest[row] = lowest.into();
             }
         }
     }

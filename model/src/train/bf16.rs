@@ -175,7 +175,8 @@ widest! {
     fn pack_across(out: &mut [Pair], data: &[f32], stride: usize, strips: &[Strip], depth: &Range<usize>) {
         let count = depth.len().div_ceil(2);
         // What an odd depth is filled up with.
-        let zeros = if depth.len() % 2 == 1 { vec![0.0; stride] } else { Vec::new() };
+        let end = strips.iter().map(|strip| strip.first + strip.rows).max().unwrap_or(0);
+        let zeros = if depth.len() % 2 == 1 { vec![0.0; end] } else { Vec::new() };
         for n in 0..count {
             let low = &data[(depth.start + 2 * n) * stride..];
             let high = if 2 * n + 1 < depth.len() { &data[(depth.start + 2 * n + 1) * stride..] } else { &zeros };
@@ -291,7 +292,7 @@ mod tests {
         let mut rng = Pcg32::seed_from_u64(1);
         let value = |v: f32| f64::from(half::bf16::from_f32(v).to_f32());
         for [rows, depth, columns] in
-            [[1, 1, 1], [32, 512, 64], [16, 301, 40], [13, 257, 33], [6, 5, 100], [300, 64, 32]]
+            [[1, 1, 1], [40, 1, 8], [32, 512, 64], [16, 301, 40], [13, 257, 33], [6, 5, 100], [300, 64, 32]]
         {
             let mut random = |len: usize| (0..len).map(|_| rng.random_range(-1.0..1.0)).collect::<Vec<f32>>();
             let stride = columns + 3;

@@ -3,7 +3,7 @@
 
 mod batch;
 mod bf16;
-mod links;
+mod loss;
 mod lstm;
 mod matmul;
 mod network;

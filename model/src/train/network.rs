@@ -3,19 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{D, Device, Result, Tensor, Var};
-use candle_nn::ops::log_softmax;
+use candle_core::{Device, Result, Tensor, Var};
 use rand::{Rng, RngCore};
 
 use super::{
-    batch::{Batch, Body, Target},
+    batch::{Batch, Body, Head},
+    loss::Targets,
     lstm::{Carry, Lstm},
     matmul::{MatmulPrecision, linear},
     sparse::Sparse,
     unfused,
 };
 use crate::{
-    encoding::PITCHES,
     shapes::{Attribute, EMBEDDING, HIDDEN, Kind, LAYERS},
     weights::{self, Card, Weights, WeightsError},
 };
@@ -123,24 +122,22 @@ impl Model {
                     mean(&(out - next.narrow(1, column, 1)?.squeeze(1)?)?.sqr()?, counts.clone())
                 };
                 let step = error("step", 0)?;
-                let pitch = mean(&cross_entropy(&logits, next_pitch)?, counts.clone())?;
+                let classes = logits.dim(1)?;
+                let targets = Targets { class: next_pitch, weights: counts.clone(), ..Targets::none(rows, classes) };
+                let pitch = (targets.nats(&logits)? / f64::from(notes))?;
                 let duration = error("duration", 1)?;
                 Losses::add([Some(step), Some(pitch), Some(duration), None, None], device)
             }
-            Body::Antiphon { heard, heads, ruled_out } => {
+            Body::Antiphon { heard, heads } => {
                 let input = &self.vars["input.weight"];
                 let x = heard.linear(input)?;
                 let x = x.reshape((time, lanes, EMBEDDING))?;
                 let h = self.trunk(x, carry, &fresh, &mut noise)?;
-                let ruled_out = Tensor::from_vec(ruled_out, (rows, PITCHES), device)?;
                 let mut parts = [const { None }; 5];
-                for ((attribute, target), part) in Attribute::ALL.into_iter().zip(heads).zip(&mut parts) {
-                    let Target { features, links, classes, counts } = target;
-                    let mut logits = links.apply(&self.head(attribute, &h, features)?, attribute.classes())?;
-                    if attribute == Attribute::Pitch {
-                        logits = (logits + &ruled_out)?;
-                    }
-                    *part = Some(mean(&cross_entropy(&logits, classes)?, counts)?);
+                for ((attribute, Head { features, targets }), part) in
+                    Attribute::ALL.into_iter().zip(heads).zip(&mut parts)
+                {
+                    *part = Some((targets.nats(&self.head(attribute, &h, features)?)? / f64::from(notes))?);
                 }
                 Losses::add(parts, device)
             }
@@ -198,12 +195,6 @@ impl Losses {
         }
         Ok(Self { total, parts: values })
     }
-}
-
-/// Nats per row: `[rows, classes]`, `rows` targets -> `[rows]`.
-fn cross_entropy(logits: &Tensor, targets: Vec<u32>) -> Result<Tensor> {
-    let targets = Tensor::from_vec(targets, (logits.dim(0)?, 1), logits.device())?;
-    log_softmax(logits, D::Minus1)?.gather(&targets, 1)?.squeeze(1)?.neg()
 }
 
 /// Dropout mask: 0 for the part that is dropped, and the rest scaled up to keep the mean.

@@ -1,8 +1,8 @@
 //! Rows of unlike lengths, one behind the other.
 
-use std::ops::{Index, Range};
+use std::ops::{Index, IndexMut, Range};
 
-/// As many rows as it was made for; each is set once or stays empty.
+/// As many rows as it was made for.
 #[derive(Clone, Debug)]
 pub(super) struct Ragged<T> {
     values: Vec<T>,
@@ -16,12 +16,23 @@ impl<T: Clone> Ragged<T> {
         Self { values: Vec::new(), rows: vec![0..0; rows] }
     }
 
+    /// Rows of such lengths, filled with one value.
+    pub fn of_lengths(lengths: &[usize], value: T) -> Self {
+        let mut end = 0;
+        let row = |len: &usize| {
+            end += len;
+            end - len..end
+        };
+        let rows = lengths.iter().map(row).collect();
+        Self { values: vec![value; end], rows }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows.len()
     }
 
-    /// Sets a row.
+    /// Sets a row that is empty.
     pub fn set(&mut self, row: usize, values: &[T]) {
         let begin = self.values.len();
         self.values.extend_from_slice(values);
@@ -34,5 +45,11 @@ impl<T> Index<usize> for Ragged<T> {
 
     fn index(&self, row: usize) -> &[T] {
         &self.values[self.rows[row].clone()]
+    }
+}
+
+impl<T> IndexMut<usize> for Ragged<T> {
+    fn index_mut(&mut self, row: usize) -> &mut [T] {
+        &mut self.values[self.rows[row].clone()]
     }
 }

@@ -39,6 +39,21 @@ impl Sparse {
             }
         }
     }
+
+    /// Of each column, (row, value) in the order of rows.
+    fn transposed(&self) -> Ragged<(u32, f32)> {
+        let rows = || (0..self.rows.rows()).flat_map(|row| self.rows[row].iter().map(move |&pair| (row, pair)));
+        let mut counts = vec![0; self.width];
+        rows().for_each(|(_, (column, _))| counts[column as usize] += 1);
+        let mut columns = Ragged::of_lengths(&counts, (0, 0.0));
+        counts.fill(0);
+        for (row, (column, value)) in rows() {
+            let column = column as usize;
+            columns[column][counts[column]] = (row as u32, value);
+            counts[column] += 1;
+        }
+        columns
+    }
 }
 
 impl CustomOp1 for Sparse {
@@ -62,56 +77,39 @@ impl CustomOp1 for Sparse {
         let (storage, layout) = grad.storage_and_layout();
         let Storage::Cpu(storage) = &*storage else { bail!("`sparse` runs on the CPU") };
         let grad = contiguous(storage, layout)?;
-        // Threads share out the outputs, so that each sum is one thread's, in the order of rows.
-        let share = outputs.div_ceil(rayon::current_num_threads());
+        // The gradient of a feature's weights is the product of its column with the gradient of the outputs.
+        let columns = self.transposed();
+        let mut turned = vec![0.0; width * outputs];
+        turned.par_chunks_exact_mut(outputs).enumerate().for_each(|(n, sums)| gather(grad, &columns[n], sums));
         let mut out = vec![0.0; outputs * width];
-        out.par_chunks_mut(share * width).enumerate().for_each(|(n, out)| {
-            let (first, share) = (n * share, out.len() / width);
-            let mut sums = vec![0.0; out.len()];
-            for (row, grad) in grad.chunks_exact(outputs).enumerate() {
-                scatter(&mut sums, &self.rows[row], &grad[first..first + share]);
-            }
-            transpose(&sums, out, [width, share]);
-        });
+        transpose(&turned, &mut out, [width, outputs]);
         Ok(Some(Tensor::from_vec(out, (outputs, width), weight.device())?))
     }
 }
 
 widest! {
-    /// `out += values * weight[columns]`
-    fn gather(weight: &[f32], row: &[(u32, f32)], out: &mut [f32]) {
+    /// `out += row * matrix`, with `matrix`: rows as wide as `out`.
+    fn gather(matrix: &[f32], row: &[(u32, f32)], out: &mut [f32]) {
         let outputs = out.len();
         for (part, out) in out.chunks_mut(WIDTH).enumerate() {
             match <&mut [f32; WIDTH]>::try_from(&mut *out) {
                 Ok(out) => {
                     let mut sums = *out;
                     for &(column, value) in row {
-                        let (weight, _) = weight[column as usize * outputs + part * WIDTH..].as_chunks::<WIDTH>();
-                        let weight = &weight[0];
+                        let (values, _) = matrix[column as usize * outputs + part * WIDTH..].as_chunks::<WIDTH>();
+                        let values = &values[0];
                         for i in 0..WIDTH {
-                            sums[i] += value * weight[i];
+                            sums[i] += value * values[i];
                         }
                     }
                     *out = sums;
                 }
                 Err(_) => {
                     for &(column, value) in row {
-                        let weight = &weight[column as usize * outputs + part * WIDTH..];
-                        out.iter_mut().zip(weight).for_each(|(out, weight)| *out += value * weight);
+                        let values = &matrix[column as usize * outputs + part * WIDTH..];
+                        out.iter_mut().zip(values).for_each(|(out, other)| *out += value * other);
                     }
                 }
-            }
-        }
-    }
-}
-
-widest! {
-    /// `sums[columns] += values * grad`
-    fn scatter(sums: &mut [f32], row: &[(u32, f32)], grad: &[f32]) {
-        for &(column, value) in row {
-            let sums = &mut sums[column as usize * grad.len()..][..grad.len()];
-            for (sum, grad) in sums.iter_mut().zip(grad) {
-                *sum += value * grad;
             }
         }
     }

@@ -184,11 +184,11 @@ mod tests {
         let state = random(&[2, lanes * hidden]).to_vec2().unwrap();
         let fresh: Vec<bool> = (0..time * lanes).map(|n| n % 17 == 3).collect();
 
-        let run = |fused: bool| {
+        let run = |fused: Option<MatmulPrecision>| {
             let mut carry = Carry { h: state[0].clone(), c: state[1].clone() };
             let out = match fused {
-                true => Lstm::new(MatmulPrecision::F32).sequence(&x, &weight, &bias, &mut carry, &fresh).unwrap(),
-                false => sequence(&x, &weight, &bias, &mut carry, &fresh).unwrap(),
+                Some(precision) => Lstm::new(precision).sequence(&x, &weight, &bias, &mut carry, &fresh).unwrap(),
+                None => sequence(&x, &weight, &bias, &mut carry, &fresh).unwrap(),
             };
             let loss = (&out * &towards).unwrap().sum_all().unwrap();
             let gradients = loss.backward().unwrap();
@@ -198,11 +198,14 @@ mod tests {
             }
             all
         };
-        for (n, (fused, unfused)) in run(true).iter().zip(&run(false)).enumerate() {
-            let largest = fused.iter().fold(0.0f32, |largest, v| largest.max(v.abs()));
-            assert!(fused.len() == unfused.len() && largest > 0.0);
-            for (a, b) in fused.iter().zip(unfused) {
-                assert!((a - b).abs() < 1e-5 * largest, "part {n}: {a} and {b}");
+        let unfused = run(None);
+        for (precision, tolerance) in [(MatmulPrecision::F32, 1e-5), (MatmulPrecision::Bf16, 1e-2)] {
+            for (n, (fused, unfused)) in run(Some(precision)).iter().zip(&unfused).enumerate() {
+                let largest = fused.iter().fold(0.0f32, |largest, v| largest.max(v.abs()));
+                assert!(fused.len() == unfused.len() && largest > 0.0);
+                for (a, b) in fused.iter().zip(unfused) {
+                    assert!((a - b).abs() < tolerance * largest, "{precision}, part {n}: {a} and {b}");
+                }
             }
         }
     }

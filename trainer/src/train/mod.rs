@@ -144,12 +144,13 @@ pub(crate) fn learn(
         return Ok(None);
     }
     let gradients = losses.total.backward()?;
-    let mut gradients: BTreeMap<String, _> =
+    let gradients: BTreeMap<String, _> =
         model.vars().iter().filter_map(|(name, var)| Some((name.clone(), gradients.get(var)?.clone()))).collect();
-    if !clip(&mut gradients, most)?.is_finite() {
+    let (norm, scale) = clip(&gradients, most)?;
+    if !norm.is_finite() {
         return Ok(None);
     }
-    optimiser.step(model.vars(), &gradients, rate)?;
+    optimiser.step(model.vars(), &gradients, scale, rate)?;
     Ok(Some(losses.parts))
 }
 

@@ -91,7 +91,7 @@ fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
     let runs = [("antiphon", "antiphon", 0.9, ""), ("told", "antiphon", 0.0, told), ("seed", "seed", 0.0, "")];
     for (name, network, average, more) in runs {
         let toml = format!(
-            "data = ['music.safetensors']\nnetwork = '{network}'\nlanes = 2\nchunk = 8\nepochs = 1.6\nwarmup = 2\nvalidate_every = 3\nweight_dropout = 0.1\naverage = {average}\n{more}"
+            "data = ['music.safetensors']\nnetwork = '{network}'\nprecision = '{precision}'\nlanes = 2\nchunk = 8\nepochs = 1.6\nwarmup = 2\nvalidate_every = 3\nweight_dropout = 0.1\naverage = {average}\n{more}"
         );
         std::fs::write(folder.path().join("run.toml"), toml).unwrap();
         let (whole, parts) = (format!("{name} whole"), format!("{name} parts"));
