@@ -15,7 +15,7 @@ const LISTED: usize = 20;
 /// Read folders of MIDI files into one data set file.
 ///
 /// A folder with a manifest.csv (columns path, split; work and same_notes_as if known) is read by it.
-/// A folder without one is your own music: every .mid and .midi in it and below, one file in ten for
+/// A folder without one is your own music: every MIDI file in it and below, one file in ten for
 /// validation, the others for training, drawn by file name and --seed. Chords are made canonical,
 /// silence before the first note is cut, pieces that are there already are taken once, and files that
 /// cannot be read are skipped, listed and counted.
