@@ -1,4 +1,4 @@
-//! What `torch.save` wrote, or somebody who means no good.
+//! What `torch.save` or `pickle.dump` wrote, or somebody who means no good.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

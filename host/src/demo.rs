@@ -187,6 +187,7 @@ fn table(options: &Options, phrase: &Phrase, take: &Take, voice: &str) -> String
     let pace = if options.offline { "offline" } else { "in real time" };
     let rows = [
         ("phrase", phrase.name.clone()),
+        ("warnings", if phrase.warnings.is_empty() { "none".to_owned() } else { phrase.warnings.clone() }),
         ("weights, seed", format!("{weights}, {}", options.seed)),
         ("played", format!("{:.1} s {pace}, in {:.1} s", take.length as f64 / RATE, take.seconds_spent)),
         ("notes heard", format!("{} of {}", status.heard, phrase.notes)),

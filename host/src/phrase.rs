@@ -27,6 +27,8 @@ pub struct Phrase {
     pub end: u64,
     /// How many notes there are.
     pub notes: usize,
+    /// What is odd about its file; empty if nothing is.
+    pub warnings: String,
 }
 
 impl Phrase {
@@ -72,6 +74,6 @@ impl Phrase {
         // At one sample: releases, pedal, strikes.
         events.sort_by_key(|&(at, rank, _)| (at, rank));
         let events = events.into_iter().map(|(at, _, event)| Timed { at, event }).collect();
-        Ok(Self { name, events, end, notes })
+        Ok(Self { name, events, end, notes, warnings: score.dirt.to_string() })
     }
 }

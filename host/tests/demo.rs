@@ -20,13 +20,33 @@ fn leaves_music_sound_and_picture() {
     let result = demo(out.path(), &[]);
     assert!(result.status.success(), "{result:?}");
     let table = String::from_utf8(result.stdout).unwrap();
-    for row in ["notes heard", "notes played", "hand-over", "first note after", "late notes", "model time"] {
+    for row in [
+        "warnings             none",
+        "notes heard",
+        "notes played",
+        "hand-over",
+        "first note after",
+        "late notes",
+        "model time",
+    ] {
         assert!(table.contains(row), "no `{row}` in:\n{table}");
     }
     let read = |name: &str| std::fs::read(out.path().join(name)).unwrap();
     assert!(midi::read(&read("played.mid")).unwrap().notes.len() > 46);
     assert_eq!(&read("played.wav")[..4], b"RIFF");
     assert_eq!(&read("played.png")[1..4], b"PNG");
+}
+
+#[test]
+fn a_damaged_phrase_is_played_and_the_table_says_what_is_odd() {
+    let out = tempfile::tempdir().unwrap();
+    let phrase = include_bytes!("../phrases/old-french-song.mid");
+    let path = out.path().join("half.mid");
+    std::fs::write(&path, &phrase[..phrase.len() / 2]).unwrap();
+    let result = demo(out.path(), &[path.to_str().unwrap()]);
+    assert!(result.status.success(), "{result:?}");
+    let table = String::from_utf8(result.stdout).unwrap();
+    assert!(table.contains("cut off: 1"), "{table}");
 }
 
 #[test]
@@ -38,7 +58,7 @@ fn bad_input_gets_one_line_and_exit_code_2() {
     let files: [(&str, &[u8]); 4] = [
         ("empty.mid", b""),
         ("prose.mid", b"Play a phrase; when you stop, it goes on."),
-        ("cut.mid", &phrase[..phrase.len() / 2]),
+        ("cut.mid", &phrase[..30]), // before its first note
         ("silent.mid", silent),
     ];
     let path = |name: &str| out.path().join(name).display().to_string();

@@ -1,7 +1,7 @@
 //! Folders of MIDI files -> a [`Dataset`].
 //!
 //! A folder with a `manifest.csv` is read by it (see [`crate::manifest`]), and its splits hold; its files lie in it or
-//! in one archive beside it. A folder without one is someone's own music: every `.mid` and `.midi` below it, nine in
+//! in one archive beside it. A folder without one is someone's own music: every MIDI file (`.mid`, `.midi`, `.rmi`, `.kar`) below it, nine in
 //! ten for training and one for validation, drawn by file name and seed, so that the same folder is always split
 //! the same way.
 
@@ -98,7 +98,7 @@ pub fn gather(
             by_name(folder, split_seed)?
         };
         if more.is_empty() {
-            return Err(bad_input(folder, "no MIDI files (.mid, .midi) in this folder or below it"));
+            return Err(bad_input(folder, "no MIDI files (.mid, .midi, .rmi, .kar) in this folder or below it"));
         }
         offers.extend(more);
     }
@@ -248,7 +248,7 @@ fn name_hash(seed: u64, name: &str) -> u64 {
     (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
-/// All `.mid` and `.midi` files below a folder, in whatever order the system lists them.
+/// All MIDI files below a folder, in whatever order the system lists them.
 pub fn find_midi(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -256,15 +256,17 @@ pub fn find_midi(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::
             if depth < DEEPEST {
                 find_midi(&path, depth + 1, files)?;
             }
-        } else if path
-            .extension()
-            .and_then(|extension| extension.to_str())
-            .is_some_and(|extension| ["mid", "midi"].contains(&extension.to_ascii_lowercase().as_str()))
-        {
+        } else if is_named_midi(&path) {
             files.push(path);
         }
     }
     Ok(())
+}
+
+/// Whether a file's name says that it is a MIDI file: by itself, in RIFF, or with a song's words.
+pub fn is_named_midi(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
+    extension.is_some_and(|extension| ["mid", "midi", "rmi", "kar"].iter().any(|name| extension == *name))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::dataset::{self, Dataset, Split};
 use crate::error::{bad_input, read_input};
 use crate::files::say;
-use crate::folder::{canonical_from_zero, find_midi};
+use crate::folder::{canonical_from_zero, find_midi, is_named_midi};
 use crate::progress;
 use crate::stats::Summary;
 use midi::{Dirt, Score};
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Say what is in a MIDI file, a folder of them, a data set file or a weights file.
 ///
-/// MIDI: notes, duration, what is odd about the file (re-struck keys, note-offs without a note, ...), and
+/// MIDI: notes, duration, what is odd about the file (re-struck keys, note-offs without a note, damage, ...), and
 /// the figures of the notes as they stand and with chords made canonical. Data set: the same figures per
 /// set and split. Weights: card, architecture, every tensor.
 #[derive(Debug, clap::Args)]
@@ -52,9 +52,7 @@ enum Kind {
 
 /// What cannot be told by its beginning is told by its name, so that the right reader complains.
 fn kind(path: &Path, bytes: &[u8]) -> Kind {
-    let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
-    let named_midi = extension.is_some_and(|extension| ["mid", "midi", "rmi"].iter().any(|name| extension == *name));
-    if named_midi || bytes.is_empty() || bytes.starts_with(b"MThd") || bytes.starts_with(b"RIFF") {
+    if is_named_midi(path) || bytes.is_empty() || bytes.starts_with(b"MThd") || bytes.starts_with(b"RIFF") {
         return Kind::Midi;
     }
     let is_dataset = SafeTensors::read_metadata(bytes).is_ok_and(|(_, header)| {
@@ -95,11 +93,11 @@ fn inspect_folder(folder: &Path) -> anyhow::Result<Value> {
     }
     bar.finish_and_clear();
     if pieces.is_empty() {
-        return Err(bad_input(folder, "no MIDI file (.mid, .midi) in this folder or below it can be read"));
+        return Err(bad_input(folder, "no MIDI file (.mid, .midi, .rmi, .kar) in this folder or below it can be read"));
     }
     let as_played = Summary::of(pieces.iter().map(Vec::as_slice));
     pieces.iter_mut().for_each(canonical_from_zero);
-    let counts = dirt.iter().map(dirt_counts).collect::<Vec<_>>();
+    let counts = dirt.iter().map(Dirt::counts).collect::<Vec<_>>();
     let per_kind: serde_json::Map<String, Value> = (0..counts[0].len())
         .map(|index| {
             let sum: usize = counts.iter().map(|file| file[index].1).sum();
@@ -117,23 +115,8 @@ fn inspect_folder(folder: &Path) -> anyhow::Result<Value> {
     }))
 }
 
-fn dirt_counts(dirt: &Dirt) -> [(&'static str, usize); 10] {
-    [
-        ("note_tracks", dirt.note_tracks),
-        ("tempo_events", dirt.tempo_events),
-        ("tempo_overridden", dirt.tempo_overridden),
-        ("restruck", dirt.restruck),
-        ("orphan_offs", dirt.orphan_offs),
-        ("unended", dirt.unended),
-        ("zero_durations", dirt.zero_durations),
-        ("unisons", dirt.unisons),
-        ("overlaps", dirt.overlaps),
-        ("drums", dirt.drums),
-    ]
-}
-
 fn dirt_json(dirt: &Dirt) -> Value {
-    Value::Object(dirt_counts(dirt).iter().map(|&(name, count)| (name.to_owned(), json!(count))).collect())
+    Value::Object(dirt.counts().iter().map(|&(name, count)| (name.to_owned(), json!(count))).collect())
 }
 
 fn inspect_dataset(data: &Dataset) -> Value {

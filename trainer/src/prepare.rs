@@ -18,7 +18,7 @@ const LISTED: usize = 20;
 /// A folder with a manifest.csv is read by it: columns path and split; work, composer, same_notes_as, kind (score,
 /// sequenced, transcription, roll), beats (1: ticks are musical time) and dynamics (0: velocities mean nothing) if
 /// known. Its files lie in the folder or in one archive beside the manifest (*.tar.zst), which is read as it is.
-/// Pieces whose split is not train, validation or test are not used. A folder without one is your own music: every .mid and .midi in it and below, one file in ten for
+/// Pieces whose split is not train, validation or test are not used. A folder without one is your own music: every MIDI file in it and below, one file in ten for
 /// validation, the others for training, drawn by file name and --seed. Chords are made canonical,
 /// silence before the first note is cut, pieces that are there already are taken once, and files that
 /// cannot be read are skipped, listed and counted.

@@ -61,7 +61,7 @@ fn midi_folder() -> TempDir {
     for (name, bytes) in [
         ("good.mid", good.as_slice()),
         ("empty.mid", b""),
-        ("cut.mid", &good[..good.len() / 2]),
+        ("cut.mid", &good[..30]), // before its first note
         ("silent.mid", &midi_bytes(&[])),
         ("text.mid", b"dear diary, today I practised"),
     ] {
@@ -86,6 +86,18 @@ fn weights(folder: &Path, kind: Kind) {
     tensors.values_mut().flat_map(|tensor| &mut tensor.data).for_each(|value| *value *= 4.0);
     let strong = Weights::new(random.card, tensors).unwrap();
     fs::write(folder.join("weights.safetensors"), strong.to_bytes()).unwrap();
+}
+
+#[test]
+fn inspect_counts_what_is_odd_about_a_file() {
+    let folder = midi_folder();
+    let good = midi_bytes(&piece(0, 40));
+    fs::write(folder.path().join("half.rmi"), &good[..good.len() / 2]).unwrap();
+    let report = json(folder.path(), &["inspect", "half.rmi", "--json"]);
+    assert_eq!((&report["dirt"]["cut_off"], &report["dirt"]["bad_values"]), (&1.into(), &0.into()), "{report}");
+    assert!(report["as_played"]["notes"].as_u64().unwrap() > 10, "{report}");
+    let report = json(folder.path(), &["inspect", ".", "--json"]);
+    assert_eq!((&report["files"], &report["dirt"]["cut_off"]["files"]), (&6.into(), &1.into()), "{report}");
 }
 
 #[test]

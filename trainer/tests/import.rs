@@ -1,4 +1,4 @@
-//! PyTorch files of the seed network, as `torch.save` writes them: what they become, and what is refused. The fixtures
+//! PyTorch files of the seed network, as `torch.save` and `pickle.dump` write them: what they become, and what is refused. The fixtures
 //! come from `fixtures/make.py`; each of their tensors holds one number, its place in the network in hundredths.
 
 use model::{Kind, Weights, shapes};
@@ -6,8 +6,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use trainer::import;
 
-const FITTING: [&str; 6] =
-    ["flat.zip.pt", "flat.legacy.pk", "nested.zip.pt", "nested.legacy.pk", "foreign.legacy.pk", "half.zip.pt"];
+const FITTING: [&str; 13] = [
+    "flat.zip.pt",
+    "flat.legacy.pk",
+    "nested.zip.pt",
+    "nested.legacy.pk",
+    "foreign.legacy.pk",
+    "half.zip.pt",
+    "flat0.pickle.pk",
+    "flat2.pickle.pk",
+    "flat4.pickle.pk",
+    "nested.pickle.pk",
+    "model.zip.pt",
+    "model.legacy.pk",
+    "model.pickle.pk",
+];
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -35,7 +48,7 @@ fn check(weights: &Weights, exactness: f32) {
 }
 
 #[test]
-fn every_form_that_torch_writes_becomes_the_same_weights() {
+fn every_form_that_torch_and_pickle_write_becomes_the_same_weights() {
     let folder = tempfile::tempdir().unwrap();
     for name in FITTING {
         let output = import(folder.path(), name, &["--json", "--force", "--name", "theirs"]);
@@ -95,23 +108,37 @@ fn legacy(instructions: &[u8]) -> Vec<u8> {
     [&whole[..start], b"\x80\x02", instructions].concat()
 }
 
+/// No storages.
+const NONE_BEHIND: &[u8] = b"\x80\x02].";
+
 #[test]
 fn nothing_in_a_pickle_is_run() {
     let folder = tempfile::tempdir().unwrap();
     let flag = folder.path().join("flag");
     let command = format!("touch {}", flag.display());
     let length = u32::try_from(command.len()).unwrap().to_le_bytes();
-    let call = [b"cos\nsystem\nX", &length[..], command.as_bytes(), b"\x85R."].concat();
+    let call = |end: &[u8]| [b"cos\nsystem\nX", &length[..], command.as_bytes(), end].concat();
     for (instructions, name) in [
-        (&call[..], "os.system"),
+        (&call(b"\x85R.")[..], "os.system"),
+        (&call(b"\x85\x81."), "os.system"),
         (b"cbuiltins\neval\nX\x01\0\0\x001\x85R.", "builtins.eval"),
+        (b"(X\x01\0\0\x001ibuiltins\neval\n.", "builtins.eval"),
+        (b"\x8c\x08builtins\x8c\x04eval\x93)R.", "builtins.eval"),
         (b"ctorch\nload\n)R.", "torch.load"),
-        (b"ctorch.storage\n_load_from_bytes\n)R.", "torch.storage._load_from_bytes"),
         (b"ccollections\nCounter\n)R.", "collections.Counter"),
     ] {
-        let error = import::try_bytes(&legacy(instructions)).unwrap_err();
-        assert!(error.contains(&format!("`{name}`")), "{error}");
+        let plain = [b"\x80\x02", instructions].concat();
+        for bytes in [[&legacy(instructions), NONE_BEHIND].concat(), plain] {
+            let error = import::try_bytes(&bytes).unwrap_err();
+            assert!(error.contains(&format!("`{name}`")) && error.contains("no tensors"), "{error}");
+        }
     }
+    // Beside a state dict it does no harm: a pickle that makes a pair of the two.
+    let state = bytes("flat4.pickle.pk");
+    let body = state[11..].strip_suffix(b".").unwrap(); // behind PROTO and FRAME
+    let pair = [b"\x80\x04}(X\x05\0\0\0model", body, b"X\x04\0\0\0hook", &call(b"\x85Ru.")].concat();
+    let weights = import::try_bytes(&pair).unwrap();
+    assert_eq!(weights.get("pitch.2.bias").data[0], 0.16);
     assert!(!flag.exists());
 }
 
@@ -130,13 +157,27 @@ fn memory_and_time_stay_bounded_whatever_a_pickle_says() {
     doubling.push(b'.');
     let deep = [vec![b']'; 60_000], vec![b'a'; 59_999], vec![b'.']].concat();
     for instructions in [circle, doubling, deep] {
-        // Behind it: no storages.
-        let file = [legacy(&instructions), b"\x80\x02].".to_vec()].concat();
-        assert!(import::try_bytes(&file).unwrap_err().contains("no tensors"));
+        for file in [[&legacy(&instructions), NONE_BEHIND].concat(), [b"\x80\x02", &instructions[..]].concat()] {
+            assert!(import::try_bytes(&file).unwrap_err().contains("no tensors"));
+        }
     }
-    let whole = bytes("flat.legacy.pk");
-    for cut in (0..whole.len()).step_by(7) {
-        assert!(import::try_bytes(&whole[..cut]).is_err(), "cut at {cut}");
+    // One text of 60 kB decoded sixty thousand times; one file in itself again and again.
+    let text = [b"X\x60\xea\0\0", &[b'a'; 60_000][..], b"q\0"].concat();
+    let again = b"c_codecs\nencode\nh\0\x85R0".repeat(60_000);
+    let error = import::try_bytes(&[b"\x80\x02", &text[..], &again].concat()).unwrap_err();
+    assert!(error.contains("more than"), "{error}");
+    let mut file = bytes("flat4.pickle.pk");
+    for _ in 0..3 {
+        let length = u32::try_from(file.len()).unwrap().to_le_bytes();
+        file = [b"\x80\x04ctorch.storage\n_load_from_bytes\nB", &length[..], &file, b"\x85R."].concat();
+        let error = import::try_bytes(&file).unwrap_err();
+        assert!(error.contains("a storage that is none"), "{error}");
+    }
+    for name in ["flat.legacy.pk", "flat0.pickle.pk", "model.pickle.pk"] {
+        let whole = bytes(name);
+        for cut in (0..whole.len()).step_by(7) {
+            assert!(import::try_bytes(&whole[..cut]).is_err(), "{name} cut at {cut}");
+        }
     }
 }
 

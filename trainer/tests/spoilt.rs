@@ -25,7 +25,7 @@ fn fixtures(end: &str) -> Vec<Vec<u8>> {
 #[test]
 fn spoilt_pytorch_files_are_imported_or_refused() {
     let network: usize = shapes::of(Kind::Seed).iter().map(|(_, shape)| 4 * shape.iter().product::<usize>()).sum();
-    for (seed, end, count) in [(4, ".zip.pt", 400), (5, ".legacy.pk", 400)] {
+    for (seed, end, count) in [(4, ".zip.pt", 400), (5, ".legacy.pk", 400), (8, ".pickle.pk", 400)] {
         let outcome =
             spoil::survives(&fixtures(end), (seed, count), SPARE + network, |bytes| import::try_bytes(bytes).map(drop));
         assert!(outcome.read > 10 && outcome.refused > 100, "{end}: {outcome:?}");

@@ -1,8 +1,11 @@
 //! `trainer import`: a PyTorch state dict of the seed network -> weights.
 
+mod calls;
+mod legacy;
 mod map;
 pub mod pickle;
 mod torch;
+mod values;
 
 use crate::{
     error::{bad_input, read_input},
@@ -20,14 +23,15 @@ use torch::{File, Group, Source, TorchError};
 
 /// Turn a PyTorch state dict of the seed network into weights.
 ///
-/// Reads what torch.save(model.state_dict(), FILE) writes, in both of its forms, and checkpoints that have the state
-/// dict inside, such as {"model_state_dict": ..., "epoch": 3}. LSTM and linear layers find their places by
+/// Reads what torch.save writes, in both of its forms, and what pickle.dump writes: a state dict
+/// (model.state_dict()), a whole model, or a checkpoint that has one of them inside, such as
+/// {"model_state_dict": ..., "epoch": 3}. LSTM and linear layers find their places by
 /// name and shape; what goes where is printed, and anything that does not fit is an error that lists what was
 /// expected. No code in the file is ever run.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer import report-weights.pk --out weights/seed.safetensors")]
 pub struct Args {
-    /// What torch.save wrote.
+    /// What torch.save or pickle.dump wrote.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The weights file to write, in 32 bits.
@@ -110,12 +114,23 @@ fn choose<'a>(file: &File<'a>, args: &Args) -> anyhow::Result<(Group<'a>, Vec<Pa
         return Err(bad(format!("has several state dicts that fit; say which with --key: {}", keys.join(", "))));
     }
     fitting.pop().ok_or_else(|| match nearest {
-        None => bad("has no tensors in it; save the weights with torch.save(model.state_dict(), FILE)".to_owned()),
+        None => bad(format!(
+            "has no tensors in it{}; save the weights with torch.save(model.state_dict(), FILE)",
+            only_named(file.unknown())
+        )),
         Some((path, problems)) => {
             let place = if path.is_empty() { String::new() } else { format!(" under `{path}`") };
             bad(format!("what is in it{place} does not fit the seed network: {}", problems.join("; ")))
         }
     })
+}
+
+/// What a file without tensors names instead.
+fn only_named(unknown: &[String]) -> String {
+    match unknown {
+        [] => String::new(),
+        _ => format!(", only what `{}` would have made, and nothing in a pickle is ever run", unknown.join("`, `")),
+    }
 }
 
 fn read_tensors(

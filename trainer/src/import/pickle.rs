@@ -1,13 +1,19 @@
-//! A reader of the pickles that `torch.save` writes (protocol 2). A pickle is a program for a small
-//! stack machine, and some of its instructions call Python functions by name; here they build plain data
-//! or are refused by name, and nothing is ever run. Limits on what is followed and built keep the memory below 100 MB.
+//! A reader of pickles, of all protocols from 0 to 5. A pickle is a program for a small stack machine, and some of its
+//! instructions call Python functions by name; here nothing is ever run. Tensors, storages and dicts become plain data,
+//! and whatever else would be called becomes an inert record of what it would have been called with. Limits on what
+//! is followed and built keep the memory below 100 MB.
+
+pub use super::values::*;
 
 use std::collections::HashMap;
 
-/// Instructions that are followed at most. A state dict has a few thousand; the limit bounds memory.
+/// Instructions that are followed at most, in a pickle and those inside it. A state dict has a few thousand; the limit
+/// bounds memory.
 const MOST_INSTRUCTIONS: usize = 1 << 20;
 /// Objects that are built at most; a state dict has a few hundred.
 const MOST_OBJECTS: usize = 1 << 16;
+/// Names of unknown classes that are kept.
+const MOST_NAMES: usize = 4;
 
 /// Why a pickle cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,14 +21,9 @@ pub enum PickleError {
     /// The bytes end early.
     #[error("it is cut off; copy it again")]
     CutOff,
-    /// It wants something called that is not plain tensors and dicts.
+    /// No instruction, or one that needs more than the file.
     #[error(
-        "it would call `{0}`, and nothing in a pickle is ever run; save the plain weights: torch.save(model.state_dict(), FILE)"
-    )]
-    Refused(String),
-    /// An instruction that `torch.save` does not use.
-    #[error(
-        "instruction 0x{0:02x} is not one that torch.save uses; save it anew: torch.save(model.state_dict(), FILE)"
+        "instruction 0x{0:02x} is not one that torch.save or pickle.dump writes; save it anew: torch.save(model.state_dict(), FILE)"
     )]
     Instruction(u8),
     /// Instructions that make no sense.
@@ -37,149 +38,58 @@ pub enum PickleError {
 
 use PickleError::Damaged;
 
-/// Number types of storages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dtype {
-    /// 32-bit float.
-    F32,
-    /// 64-bit float.
-    F64,
-    /// IEEE half.
-    F16,
-    /// The upper half of a 32-bit float.
-    Bf16,
-    /// Integers and booleans of so many bytes: never weights.
-    Other(usize),
+/// What may still be done for one file.
+pub struct Budget {
+    instructions: usize,
+    objects: usize,
+    /// Bytes that may be decoded from text.
+    pub(super) decoded: usize,
+    /// Whether a storage may be a file of its own.
+    pub(super) files: bool,
 }
 
-impl Dtype {
-    /// Bytes of one number.
-    pub fn size(self) -> usize {
-        match self {
-            Self::F64 => 8,
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
-            Self::Other(size) => size,
-        }
+impl Budget {
+    /// For a file of so many bytes.
+    pub fn of(bytes: usize) -> Self {
+        Self { instructions: MOST_INSTRUCTIONS, objects: MOST_OBJECTS, decoded: bytes, files: true }
     }
-
-    fn of_storage(class: &str) -> Option<Self> {
-        Some(match class {
-            "FloatStorage" => Self::F32,
-            "DoubleStorage" => Self::F64,
-            "HalfStorage" => Self::F16,
-            "BFloat16Storage" => Self::Bf16,
-            "LongStorage" => Self::Other(8),
-            "IntStorage" => Self::Other(4),
-            "ShortStorage" => Self::Other(2),
-            "CharStorage" | "ByteStorage" | "BoolStorage" => Self::Other(1),
-            _ => return None,
-        })
-    }
-}
-
-/// A flat run of numbers that lies elsewhere in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Storage<'a> {
-    /// Its name in the file.
-    pub key: &'a str,
-    /// Its numbers' type.
-    pub dtype: Dtype,
-    /// How many there are.
-    pub numel: usize,
-}
-
-/// A view of a storage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TensorView<'a> {
-    /// Where its numbers lie.
-    pub storage: Storage<'a>,
-    /// Index of the first.
-    pub offset: usize,
-    /// Sizes, slowest first.
-    pub shape: Vec<usize>,
-    /// Distance of neighbours along each.
-    pub strides: Vec<usize>,
-}
-
-/// A value; what has parts lies in [`Pickle::objects`].
-#[derive(Clone, Copy, Debug)]
-pub enum Value<'a> {
-    /// `None`, a float, or a number that does not matter here.
-    Plain,
-    /// An integer.
-    Int(i64),
-    /// An integer too long for that, little-endian.
-    Long(&'a [u8]),
-    /// Text.
-    Text(&'a str),
-    /// Something with parts.
-    Object(usize),
-    /// A function or class, one of those that are known.
-    Global(Global),
-}
-
-/// The only functions and classes that may be named.
-#[derive(Clone, Copy, Debug)]
-pub enum Global {
-    /// `collections.OrderedDict`
-    OrderedDict,
-    /// `torch._utils._rebuild_tensor_v2`
-    RebuildTensor,
-    /// `torch.FloatStorage` and its like.
-    Storage(Dtype),
-}
-
-/// Something with parts.
-#[derive(Clone, Debug)]
-pub enum Object<'a> {
-    /// A tuple or list.
-    Sequence(Vec<Value<'a>>),
-    /// A dict, in the order of insertion.
-    Dict(Vec<(Value<'a>, Value<'a>)>),
-    /// A persistent id: a storage.
-    Storage(Storage<'a>),
-    /// A tensor.
-    Tensor(TensorView<'a>),
-}
-
-/// What a pickle built.
-#[derive(Debug)]
-pub struct Pickle<'a> {
-    /// Everything with parts. They name each other by index, perhaps in circles.
-    pub objects: Vec<Object<'a>>,
-    /// What was pickled.
-    pub root: Value<'a>,
-    /// Bytes read.
-    pub length: usize,
 }
 
 /// Reads one pickle from the beginning of `bytes`.
 pub fn read(bytes: &[u8]) -> Result<Pickle<'_>, PickleError> {
+    read_within(bytes, &mut Budget::of(bytes.len()))
+}
+
+/// Reads one of several pickles of a file.
+pub fn read_within<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Pickle<'a>, PickleError> {
+    let pickle =
+        Pickle { objects: Vec::new(), root: Value::Plain, length: 0, decoded: Vec::new(), unknown: Vec::new() };
     let mut machine =
-        Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), objects: Vec::new() };
-    for _ in 0..MOST_INSTRUCTIONS {
+        Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), pickle, budget };
+    while machine.budget.instructions > 0 {
+        machine.budget.instructions -= 1;
         if let Some(root) = machine.step()? {
-            return Ok(Pickle { objects: machine.objects, root, length: machine.at });
+            return Ok(Pickle { root, length: machine.at, ..machine.pickle });
         }
-        if machine.objects.len() > MOST_OBJECTS {
+        if machine.pickle.objects.len() > machine.budget.objects {
             break;
         }
     }
     Err(PickleError::TooLong)
 }
 
-struct Machine<'a> {
+pub(super) struct Machine<'a, 'b> {
     bytes: &'a [u8],
     at: usize,
-    stack: Vec<Value<'a>>,
+    pub(super) stack: Vec<Value<'a>>,
     /// Heights of the stack at which a MARK lies.
     marks: Vec<usize>,
     memo: HashMap<u32, Value<'a>>,
-    objects: Vec<Object<'a>>,
+    pub(super) pickle: Pickle<'a>,
+    pub(super) budget: &'b mut Budget,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> Machine<'a, '_> {
     /// One instruction; the result, if it was the last.
     fn step(&mut self) -> Result<Option<Value<'a>>, PickleError> {
         match self.byte()? {
@@ -187,61 +97,73 @@ impl<'a> Machine<'a> {
             0x80 => {
                 self.byte()?;
             }
+            // FRAME
+            0x95 => {
+                self.array::<8>()?;
+            }
             b'.' => return self.pop().map(Some),
             b'(' => self.marks.push(self.stack.len()),
-            // None, True, False
-            b'N' | 0x88 | 0x89 => self.stack.push(Value::Plain),
-            b'G' => {
-                self.array::<8>()?;
-                self.stack.push(Value::Plain);
+            // POP, which takes a mark if one is on top.
+            b'0' if self.marks.last() == Some(&self.stack.len()) => {
+                self.marks.pop();
             }
-            b'J' => {
-                let value = i32::from_le_bytes(self.array()?);
-                self.stack.push(Value::Int(value.into()));
+            b'0' => {
+                self.pop()?;
             }
-            b'K' => {
-                let value = self.byte()?;
-                self.stack.push(Value::Int(value.into()));
+            // POP_MARK, DUP
+            b'1' => {
+                self.since_mark()?;
             }
-            b'M' => {
-                let value = u16::from_le_bytes(self.array()?);
-                self.stack.push(Value::Int(value.into()));
+            b'2' => {
+                let top = self.height(1)?;
+                self.stack.push(self.stack[top]);
             }
-            // LONG1
-            0x8a => {
-                let length = self.byte()?;
-                let bytes = self.take(length.into())?;
-                self.stack.push(long(bytes));
+            instruction @ (b'I' | b'J' | b'K' | b'M' | b'L' | b'F' | b'G' | b'N' | 0x88..=0x8b) => {
+                let value = self.number(instruction)?;
+                self.stack.push(value);
             }
-            b'X' => {
-                let length = u32::from_le_bytes(self.array()?);
-                let bytes = self.take(length as usize)?;
-                let text = std::str::from_utf8(bytes).map_err(|_| Damaged("text that is no text"))?;
-                self.stack.push(Value::Text(text));
+            instruction @ (b'V' | b'S' | b'X' | b'T' | b'U' | 0x8c | 0x8d) => {
+                let value = self.text(instruction)?;
+                self.stack.push(value);
             }
-            b')' => self.object(Object::Sequence(Vec::new())),
-            b']' => self.object(Object::Sequence(Vec::new())),
+            // SHORT_BINBYTES, BINBYTES, BINBYTES8, BYTEARRAY8
+            instruction @ (b'C' | b'B' | 0x8e | 0x96) => {
+                let width = match instruction {
+                    b'C' => 1,
+                    b'B' => 4,
+                    _ => 8,
+                };
+                let bytes = self.sized(width)?;
+                self.stack.push(Value::Bytes(bytes));
+            }
+            // Empty tuple, list, set; dict.
+            b')' | b']' | 0x8f => self.object(Object::Sequence(Vec::new())),
             b'}' => self.object(Object::Dict(Vec::new())),
-            b't' => {
+            // TUPLE, LIST, FROZENSET; DICT
+            b't' | b'l' | 0x91 => {
                 let parts = self.since_mark()?;
                 self.object(Object::Sequence(parts));
             }
+            b'd' => {
+                let pairs = self.since_mark()?;
+                self.object(Object::Dict(Vec::new()));
+                self.insert(&pairs)?;
+            }
             count @ 0x85..=0x87 => {
-                let first = self.height(usize::from(count) - 0x84)?;
-                let parts = self.stack.split_off(first);
+                let parts = self.top_values(usize::from(count) - 0x84)?;
                 self.object(Object::Sequence(parts));
             }
             b'a' => {
                 let value = self.pop()?;
                 self.extend(vec![value])?;
             }
-            b'e' => {
+            // APPENDS, ADDITEMS
+            b'e' | 0x90 => {
                 let values = self.since_mark()?;
                 self.extend(values)?;
             }
             b's' => {
-                let first = self.height(2)?;
-                let pair = self.stack.split_off(first);
+                let pair = self.top_values(2)?;
                 self.insert(&pair)?;
             }
             b'u' => {
@@ -250,42 +172,52 @@ impl<'a> Machine<'a> {
             }
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                let global = match (module, name) {
-                    ("collections", "OrderedDict") => Global::OrderedDict,
-                    ("torch._utils", "_rebuild_tensor_v2") => Global::RebuildTensor,
-                    ("torch", class) if Dtype::of_storage(class).is_some() => {
-                        Global::Storage(Dtype::of_storage(class).expect("just asked"))
-                    }
-                    // A name is as long as whoever wrote it liked.
-                    _ => return Err(PickleError::Refused(format!("{module}.{name}").chars().take(100).collect())),
-                };
-                self.stack.push(Value::Global(global));
+                self.global(text(module)?, text(name)?);
             }
-            // REDUCE: what would be a call.
-            b'R' => {
+            // STACK_GLOBAL
+            0x93 => match self.top_values(2)?[..] {
+                [Value::Text(module), Value::Text(name)] => self.global(module, name),
+                _ => return Err(Damaged("a name that is no text")),
+            },
+            // REDUCE, NEWOBJ: what would be a call.
+            b'R' | 0x81 => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 let Some(Object::Sequence(arguments)) = self.get(arguments) else {
                     return Err(Damaged("a call without arguments"));
                 };
-                let made = match function {
-                    Value::Global(Global::OrderedDict) if arguments.is_empty() => Object::Dict(Vec::new()),
-                    Value::Global(Global::RebuildTensor) => Object::Tensor(self.tensor(arguments)?),
-                    _ => return Err(Damaged("a call of what is no function")),
-                };
-                self.object(made);
+                let arguments = arguments.clone();
+                self.call(function, arguments)?;
             }
-            // BUILD: attributes of an OrderedDict (`_metadata`), which say nothing of the tensors.
-            b'b' => {
+            // NEWOBJ_EX
+            0x92 => {
+                let parts = self.top_values(3)?;
+                self.object(Object::Record(Record { parts, ..Record::default() }));
+            }
+            // OBJ, INST
+            b'o' => {
+                let parts = self.since_mark()?;
+                self.object(Object::Record(Record { parts, ..Record::default() }));
+            }
+            b'i' => {
+                let (module, name) = (self.line()?, self.line()?);
+                let parts = self.since_mark()?;
+                self.global(text(module)?, text(name)?);
                 self.pop()?;
-                let Some(Object::Dict(_)) = self.stack.last().and_then(|&value| self.get(value)) else {
-                    return Err(Damaged("attributes of what has none"));
-                };
+                self.object(Object::Record(Record { parts, ..Record::default() }));
+            }
+            // BUILD: attributes. Those of an OrderedDict (`_metadata`) and of a tensor say nothing of the numbers.
+            b'b' => {
+                let state = self.pop()?;
+                match self.top()? {
+                    Object::Record(record) => record.state = Some(state),
+                    Object::Dict(_) | Object::Tensor(_) => {}
+                    _ => return Err(Damaged("attributes of what has none")),
+                }
             }
             // BINPERSID
             b'Q' => {
                 let id = self.pop()?;
-                let storage = self.storage(id)?;
-                self.object(Object::Storage(storage));
+                self.persistent(id)?;
             }
             b'q' => {
                 let index = self.byte()?;
@@ -293,6 +225,15 @@ impl<'a> Machine<'a> {
             }
             b'r' => {
                 let index = u32::from_le_bytes(self.array()?);
+                self.remember(index)?;
+            }
+            // MEMOIZE, PUT
+            0x94 => {
+                let index = u32::try_from(self.memo.len()).map_err(|_| PickleError::TooLong)?;
+                self.remember(index)?;
+            }
+            b'p' => {
+                let index = self.index()?;
                 self.remember(index)?;
             }
             b'h' => {
@@ -303,9 +244,69 @@ impl<'a> Machine<'a> {
                 let index = u32::from_le_bytes(self.array()?);
                 self.recall(index)?;
             }
+            // GET
+            b'g' => {
+                let index = self.index()?;
+                self.recall(index)?;
+            }
             other => return Err(PickleError::Instruction(other)),
         }
         Ok(None)
+    }
+
+    /// Numbers, `None`, `True` and `False`.
+    fn number(&mut self, instruction: u8) -> Result<Value<'a>, PickleError> {
+        Ok(match instruction {
+            b'J' => Value::Int(i32::from_le_bytes(self.array()?).into()),
+            b'K' => Value::Int(self.byte()?.into()),
+            b'M' => Value::Int(u16::from_le_bytes(self.array()?).into()),
+            // INT, LONG: `I01` is `True`, and `L5L` is 5.
+            b'I' | b'L' => {
+                let line = text(self.line()?)?;
+                match line.strip_suffix('L').unwrap_or(line) {
+                    "00" | "01" => Value::Plain,
+                    digits => digits.parse().map_or(Value::Plain, Value::Int),
+                }
+            }
+            // LONG1, LONG4
+            0x8a => long(self.sized(1)?),
+            0x8b => long(self.sized(4)?),
+            b'G' => {
+                self.array::<8>()?;
+                Value::Plain
+            }
+            b'F' => {
+                self.line()?;
+                Value::Plain
+            }
+            _ => Value::Plain,
+        })
+    }
+
+    fn text(&mut self, instruction: u8) -> Result<Value<'a>, PickleError> {
+        let bytes = match instruction {
+            // UNICODE, STRING: a line with escapes; the second in quotes.
+            b'V' | b'S' => {
+                let line = self.line()?;
+                let bare = match line {
+                    [b'\'' | b'"', bare @ .., _] if instruction == b'S' => bare,
+                    _ => line,
+                };
+                return Ok(match std::str::from_utf8(bare) {
+                    Ok(text) if text.is_ascii() && !text.contains('\\') => Value::Text(text),
+                    _ => Value::Escaped(bare),
+                });
+            }
+            b'U' | 0x8c => self.sized(1)?,
+            0x8d => self.sized(8)?,
+            _ => self.sized(4)?,
+        };
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Value::Text(text)),
+            // Python 2 knew no difference.
+            Err(_) if matches!(instruction, b'T' | b'U') => Ok(Value::Bytes(bytes)),
+            Err(_) => Err(Damaged("text that is no text")),
+        }
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], PickleError> {
@@ -323,22 +324,46 @@ impl<'a> Machine<'a> {
         Ok(self.take(N)?.try_into().expect("N bytes were taken"))
     }
 
+    /// Bytes behind their count, which takes `width` bytes.
+    fn sized(&mut self, width: usize) -> Result<&'a [u8], PickleError> {
+        let mut count = [0; 8];
+        count[..width].copy_from_slice(self.take(width)?);
+        self.take(usize::try_from(u64::from_le_bytes(count)).map_err(|_| PickleError::CutOff)?)
+    }
+
     /// Up to the next line feed.
-    fn line(&mut self) -> Result<&'a str, PickleError> {
+    fn line(&mut self) -> Result<&'a [u8], PickleError> {
         let length = self.bytes[self.at..].iter().position(|&byte| byte == b'\n').ok_or(PickleError::CutOff)?;
         let line = self.take(length)?;
         self.byte()?;
-        std::str::from_utf8(line).map_err(|_| Damaged("a name that is no text"))
+        Ok(line)
     }
 
-    fn object(&mut self, object: Object<'a>) {
-        self.stack.push(Value::Object(self.objects.len()));
-        self.objects.push(object);
+    /// A line with a number of the memo.
+    fn index(&mut self) -> Result<u32, PickleError> {
+        text(self.line()?)?.parse().map_err(|_| Damaged("a number that is none"))
     }
 
-    fn get(&self, value: Value<'a>) -> Option<&Object<'a>> {
+    pub(super) fn object(&mut self, object: Object<'a>) {
+        self.stack.push(Value::Object(self.pickle.objects.len()));
+        self.pickle.objects.push(object);
+    }
+
+    fn global(&mut self, module: &str, name: &str) {
+        let global = Global::of(module, name);
+        if matches!(global, Global::Unknown) && self.pickle.unknown.len() < MOST_NAMES {
+            // A name is as long as whoever wrote it liked.
+            let name = format!("{module}.{name}").chars().take(100).collect();
+            if !self.pickle.unknown.contains(&name) {
+                self.pickle.unknown.push(name);
+            }
+        }
+        self.stack.push(Value::Global(global));
+    }
+
+    pub(super) fn get(&self, value: Value<'a>) -> Option<&Object<'a>> {
         match value {
-            Value::Object(index) => self.objects.get(index),
+            Value::Object(index) => self.pickle.objects.get(index),
             _ => None,
         }
     }
@@ -354,6 +379,11 @@ impl<'a> Machine<'a> {
         Ok(self.stack.pop().expect("the height was checked"))
     }
 
+    fn top_values(&mut self, count: usize) -> Result<Vec<Value<'a>>, PickleError> {
+        let first = self.height(count)?;
+        Ok(self.stack.split_off(first))
+    }
+
     fn since_mark(&mut self) -> Result<Vec<Value<'a>>, PickleError> {
         let mark = self.marks.pop().ok_or(Damaged("no mark on its stack"))?;
         Ok(self.stack.split_off(mark))
@@ -362,7 +392,7 @@ impl<'a> Machine<'a> {
     /// Appends to the list on top.
     fn extend(&mut self, values: Vec<Value<'a>>) -> Result<(), PickleError> {
         match self.top()? {
-            Object::Sequence(parts) => parts.extend(values),
+            Object::Sequence(parts) | Object::Record(Record { parts, .. }) => parts.extend(values),
             _ => return Err(Damaged("appending to what is no list")),
         }
         Ok(())
@@ -372,7 +402,9 @@ impl<'a> Machine<'a> {
     fn insert(&mut self, pairs: &[Value<'a>]) -> Result<(), PickleError> {
         let (pairs, rest) = pairs.as_chunks::<2>();
         match self.top()? {
-            Object::Dict(entries) if rest.is_empty() => entries.extend(pairs.iter().map(|&[key, value]| (key, value))),
+            Object::Dict(entries) | Object::Record(Record { entries, .. }) if rest.is_empty() => {
+                entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
+            }
             _ => return Err(Damaged("items for what is no dict")),
         }
         Ok(())
@@ -381,7 +413,7 @@ impl<'a> Machine<'a> {
     fn top(&mut self) -> Result<&mut Object<'a>, PickleError> {
         let last = self.height(1)?;
         match self.stack[last] {
-            Value::Object(index) => Ok(&mut self.objects[index]),
+            Value::Object(index) => Ok(&mut self.pickle.objects[index]),
             _ => Err(Damaged("parts for what has none")),
         }
     }
@@ -397,67 +429,10 @@ impl<'a> Machine<'a> {
         self.stack.push(value);
         Ok(())
     }
+}
 
-    /// `('storage', class, key, device, count)`, in old files with the place of a view behind it.
-    fn storage(&self, id: Value<'a>) -> Result<Storage<'a>, PickleError> {
-        let parts = match self.get(id) {
-            Some(Object::Sequence(parts)) => &parts[..],
-            _ => &[],
-        };
-        match *parts {
-            [
-                Value::Text("storage"),
-                Value::Global(Global::Storage(dtype)),
-                Value::Text(key),
-                Value::Text(_),
-                Value::Int(n),
-            ]
-            | [
-                Value::Text("storage"),
-                Value::Global(Global::Storage(dtype)),
-                Value::Text(key),
-                Value::Text(_),
-                Value::Int(n),
-                Value::Plain,
-            ] => {
-                let numel = usize::try_from(n).map_err(|_| Damaged("a storage of negative size"))?;
-                Ok(Storage { key, dtype, numel })
-            }
-            _ => Err(Damaged("a storage that is none")),
-        }
-    }
-
-    /// Arguments: storage, offset, sizes, strides, and what does not matter here.
-    fn tensor(&self, arguments: &[Value<'a>]) -> Result<TensorView<'a>, PickleError> {
-        const WRONG: PickleError = Damaged("a tensor that is none");
-        let [storage, Value::Int(offset), shape, strides, _, _, ..] = *arguments else { return Err(WRONG) };
-        let Some(&Object::Storage(storage)) = self.get(storage) else { return Err(WRONG) };
-        let sizes = |value| match self.get(value) {
-            Some(Object::Sequence(parts)) if parts.len() <= 8 => parts
-                .iter()
-                .map(|part| match part {
-                    Value::Int(size) => usize::try_from(*size).map_err(|_| WRONG),
-                    _ => Err(WRONG),
-                })
-                .collect::<Result<Vec<_>, _>>(),
-            _ => Err(WRONG),
-        };
-        let (shape, strides) = (sizes(shape)?, sizes(strides)?);
-        let offset = usize::try_from(offset).map_err(|_| WRONG)?;
-        if shape.len() != strides.len() {
-            return Err(WRONG);
-        }
-        let view = TensorView { storage, offset, shape, strides };
-        // The last number it reaches must lie in its storage.
-        let reach = || {
-            let mut steps = view.shape.iter().zip(&view.strides);
-            steps.try_fold(offset, |sum, (size, stride)| sum.checked_add((size - 1).checked_mul(*stride)?))
-        };
-        match view.shape.contains(&0) || reach().is_some_and(|last| last < view.storage.numel) {
-            true => Ok(view),
-            false => Err(Damaged("a tensor reaches beyond its storage")),
-        }
-    }
+fn text(bytes: &[u8]) -> Result<&str, PickleError> {
+    std::str::from_utf8(bytes).map_err(|_| Damaged("a name that is no text"))
 }
 
 /// A little-endian two's complement integer.

@@ -1,16 +1,14 @@
-//! The two files that `torch.save` writes: a zip archive (since PyTorch 1.6), or pickles with the numbers behind
-//! them (before, and on request). Numbers are read only for the tensors that are asked for.
+//! The files that PyTorch's weights are in: what `torch.save` writes, a zip archive (since PyTorch 1.6) or pickles with
+//! the numbers behind them (before, and on request), and what `pickle.dump` writes, a pickle with the numbers in it.
+//! Numbers are read only for the tensors that are asked for.
 
-use super::pickle::{self, Dtype, Object, Pickle, PickleError, Storage, TensorView, Value};
+use super::legacy;
+use super::pickle::{self, Budget, Dtype, Object, Pickle, PickleError, Place, Record, Storage, TensorView, Value};
 use std::collections::HashSet;
 use std::io::{Cursor, Read};
 
 /// How a zip archive begins.
 const ZIP: [u8; 4] = *b"PK\x03\x04";
-/// `torch.save`'s mark of the form without zip, as a little-endian integer.
-const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-/// Version of the form without zip.
-const PROTOCOL: i64 = 1001;
 /// The largest pickle in an archive that is looked at, in bytes; a state dict's has a few thousand.
 const MOST_PICKLE: u64 = 16 << 20;
 /// The largest storage that is read, in bytes. The seed network's weights are 23 MB.
@@ -25,7 +23,9 @@ const MOST_TENSORS: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum TorchError {
     /// Neither form.
-    #[error("this is no file that torch.save writes; save the weights with torch.save(model.state_dict(), FILE)")]
+    #[error(
+        "this is no file that torch.save or pickle.dump writes; save the weights with torch.save(model.state_dict(), FILE)"
+    )]
     Neither,
     /// The pickle inside.
     #[error("this PyTorch file cannot be read: {0}")]
@@ -63,12 +63,12 @@ pub struct Source<'a> {
     archive: Option<(String, Vec<u8>)>,
 }
 
-/// Where the numbers lie.
+/// Where the numbers lie that are not in the pickle.
 enum Numbers<'a> {
     /// In an archive, one entry each, in this folder.
     Zip(Box<zip::ZipArchive<Cursor<&'a [u8]>>>, &'a str),
-    /// One after another: each key with its bytes.
-    Behind(Vec<(&'a str, &'a [u8])>),
+    /// Each key with its bytes.
+    Known(Vec<(&'a str, &'a [u8])>),
 }
 
 /// An opened file.
@@ -101,7 +101,7 @@ impl<'a> Source<'a> {
 
     /// Reads what is in it, but for the numbers.
     pub fn open(&self) -> Result<File<'_>, TorchError> {
-        let Some((folder, bytes)) = &self.archive else { return self.open_legacy() };
+        let Some((folder, bytes)) = &self.archive else { return self.open_pickles() };
         let mut archive = zip::ZipArchive::new(Cursor::new(self.file)).map_err(zip_error)?;
         let order = format!("{folder}byteorder");
         let big_endian = archive.index_for_name(&order).is_some() && entry(&mut archive, &order, 16)? == b"big";
@@ -109,54 +109,20 @@ impl<'a> Source<'a> {
         Ok(File { pickle, numbers: Numbers::Zip(Box::new(archive), folder), big_endian, last: None })
     }
 
-    /// Five pickles (mark, version, sizes of the machine, what was saved, keys of its storages),
-    /// then for each key the count of its numbers and they themselves.
-    fn open_legacy(&self) -> Result<File<'_>, TorchError> {
-        let mut rest = self.file;
-        let mut next = || -> Result<Pickle<'_>, PickleError> {
-            let pickle = pickle::read(rest)?;
-            rest = &rest[pickle.length..];
-            Ok(pickle)
+    fn open_pickles(&self) -> Result<File<'_>, TorchError> {
+        let mut budget = Budget::of(self.file.len());
+        let first = match pickle::read_within(self.file, &mut budget) {
+            Ok(first) => first,
+            // Every protocol but the oldest begins like this.
+            Err(error) if self.file.first() == Some(&0x80) => return Err(error.into()),
+            Err(_) => return Err(TorchError::Neither),
         };
-        match next() {
-            Ok(Pickle { root: Value::Long(mark), .. }) if mark == MAGIC => {}
-            // `pickle.dump` and old versions have what was saved right here: say what it would call.
-            Err(refused @ PickleError::Refused(_)) => return Err(refused.into()),
-            _ => return Err(TorchError::Neither),
-        }
-        match next()?.root {
-            Value::Int(PROTOCOL) => {}
-            _ => return Err(PickleError::Damaged("an unknown version").into()),
-        }
-        next()?; // Sizes of numbers, and the order of their bytes: `torch.save` writes it little-endian anyway.
-        let pickle = next()?;
-        let keys = next()?;
-        let Value::Object(keys_at) = keys.root else { return Err(PickleError::Damaged("no list of storages").into()) };
-        let Object::Sequence(list) = &keys.objects[keys_at] else {
-            return Err(PickleError::Damaged("no list of storages").into());
+        let (pickle, numbers) = match legacy::is_mark(&first) {
+            true => legacy::read(self.file, first.length, &mut budget)?,
+            false => (first, Vec::new()),
         };
-        let known: Vec<Storage> = pickle
-            .objects
-            .iter()
-            .filter_map(|object| match object {
-                Object::Storage(storage) => Some(*storage),
-                _ => None,
-            })
-            .collect();
-        let mut behind = Vec::new();
-        for key in list {
-            let Value::Text(key) = *key else { return Err(PickleError::Damaged("a storage without a name").into()) };
-            let Some(storage) = known.iter().find(|storage| storage.key == key) else {
-                return Err(PickleError::Damaged("a storage that nothing needs").into());
-            };
-            let (count, after) = rest.split_first_chunk::<8>().ok_or(PickleError::CutOff)?;
-            let count = usize::try_from(i64::from_le_bytes(*count)).ok();
-            let length = count.and_then(|count| count.checked_mul(storage.dtype.size()));
-            let length = length.ok_or(PickleError::Damaged("a storage of impossible size"))?;
-            behind.push((key, after.get(..length).ok_or(PickleError::CutOff)?));
-            rest = &after[length..];
-        }
-        Ok(File { pickle, numbers: Numbers::Behind(behind), big_endian: false, last: None })
+        let numbers = numbers.into_iter().map(|(key, range)| (key, &self.file[range])).collect();
+        Ok(File { pickle, numbers: Numbers::Known(numbers), big_endian: false, last: None })
     }
 }
 
@@ -172,6 +138,11 @@ fn entry(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str, most: u64) ->
 }
 
 impl<'a> File<'a> {
+    /// The unknown classes and functions that the file names, some of them.
+    pub fn unknown(&self) -> &[String] {
+        &self.pickle.unknown
+    }
+
     /// Every dict that has tensors, the outermost first.
     pub fn groups(&self) -> Vec<Group<'a>> {
         let mut groups = Vec::new();
@@ -225,41 +196,66 @@ impl<'a> File<'a> {
 
     /// The parts of an object that have parts, with their keys or numbers.
     fn children(&self, index: usize) -> Vec<(String, Value<'a>)> {
-        let inner = |value: &Value| matches!(value, Value::Object(_));
         match &self.pickle.objects[index] {
-            Object::Dict(entries) => {
-                let named = entries.iter().filter(|(_, value)| inner(value)).map(|&(key, value)| {
-                    let key = match key {
-                        Value::Text(text) => text.chars().take(200).collect(),
-                        Value::Int(number) => number.to_string(),
-                        _ => "?".to_owned(),
-                    };
-                    (key, value)
-                });
-                named.collect()
-            }
-            Object::Sequence(parts) => {
-                let numbered = parts.iter().enumerate().filter(|(_, value)| inner(value));
-                numbered.map(|(number, &value)| (number.to_string(), value)).collect()
-            }
+            Object::Dict(entries) => named(entries),
+            Object::Sequence(parts) => numbered(parts),
+            Object::Record(record) => self.children_of_record(record),
             Object::Storage(_) | Object::Tensor(_) => Vec::new(),
         }
+    }
+
+    /// Of a module, what its state dict would have; of any other object, all that it has.
+    fn children_of_record(&self, record: &Record<'a>) -> Vec<(String, Value<'a>)> {
+        let Some(Value::Object(state)) = record.state else { return self.parts_of_record(record) };
+        if let Object::Dict(attributes) = &self.pickle.objects[state] {
+            let of_module = ["_parameters", "_buffers", "_modules"].map(|name| {
+                attributes
+                    .iter()
+                    .find(|(key, _)| matches!(key, Value::Text(key) if *key == name))
+                    .map(|(_, value)| *value)
+            });
+            if let [Some(parameters), buffers, Some(modules)] = of_module {
+                let dicts = [Some(parameters), buffers, Some(modules)].into_iter().flatten();
+                let inside = dicts.filter_map(|value| match value {
+                    Value::Object(index) => Some(&self.pickle.objects[index]),
+                    _ => None,
+                });
+                return inside
+                    .filter_map(|object| match object {
+                        Object::Dict(entries) => Some(named(entries)),
+                        _ => None,
+                    })
+                    .flatten()
+                    .collect();
+            }
+        }
+        [self.children(state), self.parts_of_record(record)].concat()
+    }
+
+    fn parts_of_record(&self, record: &Record<'a>) -> Vec<(String, Value<'a>)> {
+        [named(&record.entries), numbered(&record.parts)].concat()
     }
 
     /// The numbers of a tensor in 32 bits, row-major. Its shape is the caller's to check: it decides
     /// how much memory this takes.
     pub fn numbers(&mut self, view: &TensorView) -> Result<Vec<f32>, TorchError> {
-        let Storage { key, dtype, numel } = view.storage;
-        let wrong = |what| TorchError::Storage(key.to_owned(), what);
+        let Storage { place, dtype, numel } = view.storage;
+        let name = match place {
+            Place::Key(key) => key,
+            _ => "in the pickle",
+        };
+        let wrong = |what| TorchError::Storage(name.to_owned(), what);
         let length = numel.checked_mul(dtype.size()).ok_or_else(|| wrong("it is too large"))?;
         let big_endian = self.big_endian;
-        let bytes = match &mut self.numbers {
-            Numbers::Behind(all) => all
+        let bytes = match (place, &mut self.numbers) {
+            (Place::Bytes(bytes), _) => bytes,
+            (Place::Decoded(index, from, to), _) => &self.pickle.decoded[index][from..to],
+            (Place::Key(key), Numbers::Known(all)) => all
                 .iter()
                 .find(|(name, _)| *name == key)
                 .map(|(_, bytes)| *bytes)
                 .ok_or_else(|| wrong("it is missing"))?,
-            Numbers::Zip(archive, folder) => {
+            (Place::Key(key), Numbers::Zip(archive, folder)) => {
                 if self.last.as_ref().is_none_or(|(name, _)| name != key) {
                     if length as u64 > MOST_STORAGE {
                         return Err(wrong("it is too large"));
@@ -306,4 +302,25 @@ impl<'a> File<'a> {
         }
         Ok(out)
     }
+}
+
+/// The values of a dict that have parts, with their keys.
+fn named<'a>(entries: &[(Value<'a>, Value<'a>)]) -> Vec<(String, Value<'a>)> {
+    let inner = entries.iter().filter(|(_, value)| matches!(value, Value::Object(_)));
+    inner
+        .map(|&(key, value)| {
+            let key = match key {
+                Value::Text(text) => text.chars().take(200).collect(),
+                Value::Int(number) => number.to_string(),
+                _ => "?".to_owned(),
+            };
+            (key, value)
+        })
+        .collect()
+}
+
+/// The values of a list that have parts, with their places.
+fn numbered<'a>(parts: &[Value<'a>]) -> Vec<(String, Value<'a>)> {
+    let inner = parts.iter().enumerate().filter(|(_, value)| matches!(value, Value::Object(_)));
+    inner.map(|(number, &value)| (number.to_string(), value)).collect()
 }
