@@ -88,8 +88,12 @@ fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
     let folder = tempfile::tempdir().unwrap();
     data().save(&folder.path().join("music.safetensors")).unwrap();
     let told = "[told]\nmeter = 0.8\nleft = 0.8\n[augment]\nhumanize = 0.8\n[mixture]\nscores = 1.5";
-    let runs = [("antiphon", "antiphon", 0.9, ""), ("told", "antiphon", 0.0, told), ("seed", "seed", 0.0, "")];
-    for (name, network, average, more) in runs {
+    let runs = [
+        ("antiphon", "antiphon", "bf16", 0.9, ""),
+        ("told", "antiphon", "f32", 0.0, told),
+        ("seed", "seed", "f32", 0.0, ""),
+    ];
+    for (name, network, precision, average, more) in runs {
         let toml = format!(
             "data = ['music.safetensors']\nnetwork = '{network}'\nprecision = '{precision}'\nlanes = 2\nchunk = 8\nepochs = 1.6\nwarmup = 2\nvalidate_every = 3\nweight_dropout = 0.1\naverage = {average}\n{more}"
         );
