@@ -39,7 +39,7 @@ impl NiceEguiApp for Shown {
         _: &mut Frame,
     ) -> Result<(), nice_plug_egui::baseview::HandlerError> {
         #[cfg(target_os = "linux")]
-        super::driver::keep();
+        framework_fixes::driver::keep();
         self.with(|app| app.opened(&egui, context));
         Ok(())
     }
