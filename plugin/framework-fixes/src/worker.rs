@@ -36,33 +36,3 @@ pub fn retire<P: Vst3Plugin>(give_task: impl FnOnce()) {
 pub fn end() {
     panic::resume_unwind(Box::new("the worker is not needed"));
 }
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::thread;
-    use std::time::{Duration, Instant};
-
-    use super::*;
-    use crate::tests::{Probe, VST3};
-
-    fn workers() -> usize {
-        let names = fs::read_dir("/proc/self/task").unwrap().flatten();
-        let names = names.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok());
-        names.filter(|name| name.trim() == "bg-worker").count()
-    }
-
-    #[test]
-    fn the_worker_ends_with_the_first_instance_and_no_instance_misses_it() {
-        let before = workers();
-        for _ in 0..3 {
-            let instances = [(); 3].map(|()| Wrapper::<Probe<VST3>>::new());
-            let patience = Instant::now() + Duration::from_secs(10);
-            while workers() > before && Instant::now() < patience {
-                thread::sleep(Duration::from_millis(1));
-            }
-            assert_eq!(workers(), before);
-            drop(instances);
-        }
-    }
-}

@@ -234,11 +234,16 @@ fn a_transport_holds_at_its_own_sample() {
 #[test]
 fn every_event_lies_in_its_block() {
     let instance = Instance::fixed();
-    let behind = [note(512, 60), knob(512, 3.0), told(600, 1.0), knob(900, 5.0), note(u32::MAX, 61)];
+    let behind = [note(512, 60), knob(512, 3.0), knob(900, 5.0), note(u32::MAX, 61)];
     let (blocks, out) = instance.process(512, 0.0, &behind);
     assert_eq!(blocks.iter().map(|block| block.frames).sum::<u32>(), 512);
     assert_eq!(blocks.last().unwrap().knob, 5);
     assert_eq!(out, [511, 511]);
+    let (blocks, _) = instance.process(512, 0.0, &[told(600, 1.0)]);
+    assert_eq!(
+        blocks.iter().map(|block| (block.frames, block.beats)).collect::<Vec<_>>(),
+        [(511, Some(0.0)), (1, Some(1.0))]
+    );
     let (blocks, out) = instance.process(0, 0.0, &[note(0, 62), told(0, 2.0), knob(9, 6.0), note(9, 63)]);
     assert_eq!(blocks.iter().map(|block| (block.frames, block.knob)).collect::<Vec<_>>(), [(0, 6)]);
     assert_eq!(blocks[0].notes, [(0, 62), (0, 63)]);

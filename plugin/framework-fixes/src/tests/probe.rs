@@ -4,14 +4,13 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::sync::Arc;
 
+use framework_fixes::vst3::frames;
+use framework_fixes::window::Guarded;
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::NativeSize;
 use nice_plug::editor::{DummyEditorError, EditorHandle, HostMethods, SpawnedEditor};
 use nice_plug::prelude::*;
 use nice_plug::util::permit_alloc;
-
-use crate::vst3::frames;
-use crate::window::Guarded;
 
 /// Without audio ports, and in stereo.
 pub const CLAP: bool = false;
@@ -100,7 +99,7 @@ impl<const STEREO: bool> Plugin for Probe<STEREO> {
     fn task_executor(&mut self) -> TaskExecutor<Self> {
         Box::new(|()| {
             #[cfg(target_os = "linux")]
-            crate::worker::end();
+            framework_fixes::worker::end();
         })
     }
 
@@ -109,7 +108,7 @@ impl<const STEREO: bool> Plugin for Probe<STEREO> {
         let _ = worker;
         #[cfg(target_os = "linux")]
         if STEREO {
-            crate::worker::retire::<Probe<VST3>>(|| worker.execute_background(()));
+            framework_fixes::worker::retire::<Probe<VST3>>(|| worker.execute_background(()));
         }
         Some(Guarded(Window))
     }

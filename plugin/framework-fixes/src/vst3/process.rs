@@ -11,6 +11,7 @@
 //!
 //! Gone when `upstream_drops_events_without_audio` fails.
 
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 
 use std::cell::UnsafeCell;

@@ -458,9 +458,13 @@ mod tests {
     fn a_scale_holds_for_the_window_that_opens_next() {
         let view = view(&component());
         let zoomed = view.cast::<IPlugViewContentScaleSupport>().unwrap();
-        for (scale, result) in
-            [(0.0, kResultFalse), (-1.0, kResultFalse), (f32::NAN, kResultFalse), (f32::INFINITY, kResultFalse), (2.0, kResultOk)]
-        {
+        for (scale, result) in [
+            (0.0, kResultFalse),
+            (-1.0, kResultFalse),
+            (f32::NAN, kResultFalse),
+            (f32::INFINITY, kResultFalse),
+            (2.0, kResultOk),
+        ] {
             // SAFETY: a call as of a host.
             assert_eq!(unsafe { zoomed.setContentScaleFactor(scale) }, result, "{scale}");
         }
@@ -498,7 +502,8 @@ mod tests {
         // SAFETY: pointers that the calls before have given, as long as they live.
         unsafe {
             let window = ComWrapper::new(Window::default());
-            let view = view(&upstream());
+            let instance = upstream();
+            let view = view(&instance);
             view.setFrame(window.as_com_ref::<IPlugFrame>().unwrap().as_ptr());
             view.setFrame(null_mut());
             drop(view);
