@@ -44,18 +44,26 @@ pub unsafe fn process(framework: Process, plugin: *const clap_plugin, block: &cl
     let last = block.frames_count.saturating_sub(1);
     let (mut begin, mut first, mut transport) = (0, 0, block.transport);
     loop {
-        // Up to the next transport: its sample, and its place in the queue.
+        // Up to the next transport: its sample, and the place in the queue of the first event there.
         let (mut end, mut next) = (block.frames_count, count);
+        let (mut here, mut latest) = (first, begin);
         for index in first..count {
             // SAFETY: promised by the caller.
             let event = unsafe { event(block.in_events, index) };
             // SAFETY: null or an event of the host's.
-            let Some(header) = unsafe { event.as_ref() }.filter(|header| is_transport(header)) else {
+            let Some(header) = (unsafe { event.as_ref() }) else {
                 continue;
             };
             let at = header.time.min(last);
+            if at > latest {
+                (here, latest) = (index, at);
+            }
+            if !is_transport(header) {
+                continue;
+            }
             if at > begin {
-                (end, next) = (at, index);
+                // What stands at its sample is of the next part, too.
+                (end, next) = (at, if at == latest { here } else { index });
                 break;
             }
             transport = event.cast::<clap_event_transport>();

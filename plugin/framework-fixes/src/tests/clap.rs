@@ -206,8 +206,8 @@ fn a_transport_holds_at_its_own_sample() {
     let instance = Instance::fixed();
     let events = [
         note(3, 60),
-        told(1_024, HALF_WAY),
         note(1_024, 61),
+        told(1_024, HALF_WAY),
         knob(1_536, 7.0),
         note(1_600, 62),
         // A jump, and another at the same sample, which holds.
