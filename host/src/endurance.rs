@@ -1,5 +1,5 @@
 //! `host editor`: opens and closes the built plugin's editor again and again while it plays, and
-//! watches what that leaves behind.
+//! watches what that leaves behind. Before that, it handles the editor as a bad host does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use host::screen::Screen;
 use host::{Account, Blocks, Pace, Performer, Plugin, Status, Timed, Timeline};
 use probe::{heap, usage};
 
+use crate::mishandling;
 use crate::phrase::Phrase;
 
 /// Samples per second.
@@ -54,6 +55,8 @@ pub fn run(options: &Options) -> Result<()> {
     ensure!(options.times > 2 * WARM_UP, "--times wants more than {}", 2 * WARM_UP);
     Status::request();
     let screen = Screen::open()?;
+    mishandling::scales(&screen)?;
+    mishandling::drops(&screen)?;
     let mut plugin = Plugin::load(&host::find_bundle()?)?;
     plugin.activate(RATE, BLOCK)?;
     let events = events(&Phrase::load(None, RATE)?, options);

@@ -179,17 +179,6 @@ impl Player {
         }
     }
 
-    /// The block is over: the transport moves on to its end.
-    pub fn advance(&mut self, frames: u32) {
-        let (from, timeline) = self.told.take().map_or((0, None), |(from, told)| (from, Some(told)));
-        if let Some(timeline) = timeline {
-            self.timeline = Some(timeline);
-        }
-        if let Some(timeline) = &mut self.timeline {
-            timeline.advance(frames - from, self.rate);
-        }
-    }
-
     /// Every key comes up, at the block's first sample.
     pub fn let_go(&mut self, now: u64) -> Vec<Timed> {
         let offs = std::mem::take(&mut self.down).into_iter();
