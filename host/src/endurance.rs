@@ -1,5 +1,5 @@
 //! `host editor`: opens and closes the built plugin's editor again and again while it plays, and
-//! watches what that leaves behind. Before that, it handles the editor as a bad host does.
+//! watches what that leaves behind. After that, it handles the editor as a bad host does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -55,8 +55,6 @@ pub fn run(options: &Options) -> Result<()> {
     ensure!(options.times > 2 * WARM_UP, "--times wants more than {}", 2 * WARM_UP);
     Status::request();
     let screen = Screen::open()?;
-    mishandling::scales(&screen)?;
-    mishandling::drops(&screen)?;
     let mut plugin = Plugin::load(&host::find_bundle()?)?;
     plugin.activate(RATE, BLOCK)?;
     let events = events(&Phrase::load(None, RATE)?, options);
@@ -135,7 +133,9 @@ pub fn run(options: &Options) -> Result<()> {
     ensure!(end.threads <= warm.threads, "threads stay behind");
     ensure!(end.files <= warm.files, "files stay open");
     ensure!(end.heap <= warm.heap + SLACK_KIB, "memory stays behind");
-    Ok(())
+    drop(plugin);
+    mishandling::scales(&screen)?;
+    mishandling::drops(&screen)
 }
 
 /// The phrase again and again, with room for answers, for as long as it may take.

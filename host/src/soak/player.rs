@@ -154,7 +154,7 @@ impl Player {
         let mut at = 0;
         while rng.random_bool(self.temper.told) {
             let next = rng.random_range(at..frames.max(at + 1));
-            if rng.random_bool(0.1) {
+            if rng.random_bool(0.02) {
                 self.move_transport(rng);
             }
             let Some(timeline) = &mut self.timeline else {
