@@ -5,7 +5,7 @@
 //! through (`wrapper/clap/wrapper.rs`, line 2980). On Linux it is the window's own thread that panics, and when the window
 //! is dropped, baseview throws the panic again (`platform/x11/window_thread.rs`, `Drop`, by way of `run_until_closed`),
 //! in a function of the plug-in's that must not unwind: the host is aborted. The same becomes of any other panic on that
-//! thread.
+//! thread, such as egui-baseview 0.9.0's when a click finds that the host's window has just gone (`window.rs`, line 759).
 //!
 //! So here such scales are refused, and a panic ends where the window is dropped.
 //!

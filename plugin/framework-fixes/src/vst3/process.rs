@@ -2,8 +2,8 @@
 //!
 //! A VST3 host may call `process` with no samples at all, to hand over what has changed, or with samples and without
 //! buffers, as Ableton Live does. nice-plug 0.4.2 takes both for a flush of parameters (`wrapper/vst3/wrapper.rs`, lines
-//! 1090 to 1096, and 1477 for buffers of too few channels): notes and controllers in them are dropped, and no time goes by.
-//! And outputs without inputs keep what the host has left in them (`wrapper/util/buffer_management.rs`, line 222).
+//! 1091 to 1096, and 1505 for buffers of too few channels): notes and controllers in them are dropped, and no time goes by.
+//! And outputs without inputs keep what the host has left in them (`wrapper/util/buffer_management.rs`, line 225).
 //!
 //! So here audio is passed on before the framework is asked, wherever it is not the stereo that the framework expects, and
 //! the framework gets buffers whose contents nobody looks at. A call without samples reaches it as one of a single sample,

@@ -2,9 +2,10 @@
 //! (`wrapper/vst3/view.rs`):
 //!
 //! * On Linux the framework hands the host's run loop a handler with a pair of sockets whenever a view gets its frame
-//!   (line 329), and never takes it back, as the handler holds itself. Here it is taken back with the frame, or with the
-//!   view.
-//! * How large things are to be is forgotten if the host says so before the window opens, as hosts do (line 822).
+//!   (line 705), and never takes it back, as the handler holds itself. Here it is taken back with the frame, or with the
+//!   view. And it panics, which aborts the host, if the run loop refuses (line 384).
+//! * How large things are to be is forgotten if the host says so before the window opens, as hosts do (line 796). A scale of
+//!   zero is taken (line 792).
 //! * A view that goes leaves its window open, and one that stays does not hold its instance, as a view does of which the
 //!   SDK is the base: an instance that goes before its window takes from the window's thread what that thread asks for
 //!   (`wrapper/vst3/context.rs`, lines 389 to 497), whose panic aborts the host. Here a view holds its instance, and closes
