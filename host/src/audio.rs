@@ -107,7 +107,7 @@ impl Collector {
 
 /// The audio thread's hold on a started plugin. Lent by [`crate::Plugin::run`].
 pub struct Audio {
-    processor: StartedPluginAudioProcessor<Handlers>,
+    processor: PluginAudioProcessor<Handlers>,
     buffers: Buffers,
     cost: Duration,
     cpu_cost: Duration,
@@ -119,11 +119,11 @@ impl Audio {
         let processor = processor
             .start_processing()
             .map_err(|e| anyhow::anyhow!("the plugin refused to start processing: {e:?}"))?;
-        Ok(Self { processor, buffers, cost: Duration::ZERO, cpu_cost: Duration::ZERO, heap_calls: 0 })
+        Ok(Self { processor: processor.into(), buffers, cost: Duration::ZERO, cpu_cost: Duration::ZERO, heap_calls: 0 })
     }
 
     pub(crate) fn stop(self) -> (StoppedPluginAudioProcessor<Handlers>, Buffers) {
-        (self.processor.stop_processing(), self.buffers)
+        (self.processor.into_stopped(), self.buffers)
     }
 
     /// Processes one block of `frames` samples, 0 included (a flush). `events` must lie inside the
@@ -168,9 +168,10 @@ impl Audio {
             }))
         };
         let transport = transport.map(|t| t.event(b.sample_rate));
+        let processor = self.processor.as_started_mut()?;
         let (began, cpu) = (Instant::now(), usage::thread_cpu());
         let (result, heap_calls) = heap::watched(|| {
-            self.processor.process(
+            processor.process(
                 &inputs,
                 &mut outputs,
                 &InputEvents::from_buffer(&b.input),
@@ -191,6 +192,13 @@ impl Audio {
     /// CLAP's reset, between two blocks.
     pub fn reset(&mut self) {
         self.processor.reset();
+    }
+
+    /// Stops processing and starts it again, between two blocks, as hosts do that pause it.
+    pub fn restart(&mut self) -> Result<()> {
+        self.processor.ensure_processing_stopped();
+        self.processor.ensure_processing_started()?;
+        Ok(())
     }
 
     /// Samples processed since activation: where the next block starts.

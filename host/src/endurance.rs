@@ -1,5 +1,5 @@
 //! `host editor`: opens and closes the built plugin's editor again and again while it plays, and
-//! watches what that leaves behind.
+//! watches what that leaves behind. After that, it handles the editor as a bad host does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use host::screen::Screen;
 use host::{Account, Blocks, Pace, Performer, Plugin, Status, Timed, Timeline};
 use probe::{heap, usage};
 
+use crate::mishandling;
 use crate::phrase::Phrase;
 
 /// Samples per second.
@@ -132,7 +133,9 @@ pub fn run(options: &Options) -> Result<()> {
     ensure!(end.threads <= warm.threads, "threads stay behind");
     ensure!(end.files <= warm.files, "files stay open");
     ensure!(end.heap <= warm.heap + SLACK_KIB, "memory stays behind");
-    Ok(())
+    drop(plugin);
+    mishandling::scales(&screen)?;
+    mishandling::drops(&screen)
 }
 
 /// The phrase again and again, with room for answers, for as long as it may take.

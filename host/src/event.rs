@@ -3,10 +3,11 @@
 pub use clack_host::events::event_types::NoteExpressionType;
 use clack_host::events::event_types::{
     MidiEvent, NoteChokeEvent, NoteEndEvent, NoteExpressionEvent, NoteOffEvent, NoteOnEvent, ParamValueEvent,
+    TransportEvent, TransportFlags,
 };
 use clack_host::events::io::EventBuffer;
 use clack_host::events::spaces::CoreEventSpace;
-use clack_host::events::{Pckn, UnknownEvent};
+use clack_host::events::{EventFlags, EventHeader, Pckn, UnknownEvent};
 use clack_host::utils::ClapId;
 
 /// One event; `channel` and `key` may be -1, CLAP's wildcard for "all".
@@ -64,8 +65,21 @@ pub enum Event {
         /// In CLAP's own range, between the parameter's `min` and `max`.
         value: f64,
     },
+    /// The transport is like this from here on; made by [`crate::Timeline::told`].
+    Transport(Told),
     /// Anything else, by its CLAP type number (output only).
     Other(u16),
+}
+
+/// What a host tells of its transport in the middle of a block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Told(pub(crate) TransportEvent);
+
+impl Told {
+    /// Whether it rolls.
+    pub fn is_playing(&self) -> bool {
+        self.0.flags.contains(TransportFlags::IS_PLAYING)
+    }
 }
 
 /// An event for the plugin, at an absolute position in samples.
@@ -114,7 +128,8 @@ impl Event {
                 0x80 => Some((false, (status & 0x0f, key))),
                 _ => None,
             },
-            Self::Midi(_) | Self::End { .. } | Self::Expression { .. } | Self::Param { .. } | Self::Other(_) => None,
+            Self::Midi(_) | Self::End { .. } | Self::Expression { .. } => None,
+            Self::Param { .. } | Self::Transport(_) | Self::Other(_) => None,
         }
     }
 
@@ -154,6 +169,9 @@ impl Event {
                 if let Some(id) = ClapId::from_raw(id) {
                     queue.push(&ParamValueEvent::new(offset, id, Pckn::match_all(), value));
                 }
+            }
+            Self::Transport(Told(event)) => {
+                queue.push(&TransportEvent { header: EventHeader::new_core(offset, EventFlags::empty()), ..event })
             }
             Self::Other(_) => {}
         }

@@ -36,6 +36,18 @@ impl Plugin {
         Ok((size.width, size.height))
     }
 
+    /// Tells the open editor the host's zoom; an error if it refuses.
+    pub fn scale_editor(&mut self, scale: f64) -> Result<()> {
+        let gui: PluginGui = self.extension("gui")?;
+        gui.set_scale(&self.handle(), scale).map_err(|e| anyhow!("the editor refuses a scale of {scale}: {e}"))
+    }
+
+    /// Gives the open editor exactly this size, in pixels; an error if it refuses.
+    pub fn force_editor(&mut self, width: u32, height: u32) -> Result<()> {
+        let gui: PluginGui = self.extension("gui")?;
+        gui.set_size(&self.handle(), GuiSize { width, height }).map_err(|e| anyhow!("the editor refuses a size: {e}"))
+    }
+
     /// The editor's size in pixels, as it is or would be.
     pub fn editor_size(&mut self) -> Result<(u32, u32)> {
         let gui: PluginGui = self.extension("gui")?;

@@ -11,6 +11,8 @@ mod demo;
 mod endurance;
 #[cfg(target_os = "linux")]
 mod handling;
+#[cfg(target_os = "linux")]
+mod mishandling;
 mod phrase;
 #[cfg(target_os = "linux")]
 mod pictures;

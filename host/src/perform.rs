@@ -54,6 +54,8 @@ pub struct Performer<'a> {
     changed: usize,
     /// Whether a block ends where the tempo changes, or where the loop does.
     cuts: bool,
+    /// Whether no block ends where anything changes: the plugin is told of it by an event.
+    tells: bool,
     /// Wall clock and sample count at the first block.
     origin: Option<(Instant, u64)>,
     /// The longest by which a block has begun too late, in real time: how busy the machine is.
@@ -72,6 +74,7 @@ impl<'a> Performer<'a> {
             changes: &[],
             changed: 0,
             cuts: false,
+            tells: false,
             origin: None,
             lateness: Duration::ZERO,
         }
@@ -82,6 +85,11 @@ impl<'a> Performer<'a> {
     /// otherwise the plugin sees at the next block's start what has come of it.
     pub fn with_changes(self, changes: &'a [(u64, Change)], cuts: bool) -> Self {
         Self { changes, cuts, ..self }
+    }
+
+    /// Tells of every change to the transport at its own sample, and cuts no block for it.
+    pub fn telling(self) -> Self {
+        Self { tells: true, ..self }
     }
 
     /// Processes blocks until `end` samples have gone by since activation; the last block is cut
@@ -96,9 +104,12 @@ impl<'a> Performer<'a> {
             let pending = &self.events[self.sent..];
             let due = pending.partition_point(|timed| timed.at < stop);
             self.wait(audio);
-            audio.block(frames as u32, &pending[..due], self.timeline.as_ref())?;
             self.sent += due;
-            self.move_on(now, stop, audio.sample_rate());
+            let timeline = self.timeline.clone();
+            let mut events = self.move_on(now, stop, audio.sample_rate());
+            events.extend(&pending[..due]);
+            events.sort_by_key(|timed| timed.at);
+            audio.block(frames as u32, &events, timeline.as_ref())?;
             progress(audio.now());
         }
         Ok(())
@@ -106,7 +117,7 @@ impl<'a> Performer<'a> {
 
     /// How many samples from `now` on a block may have at most.
     fn cut(&self, now: u64, sample_rate: f64) -> u64 {
-        let Some(timeline) = &self.timeline else {
+        let Some(timeline) = self.timeline.as_ref().filter(|_| !self.tells) else {
             return u64::MAX;
         };
         let pending = &self.changes[self.changed..];
@@ -126,16 +137,24 @@ impl<'a> Performer<'a> {
         }
     }
 
-    /// Moves the transport from one sample to another, with what happens to it between the two.
-    fn move_on(&mut self, mut from: u64, to: u64, sample_rate: f64) {
+    /// Moves the transport from one sample to another, with what happens to it between the two; what is to be told of it.
+    fn move_on(&mut self, begin: u64, to: u64, sample_rate: f64) -> Vec<Timed> {
+        let mut told = Vec::new();
+        let mut from = begin;
         while from < to {
+            let before = self.changed;
             self.change_until(from);
+            let tells = self.tells && self.changed > before && from > begin;
+            if let Some(timeline) = self.timeline.as_ref().filter(|_| tells) {
+                told.push(Timed { at: from, event: timeline.told(sample_rate) });
+            }
             let next = self.changes.get(self.changed).map_or(to, |(at, _)| to.min(*at).max(from + 1));
             if let Some(timeline) = &mut self.timeline {
                 timeline.advance((next - from) as u32, sample_rate);
             }
             from = next;
         }
+        told
     }
 
     fn wait(&mut self, audio: &Audio) {

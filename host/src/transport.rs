@@ -4,6 +4,8 @@ use clack_host::events::event_types::{TransportEvent, TransportFlags};
 use clack_host::events::{EventFlags, EventHeader};
 use clack_host::utils::{BeatTime, SecondsTime};
 
+use crate::event::{Event, Told};
+
 /// A song position that moves with the blocks. All fields may be changed between blocks, as a user
 /// would: start, stop, jump, loop, tempo.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,6 +153,11 @@ impl Timeline {
             self.seconds += (start + over - self.beats) * 60.0 / self.tempo;
             self.beats = start + over;
         }
+    }
+
+    /// What the plugin may be told of it in the middle of a block.
+    pub fn told(&self, sample_rate: f64) -> Event {
+        Event::Transport(Told(self.event(sample_rate)))
     }
 
     /// What the plugin gets to see for the next block.

@@ -13,7 +13,19 @@ fn a_short_soak_finds_nothing() {
     assert!(result.status.success(), "{}: {said}{}", result.status, String::from_utf8_lossy(&result.stderr));
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert_eq!(report["finished"], true);
-    for busy in ["blocks", "events_in", "events_out", "heard", "played", "turns", "states", "resets"] {
+    for busy in [
+        "blocks",
+        "events_in",
+        "events_out",
+        "heard",
+        "played",
+        "turns",
+        "states",
+        "resets",
+        "pauses",
+        "flushes",
+        "told",
+    ] {
         assert!(report[busy].as_u64().unwrap() > 20, "hardly any {busy}: {report}");
     }
     #[cfg(target_os = "linux")]

@@ -154,8 +154,16 @@ fn an_instance_hears_a_phrase_and_goes_on() {
         let mut first: ParameterInfo = zeroed();
         assert_eq!(controller.getParameterInfo(0, &mut first), kResultOk);
         assert_ne!(first.title[0], 0, "a parameter without a name");
-        play(&component);
+        let played = play(&component, Habit::None);
         assert_eq!(component.terminate(), kResultOk);
+        drop((controller, component));
+        for habit in [Habit::Pauses, Habit::NoAudio, Habit::NoSamples] {
+            let component = create(&factory);
+            let other = play(&component, habit);
+            assert_eq!(component.terminate(), kResultOk);
+            // Events that come without samples come a little early, and another phrase has another answer.
+            assert!(habit == Habit::NoSamples || other == played, "{habit:?}: {other:?}, not {played:?}");
+        }
     }
     drop(factory);
     call(&library, [c"ExitDll", c"bundleExit", c"ModuleExit"]);
@@ -189,9 +197,22 @@ unsafe fn create(factory: &ComPtr<IPluginFactory>) -> ComPtr<IComponent> {
     }
 }
 
+/// What a host does otherwise than most.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Habit {
+    /// Nothing.
+    None,
+    /// It stops processing after every block.
+    Pauses,
+    /// It hands over blocks without buffers.
+    NoAudio,
+    /// It hands over events by calls without samples, with buffers or without.
+    NoSamples,
+}
+
 /// Renders a phrase and what comes after it: the phrase passes, the plugin answers, every note ends, and `process`
-/// never asks for memory, the first call included.
-unsafe fn play(component: &ComPtr<IComponent>) {
+/// never asks for memory, the first call included. Returns all that was sent: block, sample and what.
+unsafe fn play(component: &ComPtr<IComponent>, habit: Habit) -> Vec<(usize, int32, (bool, (i16, i16)))> {
     // SAFETY: see the caller.
     unsafe {
         let processor = component.cast::<IAudioProcessor>().unwrap();
@@ -228,6 +249,7 @@ unsafe fn play(component: &ComPtr<IComponent>) {
         // Keys that sound, and notes that began: the phrase's and all.
         let mut sounding = BTreeSet::new();
         let (mut own, mut all) = (0, 0);
+        let mut everything = Vec::new();
         for block in 0..BLOCKS {
             context.state = (StatesAndFlags_::kTempoValid | StatesAndFlags_::kProjectTimeMusicValid) as u32;
             if block < STOP {
@@ -235,43 +257,58 @@ unsafe fn play(component: &ComPtr<IComponent>) {
             }
             context.projectTimeSamples = (block.min(STOP) * BLOCK) as i64;
             context.projectTimeMusic = context.projectTimeSamples as f64 / RATE * context.tempo / 60.0;
-            heard.0.borrow_mut().clear();
-            heard.0.borrow_mut().extend(input(block));
-            let mut data = ProcessData {
-                processMode: setup.processMode,
-                symbolicSampleSize: setup.symbolicSampleSize,
-                numSamples: BLOCK as int32,
-                numInputs: 1,
-                numOutputs: 1,
-                inputs: audio_in,
-                outputs: audio_out,
-                inputParameterChanges: null_mut(),
-                outputParameterChanges: null_mut(),
-                inputEvents: inputs.as_ptr(),
-                outputEvents: outputs.as_ptr(),
-                processContext: &mut context,
-            };
-            let (result, calls) = heap::watched(|| processor.process(&mut data));
-            assert_eq!((result, calls), (kResultOk, 0), "block {block}: its result, and calls to the heap");
-            let mut due = input(block);
-            let mut before = 0;
-            for event in sent.0.borrow_mut().drain(..) {
-                let (sample, what) = (event.sampleOffset, what(&event));
-                assert!((before..BLOCK as int32).contains(&sample), "block {block}: {what:?} at {sample}");
-                before = sample;
-                let passed = due.take_if(|due| (due.sampleOffset, self::what(due)) == (sample, what)).is_some();
-                let (down, key) = what;
-                let right = if down { sounding.insert(key) } else { sounding.remove(&key) };
-                assert!(right, "block {block}: {what:?}");
-                all += usize::from(down);
-                own += usize::from(down && !passed);
+            let event = input(block);
+            // The calls for this block: samples, whether with buffers, and an event.
+            let early = event.filter(|_| habit == Habit::NoSamples).map(|event| Event { sampleOffset: 0, ..event });
+            let calls = [
+                early.map(|event| (0, block % STEP == 0, Some(event))),
+                Some((BLOCK, habit != Habit::NoAudio, event.filter(|_| early.is_none()))),
+            ];
+            for (frames, with_audio, mut due) in calls.into_iter().flatten() {
+                heard.0.borrow_mut().clear();
+                heard.0.borrow_mut().extend(due);
+                let buses = int32::from(with_audio);
+                let mut data = ProcessData {
+                    processMode: setup.processMode,
+                    symbolicSampleSize: setup.symbolicSampleSize,
+                    numSamples: frames as int32,
+                    numInputs: buses,
+                    numOutputs: buses,
+                    inputs: if with_audio { audio_in } else { null_mut() },
+                    outputs: if with_audio { audio_out } else { null_mut() },
+                    inputParameterChanges: null_mut(),
+                    outputParameterChanges: null_mut(),
+                    inputEvents: inputs.as_ptr(),
+                    outputEvents: outputs.as_ptr(),
+                    processContext: &mut context,
+                };
+                let (result, calls) = heap::watched(|| processor.process(&mut data));
+                assert_eq!((result, calls), (kResultOk, 0), "block {block}: its result, and calls to the heap");
+                let mut before = 0;
+                for event in sent.0.borrow_mut().drain(..) {
+                    let (sample, what) = (event.sampleOffset, what(&event));
+                    assert!((before..frames.max(1) as int32).contains(&sample), "block {block}: {what:?} at {sample}");
+                    before = sample;
+                    everything.push((block, sample, what));
+                    let passed = due.take_if(|due| (due.sampleOffset, self::what(due)) == (sample, what)).is_some();
+                    let (down, key) = what;
+                    let right = if down { sounding.insert(key) } else { sounding.remove(&key) };
+                    assert!(right, "block {block}: {what:?}");
+                    all += usize::from(down);
+                    own += usize::from(down && !passed);
+                }
+                assert!(due.is_none(), "{habit:?}, block {block}: the player's event does not pass");
             }
-            assert!(due.is_none(), "block {block}: the player's event does not pass");
             assert!(block < STOP || sounding.is_empty(), "block {block}: {sounding:?} sound on");
+            if habit == Habit::Pauses {
+                assert_eq!(processor.setProcessing(0), kResultOk);
+                assert_eq!(processor.setProcessing(1), kResultOk);
+            }
         }
-        assert_eq!(all - own, PHRASE.len());
-        assert!(own > 5, "it plays {own} notes");
+        assert_eq!(all - own, PHRASE.len(), "{habit:?}");
+        assert!(own > 5, "{habit:?}: it plays {own} notes");
         assert_eq!(processor.setProcessing(0), kResultOk);
         assert_eq!(component.setActive(0), kResultOk);
+        everything
     }
 }

@@ -31,7 +31,8 @@
 //! * `ANTIPHON_FAULT=WHAT@N`: after N generated notes the inference thread meets with an accident, see
 //!   `fault`.
 //! * Offline (CLAP's render extension), `process` waits for the model; in real time it never does.
-//! * The phrase is forgotten on activation, on reset, when the transport starts, and on `Forget`.
+//! * The phrase is forgotten on activation, on CLAP's `reset`, when the transport starts, and on `Forget`. A pause of
+//!   processing (CLAP's `stop_processing` and `start_processing`, VST3's `setProcessing`) changes nothing.
 
 #![warn(missing_docs)]
 // The real-time sanitizer, on a nightly compiler: see docs/checks.md.
@@ -42,6 +43,9 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use framework_fixes::restart::Restart;
+use framework_fixes::vst3::frames;
+use framework_fixes::window::Guarded;
 use nice_plug::prelude::*;
 
 mod audio;
@@ -57,8 +61,6 @@ mod looks;
 mod params;
 mod presets;
 mod remote;
-#[cfg(target_os = "linux")]
-mod retire;
 // Plain values.
 #[allow(dead_code)]
 mod settings;
@@ -69,7 +71,6 @@ mod tests;
 // Only the program of its own sounds by itself.
 #[cfg_attr(not(feature = "standalone"), allow(dead_code))]
 mod voice;
-mod vst3;
 mod weights;
 
 use audio::partner::Partner;
@@ -109,6 +110,9 @@ pub trait Format: Send + 'static {
     fn is_leaving() -> bool {
         false
     }
+
+    /// Whether the framework's `reset` may be the host's wish: see [`framework_fixes::restart`].
+    const RESETS: bool = true;
 
     /// Told how to reach the framework's worker thread.
     fn meet(_: &AsyncExecutor<Antiphon<Self>>)
@@ -164,14 +168,16 @@ impl Format for Vst3 {
         ..AudioIOLayout::const_default()
     }];
 
+    const RESETS: bool = false;
+
     #[cfg(target_os = "linux")]
     fn meet(worker: &AsyncExecutor<Antiphon<Self>>) {
-        retire::retire(worker);
+        framework_fixes::worker::retire::<Antiphon<Self>>(|| worker.execute_background(()));
     }
 
     #[cfg(target_os = "linux")]
     fn work() {
-        retire::end_worker();
+        framework_fixes::worker::end();
     }
 }
 
@@ -179,6 +185,7 @@ impl Format for Vst3 {
 pub struct Antiphon<F> {
     params: Arc<AntiphonParams>,
     status: Arc<Status>,
+    restart: Restart,
     /// The audio side.
     partner: Partner,
     backlog: Backlog,
@@ -230,6 +237,7 @@ impl<F: Format> Default for Antiphon<F> {
             params,
             touched,
             learner,
+            restart: Restart::default(),
             partner: Partner::new(near, status.clone(), writer),
             status,
             backlog: Backlog::default(),
@@ -256,7 +264,7 @@ impl<F: Format> Plugin for Antiphon<F> {
     // A knob acts at its own moment in every block size: a bounce equals the live take.
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
 
-    type Editor = AntiphonEditor;
+    type Editor = Guarded<AntiphonEditor>;
     type SysExMessage = ();
     type BackgroundTask = ();
 
@@ -274,7 +282,7 @@ impl<F: Format> Plugin for Antiphon<F> {
 
     fn editor(&mut self, worker: AsyncExecutor<Self>) -> Option<Self::Editor> {
         F::meet(&worker);
-        Some(editor::create(self.views.take()?))
+        Some(Guarded(editor::create(self.views.take()?)))
     }
 
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
@@ -289,8 +297,6 @@ impl<F: Format> Plugin for Antiphon<F> {
             voice.set_rate(config.sample_rate);
         }
         self.backlog.activate();
-        #[cfg(test)]
-        tests::activated(config);
         self.partner.activate(config.sample_rate.into(), config.process_mode == ProcessMode::Offline);
         true
     }
@@ -298,7 +304,15 @@ impl<F: Format> Plugin for Antiphon<F> {
     #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
     #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
     fn reset(&mut self) {
-        self.partner.reset();
+        if F::RESETS && self.restart.is_reset() {
+            self.partner.reset();
+        }
+    }
+
+    #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+    #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+    fn stop_processing(&mut self) {
+        self.restart.pause();
     }
 
     #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
@@ -310,7 +324,7 @@ impl<F: Format> Plugin for Antiphon<F> {
         _: &mut AuxiliaryBuffers,
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
-        let frames = audio.samples() as u32;
+        let frames = frames(audio);
         let transport = stage::transport(context.transport());
         let mut stage = Stage::<Self, _>::open(context, frames, &mut self.backlog, &self.status, self.voice.as_mut());
 
@@ -369,4 +383,5 @@ impl Vst3Plugin for Antiphon<Vst3> {
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Instrument, Vst3SubCategory::Tools];
 }
 
-nice_export_clap!(Antiphon<Clap>);
+framework_fixes::export_clap!(Antiphon<Clap>);
+framework_fixes::export_vst3!(Antiphon<Vst3>);

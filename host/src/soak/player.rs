@@ -21,6 +21,8 @@ pub struct Temper {
     parameters: f64,
     /// Chance that the transport does something in a block.
     transport: f64,
+    /// Chance that it is told of in the middle of a block, and once more.
+    told: f64,
     /// Longest spells of playing and of silence, in seconds.
     spells_s: [f64; 2],
     /// Whether parameters that swallow events of the player's are turned too.
@@ -36,6 +38,7 @@ impl Temper {
             nonsense: any(rng, 0.2),
             parameters: any(rng, 0.4),
             transport: any(rng, 0.1),
+            told: any(rng, 0.8),
             spells_s: [rng.random_range(0.05..2.0), rng.random_range(0.05..5.0)],
             swallows: rng.random_bool(0.3),
         }
@@ -55,6 +58,8 @@ pub struct Player {
     playing: bool,
     /// The transport as the plugin sees it; `None`: a host without one.
     pub timeline: Option<Timeline>,
+    /// As it was told of last in this block, and at which of its samples.
+    told: Option<(u32, Timeline)>,
 }
 
 impl Player {
@@ -69,7 +74,7 @@ impl Player {
         let turned =
             parameters.iter().filter(|parameter| parameter.writable && (temper.swallows || !swallows(parameter)));
         let parameters = turned.cloned().collect();
-        Self { temper, parameters, down: BTreeSet::new(), rate, turn: 0, playing: false, timeline }
+        Self { temper, parameters, down: BTreeSet::new(), rate, turn: 0, playing: false, timeline, told: None }
     }
 
     /// What swallows events, back at its default; at the block's first sample.
@@ -135,9 +140,43 @@ impl Player {
         if rng.random_bool(self.temper.transport) {
             self.move_transport(rng);
         }
+        // At one sample the transport comes first.
+        events.splice(0..0, self.tell(rng, now, frames));
         events.sort_by_key(|timed| timed.at);
         self.remember(&events);
         events
+    }
+
+    /// The transport moves on through the block, and the plugin is told of it on the way, most often of nothing new.
+    fn tell(&mut self, rng: &mut Pcg32, now: u64, frames: u32) -> Vec<Timed> {
+        let mut told = Vec::new();
+        let begin = self.timeline.clone();
+        let mut at = 0;
+        while rng.random_bool(self.temper.told) {
+            let next = rng.random_range(at..frames.max(at + 1));
+            if rng.random_bool(0.02) {
+                self.move_transport(rng);
+            }
+            let Some(timeline) = &mut self.timeline else {
+                break;
+            };
+            timeline.advance(next - at, self.rate);
+            at = next;
+            told.push(Timed { at: now + u64::from(at), event: timeline.told(self.rate) });
+        }
+        self.told = std::mem::replace(&mut self.timeline, begin).filter(|_| !told.is_empty()).map(|there| (at, there));
+        told
+    }
+
+    /// The block is over: the transport moves on to its end.
+    pub fn advance(&mut self, frames: u32) {
+        let mut from = 0;
+        if let Some((at, told)) = self.told.take() {
+            (from, self.timeline) = (at, Some(told));
+        }
+        if let Some(timeline) = &mut self.timeline {
+            timeline.advance(frames - from, self.rate);
+        }
     }
 
     /// Every key comes up, at the block's first sample.

@@ -43,8 +43,8 @@ pub struct Referee {
     cut: Option<u64>,
     /// Whether the plugin is bypassed, as far as is known; and since when.
     bypassed: Option<(bool, u64)>,
-    /// Since this happened, nothing has that could lead to notes of its own.
-    quiet: Option<&'static str>,
+    /// Since this happened, nothing has that could lead to notes of its own; and the first block of which it is so.
+    quiet: Option<(&'static str, u64)>,
     /// A transport that runs leads to notes of its own: it trades, or plays alone, as far as is known.
     begins_with_host: bool,
     /// The plugin may swallow or end the player's notes, for it was told to, or may have been.
@@ -62,7 +62,7 @@ impl Referee {
     pub fn activated(&mut self) {
         self.cut = Some(self.number);
         self.playing = false;
-        self.quiet = Some("activation");
+        self.quiet = Some(("activation", self.number));
     }
 
     /// Whether the plugin may be told to swallow or to end notes of the player's.
@@ -115,7 +115,8 @@ impl Referee {
                 fault(report, "struck twice", output);
             }
             let bypassed = self.bypassed.is_some_and(|(on, since)| on && since < number);
-            if let Some(over) = self.quiet.or(bypassed.then_some("bypass")) {
+            let quiet = self.quiet.filter(|(_, from)| number >= *from).map(|(what, _)| what);
+            if let Some(over) = quiet.or(bypassed.then_some("bypass")) {
                 report.stale += 1;
                 fault(report, &format!("begun after {over}"), output);
             }
@@ -151,7 +152,7 @@ impl Referee {
         }
         for (happened, what) in [(stopped, "a stop"), (started, "a start"), (block.reset, "a reset")] {
             if happened {
-                self.quiet = Some(what).filter(|_| !(block.playing && self.begins_with_host));
+                self.quiet = Some((what, self.number)).filter(|_| !(block.playing && self.begins_with_host));
             }
         }
         if (stopped || block.reset) && self.cut.is_none() {
@@ -177,6 +178,8 @@ impl Referee {
                         self.begins_with_host = BEGIN_WITH_HOST.contains(&value.round().min(BEGIN_WITH_HOST[1]));
                     }
                 }
+                // Without samples there is no moment at which it could be so.
+                Event::Transport(told) if block.frames > 0 => self.follow_transport(told.is_playing()),
                 event if event.note().is_some_and(|(begins, _)| begins) => self.quiet = None,
                 // A key that is none is one to the framework; a controller or pedal may be the trigger.
                 Event::Midi([0x90..=0x9f, ..] | [0xb0..=0xbf, _, 64..=255]) => self.quiet = None,
@@ -185,6 +188,22 @@ impl Referee {
         }
         if block.loaded {
             self.loaded();
+        }
+    }
+}
+
+impl Referee {
+    /// What a transport does that is told of inside the block: what is over then may have begun before, in this block.
+    fn follow_transport(&mut self, plays: bool) {
+        let played = std::mem::replace(&mut self.playing, plays);
+        let what = match (played, plays) {
+            (true, false) => "a stop",
+            (false, true) => "a start",
+            _ => return,
+        };
+        self.quiet = Some((what, self.number + 1)).filter(|_| !(plays && self.begins_with_host));
+        if played && self.cut.is_none() {
+            self.cut = Some(self.number);
         }
     }
 }

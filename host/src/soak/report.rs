@@ -88,6 +88,12 @@ pub struct Report {
     pub states: u64,
     /// Resets.
     pub resets: u64,
+    /// Pauses of processing.
+    pub pauses: u64,
+    /// Calls without samples that brought events.
+    pub flushes: u64,
+    /// Transports told of inside blocks.
+    pub told: u64,
     /// Hand-overs.
     pub turns: u64,
     /// The player's notes that the model was told.

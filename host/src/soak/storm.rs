@@ -107,6 +107,8 @@ impl Session<'_> {
             (0..self.rng.random_range(1..4)).filter_map(|_| FRAMES.choose(&mut self.rng).copied()).collect();
         // The model gets time to think: blocks come faster here than in any host.
         let naps = if self.offline { 0.0 } else { self.rng.random_range(0.0..0.2) };
+        // Some hosts never pause, some do around every block.
+        let pauses = *[0.0, 0.02, 1.0].choose(&mut self.rng).unwrap_or(&0.0);
         referee.activated();
         let mut first = self.sober(audio, 0.0);
         first.extend(Player::swallow_nothing(parameters, audio.now()));
@@ -117,6 +119,13 @@ impl Session<'_> {
             // Whole seconds of music in a block leave little to happen between blocks.
             if f64::from(frames) / self.rate > 0.1 && self.rng.random_bool(0.9) {
                 frames = 480;
+            }
+            if self.rng.random_bool(0.02) {
+                frames = 0;
+            }
+            if self.rng.random_bool(pauses) {
+                audio.restart()?;
+                report.pauses += 1;
             }
             let reset = self.rng.random_bool(0.005);
             let events = player.block(&mut self.rng, audio.now(), frames);
@@ -179,9 +188,9 @@ impl Session<'_> {
             report.out_of_order += 1;
             report.describe(|| format!("{}: {violation}", self.name));
         }
-        if let Some(timeline) = &mut player.timeline {
-            timeline.advance(frames, self.rate);
-        }
+        player.advance(frames);
+        report.flushes += u64::from(frames == 0 && !events.is_empty());
+        report.told += events.iter().filter(|timed| matches!(timed.event, Event::Transport(_))).count() as u64;
         Ok(())
     }
 }

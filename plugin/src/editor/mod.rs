@@ -9,8 +9,6 @@
 mod buttons;
 mod control;
 mod drag;
-#[cfg(target_os = "linux")]
-mod driver;
 mod files;
 mod fonts;
 mod footer;

@@ -46,7 +46,7 @@ impl NiceEguiApp for Shown {
         frame: &mut Frame,
     ) -> Result<(), nice_plug_egui::baseview::HandlerError> {
         #[cfg(target_os = "linux")]
-        super::driver::keep();
+        framework_fixes::driver::keep();
         #[cfg(target_os = "linux")]
         let passage = passage(&context, frame);
         let _ = frame;
@@ -166,10 +166,10 @@ impl Editor for AntiphonEditor {
     }
 }
 
-/// The name of a key that a host offers; a letter comes beside it, see [`keys::with_letter`].
+/// The name of a key that a host offers; a letter comes beside it, see [`framework_fixes::letter`].
 fn key_name(key: VirtualKeyCode) -> Option<String> {
     let named = match key {
-        VirtualKeyCode::Help => return keys::letter().map(String::from),
+        VirtualKeyCode::Help => return framework_fixes::letter::offered().map(String::from),
         VirtualKeyCode::Tab => "Tab",
         VirtualKeyCode::Return | VirtualKeyCode::NumpadEnter => "Enter",
         VirtualKeyCode::Space => " ",

@@ -11,11 +11,10 @@ mod wishes;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use model::{Kind, Network, Weights};
 use nice_plug::params::persist::PersistentField;
-use nice_plug::prelude::{BufferConfig, ProcessMode};
 use notes::Transport;
 use proptest::prelude::*;
 
@@ -34,18 +33,6 @@ use crate::settings::{
     Strokes, Trigger, TriggerBy, Wishes,
 };
 use crate::weights::{self, WeightsChoice};
-
-static ACTIVATIONS: Mutex<Vec<(f32, ProcessMode)>> = Mutex::new(Vec::new());
-
-/// An instance is activated.
-pub fn activated(config: &BufferConfig) {
-    ACTIVATIONS.lock().unwrap().push((config.sample_rate, config.process_mode));
-}
-
-/// How an instance was activated last at this sample rate.
-pub fn activations(rate: f32) -> Option<ProcessMode> {
-    ACTIVATIONS.lock().unwrap().iter().rfind(|activation| activation.0 == rate).map(|activation| activation.1)
-}
 
 /// Samples per second in the tests: low, so that seconds of music are few samples.
 const RATE: f64 = 8_000.0;

@@ -1,17 +1,27 @@
-//! What a VST3 host holds of the window: the framework's view, and between the two what the framework (nice-plug 0.4.2)
-//! leaves out.
+//! What a VST3 host holds of the window: the framework's view, and between the two what nice-plug 0.4.2 leaves out
+//! (`wrapper/vst3/view.rs`):
 //!
-//! * On Linux the framework hands the host's run loop a handler with a pair of sockets whenever a view gets its frame,
-//!   and never takes it back, as the handler holds itself. Here it is taken back with the frame, or with the view.
-//! * Of the keys that a host offers, letters are not handed on.
-//! * How large things are to be is forgotten if the host says so before the window opens, as hosts do.
+//! * On Linux the framework hands the host's run loop a handler with a pair of sockets whenever a view gets its frame
+//!   (line 705), and never takes it back, as the handler holds itself. Here it is taken back with the frame, or with the
+//!   view. And it panics, which aborts the host, if the run loop refuses (line 384).
+//! * Of the keys that a host offers, letters are not handed on: see [`crate::letter`].
+//! * How large things are to be is forgotten if the host says so before the window opens, as hosts do (line 796). A scale of
+//!   zero is taken (line 792).
+//! * A view that goes leaves its window open, and one that stays does not hold its instance, as a view does of which the
+//!   SDK is the base: an instance that goes before its window takes from the window's thread what that thread asks for
+//!   (`wrapper/vst3/context.rs`, lines 389 to 497), whose panic aborts the host. Here a view holds its instance, and closes
+//!   its window when it goes.
+//!
+//! Gone when `upstream_leaves_a_handler_behind`, `upstream_forgets_the_scale` and `upstream_outlives_its_instance` fail.
 
 use std::ffi::c_void;
 use std::mem;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nice_plug::wrapper::vst3::vst3::Steinberg::IPlugViewContentScaleSupport_::ScaleFactor;
+use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::IEditController;
 use nice_plug::wrapper::vst3::vst3::Steinberg::{
     FIDString, IPlugFrame, IPlugFrameTrait, IPlugView, IPlugViewContentScaleSupport, IPlugViewContentScaleSupportTrait,
     IPlugViewTrait, TBool, ViewRect, char16, int16, kResultFalse, kResultOk, tresult,
@@ -20,7 +30,8 @@ use nice_plug::wrapper::vst3::vst3::{Class, ComPtr, ComRef, ComWrapper};
 
 #[cfg(target_os = "linux")]
 use self::run_loop::LoopFrame;
-use crate::editor::keys;
+use crate::letter;
+use crate::window::is_scale;
 
 /// VST3's code of the key that letters travel beside, and the first of those that stand for letters.
 const HELP: int16 = 23;
@@ -28,7 +39,11 @@ const FIRST_ASCII: int16 = 128;
 
 /// The framework's view, and what the host has said of it.
 struct View {
-    theirs: ComPtr<IPlugView>,
+    framework: ComPtr<IPlugView>,
+    /// Its instance, which is not to go before it.
+    _instance: Option<ComPtr<IEditController>>,
+    /// It has a window.
+    attached: AtomicBool,
     /// This view as the host knows it.
     itself: AtomicPtr<IPlugView>,
     seat: Mutex<Seat>,
@@ -53,19 +68,22 @@ struct Frame {
 /// What a host is given in place of the framework's view.
 ///
 /// # Safety
-/// Null, or a reference that is the caller's to give away.
-pub unsafe fn wrap(theirs: *mut IPlugView) -> *mut IPlugView {
+/// Null, or a reference that is the caller's to give away; and the instance that has made the view.
+pub unsafe fn wrap(framework: *mut IPlugView, instance: *mut IEditController) -> *mut IPlugView {
     // SAFETY: promised by the caller.
-    let Some(theirs) = (unsafe { ComPtr::from_raw(theirs) }) else {
-        return theirs;
+    let (framework, instance) = unsafe { (ComPtr::from_raw(framework), ComRef::from_raw(instance)) };
+    let Some(framework) = framework else {
+        return null_mut();
     };
     let view = ComWrapper::new(View {
-        theirs,
+        framework,
+        _instance: instance.map(|instance| instance.to_com_ptr()),
+        attached: AtomicBool::new(false),
         itself: AtomicPtr::default(),
         seat: Mutex::new(Seat::None),
         scale: Mutex::new(None),
     });
-    let itself = view.to_com_ptr::<IPlugView>().map_or(std::ptr::null_mut(), ComPtr::into_raw);
+    let itself = view.to_com_ptr::<IPlugView>().map_or(null_mut(), ComPtr::into_raw);
     view.itself.store(itself, Ordering::Relaxed);
     itself
 }
@@ -89,7 +107,7 @@ impl View {
             Seat::Loop(frame) => frame.as_com_ref::<IPlugFrame>(),
         };
         // SAFETY: null or a frame that lives as long as the seat is taken.
-        let result = unsafe { self.theirs.setFrame(frame.map_or(std::ptr::null_mut(), |frame| frame.as_ptr())) };
+        let result = unsafe { self.framework.setFrame(frame.map_or(null_mut(), |frame| frame.as_ptr())) };
         let before = mem::replace(&mut *lock(&self.seat), seat);
         #[cfg(target_os = "linux")]
         if let Seat::Loop(frame) = &before {
@@ -101,7 +119,7 @@ impl View {
 
     /// Tells the framework's view how large things are to be.
     fn zoom(&self, scale: ScaleFactor) -> tresult {
-        let zoomed = self.theirs.cast::<IPlugViewContentScaleSupport>();
+        let zoomed = self.framework.cast::<IPlugViewContentScaleSupport>();
         // SAFETY: a call of the host's, handed on.
         zoomed.map_or(kResultFalse, |zoomed| unsafe { zoomed.setContentScaleFactor(scale) })
     }
@@ -109,16 +127,20 @@ impl View {
 
 impl Drop for View {
     fn drop(&mut self) {
+        if *self.attached.get_mut() {
+            // SAFETY: as a host closes a window.
+            unsafe { self.framework.removed() };
+        }
         self.sit(Seat::None);
     }
 }
 
-/// Hands a key on: a letter as [`keys::with_letter`] does.
+/// Hands a key on: a letter as [`crate::letter`] says.
 fn with_letter(key: char16, code: int16, call: impl FnOnce(int16) -> tresult) -> tresult {
     #[allow(clippy::unnecessary_cast, reason = "the interface's characters are of another type on each system")]
     let letter = char::from_u32(key as u32).filter(|letter| !letter.is_control() && *letter != ' ');
     match letter.filter(|_| code == 0 || code >= FIRST_ASCII) {
-        Some(letter) => keys::with_letter(letter, || call(HELP)),
+        Some(letter) => letter::beside(letter, || call(HELP)),
         None => call(code),
     }
 }
@@ -126,52 +148,56 @@ fn with_letter(key: char16, code: int16, call: impl FnOnce(int16) -> tresult) ->
 impl IPlugViewTrait for View {
     unsafe fn isPlatformTypeSupported(&self, kind: FIDString) -> tresult {
         // SAFETY: as the host has called.
-        unsafe { self.theirs.isPlatformTypeSupported(kind) }
+        unsafe { self.framework.isPlatformTypeSupported(kind) }
     }
 
     unsafe fn attached(&self, parent: *mut c_void, kind: FIDString) -> tresult {
         // SAFETY: as the host has called.
-        let result = unsafe { self.theirs.attached(parent, kind) };
-        let scale = *lock(&self.scale);
-        if let Some(scale) = scale.filter(|_| result == kResultOk) {
-            self.zoom(scale);
+        let result = unsafe { self.framework.attached(parent, kind) };
+        if result == kResultOk {
+            self.attached.store(true, Ordering::Relaxed);
+            let scale = *lock(&self.scale);
+            if let Some(scale) = scale {
+                self.zoom(scale);
+            }
         }
         result
     }
 
     unsafe fn removed(&self) -> tresult {
+        self.attached.store(false, Ordering::Relaxed);
         // SAFETY: as the host has called.
-        unsafe { self.theirs.removed() }
+        unsafe { self.framework.removed() }
     }
 
     unsafe fn onWheel(&self, distance: f32) -> tresult {
         // SAFETY: as the host has called.
-        unsafe { self.theirs.onWheel(distance) }
+        unsafe { self.framework.onWheel(distance) }
     }
 
     unsafe fn onKeyDown(&self, key: char16, code: int16, modifiers: int16) -> tresult {
         // SAFETY: as the host has called, or with a code that stands for a letter.
-        with_letter(key, code, |code| unsafe { self.theirs.onKeyDown(key, code, modifiers) })
+        with_letter(key, code, |code| unsafe { self.framework.onKeyDown(key, code, modifiers) })
     }
 
     unsafe fn onKeyUp(&self, key: char16, code: int16, modifiers: int16) -> tresult {
         // SAFETY: as above.
-        with_letter(key, code, |code| unsafe { self.theirs.onKeyUp(key, code, modifiers) })
+        with_letter(key, code, |code| unsafe { self.framework.onKeyUp(key, code, modifiers) })
     }
 
     unsafe fn getSize(&self, size: *mut ViewRect) -> tresult {
         // SAFETY: as the host has called.
-        unsafe { self.theirs.getSize(size) }
+        unsafe { self.framework.getSize(size) }
     }
 
     unsafe fn onSize(&self, size: *mut ViewRect) -> tresult {
         // SAFETY: as the host has called.
-        unsafe { self.theirs.onSize(size) }
+        unsafe { self.framework.onSize(size) }
     }
 
     unsafe fn onFocus(&self, state: TBool) -> tresult {
         // SAFETY: as the host has called.
-        unsafe { self.theirs.onFocus(state) }
+        unsafe { self.framework.onFocus(state) }
     }
 
     unsafe fn setFrame(&self, frame: *mut IPlugFrame) -> tresult {
@@ -192,18 +218,18 @@ impl IPlugViewTrait for View {
 
     unsafe fn canResize(&self) -> tresult {
         // SAFETY: as the host has called.
-        unsafe { self.theirs.canResize() }
+        unsafe { self.framework.canResize() }
     }
 
     unsafe fn checkSizeConstraint(&self, rect: *mut ViewRect) -> tresult {
         // SAFETY: as the host has called.
-        unsafe { self.theirs.checkSizeConstraint(rect) }
+        unsafe { self.framework.checkSizeConstraint(rect) }
     }
 }
 
 impl IPlugViewContentScaleSupportTrait for View {
     unsafe fn setContentScaleFactor(&self, scale: ScaleFactor) -> tresult {
-        if !(scale.is_finite() && scale > 0.0) {
+        if !is_scale(scale.into()) {
             return kResultFalse;
         }
         *lock(&self.scale) = Some(scale);
@@ -238,7 +264,8 @@ mod run_loop {
     pub struct LoopFrame {
         frame: Frame,
         host: ComPtr<IRunLoop>,
-        left: Mutex<Option<ComPtr<IEventHandler>>>,
+        /// And whether the host has taken it.
+        left: Mutex<Option<(ComPtr<IEventHandler>, bool)>>,
     }
 
     impl LoopFrame {
@@ -248,14 +275,16 @@ mod run_loop {
 
         /// Takes back what is left there; to be called when the framework's view no longer sits here.
         pub fn clear(&self) {
-            let Some(left) = lock(&self.left).take() else {
+            let Some((left, taken)) = lock(&self.left).take() else {
                 return;
             };
             let left = left.into_raw();
             // SAFETY: `left` is one reference. The last one that is there after it is that of the handler to itself,
             // which nobody else lets go; with it the handler closes its sockets.
             unsafe {
-                self.host.unregisterEventHandler(left);
+                if taken {
+                    self.host.unregisterEventHandler(left);
+                }
                 let release = (*(*left).vtbl).base.release;
                 let left = left.cast::<FUnknown>();
                 if release(left) == 1 {
@@ -278,11 +307,13 @@ mod run_loop {
 
     impl IRunLoopTrait for LoopFrame {
         unsafe fn registerEventHandler(&self, handler: *mut IEventHandler, file: FileDescriptor) -> tresult {
-            // SAFETY: the framework's handler, or null.
-            let kept = unsafe { ComRef::from_raw(handler) }.map(|handler| handler.to_com_ptr());
-            *lock(&self.left) = kept;
             // SAFETY: as it was called.
-            unsafe { self.host.registerEventHandler(handler, file) }
+            let taken = unsafe { self.host.registerEventHandler(handler, file) } == kResultOk;
+            // SAFETY: the framework's handler, or null.
+            let handler = unsafe { ComRef::from_raw(handler) };
+            *lock(&self.left) = handler.map(|handler| (handler.to_com_ptr(), taken));
+            // The framework panics at anything else (line 384).
+            kResultOk
         }
 
         unsafe fn unregisterEventHandler(&self, _: *mut IEventHandler) -> tresult {
@@ -306,20 +337,22 @@ mod run_loop {
 mod tests {
     use std::fs;
     use std::path::PathBuf;
-    use std::ptr::{null, null_mut};
+    use std::ptr::null;
 
     use nice_plug::wrapper::vst3::vst3::Steinberg::Linux::{
         FileDescriptor, IEventHandler, IEventHandlerTrait, IRunLoop, IRunLoopTrait, ITimerHandler, TimerInterval,
     };
-    use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{IEditController, IEditControllerTrait};
+    use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{IComponent, IEditController, IEditControllerTrait};
     use nice_plug::wrapper::vst3::vst3::Steinberg::kNotImplemented;
 
     use super::*;
-    use crate::vst3::tests::component;
+    use crate::tests::seen;
+    use crate::tests::vst3::{component, platform, upstream};
 
     /// A host's window: whose size was asked for, and what its run loop listens to.
     #[derive(Default)]
     struct Window {
+        refuses: bool,
         resized: AtomicPtr<IPlugView>,
         handlers: Mutex<Vec<(ComPtr<IEventHandler>, FileDescriptor)>>,
     }
@@ -337,6 +370,9 @@ mod tests {
 
     impl IRunLoopTrait for Window {
         unsafe fn registerEventHandler(&self, handler: *mut IEventHandler, file: FileDescriptor) -> tresult {
+            if self.refuses {
+                return kResultFalse;
+            }
             // SAFETY: null or a handler.
             let handler = unsafe { ComRef::from_raw(handler) }.unwrap().to_com_ptr();
             lock(&self.handlers).push((handler, file));
@@ -420,5 +456,97 @@ mod tests {
             assert_eq!(frame.resizeView(null_mut(), &mut size), kResultOk);
             assert_eq!(window.resized.load(Ordering::Relaxed), view.as_ptr());
         }
+    }
+
+    /// A view of this instance, as a host comes by it.
+    fn view(component: &ComPtr<IComponent>) -> ComPtr<IPlugView> {
+        let controller = component.cast::<IEditController>().unwrap();
+        // SAFETY: the view is the caller's.
+        unsafe { ComPtr::from_raw(controller.createView(null())).unwrap() }
+    }
+
+    /// Opens a window.
+    fn attach(view: &ComPtr<IPlugView>) {
+        // SAFETY: the tests' windows are on no screen.
+        assert_eq!(unsafe { view.attached(std::ptr::dangling_mut(), platform().as_ptr()) }, kResultOk);
+    }
+
+    #[test]
+    fn a_scale_holds_for_the_window_that_opens_next() {
+        let view = view(&component());
+        let zoomed = view.cast::<IPlugViewContentScaleSupport>().unwrap();
+        for (scale, result) in [
+            (0.0, kResultFalse),
+            (-1.0, kResultFalse),
+            (f32::NAN, kResultFalse),
+            (f32::INFINITY, kResultFalse),
+            (2.0, kResultOk),
+        ] {
+            // SAFETY: a call as of a host.
+            assert_eq!(unsafe { zoomed.setContentScaleFactor(scale) }, result, "{scale}");
+        }
+        attach(&view);
+        assert_eq!(seen(|seen| seen.scales.clone()), [2.0]);
+    }
+
+    #[test]
+    fn a_view_closes_its_window_and_goes_before_its_instance() {
+        for panics in [false, true] {
+            seen(|seen| seen.panics = panics);
+            let instance = component();
+            let view = view(&instance);
+            attach(&view);
+            drop(instance);
+            assert_eq!(seen(|seen| seen.windows), 1, "the instance lives while its view does");
+            drop(view);
+            assert_eq!(seen(|seen| seen.windows), 0);
+        }
+    }
+
+    #[test]
+    fn a_run_loop_may_refuse() {
+        // SAFETY: pointers that the calls before have given, as long as they live.
+        unsafe {
+            let window = ComWrapper::new(Window { refuses: true, ..Window::default() });
+            let view = view(&component());
+            assert_eq!(view.setFrame(window.as_com_ref::<IPlugFrame>().unwrap().as_ptr()), kResultOk);
+            drop(view);
+        }
+    }
+
+    #[test]
+    fn upstream_leaves_a_handler_behind() {
+        // SAFETY: pointers that the calls before have given, as long as they live.
+        unsafe {
+            let window = ComWrapper::new(Window::default());
+            let instance = upstream();
+            let view = view(&instance);
+            view.setFrame(window.as_com_ref::<IPlugFrame>().unwrap().as_ptr());
+            view.setFrame(null_mut());
+            drop(view);
+            assert!(!lock(&window.handlers).is_empty(), "it is fixed upstream: `run_loop` may go");
+        }
+    }
+
+    #[test]
+    fn upstream_forgets_the_scale() {
+        let instance = upstream();
+        let view = view(&instance);
+        // SAFETY: a call as of a host.
+        unsafe { view.cast::<IPlugViewContentScaleSupport>().unwrap().setContentScaleFactor(2.0) };
+        attach(&view);
+        assert!(seen(|seen| seen.scales.is_empty()), "it is fixed upstream: `View::scale` may go");
+        // SAFETY: a call as of a host.
+        unsafe { view.removed() };
+    }
+
+    #[test]
+    fn upstream_outlives_its_instance() {
+        let instance = upstream();
+        let view = view(&instance);
+        attach(&view);
+        drop(instance);
+        assert_eq!(seen(|seen| seen.windows), 0, "it is fixed upstream: `View` need not hold its instance");
+        drop(view);
     }
 }

@@ -1,0 +1,212 @@
+//! Blocks in which the host tells of its transport more than once.
+//!
+//! In CLAP a transport event may stand anywhere in a block, and what it says holds at its own sample. nice-plug 0.4.2 cuts
+//! the block there, and takes what the event says for what holds at the block's beginning: it adds the time from there on
+//! once more (`wrapper/clap/wrapper.rs`, lines 2153 to 2183). Every such event looks like a jump. The bar line that it
+//! tells of is ignored, too (line 2186).
+//!
+//! And it cuts blocks at the time that a parameter's or a transport's event bears, whatever that is
+//! (`handle_in_events_until`, line 1016): one at the block's end is lost, one behind it makes a block whose length is
+//! beyond all bounds.
+//!
+//! So here the host's block reaches the framework as one block for each transport, which has no transport events any more,
+//! and every event lies within its block.
+//!
+//! Gone when `upstream_counts_an_offset_twice` fails.
+
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+
+use std::cell::UnsafeCell;
+use std::mem::{MaybeUninit, size_of};
+use std::ptr::null;
+
+use clap_sys::events::{
+    CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_TRANSPORT, clap_event_header, clap_event_transport, clap_input_events,
+    clap_output_events,
+};
+use clap_sys::plugin::clap_plugin;
+use clap_sys::process::{CLAP_PROCESS_ERROR, clap_process, clap_process_status};
+
+/// The framework's `clap_plugin.process`.
+pub type Process = unsafe extern "C" fn(*const clap_plugin, *const clap_process) -> clap_process_status;
+
+/// Room for any event that the framework knows, in bytes.
+const ROOM: usize = 128;
+
+/// Processes a block of the host's.
+///
+/// # Safety
+/// The framework's function, an instance of the framework's without audio ports, and a block as a host hands it over.
+pub unsafe fn process(framework: Process, plugin: *const clap_plugin, block: &clap_process) -> clap_process_status {
+    // SAFETY: promised by the caller.
+    let count = unsafe { count(block.in_events) };
+    let last = block.frames_count.saturating_sub(1);
+    let (mut begin, mut first, mut transport) = (0, 0, block.transport);
+    loop {
+        // Up to the next transport: its sample, and the place in the queue of the first event there.
+        let (mut end, mut next) = (block.frames_count, count);
+        let (mut here, mut latest) = (first, begin);
+        for index in first..count {
+            // SAFETY: promised by the caller.
+            let event = unsafe { event(block.in_events, index) };
+            // SAFETY: null or an event of the host's.
+            let Some(header) = (unsafe { event.as_ref() }) else {
+                continue;
+            };
+            let at = header.time.min(last);
+            if at > latest {
+                (here, latest) = (index, at);
+            }
+            if !is_transport(header) {
+                continue;
+            }
+            if at > begin {
+                // What stands at its sample is of the next part, too.
+                (end, next) = (at, if at == latest { here } else { index });
+                break;
+            }
+            transport = event.cast::<clap_event_transport>();
+        }
+        let input = Input {
+            host: block.in_events,
+            first,
+            count: next - first,
+            begin,
+            last: (end - begin).saturating_sub(1),
+            copy: UnsafeCell::new(Room::NONE),
+        };
+        let output = Output { host: block.out_events, begin };
+        let in_events =
+            clap_input_events { ctx: (&raw const input).cast_mut().cast(), size: Some(size), get: Some(get) };
+        let out_events = clap_output_events { ctx: (&raw const output).cast_mut().cast(), try_push: Some(try_push) };
+        let part = clap_process {
+            steady_time: if block.steady_time < 0 { block.steady_time } else { block.steady_time + i64::from(begin) },
+            frames_count: end - begin,
+            transport,
+            in_events: if block.in_events.is_null() { null() } else { &raw const in_events },
+            out_events: if block.out_events.is_null() { null() } else { &raw const out_events },
+            ..*block
+        };
+        // SAFETY: promised by the caller; the queues live as long as the call.
+        let status = unsafe { framework(plugin, &raw const part) };
+        if status == CLAP_PROCESS_ERROR || next == count {
+            return status;
+        }
+        (begin, first) = (end, next);
+    }
+}
+
+fn is_transport(header: &clap_event_header) -> bool {
+    (header.space_id, header.type_) == (CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_TRANSPORT)
+}
+
+/// How many events a queue of the host's has.
+///
+/// # Safety
+/// Null or a host's queue.
+unsafe fn count(events: *const clap_input_events) -> u32 {
+    // SAFETY: promised by the caller.
+    unsafe { events.as_ref().and_then(|queue| queue.size).map_or(0, |size| size(events)) }
+}
+
+/// An event of such a queue, or null.
+///
+/// # Safety
+/// As above.
+unsafe fn event(events: *const clap_input_events, index: u32) -> *const clap_event_header {
+    // SAFETY: promised by the caller.
+    unsafe { events.as_ref().and_then(|queue| queue.get).map_or(null(), |get| get(events, index)) }
+}
+
+/// An event, if it is as long as it says.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Room([MaybeUninit<u8>; ROOM]);
+
+impl Room {
+    const NONE: Self = Self([MaybeUninit::uninit(); ROOM]);
+
+    /// A copy of an event at another time; `None`: it is longer than any that the framework knows.
+    ///
+    /// # Safety
+    /// An event of this header's length.
+    unsafe fn of(event: *const clap_event_header, time: u32) -> Option<Self> {
+        let mut copy = Self::NONE;
+        // SAFETY: promised by the caller; the copy has room for it, and is aligned.
+        unsafe {
+            let size = (*event).size as usize;
+            if !(size_of::<clap_event_header>()..=ROOM).contains(&size) {
+                return None;
+            }
+            event.cast::<MaybeUninit<u8>>().copy_to_nonoverlapping(copy.0.as_mut_ptr(), size);
+            (*(&raw mut copy).cast::<clap_event_header>()).time = time;
+        }
+        Some(copy)
+    }
+}
+
+/// A part of the host's queue, as the queue of a block of its own.
+struct Input {
+    host: *const clap_input_events,
+    /// Events before it.
+    first: u32,
+    /// Events in it.
+    count: u32,
+    /// Samples before its block.
+    begin: u32,
+    /// The block's last sample.
+    last: u32,
+    /// The event that was asked for last. The framework is done with it when it asks for another.
+    copy: UnsafeCell<Room>,
+}
+
+unsafe extern "C" fn size(list: *const clap_input_events) -> u32 {
+    // SAFETY: a queue of ours, which lives through the call that it was made for.
+    unsafe { (*(*list).ctx.cast::<Input>()).count }
+}
+
+unsafe extern "C" fn get(list: *const clap_input_events, index: u32) -> *const clap_event_header {
+    // SAFETY: a queue of ours, which lives through the call that it was made for; and the host's events.
+    unsafe {
+        let input = &*(*list).ctx.cast::<Input>();
+        if index >= input.count {
+            return null();
+        }
+        let event = event(input.host, input.first + index);
+        // The framework passes over null. Of a transport it has been told.
+        let Some(header) = event.as_ref().filter(|header| !is_transport(header)) else {
+            return null();
+        };
+        let time = header.time.saturating_sub(input.begin).min(input.last);
+        if time == header.time {
+            return event;
+        }
+        let Some(copy) = Room::of(event, time) else {
+            return null();
+        };
+        input.copy.get().write(copy);
+        input.copy.get().cast()
+    }
+}
+
+/// The host's queue, for a block of its own.
+struct Output {
+    host: *const clap_output_events,
+    /// Samples before that block.
+    begin: u32,
+}
+
+unsafe extern "C" fn try_push(list: *const clap_output_events, event: *const clap_event_header) -> bool {
+    // SAFETY: a queue of ours, which lives through the call that it was made for; the host's, and the framework's event.
+    unsafe {
+        let output = &*(*list).ctx.cast::<Output>();
+        let Some(push) = (*output.host).try_push else {
+            return false;
+        };
+        let Some(copy) = Room::of(event, (*event).time + output.begin) else {
+            return false;
+        };
+        push(output.host, (&raw const copy).cast())
+    }
+}

@@ -1,0 +1,158 @@
+//! The entry point for CLAP hosts, and on the way from the host to nice-plug (0.4.2) what it gets wrong:
+//!
+//! * `blocks`: transport events inside a block, and events behind their block.
+//! * An instance that is destroyed with its window open, as a host may that has lost its own window. nice-plug's `destroy`
+//!   (`wrapper/clap/wrapper.rs`, line 1716) drops the instance first and the window among its last parts. On Linux the
+//!   window has a thread of its own, which by then may ask for the instance and panics when it finds none
+//!   (`wrapper/clap/context.rs`, lines 532 to 649), or has just asked for it and drops the last of it on the wrong thread:
+//!   either way the host is aborted. So here the window goes first.
+//!
+//! nice-plug has such an entry point ready, `nice_export_clap!`, which leaves no room for any of this.
+//!
+//! Gone when `destroy` calls `ext_gui_destroy`, or holds the instance until the window's thread has ended.
+
+mod blocks;
+
+use std::ffi::{CStr, c_char, c_void};
+use std::marker::PhantomData;
+use std::ptr::null;
+use std::sync::{Arc, OnceLock};
+
+use clap_sys::ext::gui::{CLAP_EXT_GUI, clap_plugin_gui};
+use clap_sys::process::{CLAP_PROCESS_ERROR, clap_process, clap_process_status};
+use nice_plug::prelude::ClapPlugin;
+use nice_plug::wrapper::clap::{
+    CLAP_PLUGIN_FACTORY_ID, CLAP_VERSION, PluginDescriptor, Wrapper, clap_host, clap_plugin, clap_plugin_descriptor,
+    clap_plugin_factory,
+};
+use nice_plug::wrapper::setup_logger;
+
+pub use nice_plug::wrapper::clap::clap_plugin_entry;
+
+/// Exports a plug-in as the library's only CLAP.
+#[macro_export]
+macro_rules! export_clap {
+    ($plugin:ty) => {
+        /// Where CLAP hosts begin.
+        #[unsafe(no_mangle)]
+        #[used]
+        pub static clap_entry: $crate::clap::clap_plugin_entry = $crate::clap::entry::<$plugin>();
+    };
+}
+
+/// What [`export_clap!`](crate::export_clap) exports.
+pub const fn entry<P: ClapPlugin>() -> clap_plugin_entry {
+    const { assert!(P::AUDIO_IO_LAYOUTS.is_empty(), "blocks are cut without their audio") };
+    clap_plugin_entry {
+        clap_version: CLAP_VERSION,
+        init: Some(init::<P>),
+        deinit: Some(deinit),
+        get_factory: Some(factory::<P>),
+    }
+}
+
+unsafe extern "C" fn init<P: ClapPlugin>(_: *const c_char) -> bool {
+    setup_logger::<P>();
+    true
+}
+
+unsafe extern "C" fn deinit() {}
+
+unsafe extern "C" fn factory<P: ClapPlugin>(id: *const c_char) -> *const c_void {
+    // SAFETY: null or the host's text.
+    if id.is_null() || unsafe { CStr::from_ptr(id) } != CLAP_PLUGIN_FACTORY_ID {
+        return null();
+    }
+    (&raw const *Factory::<P>::FACTORY).cast()
+}
+
+/// Makes instances.
+struct Factory<P>(PhantomData<P>);
+
+impl<P: ClapPlugin> Factory<P> {
+    const FACTORY: &'static clap_plugin_factory = &clap_plugin_factory {
+        get_plugin_count: Some(Self::count),
+        get_plugin_descriptor: Some(Self::describe),
+        create_plugin: Some(Self::create),
+    };
+
+    fn descriptor() -> &'static PluginDescriptor {
+        static DESCRIPTOR: OnceLock<PluginDescriptor> = OnceLock::new();
+        DESCRIPTOR.get_or_init(PluginDescriptor::for_plugin::<P>)
+    }
+
+    unsafe extern "C" fn count(_: *const clap_plugin_factory) -> u32 {
+        1
+    }
+
+    unsafe extern "C" fn describe(_: *const clap_plugin_factory, index: u32) -> *const clap_plugin_descriptor {
+        if index == 0 { Self::descriptor().clap_plugin_descriptor() } else { null() }
+    }
+
+    unsafe extern "C" fn create(
+        _: *const clap_plugin_factory,
+        host: *const clap_host,
+        id: *const c_char,
+    ) -> *const clap_plugin {
+        // SAFETY: null or the host's text.
+        if host.is_null() || id.is_null() || unsafe { CStr::from_ptr(id) } != Self::descriptor().clap_id() {
+            return null();
+        }
+        // SAFETY: the host outlives its instances. The reference is the host's now, until it calls `destroy`.
+        unsafe {
+            let plugin = (*Arc::into_raw(Wrapper::<P>::new(host))).clap_plugin.as_ptr();
+            fix(plugin);
+            plugin
+        }
+    }
+}
+
+/// The framework's own functions, the same for all instances.
+struct Framework {
+    process: blocks::Process,
+    destroy: unsafe extern "C" fn(*const clap_plugin),
+    get_extension: unsafe extern "C" fn(*const clap_plugin, *const c_char) -> *const c_void,
+}
+
+static FRAMEWORK: OnceLock<Framework> = OnceLock::new();
+
+/// Gives an instance the fixed functions.
+///
+/// # Safety
+/// An instance of the framework's that nobody else knows yet.
+unsafe fn fix(plugin: *mut clap_plugin) {
+    // SAFETY: promised by the caller.
+    let plugin = unsafe { &mut *plugin };
+    let (Some(process), Some(destroy), Some(get_extension)) = (plugin.process, plugin.destroy, plugin.get_extension)
+    else {
+        return;
+    };
+    FRAMEWORK.get_or_init(|| Framework { process, destroy, get_extension });
+    plugin.process = Some(self::process);
+    plugin.destroy = Some(self::destroy);
+}
+
+/// See [`blocks`].
+unsafe extern "C" fn process(plugin: *const clap_plugin, block: *const clap_process) -> clap_process_status {
+    // SAFETY: null or the host's block.
+    let (Some(framework), Some(block)) = (FRAMEWORK.get(), unsafe { block.as_ref() }) else {
+        return CLAP_PROCESS_ERROR;
+    };
+    // SAFETY: as the host has called.
+    unsafe { blocks::process(framework.process, plugin, block) }
+}
+
+/// Closes the window, and then lets go of the instance.
+unsafe extern "C" fn destroy(plugin: *const clap_plugin) {
+    let Some(framework) = FRAMEWORK.get() else {
+        return;
+    };
+    // SAFETY: an instance of the framework's, whose extensions live as long as it does.
+    unsafe {
+        let gui = (framework.get_extension)(plugin, CLAP_EXT_GUI.as_ptr()).cast::<clap_plugin_gui>();
+        if let Some(close) = gui.as_ref().and_then(|gui| gui.destroy) {
+            close(plugin);
+        }
+        (framework.destroy)(plugin);
+    }
+}

@@ -1,0 +1,241 @@
+//! The plug-in: what it is asked for is found in [`seen`] of the same thread.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::sync::Arc;
+
+use framework_fixes::vst3::frames;
+use framework_fixes::window::Guarded;
+use nice_plug::context::gui::GuiContext;
+use nice_plug::editor::dpi::NativeSize;
+use nice_plug::editor::{DummyEditorError, EditorHandle, HostMethods, SpawnedEditor};
+use nice_plug::prelude::*;
+use nice_plug::util::permit_alloc;
+
+/// Without audio ports, and in stereo.
+pub const CLAP: bool = false;
+pub const VST3: bool = true;
+
+/// A block, as the plug-in gets it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Block {
+    pub frames: u32,
+    /// By the buffer itself.
+    pub samples: usize,
+    pub beats: Option<f64>,
+    pub bar: Option<f64>,
+    pub playing: bool,
+    pub knob: i32,
+    /// Note-ons, and when.
+    pub notes: Vec<(u32, u8)>,
+}
+
+/// What was asked for.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub activations: Vec<ProcessMode>,
+    pub resets: usize,
+    pub blocks: Vec<Block>,
+    /// Scales that a window was told, or opened with.
+    pub scales: Vec<f64>,
+    pub windows: usize,
+    /// Windows panic when they go, as baseview's do when their thread has.
+    pub panics: bool,
+}
+
+thread_local! {
+    static SEEN: RefCell<Seen> = RefCell::default();
+}
+
+/// Looks at what this thread's plug-ins were asked for, and may change it.
+pub fn seen<R>(look: impl FnOnce(&mut Seen) -> R) -> R {
+    permit_alloc(|| SEEN.with_borrow_mut(look))
+}
+
+#[derive(Params)]
+struct Knobs {
+    #[id = "knob"]
+    knob: IntParam,
+}
+
+/// See the [module](self).
+pub struct Probe<const STEREO: bool> {
+    knobs: Arc<Knobs>,
+}
+
+impl<const STEREO: bool> Default for Probe<STEREO> {
+    fn default() -> Self {
+        Self { knobs: Arc::new(Knobs { knob: IntParam::new("Knob", 0, IntRange::Linear { min: 0, max: 10 }) }) }
+    }
+}
+
+impl<const STEREO: bool> Plugin for Probe<STEREO> {
+    const NAME: &'static str = "Probe";
+    const VENDOR: &'static str = "Probe";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = "1";
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = if STEREO {
+        &[AudioIOLayout {
+            main_input_channels: NonZeroU32::new(2),
+            main_output_channels: NonZeroU32::new(2),
+            ..AudioIOLayout::const_default()
+        }]
+    } else {
+        &[]
+    };
+    const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
+    const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
+    const SAMPLE_ACCURATE_AUTOMATION: bool = true;
+
+    type Editor = Guarded<Window>;
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.knobs.clone()
+    }
+
+    fn task_executor(&mut self) -> TaskExecutor<Self> {
+        Box::new(|()| {
+            #[cfg(target_os = "linux")]
+            framework_fixes::worker::end();
+        })
+    }
+
+    fn editor(&mut self, worker: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        #[cfg(not(target_os = "linux"))]
+        let _ = worker;
+        #[cfg(target_os = "linux")]
+        if STEREO {
+            framework_fixes::worker::retire::<Probe<VST3>>(|| worker.execute_background(()));
+        }
+        Some(Guarded(Window))
+    }
+
+    fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
+        seen(|seen| seen.activations.push(config.process_mode));
+        true
+    }
+
+    fn reset(&mut self) {
+        seen(|seen| seen.resets += 1);
+    }
+
+    /// Passes note-ons on.
+    fn process(
+        &mut self,
+        audio: &mut Buffer,
+        _: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        let transport = context.transport();
+        let mut block = Block {
+            frames: frames(audio),
+            samples: audio.samples(),
+            beats: transport.pos_beats(),
+            bar: transport.bar_start_pos_beats(),
+            playing: transport.playing,
+            knob: self.knobs.knob.value(),
+            notes: Vec::new(),
+        };
+        while let Some(event) = context.next_event() {
+            if let NoteEvent::NoteOn { timing, key, .. } = event {
+                permit_alloc(|| block.notes.push((timing, key.number().unwrap())));
+                let _ = context.try_send_event(event);
+            }
+        }
+        seen(|seen| seen.blocks.push(block));
+        ProcessStatus::KeepAlive
+    }
+}
+
+impl ClapPlugin for Probe<CLAP> {
+    const CLAP_ID: &'static str = "probe";
+    const CLAP_DESCRIPTION: Option<&'static str> = None;
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] = &[ClapFeature::NoteEffect];
+}
+
+impl Vst3Plugin for Probe<VST3> {
+    const VST3_CLASS_ID: [u8; 16] = *b"FrameworkProbe.1";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Tools];
+}
+
+/// A window on no screen.
+pub struct Window;
+
+pub struct Opened;
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if seen(|seen| {
+            seen.windows -= 1;
+            seen.panics
+        }) {
+            panic!("the window's thread has panicked");
+        }
+    }
+}
+
+impl Editor for Window {
+    type Handle = Handle;
+
+    fn spawn(
+        &self,
+        _: Option<ParentWindowHandle>,
+        _: bool,
+        scale: Option<f64>,
+        _: GuiContext,
+        _: Option<HostMethods>,
+    ) -> Result<SpawnedEditor<Handle>, Box<dyn Error>> {
+        seen(|seen| {
+            seen.scales.extend(scale);
+            seen.windows += 1;
+        });
+        Ok(SpawnedEditor { handle: Handle, window: Opened })
+    }
+
+    fn size(&self) -> NativeSize<u32> {
+        NativeSize { width: 100, height: 100 }
+    }
+}
+
+pub struct Handle;
+
+impl EditorHandle for Handle {
+    type Window = Opened;
+    type Error = DummyEditorError;
+
+    fn run_until_closed(_: Opened) -> Result<(), DummyEditorError> {
+        Ok(())
+    }
+
+    fn set_parent(&self, _: ParentWindowHandle, _: &Opened) -> Result<(), DummyEditorError> {
+        Ok(())
+    }
+
+    fn show(&self, _: &Opened) -> Result<(), DummyEditorError> {
+        Ok(())
+    }
+
+    fn hide(&self, _: &Opened) -> Result<(), DummyEditorError> {
+        Ok(())
+    }
+
+    fn set_size(&self, _: NativeSize<u32>, _: &Opened) -> Result<(), DummyEditorError> {
+        Ok(())
+    }
+
+    fn host_main_thread_callback(&self, _: &Opened) {}
+
+    fn set_fallback_scale_factor(&self, scale: f64, _: &Opened) -> Result<(), DummyEditorError> {
+        seen(|seen| seen.scales.push(scale));
+        Ok(())
+    }
+
+    fn param_value_changed(&self, _: &str, _: f32) {}
+
+    fn param_modulation_changed(&self, _: &str, _: f32) {}
+}

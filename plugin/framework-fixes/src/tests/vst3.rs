@@ -1,0 +1,246 @@
+//! A VST3 host: what reaches the plug-in through the entry point, and what does through the framework alone.
+
+#![allow(clippy::unnecessary_cast, reason = "on Windows the interface's enumerations have another type")]
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+use std::mem::zeroed;
+use std::ptr::null_mut;
+
+use nice_plug::prelude::{ProcessMode, Vst3Plugin};
+use nice_plug::wrapper::vst3::Wrapper;
+use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{
+    AudioBusBuffers, AudioBusBuffers__type0, Event, Event_::EventTypes_, Event__type0, IAudioProcessor,
+    IAudioProcessorTrait, IComponent, IComponent_iid, IComponentTrait, IEventList, IEventListTrait, NoteOnEvent,
+    ProcessData, ProcessModes_, ProcessSetup, SymbolicSampleSizes_,
+};
+use nice_plug::wrapper::vst3::vst3::Steinberg::{
+    IPluginFactory, IPluginFactoryTrait, int32, kInvalidArgument, kResultOk, tresult,
+};
+use nice_plug::wrapper::vst3::vst3::{Class, ComPtr, ComWrapper};
+
+use super::{Probe, VST3, seen};
+
+const BLOCK: usize = 256;
+
+/// An instance, as hosts come by it.
+pub fn component() -> ComPtr<IComponent> {
+    instance(<Probe<VST3>>::PLATFORM_VST3_CLASS_ID).unwrap()
+}
+
+/// The framework's own.
+pub fn upstream() -> ComPtr<IComponent> {
+    ComWrapper::new(Wrapper::<Probe<VST3>>::new()).to_com_ptr().unwrap()
+}
+
+fn instance(class: [u8; 16]) -> Option<ComPtr<IComponent>> {
+    // SAFETY: pointers that the calls before have given, as long as they live.
+    unsafe {
+        let factory = ComPtr::from_raw(crate::vst3::factory::<Probe<VST3>>().cast::<IPluginFactory>()).unwrap();
+        let mut instance = null_mut();
+        let interface = IComponent_iid;
+        let made = factory.createInstance(class.as_ptr().cast(), interface.as_ptr(), &mut instance);
+        assert_eq!(made == kResultOk, !instance.is_null());
+        ComPtr::from_raw(instance.cast::<IComponent>())
+    }
+}
+
+#[test]
+fn there_is_one_class() {
+    let mut other = <Probe<VST3>>::PLATFORM_VST3_CLASS_ID;
+    other[0] ^= 1;
+    assert!(instance(other).is_none());
+}
+
+fn set_up(component: &ComPtr<IComponent>, mode: i32) {
+    let mut setup = ProcessSetup {
+        processMode: mode,
+        symbolicSampleSize: SymbolicSampleSizes_::kSample32 as i32,
+        maxSamplesPerBlock: BLOCK as i32,
+        sampleRate: 48_000.0,
+    };
+    // SAFETY: an instance, called as a host calls it.
+    unsafe {
+        let processor = component.cast::<IAudioProcessor>().unwrap();
+        assert_eq!(processor.setupProcessing(&mut setup), kResultOk);
+        assert_eq!(component.setActive(1), kResultOk);
+        assert_eq!(component.setActive(0), kResultOk);
+    }
+}
+
+/// As a host does that exports, and then plays on.
+fn bounce(component: &ComPtr<IComponent>) -> Vec<ProcessMode> {
+    seen(|seen| seen.activations.clear());
+    for mode in [ProcessModes_::kRealtime, ProcessModes_::kOffline, ProcessModes_::kRealtime] {
+        set_up(component, mode as i32);
+    }
+    seen(|seen| seen.activations.clone())
+}
+
+#[test]
+fn an_instance_learns_of_an_offline_render_at_once() {
+    assert_eq!(bounce(&component()), [ProcessMode::Realtime, ProcessMode::Offline, ProcessMode::Realtime]);
+}
+
+#[test]
+fn upstream_learns_of_an_offline_render_too_late() {
+    let late = [ProcessMode::Realtime, ProcessMode::Realtime, ProcessMode::Offline];
+    assert_eq!(bounce(&upstream()), late, "it is fixed upstream: `vst3::set_up` may go");
+}
+
+/// A list of events.
+#[derive(Default)]
+struct Events(RefCell<Vec<Event>>);
+
+impl Class for Events {
+    type Interfaces = (IEventList,);
+}
+
+impl IEventListTrait for Events {
+    unsafe fn getEventCount(&self) -> int32 {
+        self.0.borrow().len() as int32
+    }
+
+    unsafe fn getEvent(&self, index: int32, event: *mut Event) -> tresult {
+        let Some(found) = self.0.borrow().get(index as usize).copied() else { return kInvalidArgument };
+        // SAFETY: the plug-in has room for it.
+        unsafe { event.write(found) };
+        kResultOk
+    }
+
+    unsafe fn addEvent(&self, event: *mut Event) -> tresult {
+        // SAFETY: the plug-in's own event.
+        nice_plug::util::permit_alloc(|| self.0.borrow_mut().push(unsafe { event.read() }));
+        kResultOk
+    }
+}
+
+fn note(sample: i32, pitch: i16) -> Event {
+    let on = NoteOnEvent { channel: 0, pitch, tuning: 0.0, velocity: 0.6, length: 0, noteId: -1 };
+    // SAFETY: numbers.
+    let event: Event = unsafe { zeroed() };
+    let kind = EventTypes_::kNoteOnEvent as u16;
+    Event { sampleOffset: sample, r#type: kind, __field0: Event__type0 { noteOn: on }, ..event }
+}
+
+/// A started instance.
+struct Started(ComPtr<IAudioProcessor>, ComPtr<IComponent>);
+
+impl Started {
+    fn new(component: ComPtr<IComponent>) -> Self {
+        set_up(&component, ProcessModes_::kRealtime as i32);
+        let processor = component.cast::<IAudioProcessor>().unwrap();
+        // SAFETY: an instance, called as a host calls it.
+        unsafe {
+            assert_eq!(component.setActive(1), kResultOk);
+            assert_eq!(processor.setProcessing(1), kResultOk);
+        }
+        Self(processor, component)
+    }
+
+    /// Processes a block with these buses and a note at its end. Returns the plug-in's frames and notes, and when the note
+    /// comes out again.
+    fn process(&self, frames: i32, inputs: &mut [AudioBusBuffers], outputs: &mut [AudioBusBuffers]) -> Called {
+        let (heard, sent) = (ComWrapper::new(Events::default()), ComWrapper::new(Events::default()));
+        heard.0.borrow_mut().push(note((frames - 1).max(0), 60));
+        seen(|seen| seen.blocks.clear());
+        let mut block = ProcessData {
+            processMode: 0,
+            symbolicSampleSize: SymbolicSampleSizes_::kSample32 as i32,
+            numSamples: frames,
+            numInputs: inputs.len() as i32,
+            numOutputs: outputs.len() as i32,
+            inputs: if inputs.is_empty() { null_mut() } else { inputs.as_mut_ptr() },
+            outputs: if outputs.is_empty() { null_mut() } else { outputs.as_mut_ptr() },
+            inputParameterChanges: null_mut(),
+            outputParameterChanges: null_mut(),
+            inputEvents: heard.to_com_ptr::<IEventList>().unwrap().as_ptr(),
+            outputEvents: sent.to_com_ptr::<IEventList>().unwrap().as_ptr(),
+            processContext: null_mut(),
+        };
+        // SAFETY: a block as a host hands it over.
+        assert_eq!(unsafe { self.0.process(&mut block) }, kResultOk);
+        let heard = seen(|seen| seen.blocks.drain(..).map(|block| (block.frames, block.notes)).collect());
+        let sent = sent.0.borrow().iter().map(|event| event.sampleOffset).collect();
+        (heard, sent)
+    }
+}
+
+/// What the plug-in was called for, and what it sent.
+type Called = (Vec<(u32, Vec<(u32, u8)>)>, Vec<i32>);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // SAFETY: an instance, called as a host calls it.
+        unsafe {
+            self.0.setProcessing(0);
+            self.1.setActive(0);
+        }
+    }
+}
+
+fn bus(channels: &mut [*mut f32]) -> AudioBusBuffers {
+    AudioBusBuffers {
+        numChannels: channels.len() as i32,
+        silenceFlags: 0,
+        __field0: AudioBusBuffers__type0 { channelBuffers32: channels.as_mut_ptr() },
+    }
+}
+
+#[test]
+fn events_count_whatever_the_buffers() {
+    let instance = Started::new(component());
+    let (whole, none) = ((vec![(256, vec![(255, 60)])], vec![255]), (vec![(0, vec![(0, 60)])], vec![0]));
+    let mut nothing = AudioBusBuffers { numChannels: 2, ..bus(&mut []) };
+    nothing.__field0.channelBuffers32 = null_mut();
+    assert_eq!(instance.process(0, &mut [], &mut []), none);
+    assert_eq!(instance.process(256, &mut [], &mut []), whole);
+    assert_eq!(instance.process(256, &mut [bus(&mut [])], &mut [bus(&mut [])]), whole);
+    assert_eq!(instance.process(256, &mut [nothing], &mut [nothing]), whole);
+    assert_eq!(instance.process(256, &mut [], &mut [bus(&mut [null_mut(), null_mut()])]), whole);
+
+    // What of audio there is goes through, and nothing else comes out.
+    for (inputs, outputs) in [(2, 2), (0, 2), (1, 2), (2, 1), (2, 0), (1, 1), (3, 4)] {
+        let mut input = vec![[0.5_f32; BLOCK]; inputs];
+        let mut output = vec![[7.0_f32; BLOCK]; outputs];
+        let mut ins: Vec<_> = input.iter_mut().map(|channel| channel.as_mut_ptr()).collect();
+        let mut outs: Vec<_> = output.iter_mut().map(|channel| channel.as_mut_ptr()).collect();
+        assert_eq!(instance.process(256, &mut [bus(&mut ins)], &mut [bus(&mut outs)]), whole);
+        for (index, channel) in output.iter().enumerate() {
+            let expected = if index < inputs { 0.5 } else { 0.0 };
+            assert_eq!(*channel, [expected; BLOCK], "{inputs} to {outputs}");
+        }
+        let mut ins: Vec<_> = input.iter_mut().map(|channel| channel.as_mut_ptr()).collect();
+        assert_eq!(instance.process(0, &mut [bus(&mut ins)], &mut [bus(&mut outs)]), none);
+    }
+}
+
+#[test]
+fn upstream_drops_events_without_audio() {
+    let instance = Started::new(upstream());
+    for frames in [0, 256] {
+        let (heard, _) = instance.process(frames, &mut [], &mut []);
+        assert!(heard.is_empty(), "it is fixed upstream: `vst3::process` may go");
+    }
+}
+
+#[test]
+fn upstream_starting_processing_resets() {
+    let instance = Started::new(component());
+    let before = seen(|seen| seen.resets);
+    // SAFETY: an instance, called as a host calls it.
+    unsafe {
+        instance.0.setProcessing(0);
+        instance.0.setProcessing(1);
+    }
+    assert_eq!(seen(|seen| seen.resets), before + 1, "it is fixed upstream: `restart` may go");
+}
+
+/// The kind of window that this system's views are attached to.
+pub fn platform() -> &'static CStr {
+    match std::env::consts::OS {
+        "windows" => c"HWND",
+        "macos" => c"NSView",
+        _ => c"X11EmbedWindowID",
+    }
+}
