@@ -2,6 +2,7 @@
 
 use crate::dataset::{Dataset, Piece, Split};
 use crate::error::bad_input;
+use crate::measures::entry;
 use crate::measures::fit;
 use crate::measures::floors::{Markov, Unigram};
 use crate::measures::health;
@@ -30,7 +31,8 @@ const LONG_RUN_S: f64 = 600.0;
 /// from nothing and the real split, and the likeness of their features (Yang and Lerch). floors: nats of
 /// models that only count (unigram, Markov up to order 5; trained on the train split of the same data), and
 /// the divergence between halves of the split. fit: how near 20 s continuations are to their 20 s prompts,
-/// between the true continuation and other pieces'. health: 60 s and 10 minutes of free running, and how
+/// between the true continuation and other pieces'. entry: what comes after a hand-over at which notes still sound,
+/// by how long these count. health: 60 s and 10 minutes of free running, and how
 /// much is copied from the train split.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer evaluate --weights weights/antiphon.safetensors --data music.safetensors \
@@ -92,12 +94,14 @@ pub enum Measure {
     Floors,
     /// Continuations against their prompts.
     Fit,
+    /// Hand-overs at which notes still sound.
+    Entry,
     /// Free running and copying.
     Health,
 }
 
 impl Measure {
-    const ALL: [Self; 5] = [Self::Nats, Self::Jsd, Self::Floors, Self::Fit, Self::Health];
+    const ALL: [Self; 6] = [Self::Nats, Self::Jsd, Self::Floors, Self::Fit, Self::Entry, Self::Health];
 }
 
 impl std::fmt::Display for Measure {
@@ -152,6 +156,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         floors: None,
         fit: None,
         fit_without_begin: None,
+        entry: None,
         health: None,
     };
     if asked(Measure::Nats) {
@@ -211,6 +216,12 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         let fit = |begins| fit::fit(network, &excerpts, args.seed, begins, || bar.inc(1));
         report.fit = fit(true);
         report.fit_without_begin = seed.then(|| fit(false)).flatten();
+        bar.finish_and_clear();
+    }
+    if asked(Measure::Entry) {
+        let excerpts = fit::excerpts(&pieces);
+        let bar = progress::bar(excerpts.len() as u64, "entering");
+        report.entry = entry::entry(network, &excerpts, args.seed, || bar.inc(1));
         bar.finish_and_clear();
     }
     if asked(Measure::Health) && args.runs > 0 {

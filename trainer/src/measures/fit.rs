@@ -77,8 +77,10 @@ pub struct Fit {
 pub struct Excerpt {
     /// Of which piece.
     piece: usize,
-    prompt: Vec<Note>,
-    truth: Vec<Note>,
+    /// From the excerpt's beginning on.
+    pub prompt: Vec<Note>,
+    /// After [`PART_S`].
+    pub truth: Vec<Note>,
 }
 
 /// The excerpts of these pieces.

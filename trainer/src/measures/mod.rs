@@ -1,5 +1,6 @@
 //! What `evaluate` measures. Everything here is deterministic and independent of the number of cores.
 
+pub mod entry;
 pub mod fit;
 pub mod floors;
 pub mod health;
