@@ -1,7 +1,7 @@
 //! Who played what: sorts the plugin's output into the player's notes, passed through, and its own,
 //! and pairs each note-on with its note-off.
 
-use crate::event::{Event, Output, Timed};
+use crate::event::{Event, Output, Timed, What};
 
 /// A note that sounded, in samples since activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +137,9 @@ fn sent(input: &[Timed], output: &Output) -> bool {
 fn sounded(on: &Output, off: u64) -> Sounded {
     let (channel, key) = place_of(on).unwrap_or_default();
     let velocity = match on.event {
-        Event::NoteOn { velocity, .. } => (velocity * 127.0).round().clamp(1.0, 127.0) as u8,
+        Event::NoteOn { velocity, .. } | Event::Named { what: What::On(velocity), .. } => {
+            (velocity * 127.0).round().clamp(1.0, 127.0) as u8
+        }
         Event::Midi(data) => data[2],
         _ => 0,
     };

@@ -10,6 +10,9 @@ use clack_host::events::spaces::CoreEventSpace;
 use clack_host::events::{EventFlags, EventHeader, Pckn, UnknownEvent};
 use clack_host::utils::ClapId;
 
+/// A note without an id.
+const NO_ID: i32 = -1;
+
 /// One event; `channel` and `key` may be -1, CLAP's wildcard for "all".
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
@@ -58,6 +61,17 @@ pub enum Event {
         /// In CLAP's own range for this kind.
         value: f64,
     },
+    /// What happens to a note that the host has given an id; where it names it by that alone, channel and key are -1.
+    Named {
+        /// The note's.
+        id: i32,
+        /// MIDI channel, 0–15.
+        channel: i16,
+        /// MIDI key, 0–127.
+        key: i16,
+        /// What happens.
+        what: What,
+    },
     /// A parameter moves; the value is CLAP's own, see [`crate::Plugin::value_of`].
     Param {
         /// The parameter's CLAP id, see [`crate::param_id`].
@@ -80,6 +94,19 @@ impl Told {
     pub fn is_playing(&self) -> bool {
         self.0.flags.contains(TransportFlags::IS_PLAYING)
     }
+}
+
+/// See [`Event::Named`]: what the events of notes without ids say, too.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum What {
+    /// It begins. Velocity 0–1.
+    On(f64),
+    /// It ends. Release velocity 0–1.
+    Off(f64),
+    /// It is cut off.
+    Choke,
+    /// It changes: what of it, and to what value in CLAP's own range.
+    Expression(NoteExpressionType, f64),
 }
 
 /// An event for the plugin, at an absolute position in samples.
@@ -123,12 +150,14 @@ impl Event {
         match *self {
             Self::NoteOn { channel, key, .. } => Some((true, place(channel, key)?)),
             Self::NoteOff { channel, key, .. } | Self::Choke { channel, key } => Some((false, place(channel, key)?)),
+            Self::Named { channel, key, what: What::On(_), .. } => Some((true, place(channel, key)?)),
+            Self::Named { channel, key, what: What::Off(_) | What::Choke, .. } => Some((false, place(channel, key)?)),
             Self::Midi([status, key, velocity]) if key < 128 => match status & 0xf0 {
                 0x90 => Some((velocity > 0, (status & 0x0f, key))),
                 0x80 => Some((false, (status & 0x0f, key))),
                 _ => None,
             },
-            Self::Midi(_) | Self::End { .. } | Self::Expression { .. } => None,
+            Self::Named { .. } | Self::Midi(_) | Self::End { .. } | Self::Expression { .. } => None,
             Self::Param { .. } | Self::Transport(_) | Self::Other(_) => None,
         }
     }
@@ -136,7 +165,9 @@ impl Event {
     /// Whether two events are the same note event, in whichever dialect each is written.
     pub fn is_same_note(&self, other: &Self) -> bool {
         let velocity = |event: &Self| match *event {
-            Self::NoteOn { velocity, .. } => (velocity * 127.0).round() as u8,
+            Self::NoteOn { velocity, .. } | Self::Named { what: What::On(velocity), .. } => {
+                (velocity * 127.0).round() as u8
+            }
             Self::Midi([status, _, velocity]) if status & 0xf0 == 0x90 => velocity,
             _ => 0,
         };
@@ -147,7 +178,7 @@ impl Event {
     /// cannot be sent and is left out.
     pub(crate) fn push_to(self, queue: &mut EventBuffer, offset: u32) {
         // Port 0, no note id: what a host sends that has a MIDI keyboard behind it.
-        let pckn = |channel, key| Pckn::from_raw(0, channel, key, -1);
+        let pckn = |channel, key| Pckn::from_raw(0, channel, key, NO_ID);
         match self {
             Self::NoteOn { channel, key, velocity } => {
                 queue.push(&NoteOnEvent::new(offset, pckn(channel, key), velocity))
@@ -160,6 +191,15 @@ impl Event {
             }
             Self::End { channel, key } => {
                 queue.push(&NoteEndEvent::new(offset, pckn(channel, key)));
+            }
+            Self::Named { id, channel, key, what } => {
+                let pckn = Pckn::from_raw(0, channel, key, id);
+                match what {
+                    What::On(velocity) => queue.push(&NoteOnEvent::new(offset, pckn, velocity)),
+                    What::Off(velocity) => queue.push(&NoteOffEvent::new(offset, pckn, velocity)),
+                    What::Choke => queue.push(&NoteChokeEvent::new(offset, pckn)),
+                    What::Expression(kind, value) => queue.push(&NoteExpressionEvent::new(offset, pckn, kind, value)),
+                }
             }
             Self::Midi(data) => queue.push(&MidiEvent::new(offset, 0, data)),
             Self::Expression { kind, channel, key, value } => {
@@ -177,27 +217,31 @@ impl Event {
         }
     }
 
+    /// What happens to a note, which may have an id.
+    fn of(pckn: Pckn, what: What) -> Self {
+        let (id, channel, key) = (pckn.raw_note_id(), pckn.raw_channel(), pckn.raw_key());
+        match what {
+            _ if id != NO_ID => Self::Named { id, channel, key, what },
+            What::On(velocity) => Self::NoteOn { channel, key, velocity },
+            What::Off(velocity) => Self::NoteOff { channel, key, velocity },
+            What::Choke => Self::Choke { channel, key },
+            What::Expression(kind, value) => Self::Expression { kind, channel, key, value },
+        }
+    }
+
     /// Reads an event that the plugin sent.
     pub(crate) fn read(raw: &UnknownEvent) -> Self {
         match raw.as_core_event() {
-            Some(CoreEventSpace::NoteOn(e)) => {
-                Self::NoteOn { channel: e.pckn().raw_channel(), key: e.pckn().raw_key(), velocity: e.velocity() }
-            }
-            Some(CoreEventSpace::NoteOff(e)) => {
-                Self::NoteOff { channel: e.pckn().raw_channel(), key: e.pckn().raw_key(), velocity: e.velocity() }
-            }
-            Some(CoreEventSpace::NoteChoke(e)) => {
-                Self::Choke { channel: e.pckn().raw_channel(), key: e.pckn().raw_key() }
-            }
+            Some(CoreEventSpace::NoteOn(e)) => Self::of(e.pckn(), What::On(e.velocity())),
+            Some(CoreEventSpace::NoteOff(e)) => Self::of(e.pckn(), What::Off(e.velocity())),
+            Some(CoreEventSpace::NoteChoke(e)) => Self::of(e.pckn(), What::Choke),
             Some(CoreEventSpace::NoteEnd(e)) => Self::End { channel: e.pckn().raw_channel(), key: e.pckn().raw_key() },
             Some(CoreEventSpace::Midi(e)) => Self::Midi(e.data()),
-            Some(CoreEventSpace::NoteExpression(e)) => Self::Expression {
+            Some(CoreEventSpace::NoteExpression(e)) => {
                 // clack knows all by their numbers but this one.
-                kind: e.expression_type().unwrap_or(NoteExpressionType::Expression),
-                channel: e.pckn().raw_channel(),
-                key: e.pckn().raw_key(),
-                value: e.value(),
-            },
+                let kind = e.expression_type().unwrap_or(NoteExpressionType::Expression);
+                Self::of(e.pckn(), What::Expression(kind, e.value()))
+            }
             Some(CoreEventSpace::ParamValue(e)) => {
                 Self::Param { id: ClapId::optional_to_raw(e.param_id()), value: e.value() }
             }

@@ -30,7 +30,7 @@ mod transport;
 pub use account::{Account, Sounded};
 pub use audio::Audio;
 pub use bundle::find as find_bundle;
-pub use event::{Event, NoteExpressionType, Output, Timed, Told};
+pub use event::{Event, NoteExpressionType, Output, Timed, Told, What};
 pub use perform::{Blocks, Pace, Performer};
 pub use plugin::{Page, Parameter, Plugin, param_id};
 pub use status::Status;

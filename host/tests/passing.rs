@@ -1,12 +1,18 @@
-//! What the player sends besides notes goes through, in order and each at its own sample. Needs the bundle, as
-//! `bundle.rs` does.
+//! What the player sends besides notes goes through, in order and each at its own sample; what no host should send does
+//! not. Needs the bundle, as `bundle.rs` does.
 
-use host::{Audio, Blocks, Event, NoteExpressionType as Kind, Output, Pace, Performer, Plugin, Timed, param_id};
+use std::sync::Once;
+
+use host::{
+    Audio, Blocks, Event, NoteExpressionType as Kind, Output, Pace, Performer, Plugin, Status, Timed, What, param_id,
+};
 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 64;
 
 fn plugin() -> Plugin {
+    static REQUESTED: Once = Once::new();
+    REQUESTED.call_once(Status::request);
     Plugin::load(&host::find_bundle().unwrap()).expect("the bundle must load")
 }
 
@@ -141,4 +147,147 @@ fn a_controllers_knobs_find_what_matters_most_on_the_first_page() {
         let reached = pages.iter().any(|page| page.parameters.contains(&Some(parameter.id)));
         assert!(reached, "{} is on no page", parameter.name);
     }
+}
+
+/// What comes out of a plugin set like this that gets these events, within so many seconds, and its figures.
+fn play(settings: &[(&str, &str)], events: &[Timed], seconds: u64) -> (Vec<Output>, Status) {
+    let mut plugin = plugin();
+    for (id, text) in [("silence", "300 ms")].iter().chain(settings) {
+        plugin.set(id, text).unwrap();
+    }
+    plugin.set_offline(true).unwrap();
+    plugin.activate(RATE, 512).unwrap();
+    let outputs = plugin.run(|audio: &mut Audio| {
+        let end = seconds * RATE as u64;
+        Performer::new(events, Blocks::Of(512), Pace::Offline, None).play_until(audio, end, |_| ())?;
+        assert_eq!(audio.violations(), [""; 0]);
+        assert_eq!(audio.heap_calls(), 0);
+        Ok(audio.take_outputs())
+    });
+    (outputs.unwrap(), plugin.status().unwrap())
+}
+
+/// When the plugin begins to play by itself, whose notes have no ids.
+fn entry(outputs: &[Output], from: u64) -> Option<u64> {
+    outputs
+        .iter()
+        .find(|output| output.at >= from && matches!(output.event, Event::NoteOn { .. }))
+        .map(|output| output.at)
+}
+
+/// A note with an id, at a sample.
+fn named(at: u64, id: i32, place: Option<(i16, i16)>, what: What) -> Timed {
+    let (channel, key) = place.unwrap_or((-1, -1));
+    Timed { at, event: Event::Named { id, channel, key, what } }
+}
+
+#[test]
+fn a_note_off_by_its_id_ends_that_note_and_no_other() {
+    let events = [
+        named(100, 1, Some((0, 60)), What::On(0.5)),
+        named(200, 2, Some((3, 64)), What::On(0.5)),
+        named(300, 3, Some((0, 67)), What::On(0.5)),
+        // Struck again before the first one has ended.
+        named(400, 4, Some((3, 64)), What::On(0.5)),
+        named(24_000, 1, None, What::Off(0.25)),
+        named(24_100, 3, None, What::Choke),
+        named(24_200, 3, None, What::Off(0.25)),
+        named(24_300, 2, None, What::Expression(Kind::Pressure, 0.5)),
+        named(24_400, 2, Some((3, 64)), What::Off(0.5)),
+        named(144_000, 4, None, What::Off(0.75)),
+    ];
+    let (outputs, status) = play(&[], &events, 6);
+    let passed = outputs.iter().filter(|output| matches!(output.event, Event::Named { .. }));
+    let passed: Vec<Timed> = passed.map(|output| Timed { at: output.at, event: output.event }).collect();
+    let wanted = [
+        events[0],
+        events[1],
+        events[2],
+        events[3],
+        named(24_000, 1, Some((0, 60)), What::Off(0.25)),
+        named(24_100, 3, Some((0, 67)), What::Off(0.0)),
+        named(24_300, 2, Some((3, 64)), What::Expression(Kind::Pressure, 0.5)),
+        events[8],
+        named(144_000, 4, Some((3, 64)), What::Off(0.75)),
+    ];
+    assert_eq!(passed, wanted);
+    assert_eq!(status.invalid, 1, "a note that had ended");
+    assert!(entry(&outputs, 0).is_some_and(|at| at >= 144_000 + 14_400), "{:?}", entry(&outputs, 0));
+}
+
+#[test]
+fn what_is_no_event_goes_no_further() {
+    let no_number = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 5.0];
+    let mut events = vec![Timed { at: 0, event: Event::note_on(0, 60, 80) }];
+    let mut impossible = Vec::new();
+    for (channel, key) in [(0, 200), (0, 128), (20, 60), (16, -1), (-1, 300), (-2, -1), (0, -9), (i16::MAX, i16::MIN)] {
+        impossible.push(Event::NoteOff { channel, key, velocity: 0.5 });
+        impossible.push(Event::NoteOn { channel, key, velocity: 0.5 });
+        impossible.push(Event::Choke { channel, key });
+        impossible.push(Event::Expression { kind: Kind::Volume, channel, key, value: 1.0 });
+    }
+    impossible.push(Event::NoteOn { channel: -1, key: 60, velocity: 0.5 });
+    impossible.push(Event::NoteOn { channel: 0, key: -1, velocity: 0.5 });
+    impossible.extend([0x80, 0x90, 0xa0, 0xb0].map(|status| Event::Midi([status, 200, 100])));
+    impossible.push(Event::Expression { kind: Kind::Tuning, channel: 0, key: 60, value: f64::NAN });
+    events.extend((1..).zip(&impossible).map(|(n, event)| Timed { at: 500 * n, event: *event }));
+    let held = 500 * (impossible.len() as u64 + 1);
+    events.push(Timed { at: held, event: Event::note_off(0, 60) });
+    let notes = (0..).zip(no_number).flat_map(|(n, velocity)| {
+        [Event::NoteOn { channel: 0, key: 60, velocity }, Event::NoteOff { channel: 0, key: 60, velocity }]
+            .map(|event| Timed { at: held + 500 + 100 * n, event })
+    });
+    events.extend(notes);
+    let last = events.last().unwrap().at;
+
+    let (outputs, status) = play(&[], &events, 6);
+    assert_eq!(status.invalid, impossible.len() as u64);
+    let passed: Vec<&Output> = outputs.iter().filter(|output| output.at <= last).collect();
+    assert_eq!(passed.len(), 2 + 2 * no_number.len(), "{passed:?}");
+    for output in passed {
+        let (Event::NoteOn { channel, key, velocity } | Event::NoteOff { channel, key, velocity }) = output.event
+        else {
+            panic!("{output:?}")
+        };
+        assert!((channel, key) == (0, 60) && (0.0..=1.0).contains(&velocity), "{output:?}");
+    }
+    assert!(entry(&outputs, last + 1).is_some_and(|at| at >= last + 14_400), "the key was held all the time");
+}
+
+#[test]
+fn what_shapes_notes_stays_with_them() {
+    let shapes = |channel: u8, key: i16| {
+        [
+            Event::Expression { kind: Kind::Tuning, channel: channel.into(), key, value: 0.5 },
+            Event::Expression { kind: Kind::Pressure, channel: channel.into(), key: -1, value: 0.5 },
+            Event::Midi([0xa0 | channel, key as u8, 90]),
+            Event::Midi([0xe0 | channel, 0, 96]),
+            Event::Midi([0xd0 | channel, 90, 0]),
+            Event::Midi([0xb0 | channel, 74, 90]),
+        ]
+    };
+    let others = [1, 7, 11, 91].map(|controller| Event::Midi([0xb0, controller, 90]));
+    let at = |from: u64, events: &[Event]| -> Vec<Timed> {
+        (0..).zip(events).map(|(n, event)| Timed { at: from + 10 * n, event: *event }).collect()
+    };
+    let rest = [Event::Midi([0xe0, 0, 64]), Event::Midi([0xd0, 0, 0])];
+
+    // Notes are not passed at all.
+    let mut events = at(0, &[Event::note_on(0, 60, 80)]);
+    events.extend([at(100, &shapes(0, 60)), at(200, &others), at(300, &rest)].concat());
+    events.extend(at(400, &[Event::note_off(0, 60)]));
+    let (outputs, _) = play(&[("pass", "Off"), ("silence", "100000")], &events, 1);
+    let passed: Vec<Event> = outputs.iter().map(|output| output.event).collect();
+    assert_eq!(passed, others);
+
+    // They are no more, while one sounds: what it begins with it ends with, on its own key and channel.
+    let off = plugin().param_event("pass", "Off").unwrap();
+    let mut events = at(0, &[Event::note_on(0, 60, 80), Event::note_on(1, 72, 80)]);
+    events.extend(at(90, &[off, Event::note_on(2, 72, 80)]));
+    events.extend([at(200, &shapes(0, 60)), at(300, &shapes(2, 72)), at(400, &shapes(1, 60)[..1])].concat());
+    events.extend(at(500, &[Event::note_off(0, 60)]));
+    events.extend([at(600, &shapes(0, 60)), at(700, &rest), at(800, &rest)].concat());
+    let (outputs, _) = play(&[("silence", "100000")], &events, 1);
+    let passed: Vec<u64> = outputs.iter().map(|output| output.at).collect();
+    assert_eq!(passed, [0, 10, 200, 210, 220, 230, 240, 250, 500, 700, 710], "{outputs:?}");
 }

@@ -126,6 +126,24 @@ impl Mind {
         }
     }
 
+    /// How long a note will last, in seconds, that has lasted `next.duration` so far and still sounds: drawn from the
+    /// network's own p(duration | duration >= that). The seed answers with its point estimate, or that.
+    pub fn sample_rest(&mut self, next: &Successor, rng: &mut impl RngCore) -> f64 {
+        let Self { network, state, scratch, .. } = self;
+        let so_far = next.duration.max(0.0);
+        if let Some([_, estimate]) = network.point_estimates(state, scratch) {
+            return estimate.max(so_far);
+        }
+        let logits = network.logits(Attribute::Duration, next, state, scratch);
+        let first = time_bin(so_far);
+        logits[..first].fill(f32::NEG_INFINITY);
+        logits[first] += part_of(first, so_far, f64::INFINITY);
+        heat(logits, 1.0);
+        let (begin, end) = time_range(draw(logits, rng).unwrap_or(first));
+        let begin = begin.max(so_far);
+        begin + (end - begin).max(0.0) * rng.random::<f64>()
+    }
+
     /// Draws all but the step of the next note, which is known; it is not fed.
     pub fn sample_note(&mut self, controls: &Controls, step: f64, what: &What, rng: &mut impl RngCore) -> Successor {
         let Self { network, state, scratch, .. } = self;

@@ -125,8 +125,16 @@ fn a_restored_state_goes_on_as_before() {
     }
 }
 
+/// How far two sorted samples are apart, and how far luck takes two of one distribution (Kolmogorov-Smirnov, at one in
+/// ten thousand).
+fn apart(one: &[f64], other: &[f64]) -> (f64, f64) {
+    let below = |all: &[f64], at: f64| all.partition_point(|value| *value <= at) as f64 / all.len() as f64;
+    let apart = one.iter().map(|at| (below(one, *at) - below(other, *at)).abs()).fold(0.0, f64::max);
+    (apart, 2.23 * (1.0 / one.len() as f64 + 1.0 / other.len() as f64).sqrt())
+}
+
 /// The first step after a silence is one of those that have not gone by yet, each as likely as it was among
-/// them: the two samples differ by no more than luck (Kolmogorov-Smirnov, at one in ten thousand).
+/// them.
 #[test]
 fn the_entry_is_drawn_from_what_the_silence_has_left() {
     let mut mind = mind(Kind::Antiphon, 4);
@@ -143,11 +151,31 @@ fn the_entry_is_drawn_from_what_the_silence_has_left() {
     for silence in [all[all.len() / 4].max(0.05), all[all.len() / 2], all[all.len() * 3 / 4]] {
         let left: Vec<f64> = all.iter().copied().filter(|step| *step >= silence).collect();
         let entries = steps(silence, 8);
-        let below = |steps: &[f64], at: f64| steps.partition_point(|step| *step <= at) as f64 / steps.len() as f64;
-        let apart = left.iter().map(|at| (below(&left, *at) - below(&entries, *at)).abs()).fold(0.0, f64::max);
-        let luck = 2.23 * (1.0 / left.len() as f64 + 1.0 / entries.len() as f64).sqrt();
+        let (apart, luck) = apart(&left, &entries);
         assert!(apart < luck, "after {silence} s they are {apart} apart, and {luck} would be luck");
     }
+}
+
+/// A note that still sounds lasts as long as one of those that have lasted so long: the same, of durations.
+#[test]
+fn the_end_of_a_held_note_is_drawn_from_what_it_has_left() {
+    let mut mind = mind(Kind::Antiphon, 5);
+    play(&mut mind, &Controls::default(), 1, 12);
+    let mut lasts = |so_far: f64, seed: u64| -> Vec<f64> {
+        let held = Successor { step: 0.2, spread: 0.0, duration: so_far, pitch: 60, velocity: 70 };
+        let mut all: Vec<f64> = (0..1500).map(|draw| mind.sample_rest(&held, &mut note_rng(seed, draw))).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    let all = lasts(0.0, 7);
+    for so_far in [all[all.len() / 4], all[all.len() / 2], all[all.len() * 3 / 4]] {
+        let left: Vec<f64> = all.iter().copied().filter(|duration| *duration >= so_far).collect();
+        let held = lasts(so_far, 8);
+        assert!(held[0] >= so_far);
+        let (apart, luck) = apart(&left, &held);
+        assert!(apart < luck, "after {so_far} s they are {apart} apart, and {luck} would be luck");
+    }
+    assert!(lasts(25.0, 9).iter().all(|duration| *duration >= 20.0), "whatever it is asked");
 }
 
 /// A denser music has more onsets, by about the factor that was asked for, and no thinner chords; if the network does not

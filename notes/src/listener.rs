@@ -4,10 +4,11 @@
 //!
 //! * A note is finished when its key comes up. It comes out of [`Listener::pop`] once its chord's
 //!   window is closed and every note before it is finished: a melody waits behind a held bass note.
-//!   [`Listener::hand_over`] ends the wait: held notes get the time they have sounded so far.
+//!   [`Listener::hand_over`] ends the wait: held notes get the time they have sounded so far, and come out of
+//!   [`Listener::pop_held`]; how long they lasted in the end, [`Listener::pop_late`] says.
 //! * No note counts longer than [`LONGEST_S`], so none waits longer either, however long a key lies.
 //! * A re-strike of a key that sounds ends the earlier note.
-//! * A note-off without a note is ignored; so is the late note-off of a note that was handed over.
+//! * A note-off without a note is ignored.
 //! * When [`CAPACITY`] notes wait, a new one is dropped whole and counted.
 //!
 //! Times are stream seconds from 0 upwards and must not run backwards: a time before the latest
@@ -27,6 +28,8 @@ pub const LONGEST_S: f64 = 10.0;
 
 const CHANNELS: usize = 16;
 const KEYS: usize = 128;
+/// Notes that can end late at once.
+const LATE: usize = 128;
 
 /// The note that a key has begun and that has not ended.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,8 @@ struct Strike {
     at: f64,
     /// Number of the chord it belongs to.
     chord: u64,
+    /// It was handed over before it ended.
+    handed: Option<Note>,
 }
 
 /// One key of one channel.
@@ -53,6 +58,8 @@ struct Waiting {
     note: Note,
     /// One bit per channel on which the note still sounds; 0: it is finished.
     channels: u16,
+    /// It was handed over before it was.
+    held: bool,
 }
 
 /// Turns live playing into finished notes; see the [module](self).
@@ -60,6 +67,8 @@ struct Waiting {
 pub struct Listener {
     /// Sorted by (chord, pitch).
     waiting: VecDeque<Waiting>,
+    /// Notes that were handed over, and have ended since.
+    late: VecDeque<Note>,
     /// By channel, then pitch.
     keys: Box<[Key]>,
     /// The chord that the latest note belongs to, until it is handed over.
@@ -88,6 +97,7 @@ impl Listener {
     pub fn new() -> Self {
         Self {
             waiting: VecDeque::with_capacity(CAPACITY),
+            late: VecDeque::with_capacity(LATE),
             keys: vec![Key::default(); CHANNELS * KEYS].into_boxed_slice(),
             chord: None,
             chord_number: 0,
@@ -104,6 +114,7 @@ impl Listener {
     /// Forgets everything but the settings and the count of dropped notes. Time starts again at 0.
     pub fn reset(&mut self) {
         self.waiting.clear();
+        self.late.clear();
         self.keys.fill(Key::default());
         self.chord = None;
         self.now = 0.0;
@@ -140,7 +151,7 @@ impl Listener {
         };
         self.chord = Some(chord);
         let remembered = self.remember(chord.place(&raw), channel);
-        let strike = Strike { at: time, chord: self.chord_number };
+        let strike = Strike { at: time, chord: self.chord_number, handed: None };
         let Some(key) = self.keys.get_mut(index) else {
             return;
         };
@@ -219,13 +230,40 @@ impl Listener {
         self.waiting.pop_front().map(|waiting| waiting.note)
     }
 
-    /// Ends every note at `time` seconds, so that [`Self::pop`] gives all that was played. The keys
+    /// The next note in canonical order, if it was handed over before it ended: with the time it had sounded by then.
+    pub fn pop_held(&mut self) -> Option<Note> {
+        self.waiting.front().filter(|waiting| waiting.held)?;
+        self.pop()
+    }
+
+    /// A note that was handed over before it ended and has ended since, as long as it was. On two channels at once, it
+    /// may end twice.
+    pub fn pop_late(&mut self) -> Option<Note> {
+        self.late.pop_front()
+    }
+
+    /// Lets [`Self::pop`] and [`Self::pop_held`] give all that was played until `time` seconds. The keys
     /// stay known: whoever still holds one is not silent, and its note-off, when it comes, is no
     /// surprise.
     pub fn hand_over(&mut self, time: f64) {
         let time = self.moment(time);
         for index in 0..self.keys.len() {
+            let Some(strike) =
+                self.keys.get(index).and_then(|key| key.sounding).filter(|strike| strike.handed.is_none())
+            else {
+                continue;
+            };
             self.end_note(index, time);
+            let pitch = (index % KEYS) as u8;
+            let Ok(place) = self.find(strike.chord, pitch) else {
+                continue;
+            };
+            if let Some(waiting) = self.waiting.get_mut(place)
+                && let Some(key) = self.keys.get_mut(index)
+            {
+                waiting.held = true;
+                key.sounding = Some(Strike { handed: Some(waiting.note), ..strike });
+            }
         }
         self.chord = None;
     }
@@ -289,7 +327,8 @@ impl Listener {
                 false
             }
             Err(place) => {
-                self.waiting.insert(place, Waiting { chord: self.chord_number, note, channels: bit(channel) });
+                self.waiting
+                    .insert(place, Waiting { chord: self.chord_number, note, channels: bit(channel), held: false });
                 true
             }
         }
@@ -317,6 +356,16 @@ impl Listener {
         let Some(strike) = self.keys.get_mut(index).and_then(|key| key.sounding.take()) else {
             return;
         };
+        let duration = (time - strike.at).min(LONGEST_S);
+        let placed =
+            |note: Note| Chord::at(note.onset).place(&Note { onset: strike.at, spread: 0.0, duration, ..note });
+        if let Some(note) = strike.handed {
+            // What has no room stays as it was handed over.
+            if self.late.len() < LATE {
+                self.late.push_back(placed(note));
+            }
+            return;
+        }
         let pitch = (index % KEYS) as u8;
         let Ok(place) = self.find(strike.chord, pitch) else {
             return;
@@ -324,8 +373,7 @@ impl Listener {
         let Some(waiting) = self.waiting.get_mut(place) else {
             return;
         };
-        let raw = Note { onset: strike.at, spread: 0.0, duration: (time - strike.at).min(LONGEST_S), ..waiting.note };
-        let placed = Chord::at(waiting.note.onset).place(&raw);
+        let placed = placed(waiting.note);
         merge(&mut waiting.note, &placed);
         waiting.channels &= !bit((index / KEYS) as u8);
     }

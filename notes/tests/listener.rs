@@ -170,6 +170,9 @@ proptest! {
                 4 => listener.advance(time % 1e3),
                 _ => listener.hand_over(time),
             }
+            while let Some(note) = listener.pop_late() {
+                prop_assert!(note.pitch < 128 && (0.0..=LONGEST_S + 0.030).contains(&note.duration));
+            }
             while let Some(note) = listener.pop() {
                 prop_assert!(note.onset >= latest && note.pitch < 128);
                 prop_assert!(note.velocity >= 1 && note.velocity < 128);
@@ -232,6 +235,42 @@ fn what_is_still_held_at_the_hand_over_is_not_heard_twice() {
     let note = listener.pop().expect("the second note");
     assert_eq!((note.onset, note.pitch), (0.025, 64));
     assert!(listener.pop().is_none());
+}
+
+#[test]
+fn what_is_still_held_at_the_hand_over_says_how_long_it_was() {
+    let mut listener = Listener::new();
+    listener.set_pedal_lengthens(true);
+    listener.note_on(0.0, 0, 50, 64);
+    listener.pedal(0.0, 1, true);
+    listener.note_on(0.010, 1, 60, 64);
+    listener.note_off(0.5, 1, 60);
+    listener.note_on(1.0, 0, 70, 64);
+    listener.note_off(1.5, 0, 70);
+    listener.note_on(1.75, 0, 71, 64);
+    listener.hand_over(2.0);
+    let held = |listener: &mut Listener| listener.pop_held().map(|note| (note.pitch, note.duration));
+    assert_eq!(held(&mut listener), Some((50, 2.0)));
+    assert_eq!(held(&mut listener), Some((60, 2.0)), "the pedal holds it");
+    assert_eq!(held(&mut listener), None, "this one had ended");
+    assert_eq!(listener.pop().map(|note| (note.pitch, note.duration)), Some((70, 0.5)));
+    assert_eq!(held(&mut listener), Some((71, 0.25)));
+
+    let late =
+        |listener: &mut Listener| listener.pop_late().map(|note| (note.pitch, note.onset, note.spread, note.duration));
+    assert_eq!(late(&mut listener), None);
+    // Handed over again, it is no other note.
+    listener.hand_over(2.5);
+    assert_eq!(listener.waiting(), 0);
+    listener.pedal(3.0, 1, false);
+    assert_eq!(late(&mut listener), Some((60, 0.0, 0.010, 3.0)));
+    listener.note_on(3.5, 0, 71, 64);
+    assert_eq!(late(&mut listener), Some((71, 1.75, 0.0, 1.75)), "struck again");
+    listener.note_off(4.0, 0, 71);
+    assert_eq!(late(&mut listener), None);
+    listener.notes_off(12.0, None, None);
+    assert_eq!(late(&mut listener), Some((50, 0.0, 0.0, LONGEST_S)));
+    assert_eq!((listener.keys_down(), count(&mut listener, 13.0)), (0, 1));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What was measured, as a model card and as tables for the terminal.
 
 use crate::measures::NatsPerNote;
+use crate::measures::entry::Counted;
 use crate::measures::fit::Nearness;
 use crate::measures::free_running;
 use crate::measures::health::Health;
@@ -116,6 +117,17 @@ pub fn tables(report: &Report) -> String {
         line(row("floor: other pieces", figures(&fit.floor)));
         line(row("share of the way, floor 0, ceiling 1", figures(&fit.share)));
         line("\nCorrelations: higher is nearer. Density, velocity, intervals: lower is nearer.\n".to_owned());
+    }
+    if let Some(entry) = &report.entry {
+        let title = format!("entry over {} held notes, {} hand-overs", entry.held_notes, entry.hand_overs);
+        line(table_head(&title, &["nats of the next 20 notes", "sounding together", "off by"]));
+        let figures = |counted: &Counted| {
+            [counted.nats_per_note, counted.texture, counted.texture_error].map(|value| format!("{value:.3}"))
+        };
+        line(row("they count as long as they have sounded", figures(&entry.so_far)));
+        line(row("as long as the network says", figures(&entry.drawn)));
+        line(row("as long as they were", figures(&entry.truth)));
+        line(format!("\nIn the pieces {:.3} notes sound together there.\n", entry.texture));
     }
     if let Some(health) = &report.health {
         let columns = [&health.run_60_s, &health.real_60_s, &health.run_600_s, &health.real_600_s];

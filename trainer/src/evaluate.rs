@@ -3,6 +3,7 @@
 use crate::dataset::{Dataset, Piece, Split};
 use crate::error::bad_input;
 use crate::measures::copier::Copier;
+use crate::measures::entry;
 use crate::measures::excerpts::{Excerpt, excerpts_by_work, thinned};
 use crate::measures::fit;
 use crate::measures::floors::{Markov, Unigram};
@@ -35,7 +36,8 @@ const MOST_OF_A_WORK: usize = 16;
 /// from nothing and the real split, and the likeness of their features (Yang and Lerch). floors: nats of
 /// models that only count (unigram, Markov up to order 5; trained on the train split of the same data), and
 /// the divergence between halves of the split. fit: how near 20 s continuations are to their 20 s prompts,
-/// between the true continuation and other pieces'. health: 60 s and 10 minutes of free running, and how
+/// between the true continuation and other pieces'. entry: what comes after a hand-over at which notes still sound,
+/// by how long these count. health: 60 s and 10 minutes of free running, and how
 /// much is copied from the train split. judge: how well classifiers tell 20 s continuations of 20 s prompts from what
 /// came next in truth (area under the curve, 0.5: cannot tell, 1: always), for each set of the data; beside it truth
 /// against truth, which must be 0.5, and a player that copies the train split; and which features give most away.
@@ -108,6 +110,8 @@ pub enum Measure {
     Floors,
     /// Continuations against their prompts.
     Fit,
+    /// Hand-overs at which notes still sound.
+    Entry,
     /// Free running and copying.
     Health,
     /// Continuations told from the truth.
@@ -115,7 +119,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    const ALL: [Self; 6] = [Self::Nats, Self::Jsd, Self::Floors, Self::Fit, Self::Health, Self::Judge];
+    const ALL: [Self; 7] = [Self::Nats, Self::Jsd, Self::Floors, Self::Fit, Self::Entry, Self::Health, Self::Judge];
 }
 
 impl std::fmt::Display for Measure {
@@ -172,6 +176,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         floors: None,
         fit: None,
         fit_without_begin: None,
+        entry: None,
         health: None,
         judge: BTreeMap::new(),
     };
@@ -232,6 +237,12 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         let fit = |begins| fit::fit(network, &controls, &excerpts, args.seed, begins, || bar.inc(1));
         report.fit = fit(true);
         report.fit_without_begin = seed.then(|| fit(false)).flatten();
+        bar.finish_and_clear();
+    }
+    if asked(Measure::Entry) {
+        let excerpts = fit::excerpts(&pieces);
+        let bar = progress::bar(excerpts.len() as u64, "entering");
+        report.entry = entry::entry(network, &excerpts, args.seed, || bar.inc(1));
         bar.finish_and_clear();
     }
     if asked(Measure::Health) && args.runs > 0 {

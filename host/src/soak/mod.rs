@@ -8,6 +8,7 @@ mod referee;
 mod report;
 mod sandbox;
 mod storm;
+mod takes;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -20,6 +21,9 @@ use rand_pcg::Pcg32;
 
 use referee::Referee;
 use report::Report;
+
+/// For so many blocks, one long take that is taken back.
+const BLOCKS_PER_TAKE: u64 = 20_000;
 
 /// Play random blocks to the built plugin and count what must never happen. The exit code is 1 if
 /// anything did.
@@ -87,6 +91,9 @@ pub fn run(options: &Options) -> Result<()> {
     }
     report.take_in(&mut plugin)?;
     drop(plugin);
+
+    let long_takes = options.blocks.div_ceil(BLOCKS_PER_TAKE);
+    takes::play(&bundle, options.seed, long_takes, &mut report)?;
 
     let rounds = options.rounds.unwrap_or(options.blocks / 10_000);
     lifecycle::rounds(&bundle, rounds, &mut report)?;

@@ -1,8 +1,8 @@
 //! A player and a host gone wild: notes, chords, controllers, wildcards, nonsense, parameters, transport.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use host::{Event, Parameter, Timed, Timeline, Untold};
+use host::{Event, Parameter, Timed, Timeline, Untold, What};
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_pcg::Pcg32;
@@ -27,20 +27,24 @@ pub struct Temper {
     spells_s: [f64; 2],
     /// Whether parameters that swallow events of the player's are turned too.
     pub swallows: bool,
+    /// Whether notes have ids. Then nothing that is no event mixes them up.
+    ids: bool,
 }
 
 impl Temper {
     /// A random one.
     pub fn draw(rng: &mut Pcg32) -> Self {
         let any = |rng: &mut Pcg32, most: f64| most * rng.random::<f64>().powi(3);
+        let ids = rng.random_bool(0.3);
         Self {
             notes: rng.random_range(0.1..0.9),
-            nonsense: any(rng, 0.2),
+            nonsense: if ids { 0.0 } else { any(rng, 0.2) },
             parameters: any(rng, 0.4),
             transport: any(rng, 0.1),
             told: any(rng, 0.8),
             spells_s: [rng.random_range(0.05..2.0), rng.random_range(0.05..5.0)],
             swallows: rng.random_bool(0.3),
+            ids,
         }
     }
 }
@@ -49,8 +53,10 @@ impl Temper {
 pub struct Player {
     temper: Temper,
     parameters: Vec<Parameter>,
-    /// Keys that are down, by channel.
-    down: BTreeSet<(u8, u8)>,
+    /// Keys that are down, by channel, and the ids of their notes.
+    down: BTreeMap<(u8, u8), Option<i32>>,
+    /// The latest id of a note.
+    id: i32,
     /// Hertz.
     rate: f64,
     /// When playing turns to silence or back, in samples since activation.
@@ -74,7 +80,7 @@ impl Player {
         let turned =
             parameters.iter().filter(|parameter| parameter.writable && (temper.swallows || !swallows(parameter)));
         let parameters = turned.cloned().collect();
-        Self { temper, parameters, down: BTreeSet::new(), rate, turn: 0, playing: false, timeline, told: None }
+        Self { temper, parameters, down: BTreeMap::new(), id: 0, rate, turn: 0, playing: false, timeline, told: None }
     }
 
     /// What swallows events, back at its default; at the block's first sample.
@@ -111,18 +117,25 @@ impl Player {
             for _ in 0..rng.random_range(1..5) {
                 let (key, velocity) = (rng.random_range(40..80), rng.random_range(1..128));
                 let event = match rng.random_bool(0.8) {
+                    true if self.temper.ids => {
+                        self.id += 1;
+                        named(self.id, Some((channel, key)), What::On(f64::from(velocity) / 127.0))
+                    }
                     true => Event::note_on(channel, key, velocity),
                     false => Event::Midi([0x90 | channel, key, velocity]),
                 };
                 events.push(Timed { at: together.unwrap_or_else(|| at(rng)), event });
             }
         }
-        for &(channel, key) in &self.down {
+        for (&(channel, key), &id) in &self.down {
             if !self.playing || rng.random_bool(0.4) {
-                let event = match rng.random_range(0..10) {
-                    0 => Event::Midi([0x90 | channel, key, 0]),
-                    1 => Event::Midi([0x80 | channel, key, 64]),
-                    2 => Event::Choke { channel: channel.into(), key: key.into() },
+                let event = match (rng.random_range(0..10), id) {
+                    (4..=6, Some(id)) => named(id, None, What::Off(0.5)),
+                    (7, Some(id)) => named(id, None, What::Choke),
+                    (8, Some(id)) => named(id, Some((channel, key)), What::Off(0.5)),
+                    (0, _) => Event::Midi([0x90 | channel, key, 0]),
+                    (1, _) => Event::Midi([0x80 | channel, key, 64]),
+                    (2, _) => Event::Choke { channel: channel.into(), key: key.into() },
                     _ => Event::note_off(channel, key),
                 };
                 events.push(Timed { at: at(rng), event });
@@ -181,16 +194,21 @@ impl Player {
 
     /// Every key comes up, at the block's first sample.
     pub fn let_go(&mut self, now: u64) -> Vec<Timed> {
-        let offs = std::mem::take(&mut self.down).into_iter();
+        let offs = std::mem::take(&mut self.down).into_keys();
         offs.map(|(channel, key)| Timed { at: now, event: Event::note_off(channel, key) }).collect()
     }
 
     fn remember(&mut self, events: &[Timed]) {
         for timed in events {
-            match timed.event.note() {
-                Some((true, place)) => drop(self.down.insert(place)),
-                Some((false, place)) => drop(self.down.remove(&place)),
-                None => {}
+            match (timed.event, timed.event.note()) {
+                (Event::Named { id, .. }, Some((true, place))) => drop(self.down.insert(place, Some(id))),
+                // Another one may be on its key by now.
+                (Event::Named { id, what: What::Off(_) | What::Choke, .. }, _) => {
+                    self.down.retain(|_, down| *down != Some(id));
+                }
+                (_, Some((true, place))) => drop(self.down.insert(place, None)),
+                (_, Some((false, place))) => drop(self.down.remove(&place)),
+                (_, None) => {}
             }
         }
     }
@@ -246,6 +264,12 @@ impl Player {
             timeline.tempo_ramp = 0.0;
         }
     }
+}
+
+/// What happens to a note with an id, which may be named by that alone.
+fn named(id: i32, place: Option<(u8, u8)>, what: What) -> Event {
+    let (channel, key) = place.map_or((-1, -1), |(channel, key)| (channel.into(), key.into()));
+    Event::Named { id, channel, key, what }
 }
 
 fn controller(rng: &mut Pcg32) -> Event {

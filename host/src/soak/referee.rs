@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use host::{Event, Output, Plugin, Timed};
+use host::{Event, Output, Plugin, Timed, What};
 
 use super::report::Report;
 
@@ -34,6 +34,8 @@ const BEGIN_WITH_HOST: [f64; 2] = [2.0, 4.0];
 pub struct Referee {
     /// CLAP number of the bypass switch.
     pub bypass: Option<u32>,
+    /// Where the player's notes sound that have ids.
+    named: BTreeMap<i32, (i16, i16)>,
     /// Own notes that sound, by channel and key, and the block that began each.
     own: BTreeMap<(u8, u8), u64>,
     /// Blocks so far; a flush is none.
@@ -89,8 +91,12 @@ impl Referee {
         self.follow(block);
 
         let mut own: Vec<&Output> = block.output.iter().filter(|output| output.event.note().is_some()).collect();
-        for timed in block.input.iter().filter(|timed| timed.event.note().is_some()) {
-            match own.iter().position(|output| output.at == timed.at && is_passed(&timed.event, &output.event)) {
+        for timed in block.input {
+            let event = self.placed(timed.event);
+            if event.note().is_none() {
+                continue;
+            }
+            match own.iter().position(|output| output.at == timed.at && is_passed(&event, &output.event)) {
                 Some(place) => drop(own.remove(place)),
                 None if self.lenient => {}
                 None => {
@@ -133,6 +139,21 @@ impl Referee {
             });
         }
         self.number += u64::from(block.frames > 0);
+    }
+
+    /// An event that names a note by its id alone, with its channel and key.
+    fn placed(&mut self, event: Event) -> Event {
+        match event {
+            Event::Named { id, channel, key, what: What::On(_) } => {
+                self.named.insert(id, (channel, key));
+                event
+            }
+            Event::Named { id, channel: -1, key: -1, what } => match self.named.remove(&id) {
+                Some((channel, key)) => Event::Named { id, channel, key, what },
+                None => event,
+            },
+            _ => event,
+        }
     }
 
     /// All has come to its end: nothing may sound.

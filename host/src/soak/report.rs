@@ -63,6 +63,8 @@ pub struct Report {
     pub allocs: Option<u64>,
     /// Offline renders that waited in vain.
     pub timeouts: u64,
+    /// Takes after which no other one came.
+    pub silences: u64,
     /// Threads left when every instance was gone.
     pub threads_left: u64,
     /// Memory on the heap that 32 instances, opened and closed again and again, have cost for good, in percent;
@@ -78,6 +80,10 @@ pub struct Report {
     /// Accidents of the inference thread, and what came of them.
     pub accidents: Vec<Accident>,
 
+    /// Long takes that were taken back, or not remembered.
+    pub takes: u64,
+    /// The longest time from one of them to the next note, in seconds.
+    pub longest_pause_s: f64,
     /// Activations, each a session of its own rate and temper.
     pub sessions: u64,
     /// Instances opened, those of the lifecycle included.
@@ -127,6 +133,7 @@ impl Report {
             + self.panics
             + self.allocs.unwrap_or(0)
             + self.timeouts
+            + self.silences
             + self.threads_left
             + u64::from(grown)
             + self.longest_drop_cpu_ms.values().filter(|ms| **ms > 100.0).count() as u64

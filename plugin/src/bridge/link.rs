@@ -92,10 +92,15 @@ pub fn link() -> (Near, Far) {
 impl Near {
     /// Tells of a finished note. `false`: no room, the note is lost whole.
     pub fn tell(&mut self, note: Note) -> bool {
-        self.reports.slots() > RESERVE && self.reports.push(Report::Heard(note)).is_ok()
+        self.offer(Report::Heard(note))
     }
 
-    /// Whether [`Near::tell`] has room.
+    /// Tells of what steers nothing. `false`: no room.
+    pub fn offer(&mut self, report: Report) -> bool {
+        self.reports.slots() > RESERVE && self.reports.push(report).is_ok()
+    }
+
+    /// Whether [`Near::offer`] has room.
     pub fn has_room(&self) -> bool {
         self.reports.slots() > RESERVE
     }

@@ -47,6 +47,10 @@ pub enum Source {
 pub enum Report {
     /// The player finished a note; canonical, in onset order, in seconds of the stream.
     Heard(Note),
+    /// At the hand-over that follows, the player still holds this note: canonical, in order, as long as it has sounded.
+    Held(Note),
+    /// Such a note has ended since: as long as it was. Voids nothing.
+    LetGo(Note),
     /// The turn is the model's from its `at` on. May come some time before, and be called off.
     Begin(Begin),
     /// From `since` on, play differently: notes with an onset before it stay.

@@ -268,6 +268,12 @@ impl Thinker {
             let watch = report.goes_back().then(Stopwatch::start);
             match report {
                 Report::Heard(note) => memory.hear(mind, &note),
+                Report::Held(note) => memory.hear_held(mind, &note),
+                Report::LetGo(note) => {
+                    if let Some(take) = take {
+                        take.let_go(&note);
+                    }
+                }
                 Report::Begin(begin) => *take = Some(Take::begin(memory, mind, begin)),
                 Report::Change { epoch, since, place, wishes, length } => {
                     if let Some(take) = take {

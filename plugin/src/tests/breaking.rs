@@ -360,6 +360,40 @@ fn after_a_take_it_remembers_what_was_played() {
     }
 }
 
+/// What the player holds at the hand-over lasts as long as the network says, and in the end as long as it did: whether
+/// something was changed meanwhile, and whether it was let go in time or not.
+#[test]
+fn a_held_note_counts_as_long_as_it_was() {
+    let held = Note { duration: 0.4, ..note(1.1, 36) };
+    for (let_go, changes) in [(Some(1.3), false), (Some(1.3), true), (Some(0.45), true), (None, false), (None, true)] {
+        let mut talk = Talk::new();
+        talk.say(Report::Held(held));
+        let drawn = talk.memory.durations().last().unwrap();
+        assert!(drawn >= 0.4);
+        talk.say(Report::Heard(note(1.2, 72)));
+        talk.say(begin_with(Epoch(1), 1.5, WISHES));
+        let notes = talk.notes(20);
+        if let Some(duration) = let_go {
+            talk.say(Report::LetGo(Note { duration, ..held }));
+        }
+        let since = notes[9].struck() + 0.001;
+        if changes {
+            let wishes = Wishes { seed: 6, ..WISHES };
+            talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes, length: Length::Open });
+            talk.notes(20);
+        }
+        talk.say(end(since));
+        let so_far = 1.5 + since - 1.1;
+        let lasted = talk.memory.durations().nth(4).unwrap();
+        assert_eq!(lasted, let_go.unwrap_or(drawn.max(so_far)), "it was {drawn} s by the network");
+        assert_eq!(talk.takes.list()[0].phrase[4].duration, let_go.unwrap_or(so_far));
+        // The network has heard it so, and all that came after it.
+        let mut again = Mind::new(network());
+        talk.memory.recall(&mut again);
+        assert_eq!(talk.state(), *again.state(), "let go {let_go:?}, changes {changes}");
+    }
+}
+
 /// A take is taken back: the next note follows the phrase after the pause before the take, however long that was, at
 /// whatever speed, and whatever the host's tempo did in it.
 #[test]

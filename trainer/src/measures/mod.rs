@@ -1,6 +1,7 @@
 //! What `evaluate` measures. Everything here is deterministic and independent of the number of cores.
 
 pub mod copier;
+pub mod entry;
 pub mod excerpts;
 pub mod fit;
 pub mod floors;

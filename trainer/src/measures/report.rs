@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::NatsPerNote;
+use super::entry::Entry;
 use super::fit::Fit;
 use super::health::{Copying, Health};
 use super::histogram::Divergence;
@@ -57,6 +58,9 @@ pub struct Report {
     /// Of the seed, when it goes straight on without a begin-of-sequence behind the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit_without_begin: Option<Fit>,
+    /// The entry over held notes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<Entry>,
     /// Free running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthReport>,

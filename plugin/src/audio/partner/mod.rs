@@ -442,6 +442,7 @@ impl Partner {
                     self.end_key(offset, channel, key, out);
                 }
                 self.ears.on(time, channel, key, velocity);
+                self.let_go();
                 self.roll.on(Whose::Yours, channel, key, velocity, moment.at);
                 if entry == Entry::Joins {
                     self.join(moment, key, velocity);
@@ -450,14 +451,19 @@ impl Partner {
             }
             Heard::Off { channel, key } if !swallowed => {
                 self.ears.off(time, channel, key);
+                self.let_go();
                 self.roll.off(Whose::Yours, channel, key, moment.at);
                 self.leave(moment, key);
                 self.change(moment, &settings, false);
             }
             Heard::Controller { channel, controller: SUSTAIN, value } => {
                 self.ears.pedal(time, channel, value >= HELD);
+                self.let_go();
             }
-            Heard::Controller { channel, controller: RESET_ALL, .. } => self.ears.pedal(time, channel, false),
+            Heard::Controller { channel, controller: RESET_ALL, .. } => {
+                self.ears.pedal(time, channel, false);
+                self.let_go();
+            }
             Heard::Off { .. } | Heard::Controller { .. } => {}
             Heard::Covered { .. } | Heard::Expression { .. } | Heard::Bend { .. } | Heard::Pressure { .. } => {}
         }
@@ -611,15 +617,29 @@ impl Partner {
         self.patience.wait_until(&self.status, || near.has_room());
     }
 
+    /// Tells the inference thread which of the notes that were held at a hand-over have ended.
+    fn let_go(&mut self) {
+        while let Some(note) = self.ears.listener.pop_late() {
+            // Only a correction: without it the note is as long as the network has said.
+            self.near.offer(Report::LetGo(note));
+        }
+    }
+
     /// Hands finished notes to the inference thread. Those that joined in are there already.
     fn tell(&mut self) {
         let joined = self.is_playing();
-        while let Some(note) = self.ears.listener.pop() {
+        self.let_go();
+        loop {
+            let listener = &mut self.ears.listener;
+            let held = listener.pop_held().map(Report::Held);
+            let Some(report) = held.or_else(|| listener.pop().map(Report::Heard)) else {
+                break;
+            };
             if joined {
                 continue;
             }
             self.await_room();
-            if self.near.tell(note) {
+            if self.near.offer(report) {
                 self.status.heard.add(1);
             } else {
                 self.status.overflows.add(1);

@@ -7,6 +7,7 @@
 //! however little of it is remembered.
 
 mod choice;
+mod held;
 mod past;
 mod script;
 mod take;
@@ -15,11 +16,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::markov::ORDER;
-use model::{Markov, Mind, Moment, Snapshot};
+use model::{Markov, Mind, Moment, Snapshot, note_rng};
 use notes::{Note, Successor};
 
 #[cfg(test)]
 pub use self::choice::likeliest;
+use self::held::Held;
 pub use self::take::Take;
 use crate::bridge::takes::TakeRecord;
 use crate::inference::ear::Ear;
@@ -30,6 +32,8 @@ const NOTES: usize = 512;
 const PARTS: usize = 64;
 /// How much a note counts in [`Memory::usual_s`].
 const USUAL: f64 = 0.1;
+/// The luck with which the network says how long a note lasts that the player holds: the same whatever the take's.
+const HELD: u64 = 0x6865_6c64;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub struct Memory {
     latest: Option<f64>,
     /// What the player has played since the latest take, in seconds of the stream.
     phrase: VecDeque<Note>,
+    /// Those of the phrase's latest notes that the player still held at the hand-over to come, and all after them.
+    held: Option<Held>,
     /// How long the player's notes lately are, in seconds: what a note that has just begun counts.
     usual_s: f64,
     /// What the player's notes say, and what they have taught.
@@ -58,6 +64,7 @@ impl Default for Memory {
             parts: VecDeque::new(),
             latest: None,
             phrase: VecDeque::new(),
+            held: None,
             usual_s: 0.3,
             ear: Ear::default(),
             learnt: Markov::default(),
@@ -162,9 +169,24 @@ impl Memory {
 
     /// Hears a note of the player, in seconds of the stream.
     pub fn hear(&mut self, mind: &mut Mind, note: &Note) {
+        self.take_in(mind, note, false);
+    }
+
+    /// Hears a note that the player still holds, and which has lasted so long. The network says how long it will last.
+    pub fn hear_held(&mut self, mind: &mut Mind, note: &Note) {
+        if self.held.is_none() {
+            self.held = Some(Held::new(self.spare.snapshot(mind)));
+        }
+        self.take_in(mind, note, true);
+    }
+
+    fn take_in(&mut self, mind: &mut Mind, note: &Note, held: bool) {
         let next = Successor::after(self.latest, note);
         // A note that began before the latest one (both hands of a handed-over chord) is its neighbour.
-        let next = Successor { step: next.step.max(0.0), ..next };
+        let mut next = Successor { step: next.step.max(0.0), ..next };
+        if held {
+            next.duration = mind.sample_rest(&next, &mut note_rng(HELD, self.learnt.mark()));
+        }
         let begins = self.parts.back().is_none_or(|part| part.take.is_some());
         if begins {
             self.begin_part(mind, None, self.lessons());
@@ -173,11 +195,20 @@ impl Memory {
         self.keep(Remembered::yours(next));
         self.learn(note.onset, &next, begins);
         self.latest = Some(note.onset);
-        self.lasted(note.duration);
+        self.lasted(next.duration);
         if self.phrase.len() == NOTES {
             self.phrase.pop_front();
         }
         self.phrase.push_back(*note);
+        self.held.take_if(|tail| !tail.push(*note, next, held));
+    }
+
+    /// What of the phrase was held at the hand-over was played like this.
+    fn correct(&mut self, held: &Held) {
+        let phrase = self.parts.back_mut().filter(|part| part.take.is_none());
+        let remembered = phrase.into_iter().flat_map(|part| part.notes.iter_mut().rev());
+        remembered.zip(held.latest_heard()).for_each(|(remembered, heard)| remembered.note = heard);
+        self.phrase.iter_mut().rev().zip(held.latest_played()).for_each(|(note, played)| *note = played);
     }
 
     /// Forgets everything.
@@ -280,6 +311,12 @@ impl Memory {
     #[cfg(test)]
     pub fn steps(&self) -> impl Iterator<Item = f64> {
         self.parts.iter().flat_map(|part| part.notes.iter().map(|heard| heard.step_s()))
+    }
+
+    /// The durations of the notes that are remembered, as the network has heard them.
+    #[cfg(test)]
+    pub fn durations(&self) -> impl Iterator<Item = f64> {
+        self.parts.iter().flat_map(|part| part.notes.iter().map(|heard| heard.note.duration))
     }
 
     /// How many notes are remembered.

@@ -8,6 +8,7 @@ use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
 use super::choice::likeliest;
+use super::held::Held;
 use super::past::Past;
 use super::script::Script;
 use super::{Memory, Part, Remembered, Spare};
@@ -112,6 +113,8 @@ pub struct Take {
     usual_s: f64,
     /// The state before the take, if nothing of it comes to sound.
     origin: Snapshot,
+    /// What the player held when it began.
+    held: Option<Held>,
     /// The memory's, borrowed for the time of the take.
     spare: Spare,
 }
@@ -171,6 +174,7 @@ impl Take {
             floor: 0.0,
             usual_s: memory.usual_s,
             origin,
+            held: memory.held.take().filter(|_| source != Source::Alone),
             spare: std::mem::take(&mut memory.spare),
         };
         take.orient(mind);
@@ -362,6 +366,14 @@ impl Take {
         }
     }
 
+    /// A note that the player held when the take began may have ended: how it was played in the end, in seconds of the
+    /// stream. The network learns of it when it next thinks again.
+    pub fn let_go(&mut self, note: &Note) {
+        if let Some(held) = &mut self.held {
+            held.ended(note);
+        }
+    }
+
     /// What is played until `since`, the end of a `round`, comes again from there on, as often as it can.
     pub fn freeze(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, round: f64) {
         self.hand = Hand::Closing(round);
@@ -398,6 +410,10 @@ impl Take {
     pub fn end(mut self, memory: &mut Memory, mind: &mut Mind, end: End) -> Option<TakeRecord> {
         let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
         self.begin.place.beats_per_second = beats_per_second;
+        if let Some(held) = &mut self.held {
+            held.last_until(at);
+            memory.correct(held);
+        }
         self.keep(mind, since, cut, |index, note| index < notes && note.struck() < limit);
         // What comes after it is in no turn, and where it stands in the bar is not known.
         mind.set_moment(Moment::default());
@@ -414,6 +430,7 @@ impl Take {
         let record = sounded.then(|| self.record(memory, since.min(limit)));
         memory.spare = std::mem::take(&mut self.spare);
         memory.spare.0.push(self.origin);
+        memory.spare.0.extend(self.held.map(Held::into_snapshot));
         record
     }
 
@@ -527,7 +544,9 @@ impl Take {
                 Voice::Mine { .. } => {}
             }
         }
+        let anew = self.past.is_empty() && self.held.as_mut().is_some_and(|held| held.hear_anew(mind));
         let same = self.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
+        let same = if anew { 0 } else { same };
         let mut again = Vec::new();
         let mut next = self.next;
         for (step, note) in self.steps.iter().zip(keep).skip(same) {
@@ -538,7 +557,13 @@ impl Take {
             }
         }
         self.next = next;
-        self.go_back(mind, same);
+        if anew {
+            mind.snapshot_into(&mut self.origin);
+            mind.hand_over();
+            self.drop_steps(0);
+        } else {
+            self.go_back(mind, same);
+        }
         for (note, voice, speed) in again {
             self.hear(mind, note, voice, speed);
         }
@@ -564,16 +589,23 @@ impl Take {
 
     /// Takes the notes from this place on back.
     fn go_back(&mut self, mind: &mut Mind, place: usize) {
-        let Some(first) = self.steps.get(place) else {
+        if place >= self.steps.len() {
             return;
-        };
-        self.trail = first.trail.clone();
+        }
         let snapshots = self.steps.iter().enumerate().take(place + 1);
         if let Some((from, before)) = snapshots.rev().find_map(|(n, step)| Some((n, step.before.as_ref()?))) {
             mind.restore(before);
             self.steps.range(from..place).for_each(|step| mind.feed_at(&step.heard, step.moment));
         }
-        self.spare.0.extend(self.steps.drain(place..).filter_map(|step| step.before));
+        self.drop_steps(place);
+    }
+
+    /// The notes from this place on are no more.
+    fn drop_steps(&mut self, place: usize) {
+        if let Some(first) = self.steps.get(place) {
+            self.trail = first.trail.clone();
+            self.spare.0.extend(self.steps.drain(place..).filter_map(|step| step.before));
+        }
     }
 
     /// The first note of `steps` is final.
