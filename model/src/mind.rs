@@ -138,7 +138,17 @@ impl Mind {
     /// faster. Allocates.
     pub fn feed_all(&mut self, notes: &[Successor]) {
         notes.iter().for_each(|note| self.trace.hear(Symbol::of(note)));
-        self.network.sequence(notes, &mut self.state);
+        self.network.sequence(notes, |_| None, &mut self.state);
+    }
+
+    /// The same as [`Mind::feed_at`] for each note.
+    ///
+    /// # Panics
+    /// If there are not as many moments as notes.
+    pub fn feed_all_at(&mut self, notes: &[Successor], moments: &[Moment]) {
+        assert_eq!(notes.len(), moments.len(), "a moment for each note");
+        notes.iter().for_each(|note| self.trace.hear(Symbol::of(note)));
+        self.network.sequence(notes, |index| Some(moments[index]), &mut self.state);
     }
 
     /// Takes the turn. The seed continues from a begin-of-sequence behind the phrase, as the

@@ -283,12 +283,12 @@ impl Network {
     }
 
     /// Hears many notes: the same as so many steps, to the bit. Allocates.
-    pub(crate) fn sequence(&self, notes: &[Successor], state: &mut State) {
+    pub(crate) fn sequence(&self, notes: &[Successor], moment: impl Fn(usize) -> Option<Moment>, state: &mut State) {
         let Scratch { mut features, mut inputs, mut gates, mut products, .. } = Scratch::new(notes.len().min(BLOCK));
-        for notes in notes.chunks(BLOCK) {
+        for (block, notes) in notes.chunks(BLOCK).enumerate() {
             let mut width = self.input_width();
-            for (note, input) in notes.iter().zip(inputs.chunks_exact_mut(width)) {
-                self.hear(Some(note), None, state, &mut features[0], input);
+            for (index, (note, input)) in notes.iter().zip(inputs.chunks_exact_mut(width)).enumerate() {
+                self.hear(Some(note), moment(block * BLOCK + index), state, &mut features[0], input);
             }
             let gates = &mut gates[..notes.len() * 4 * HIDDEN];
             for (layer, Memory { c, h }) in self.layers.iter().zip(&mut state.layers) {

@@ -620,6 +620,7 @@ impl Partner {
     /// Tells the inference thread which of the notes that were held at a hand-over have ended.
     fn let_go(&mut self) {
         while let Some(note) = self.ears.listener.pop_late() {
+            self.await_room();
             // Only a correction: without it the note is as long as the network has said.
             self.near.offer(Report::LetGo(note));
         }

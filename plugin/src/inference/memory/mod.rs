@@ -124,12 +124,14 @@ struct Remembered {
     mine: bool,
     /// The network's seconds in one of the stream's.
     speed: f64,
+    /// What the network was told at its onset.
+    moment: Moment,
 }
 
 impl Remembered {
     /// A note of the player's, outside of takes.
     fn yours(note: Successor) -> Self {
-        Self { note, mine: false, speed: 1.0 }
+        Self { note, mine: false, speed: 1.0, moment: Moment::default() }
     }
 
     /// Its step in seconds of the stream.
@@ -160,8 +162,10 @@ impl Memory {
         mind.reset();
         for part in &mut self.parts {
             part.before = mind.snapshot();
-            let notes: Vec<Successor> = part.notes.iter().map(|heard| heard.note).collect();
-            mind.feed_all(&notes);
+            let (notes, moments): (Vec<Successor>, Vec<Moment>) =
+                part.notes.iter().map(|heard| (heard.note, heard.moment)).unzip();
+            mind.feed_all_at(&notes, &moments);
+            mind.set_moment(Moment::default());
         }
         // The old ones are another network's.
         self.spare.0.clear();
@@ -353,10 +357,11 @@ impl Memory {
             self.begin_part(mind, take, lessons);
         }
         for heard in notes {
-            mind.feed_at(&heard.note, Moment::default());
+            mind.feed_at(&heard.note, heard.moment);
             self.keep(heard);
             self.latest = Some(self.latest.unwrap_or(0.0) + heard.step_s());
         }
+        mind.set_moment(Moment::default());
     }
 
     fn begin_part(&mut self, mind: &mut Mind, take: Option<f64>, lessons: Lessons) {

@@ -96,6 +96,7 @@ impl Past {
 
 #[cfg(test)]
 mod tests {
+    use model::Moment;
     use notes::Successor;
 
     use super::*;
@@ -107,7 +108,12 @@ mod tests {
         let push = |past: &mut Past, n: usize| {
             let heard = Successor::after(n.checked_sub(1).map(|n| note(n).onset), &note(n));
             past.push(
-                Remembered { note: Successor { step: 2.0 * heard.step, ..heard }, mine: n != 1, speed: 2.0 },
+                Remembered {
+                    note: Successor { step: 2.0 * heard.step, ..heard },
+                    mine: n != 1,
+                    speed: 2.0,
+                    moment: Moment::default(),
+                },
                 note(n),
             );
         };

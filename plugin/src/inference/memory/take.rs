@@ -415,6 +415,15 @@ impl Take {
             memory.correct(held);
         }
         self.keep(mind, since, cut, |index, note| index < notes && note.struck() < limit);
+        if let Some(held) = &mut self.held {
+            // Taken back, the take leaves what is known by now.
+            let now = self.spare.snapshot(mind);
+            if held.hear_anew(mind) {
+                mind.snapshot_into(&mut self.origin);
+                mind.restore(&now);
+            }
+            self.spare.0.push(now);
+        }
         // What comes after it is in no turn, and where it stands in the bar is not known.
         mind.set_moment(Moment::default());
         let latest = self.latest_onset();
@@ -544,7 +553,8 @@ impl Take {
                 Voice::Mine { .. } => {}
             }
         }
-        let anew = self.past.is_empty() && self.held.as_mut().is_some_and(|held| held.hear_anew(mind));
+        let few = self.past.is_empty() && keep.iter().flatten().count() <= CORRECTED;
+        let anew = few && self.held.as_mut().is_some_and(|held| held.hear_anew(mind));
         let same = self.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
         let same = if anew { 0 } else { same };
         let mut again = Vec::new();
@@ -611,7 +621,7 @@ impl Take {
     /// The first note of `steps` is final.
     fn retire(&mut self) {
         if let Some(step) = self.steps.pop_front() {
-            let heard = Remembered { note: step.heard, mine: step.is_mine(), speed: step.speed };
+            let heard = Remembered { note: step.heard, mine: step.is_mine(), speed: step.speed, moment: step.moment };
             self.past.push(heard, step.note);
             self.spare.0.extend(step.before);
         }
