@@ -5,7 +5,7 @@
 //! then. A bounce would not wait for the model, and after it the live audio thread would. Here each instance is set
 //! up twice with the same, so that the second time stores the mode of the first. Its windows are mended in [`view`].
 
-mod view;
+pub mod view;
 
 use std::ffi::c_void;
 use std::sync::OnceLock;

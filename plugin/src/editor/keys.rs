@@ -7,7 +7,6 @@
 //! always has it. On X11 baseview (0.4.2, `platform/x11/event_loop.rs`) drops what it is told: there keys that are not
 //! used are sent on to the host's window ([`x11`]). VST3 hosts ask before they press a key ([`HostKeys`]).
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -120,25 +119,6 @@ pub fn modifiers(ui: &Ui) -> Modifiers {
         let down = input.modifiers;
         Modifiers { shift: down.shift, command: down.command, others: down.alt || down.ctrl && !down.command }
     })
-}
-
-thread_local! {
-    /// The letter that a host offers.
-    static LETTER: Cell<Option<char>> = const { Cell::new(None) };
-}
-
-/// VST3 hosts offer letters as such, which the framework (nice-plug 0.4.2, `wrapper/vst3/view.rs`, `dispatch_virtual_key`)
-/// does not hand on: for the time of a call, one travels beside a key that no window uses, Help.
-pub fn with_letter<T>(letter: char, call: impl FnOnce() -> T) -> T {
-    LETTER.set(Some(letter));
-    let done = call();
-    LETTER.set(None);
-    done
-}
-
-/// The letter that travels so.
-pub fn letter() -> Option<char> {
-    LETTER.get()
 }
 
 /// Keys that a host offers before it presses them: those that are the window's wait here for its next picture.

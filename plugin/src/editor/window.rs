@@ -25,6 +25,7 @@ use super::keys::x11::Passage;
 use super::keys::{self, HostKeys};
 use crate::bridge::viewer::Viewer;
 use crate::looks::{SMALLEST, SharedLooks};
+use crate::vst3::view::letter;
 
 type Baseview = <EguiEditorHandle as EditorHandle>::Window;
 type BaseviewError = <EguiEditorHandle as EditorHandle>::Error;
@@ -166,10 +167,10 @@ impl Editor for AntiphonEditor {
     }
 }
 
-/// The name of a key that a host offers; a letter comes beside it, see [`keys::with_letter`].
+/// The name of a key that a host offers; a letter comes beside it, see [`letter`].
 fn key_name(key: VirtualKeyCode) -> Option<String> {
     let named = match key {
-        VirtualKeyCode::Help => return keys::letter().map(String::from),
+        VirtualKeyCode::Help => return letter().map(String::from),
         VirtualKeyCode::Tab => "Tab",
         VirtualKeyCode::Return | VirtualKeyCode::NumpadEnter => "Enter",
         VirtualKeyCode::Space => " ",

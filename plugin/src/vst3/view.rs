@@ -6,6 +6,7 @@
 //! * Of the keys that a host offers, letters are not handed on.
 //! * How large things are to be is forgotten if the host says so before the window opens, as hosts do.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -20,7 +21,6 @@ use nice_plug::wrapper::vst3::vst3::{Class, ComPtr, ComRef, ComWrapper};
 
 #[cfg(target_os = "linux")]
 use self::run_loop::LoopFrame;
-use crate::editor::keys;
 
 /// VST3's code of the key that letters travel beside, and the first of those that stand for letters.
 const HELP: int16 = 23;
@@ -113,14 +113,25 @@ impl Drop for View {
     }
 }
 
-/// Hands a key on: a letter as [`keys::with_letter`] does.
-fn with_letter(key: char16, code: int16, call: impl FnOnce(int16) -> tresult) -> tresult {
+thread_local! {
+    /// The letter that the host offers.
+    static LETTER: Cell<Option<char>> = const { Cell::new(None) };
+}
+
+/// The letter that the host offers beside the key Help.
+pub fn letter() -> Option<char> {
+    LETTER.get()
+}
+
+/// Hands a key on. The framework drops letters (`wrapper/vst3/view.rs`, `dispatch_virtual_key`): for the time of the call
+/// one travels beside a key that no window uses.
+fn hand_on(key: char16, code: int16, call: impl FnOnce(int16) -> tresult) -> tresult {
     #[allow(clippy::unnecessary_cast, reason = "the interface's characters are of another type on each system")]
-    let letter = char::from_u32(key as u32).filter(|letter| !letter.is_control() && *letter != ' ');
-    match letter.filter(|_| code == 0 || code >= FIRST_ASCII) {
-        Some(letter) => keys::with_letter(letter, || call(HELP)),
-        None => call(code),
-    }
+    let offered = char::from_u32(key as u32).filter(|letter| !letter.is_control() && *letter != ' ');
+    LETTER.set(offered.filter(|_| code == 0 || code >= FIRST_ASCII));
+    let result = call(if LETTER.get().is_some() { HELP } else { code });
+    LETTER.set(None);
+    result
 }
 
 impl IPlugViewTrait for View {
@@ -151,12 +162,12 @@ impl IPlugViewTrait for View {
 
     unsafe fn onKeyDown(&self, key: char16, code: int16, modifiers: int16) -> tresult {
         // SAFETY: as the host has called, or with a code that stands for a letter.
-        with_letter(key, code, |code| unsafe { self.theirs.onKeyDown(key, code, modifiers) })
+        hand_on(key, code, |code| unsafe { self.theirs.onKeyDown(key, code, modifiers) })
     }
 
     unsafe fn onKeyUp(&self, key: char16, code: int16, modifiers: int16) -> tresult {
         // SAFETY: as above.
-        with_letter(key, code, |code| unsafe { self.theirs.onKeyUp(key, code, modifiers) })
+        hand_on(key, code, |code| unsafe { self.theirs.onKeyUp(key, code, modifiers) })
     }
 
     unsafe fn getSize(&self, size: *mut ViewRect) -> tresult {
