@@ -1,6 +1,7 @@
 //! `host hand`: uses the built plugin's editor as a hand does. Turns a knob, turns it finer, types a value, resets it;
 //! drags a take out and drops it on another window; goes on, freezes and stops by the keyboard; and compares the file
-//! that arrives with what was played.
+//! that arrives with what was played. Strikes keys that are the host's and keys that are the window's, and looks whether
+//! the window can show Chinese.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use host::screen::Screen;
+use host::screen::{Picture, Screen};
 
 use host::{Account, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
 
@@ -34,9 +35,12 @@ const VALUE: (i16, i16) = (546, 548);
 const TURNED: &str = "temp";
 /// How far it is dragged, in points.
 const WAY: i16 = 40;
-/// X11's symbols of two keys.
+/// X11's symbols of some keys.
 const SHIFT: u32 = 0xffe1;
 const ENTER: u32 = 0xff0d;
+const ESCAPE: u32 = 0xff1b;
+const LEFT: u32 = 0xff51;
+const UP: u32 = 0xff52;
 /// The window that it is dropped on, beside the editor.
 const BESIDE: (i16, i16, u16) = (1_000, 50, 200);
 /// A hand stays over the window for this long before it lets go.
@@ -86,8 +90,10 @@ pub fn run(_: &Options) -> Result<()> {
     there?;
     let dropped = dropped?;
     freeze(&mut plugin, &screen)?;
+    keys(&mut plugin, &screen)?;
     plugin.close_editor()?;
     screen.close(frame)?;
+    names(&screen)?;
 
     let path = path(dropped.trim_end()).with_context(|| format!("`{dropped}` is no file's address"))?;
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -176,6 +182,65 @@ fn freeze(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     )?;
     println!("freeze              before, going on, frozen, stopped: {states:?}");
     ensure!(states == [0.0, 0.0, 1.0, 0.0], "stopping what goes round leaves the switch on");
+    Ok(())
+}
+
+/// Each key comes to the host or acts in the window, never both.
+fn keys(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
+    screen.move_to(KNOB.0, KNOB.1)?;
+    screen.keys()?;
+    let mut strike = |symbols: &[u32]| {
+        for symbol in symbols {
+            screen.key(*symbol)?;
+            plugin.idle(SEES);
+        }
+        screen.keys()
+    };
+    let hosts = [u32::from(b' '), LEFT, UP, u32::from(b's'), ENTER, ESCAPE];
+    let windows = [u32::from(b'n'), u32::from(b'2'), ESCAPE];
+    let (came, acted) = (strike(&hosts)?, strike(&windows)?);
+    // While a value is typed all keys are the window's.
+    screen.click(VALUE.0, VALUE.1, 1, 1)?;
+    let typed = strike(&[u32::from(b'1'), u32::from(b' '), LEFT, ENTER])?;
+    let after = strike(&[u32::from(b' ')])?;
+    println!("keys                {} of {} came to the host", came.len(), hosts.len());
+    ensure!(came == hosts, "of {hosts:x?} the host gets {came:x?}");
+    ensure!(acted.is_empty(), "keys that the window uses come to the host: {acted:x?}");
+    ensure!(typed.is_empty(), "what is typed comes to the host: {typed:x?}");
+    ensure!(after == [u32::from(b' ')], "after typing the host gets {after:x?}");
+    Ok(())
+}
+
+/// A weights file with a Chinese name is not there: the window says so, and shows the name. Letters that it could not show
+/// would all look alike.
+fn names(screen: &Screen) -> Result<()> {
+    let show = |name: &str| -> Result<Picture> {
+        let mut plugin = Plugin::load(&host::find_bundle()?)?;
+        plugin.edit_state(&[("weights", &format!("\"/gone/{name}.safetensors\""))])?;
+        plugin.set_offline(true)?;
+        plugin.activate(RATE, BLOCK)?;
+        let frame = screen.frame(SIZE.0, SIZE.1)?;
+        plugin.open_editor(frame.id, 1.0)?;
+        screen.move_to(1, 1)?;
+        let began = Instant::now();
+        let mut last = screen.picture(frame)?;
+        let picture = loop {
+            plugin.idle(SEES);
+            let next = screen.picture(frame)?;
+            if next == last && next.colours() > 8 {
+                break next;
+            }
+            ensure!(began.elapsed() < PATIENCE, "the editor never comes to rest");
+            last = next;
+        };
+        plugin.close_editor()?;
+        screen.close(frame)?;
+        Ok(picture)
+    };
+    let [one, again, other] = [show("重重重重")?, show("重重重重")?, show("没没没没")?];
+    let (same, differ) = (one.differs(&again), one.differs(&other));
+    println!("file names          two in Chinese differ in {differ} pixels, one from itself in {same}");
+    ensure!(same == 0 && differ > 20, "the window does not show Chinese");
     Ok(())
 }
 

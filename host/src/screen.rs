@@ -11,7 +11,8 @@ use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
     BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConfigureWindowAux, ConnectionExt as _, CreateWindowAux, EventMask,
-    ImageFormat, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT, WindowClass,
+    GetKeyboardMappingReply, ImageFormat, InputFocus, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT,
+    WindowClass,
 };
 use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
@@ -55,7 +56,8 @@ impl Screen {
     /// Opens a window of this size in pixels.
     pub fn frame(&self, width: u32, height: u32) -> Result<Frame> {
         let id = self.connection.generate_id()?;
-        let looks = CreateWindowAux::new().background_pixel(0).event_mask(EventMask::STRUCTURE_NOTIFY);
+        let mask = EventMask::STRUCTURE_NOTIFY | EventMask::KEY_PRESS;
+        let looks = CreateWindowAux::new().background_pixel(0).event_mask(mask);
         let (width, height) = (width as u16, height as u16);
         let class = WindowClass::INPUT_OUTPUT;
         self.connection
@@ -134,10 +136,28 @@ impl Screen {
         self.fake(KEY_RELEASE_EVENT, self.code(symbol)?, 0, 0)
     }
 
-    fn code(&self, symbol: u32) -> Result<u8> {
+    /// The symbols of the keys that have come to a window of this connection's since the last call.
+    pub fn keys(&self) -> Result<Vec<u32>> {
+        let (first, map) = self.map()?;
+        let per = usize::from(map.keysyms_per_keycode);
+        let mut keys = Vec::new();
+        while let Some(event) = self.connection.poll_for_event()? {
+            if let x11rb::protocol::Event::KeyPress(key) = event {
+                keys.extend(map.keysyms.get(usize::from(key.detail - first) * per));
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The keyboard's first code, and the symbols of all.
+    fn map(&self) -> Result<(u8, GetKeyboardMappingReply)> {
         let setup = self.connection.setup();
         let (first, count) = (setup.min_keycode, setup.max_keycode - setup.min_keycode + 1);
-        let map = self.connection.get_keyboard_mapping(first, count)?.reply()?;
+        Ok((first, self.connection.get_keyboard_mapping(first, count)?.reply()?))
+    }
+
+    fn code(&self, symbol: u32) -> Result<u8> {
+        let (first, map) = self.map()?;
         let per = usize::from(map.keysyms_per_keycode);
         let place = map.keysyms.chunks(per).position(|keys| keys.first() == Some(&symbol));
         Ok(first + place.context("this keyboard lacks the key")? as u8)

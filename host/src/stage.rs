@@ -88,7 +88,8 @@ impl Keyboard {
 
 /// What hears the app.
 struct Synth {
-    client: AsyncClient<Xruns, Ears>,
+    /// Runs for as long as there is one.
+    _client: AsyncClient<Xruns, Ears>,
     heard: Shared<Vec<Timed>>,
 }
 
@@ -107,7 +108,7 @@ impl Synth {
         let (client, _) = Client::new(SYNTH, ClientOptions::NO_START_SERVER | ClientOptions::USE_EXACT_NAME)?;
         let heard = Shared::default();
         let ears = Ears(client.register_port("ears", MidiIn::default())?, Arc::clone(&heard));
-        Ok(Self { client: client.activate_async(Xruns::default(), ears)?, heard })
+        Ok(Self { _client: client.activate_async(Xruns::default(), ears)?, heard })
     }
 
     fn forget(&self) {

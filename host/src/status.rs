@@ -16,6 +16,9 @@ const VARIABLE: &str = "ANTIPHON_STATUS";
 pub struct Status {
     /// `starting`, `ready`, `no weights` or `broken`.
     pub health: String,
+    /// The chosen weights cannot be loaded, and the built-in ones play.
+    #[serde(default)]
+    pub stand_in: bool,
     /// The state loaded last is of a later release.
     #[serde(default)]
     pub newer_state: bool,

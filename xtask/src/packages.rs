@@ -14,8 +14,9 @@ const STANDALONE: &[(&str, &str)] = &[("pkg-config", ""), ("libasound2-dev", "al
 /// What playing to the program over JACK needs beyond that.
 const JACK: &[(&str, &str)] = &[("jackd2", "")];
 
-/// What a screen in memory needs.
-const SCREEN: &[(&str, &str)] = &[("xvfb", ""), ("libgl1", ""), ("libgl1-mesa-dri", "")];
+/// What a screen in memory needs, and a font to show Chinese file names with.
+const SCREEN: &[(&str, &str)] =
+    &[("xvfb", ""), ("libgl1", ""), ("libgl1-mesa-dri", ""), ("libfontconfig1", ""), ("fonts-droid-fallback", "")];
 
 /// What linking for Windows, and running it, needs: a VST3 there has a window of its own for messages, and without a
 /// screen Wine makes none. Dependencies with C in them want the compiler for a check too.

@@ -263,6 +263,10 @@ fn every_parameter_is_named_reads_what_it_shows_and_comes_back_with_the_project(
             let text = first.text_of(number, value).unwrap();
             let read = first.value_read(number, &text).unwrap_or_else(|error| panic!("{id}: {error:#}"));
             assert_eq!(first.text_of(number, read).unwrap(), text, "{id} at {value}");
+            for typed in [text.to_uppercase(), text.to_lowercase()] {
+                let again = first.value_read(number, &typed).unwrap_or_else(|error| panic!("{id}: {error:#}"));
+                assert_eq!(again, read, "{id}: {typed}");
+            }
             if parameter.stepped {
                 // nice-plug reckons in 32 bits.
                 assert!((read - value).abs() < 0.01, "{id}: {text} is read as {read}");

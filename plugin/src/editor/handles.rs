@@ -279,7 +279,8 @@ mod tests {
         let params = Arc::new(AntiphonParams::new(Default::default()));
         for handle in Handles::new(&params).iter() {
             let (mut value, mut steps) = (0.0, 0);
-            while value < 1.0 {
+            let last = handle.text(1.0);
+            while handle.text(value) != last {
                 let next = handle.step(value, true, true);
                 assert!(next > value, "{} stands still at {}", handle.id, handle.text(value));
                 assert_ne!(handle.text(next), handle.text(value), "{}", handle.id);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jack::{
     AsyncClient, AudioOut, Client, ClientOptions, ClientStatus, Control, MidiIn, MidiOut, NotificationHandler, Port,
-    PortFlags, ProcessHandler, ProcessScope, RawMidi, TransportState,
+    PortFlags, PortId, ProcessHandler, ProcessScope, RawMidi, TransportState,
 };
 
 use super::host::{Asks, CHANNELS, Host, Incoming, Song};
@@ -33,8 +33,18 @@ pub struct Jack {
 
 struct Running {
     client: AsyncClient<Notices, Process>,
-    /// Set when the server has gone.
-    lost: Arc<AtomicBool>,
+    notes: Arc<Notes>,
+    /// Some port has gone since the last look.
+    parted: bool,
+}
+
+/// What JACK has told of.
+#[derive(Debug, Default)]
+struct Notes {
+    /// The server has gone.
+    lost: AtomicBool,
+    /// Some port has.
+    parted: AtomicBool,
 }
 
 /// MIDI ports of JACK's, if it runs: those to hear, and those to play to.
@@ -79,27 +89,30 @@ impl Jack {
             incoming: Vec::with_capacity(INCOMING),
             connections: 0,
         };
-        let lost = Arc::new(AtomicBool::new(false));
-        let client = client.activate_async(Notices(lost.clone()), process)?;
+        let notes = Arc::new(Notes::default());
+        let client = client.activate_async(Notices(notes.clone()), process)?;
         // To where sound comes from; where there is no such port, nobody is told of it.
         for (place, port) in AUDIO_OUT.iter().enumerate() {
             let own = format!("{}:{port}", client.as_client().name());
             let _ = client.as_client().connect_ports_by_name(&own, &format!("system:playback_{}", place + 1));
         }
-        Ok(Running { client, lost })
+        Ok(Running { client, notes, parted: false })
     }
 }
 
 impl System for Jack {
     fn look(&mut self) -> Ports {
-        if self.client.as_ref().is_some_and(|running| running.lost.load(Ordering::Relaxed)) {
+        if self.client.as_ref().is_some_and(|running| running.notes.lost.load(Ordering::Relaxed)) {
             self.client = None;
         }
         if self.client.is_none() {
             self.client = self.open().ok();
         }
-        match &self.client {
-            Some(running) => ports(running.client.as_client()),
+        match &mut self.client {
+            Some(running) => {
+                running.parted = running.notes.parted.swap(false, Ordering::Relaxed);
+                ports(running.client.as_client())
+            }
             None => Ports { jack: true, no_jack: true, ..Ports::default() },
         }
     }
@@ -133,6 +146,17 @@ impl System for Jack {
         }
     }
 
+    // Whoever takes it apart elsewhere, with all ports there, means it.
+    fn has_parted(&self, direction: Direction, port: &str) -> bool {
+        let Some(running) = self.client.as_ref().filter(|running| running.parted) else {
+            return false;
+        };
+        let client = running.client.as_client();
+        let own = if direction == Direction::In { MIDI_IN } else { MIDI_OUT };
+        let own = client.port_by_name(&format!("{}:{own}", client.name()));
+        own.is_some_and(|own| own.is_connected_to(port).is_ok_and(|connected| !connected))
+    }
+
     fn trouble(&self) -> Option<String> {
         let missing = "JACK does not run. Start it: Antiphon connects by itself.";
         self.client.is_none().then(|| missing.to_owned())
@@ -140,11 +164,17 @@ impl System for Jack {
 }
 
 /// JACK's notices.
-struct Notices(Arc<AtomicBool>);
+struct Notices(Arc<Notes>);
 
 impl NotificationHandler for Notices {
     unsafe fn shutdown(&mut self, _: ClientStatus, _: &str) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.lost.store(true, Ordering::Relaxed);
+    }
+
+    fn port_registration(&mut self, _: &Client, _: PortId, is_registered: bool) {
+        if !is_registered {
+            self.0.parted.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -23,6 +23,9 @@ pub trait System {
     /// Connects one port and no other, or none.
     fn connect(&mut self, direction: Direction, port: Option<&str>) -> Result<(), String>;
 
+    /// Whether a port that was connected has gone and come back between the last two looks, and so is connected no more.
+    fn has_parted(&self, direction: Direction, port: &str) -> bool;
+
     /// What is wrong with the system itself: a sentence.
     fn trouble(&self) -> Option<String>;
 }
@@ -41,12 +44,17 @@ impl Joined {
     /// What has gone away, and what is to be connected; `None`: all stays as it is.
     fn look(&mut self, chosen: Option<&str>, there: &[String]) -> Option<Option<String>> {
         if self.port.as_ref().is_some_and(|port| !there.contains(port)) {
-            (self.port, self.lost) = (None, true);
+            self.part();
         }
         let home = self.home.as_deref().filter(|_| chosen.is_none());
         let home = home.and_then(|home| there.iter().find(|name| bare(name) == bare(home)).map(String::as_str));
         let wanted = home.or_else(|| Ports::chosen(chosen, there)).map(str::to_owned);
         (wanted != self.port).then_some(wanted)
+    }
+
+    /// It has gone away.
+    fn part(&mut self) {
+        (self.port, self.lost) = (None, true);
     }
 
     /// It is connected.
@@ -69,6 +77,9 @@ pub fn keep(mut system: Box<dyn System>, ports: &MidiPorts, asks: &Asks, stop: &
         {
             let chosen = ports.side(direction).chosen;
             let was = joined.port.clone();
+            if was.as_ref().is_some_and(|port| system.has_parted(direction, port)) {
+                joined.part();
+            }
             let wanted = joined.look(chosen.as_deref(), list);
             if joined.port != was && direction == Direction::In {
                 asks.release.store(true, Ordering::Relaxed);
@@ -203,6 +214,7 @@ mod tests {
     /// A system that does as it is told, and writes it down.
     struct Told {
         looks: Vec<Vec<&'static str>>,
+        parts: bool,
         log: Arc<std::sync::Mutex<Vec<String>>>,
         stop: Arc<AtomicBool>,
     }
@@ -219,6 +231,10 @@ mod tests {
             Ok(())
         }
 
+        fn has_parted(&self, _: Direction, _: &str) -> bool {
+            self.parts
+        }
+
         fn trouble(&self) -> Option<String> {
             None
         }
@@ -230,21 +246,28 @@ mod tests {
         let ports = MidiPorts::default();
         ports.choose(Direction::In, Some("Piano".to_owned()));
         ports.choose(Direction::Out, Some("Piano".to_owned()));
-        let play = |looks: &[&[&'static str]]| {
+        let play = |looks: &[&[&'static str]], parts: bool| {
             let looks = looks.iter().map(|look| look.to_vec()).collect();
-            let system = Told { looks, log: Arc::clone(&log), stop: stop.clone() };
+            let system = Told { looks, parts, log: Arc::clone(&log), stop: stop.clone() };
             keep(Box::new(system), &ports, &asks, &stop);
             let asked = [&asks.release, &asks.calm].map(|asked| asked.swap(false, Ordering::Relaxed));
             stop.store(false, Ordering::Relaxed);
             asked
         };
-        assert_eq!(play(&[&["Piano"], &[]]), [true, false]);
+        assert_eq!(play(&[&["Piano"], &[]], false), [true, false]);
         assert!(ports.notices().iter().any(|notice| notice.contains("`Piano`")), "{:?}", ports.notices());
         assert_eq!(ports.side(Direction::In).connected, None);
-        assert_eq!(play(&[&["Piano"], &[], &["Piano"]]), [true, true], "what sounded when it went is ended");
+        assert_eq!(play(&[&["Piano"], &[], &["Piano"]], false), [true, true], "what sounded when it went is ended");
         assert_eq!(ports.notices(), names(&[]));
         assert_eq!(ports.side(Direction::Out).connected.as_deref(), Some("Piano"));
         let connected = log.lock().unwrap().iter().filter(|line| line.ends_with("Piano")).count();
         assert_eq!(connected, 6);
+        assert_eq!(
+            play(&[&["Piano"], &["Piano"]], true),
+            [true, true],
+            "away for less than the time between two looks"
+        );
+        let connected = log.lock().unwrap().iter().filter(|line| line.ends_with("Piano")).count();
+        assert_eq!(connected, 10);
     }
 }

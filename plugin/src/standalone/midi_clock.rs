@@ -44,6 +44,8 @@ pub struct MidiClock {
     /// When the latest tick was, smoothed, and when it came.
     latest: f64,
     came: f64,
+    /// When the latest message came, whatever it was.
+    heard: f64,
     /// From one tick to the next, smoothed.
     period: f64,
     tempo: Option<f64>,
@@ -66,8 +68,8 @@ impl MidiClock {
     /// A clock that has not ticked yet, at this sample rate.
     pub fn new(rate: f64) -> Self {
         let none = f64::NEG_INFINITY;
-        let (latest, came) = (none, none);
-        Self { rate, ticks: 0.0, latest, came, period: 0.0, tempo: None, position: 0.0, state: State::Unheard }
+        let (latest, came, heard) = (none, none, none);
+        Self { rate, ticks: 0.0, latest, came, heard, period: 0.0, tempo: None, position: 0.0, state: State::Unheard }
     }
 
     /// A message comes in at a sample. `true`: it was for the clock.
@@ -89,6 +91,7 @@ impl MidiClock {
             }
             _ => return false,
         }
+        self.heard = at;
         true
     }
 
@@ -135,7 +138,7 @@ impl MidiClock {
 
     /// Where the song is at a sample; `None`: no clock runs, or none has ever said start.
     pub fn at(&mut self, sample: f64) -> Option<SongTime> {
-        if sample - self.came > LOST_S * self.rate {
+        if sample - self.heard > LOST_S * self.rate {
             self.ticks = 0.0;
             self.state = State::Unheard;
         }

@@ -26,7 +26,7 @@ const MESSAGES: usize = 4_096;
 /// Between two looks whether something is to be sent.
 const TICK: Duration = Duration::from_millis(1);
 /// Between two attempts to open an audio device.
-const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_secs(3);
 /// Samples per second of the timer.
 pub const RATE: u32 = 48_000;
 
@@ -174,6 +174,11 @@ impl System for Own {
             Direction::In => midi.hear(port),
             Direction::Out => midi.play_to(port),
         }
+    }
+
+    // What is plugged in takes longer than a look until it is there, and has another number then.
+    fn has_parted(&self, _: Direction, _: &str) -> bool {
+        false
     }
 
     fn trouble(&self) -> Option<String> {
