@@ -252,13 +252,28 @@ fn evaluate_reports_what_its_help_promises() {
     weights(root.path(), Kind::Antiphon);
     fs::create_dir(root.path().join("music")).unwrap();
     let mut manifest = "path,split\n".to_owned();
-    for (index, split) in ["train", "train", "train", "validation", "test", "test", "test", "test", "test", "test"].iter().enumerate() {
+    for (index, split) in
+        ["train", "train", "train", "validation", "test", "test", "test", "test", "test", "test"].iter().enumerate()
+    {
         fs::write(root.path().join(format!("music/{index}.mid")), midi_bytes(&piece(index as u8, 170))).unwrap();
         manifest += &format!("{index}.mid,{split}\n");
     }
     fs::write(root.path().join("music/manifest.csv"), manifest).unwrap();
     let common = ["evaluate", "--weights", "weights.safetensors", "--data", "music", "--split", "test", "--json"];
-    let small = ["--samples", "2", "--sample-notes", "20", "--runs", "1", "--max-pieces", "5", "--judge-runs", "1", "--out", "report"];
+    let small = [
+        "--samples",
+        "2",
+        "--sample-notes",
+        "20",
+        "--runs",
+        "1",
+        "--max-pieces",
+        "5",
+        "--judge-runs",
+        "1",
+        "--out",
+        "report",
+    ];
     let args = [&common[..], &small].concat();
     let report = json(root.path(), &args);
 
