@@ -175,7 +175,7 @@ fn sampling(controls: &Controls) -> String {
 fn verdicts(set: &str, judged: &Judged) -> String {
     let Judged { prompts, works, runs, .. } = judged;
     let title = format!("judge, {set}: {prompts} prompts of {works} works");
-    let mut out = table_head(&title, &["A: boosting", "A: logistic", "B: n-grams"]) + "\n";
+    let mut out = table_head(&title, &["A: boosting", "A: logistic", "B: n-grams", "strict"]) + "\n";
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes everything");
     let mut figures = |name: &str, verdict: &Verdict| {
         let Verdict { median, low, high } = verdict;
@@ -189,6 +189,7 @@ fn verdicts(set: &str, judged: &Judged) -> String {
                 cell(median.boosting, low.boosting, high.boosting),
                 cell(median.logistic, low.logistic, high.logistic),
                 cell(median.grams, low.grams, high.grams),
+                cell(median.strict, low.strict, high.strict),
             ],
         ));
     };

@@ -41,6 +41,8 @@ const MOST_OF_A_WORK: usize = 16;
 /// much is copied from the train split. judge: how well classifiers tell 20 s continuations of 20 s prompts from what
 /// came next in truth (area under the curve, 0.5: cannot tell, 1: always), for each set of the data; beside it truth
 /// against truth, which must be 0.5, and a player that copies the train split; and which features give most away.
+/// Judge A hears rhythm, texture, durations, density, repetition, key, register and velocity, judge B only n-grams of
+/// intervals, rhythms and chords; the strict judge hears exact timing, too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer evaluate --weights weights/antiphon.safetensors --data music.safetensors \
                         --split test --json --out report/\n\

@@ -29,17 +29,18 @@ pub struct Excerpt<'a> {
     pub truth: Vec<Note>,
 }
 
-/// The excerpts of these pieces, in order: at most so many of each, from its beginning on and spread over it, none
-/// reaching into the next or beyond the last onset. What truly follows is not looked at, or the truth would be a
+/// The excerpts of these pieces, in order: at most so many of each, from its beginning on and spread over it, at least
+/// so many seconds apart (with [`PART_S`], what is the truth of one is the next one's prompt), none reaching beyond the
+/// last onset. What truly follows is not looked at, or the truth would be a
 /// choice of the better ones.
-pub fn excerpts<'a>(pieces: &[&'a Piece], most_of_a_piece: usize) -> Vec<Excerpt<'a>> {
-    pieces.iter().enumerate().flat_map(|(index, piece)| cut(index, piece, most_of_a_piece)).collect()
+pub fn excerpts<'a>(pieces: &[&'a Piece], most_of_a_piece: usize, apart: f64) -> Vec<Excerpt<'a>> {
+    pieces.iter().enumerate().flat_map(|(index, piece)| cut(index, piece, most_of_a_piece, apart)).collect()
 }
 
 /// At most `most` excerpts of these pieces, of each work at most `most_of_a_work`, evenly spread over both.
 pub fn excerpts_by_work<'a>(pieces: &[&'a Piece], most_of_a_work: usize, most: usize) -> Vec<Excerpt<'a>> {
     let mut works: BTreeMap<&str, Vec<Excerpt>> = BTreeMap::new();
-    for excerpt in excerpts(pieces, most_of_a_work) {
+    for excerpt in excerpts(pieces, most_of_a_work, PART_S) {
         works.entry(excerpt.work).or_default().push(excerpt);
     }
     let all = works.into_values().flat_map(|excerpts| thinned(excerpts, most_of_a_work)).collect();
@@ -53,10 +54,10 @@ pub fn thinned<T>(items: Vec<T>, most: usize) -> Vec<T> {
     items.into_iter().enumerate().filter(|(index, _)| kept(*index)).map(|(_, item)| item).collect()
 }
 
-fn cut<'a>(index: usize, piece: &'a Piece, most: usize) -> Vec<Excerpt<'a>> {
+fn cut<'a>(index: usize, piece: &'a Piece, most: usize, apart: f64) -> Vec<Excerpt<'a>> {
     let notes = &piece.notes;
     let length = notes.last().map_or(0.0, |note| note.onset);
-    let apart = (length / most as f64).max(2.0 * PART_S);
+    let apart = (length / most as f64).max(apart);
     let part = |start: f64, from: f64| -> Vec<Note> {
         let begin = notes.partition_point(|note| note.onset < start + from);
         let inside = notes[begin..].iter().take_while(|note| note.onset < start + from + PART_S);
@@ -103,10 +104,11 @@ mod tests {
 
     #[test]
     fn excerpts_are_spread_over_the_piece_and_none_reaches_beyond_it() {
-        let counts = [39, 40, 100, 320, 1000].map(|seconds| cut(0, &piece("a", "w", seconds), 8).len());
+        let counts = [39, 40, 100, 320, 1000].map(|seconds| cut(0, &piece("a", "w", seconds), 8, 40.0).len());
         assert_eq!(counts, [0, 1, 2, 8, 8]);
+        assert_eq!(cut(0, &piece("a", "w", 100), 8, 20.0).len(), 4);
         let piece = piece("a", "w", 1000);
-        let last = &cut(0, &piece, 8)[7];
+        let last = &cut(0, &piece, 8, 40.0)[7];
         assert_eq!((last.prompt[0].onset, last.truth[0].onset), (0.0, PART_S));
         assert_eq!((last.prompt.len(), last.truth.len()), (40, 40));
     }

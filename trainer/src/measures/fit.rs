@@ -5,7 +5,7 @@
 //! true one (the ceiling) and what came next in every other piece (the floor, their mean).
 
 use crate::dataset::Piece;
-use crate::measures::excerpts::{self, Excerpt, FEWEST_NOTES};
+use crate::measures::excerpts::{self, Excerpt, FEWEST_NOTES, PART_S};
 use crate::measures::histogram::jensen_shannon;
 use crate::parallel;
 use model::key::{correlation, key_profile};
@@ -14,7 +14,7 @@ use notes::Note;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Excerpts of one piece.
+/// Excerpts of one piece at most.
 const MOST_EXCERPTS: usize = 8;
 
 /// How near a continuation is to its prompt; means over all prompts.
@@ -71,7 +71,7 @@ pub struct Fit {
 
 /// The excerpts of these pieces. What came next has as many notes as a prompt, or there is little to compare.
 pub fn excerpts<'a>(pieces: &[&'a Piece]) -> Vec<Excerpt<'a>> {
-    let mut excerpts = excerpts::excerpts(pieces, MOST_EXCERPTS);
+    let mut excerpts = excerpts::excerpts(pieces, MOST_EXCERPTS, 2.0 * PART_S);
     excerpts.retain(|excerpt| excerpt.truth.len() >= FEWEST_NOTES);
     excerpts
 }

@@ -98,16 +98,11 @@ impl<'a> Stretch<'a> {
 pub type Feature = fn(&Stretch) -> f64;
 
 /// What a stretch is like by itself.
-pub const ALONE: [(&str, Feature); 52] = [
+pub const ALONE: [(&str, Feature); 44] = [
     // Rhythm.
     ("equal intervals", |s| share(&s.ratios, |&ratio| ratio <= EQUAL.log2())),
-    ("ratios under 1.04", |s| s.ratio_class(0)),
-    ("ratios of 1.04 to 1.1", |s| s.ratio_class(1)),
-    ("ratios of 1.1 to 1.3", |s| s.ratio_class(2)),
-    ("ratios of 3:2", |s| s.ratio_class(3)),
     ("ratios of 2", |s| s.ratio_class(4)),
     ("ratios of 3", |s| s.ratio_class(5)),
-    ("ratios over 3.5", |s| s.ratio_class(6)),
     ("mean change of interval, octaves", |s| mean(s.ratios.iter().copied())),
     ("intervals under 60 ms", |s| share(&s.intervals, |&interval| interval < 0.060)),
     ("spread of intervals (log)", |s| deviation(s.intervals.iter().map(|&interval| ln(interval)))),
@@ -122,18 +117,11 @@ pub const ALONE: [(&str, Feature); 52] = [
     ("span of chords alone", |s| s.chord_mean(span)),
     ("spread of chords, ms", |s| s.chord_mean(|onset| onset.iter().map(|note| note.spread).fold(0.0, f64::max) * 1e3)),
     ("notes sounding", |s| s.notes.iter().map(|note| note.duration).sum::<f64>() / PART_S),
-    ("sounding at the next onset", |s| share_of(s.articulation(), |longer| longer > 0.0)),
     // Durations.
     ("spread of durations (log)", |s| deviation(s.notes.iter().map(|note| ln(note.duration)))),
     ("mean duration (log)", |s| mean(s.notes.iter().map(|note| ln(note.duration)))),
     ("durations under 60 ms", |s| share(s.notes, |note| note.duration < 0.060)),
     ("duration over interval (log)", |s| mean(s.articulation())),
-    ("spread of duration over interval", |s| deviation(s.articulation())),
-    ("equal durations", |s| {
-        share(&s.notes.windows(2).collect::<Vec<_>>(), |pair| {
-            (ln(pair[1].duration) - ln(pair[0].duration)).abs() <= EQUAL.ln()
-        })
-    }),
     // Density.
     ("notes per second", |s| s.notes.len() as f64 / PART_S),
     ("onsets per second", |s| s.onsets.len() as f64 / PART_S),
@@ -187,11 +175,28 @@ pub const ALONE: [(&str, Feature); 52] = [
     }),
 ];
 
+/// The same, but of exact timing: what a listener hears only where it is far off, and what gives bins of time away at
+/// once. For the strict judge alone.
+pub const FINE: [(&str, Feature); 8] = [
+    ("ratios under 1.04", |s| s.ratio_class(0)),
+    ("ratios of 1.04 to 1.1", |s| s.ratio_class(1)),
+    ("ratios of 1.1 to 1.3", |s| s.ratio_class(2)),
+    ("ratios of 3:2", |s| s.ratio_class(3)),
+    ("ratios over 3.5", |s| s.ratio_class(6)),
+    ("sounding at the next onset", |s| share_of(s.articulation(), |longer| longer > 0.0)),
+    ("spread of duration over interval", |s| deviation(s.articulation())),
+    ("equal durations", |s| {
+        share(&s.notes.windows(2).collect::<Vec<_>>(), |pair| {
+            (ln(pair[1].duration) - ln(pair[0].duration)).abs() <= EQUAL.ln()
+        })
+    }),
+];
+
 /// A number that describes how a stretch follows a prompt: (prompt, stretch).
 pub type Relation = fn(&Stretch, &Stretch) -> f64;
 
 /// How a stretch follows its prompt, beside what it has more or less of.
-pub const RELATED: [(&str, Relation); 8] = [
+pub const RELATED: [(&str, Relation); 6] = [
     ("quoted 4-grams", |prompt, s| quoted(&prompt.melody, &s.melody, 4)),
     ("quoted 4-grams of moves", |prompt, s| quoted(&prompt.moves(), &s.moves(), 4)),
     ("quoted 4-grams in the bass", |prompt, s| quoted(&prompt.bass, &s.bass, 4)),
@@ -206,6 +211,10 @@ pub const RELATED: [(&str, Relation); 8] = [
     ("pitch classes, fit to the prompt's", |prompt, s| {
         correlation(&pitch_classes(prompt.notes), &pitch_classes(s.notes))
     }),
+];
+
+/// The same, of exact timing; see [`FINE`].
+pub const FINE_RELATED: [(&str, Relation); 2] = [
     ("intervals as in the prompt", |prompt, s| known_times(&prompt.intervals, &s.intervals)),
     ("durations as in the prompt", |prompt, s| {
         let [a, b] = [prompt, s].map(|stretch| stretch.notes.iter().map(|note| note.duration).collect::<Vec<f64>>());
@@ -215,18 +224,27 @@ pub const RELATED: [(&str, Relation); 8] = [
 
 /// Names of all features, in the order of [`features`].
 pub fn names() -> Vec<String> {
-    let alone = || ALONE.iter().map(|(name, _)| *name);
-    let relative = alone().map(|name| format!("{name}, less the prompt's"));
-    alone().map(str::to_owned).chain(relative).chain(RELATED.iter().map(|(name, _)| (*name).to_owned())).collect()
+    let part = |alone: &[(&str, Feature)], related: &[(&str, Relation)]| -> Vec<String> {
+        let names = || alone.iter().map(|(name, _)| *name);
+        let relative = names().map(|name| format!("{name}, less the prompt's"));
+        names().map(str::to_owned).chain(relative).chain(related.iter().map(|(name, _)| (*name).to_owned())).collect()
+    };
+    [part(&ALONE, &RELATED), part(&FINE, &FINE_RELATED)].concat()
 }
+
+/// So many of the features come first and are not of exact timing.
+pub const COARSE: usize = 2 * ALONE.len() + RELATED.len();
 
 /// What a continuation is like by itself, less what the prompt is like, and how it follows it.
 pub fn features(prompt: &[Note], next: &[Note]) -> Vec<f64> {
     let (prompt, next) = (Stretch::new(prompt, 0.0), Stretch::new(next, PART_S));
-    let alone: Vec<f64> = ALONE.iter().map(|(_, feature)| feature(&next)).collect();
-    let relative = ALONE.iter().zip(&alone).map(|((_, feature), value)| value - feature(&prompt));
-    let related = RELATED.iter().map(|(_, relation)| relation(&prompt, &next));
-    alone.iter().copied().chain(relative).chain(related).collect()
+    let part = |alone: &[(&str, Feature)], related: &[(&str, Relation)]| -> Vec<f64> {
+        let values: Vec<f64> = alone.iter().map(|(_, feature)| feature(&next)).collect();
+        let relative = alone.iter().zip(&values).map(|((_, feature), value)| value - feature(&prompt));
+        let related = related.iter().map(|(_, relation)| relation(&prompt, &next));
+        values.iter().copied().chain(relative).chain(related).collect()
+    };
+    [part(&ALONE, &RELATED), part(&FINE, &FINE_RELATED)].concat()
 }
 
 fn ln(seconds: f64) -> f64 {
