@@ -210,9 +210,12 @@ enum Habit {
     NoSamples,
 }
 
+/// What was sent: in which block, at which sample, and what.
+type Sent = (usize, int32, (bool, (i16, i16)));
+
 /// Renders a phrase and what comes after it: the phrase passes, the plugin answers, every note ends, and `process`
-/// never asks for memory, the first call included. Returns all that was sent: block, sample and what.
-unsafe fn play(component: &ComPtr<IComponent>, habit: Habit) -> Vec<(usize, int32, (bool, (i16, i16)))> {
+/// never asks for memory, the first call included. Returns all that was sent.
+unsafe fn play(component: &ComPtr<IComponent>, habit: Habit) -> Vec<Sent> {
     // SAFETY: see the caller.
     unsafe {
         let processor = component.cast::<IAudioProcessor>().unwrap();
