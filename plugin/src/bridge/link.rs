@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-use notes::Note;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::messages::{Answer, End, Epoch, Report};
@@ -90,12 +89,7 @@ pub fn link() -> (Near, Far) {
 }
 
 impl Near {
-    /// Tells of a finished note. `false`: no room, the note is lost whole.
-    pub fn tell(&mut self, note: Note) -> bool {
-        self.offer(Report::Heard(note))
-    }
-
-    /// Tells of what steers nothing. `false`: no room.
+    /// Tells of what steers nothing, such as a note. `false`: no room, it is lost whole.
     pub fn offer(&mut self, report: Report) -> bool {
         self.reports.slots() > RESERVE && self.reports.push(report).is_ok()
     }

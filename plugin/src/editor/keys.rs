@@ -283,7 +283,7 @@ mod tests {
         for key in SHORTCUTS {
             assert!(uses(Focus::Nothing, key, PLAIN) && !uses(Focus::Control, key, PLAIN), "{key}");
             for modifiers in [Modifiers { command: true, ..PLAIN }, Modifiers { others: true, ..PLAIN }] {
-                assert_eq!(uses(Focus::Nothing, key, modifiers), false, "{key} with {modifiers:?}");
+                assert!(!uses(Focus::Nothing, key, modifiers), "{key} with {modifiers:?}");
             }
         }
         assert!(uses(Focus::Open, "Escape", PLAIN) && uses(Focus::Control, " ", PLAIN));

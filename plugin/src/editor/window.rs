@@ -25,7 +25,6 @@ use super::keys::x11::Passage;
 use super::keys::{self, HostKeys};
 use crate::bridge::viewer::Viewer;
 use crate::looks::{SMALLEST, SharedLooks};
-use crate::vst3::view::letter;
 
 type Baseview = <EguiEditorHandle as EditorHandle>::Window;
 type BaseviewError = <EguiEditorHandle as EditorHandle>::Error;

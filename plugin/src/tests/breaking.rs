@@ -87,7 +87,7 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
         Worker::new(far, status.clone(), choice(), on_the_cpu(), takes().0, outlook(Default::default()).0);
     let inference = Inference::start(worker).unwrap();
     for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
-        assert!(near.tell(note(at, pitch)));
+        assert!(near.offer(Report::Heard(note(at, pitch))));
     }
     // The look-ahead must reach that far, however slow the music.
     near.progress(1e6);
@@ -145,7 +145,7 @@ fn a_gpu_that_fails_in_mid_take_is_not_heard() {
             Worker::new(far, status.clone(), choice(), devices, takes().0, outlook(Default::default()).0);
         let _inference = Inference::start(worker).unwrap();
         for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
-            assert!(near.tell(note(at, pitch)));
+            assert!(near.offer(Report::Heard(note(at, pitch))));
         }
         near.progress(1e6);
         near.steer(begin(Epoch(1), 2.0));
@@ -182,7 +182,7 @@ fn the_built_in_weights_play_in_place_of_bad_ones() {
     let missing = said.missing.unwrap();
     assert!(missing.contains("no/such/weights.safetensors") && missing.ends_with("play."), "{missing}");
     assert_eq!((said.weights.as_str(), status.is_stand_in()), ("antiphon", true));
-    assert!(near.tell(note(0.0, 60)));
+    assert!(near.offer(Report::Heard(note(0.0, 60))));
     near.progress(1e6);
     near.steer(begin(Epoch(1), 2.0));
     assert_eq!(answers(&mut near, Epoch(1), 5).len(), 5);
@@ -210,7 +210,7 @@ impl Talk {
         let mut memory = Memory::default();
         let mut thinker = Thinker::new(network(), &mut memory);
         for (at, pitch) in [(0.0, 48), (0.0, 60), (0.4, 64), (0.8, 67)] {
-            near.tell(note(at, pitch));
+            near.offer(Report::Heard(note(at, pitch)));
         }
         let (mut log, takes) = takes();
         thinker.listen(&mut far, &mut memory, &mut log, &Status::default(), &AtomicBool::new(false));
