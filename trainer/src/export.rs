@@ -3,6 +3,7 @@
 use crate::{
     error::{bad_input, read_input},
     files::write_whole,
+    play::Sampling,
 };
 use model::{Card, Weights, WeightsError};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub struct Args {
     out: PathBuf,
     #[command(flatten)]
     card: CardEdits,
+    #[command(flatten)]
+    sampling: Sampling,
     /// Overwrite --out if it is there.
     #[arg(long)]
     force: bool,
@@ -81,6 +84,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         error => bad_input(&args.file, error),
     })?;
     args.card.apply(&mut weights.card);
+    weights.card.controls = args.sampling.change(weights.card.controls);
     let out = weights.to_bytes();
     let rounded = Weights::from_bytes(&out).map_err(|_| {
         bad_input(

@@ -1,6 +1,6 @@
 //! Folders of MIDI files -> a [`Dataset`].
 //!
-//! A folder with a `manifest.csv` is read by it (see [`crate::manifest`]), and its splits hold; its files lie in it or
+//! A folder with a `manifest.csv` is read by it (see `manifest.rs`), and its splits hold; its files lie in it or
 //! in one archive beside it. A folder without one is someone's own music: every MIDI file (`.mid`, `.midi`, `.rmi`, `.kar`) below it, nine in
 //! ten for training and one for validation, drawn by file name and seed, so that the same folder is always split
 //! the same way.

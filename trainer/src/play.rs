@@ -2,7 +2,7 @@
 //! measures that listen.
 
 use crate::error::{bad_input, read_input};
-use model::{Controls, Mind, Moment, Network, Source, note_rng};
+use model::{Controls, Mind, Network, note_rng};
 use notes::{Note, Successor};
 use std::path::Path;
 use std::sync::Arc;
@@ -52,7 +52,11 @@ pub struct Sampling {
 impl Sampling {
     /// The network's own controls, changed as asked.
     pub fn controls(&self, network: &Network) -> Controls {
-        let mut controls = network.card().controls;
+        self.change(network.card().controls)
+    }
+
+    /// These controls, changed as asked.
+    pub fn change(&self, mut controls: Controls) -> Controls {
         let temperature = &mut controls.temperature;
         let each =
             [&mut temperature.step, &mut temperature.pitch, &mut temperature.duration, &mut temperature.velocity];
@@ -81,43 +85,12 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Listens to a phrase (canonical notes) from nothing, told where it comes from: the source under which it is likeliest.
+/// Listens to a phrase (canonical notes) from nothing.
 pub fn listen(mind: &mut Mind, phrase: &[Note]) {
-    let source = match std::env::var("SRC").as_deref() {
-        Ok("best") => likeliest_source(mind, phrase),
-        Ok(name) => Source::ALL.into_iter().find(|source| source.name() == name),
-        Err(_) => None,
-    };
     mind.reset();
-    mind.set_moment(Moment { source, ..Moment::default() });
     let previous = [None].into_iter().chain(phrase.iter().map(|note| Some(note.onset)));
     let notes: Vec<Successor> = previous.zip(phrase).map(|(previous, note)| Successor::after(previous, note)).collect();
     mind.feed_all(&notes);
-}
-
-fn likeliest_source(mind: &mut Mind, phrase: &[Note]) -> Option<Source> {
-    let mut cost = |source: Source| {
-        mind.reset();
-        mind.set_moment(Moment { source: Some(source), ..Moment::default() });
-        let mut previous = None;
-        let mut sum = 0.0;
-        for note in phrase {
-            let next = Successor::after(previous, note);
-            if previous.is_some() {
-                sum += mind.costs(&next).iter().sum::<f64>();
-            }
-            mind.feed(&next);
-            previous = Some(note.onset);
-        }
-        sum
-    };
-    let rated = Source::ALL.map(|source| (cost(source), source));
-    rated.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map(|best| {
-        if std::env::var("SRCV").is_ok() {
-            eprintln!("{rated:?}");
-        }
-        best.1
-    })
 }
 
 /// Plays on from whatever the mind has heard. `from`: the last onset heard, in seconds, or 0.
