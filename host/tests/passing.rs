@@ -108,7 +108,8 @@ fn a_learnt_controller_moves_its_parameter_at_its_sample_and_goes_no_further() {
         plugin.activate(RATE, 512).unwrap();
         let chord = [60, 64, 67].map(|key| Timed { at: 100, event: Event::note_on(0, key, 80) });
         let offs = [60, 64, 67].map(|key| Timed { at: 9_000, event: Event::note_off(0, key) });
-        let controls = [(20, 127, 24_000), (21, 0, move_at)];
+        // It takes over softly: first from above the parameter's value, then past it.
+        let controls = [(20, 127, 24_000), (21, 127, move_at - 1_000), (21, 0, move_at)];
         let controls = controls.map(|(cc, value, at)| Timed { at, event: Event::Midi([0xb0, cc, value]) });
         let events: Vec<Timed> = chord.into_iter().chain(offs).chain(controls).collect();
         let outputs = plugin.run(|audio: &mut Audio| {
@@ -128,7 +129,7 @@ fn a_learnt_controller_moves_its_parameter_at_its_sample_and_goes_no_further() {
     let (both, cold, _) = play(r#"{"go":20,"temp":21}"#);
     let (none, ..) = play("{}");
     assert_eq!((warm.as_str(), cold.as_str(), went.as_str()), ("1.00", "0.10", "On"));
-    assert_eq!((controllers(&none), controllers(&calls), controllers(&both)), (2, 1, 0));
+    assert_eq!((controllers(&none), controllers(&calls), controllers(&both)), (3, 2, 0));
     assert!(starts(&none, 24_000, 240_000).is_empty(), "nobody called");
     assert!(starts(&calls, 24_000, move_at).len() > 3, "the pad called");
     assert_eq!(starts(&calls, 0, move_at), starts(&both, 0, move_at));
@@ -220,7 +221,8 @@ fn what_is_no_event_goes_no_further() {
     let no_number = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 5.0];
     let mut events = vec![Timed { at: 0, event: Event::note_on(0, 60, 80) }];
     let mut impossible = Vec::new();
-    for (channel, key) in [(0, 200), (0, 128), (20, 60), (16, -1), (-1, 300), (-2, -1), (0, -9), (i16::MAX, i16::MIN)] {
+    // Below -1 there is nothing to try: the host's library makes the wildcard of it.
+    for (channel, key) in [(0, 200), (0, 128), (20, 60), (16, -1), (-1, 300), (i16::MAX, i16::MIN)] {
         impossible.push(Event::NoteOff { channel, key, velocity: 0.5 });
         impossible.push(Event::NoteOn { channel, key, velocity: 0.5 });
         impossible.push(Event::Choke { channel, key });

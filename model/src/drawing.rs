@@ -13,7 +13,7 @@ use crate::{
     markov::{Markov, Recent},
     mind::{Mind, centre},
     rhythm::deviate,
-    sampling::{Controls, draw, heat, mix, tilt},
+    sampling::{Controls, draw, heat, keep_likeliest, mix, tilt},
     shapes::Attribute,
 };
 
@@ -307,7 +307,9 @@ impl Drawn<'_> {
             logits[last + 1..].fill(f32::NEG_INFINITY);
             logits[last] += part_of(last, 0.0, longest);
         }
-        self.controls.probabilities(logits, self.controls.temperature.duration);
+        // Rare durations are what people play: they are not slips, as rare pitches are.
+        heat(logits, self.controls.temperature.duration);
+        keep_likeliest(logits, self.controls.top_p);
         let (begin, end) = time_range(chosen(logits, rng, self.nats).unwrap_or(0));
         let end = end.min(longest);
         let anywhere = begin + (end - begin).max(0.0) * rng.random::<f64>();

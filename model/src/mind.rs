@@ -160,6 +160,13 @@ impl Mind {
         self.state.context.begin_turn();
     }
 
+    /// Gives the turn back: what comes next is in no turn, and where it stands in the bar is not known.
+    pub fn end_turn(&mut self) {
+        let lately = &mut self.state.context.lately;
+        lately.turn.end();
+        lately.moment = Moment { source: lately.moment.source, ..Moment::default() };
+    }
+
     /// What it remembers.
     pub fn state(&self) -> &State {
         &self.state

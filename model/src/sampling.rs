@@ -33,7 +33,7 @@ pub struct Controls {
     pub temperature: Temperature,
     /// Draw from the likeliest classes that together have this mass, 0–1.
     pub top_p: f32,
-    /// Leave out classes that are less likely than this part of the likeliest, 0–1.
+    /// Leave out classes that are less likely than this part of the likeliest, 0–1. Not for durations.
     #[serde(default)]
     pub min_p: f32,
     /// How firmly chords stay as frequent as in the phrase: nats that a chord gains for each unit of share in which

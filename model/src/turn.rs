@@ -12,29 +12,49 @@ const DECAY: f32 = 0.985;
 /// Fewer notes (or intervals) than this say nothing of a phrase.
 const FEWEST: f32 = 6.0;
 
-/// How often something happens.
+/// How often something happens lately: times, and of how many.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Share {
-    /// In the phrase; `None`: there is no turn, or too little was heard before it.
-    meant: Option<f32>,
-    /// Times lately, and of how many.
+struct Count {
     hits: f32,
     all: f32,
 }
 
-impl Share {
-    fn begin_turn(self) -> Self {
-        Self { meant: (self.all >= FEWEST).then(|| self.hits / self.all), hits: 0.0, all: 0.0 }
-    }
-
+impl Count {
     fn feed(&mut self, hit: bool) {
         self.hits = DECAY * self.hits + f32::from(u8::from(hit));
         self.all = DECAY * self.all + 1.0;
     }
+}
+
+/// The same, and in the turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Share {
+    lately: Count,
+    /// In the phrase before the turn; `None`: there is no turn, or too little was heard before it.
+    meant: Option<f32>,
+    turn: Count,
+}
+
+impl Share {
+    fn begin_turn(&mut self) {
+        let Count { hits, all } = self.lately;
+        (self.meant, self.turn) = ((all >= FEWEST).then(|| hits / all), Count::default());
+    }
+
+    fn end_turn(&mut self) {
+        (self.meant, self.turn) = (None, Count::default());
+    }
+
+    fn feed(&mut self, hit: bool) {
+        self.lately.feed(hit);
+        if self.meant.is_some() {
+            self.turn.feed(hit);
+        }
+    }
 
     /// How much rarer it has become; below 0: it is more frequent.
     fn missing(&self) -> f32 {
-        self.meant.map_or(0.0, |meant| meant - (self.hits + PRIOR * meant) / (self.all + PRIOR))
+        self.meant.map_or(0.0, |meant| meant - (self.turn.hits + PRIOR * meant) / (self.turn.all + PRIOR))
     }
 }
 
@@ -50,7 +70,14 @@ pub(crate) struct Turn {
 impl Turn {
     /// A turn begins.
     pub fn begin(&mut self) {
-        *self = Self { chords: self.chords.begin_turn(), even: self.even.begin_turn() };
+        self.chords.begin_turn();
+        self.even.begin_turn();
+    }
+
+    /// The turn is over.
+    pub fn end(&mut self) {
+        self.chords.end_turn();
+        self.even.end_turn();
     }
 
     /// Takes in the next note, which `rhythm` has not heard yet.

@@ -11,6 +11,8 @@ use super::{Context, Row};
 
 const RATE: f64 = 48_000.0;
 const TEMPO: f64 = 120.0;
+/// Beats that are whole bars in every usual signature: the model feels where in the bar it is.
+const WHOLE_BARS: f64 = 1260.0;
 /// Of each behaviour.
 const CASES: u64 = 50;
 const QUICK: u64 = 1;
@@ -110,12 +112,13 @@ fn start(case: &Case) -> Result<(f64, Option<String>)> {
     }
     let back: Vec<Sounded> =
         after.iter().map(|note| Sounded { on: note.on - shift, off: note.off - shift, ..*note }).collect();
-    // The bounce begins a second before its phrase, as the start does.
+    // The bounce begins before its phrase where the song did, so that the phrase stands at the same place in the bar.
     let mut bounce = alone.clone();
-    bounce.events = alone.events.iter().map(|&(at, event)| (if at == 0 { 0 } else { at + TICKS }, event)).collect();
-    bounce.end += TICKS;
+    let before = case.moment + TICKS;
+    bounce.events = alone.events.iter().map(|&(at, event)| (if at == 0 { 0 } else { at + before }, event)).collect();
+    bounce.end += before;
     let bounced = case.render(&bounce)?;
-    let second = case.sample(TICKS);
+    let second = case.sample(before);
     let bounced: Vec<Sounded> =
         bounced.notes.iter().map(|note| Sounded { on: note.on - second, off: note.off - second, ..*note }).collect();
     let difference = compare(&alone, (&bounced, &case.setup), (&back, &case.setup));
@@ -144,7 +147,8 @@ fn over_a_loop(case: &Case) -> Result<(f64, Option<String>)> {
 /// Onsets go on from the jump as if there were none; what sounds ends there.
 fn jump(case: &Case) -> Result<(f64, Option<String>)> {
     let straight = case.render(&case.scenario)?;
-    let jumped = case.render(&case.with(vec![(case.moment, Change::Jump(100.0))]))?;
+    let beats = case.moment as f64 / TICKS as f64 * TEMPO / 60.0;
+    let jumped = case.render(&case.with(vec![(case.moment, Change::Jump(beats + WHOLE_BARS))]))?;
     let cut = cut_at(&straight.notes, &[case.sample(case.moment)]);
     let difference = compare(&case.scenario, (&cut, &case.setup), (&jumped.notes, &case.setup));
     Ok((difference.samples, difference.what))

@@ -158,12 +158,13 @@ pub const TURN: &[Case] = &[
         id: "ring",
         // So that a note is under way when the player enters.
         given: &[("density", "0.5")],
-        player: &[Does::Holds { key: 100, from: 5.0, to: 5.1 }],
+        player: &[Does::Holds { key: 100, from: 4.25, to: 4.35 }],
         at: 0.1,
         to: "On",
         acts: |without, with| {
-            let across =
-                |played: &Played| played.notes.iter().any(|note| note.on < samples(5.0) && note.off > samples(5.0) + 1);
+            let across = |played: &Played| {
+                played.notes.iter().any(|note| note.on < samples(4.25) && note.off > samples(4.25) + 1)
+            };
             !across(without) && across(with)
         },
     },

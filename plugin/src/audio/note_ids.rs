@@ -37,11 +37,6 @@ impl Default for NoteIds {
 }
 
 impl NoteIds {
-    /// Forgets all notes.
-    pub fn reset(&mut self) {
-        self.keys.fill([None; DEEP]);
-    }
-
     /// Takes an event in. Where it names a note by its id alone, its channel and key are filled in; a note-off says
     /// what it ends, and an expression of a note that is not known that it means nothing.
     pub fn follow(&mut self, event: &mut HostEvent) -> Ends {

@@ -62,10 +62,9 @@ impl Default for Backlog {
 }
 
 impl Backlog {
-    /// Forgets what lies on a cut whose block does not go on, and the ids of notes.
+    /// Forgets what lies on a cut whose block does not go on. The ids of notes stay: a key may be down all the while.
     pub fn activate(&mut self) {
         self.early.clear();
-        self.ids.reset();
     }
 
     fn is_empty(&self) -> bool {

@@ -22,8 +22,9 @@ use std::mem::{MaybeUninit, size_of};
 use std::ptr::null;
 
 use clap_sys::events::{
-    CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_TRANSPORT, clap_event_header, clap_event_transport, clap_input_events,
-    clap_output_events,
+    CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_NOTE_CHOKE, CLAP_EVENT_NOTE_EXPRESSION, CLAP_EVENT_NOTE_OFF,
+    CLAP_EVENT_NOTE_ON, CLAP_EVENT_TRANSPORT, clap_event_header, clap_event_note, clap_event_note_expression,
+    clap_event_transport, clap_input_events, clap_output_events,
 };
 use clap_sys::plugin::clap_plugin;
 use clap_sys::process::{CLAP_PROCESS_ERROR, clap_process, clap_process_status};
@@ -101,6 +102,36 @@ fn is_transport(header: &clap_event_header) -> bool {
     (header.space_id, header.type_) == (CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_TRANSPORT)
 }
 
+/// Whether an event names a key or a channel that there is not. The framework takes them for "all of them"
+/// (`wrapper/clap/wrapper.rs`, `handle_in_event`).
+///
+/// # Safety
+/// An event of the host's.
+unsafe fn is_impossible(event: *const clap_event_header) -> bool {
+    let wrong = |channel: i16, key: i16| !(-1..16).contains(&channel) || !(-1..128).contains(&key);
+    // SAFETY: promised by the caller; an event is as long as its type says if its size does.
+    unsafe {
+        let header = &*event;
+        if header.space_id != CLAP_CORE_EVENT_SPACE_ID {
+            return false;
+        }
+        let is_long = |size: usize| header.size as usize >= size;
+        match header.type_ {
+            CLAP_EVENT_NOTE_ON | CLAP_EVENT_NOTE_OFF | CLAP_EVENT_NOTE_CHOKE
+                if is_long(size_of::<clap_event_note>()) =>
+            {
+                let note = &*event.cast::<clap_event_note>();
+                wrong(note.channel, note.key)
+            }
+            CLAP_EVENT_NOTE_EXPRESSION if is_long(size_of::<clap_event_note_expression>()) => {
+                let expression = &*event.cast::<clap_event_note_expression>();
+                wrong(expression.channel, expression.key)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// How many events a queue of the host's has.
 ///
 /// # Safety
@@ -126,6 +157,22 @@ struct Room([MaybeUninit<u8>; ROOM]);
 
 impl Room {
     const NONE: Self = Self([MaybeUninit::uninit(); ROOM]);
+
+    /// The beginning of a note without a key: what the plugin gets of an impossible event, drops and counts.
+    fn keyless(time: u32) -> Self {
+        let mut copy = Self::NONE;
+        let header = clap_event_header {
+            size: size_of::<clap_event_note>() as u32,
+            time,
+            space_id: CLAP_CORE_EVENT_SPACE_ID,
+            type_: CLAP_EVENT_NOTE_ON,
+            flags: 0,
+        };
+        let note = clap_event_note { header, note_id: -1, port_index: 0, channel: 0, key: -1, velocity: 0.0 };
+        // SAFETY: the copy has room for a note, and is aligned.
+        unsafe { (&raw mut copy).cast::<clap_event_note>().write(note) };
+        copy
+    }
 
     /// A copy of an event at another time; `None`: it is longer than any that the framework knows.
     ///
@@ -179,10 +226,12 @@ unsafe extern "C" fn get(list: *const clap_input_events, index: u32) -> *const c
             return null();
         };
         let time = header.time.saturating_sub(input.begin).min(input.last);
-        if time == header.time {
+        let impossible = is_impossible(event);
+        if time == header.time && !impossible {
             return event;
         }
-        let Some(copy) = Room::of(event, time) else {
+        let copy = if impossible { Some(Room::keyless(time)) } else { Room::of(event, time) };
+        let Some(copy) = copy else {
             return null();
         };
         input.copy.get().write(copy);

@@ -165,7 +165,7 @@ impl Memory {
             let (notes, moments): (Vec<Successor>, Vec<Moment>) =
                 part.notes.iter().map(|heard| (heard.note, heard.moment)).unzip();
             mind.feed_all_at(&notes, &moments);
-            mind.set_moment(Moment::default());
+            mind.end_turn();
         }
         // The old ones are another network's.
         self.spare.0.clear();
@@ -361,7 +361,7 @@ impl Memory {
             self.keep(heard);
             self.latest = Some(self.latest.unwrap_or(0.0) + heard.step_s());
         }
-        mind.set_moment(Moment::default());
+        mind.end_turn();
     }
 
     fn begin_part(&mut self, mind: &mut Mind, take: Option<f64>, lessons: Lessons) {

@@ -424,8 +424,7 @@ impl Take {
             }
             self.spare.0.push(now);
         }
-        // What comes after it is in no turn, and where it stands in the bar is not known.
-        mind.set_moment(Moment::default());
+        mind.end_turn();
         let latest = self.latest_onset();
         while !self.steps.is_empty() {
             self.retire();
