@@ -81,8 +81,18 @@ impl Keyboard {
     }
 
     fn is_connected(&self) -> bool {
-        let port = self.client.as_client().port_by_name(&format!("{KEYBOARD}:keys"));
+        self.has_connection(&format!("{KEYBOARD}:keys"))
+    }
+
+    fn has_connection(&self, port: &str) -> bool {
+        let port = self.client.as_client().port_by_name(port);
         port.is_some_and(|port| port.connected_count().is_ok_and(|count| count > 0))
+    }
+
+    /// Waits until the way from here to the synthesizer is there.
+    fn wait(&self) -> Result<()> {
+        let is_there = || self.is_connected() && self.has_connection(&format!("{SYNTH}:ears"));
+        wait("the program does not connect its ports", is_there)
     }
 }
 
@@ -141,7 +151,7 @@ pub fn run(program: &Path) -> Result<()> {
     let ports = ["--midi-in", "stage-keyboard:keys", "--midi-out", "stage-synth:ears", "--piano", "off"];
     let home = tempfile::tempdir()?;
     let running = Program::start(program, home.path(), &ports)?;
-    wait("the program does not connect its ports", || keyboard.is_connected())?;
+    keyboard.wait()?;
 
     let keyboard = unplug(&synth, keyboard)?;
     resize(&synth, &keyboard)?;
@@ -151,7 +161,7 @@ pub fn run(program: &Path) -> Result<()> {
     let folder = home.path().join("antiphon");
     std::fs::write(folder.join("state.json"), r#"{"set":{"mode":"trade","yours":"1","mine":"1"}}"#)?;
     let running = Program::start(program, home.path(), &ports)?;
-    wait("the program does not connect its ports", || keyboard.is_connected())?;
+    keyboard.wait()?;
     follow(&synth, &keyboard)?;
     running.end()
 }
@@ -162,8 +172,10 @@ fn unplug(synth: &Synth, keyboard: Keyboard) -> Result<Keyboard> {
     keyboard.send(&[0xb0, 64, 127]);
     synth.hears("a key does not pass", &[0x90, 60])?;
     synth.hears("the pedal does not pass", &[0xb0, 64, 127])?;
+    let began = Instant::now();
     drop(keyboard);
-    let released = synth.hears("a key stays down when its cable is pulled", &[0x80, 60])?;
+    synth.hears("a key stays down when its cable is pulled", &[0x80, 60])?;
+    let released = began.elapsed();
     synth.hears("the pedal stays down when its cable is pulled", &[0xb0, 64, 0])?;
     let keyboard = Keyboard::plug()?;
     let began = Instant::now();
