@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,9 @@ const SYNTH: &str = "stage-synth";
 const IN: &str = "antiphon:midi_input";
 const OUT: &str = "antiphon:midi_output";
 /// How long a message may take from the keyboard to the synthesizer, beside two blocks.
-const PASSES: Duration = Duration::from_millis(500);
+const PASSES: Duration = Duration::from_secs(2);
+/// How long some seconds of the server's may take.
+const SLOWEST: Duration = Duration::from_secs(120);
 /// The sizes of blocks that the server changes to, and back.
 const BLOCKS: [Frames; 4] = [8_192, 64, 4_096, 256];
 /// Of the drum machine: beats a minute, and in a bar.
@@ -81,8 +84,18 @@ impl Keyboard {
     }
 
     fn is_connected(&self) -> bool {
-        let port = self.client.as_client().port_by_name(&format!("{KEYBOARD}:keys"));
+        self.has_connection(&format!("{KEYBOARD}:keys"))
+    }
+
+    fn has_connection(&self, port: &str) -> bool {
+        let port = self.client.as_client().port_by_name(port);
         port.is_some_and(|port| port.connected_count().is_ok_and(|count| count > 0))
+    }
+
+    /// Waits until the way from here to the synthesizer is there.
+    fn wait(&self) -> Result<()> {
+        let is_there = || self.is_connected() && self.has_connection(&format!("{SYNTH}:ears"));
+        wait("the program does not connect its ports", is_there)
     }
 }
 
@@ -91,14 +104,16 @@ struct Synth {
     /// Runs for as long as there is one.
     _client: AsyncClient<Xruns, Ears>,
     heard: Shared<Vec<Timed>>,
+    now: Arc<AtomicU32>,
 }
 
-struct Ears(Port<MidiIn>, Shared<Vec<Timed>>);
+struct Ears(Port<MidiIn>, Shared<Vec<Timed>>, Arc<AtomicU32>);
 
 impl ProcessHandler for Ears {
     fn process(&mut self, _: &Client, scope: &ProcessScope) -> Control {
         let mut heard = lock(&self.1);
         heard.extend(self.0.iter(scope).map(|m| (scope.last_frame_time() + m.time, m.bytes.to_vec())));
+        self.2.store(scope.last_frame_time(), Ordering::Relaxed);
         Control::Continue
     }
 }
@@ -106,9 +121,19 @@ impl ProcessHandler for Ears {
 impl Synth {
     fn plug() -> Result<Self> {
         let (client, _) = Client::new(SYNTH, ClientOptions::NO_START_SERVER | ClientOptions::USE_EXACT_NAME)?;
-        let heard = Shared::default();
-        let ears = Ears(client.register_port("ears", MidiIn::default())?, Arc::clone(&heard));
-        Ok(Self { _client: client.activate_async(Xruns::default(), ears)?, heard })
+        let (heard, now) = (Shared::default(), Arc::default());
+        let ears = Ears(client.register_port("ears", MidiIn::default())?, Arc::clone(&heard), Arc::clone(&now));
+        Ok(Self { _client: client.activate_async(Xruns::default(), ears)?, heard, now })
+    }
+
+    /// Waits until a moment is over. A busy machine's server goes by more slowly than the clock on the wall.
+    fn until(&self, end: Frames) -> Result<()> {
+        let began = Instant::now();
+        while self.now.load(Ordering::Relaxed) < end {
+            ensure!(began.elapsed() < SLOWEST, "the server stands still");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     fn forget(&self) {
@@ -141,7 +166,7 @@ pub fn run(program: &Path) -> Result<()> {
     let ports = ["--midi-in", "stage-keyboard:keys", "--midi-out", "stage-synth:ears", "--piano", "off"];
     let home = tempfile::tempdir()?;
     let running = Program::start(program, home.path(), &ports)?;
-    wait("the program does not connect its ports", || keyboard.is_connected())?;
+    keyboard.wait()?;
 
     let keyboard = unplug(&synth, keyboard)?;
     resize(&synth, &keyboard)?;
@@ -151,7 +176,7 @@ pub fn run(program: &Path) -> Result<()> {
     let folder = home.path().join("antiphon");
     std::fs::write(folder.join("state.json"), r#"{"set":{"mode":"trade","yours":"1","mine":"1"}}"#)?;
     let running = Program::start(program, home.path(), &ports)?;
-    wait("the program does not connect its ports", || keyboard.is_connected())?;
+    keyboard.wait()?;
     follow(&synth, &keyboard)?;
     running.end()
 }
@@ -162,8 +187,10 @@ fn unplug(synth: &Synth, keyboard: Keyboard) -> Result<Keyboard> {
     keyboard.send(&[0xb0, 64, 127]);
     synth.hears("a key does not pass", &[0x90, 60])?;
     synth.hears("the pedal does not pass", &[0xb0, 64, 127])?;
+    let began = Instant::now();
     drop(keyboard);
-    let released = synth.hears("a key stays down when its cable is pulled", &[0x80, 60])?;
+    synth.hears("a key stays down when its cable is pulled", &[0x80, 60])?;
+    let released = began.elapsed();
     synth.hears("the pedal stays down when its cable is pulled", &[0xb0, 64, 0])?;
     let keyboard = Keyboard::plug()?;
     let began = Instant::now();
@@ -206,7 +233,7 @@ fn echo(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
         keyboard.send_at(at + rate / 5, &[0x80, key, 0]);
     }
     // The phrase, the silence, and some seconds of an answer.
-    std::thread::sleep(Duration::from_secs(8));
+    synth.until(start + 8 * rate)?;
     let phrase_end = start + 2 * rate;
     let onsets = synth.onsets();
     let passed = onsets.iter().filter(|at| **at < phrase_end).count();
@@ -242,7 +269,7 @@ fn follow(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
     synth.forget();
     events.iter().for_each(|(at, bytes)| keyboard.send_at(*at, bytes));
     let end = events.last().context("there are events")?.0;
-    wait("the clock never ends", || keyboard.now() > end)?;
+    synth.until(end + frames(0.2))?;
     let bar_of = |at: Frames| ((f64::from(at) - f64::from(start)) / rate / BAR_S).floor() as i32 + 1;
     let mut bars = [0; 5];
     for bar in synth.onsets().into_iter().map(bar_of) {

@@ -104,10 +104,15 @@ pub fn focus(ui: &Ui, open: bool) -> Focus {
         let filter = EventFilter { tab: false, horizontal_arrows: true, vertical_arrows: true, escape: true };
         ui.memory_mut(|memory| memory.set_focus_lock_filter(nobody, filter));
     }
-    match focused {
+    who(ui, open)
+}
+
+/// The same, at any time of a picture.
+pub fn who(ui: &Ui, open: bool) -> Focus {
+    match ui.memory(|memory| memory.focused()) {
         _ if ui.ctx().text_edit_focused() => Focus::Text,
         _ if egui::Popup::is_any_open(ui.ctx()) => Focus::Control,
-        Some(focused) if focused != nobody => Focus::Control,
+        Some(focused) if focused != Id::unique(NOBODY) => Focus::Control,
         _ if open => Focus::Open,
         _ => Focus::Nothing,
     }
@@ -188,7 +193,7 @@ pub mod x11 {
         first: u8,
         /// Keys that are down and were sent on, by their codes.
         passed: [bool; 256],
-        /// What had the keyboard a picture ago: the key that ends it is still its own.
+        /// What had the keyboard at the end of the picture before: the key that ends it is still its own.
         before: Focus,
     }
 

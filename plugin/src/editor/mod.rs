@@ -31,7 +31,6 @@ use std::time::{Duration, Instant};
 
 use egui::{Frame, Margin, Panel, Ui};
 use nice_plug::context::gui::GuiContext;
-use nice_plug_egui::KeyCapture;
 use triple_buffer::Output;
 
 use crate::bridge::outlook::Outlook;
@@ -54,8 +53,6 @@ use control::Hand;
 use files::Files;
 use history::History;
 use keyboard::Touching;
-#[cfg(target_os = "linux")]
-use keys::x11::Passage;
 use keys::{Focus, HostKeys};
 use menus::Menus;
 use theme::Palette;
@@ -109,9 +106,6 @@ pub struct App {
     focus: Focus,
     /// Keys that the host has offered.
     host_keys: Arc<HostKeys>,
-    /// The way for those that belong to the host.
-    #[cfg(target_os = "linux")]
-    passage: Option<Passage>,
     context: Option<GuiContext>,
     /// What the window was dressed in last.
     dressed: Option<Theme>,
@@ -131,8 +125,6 @@ pub fn create(views: Views) -> AntiphonEditor {
         moved: Moved::default(),
         focus: Focus::default(),
         host_keys: Arc::default(),
-        #[cfg(target_os = "linux")]
-        passage: None,
         context: None,
         dressed: None,
         params,
@@ -163,19 +155,9 @@ impl App {
         fonts::lend(egui);
     }
 
-    /// Keys that belong to the host go this way.
-    #[cfg(target_os = "linux")]
-    fn set_passage(&mut self, passage: Option<Passage>) {
-        self.passage = passage;
-    }
-
-    /// Which keys are the window's; those that came and are not go to the host.
-    fn key_capture(&mut self, ui: &Ui) -> KeyCapture {
-        #[cfg(target_os = "linux")]
-        if self.passage.as_mut().is_some_and(|passage| passage.pass(self.focus).is_err()) {
-            self.passage = None;
-        }
-        self.focus.capture(keys::modifiers(ui))
+    /// What has the computer's keyboard at the end of a picture.
+    fn focus(&self, ui: &Ui) -> Focus {
+        keys::who(ui, self.looks().lock().group.is_some())
     }
 
     /// All of the window.

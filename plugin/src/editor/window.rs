@@ -22,7 +22,7 @@ use raw_window_handle::{HasWindowHandle, RawWindowHandle};
 use super::App;
 #[cfg(target_os = "linux")]
 use super::keys::x11::Passage;
-use super::keys::{self, HostKeys};
+use super::keys::{self, Focus, HostKeys};
 use crate::bridge::viewer::Viewer;
 use crate::looks::{SMALLEST, SharedLooks};
 
@@ -30,11 +30,16 @@ type Baseview = <EguiEditorHandle as EditorHandle>::Window;
 type BaseviewError = <EguiEditorHandle as EditorHandle>::Error;
 
 /// The app, as every opened window gets it.
-struct Shown(Arc<Mutex<App>>);
+struct Shown {
+    app: Arc<Mutex<App>>,
+    /// The way for keys that belong to the host.
+    #[cfg(target_os = "linux")]
+    passage: Option<Passage>,
+}
 
 impl Shown {
     fn with(&self, look: impl FnOnce(&mut App)) {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        look(&mut self.app.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -48,13 +53,11 @@ impl NiceEguiApp for Shown {
         #[cfg(target_os = "linux")]
         framework_fixes::driver::keep();
         #[cfg(target_os = "linux")]
-        let passage = passage(&context, frame);
+        {
+            self.passage = passage(&context, frame);
+        }
         let _ = frame;
-        self.with(|app| {
-            app.opened(&egui, context);
-            #[cfg(target_os = "linux")]
-            app.set_passage(passage);
-        });
+        self.with(|app| app.opened(&egui, context));
         Ok(())
     }
 
@@ -63,10 +66,16 @@ impl NiceEguiApp for Shown {
         if crate::standalone::farewell::is_asked() {
             ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
         }
+        let mut focus = Focus::default();
         self.with(|app| {
             app.show(ui);
-            frame.set_key_capture(app.key_capture(ui));
+            focus = app.focus(ui);
         });
+        frame.set_key_capture(focus.capture(keys::modifiers(ui)));
+        #[cfg(target_os = "linux")]
+        if self.passage.as_mut().is_some_and(|passage| passage.pass(focus).is_err()) {
+            self.passage = None;
+        }
     }
 
     fn resized(&mut self, size: WindowSize) {
@@ -115,7 +124,11 @@ impl AntiphonEditor {
         let state =
             EguiEditorState::from_size(Size::Logical(LogicalSize::new(width.into(), height.into())), looks.factor());
         let settings = EguiNiceSettings::new().with_tile("Antiphon").with_resize_hint(self.resize_hint());
-        let shown = Shown(self.app.clone());
+        let shown = Shown {
+            app: self.app.clone(),
+            #[cfg(target_os = "linux")]
+            passage: None,
+        };
         let editor = create_egui_editor(state.clone(), self.viewer.notifier(), settings, shown);
         (editor.expect("it is always made"), state)
     }

@@ -147,7 +147,15 @@ impl Host {
         let mut incoming = incoming.iter().peekable();
         let mut from = 0;
         while from < frames {
-            let to = (from + PIECE).min(frames);
+            let mut to = (from + PIECE).min(frames);
+            // A tick may start the song: then a piece begins with it, and the song at its very beginning.
+            let is_tick =
+                |(at, message): &&Incoming| (from + 1..to).contains(&(*at as usize)) && message.status() == 0xf8;
+            if !self.clock.is_running()
+                && let Some((at, _)) = incoming.clone().find(is_tick)
+            {
+                to = *at as usize;
+            }
             self.input.clear();
             if self.asks.release.swap(false, Ordering::Relaxed) {
                 while let Some(message) = self.keys.release() {
@@ -228,7 +236,7 @@ impl Host {
         if let Some(clock) = clock {
             transport.playing = clock.playing;
             transport.pos_beats = Some(clock.position);
-            transport.tempo = Some(clock.tempo);
+            transport.tempo = clock.tempo.or(Some(self.tempo));
             return transport;
         }
         let tempo = song.tempo.unwrap_or(self.tempo);
@@ -406,10 +414,12 @@ mod tests {
         let transport = host.transport(bar, 1.0);
         assert_eq!((transport.playing, transport.pos_beats, transport.tempo), (true, Some(9.5), Some(90.0)));
         assert_eq!(host.transport(Song::default(), 0.0).tempo, Some(96.0), "as the app was started");
-        let start: (u32, &[u8]) = (0, &[0xfa]);
-        run(&mut host, 64, Song::default(), &[start]);
-        for _ in 0..24 {
-            // 125 beats a minute.
+        // Start, and 24 ticks at 125 beats a minute.
+        run(&mut host, 100, Song::default(), &[(7, &[0xfa]), (50, &[0xf8])]);
+        let began = host.transport(Song::default(), 0.0);
+        assert!(began.playing && began.pos_beats.unwrap() < 0.003, "{began:?}");
+        run(&mut host, 910, Song::default(), &[]);
+        for _ in 0..23 {
             run(&mut host, 960, Song::default(), &[(0, &[0xf8])]);
         }
         let transport = host.transport(Song::default(), 0.0);

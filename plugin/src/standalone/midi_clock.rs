@@ -21,6 +21,8 @@ const LOST_S: f64 = 0.5;
 /// The tempo is told in so many parts of a beat a minute, and stays while the estimate is within one. Else every block
 /// would have a tempo of its own, and each change makes the model think again.
 const TEMPO_PARTS: f64 = 10.0;
+/// Beats a minute until the second tick.
+const TEMPO: f64 = 120.0;
 /// A tick this far from where it was expected, in ticks, is not jitter: some were lost, or the tempo was changed.
 const FAR: f64 = 0.5;
 
@@ -31,8 +33,8 @@ pub struct SongTime {
     pub playing: bool,
     /// In beats.
     pub position: f64,
-    /// Beats a minute.
-    pub tempo: f64,
+    /// Beats a minute, once there were two ticks.
+    pub tempo: Option<f64>,
 }
 
 /// See the [module](self). Times are in samples.
@@ -111,7 +113,8 @@ impl MidiClock {
         let step = at - self.came;
         self.came = at;
         if step > LOST_S * self.rate || self.ticks == 0.0 {
-            (self.ticks, self.latest, self.period, self.tempo) = (1.0, at, 0.0, None);
+            self.period = 60.0 * self.rate / (PER_BEAT * self.tempo.unwrap_or(TEMPO));
+            (self.ticks, self.latest) = (1.0, at);
             return;
         }
         if self.ticks == 1.0 {
@@ -131,7 +134,8 @@ impl MidiClock {
         }
         self.ticks += 1.0;
         let tempo = 60.0 * self.rate / (PER_BEAT * self.period.max(1.0));
-        if self.ticks >= PER_BEAT / 4.0 && self.tempo.is_none_or(|shown| (shown - tempo).abs() > 1.0 / TEMPO_PARTS) {
+        let differs = |shown: f64| (shown - tempo).abs() > 1.0 / TEMPO_PARTS && self.ticks >= PER_BEAT / 4.0;
+        if self.tempo.is_none_or(differs) {
             self.tempo = Some((tempo * TEMPO_PARTS).round() / TEMPO_PARTS);
         }
     }
@@ -142,10 +146,17 @@ impl MidiClock {
             self.ticks = 0.0;
             self.state = State::Unheard;
         }
-        let tempo = self.tempo.filter(|_| self.state != State::Unheard && self.ticks > 0.0)?;
-        let playing = self.state == State::Runs;
+        if self.state == State::Unheard || self.ticks == 0.0 {
+            return None;
+        }
+        let playing = self.is_running();
         let since = if playing { (sample - self.latest) / self.period.max(1.0) } else { 0.0 };
-        Some(SongTime { playing, position: (self.position + since) / PER_BEAT, tempo })
+        Some(SongTime { playing, position: (self.position + since) / PER_BEAT, tempo: self.tempo })
+    }
+
+    /// Whether the song runs; if not, the next tick may start it.
+    pub fn is_running(&self) -> bool {
+        self.state == State::Runs
     }
 }
 
@@ -200,7 +211,7 @@ mod tests {
                 let song = machine.song().unwrap();
                 let off_s = (song.position - f64::from(beat)) * 60.0 / tempo + 0.0005;
                 assert!(song.playing && off_s.abs() < 0.001, "{off_s} s off at {tempo}, beat {beat}");
-                assert!((song.tempo - tempo).abs() <= 2.0 / TEMPO_PARTS, "{} for {tempo}", song.tempo);
+                assert!((song.tempo.unwrap() - tempo).abs() <= 2.0 / TEMPO_PARTS, "{song:?} for {tempo}");
                 assert!(song.position >= last);
                 last = song.position;
                 tempi.push(song.tempo);
@@ -219,10 +230,10 @@ mod tests {
         machine.says(&[0xfa]);
         machine.ticks(12, 120.0);
         let song = machine.song().unwrap();
-        assert!(song.playing && (song.position - 0.5).abs() < 1e-6 && song.tempo == 120.0, "{song:?}");
+        assert!(song.playing && (song.position - 0.5).abs() < 1e-6 && song.tempo == Some(120.0), "{song:?}");
         machine.says(&[0xfc]);
         machine.ticks(24, 120.0);
-        assert_eq!(machine.song().unwrap(), SongTime { playing: false, position: 0.5, tempo: 120.0 });
+        assert_eq!(machine.song().unwrap(), SongTime { playing: false, position: 0.5, tempo: Some(120.0) });
         machine.says(&[0xfb]);
         assert!(!machine.song().unwrap().playing, "the next tick is where it goes on");
         machine.ticks(12, 120.0);
@@ -251,10 +262,10 @@ mod tests {
         machine.ticks(96, 100.0);
         machine.ticks(24, 150.0);
         let song = machine.song().unwrap();
-        assert!((song.tempo - 150.0).abs() < 1.0, "{song:?}");
+        assert!((song.tempo.unwrap() - 150.0).abs() < 1.0, "{song:?}");
         assert!((song.position - 5.0).abs() < 0.05, "{song:?}");
         machine.ticks(96, 150.0);
         let song = machine.song().unwrap();
-        assert!((song.tempo - 150.0).abs() < 0.2 && (song.position - 9.0).abs() < 1e-3, "{song:?}");
+        assert!((song.tempo.unwrap() - 150.0).abs() < 0.2 && (song.position - 9.0).abs() < 1e-3, "{song:?}");
     }
 }
