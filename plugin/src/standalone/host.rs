@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use framework_fixes::window::Guarded;
 use nice_plug::context::PluginApi;
 use nice_plug::context::gui::{AsyncExecutor, GuiContext, GuiContextInner};
 use nice_plug::context::process::SendEventError;
@@ -111,7 +112,8 @@ impl Host {
     /// The window, if there is to be one.
     pub fn editor(&mut self) -> Option<AntiphonEditor> {
         let nothing = || Arc::new(|()| ());
-        self.plugin.editor(AsyncExecutor::new(nothing(), nothing()))
+        // There is no host that the window must be kept from.
+        self.plugin.editor(AsyncExecutor::new(nothing(), nothing())).map(|Guarded(editor)| editor)
     }
 
     /// Another driver begins, at this sample rate. Not on the audio thread.
