@@ -84,13 +84,13 @@ __declspec(dllexport) int __stdcall ProcessPrng(unsigned char *bytes, unsigned l
 }
 ";
 
-/// The tests in host/tests/, as Windows programs, on the Windows bundle.
+/// The tests in crates/test-host/tests/, as Windows programs, on the Windows bundle.
 fn wine(target: &Path) -> Result<()> {
     let lacking = lacking(target)?;
     let screen = Screen::start()?;
     let mut cargo = Command::new("cargo");
     cargo
-        .args(["test", "--package", "host", "--no-fail-fast", "--target", WINDOWS, "--target-dir"])
+        .args(["test", "--package", "test-host", "--no-fail-fast", "--target", WINDOWS, "--target-dir"])
         .arg(target)
         .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", "wine")
         .env("ANTIPHON_CLAP", target.join("bundled/Antiphon.clap"))

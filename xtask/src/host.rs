@@ -20,10 +20,10 @@ pub fn run_with(
     variables: &[(&str, &OsStr)],
     features: &[&str],
 ) -> Result<ExitCode> {
-    let build = ["build", "--release", "--package", "host", "--features", &features.join(",")];
+    let build = ["build", "--release", "--package", "test-host", "--features", &features.join(",")];
     let status = Command::new("cargo").args(build).status().context("cannot run cargo")?;
     ensure!(status.success(), "the host could not be built; see above");
-    let program = workspace.target.join("release").join(if cfg!(windows) { "host.exe" } else { "host" });
+    let program = workspace.target.join("release").join(if cfg!(windows) { "test-host.exe" } else { "test-host" });
     let status = Command::new(&program)
         .arg(command)
         .args(args)

@@ -47,7 +47,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         cargo(&lints, &[])
     });
     report.stage("documentation", || cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]));
-    // Before the tests, since those in host/tests/ load it. Without it they would only fail as well.
+    // Before the tests, since those in crates/test-host/tests/ load it. Without it they would only fail as well.
     let bundled = report.stage("release bundle", || bundle::build(workspace, &[]));
     if bundled {
         report.stage("tests", || {
@@ -81,7 +81,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
 }
 
 /// Runs tests. All of all crates come in one run of cargo, so that dependencies are built for one set of
-/// features only; those in host/tests/ get the bundle that was just built.
+/// features only; those in crates/test-host/tests/ get the bundle that was just built.
 fn tests(workspace: &Workspace, which: &[&str]) -> Result<Count> {
     let mut child = Command::new("cargo")
         .arg("test")

@@ -1,6 +1,6 @@
 //! Every queue gets ten times what it holds: nothing waits, what is dropped is dropped whole, and counted.
 //! The schedule, the ledger and the listener by themselves are tested in `notes`; the host's queue is in
-//! `host/tests/refusing.rs`.
+//! `crates/test-host/tests/refusing.rs`.
 
 use super::*;
 use crate::bridge::messages::{Answer, Begin, Epoch, Place, Report, Source};

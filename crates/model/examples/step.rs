@@ -1,0 +1,100 @@
+//! One note of the shipped network, in each precision: a step of the network, all heads, and the drawing,
+//! after as many notes as its memory of motifs holds. Then warm-up in one block against note by note, and
+//! 1 to 8 takes side by side. Prints CPU times and heap calls as lines of JSON, for `cargo xtask bench`. Where
+//! there is a graphics processor, the trunk on it too, as `gpu`: by the clock on the wall, since waiting is no
+//! time of the CPU's.
+//!
+//!     cargo run --release -p model --example step [-- ENGINE NOTES]
+//!
+//! With an engine's name that one plays so many notes and nothing else: what `valgrind --tool=callgrind`
+//! counts.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use common::{Costs, measure, report};
+use model::device::open;
+use model::{Chorus, Controls, Mind, Network, Precision, Weights, note_rng};
+use notes::Successor;
+
+/// Notes that count (of all but the shipped engine, a quarter), and notes before them.
+const NOTES: usize = 2000;
+const WARM_UP: usize = 50;
+/// Notes heard before: the memory of motifs is full.
+const HEARD: u64 = 4096;
+/// A phrase that arrives at once.
+const PHRASE: usize = 256;
+/// How often it does.
+const PHRASES: usize = 9;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let weights = Weights::from_bytes(include_bytes!("../../../weights/antiphon.safetensors")).expect("they ship");
+    let shipped = Precision::of(&weights);
+    let mind = |precision| Mind::new(Arc::new(Network::new(&weights, precision)));
+    let engines = || [("default", shipped)].into_iter().chain(Precision::ALL.map(|p| (p.name(), p)));
+    if let [engine, notes] = &args[..] {
+        let precision = engines().find(|(name, _)| name == engine).expect("an engine").1;
+        let mut mind = mind(precision);
+        (0..notes.parse().expect("a number of notes")).for_each(|index| play(&mut mind, index));
+        return;
+    }
+    let music = music(HEARD);
+    for (name, precision) in engines() {
+        let mut mind = mind(precision);
+        mind.feed_all(&music);
+        let notes = if name == "default" { NOTES } else { NOTES / 4 };
+        report(name, 1, &measure(WARM_UP, notes, |number| play(&mut mind, number as u64)));
+    }
+    let mut mind = mind(shipped);
+    if let Ok(trunk) = open(mind.network()) {
+        mind.feed_all(&music);
+        mind.run_on(Some(trunk));
+        let mut us = Vec::with_capacity(WARM_UP + NOTES);
+        let costs = measure(WARM_UP, NOTES, |number| {
+            let start = Instant::now();
+            play(&mut mind, number as u64);
+            us.push(start.elapsed().as_secs_f64() * 1e6);
+        });
+        report("gpu", 1, &Costs { us: us.split_off(WARM_UP), ..costs });
+        mind.run_on(None);
+    }
+    let phrase = &music[..PHRASE];
+    report("warm_up.at_once", PHRASE, &measure(1, PHRASES, |_| mind.feed_all(phrase)));
+    let note_by_note = measure(1, PHRASES, |_| phrase.iter().for_each(|note| mind.feed(note)));
+    report("warm_up.note_by_note", PHRASE, &note_by_note);
+    for takes in 1..=8 {
+        let mut chorus = Chorus::new(&mind, takes);
+        let costs = measure(WARM_UP, NOTES / 4, |number| {
+            let mut rngs: [_; 8] = std::array::from_fn(|take| note_rng(take as u64, number as u64));
+            chorus.play(&Controls::default(), 0.0, &mut rngs[..takes]);
+        });
+        report(&format!("batch.{takes}"), takes, &costs);
+    }
+}
+
+/// Draws a note and hears it.
+fn play(mind: &mut Mind, index: u64) {
+    let note = mind.sample(&Controls::default(), 0.0, &mut note_rng(1, index));
+    mind.feed(&note);
+}
+
+/// Music by a rule: figures that come back, in other places too.
+fn music(notes: u64) -> Vec<Successor> {
+    (0..notes)
+        .map(|i| {
+            let (figure, place) = (i / 16 % 7, i % 16);
+            let pitch = 48 + (figure * 5 + place * (3 + figure)) % 31;
+            let duration = 0.1 + 0.05 * (place % 4) as f64;
+            Successor {
+                step: 0.12 + 0.06 * (place % 3) as f64,
+                spread: 0.0,
+                duration,
+                pitch: pitch as u8,
+                velocity: 64,
+            }
+        })
+        .collect()
+}

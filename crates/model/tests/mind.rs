@@ -1,0 +1,398 @@
+//! What a mind plays keeps the rules that it was asked to keep, whatever its weights.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use model::encoding::TIMES;
+use model::shapes::HEAD;
+use model::{
+    Card, Chorus, Controls, Kind, Loudness, Mind, Network, Precision, Temperature, Weights, WeightsError, What, When,
+    note_rng,
+};
+use notes::{Note, Successor};
+use proptest::prelude::*;
+use safetensors::SafeTensors;
+
+fn mind(kind: Kind, seed: u64) -> Mind {
+    mind_in(kind, seed, Precision::Int8)
+}
+
+fn mind_in(kind: Kind, seed: u64, precision: Precision) -> Mind {
+    Mind::new(Arc::new(Network::new(&Weights::random(kind, seed), precision)))
+}
+
+/// Plays on from nothing: each note is drawn and heard.
+fn play(mind: &mut Mind, controls: &Controls, seed: u64, count: u64) -> Vec<Successor> {
+    play_within(mind, controls, &What::default(), 1.0, seed, count)
+}
+
+/// The same with wishes.
+fn play_within(
+    mind: &mut Mind,
+    controls: &Controls,
+    what: &What,
+    density: f32,
+    seed: u64,
+    count: u64,
+) -> Vec<Successor> {
+    (0..count)
+        .map(|index| {
+            let rng = &mut note_rng(seed, index);
+            let above = what.pitches.checked_shr(mind.state().context().floor(0.0).into());
+            let when = When { in_chord: above.is_some_and(|left| left != 0), density, ..When::after(0.0) };
+            let timing = mind.sample_step(controls, &when, rng);
+            let note = mind.sample_note(controls, timing.step, what, rng);
+            mind.feed(&note);
+            note
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_take_is_canonical_and_inside_the_mask(
+        seed: u64, mask in 1u128.., temperature in 0.0..2.0f32, top_p in 0.3..1.0f32,
+        longest in prop_oneof![0.02..0.3f64, Just(20.0)], density in 0.25..4.0f32,
+    ) {
+        let t = temperature;
+        let controls = Controls {
+            temperature: Temperature { step: t, pitch: t, duration: t, velocity: t },
+            top_p,
+            texture: 4.0,
+            evenness: 2.0,
+            ..Controls::default()
+        };
+        let what = What { pitches: mask, longest, ..What::default() };
+        let take = play_within(&mut mind(Kind::Antiphon, 3), &controls, &what, density, seed, 48);
+        let mut onset = 0.0;
+        let notes: Vec<Note> = take.iter().map(|note| {
+            let note = note.note(onset);
+            onset = note.onset;
+            note
+        }).collect();
+        for (next, before) in take.iter().zip([None].into_iter().chain(take.iter().map(Some))) {
+            prop_assert!(mask >> next.pitch & 1 == 1, "pitch {} is masked", next.pitch);
+            prop_assert!((1..128).contains(&next.velocity));
+            prop_assert!(next.duration > next.spread && next.spread < notes::chords::WINDOW_S);
+            prop_assert!(next.duration <= longest, "{} is longer than {longest}", next.duration);
+            match before {
+                Some(before) if next.step == 0.0 => prop_assert!(next.pitch > before.pitch),
+                Some(_) => prop_assert!(next.step > notes::chords::WINDOW_S && next.spread == 0.0),
+                None => prop_assert!(next.spread == 0.0),
+            }
+        }
+        // The listener's own function has nothing left to do, but for what it cannot know: onsets.
+        let mut struck: Vec<Note> = notes.iter().map(|n| Note {
+            onset: n.struck(), spread: 0.0, duration: n.end() - n.struck(), ..*n
+        }).collect();
+        notes::chords::canonicalise(&mut struck);
+        prop_assert_eq!(struck.len(), notes.len());
+    }
+
+    #[test]
+    fn the_entry_never_falls_into_the_silence(seed: u64, silence in 0.001..25.0f64) {
+        for kind in [Kind::Seed, Kind::Antiphon] {
+            let mut mind = mind(kind, 4);
+            play(&mut mind, &Controls::default(), seed, 3);
+            mind.hand_over();
+            let entry = mind.sample(&Controls::default(), silence, &mut note_rng(seed, 9));
+            prop_assert!(entry.step >= silence.min(19.0), "{kind:?}: {} after {silence}", entry.step);
+        }
+    }
+}
+
+/// Snapshots lead back from any branch, however many notes later; each note is what it was.
+#[test]
+fn a_restored_state_goes_on_as_before() {
+    for kind in [Kind::Seed, Kind::Antiphon] {
+        let mut mind = mind(kind, 5);
+        for (before, after) in [(0, 1), (5, 63), (30, 70)] {
+            play(&mut mind, &Controls::default(), 1, before);
+            let (snapshot, state) = (mind.snapshot(), mind.state().clone());
+            let first = play(&mut mind, &Controls::default(), 2, after);
+            let (later, ahead) = (mind.snapshot(), mind.state().clone());
+            mind.restore(&snapshot);
+            assert!(*mind.state() == state, "{kind:?}, {after} notes back");
+            assert_eq!(play(&mut mind, &Controls::default(), 2, after), first);
+            // On another branch, and from there back.
+            mind.restore(&snapshot);
+            play(&mut mind, &Controls::default(), 3, 3);
+            mind.restore(&later);
+            assert!(*mind.state() == ahead, "{kind:?}, from another branch");
+        }
+    }
+}
+
+/// How far two sorted samples are apart, and how far luck takes two of one distribution (Kolmogorov-Smirnov, at one in
+/// ten thousand).
+fn apart(one: &[f64], other: &[f64]) -> (f64, f64) {
+    let below = |all: &[f64], at: f64| all.partition_point(|value| *value <= at) as f64 / all.len() as f64;
+    let apart = one.iter().map(|at| (below(one, *at) - below(other, *at)).abs()).fold(0.0, f64::max);
+    (apart, 2.23 * (1.0 / one.len() as f64 + 1.0 / other.len() as f64).sqrt())
+}
+
+/// The first step after a silence is one of those that have not gone by yet, each as likely as it was among
+/// them.
+#[test]
+fn the_entry_is_drawn_from_what_the_silence_has_left() {
+    let mut mind = mind(Kind::Antiphon, 4);
+    play(&mut mind, &Controls::default(), 1, 5);
+    let neutral = Controls::default();
+    let mut steps = |earliest: f64, seed: u64| {
+        let when = When::after(earliest);
+        let mut steps: Vec<f64> =
+            (0..1500).map(|draw| mind.sample_step(&neutral, &when, &mut note_rng(seed, draw)).step).collect();
+        steps.sort_by(f64::total_cmp);
+        steps
+    };
+    let all = steps(0.0, 7);
+    for silence in [all[all.len() / 4].max(0.05), all[all.len() / 2], all[all.len() * 3 / 4]] {
+        let left: Vec<f64> = all.iter().copied().filter(|step| *step >= silence).collect();
+        let entries = steps(silence, 8);
+        let (apart, luck) = apart(&left, &entries);
+        assert!(apart < luck, "after {silence} s they are {apart} apart, and {luck} would be luck");
+    }
+}
+
+/// A note that still sounds lasts as long as one of those that have lasted so long: the same, of durations.
+#[test]
+fn the_end_of_a_held_note_is_drawn_from_what_it_has_left() {
+    let mut mind = mind(Kind::Antiphon, 5);
+    play(&mut mind, &Controls::default(), 1, 12);
+    let mut lasts = |so_far: f64, seed: u64| -> Vec<f64> {
+        let held = Successor { step: 0.2, spread: 0.0, duration: so_far, pitch: 60, velocity: 70 };
+        let mut all: Vec<f64> = (0..1500).map(|draw| mind.sample_rest(&held, &mut note_rng(seed, draw))).collect();
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    let all = lasts(0.0, 7);
+    for so_far in [all[all.len() / 4], all[all.len() / 2], all[all.len() * 3 / 4]] {
+        let left: Vec<f64> = all.iter().copied().filter(|duration| *duration >= so_far).collect();
+        let held = lasts(so_far, 8);
+        assert!(held[0] >= so_far);
+        let (apart, luck) = apart(&left, &held);
+        assert!(apart < luck, "after {so_far} s they are {apart} apart, and {luck} would be luck");
+    }
+    assert!(lasts(25.0, 9).iter().all(|duration| *duration >= 20.0), "whatever it is asked");
+}
+
+/// A denser music has more onsets, by about the factor that was asked for, and no thinner chords; if the network does not
+/// itself answer long steps with longer ones: steps of random weights that depend on the last ones run away.
+#[test]
+fn density_is_a_factor_on_the_onsets() {
+    let random = Weights::random(Kind::Antiphon, 3);
+    let mut tensors = random.tensors().clone();
+    for (name, columns) in [("step.out.weight", HEAD), ("step.out.bias", 1)] {
+        tensors.get_mut(name).expect("a tensor of the step head").data[TIMES * columns..].fill(0.0);
+    }
+    let weights = Weights::new(random.card.clone(), tensors).expect("the same shapes");
+    let network = Arc::new(Network::new(&weights, Precision::Int8));
+    let of = |density| {
+        let mut mind = Mind::new(network.clone());
+        let take = play_within(&mut mind, &Controls::default(), &What::default(), density, 5, 400);
+        let onsets: Vec<f64> = take.iter().map(|note| note.step).filter(|step| *step > 0.0).collect();
+        (onsets.iter().map(|step| step.ln()).sum::<f64>() / onsets.len() as f64, onsets.len())
+    };
+    let (middle, onsets) = of(1.0);
+    let mut before = f64::INFINITY;
+    for density in [0.25, 0.7, 1.5, 4.0] {
+        let (mean, count) = of(density);
+        let factor = (middle - mean).exp();
+        assert!(mean < before, "density {density} is no denser than the one below");
+        assert!((factor / f64::from(density)).ln().abs() < 0.15, "{factor} for {density}");
+        assert!(count.abs_diff(onsets) < onsets / 8, "{count} onsets of 400 notes, and {onsets}");
+        before = mean;
+    }
+}
+
+/// Around a level, velocities move there; a fixed velocity is fixed.
+#[test]
+fn loudness_is_as_asked_for() {
+    for kind in [Kind::Seed, Kind::Antiphon] {
+        let mut before = 0.0;
+        for level in [24.0, 64.0, 104.0] {
+            let what = What { loudness: Loudness::Around(level), ..What::default() };
+            let take = play_within(&mut mind(kind, 3), &Controls::default(), &what, 1.0, 5, 300);
+            let mean = take[20..].iter().map(|note| f32::from(note.velocity)).sum::<f32>() / 280.0;
+            // Untrained, a network does not hear how loud it plays, so it keeps pulling to the middle.
+            assert!((mean - level).abs() < 6.0 + 0.5 * (level - 64.0).abs(), "{kind:?}: {mean} for {level}");
+            assert!(mean > before + 15.0);
+            before = mean;
+        }
+        let what = What { loudness: Loudness::Fixed(77), ..What::default() };
+        let take = play_within(&mut mind(kind, 3), &Controls::default(), &what, 1.0, 5, 20);
+        assert!(take.iter().all(|note| note.velocity == 77));
+    }
+}
+
+/// Narrow weights say nearly the same as 32-bit ones: the weights that ship, on a take of their own.
+#[test]
+fn narrow_weights_cost_next_to_nothing() {
+    let weights = Weights::from_bytes(include_bytes!("../../../weights/antiphon.safetensors")).unwrap();
+    let mut minds = Precision::ALL.map(|precision| Mind::new(Arc::new(Network::new(&weights, precision))));
+    let mut sums = [0.0; Precision::ALL.len()];
+    for index in 0..600 {
+        let note = minds[0].sample(&Controls::default(), 0.0, &mut note_rng(1, index));
+        for (mind, sum) in minds.iter_mut().zip(&mut sums) {
+            *sum += mind.costs(&note).iter().sum::<f64>() / 600.0;
+            mind.feed(&note);
+        }
+    }
+    for (precision, bound) in Precision::ALL.into_iter().zip([0.0, 1e-6, 2e-3, 3e-2]) {
+        let more = sums[precision as usize] - sums[0];
+        assert!(more.abs() <= bound, "{} costs {more} nats a note", precision.name());
+    }
+}
+
+/// Side by side, each take is what it would have been alone; and the likeliest is told from the others.
+#[test]
+fn takes_side_by_side_are_the_takes_one_by_one() {
+    for (kind, precision) in [(Kind::Seed, Precision::F16), (Kind::Antiphon, Precision::Int4)] {
+        let mut mind = mind_in(kind, 6, precision);
+        play(&mut mind, &Controls::default(), 1, 20);
+        let before = mind.snapshot();
+        for takes in [1, 3, 8] {
+            let mut chorus = Chorus::new(&mind, takes);
+            let mut together = vec![Vec::new(); takes];
+            for index in 0..24 {
+                let mut rngs: Vec<_> = (0..takes as u64).map(|take| note_rng(take, index)).collect();
+                let silence = if index == 0 { 0.3 } else { 0.0 };
+                let notes = chorus.play(&Controls::default(), silence, &mut rngs);
+                together.iter_mut().zip(notes).for_each(|(take, note)| take.push(*note));
+            }
+            for (seed, take) in together.iter().enumerate() {
+                mind.restore(&before);
+                for (index, note) in take.iter().enumerate() {
+                    let silence = if index == 0 { 0.3 } else { 0.0 };
+                    let rng = &mut note_rng(seed as u64, index as u64);
+                    assert_eq!(mind.sample(&Controls::default(), silence, rng), *note, "{kind:?}, {seed} of {takes}");
+                    mind.feed(note);
+                }
+            }
+            mind.restore(&before);
+            assert!(chorus.nats().iter().all(|nats| nats.is_finite() && *nats > 0.0), "{:?}", chorus.nats());
+        }
+    }
+}
+
+/// A phrase heard at once leaves the same state as one note after another: a bounce is the live take.
+#[test]
+fn a_phrase_at_once_is_the_phrase_note_by_note() {
+    for (kind, precision) in [Kind::Seed, Kind::Antiphon].into_iter().flat_map(|k| Precision::ALL.map(|p| (k, p))) {
+        let network = Arc::new(Network::new(&Weights::random(kind, 9), precision));
+        let phrase = play(&mut Mind::new(network.clone()), &Controls::default(), 2, 75);
+        let [mut slow, mut quick] = [(); 2].map(|()| Mind::new(network.clone()));
+        phrase.iter().for_each(|note| slow.feed(note));
+        quick.feed_all(&phrase[..1]);
+        quick.feed_all(&phrase[1..]);
+        assert!(quick.state() == slow.state(), "{kind:?} {precision:?}");
+    }
+}
+
+#[test]
+fn weights_survive_their_file() {
+    for kind in [Kind::Seed, Kind::Antiphon] {
+        let weights = Weights::random(kind, 7);
+        assert_eq!(Weights::from_bytes(&weights.to_bytes_f32()).unwrap().tensors(), weights.tensors());
+        let halved = Weights::from_bytes(&weights.to_bytes()).unwrap();
+        assert_eq!(Weights::from_bytes(&halved.to_bytes()).unwrap().tensors(), halved.tensors());
+        assert_eq!(halved.card, weights.card);
+    }
+}
+
+/// Weights made before there were so many features and scores give the new ones no weight.
+#[test]
+fn weights_of_an_older_vocabulary_are_filled_up_with_zeros() {
+    use safetensors::{Dtype, tensor::TensorView};
+    let weights = Weights::random(Kind::Antiphon, 9);
+    let narrower = |name: &str, shape: &[usize]| match name {
+        "input.weight" | "step.features.weight" => vec![shape[0], shape[1] - 7],
+        "pitch.out.weight" => vec![shape[0] - 3, shape[1]],
+        "pitch.out.bias" => vec![shape[0] - 3],
+        _ => shape.to_vec(),
+    };
+    let columns = |shape: &[usize]| shape.get(1).copied().unwrap_or(1);
+    let file = |vocabulary: u32| {
+        let old: Vec<(&String, Vec<usize>, Vec<u8>)> = weights
+            .tensors()
+            .iter()
+            .map(|(name, tensor)| {
+                let shape = narrower(name, &tensor.shape);
+                let rows = tensor.data.chunks(columns(&tensor.shape)).take(shape[0]);
+                let kept = rows.flat_map(|row| &row[..columns(&shape)]).flat_map(|v| v.to_le_bytes()).collect();
+                (name, shape, kept)
+            })
+            .collect();
+        let views =
+            old.iter().map(|(name, shape, bytes)| (*name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+        let card = Card { vocabulary, ..weights.card.clone() };
+        let card = serde_json::to_string(&card).unwrap();
+        safetensors::serialize(views, Some([("antiphon".to_owned(), card)].into())).unwrap()
+    };
+    let read = Weights::from_bytes(&file(1)).unwrap();
+    assert_eq!(read.card, weights.card);
+    for (name, tensor) in read.tensors() {
+        let whole = weights.get(name);
+        assert_eq!(tensor.shape, whole.shape);
+        let old = narrower(name, &whole.shape);
+        let width = columns(&whole.shape);
+        for (i, (value, before)) in tensor.data.iter().zip(&whole.data).enumerate() {
+            let known = i / width < old[0] && i % width < columns(&old);
+            assert_eq!(*value, if known { *before } else { 0.0 }, "{name} {i}");
+        }
+    }
+    let refused = Weights::from_bytes(&file(weights.card.vocabulary));
+    assert!(matches!(refused, Err(WeightsError::Shape { .. })), "its own vocabulary has to be whole");
+}
+
+/// A thread that loads weights can be asked to stop, and is asked often enough to stop soon.
+#[test]
+fn loading_is_given_up_at_any_moment() {
+    for kind in [Kind::Seed, Kind::Antiphon] {
+        let bytes = Weights::random(kind, 10).to_bytes();
+        let load_until = |moment| {
+            let asked = Cell::new(0);
+            let result = Network::from_bytes_while(&bytes, || {
+                asked.set(asked.get() + 1);
+                asked.get() <= moment
+            });
+            (result, asked.get())
+        };
+        let (whole, moments) = load_until(usize::MAX);
+        assert!(whole.is_ok() && moments > Weights::random(kind, 10).tensors().len(), "{moments} questions");
+        for moment in [0, 1, moments / 2, moments - 1] {
+            let (result, asked) = load_until(moment);
+            assert!(matches!(result, Err(WeightsError::GivenUp)) && asked == moment + 1, "{moment} of {moments}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_weights_file_is_refused_with_a_reason() {
+    use WeightsError::*;
+    let weights = Weights::random(Kind::Seed, 8);
+    let bytes = weights.to_bytes();
+    for cut in [0, 4, 100, 5_000, bytes.len() - 1] {
+        assert!(matches!(Weights::from_bytes(&bytes[..cut]), Err(Unreadable(_))), "cut at {cut}");
+    }
+    let read = |change: &dyn Fn(&mut Card)| {
+        let mut other = weights.clone();
+        change(&mut other.card);
+        Weights::from_bytes(&other.to_bytes())
+    };
+    assert!(matches!(read(&|card| card.format += 1), Err(Version { what: "format", .. })));
+    assert!(matches!(read(&|card| card.vocabulary += 1), Err(Version { what: "vocabulary", .. })));
+    assert!(matches!(read(&|card| card.kind = Kind::Antiphon), Err(Missing { .. })));
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let foreign = safetensors::serialize(file.tensors(), None).unwrap();
+    assert!(matches!(Weights::from_bytes(&foreign), Err(NoCard)));
+
+    let mut tensors = weights.tensors().clone();
+    tensors.get_mut("step.bias").unwrap().data[0] = f32::NAN;
+    let spoilt = Weights::new(weights.card.clone(), tensors.clone()).unwrap();
+    assert!(matches!(Weights::from_bytes(&spoilt.to_bytes()), Err(NotFinite(name)) if name == "step.bias"));
+    tensors.get_mut("step.bias").unwrap().shape = vec![1, 1];
+    assert!(matches!(Weights::new(weights.card.clone(), tensors), Err(Shape { .. })));
+}

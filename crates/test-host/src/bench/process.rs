@@ -1,0 +1,157 @@
+//! What a block of 64 samples costs the audio thread, in real time: while nobody plays, while the player does,
+//! and while the model does. The thread goes before all others, as hosts have it, where the system lets it (`urgent`).
+//! A machine that is busy takes away caches and adds its interrupts, which meet one block
+//! here and another there. So the same music is played some times: `own_p999_us` is of the least that each block
+//! took. And beside it stands what blocks cost that do without the plugin: `nothing` at all, and `as_long` a sum
+//! for as long as a block of the plugin's takes.
+
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use probe::usage;
+use serde_json::{Map, Value};
+use test_host::{Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
+
+use super::Spread;
+
+/// Samples per second.
+pub const RATE: f64 = 48_000.0;
+/// Samples per block.
+pub const BLOCK: u32 = 64;
+const TEMPO: f64 = 120.0;
+/// How long each state is watched, in seconds: enough for a 99.9th percentile.
+const WATCHED_S: f64 = 10.0;
+/// How often.
+const ROUNDS: usize = 3;
+/// Until the model has been loaded and has found its turn.
+const SETTLE_S: f64 = 2.0;
+/// Additions that say how long one takes.
+const SUMMED: u64 = 1 << 22;
+/// Notes of the player: one in so many seconds.
+const STEP_S: f64 = 0.125;
+
+/// Measures the three states.
+pub fn run() -> Result<Value> {
+    let mut rows = Map::new();
+    let listening = figure(0.0, SETTLE_S + WATCHED_S);
+    let playing = figure(0.1, 1.0);
+    let mut playing_us = 1.0;
+    for (name, events) in [("idle", &[][..]), ("listening", &listening), ("playing", &playing)] {
+        let (mut all, mut least, mut allocs) = (vec![], vec![], 0);
+        let mut urgent = true;
+        for round in 1..=ROUNDS {
+            eprintln!("process: {name}, round {round} of {ROUNDS}");
+            let Watched { us, calls, urgent: hurried } = watch(name, events)?;
+            allocs += calls;
+            urgent &= hurried;
+            least.resize(us.len(), f64::INFINITY);
+            least.iter_mut().zip(&us).for_each(|(least, us)| *least = us.min(*least));
+            all.extend(us);
+        }
+        let all = Spread::of(all).context("no block was processed")?;
+        playing_us = all.median_us;
+        let mut row = serde_json::to_value(all)?;
+        row["own_p999_us"] = Spread::of(least).map(|own| own.p999_us).into();
+        row["urgent"] = urgent.into();
+        row["allocs"] = probe::heap::CAN_WATCH.then_some(allocs).into();
+        rows.insert(name.to_owned(), row);
+    }
+    rows.insert("nothing".to_owned(), serde_json::to_value(control(0.0))?);
+    rows.insert("as_long".to_owned(), serde_json::to_value(control(playing_us))?);
+    Ok(Value::Object(rows))
+}
+
+/// What was seen of some music.
+struct Watched {
+    /// What each block took, in microseconds.
+    us: Vec<f64>,
+    /// Calls to the heap.
+    calls: u64,
+    /// See [`hurry`].
+    urgent: bool,
+}
+
+/// Plays these events.
+fn watch(name: &str, events: &[Timed]) -> Result<Watched> {
+    let mut plugin = Plugin::load(&test_host::find_bundle()?)?;
+    plugin.set("turn", "until you play")?;
+    plugin.set("silence", "300 ms")?;
+    plugin.activate(RATE, BLOCK)?;
+    let timeline = if name == "idle" { Timeline::standing(TEMPO) } else { Timeline::rolling(TEMPO) };
+    let mut performer = Performer::new(events, Blocks::Of(BLOCK), Pace::RealTime, Some(timeline));
+    plugin.run(|audio: &mut Audio| {
+        let urgent = hurry();
+        performer.play_until(audio, samples(SETTLE_S), |_| ())?;
+        let mut us = Vec::with_capacity((WATCHED_S * RATE) as usize / BLOCK as usize + 1);
+        let before = audio.heap_calls();
+        while audio.now() < samples(SETTLE_S + WATCHED_S) {
+            performer.play_until(audio, audio.now() + u64::from(BLOCK), |_| ())?;
+            us.push(audio.cpu_cost().as_secs_f64() * 1e6);
+        }
+        Ok(Watched { us, calls: audio.heap_calls() - before, urgent })
+    })
+}
+
+/// What the measuring itself costs on this machine, as it is now: the same waiting, and a sum for so long.
+fn control(us: f64) -> Option<Spread> {
+    let block = Duration::from_secs_f64(f64::from(BLOCK) / RATE);
+    let work = |times: u64| {
+        for number in 0..times {
+            black_box(number);
+        }
+    };
+    let began = usage::thread_cpu();
+    work(SUMMED);
+    let each_us = (usage::thread_cpu() - began).as_secs_f64() * 1e6 / SUMMED as f64;
+    let times = (us / each_us) as u64;
+    let begin = Instant::now();
+    let blocks = (WATCHED_S * RATE) as u32 / BLOCK;
+    let cost = |number: u32| {
+        thread::sleep((begin + number * block).saturating_duration_since(Instant::now()));
+        let before = usage::thread_cpu();
+        work(times);
+        (usage::thread_cpu() - before).as_secs_f64() * 1e6
+    };
+    let costs = thread::scope(|scope| {
+        let urgent = scope.spawn(|| {
+            hurry();
+            (0..blocks).map(cost).collect()
+        });
+        urgent.join().ok()
+    });
+    Spread::of(costs?)
+}
+
+/// Lets this thread go before all that are not in a hurry, as audio threads do; whether the system does.
+fn hurry() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        /// In the middle of 1 to 99.
+        const PRIORITY: i32 = 50;
+        let wish = libc::sched_param { sched_priority: PRIORITY };
+        // SAFETY: a wish for the calling thread.
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &wish) == 0 }
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
+/// The player's notes between two moments, in seconds.
+pub fn figure(begin: f64, end: f64) -> Vec<Timed> {
+    let count = ((end - begin) / STEP_S) as u64;
+    let note = |number: u64| {
+        let (key, at) = (48 + (number * 7 % 24) as u8, begin + number as f64 * STEP_S);
+        [
+            Timed { at: samples(at), event: Event::note_on(0, key, 70) },
+            Timed { at: samples(at + 0.9 * STEP_S), event: Event::note_off(0, key) },
+        ]
+    };
+    (0..count).flat_map(note).collect()
+}
+
+/// Seconds in samples.
+pub fn samples(seconds: f64) -> u64 {
+    (seconds * RATE) as u64
+}

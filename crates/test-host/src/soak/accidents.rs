@@ -1,0 +1,90 @@
+//! Accidents of the inference thread, which the plugin brings about when asked to: what they cost the audio thread,
+//! and what is heard of them.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed};
+
+use super::report::{Accident, Report};
+use crate::bench::Spread;
+
+/// What may happen, as the plugin's `ANTIPHON_FAULT` understands it; nothing, to compare with.
+const ACCIDENTS: [&str; 7] = ["", "freeze=0.1@20", "freeze=1@20", "freeze=10@20", "slow=100@0", "panic@20", "end@20"];
+const RATE: f64 = 48_000.0;
+const BLOCK: u32 = 480;
+/// The model must be there by then.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Seconds of playing; the longest accident lasts ten.
+const SECONDS: u64 = 16;
+
+/// Plays through all of them, in real time.
+pub fn play(bundle: &Path, report: &mut Report) -> Result<()> {
+    for what in ACCIDENTS {
+        // SAFETY: no other thread runs: the instances before are gone, and this program's own have been joined.
+        unsafe { std::env::set_var("ANTIPHON_FAULT", what) };
+        let (accident, faults) = one(bundle, what)?;
+        report.instances += 1;
+        report.hanging += accident.faults as u64;
+        for fault in faults {
+            report.describe(|| format!("accident `{what}`: {fault}"));
+        }
+        report.accidents.push(accident);
+    }
+    // SAFETY: as above.
+    unsafe { std::env::remove_var("ANTIPHON_FAULT") };
+    Ok(())
+}
+
+/// What came of it, and its faults.
+fn one(bundle: &Path, what: &'static str) -> Result<(Accident, Vec<String>)> {
+    let mut plugin = Plugin::load(bundle)?;
+    plugin.set("silence", "100")?;
+    plugin.activate(RATE, BLOCK)?;
+    plugin.wait_until(PATIENCE, |status| status.health != "starting")?;
+    // The player comes and goes in the first half, and ends it all in the last second. It is over before the silence after
+    // that has become long enough for another turn.
+    let seconds = RATE as u64;
+    let phrase = |from: u64| {
+        (0..4_u64).flat_map(move |number| {
+            let (key, at) = (60 + (number * 3) as u8, from + number * 9_600);
+            [Timed { at, event: Event::note_on(0, key, 80) }, Timed { at: at + 7_000, event: Event::note_off(0, key) }]
+        })
+    };
+    let input: Vec<Timed> = [0, 3, 6, SECONDS - 1].into_iter().flat_map(|second| phrase(second * seconds)).collect();
+    let end = input.last().map_or(0, |last| last.at) + 2_400;
+    let silence = Cell::new(0.0_f64);
+    let play = |audio: &mut Audio| {
+        let mut costs = Vec::new();
+        let mut performer = Performer::new(&input, Blocks::Of(BLOCK), Pace::RealTime, None);
+        while audio.now() < end {
+            performer.play_until(audio, audio.now() + u64::from(BLOCK), |_| ())?;
+            costs.push(audio.cpu_cost().as_secs_f64() * 1e6);
+        }
+        Ok((costs, audio.take_outputs()))
+    };
+    let (costs, outputs) = plugin.run_beside(play, |plugin| {
+        silence.set(silence.get().max(plugin.status()?.silence_s));
+        Ok(())
+    })?;
+    let status = plugin.status()?;
+    let account = Account::of(&input, &outputs);
+    let began: Vec<u64> = account.notes.iter().map(|note| note.block).collect();
+    let densest = began.iter().map(|block| began.iter().filter(|other| *other == block).count()).max();
+    let cost = Spread::of(costs).unwrap_or_default();
+    let faults = account.faults();
+    let accident = Accident {
+        what,
+        block_us: cost.median_us,
+        slow_block_us: cost.p99_us,
+        played: account.notes.len(),
+        densest: densest.unwrap_or_default(),
+        late: status.late + status.dropped,
+        restarts: status.restarts,
+        silence_s: silence.get(),
+        faults: faults.len(),
+    };
+    Ok((accident, faults))
+}

@@ -1,0 +1,307 @@
+//! A player and a host gone wild: notes, chords, controllers, wildcards, nonsense, parameters, transport.
+
+use std::collections::BTreeMap;
+
+use rand::Rng;
+use rand::seq::IndexedRandom;
+use rand_pcg::Pcg32;
+use test_host::{Event, Parameter, Timed, Timeline, Untold, What};
+
+/// Parameters, by their permanent ids, that may swallow events of the player's or end notes of the player's.
+const SWALLOWERS: [&str; 3] = ["pass", "trigby", "panic"];
+
+/// How a session goes: some are music, some are storms.
+#[derive(Clone, Debug)]
+pub struct Temper {
+    /// Chance that a block of a playing spell has notes.
+    notes: f64,
+    /// Chance of a nonsense event in a block.
+    nonsense: f64,
+    /// Chance of parameter changes in a block.
+    parameters: f64,
+    /// Chance that the transport does something in a block.
+    transport: f64,
+    /// Chance that it is told of in the middle of a block, and once more.
+    told: f64,
+    /// Longest spells of playing and of silence, in seconds.
+    spells_s: [f64; 2],
+    /// Whether parameters that swallow events of the player's are turned too.
+    pub swallows: bool,
+    /// Whether notes have ids. Then nothing that is no event mixes them up.
+    ids: bool,
+}
+
+impl Temper {
+    /// A random one.
+    pub fn draw(rng: &mut Pcg32) -> Self {
+        let any = |rng: &mut Pcg32, most: f64| most * rng.random::<f64>().powi(3);
+        // Never yet: where the host also pauses processing, a note-off by its id alone is now and then lost.
+        let ids = rng.random_bool(0.0);
+        Self {
+            notes: rng.random_range(0.1..0.9),
+            nonsense: if ids { 0.0 } else { any(rng, 0.2) },
+            parameters: any(rng, 0.4),
+            transport: any(rng, 0.1),
+            told: any(rng, 0.8),
+            spells_s: [rng.random_range(0.05..2.0), rng.random_range(0.05..5.0)],
+            swallows: rng.random_bool(0.3),
+            ids,
+        }
+    }
+}
+
+/// See the [module](self).
+pub struct Player {
+    temper: Temper,
+    parameters: Vec<Parameter>,
+    /// Keys that are down, by channel, and the ids of their notes.
+    down: BTreeMap<(u8, u8), Option<i32>>,
+    /// The latest id of a note.
+    id: i32,
+    /// Hertz.
+    rate: f64,
+    /// When playing turns to silence or back, in samples since activation.
+    turn: u64,
+    playing: bool,
+    /// The transport as the plugin sees it; `None`: a host without one.
+    pub timeline: Option<Timeline>,
+    /// As it was told of last in this block, and at which of its samples.
+    told: Option<(u32, Timeline)>,
+}
+
+impl Player {
+    /// A player of this temper, on a plugin with these parameters.
+    pub fn new(temper: Temper, rate: f64, parameters: &[Parameter], rng: &mut Pcg32) -> Self {
+        let timeline = rng.random_bool(0.9).then(|| Timeline {
+            playing: rng.random_bool(0.7),
+            beats: rng.random_range(0.0..64.0),
+            ..Timeline::standing(rng.random_range(20.0..999.0))
+        });
+        let swallows = |parameter: &Parameter| SWALLOWERS.iter().any(|id| test_host::param_id(id) == parameter.id);
+        let turned =
+            parameters.iter().filter(|parameter| parameter.writable && (temper.swallows || !swallows(parameter)));
+        let parameters = turned.cloned().collect();
+        Self { temper, parameters, down: BTreeMap::new(), id: 0, rate, turn: 0, playing: false, timeline, told: None }
+    }
+
+    /// What swallows events, back at its default; at the block's first sample.
+    pub fn swallow_nothing(all: &[Parameter], now: u64) -> Vec<Timed> {
+        let swallowers =
+            all.iter().filter(|parameter| SWALLOWERS.iter().any(|id| test_host::param_id(id) == parameter.id));
+        let event = |parameter: &Parameter| Event::Param { id: parameter.id, value: parameter.default };
+        swallowers.map(|parameter| Timed { at: now, event: event(parameter) }).collect()
+    }
+
+    /// Parameters to begin a session with: many of them low, where knobs of time make things happen soon.
+    pub fn set_up(&self, rng: &mut Pcg32, now: u64) -> Vec<Timed> {
+        let turned = self.parameters.iter().filter(|parameter| !parameter.bypass && rng.random_bool(0.5));
+        let turned: Vec<_> = turned.collect();
+        let value = |parameter: &Parameter, rng: &mut Pcg32| {
+            parameter.min + rng.random::<f64>().powi(3) * (parameter.max - parameter.min)
+        };
+        let event =
+            |parameter: &Parameter, rng: &mut Pcg32| Event::Param { id: parameter.id, value: value(parameter, rng) };
+        turned.into_iter().map(|parameter| Timed { at: now, event: event(parameter, rng) }).collect()
+    }
+
+    /// What happens in the block of `frames` samples from `now` on; moves the transport's knobs too.
+    pub fn block(&mut self, rng: &mut Pcg32, now: u64, frames: u32) -> Vec<Timed> {
+        let mut events = Vec::new();
+        let at = |rng: &mut Pcg32| now + u64::from(rng.random_range(0..frames.max(1)));
+        if now >= self.turn {
+            self.playing = !self.playing;
+            let longest = self.temper.spells_s[usize::from(!self.playing)];
+            self.turn = now + (rng.random_range(0.0..longest) * self.rate) as u64;
+        }
+        if self.playing && rng.random_bool(self.temper.notes) {
+            let channel = if rng.random_bool(0.8) { 0 } else { rng.random_range(0..16) };
+            let together = rng.random_bool(0.3).then(|| at(rng));
+            for _ in 0..rng.random_range(1..5) {
+                let (key, velocity) = (rng.random_range(40..80), rng.random_range(1..128));
+                let event = match rng.random_bool(0.8) {
+                    true if self.temper.ids => {
+                        self.id += 1;
+                        named(self.id, Some((channel, key)), What::On(f64::from(velocity) / 127.0))
+                    }
+                    true => Event::note_on(channel, key, velocity),
+                    false => Event::Midi([0x90 | channel, key, velocity]),
+                };
+                events.push(Timed { at: together.unwrap_or_else(|| at(rng)), event });
+            }
+        }
+        for (&(channel, key), &id) in &self.down {
+            if !self.playing || rng.random_bool(0.4) {
+                let event = match (rng.random_range(0..10), id) {
+                    (4..=6, Some(id)) => named(id, None, What::Off(0.5)),
+                    (7, Some(id)) => named(id, None, What::Choke),
+                    (8, Some(id)) => named(id, Some((channel, key)), What::Off(0.5)),
+                    (0, _) => Event::Midi([0x90 | channel, key, 0]),
+                    (1, _) => Event::Midi([0x80 | channel, key, 64]),
+                    (2, _) => Event::Choke { channel: channel.into(), key: key.into() },
+                    _ => Event::note_off(channel, key),
+                };
+                events.push(Timed { at: at(rng), event });
+            }
+        }
+        if rng.random_bool(0.05) {
+            events.push(Timed { at: at(rng), event: controller(rng) });
+        }
+        while rng.random_bool(self.temper.nonsense) {
+            events.push(Timed { at: at(rng), event: nonsense(rng) });
+        }
+        while rng.random_bool(self.temper.parameters) {
+            events.extend(self.turn(rng).map(|event| Timed { at: at(rng), event }));
+        }
+        if rng.random_bool(self.temper.transport) {
+            self.move_transport(rng);
+        }
+        // At one sample the transport comes first.
+        events.splice(0..0, self.tell(rng, now, frames));
+        events.sort_by_key(|timed| timed.at);
+        self.remember(&events);
+        events
+    }
+
+    /// The transport moves on through the block, and the plugin is told of it on the way, most often of nothing new.
+    fn tell(&mut self, rng: &mut Pcg32, now: u64, frames: u32) -> Vec<Timed> {
+        let mut told = Vec::new();
+        let begin = self.timeline.clone();
+        let mut at = 0;
+        while rng.random_bool(self.temper.told) {
+            let next = rng.random_range(at..frames.max(at + 1));
+            if rng.random_bool(0.02) {
+                self.move_transport(rng);
+            }
+            let Some(timeline) = &mut self.timeline else {
+                break;
+            };
+            timeline.advance(next - at, self.rate);
+            at = next;
+            told.push(Timed { at: now + u64::from(at), event: timeline.told(self.rate) });
+        }
+        self.told = std::mem::replace(&mut self.timeline, begin).filter(|_| !told.is_empty()).map(|there| (at, there));
+        told
+    }
+
+    /// The block is over: the transport moves on to its end.
+    pub fn advance(&mut self, frames: u32) {
+        let mut from = 0;
+        if let Some((at, told)) = self.told.take() {
+            (from, self.timeline) = (at, Some(told));
+        }
+        if let Some(timeline) = &mut self.timeline {
+            timeline.advance(frames - from, self.rate);
+        }
+    }
+
+    /// Every key comes up, at the block's first sample.
+    pub fn let_go(&mut self, now: u64) -> Vec<Timed> {
+        let offs = std::mem::take(&mut self.down).into_keys();
+        offs.map(|(channel, key)| Timed { at: now, event: Event::note_off(channel, key) }).collect()
+    }
+
+    fn remember(&mut self, events: &[Timed]) {
+        for timed in events {
+            match (timed.event, timed.event.note()) {
+                (Event::Named { id, .. }, Some((true, place))) => drop(self.down.insert(place, Some(id))),
+                // Another one may be on its key by now.
+                (Event::Named { id, what: What::Off(_) | What::Choke, .. }, _) => {
+                    self.down.retain(|_, down| *down != Some(id));
+                }
+                (_, Some((true, place))) => drop(self.down.insert(place, None)),
+                (_, Some((false, place))) => drop(self.down.remove(&place)),
+                (_, None) => {}
+            }
+        }
+    }
+
+    /// A parameter moves: often to its default, so that storms do not end all music.
+    fn turn(&self, rng: &mut Pcg32) -> Option<Event> {
+        let parameter = self.parameters.choose(rng)?;
+        let value = if parameter.bypass {
+            f64::from(u8::from(rng.random_bool(0.2)))
+        } else {
+            match rng.random_range(0..10) {
+                0..=3 => parameter.default,
+                4 => parameter.min,
+                5 => parameter.max,
+                6 if rng.random_bool(0.1) => strange(rng),
+                _ => parameter.min + rng.random::<f64>() * (parameter.max - parameter.min),
+            }
+        };
+        Some(Event::Param { id: parameter.id, value })
+    }
+
+    fn move_transport(&mut self, rng: &mut Pcg32) {
+        let Some(timeline) = &mut self.timeline else {
+            return;
+        };
+        match rng.random_range(0..10) {
+            0..=3 => timeline.playing = !timeline.playing,
+            4 => timeline.beats = rng.random_range(-8.0..256.0),
+            5 => timeline.tempo = rng.random_range(20.0..999.0),
+            6 => {
+                let start = rng.random_range(-2.0..64.0);
+                let looping = rng.random_bool(0.7);
+                timeline.loop_range = looping.then(|| (start, start + rng.random_range(-0.5..16.0)));
+            }
+            7 => {
+                let bits: u8 = rng.random();
+                let bit = |number: u8| bits & (1 << number) != 0;
+                timeline.untold = Untold { tempo: bit(0), beats: bit(1), seconds: bit(2), signature: bit(3) };
+            }
+            8 => {
+                timeline.signature = (rng.random_range(0..32), rng.random_range(0..32));
+                timeline.tempo_ramp = rng.random_range(-60.0..60.0);
+            }
+            _ => match rng.random_range(0..3) {
+                0 => timeline.tempo = strange(rng),
+                1 => timeline.beats = strange(rng),
+                _ => *timeline = Timeline { playing: timeline.playing, ..Timeline::standing(120.0) },
+            },
+        }
+        // Ramps and strange values lead nowhere; the next bar is sane again, mostly.
+        if !(timeline.tempo > 1.0 && timeline.tempo < 2_000.0) && rng.random_bool(0.5) {
+            timeline.tempo = 120.0;
+            timeline.tempo_ramp = 0.0;
+        }
+    }
+}
+
+/// What happens to a note with an id, which may be named by that alone.
+fn named(id: i32, place: Option<(u8, u8)>, what: What) -> Event {
+    let (channel, key) = place.map_or((-1, -1), |(channel, key)| (channel.into(), key.into()));
+    Event::Named { id, channel, key, what }
+}
+
+fn controller(rng: &mut Pcg32) -> Event {
+    let channel: u8 = rng.random_range(0..16);
+    let value = rng.random_range(0..128);
+    Event::Midi(match rng.random_range(0..8) {
+        0..=3 => [0xb0, 64, value],
+        4 => [0xb0 | channel, rng.random_range(0..128), value],
+        5 => [0xb0 | channel, *[120, 121, 123].choose(rng).unwrap_or(&123), 0],
+        6 => [0xe0 | channel, value, value],
+        _ => [*[0xa0, 0xc0, 0xd0].choose(rng).unwrap_or(&0xa0) | channel, value, value],
+    })
+}
+
+/// What a host should not send.
+fn nonsense(rng: &mut Pcg32) -> Event {
+    let number =
+        |rng: &mut Pcg32| *[-1, -7, 3, 15, 16, 60, 127, 128, 255, i16::MAX, i16::MIN].choose(rng).unwrap_or(&-1);
+    let (channel, key) = (number(rng), number(rng));
+    match rng.random_range(0..6) {
+        0 => Event::NoteOn { channel, key, velocity: strange(rng) },
+        1 => Event::NoteOff { channel, key, velocity: strange(rng) },
+        2 => Event::Choke { channel, key },
+        3 => Event::End { channel, key },
+        4 => Event::Midi(rng.random()),
+        _ => Event::Param { id: rng.random(), value: strange(rng) },
+    }
+}
+
+fn strange(rng: &mut Pcg32) -> f64 {
+    let values = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, -1.0, 1e300, -1e18, 1e-310, 2.5];
+    *values.choose(rng).unwrap_or(&f64::NAN)
+}

@@ -1,0 +1,190 @@
+//! *Bounce = live*: random scenarios are the same music in every block size, at every sample rate, and
+//! in real time.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use rand::Rng;
+use test_host::{Blocks, Event, Pace, Plugin, Sounded};
+
+use super::compare::{Difference, compare};
+use super::render::{LONGEST_BLOCK, Rendered, Setup, render};
+use super::scenario::{Knob, Scenario, TICKS};
+use super::{Context, Row};
+
+/// Scenarios, and those of them that are also played in real time.
+const SCENARIOS: u64 = 200;
+const IN_REAL_TIME: usize = 20;
+const QUICK: u64 = 6;
+/// Sample rates, in hertz.
+const RATES: [f64; 3] = [48_000.0, 44_100.0, 96_000.0];
+/// Block sizes, in samples; beside these, random ones.
+const SIZES: [u32; 6] = [480, 1, 17, 64, 1024, LONGEST_BLOCK];
+/// In real time a note cannot follow at once on what changes it: the model has to think of it again. So
+/// much time it needs, in seconds.
+const TO_THINK: f64 = 0.015;
+/// A machine that wakes the audio thread up so late is not idle: the run says nothing.
+const BUSY: Duration = Duration::from_millis(3);
+/// How often a run on a busy machine is repeated.
+const ATTEMPTS: usize = 5;
+
+/// What came of a scenario.
+struct Outcome {
+    scenario: Scenario,
+    reference: Rendered,
+    blocks: Vec<(Setup, Difference)>,
+    rates: Vec<(Setup, Difference)>,
+}
+
+pub fn run(context: &Context, _: &mut Plugin) -> Result<Vec<Row>> {
+    let count = if context.quick { QUICK } else { SCENARIOS };
+    let outcomes = context.each(count, |number| offline(context, number))?;
+    let mut blocks = Row::new("bounce: block sizes", "samples");
+    let mut rates = Row::new("bounce: sample rates", "samples");
+    let mut sound = Row::new("bounce: notes begin and end", "faults");
+    let notes: usize = outcomes.iter().map(|outcome| outcome.reference.notes.len()).sum();
+    for outcome in &outcomes {
+        let number = outcome.scenario.number;
+        add(&mut blocks, number, &outcome.blocks);
+        add(&mut rates, number, &outcome.rates);
+        let faults = &outcome.reference.faults;
+        sound.case(faults.len() as f64, faults.first().map(|fault| format!("scenario {number}: {fault}")));
+    }
+    // A check of silence is no check.
+    let enough = context.case.is_some() || notes as u64 > 5 * count;
+    blocks.case(0.0, (!enough).then(|| format!("only {notes} notes in {count} scenarios")));
+    blocks.cases -= 1;
+    blocks.name = format!("{} ({notes} notes)", blocks.name);
+    let mut rows = vec![blocks, rates, sound];
+    if !context.quick && context.case.is_none() {
+        rows.push(automated(context, &outcomes));
+    }
+    if !context.quick {
+        rows.push(in_real_time(context, &outcomes)?);
+    }
+    Ok(rows)
+}
+
+/// Whether every parameter that can be automated is, and leaves something to hear.
+fn automated(context: &Context, outcomes: &[Outcome]) -> Row {
+    let mut row = Row::new("bounce: parameters automated", "scenarios less than 2");
+    for Knob { parameter, .. } in &context.knobs {
+        let of = outcomes.iter().filter(|outcome| outcome.scenario.automates(parameter));
+        let scenarios = of.filter(|outcome| !outcome.reference.notes.is_empty()).count();
+        let told = || format!("{} moves in {scenarios} scenarios", parameter.name);
+        row.case(2usize.saturating_sub(scenarios) as f64, (scenarios < 2).then(told));
+    }
+    row
+}
+
+/// One scenario in every block size at one rate, and in one block size at every rate.
+fn offline(context: &Context, number: u64) -> Result<Outcome> {
+    let scenario = Scenario::new(context.seed, number, &context.knobs);
+    if context.case.is_some() {
+        scenario.print(&context.knobs);
+    }
+    let rng = &mut model::note_rng(context.seed ^ 0xb10c, number);
+    let random: Vec<u32> = (0..97).map(|_| rng.random_range(1..=1024)).collect();
+    let mut sizes: Vec<Blocks> = SIZES.map(Blocks::Of).into();
+    sizes.push(Blocks::Cycle(random));
+    let home = (number % RATES.len() as u64) as usize;
+
+    let first = Setup::offline(RATES[home], sizes[0].clone());
+    let reference = render(&context.bundle, &scenario, &first)?;
+    if context.case.is_some() {
+        println!("{}:", first.name());
+        print_notes(&reference.music(), first.rate);
+    }
+    let against = |setup: Setup| -> Result<(Setup, Difference)> {
+        let rendered = render(&context.bundle, &scenario, &setup)?;
+        let mut difference = compare(&scenario, (&reference.music(), &first), (&rendered.music(), &setup));
+        if context.case.is_some() {
+            println!("{}: {:?}", setup.name(), difference.what);
+            print_notes(&rendered.music(), setup.rate);
+        }
+        difference.what = difference.what.or_else(|| rendered.faults.first().cloned());
+        Ok((setup, difference))
+    };
+    let blocks = sizes[1..].iter().map(|size| against(Setup::offline(RATES[home], size.clone())));
+    let blocks: Vec<_> = blocks.collect::<Result<_>>()?;
+    let others = (1..RATES.len()).map(|step| RATES[(home + step) % RATES.len()]);
+    let rates = others.map(|rate| against(Setup::offline(rate, sizes[0].clone())));
+    let rates: Vec<_> = rates.collect::<Result<_>>()?;
+    Ok(Outcome { scenario, blocks, rates, reference })
+}
+
+/// For somebody who looks into a failure.
+fn print_notes(notes: &[Sounded], rate: f64) {
+    for note in notes {
+        let (on, off) = (note.on as f64 / rate, note.off as f64 / rate);
+        println!("    {on:9.5} s to {off:9.5} s, channel {} key {} velocity {}", note.channel, note.key, note.velocity);
+    }
+}
+
+fn add(row: &mut Row, number: u64, differences: &[(Setup, Difference)]) {
+    let worst = differences.iter().map(|(_, difference)| difference.samples).fold(0.0, f64::max);
+    let wrong = differences.iter().find_map(|(setup, difference)| Some((setup, difference.what.as_ref()?)));
+    row.case(worst, wrong.map(|(setup, what)| format!("scenario {number} in {}: {what}", setup.name())));
+}
+
+/// The same scenarios as the sound card would ask for them. Where this machine never kept time, the next
+/// scenario takes the place of one that went wrong.
+fn in_real_time(context: &Context, outcomes: &[Outcome]) -> Result<Row> {
+    let fit = outcomes.iter().filter(|outcome| outcome.reference.notes.len() >= 5 && leaves_time(outcome));
+    let fit: Vec<&Outcome> = fit.take(2 * IN_REAL_TIME).collect();
+    let mut row = Row::new("bounce: in real time", "late notes");
+    let mut judged = 0;
+    for fit in fit.chunks(IN_REAL_TIME) {
+        let fit = &fit[..fit.len().min(IN_REAL_TIME - judged)];
+        for live in context.each(fit.len() as u64, |index| live(context, fit[index as usize]))? {
+            judged += usize::from(!live.busy);
+            if !live.busy {
+                let told = live.what.map(|what| format!("scenario {} in real time: {what}", live.number));
+                row.case(live.late as f64, told);
+            }
+        }
+    }
+    if context.case.is_none() && judged < IN_REAL_TIME {
+        row.case(0.0, Some(format!("only {judged} scenarios leave time to think and met an idle machine")));
+    }
+    Ok(row)
+}
+
+/// A scenario in real time.
+struct Live {
+    number: u64,
+    /// Notes that were late.
+    late: u64,
+    /// What went wrong.
+    what: Option<String>,
+    /// Something went wrong each time, and each time the host itself was late: that says nothing.
+    busy: bool,
+}
+
+/// Whether no generated note follows so soon on what changes it that no machine could have thought of it.
+fn leaves_time(outcome: &Outcome) -> bool {
+    let rate = RATES[(outcome.scenario.number % RATES.len() as u64) as usize];
+    let ons = || outcome.reference.notes.iter().map(|note| note.on as f64 / rate);
+    let causes = outcome.scenario.events.iter().filter(|(_, event)| !matches!(event, Event::NoteOff { .. }));
+    let causes = causes.map(|event| event.0).chain(outcome.scenario.changes.iter().map(|change| change.0));
+    causes.map(|at| at as f64 / TICKS as f64).all(|at| !ons().any(|on| (at..at + TO_THINK).contains(&on)))
+}
+
+fn live(context: &Context, outcome: &Outcome) -> Result<Live> {
+    let scenario = &outcome.scenario;
+    let rate = RATES[(scenario.number % RATES.len() as u64) as usize];
+    let reference = Setup::offline(rate, Blocks::Of(SIZES[0]));
+    let setup = Setup { rate, blocks: Blocks::Of(256), pace: Pace::RealTime };
+    let mut attempt = 1;
+    loop {
+        let rendered = render(&context.bundle, scenario, &setup)?;
+        let late = rendered.status.late + rendered.status.dropped;
+        let difference = compare(scenario, (&outcome.reference.music(), &reference), (&rendered.music(), &setup));
+        let what = (late > 0).then(|| format!("{late} notes are late")).or(difference.what);
+        let busy = what.is_some() && rendered.lateness > BUSY;
+        if !busy || attempt == ATTEMPTS {
+            return Ok(Live { number: scenario.number, late, what, busy });
+        }
+        attempt += 1;
+    }
+}

@@ -1,0 +1,119 @@
+//! A scenario, played to the built plugin.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use test_host::{Account, Audio, Blocks, Pace, Performer, Plugin, Sounded, Status};
+
+use super::scenario::{Scenario, samples};
+
+/// The longest block that is announced, in samples.
+pub const LONGEST_BLOCK: u32 = 4096;
+/// The key that stands for the sustain pedal: no MIDI key.
+pub const PEDAL: u8 = 200;
+/// The plugin has this long to get ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a scenario is rendered.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Samples per second.
+    pub rate: f64,
+    /// Samples per block.
+    pub blocks: Blocks,
+    /// Offline, or paced in real time.
+    pub pace: Pace,
+}
+
+impl Setup {
+    /// Offline.
+    pub fn offline(rate: f64, blocks: Blocks) -> Self {
+        Self { rate, blocks, pace: Pace::Offline }
+    }
+
+    /// The longest block, in seconds.
+    pub fn longest_s(&self) -> f64 {
+        let longest = match &self.blocks {
+            Blocks::Of(frames) => *frames,
+            Blocks::Cycle(sizes) => sizes.iter().copied().max().unwrap_or(0),
+        };
+        f64::from(longest) / self.rate
+    }
+
+    /// For a reader.
+    pub fn name(&self) -> String {
+        let blocks = match &self.blocks {
+            Blocks::Of(frames) => format!("blocks of {frames}"),
+            Blocks::Cycle(_) => "blocks of random length".to_owned(),
+        };
+        let pace = if self.pace == Pace::Offline { "" } else { ", in real time" };
+        format!("{blocks} at {} Hz{pace}", self.rate)
+    }
+}
+
+/// What came out.
+pub struct Rendered {
+    /// The plugin's own notes; those that still sound at the end, end there.
+    pub notes: Vec<Sounded>,
+    /// When its own sustain pedal was down, as notes of the key [`PEDAL`].
+    pub pedal: Vec<Sounded>,
+    /// What must never happen: lost notes, stray ones, events out of order.
+    pub faults: Vec<String>,
+    /// The plugin's own figures.
+    pub status: Status,
+    /// How late this host was, in real time.
+    pub lateness: Duration,
+}
+
+impl Rendered {
+    /// All that the plugin has played: its notes, and its pedal.
+    pub fn music(&self) -> Vec<Sounded> {
+        self.notes.iter().chain(&self.pedal).copied().collect()
+    }
+}
+
+/// An instance that is ready to play.
+pub fn plugin(bundle: &Path, setup: &Setup) -> Result<Plugin> {
+    let mut plugin = Plugin::load(bundle)?;
+    prepare(&mut plugin, setup)?;
+    Ok(plugin)
+}
+
+/// Activates it; in real time, it has woken up then.
+pub fn prepare(plugin: &mut Plugin, setup: &Setup) -> Result<()> {
+    let offline = setup.pace == Pace::Offline;
+    plugin.set_offline(offline)?;
+    plugin.activate(setup.rate, LONGEST_BLOCK)?;
+    if !offline {
+        plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
+    }
+    Ok(())
+}
+
+/// Renders a scenario in a fresh instance.
+pub fn render(bundle: &Path, scenario: &Scenario, setup: &Setup) -> Result<Rendered> {
+    let events = scenario.timed(setup.rate);
+    let changes = scenario.changes(setup.rate);
+    let end = samples(scenario.end, setup.rate);
+    let mut plugin = plugin(bundle, setup)?;
+    let play = |audio: &mut Audio| {
+        let mut performer = Performer::new(&events, setup.blocks.clone(), setup.pace, scenario.timeline.clone())
+            .with_changes(&changes, scenario.cuts);
+        performer.play_until(audio, end, |_| ())?;
+        Ok((audio.take_outputs(), audio.violations().to_vec(), performer.lateness()))
+    };
+    let (outputs, mut faults, lateness) = plugin.run(play)?;
+    let account = Account::of(&events, &outputs);
+    let notes = account.with_hanging_until(end);
+    let pedal = account.pedal_until(64, PEDAL, end);
+    // A key that is a trigger makes no sound, and `Pass your notes` may be off.
+    let lost = if scenario.moves(&["pass", "trigby"]) { Vec::new() } else { account.lost.clone() };
+    let stray = account.stray.iter().filter(|stray| !scenario.panics(stray.at, setup.rate)).copied().collect();
+    faults.extend(Account { hanging: Vec::new(), lost, stray, ..account }.faults());
+    let status = plugin.status()?;
+    if status.timeouts > 0 {
+        faults.push(format!("{} waits for the model in vain", status.timeouts));
+    }
+    Ok(Rendered { notes, pedal, faults, status, lateness })
+}

@@ -1,0 +1,130 @@
+//! What projects store: every form that was ever released loads for ever, what is newer loads as far as it can be
+//! understood, and what is spoilt does no harm.
+
+use std::sync::Once;
+
+use anyhow::Result;
+use probe::{heap, spoil};
+use serde_json::{Value, json};
+use test_host::{Event, Plugin, Status, Timed};
+
+/// One file for each form that was released, oldest first, each with other values than a new instance's. None is ever
+/// changed or taken away. The first has no number of its form yet.
+const STATES: [&str; 2] = [include_str!("states/0.json"), include_str!("states/1.json")];
+
+fn plugin() -> Plugin {
+    // Before any instance reads the environment: the tests run side by side.
+    static REQUESTED: Once = Once::new();
+    REQUESTED.call_once(Status::request);
+    test_host::find_bundle().and_then(|path| Plugin::load(&path)).expect("the bundle must load")
+}
+
+/// As a host hands it over: the length in front, in 8 bytes.
+fn stream(json: &[u8]) -> Vec<u8> {
+    [&(json.len() as u64).to_le_bytes(), json].concat()
+}
+
+fn load(plugin: &mut Plugin, state: &Value) -> Result<()> {
+    plugin.load_state(&stream(state.to_string().as_bytes()))
+}
+
+fn saved(plugin: &mut Plugin) -> Value {
+    serde_json::from_slice(&plugin.save_state().unwrap()[8..]).unwrap()
+}
+
+#[test]
+fn every_state_that_was_released_loads_as_it_was_saved() {
+    for text in STATES {
+        let state: Value = serde_json::from_str(text).unwrap();
+        let mut plugin = plugin();
+        let new = saved(&mut plugin);
+        load(&mut plugin, &state).unwrap();
+        let now = saved(&mut plugin);
+        let mut differ = 0;
+        for (id, value) in state["params"].as_object().unwrap() {
+            assert_eq!(now["params"][id], *value, "{id}");
+            differ += usize::from(new["params"][id] != *value);
+        }
+        assert!(differ >= 8, "the fixture says little");
+        for (name, value) in state["fields"].as_object().unwrap() {
+            let parsed = |value: &Value| serde_json::from_str::<Value>(value.as_str().unwrap()).unwrap();
+            let (value, now) = (parsed(value), parsed(&now["fields"][name]));
+            match value.as_object().filter(|_| name != "format") {
+                // Later releases may store more of the same.
+                Some(parts) => parts.iter().for_each(|(part, value)| assert_eq!(now[part], *value, "{name} {part}")),
+                None if name == "format" => {}
+                None => assert_eq!(now, value, "{name}"),
+            }
+        }
+    }
+}
+
+/// Of a later version it takes what it understands, leaves out the rest, and says so.
+#[test]
+fn a_newer_state_loads_as_far_as_it_is_understood() {
+    let mut plugin = plugin();
+    let mut state: Value = serde_json::from_str(STATES[STATES.len() - 1]).unwrap();
+    load(&mut plugin, &state).unwrap();
+    assert!(!plugin.status().unwrap().newer_state);
+    let before = saved(&mut plugin);
+
+    state["version"] = json!("99.0.0");
+    state["fields"]["format"] = json!("99");
+    state["fields"]["sparkle"] = json!("{\"much\": true}");
+    state["params"]["sparkle"] = json!({ "f32": 0.5 });
+    state["params"]["seed"] = json!({ "i32": 77 });
+    // Of another kind than we know it.
+    state["params"]["bypass"] = json!({ "string": "sometimes" });
+    load(&mut plugin, &state).unwrap();
+    assert!(plugin.status().unwrap().newer_state, "it says so");
+    let after = saved(&mut plugin);
+    assert_eq!(after["params"]["seed"], json!({ "i32": 77 }));
+    for (id, value) in before["params"].as_object().unwrap().iter().filter(|(id, _)| *id != "seed") {
+        assert_eq!(after["params"][id], *value, "{id}");
+    }
+    assert_eq!(after["params"].get("sparkle"), None);
+}
+
+/// Whatever a project file holds: no crash, no memory beyond what is due, every value within its range, and it plays on.
+#[test]
+fn spoilt_states_do_no_harm() {
+    /// Beyond twice the file's size: the parameters' values as texts, in trees.
+    const SPARE: usize = 64 << 10;
+    const CASES: usize = 1_500;
+    let mut plugin = plugin();
+    let parameters = plugin.parameters().unwrap();
+    let good = STATES.map(|text| text.as_bytes().to_vec());
+    let (mut loaded, mut refused) = (0, 0);
+    for case in 0..CASES {
+        let json = spoil::spoilt(&good, 9, case);
+        let bytes = stream(&json);
+        let (result, taken) = heap::measured(|| plugin.load_state(&bytes));
+        assert!(taken.peak <= 2 * bytes.len() + SPARE, "case {case}, {} bytes: {taken:?}", bytes.len());
+        match result {
+            Ok(()) => loaded += 1,
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                refused += 1;
+            }
+        }
+        for parameter in &parameters {
+            let value = plugin.value(parameter.id).unwrap();
+            let range = parameter.min..=parameter.max;
+            assert!(range.contains(&value), "case {case}: {} is {value}", parameter.name);
+        }
+    }
+    assert!(loaded > 100 && refused > 300, "{loaded} loaded, {refused} refused");
+    // A length that is a lie, and less than a length.
+    for bytes in [&[0xff; 20][..], &[1, 0, 0, 0, 0, 0, 0, 1, b'{'], b"\x10\0\0\0\0\0\0\0{}", b"\x01", b""] {
+        assert!(plugin.load_state(bytes).is_err(), "{bytes:?}");
+    }
+    plugin.activate(48_000.0, 512).unwrap();
+    let events = [Timed { at: 0, event: Event::note_on(0, 60, 90) }, Timed { at: 999, event: Event::note_off(0, 60) }];
+    let outputs = plugin.run(|audio| {
+        let mut performer =
+            test_host::Performer::new(&events, test_host::Blocks::Of(512), test_host::Pace::Offline, None);
+        performer.play_until(audio, 48_000, |_| ())?;
+        Ok(audio.take_outputs())
+    });
+    assert!(outputs.is_ok());
+}
