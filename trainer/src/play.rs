@@ -70,12 +70,20 @@ pub struct Searching {
     /// Notes that are planned at a time, at most.
     #[arg(long, default_value_t = Search::OFF.plan as u16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     search_plan: u16,
+    /// Notes between two comparisons.
+    #[arg(long, default_value_t = Search::OFF.every as u16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    search_every: u16,
 }
 
 impl Searching {
     /// The search that is asked for.
     pub fn search(&self) -> Search {
-        Search { takes: self.search.into(), strength: self.search_strength, plan: self.search_plan.into() }
+        Search {
+            takes: self.search.into(),
+            strength: self.search_strength,
+            plan: self.search_plan.into(),
+            every: self.search_every.into(),
+        }
     }
 }
 

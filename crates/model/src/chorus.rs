@@ -65,9 +65,9 @@ impl Chorus {
         }
     }
 
-    /// How many takes there are.
-    pub fn takes(&self) -> usize {
-        self.states.len()
+    /// Whether these are so many takes of this mind's network.
+    pub fn goes_on(&self, mind: &Mind, takes: usize) -> bool {
+        self.states.len() == takes && Arc::ptr_eq(&self.network, &mind.network)
     }
 
     /// What a take has heard so far.

@@ -17,8 +17,6 @@ use crate::{
     sampling::note_rng,
 };
 
-/// Notes between two comparisons.
-pub const EVERY: usize = 16;
 /// Takes are resampled when their weights say that fewer than this part of them count.
 const FEWEST: f64 = 0.6;
 /// Where the number of a plan's first note stands in the seed of its random choices.
@@ -43,6 +41,8 @@ pub struct Search {
     pub strength: f64,
     /// Notes of a plan, at most.
     pub plan: usize,
+    /// Notes between two comparisons; at least 1.
+    pub every: usize,
 }
 
 /// What the critic knows when it is asked.
@@ -72,7 +72,7 @@ const FIRST_PLAN: usize = 8;
 
 impl Search {
     /// One take, as the network alone would play it.
-    pub const OFF: Self = Self { takes: 1, strength: 1.0, plan: 32 };
+    pub const OFF: Self = Self { takes: 1, strength: 1.0, plan: 32, every: 16 };
 
     /// Notes of the next plan, when so many have been planned since the hand-over or the latest change: each plan as long
     /// as all before it together.
@@ -89,7 +89,7 @@ impl Search {
         let mut weights = vec![0.0; self.takes];
         for played in 1..=notes {
             takes.play();
-            if played % EVERY != 0 && played != notes {
+            if played % self.every != 0 && played != notes {
                 continue;
             }
             for (take, (odds, weight)) in odds.iter_mut().zip(&mut weights).enumerate() {

@@ -53,16 +53,20 @@ pub struct Plan<'a> {
 
 /// Draws phrases from pieces of a split and lets the network go on. Examples of a phrase stand together, the truth before
 /// the network. `done` hears of each phrase.
-pub fn examples(
-    network: &Arc<Network>,
-    pieces: &[&Piece],
-    plan: &Plan,
-    done: impl Fn() + Sync,
-) -> Vec<Example> {
+pub fn examples(network: &Arc<Network>, pieces: &[&Piece], plan: &Plan, done: impl Fn() + Sync) -> Vec<Example> {
     let draws = Draws::new(pieces);
     let augment = match plan.vary {
         true => Augment { humanize: 0.95, ..Augment::default() },
-        false => Augment { transpose: 0, tempo: 1.0, velocity: 0, length: 1.0, cut: 0.0, stray: 0.0, humanize: 0.95, score_tempo: 1.2 },
+        false => Augment {
+            transpose: 0,
+            tempo: 1.0,
+            velocity: 0,
+            length: 1.0,
+            cut: 0.0,
+            stray: 0.0,
+            humanize: 0.95,
+            score_tempo: 1.2,
+        },
     };
     let numbers: Vec<u64> = (0..plan.phrases as u64).collect();
     let made = parallel::map(

@@ -23,7 +23,9 @@ use std::sync::Arc;
 /// them, and says how well it tells the two apart on phrases of the validation split (area under the curve,
 /// 0.5: cannot tell). A critic knows one network with its sampling: train it again after either changes.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: trainer critic --weights runs/mine/last.safetensors --data music.dataset --out mine.safetensors")]
+#[command(
+    after_help = "Example: trainer critic --weights runs/mine/last.safetensors --data music.dataset --out mine.safetensors"
+)]
 pub struct Args {
     /// The network's weights.
     #[arg(long, short, value_name = "FILE")]
@@ -77,20 +79,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let examples = examples::examples(&network, &pieces, &plan, || bar.inc(1));
         bar.finish_and_clear();
         match examples.is_empty() {
-            true => Err(BadInput(format!("no piece of the {} split is long enough for a phrase and more", split.name()))),
+            true => {
+                Err(BadInput(format!("no piece of the {} split is long enough for a phrase and more", split.name())))
+            }
             false => Ok(examples),
         }
     };
     let train = made(Split::Train, args.phrases, args.seed)?;
     let validation = made(Split::Validation, args.validation, args.seed.wrapping_add(1))?;
-    let how = Fit {
-        epochs: args.epochs,
-        batch: 256,
-        rate: 1e-3,
-        weight_decay: 0.05,
-        dropout: 0.2,
-        seed: args.seed,
-    };
+    let how = Fit { epochs: args.epochs, batch: 256, rate: 1e-3, weight_decay: 0.05, dropout: 0.2, seed: args.seed };
     let critic = fit::fit(&train, &how, |epoch, loss| {
         if (epoch + 1) % 5 == 0 {
             eprintln!("epoch {:3}  loss {loss:.4}", epoch + 1);

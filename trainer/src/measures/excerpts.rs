@@ -74,13 +74,7 @@ fn cut<'a>(index: usize, piece: &'a Piece, most: usize, apart: f64) -> Vec<Excer
 
 /// What a network plays after a prompt, canonical, with onsets in [`PART_S`]..2 [`PART_S`]. `begins`: whether the seed
 /// hears a begin-of-sequence between, as in its project; others never do.
-pub fn continuation(
-    mind: &mut Mind,
-    style: &Style,
-    prompt: &[Note],
-    seed: u64,
-    begins: bool,
-) -> Vec<Note> {
+pub fn continuation(mind: &mut Mind, style: &Style, prompt: &[Note], seed: u64, begins: bool) -> Vec<Note> {
     play::listen(mind, prompt);
     if begins || mind.network().kind() == Kind::Antiphon {
         mind.hand_over();

@@ -10,6 +10,7 @@ mod statistics;
 use std::collections::BTreeMap;
 
 use notes::Note;
+use rand::Rng;
 
 pub use self::statistics::{Phrase, STATISTICS};
 use crate::weights::Tensor;
@@ -89,11 +90,27 @@ impl Critic {
         Some(Self { mean, scale, layers: [(); 3].map(|()| Layer { weight: next(), bias: next() }) })
     }
 
+    /// An untrained one, which says anything. For tests.
+    pub fn random(seed: u64) -> Self {
+        let rng = &mut rand_pcg::Pcg32::new(seed, 1);
+        let mut random = |count: usize, by: f32| (0..count).map(|_| rng.random_range(-by..by)).collect();
+        let widths = [STATISTICS, HIDDEN[0], HIDDEN[1], 1];
+        let layers = [0, 1, 2].map(|layer| Layer {
+            weight: random(widths[layer] * widths[layer + 1], 2.0 / (widths[layer] as f32).sqrt()),
+            bias: random(widths[layer + 1], 0.1),
+        });
+        Self { mean: vec![0.0; STATISTICS], scale: vec![1.0; STATISTICS], layers }
+    }
+
     /// As a weights file has it.
     pub fn tensors(&self) -> BTreeMap<String, Tensor> {
         let layers = self.layers.iter().flat_map(|layer| [&layer.weight, &layer.bias]);
         let data = [&self.mean, &self.scale].into_iter().chain(layers);
-        shapes().into_iter().zip(data).map(|((name, shape), data)| (name, Tensor { shape, data: data.clone() })).collect()
+        shapes()
+            .into_iter()
+            .zip(data)
+            .map(|((name, shape), data)| (name, Tensor { shape, data: data.clone() }))
+            .collect()
     }
 
     /// log p(real) - log p(the network's own) of what these statistics describe, both as likely before.

@@ -196,7 +196,12 @@ impl<'a> Stretch<'a> {
         out.push(quoted(&moves(&phrase.bass), &moves(&self.bass), 4));
         out.push(quoted(&phrase.sets(), &self.sets(), 1));
         let shapes = |stretch: &Self| -> Vec<u128> {
-            stretch.sets().into_iter().filter(|set| set.count_ones() > 1).map(|set| set >> set.trailing_zeros()).collect()
+            stretch
+                .sets()
+                .into_iter()
+                .filter(|set| set.count_ones() > 1)
+                .map(|set| set >> set.trailing_zeros())
+                .collect()
         };
         out.push(quoted(&shapes(phrase), &shapes(self), 1));
         let [a, b] = [phrase, self].map(|stretch| key_profile(&stretch.classes));
