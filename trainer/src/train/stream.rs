@@ -4,9 +4,9 @@
 
 use super::config::{Augment, Config, Tell};
 use super::humanize::humanize;
-use super::touch::Touch;
 use super::mixture::Mixture;
 use super::told::Plan;
+use super::touch::Touch;
 use crate::dataset::Piece;
 use crate::performance::Performance;
 use model::{
