@@ -69,7 +69,7 @@ impl Networks for Lively {
 }
 
 /// An engine that plays with the tests' network, on the CPU.
-fn engine() -> (AudioSide, GeneratorSide, UiSide) {
+fn engine() -> (AudioSide<()>, GeneratorSide, UiSide) {
     network();
     engine_with(Arc::new(Lively), || DeviceChoice::Cpu)
 }
@@ -77,7 +77,7 @@ fn engine() -> (AudioSide, GeneratorSide, UiSide) {
 fn engine_with(
     networks: Arc<dyn Networks>,
     device: impl Fn() -> DeviceChoice + Send + 'static,
-) -> (AudioSide, GeneratorSide, UiSide) {
+) -> (AudioSide<()>, GeneratorSide, UiSide) {
     crate::new(Config { status: Arc::default(), networks, device: Box::new(device), viewer: Default::default() })
 }
 
@@ -289,7 +289,7 @@ impl Out for Host {
 
 /// An engine whose audio side waits for the generator's thread, as in an offline render.
 struct Offline {
-    partner: AudioSide,
+    partner: AudioSide<()>,
     status: Arc<Status>,
     _thread: GeneratorThread,
 }
@@ -305,7 +305,7 @@ impl Offline {
 
 /// An engine whose generator works between blocks, as fast as the test says.
 struct Paced {
-    partner: AudioSide,
+    partner: AudioSide<()>,
     status: Arc<Status>,
     generator: Driven,
 }
@@ -325,7 +325,7 @@ impl Paced {
 
 /// One block: what the player does in it (offsets in order), between opening and closing.
 fn block(
-    partner: &mut AudioSide,
+    partner: &mut AudioSide<()>,
     transport: &Transport,
     (base, frames): (u64, u32),
     settings: Settings,
