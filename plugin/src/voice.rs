@@ -1,4 +1,4 @@
-//! A small piano-like voice for the program of its own, so that a keyboard and headphones are enough:
+//! A small piano-like voice for the standalone app, so that a keyboard and headphones are enough:
 //! stiff strings as sums of partials, dampers, a pedal, a little room. Lives on the audio thread; all
 //! it needs is allocated when it is made.
 
