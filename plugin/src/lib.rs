@@ -262,6 +262,7 @@ impl<F: Format> Plugin for Antiphon<F> {
 
     fn filter_state(state: &mut PluginState) {
         state::begin_loading();
+        state::migrate(state);
         state::note_unknown(state);
     }
 

@@ -34,6 +34,20 @@ pub fn begin_loading() {
     begin(&LOADING);
 }
 
+/// What an older form says otherwise. Before there was a search, *Likeliest of* chose among takes by likelihood; projects
+/// from then search as many takes, and none if they chose among none.
+pub fn migrate(state: &mut PluginState) {
+    let likeliest = state.params.remove("choice");
+    if !state.params.contains_key("search") {
+        let search = match likeliest {
+            Some(ParamValue::I32(2..=4)) => "4",
+            Some(ParamValue::I32(5..)) => "8",
+            _ => "off",
+        };
+        state.params.insert("search".to_owned(), ParamValue::String(search.to_owned()));
+    }
+}
+
 // Values that are loaded one by one and read one by one, by another thread: what was read holds together if `latest` says
 // the same number before and after. The flag is looked at first: seen down, and the number read after it unchanged, no
 // load has been under way in between. The fences keep the values, which are read and written without any order, in theirs.

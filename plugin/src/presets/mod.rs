@@ -1,7 +1,7 @@
 //! Presets, by name of situation: which parameters differ from a new instance's, as [`crate::stored`] keeps them. Some
 //! are built in; the user's own are files in the folder [`folder`].
 //!
-//! A preset says how the music goes, not where it goes: the seed, the device, the channel, whether the
+//! A preset says how the music goes, not where it goes: the seed, the search, the device, the channel, whether the
 //! player's notes pass, and the switches whose every change acts are none of its business.
 
 mod files;
@@ -19,7 +19,7 @@ use crate::params::CALLS;
 use crate::stored::{self, FORMAT, Values};
 
 /// Ids of parameters that no preset touches, beside those that are called for with a press.
-const LEFT_ALONE: [&str; 6] = ["bypass", "seed", "device", "late", "channel", "pass"];
+const LEFT_ALONE: [&str; 7] = ["bypass", "seed", "search", "device", "late", "channel", "pass"];
 
 /// Whether this parameter is a preset's business.
 pub fn concerns(id: &str) -> bool {
@@ -67,7 +67,8 @@ struct File {
 impl Preset {
     /// What a file says, and of what in it cannot be read, why not.
     fn of(file: File) -> (Self, Vec<String>) {
-        let (set, unread) = stored::read(file.format, file.set);
+        let (mut set, unread) = stored::read(file.format, file.set);
+        set.retain(|id, _| concerns(id));
         (Self { name: file.name, about: file.about, set }, unread)
     }
 
