@@ -19,7 +19,9 @@ pub fn ids(parameter: &str) -> Option<&'static [&'static str]> {
         "key" => Key::ids(),
         "scale" => Scale::ids(),
         "dynamics" => DynamicsMode::ids(),
+        "search" => Search::ids(),
         "device" => DeviceChoice::ids(),
+        "search" => Search::ids(),
         _ => None,
     }
 }
