@@ -21,7 +21,6 @@ pub fn ids(parameter: &str) -> Option<&'static [&'static str]> {
         "dynamics" => DynamicsMode::ids(),
         "search" => Search::ids(),
         "device" => DeviceChoice::ids(),
-        "search" => Search::ids(),
         _ => None,
     }
 }
