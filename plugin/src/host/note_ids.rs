@@ -4,7 +4,7 @@
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
-use super::stage::HostEvent;
+use super::io::HostEvent;
 
 const CHANNELS: usize = 16;
 const KEYS: usize = 128;
