@@ -180,6 +180,11 @@ fn share(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
         .with_string_to_value(texts::percent())
 }
 
+/// Of what is on or off.
+fn switch(name: &str, default: bool) -> BoolParam {
+    BoolParam::new(name, default).with_string_to_value(texts::switch())
+}
+
 /// Of a whole number.
 fn count(name: &str, default: i32, min: i32, max: i32) -> IntParam {
     IntParam::new(name, default, IntRange::Linear { min, max })
