@@ -16,7 +16,7 @@ use probe::heap;
 use vst3::Steinberg::Vst::{
     AudioBusBuffers, AudioBusBuffers__type0, BusDirections_, Event, Event_::EventTypes_, Event__type0, IAudioProcessor,
     IAudioProcessorTrait, IComponent, IComponentTrait, IEditController, IEditControllerTrait, IEventList,
-    IEventListTrait, MediaTypes_, NoteOffEvent, NoteOnEvent, ParameterFlags_, ParameterInfo, ProcessContext,
+    IEventListTrait, MediaTypes_, NoteOffEvent, NoteOnEvent, ParameterInfo, ParameterInfo_, ProcessContext,
     ProcessContext_::StatesAndFlags_, ProcessData, ProcessModes_, ProcessSetup, SymbolicSampleSizes_,
 };
 use vst3::Steinberg::{
@@ -184,7 +184,7 @@ unsafe fn read_texts(controller: &ComPtr<IEditController>) {
             let mut info: ParameterInfo = zeroed();
             assert_eq!(controller.getParameterInfo(index, &mut info), kResultOk);
             // The framework's own, for controllers, have no texts.
-            if info.flags & ParameterFlags_::kIsHidden as i32 != 0 {
+            if info.flags & ParameterInfo_::ParameterFlags_::kIsHidden as i32 != 0 {
                 continue;
             }
             for step in 0..=info.stepCount.clamp(1, 8) {
