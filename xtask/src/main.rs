@@ -2,16 +2,21 @@
 //! a person or a machine does with this repository has one name here.
 
 mod bench;
+mod book;
 mod bundle;
 mod cross;
 mod demo;
+mod digest;
 mod host;
 mod install;
+mod links;
 mod packages;
+mod release;
 mod screen;
 mod soak;
 mod sources;
 mod standalone;
+mod tools;
 mod test;
 mod verify;
 mod workspace;
@@ -41,7 +46,9 @@ Usage: cargo xtask COMMAND
             window and compare the file that arrives
   standalone
             play to the program of its own over JACK, with a server that has no sound card (Linux)
-  install   bundle, then copy both into your own plug-in folders
+  install [clap] [vst3] [app]
+            build, then copy into your own plug-in folders; the standalone app with an entry in the menu
+  uninstall remove what `install` has copied, and nothing else
   soak [--blocks N] [--seed S]
             random blocks, notes, parameters and transports against the built plugin;
             counts what must never happen in target/soak.json
@@ -53,6 +60,9 @@ Usage: cargo xtask COMMAND
   cross [--check]
             type-check and lint for Windows and both kinds of Mac, link the Windows bundle and play the host's
             tests to it under Wine; with --check only the first (Linux)
+  book      the book as a website under target/book/, with its links checked
+  release [papers] [linux] [windows] [macos] [book]
+            what a tag publishes, as far as this system can make it, under target/dist/
   test      everything that CI checks: formatting, lints, documentation, the bundle, all tests
 
 `cargo xtask demo --help` tells more about the demo.
@@ -76,8 +86,9 @@ fn run(args: &[String]) -> Result<ExitCode> {
     };
     match command {
         "bundle" => bundle::run(&Workspace::enter()?, rest),
-        "bundle-universal" => bundle::universal(&Workspace::enter()?),
-        "install" => install::run(&Workspace::enter()?),
+        "bundle-universal" => bundle::universal(&Workspace::enter()?).map(|()| ExitCode::SUCCESS),
+        "install" => install::run(&Workspace::enter()?, rest),
+        "uninstall" => install::undo(rest),
         "test" => test::run(&Workspace::enter()?),
         "verify" => verify::run(&Workspace::enter()?, rest),
         "bench" => bench::run(&Workspace::enter()?, rest),
@@ -86,6 +97,8 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "editor" => screen::editor(&Workspace::enter()?, rest),
         "standalone" => standalone::run(&Workspace::enter()?, rest),
         "hand" => screen::hand(&Workspace::enter()?, rest),
+        "release" => release::run(&Workspace::enter()?, rest),
+        "book" => book::run(&Workspace::enter()?, rest),
         "cross" => cross::run(&Workspace::enter()?, rest),
         "demo" => demo::run(&Workspace::enter()?, rest),
         "help" | "-h" | "--help" => {

@@ -23,9 +23,25 @@ const SCREEN: &[(&str, &str)] =
 const MINGW: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", "")];
 const WINE: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", ""), ("wine", ""), ("wine64", ""), ("xvfb", "")];
 
+/// What packs a release.
+const ARCHIVES: &[(&str, &str)] = &[("zstd", ""), ("xz-utils", "")];
+
+/// Checks for what packing a release for Linux needs.
+pub fn ensure_archives() -> Result<()> {
+    ensure_packages(ARCHIVES)
+}
+
 /// Checks for what `cargo xtask cross` needs, with or without running what was built.
 pub fn ensure_cross(runs: bool) -> Result<()> {
     ensure_packages(if runs { WINE } else { MINGW })
+}
+
+/// In words, for systems where nothing can be installed by itself.
+pub const STANDALONE_NEEDS: &str = "pkg-config and the development files of ALSA and JACK";
+
+/// Whether the standalone app can be built here as things stand.
+pub fn standalone_can_be_built() -> bool {
+    !cfg!(target_os = "linux") || works("pkg-config", &["--exists", "alsa", "jack"])
 }
 
 /// Checks for what the program of its own needs.

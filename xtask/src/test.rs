@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{bundle, sources};
+use crate::{bundle, install, sources};
 
 /// How many tests have run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +56,9 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
             ensure!(count.failed == 0, "{} tests failed", count.failed);
             Ok(())
         });
+    }
+    if bundled {
+        report.stage("installation", || install::check(workspace));
     }
     if cfg!(target_os = "linux") {
         report.stage("CUDA's way", || {
