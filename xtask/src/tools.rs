@@ -18,7 +18,6 @@ pub struct Tool {
 
 pub const MDBOOK: Tool =
     Tool { name: "mdbook", version: "0.5.4", options: &["--no-default-features", "--features", "search"] };
-pub const ABOUT: Tool = Tool { name: "cargo-about", version: "0.9.3", options: &["--features", "cli"] };
 pub const CYCLONEDX: Tool = Tool { name: "cargo-cyclonedx", version: "0.5.9", options: &[] };
 
 impl Tool {

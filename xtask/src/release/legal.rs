@@ -1,12 +1,12 @@
 //! The papers of a release: licences, ours and those of all that is linked in; model cards; what it is made of.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
 use super::contents::Item;
-use super::{Made, Release};
+use super::{Made, Release, third_party};
 use crate::bundle::PLUGIN;
 use crate::tools;
 use crate::workspace::Workspace;
@@ -28,7 +28,7 @@ impl Papers {
         let mut items = vec![
             Item::text("LICENSE-MIT.txt", read("LICENSE-MIT")?),
             Item::text("LICENSE-APACHE.txt", read("LICENSE-APACHE")?),
-            Item::text("LICENSES-THIRD-PARTY.txt", third_party(workspace)?),
+            Item::text("LICENSES-THIRD-PARTY.txt", third_party::collect()?),
         ];
         for card in ["antiphon.md", "seed.md"] {
             items.push(Item::text(&format!("model-cards/{card}"), read(&format!("weights/{card}"))?));
@@ -58,23 +58,6 @@ impl Papers {
         }
         Ok(Made::Files(files, Vec::new()))
     }
-}
-
-/// The text of every licence that what we link is under, each with the crates that it is for.
-fn third_party(workspace: &Workspace) -> Result<Vec<u8>> {
-    let about = tools::ABOUT.get(workspace)?;
-    let out = workspace.target.join("tmp").join("third-party.txt");
-    std::fs::create_dir_all(out.parent().unwrap_or(Path::new(".")))?;
-    let mut about = Command::new(about);
-    about.args(["about", "generate", "--locked", "--fail", "--manifest-path", "plugin/Cargo.toml"]);
-    about.args(["--features", "standalone", "--config", "xtask/release/about.toml", "--output-file"]).arg(&out);
-    about.arg("xtask/release/about.hbs");
-    let status = about.status().context("cannot run cargo-about")?;
-    ensure!(status.success(), "the licences of dependencies could not be collected; see above");
-    let text = std::fs::read(&out)?;
-    // So many dependencies have more to say than this.
-    ensure!(text.len() > 20_000, "the licences of dependencies are {} bytes only", text.len());
-    Ok(text)
 }
 
 /// What the plugin and the app are made of.

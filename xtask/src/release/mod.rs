@@ -7,6 +7,7 @@ mod glibc;
 mod legal;
 mod linux;
 mod macos;
+mod third_party;
 mod windows;
 
 use std::path::{Path, PathBuf};
