@@ -19,6 +19,7 @@ mod standalone;
 mod tools;
 mod test;
 mod verify;
+mod web;
 mod workspace;
 
 use std::process::ExitCode;

@@ -20,6 +20,8 @@ struct Count {
 #[derive(Default)]
 struct Report {
     stages: Vec<(&'static str, Duration, bool)>,
+    /// Those that this machine cannot run, and why.
+    skipped: Vec<(&'static str, String)>,
 }
 
 impl Report {
@@ -46,6 +48,10 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo(&lints, &[])
     });
+    match crate::web::target() {
+        Ok(()) => drop(report.stage("engine in a page", crate::web::check)),
+        Err(why) => report.skipped.push(("engine in a page", format!("{why:#}"))),
+    }
     report.stage("documentation", || cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]));
     // Before the tests, since those in crates/test-host/tests/ load it. Without it they would only fail as well.
     let bundled = report.stage("release bundle", || bundle::build(workspace, &[]));
@@ -73,6 +79,9 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     for (name, time, ok) in &report.stages {
         let result = if *ok { "ok" } else { "FAILED" };
         println!("{name:16} {:7.1} s  {result}", time.as_secs_f64());
+    }
+    for (name, why) in &report.skipped {
+        println!("{name:16}            SKIPPED: {why}");
     }
     let ok = bundled && report.stages.iter().all(|(_, _, ok)| *ok);
     if !ok && count.failed == 0 {

@@ -1,9 +1,10 @@
 //! How the model draws its notes, and where it runs.
 
+use engine::settings::Heat;
 use nice_plug::prelude::*;
 
+use super::choices::DeviceChoice;
 use super::{count, factor, share};
-use crate::settings::{DeviceChoice, Heat};
 
 /// See the [module](self).
 #[derive(Params)]
