@@ -20,6 +20,7 @@ mod tools;
 mod test;
 mod verify;
 mod web;
+mod web;
 mod workspace;
 
 use std::process::ExitCode;
@@ -61,6 +62,8 @@ Usage: cargo xtask COMMAND
   cross [--check]
             type-check and lint for Windows and both kinds of Mac, link the Windows bundle and play the host's
             tests to it under Wine; with --check only the first (Linux)
+  web [--serve [PORT]]
+            Antiphon in a browser, as files for any web server, under target/web/
   book      the book as a website under target/book/, with its links checked
   release [papers] [linux] [windows] [macos] [book]
             what a tag publishes, as far as this system can make it, under target/dist/
@@ -98,6 +101,7 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "editor" => screen::editor(&Workspace::enter()?, rest),
         "standalone" => standalone::run(&Workspace::enter()?, rest),
         "hand" => screen::hand(&Workspace::enter()?, rest),
+        "web" => web::run(&Workspace::enter()?, rest),
         "release" => release::run(&Workspace::enter()?, rest),
         "book" => book::run(&Workspace::enter()?, rest),
         "cross" => cross::run(&Workspace::enter()?, rest),

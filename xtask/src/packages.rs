@@ -23,6 +23,19 @@ const SCREEN: &[(&str, &str)] =
 const MINGW: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", "")];
 const WINE: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", ""), ("wine", ""), ("wine64", ""), ("xvfb", "")];
 
+/// What tries the web page.
+const BROWSER: &[(&str, &str)] = &[("chromium", ""), ("chromium-driver", "")];
+
+/// Checks for a browser and what leads it. Elsewhere than on Debian both may be there under other names.
+pub fn ensure_browser() -> Result<()> {
+    if works("chromedriver", &["--version"]) {
+        return Ok(());
+    }
+    ensure_packages(BROWSER)?;
+    ensure!(works("chromedriver", &["--version"]), "there is no chromedriver");
+    Ok(())
+}
+
 /// What packs a release.
 const ARCHIVES: &[(&str, &str)] = &[("zstd", ""), ("xz-utils", "")];
 

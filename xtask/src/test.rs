@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{bundle, install, sources};
+use crate::{bundle, install, sources, web};
 
 /// How many tests have run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +75,20 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         });
     }
 
+    if bundled && web::is_there() {
+        report.stage("web page", || {
+            web::check(workspace, |variables| {
+                let which = ["-p", "web", "--test", "browser", "--", "--ignored"];
+                let more = tests_with(workspace, &which, variables)?;
+                count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
+                ensure!(more.passed > 0 && more.failed == 0, "{} tests failed", more.failed);
+                Ok(())
+            })
+        });
+    } else {
+        println!("== web page\nskipped: there is no Chromium here to try it in (Linux: chromium and chromium-driver)");
+    }
+
     println!();
     for (name, time, ok) in &report.stages {
         let result = if *ok { "ok" } else { "FAILED" };
@@ -95,10 +109,15 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
 /// Runs tests. All of all crates come in one run of cargo, so that dependencies are built for one set of
 /// features only; those in crates/test-host/tests/ get the bundle that was just built.
 fn tests(workspace: &Workspace, which: &[&str]) -> Result<Count> {
+    tests_with(workspace, which, &[])
+}
+
+fn tests_with(workspace: &Workspace, which: &[&str], variables: &[(&str, &str)]) -> Result<Count> {
     let mut child = Command::new("cargo")
         .arg("test")
         .args(which)
         .env("ANTIPHON_CLAP", workspace.clap())
+        .envs(variables.iter().copied())
         .env("CARGO_TERM_COLOR", if std::io::stdout().is_terminal() { "always" } else { "auto" })
         .stdout(Stdio::piped())
         .spawn()
