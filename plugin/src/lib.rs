@@ -261,8 +261,9 @@ impl<F: Format> Plugin for Antiphon<F> {
         self.params.clone()
     }
 
-    fn filter_state(_: &mut PluginState) {
+    fn filter_state(state: &mut PluginState) {
         state::begin_loading();
+        state::migrate(state);
     }
 
     fn task_executor(&mut self) -> TaskExecutor<Self> {

@@ -10,7 +10,8 @@ use std::sync::atomic::{
 };
 
 use engine::link::status::{Gauge, Health, Status};
-use nice_plug::prelude::{ParamPtr, Params};
+use nice_plug::plugin::ParamValue;
+use nice_plug::prelude::{ParamPtr, Params, PluginState};
 
 /// Version of the state that projects store. Raised when a release could misread a later one's; whatever
 /// older ones say is read for ever.
@@ -26,6 +27,20 @@ static LOADING: AtomicBool = AtomicBool::new(false);
 /// A state is about to be loaded, before any of its values.
 pub fn begin_loading() {
     begin(&LOADING);
+}
+
+/// What an older form says otherwise. Before there was a search, *Likeliest of* chose among takes by likelihood; projects
+/// from then search as many takes, and none if they chose among none.
+pub fn migrate(state: &mut PluginState) {
+    let likeliest = state.params.remove("choice");
+    if !state.params.contains_key("search") {
+        let search = match likeliest {
+            Some(ParamValue::I32(2..=4)) => "4",
+            Some(ParamValue::I32(5..)) => "8",
+            _ => "off",
+        };
+        state.params.insert("search".to_owned(), ParamValue::String(search.to_owned()));
+    }
 }
 
 // Values that are loaded one by one and read one by one, by another thread: what was read holds together if `latest` says

@@ -58,7 +58,8 @@ pub const DEFAULT: Settings = Settings {
         },
         dynamics: Dynamics::Model,
         learn: 0.0,
-        choice: 1,
+        // A page has no time for many takes at once: as with the plugin's *Search* off.
+        search: 1,
         bars: None,
     },
 };

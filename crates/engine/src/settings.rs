@@ -165,8 +165,8 @@ pub struct Wishes {
     pub dynamics: Dynamics,
     /// How much it plays after this session's notes instead of the network: 0–1.
     pub learn: f32,
-    /// The likeliest of so many takes.
-    pub choice: u8,
+    /// Takes that go on side by side, of which the critic chooses one; 1: no search.
+    pub search: u8,
     /// Its turn ends with so many bars, by the mode or by the length that is set: it closes by then.
     pub bars: Option<u32>,
 }

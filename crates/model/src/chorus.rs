@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Takes side by side at most.
-pub(crate) const MOST: usize = 16;
+pub(crate) const MOST: usize = 64;
 
 /// Several takes of one phrase, thought of side by side. A note is drawn in the steps of [`Mind`]'s: when it comes, what
 /// it is, and then it is heard. Allocates on construction only.
@@ -34,7 +34,7 @@ impl Chorus {
     /// So many takes that go on from what this mind remembers.
     ///
     /// # Panics
-    /// If they are none, or more than 16.
+    /// If they are none, or more than 64.
     pub fn new(mind: &Mind, takes: usize) -> Self {
         assert!((1..=MOST).contains(&takes), "1 to {MOST} takes, not {takes}");
         Self {
@@ -45,6 +45,29 @@ impl Chorus {
             notes: vec![NOTHING; takes],
             nats: vec![0.0; takes],
         }
+    }
+
+    /// All takes go on from what this mind remembers, as new ones would; nothing is allocated.
+    ///
+    /// # Panics
+    /// If the mind runs another network.
+    pub fn restart(&mut self, mind: &Mind) {
+        assert!(Arc::ptr_eq(&self.network, &mind.network), "takes are of one network");
+        self.states.iter_mut().for_each(|state| state.copy_from(&mind.state));
+        self.nats.fill(0.0);
+    }
+
+    /// A take goes on from where another one is.
+    pub fn become_copy(&mut self, take: usize, of: usize) {
+        if let Ok([state, other]) = self.states.get_disjoint_mut([take, of]) {
+            state.copy_from(other);
+            self.nats[take] = self.nats[of];
+        }
+    }
+
+    /// Whether these are so many takes of this mind's network.
+    pub fn goes_on(&self, mind: &Mind, takes: usize) -> bool {
+        self.states.len() == takes && Arc::ptr_eq(&self.network, &mind.network)
     }
 
     /// What a take has heard so far.

@@ -9,6 +9,7 @@ use notes::Successor;
 
 use crate::{
     context::Context,
+    critic::Critic,
     encoding::PITCHES,
     features::{self, Features},
     linear::{self, Dense, Precision, Sparse},
@@ -25,6 +26,7 @@ pub struct Network {
     precision: Precision,
     body: Body,
     layers: Vec<Layer>,
+    critic: Option<Critic>,
 }
 
 #[derive(Debug)]
@@ -181,7 +183,7 @@ impl Network {
         };
         let layer = |layer| wanted().then(|| Layer::new(weights, layer, precision));
         let layers = (0..LAYERS).map(layer).collect::<Option<_>>()?;
-        Some(Self { card: weights.card.clone(), precision, body, layers })
+        Some(Self { card: weights.card.clone(), precision, body, layers, critic: weights.critic() })
     }
 
     /// Which network this is.
@@ -192,6 +194,11 @@ impl Network {
     /// What its file says of itself.
     pub fn card(&self) -> &Card {
         &self.card
+    }
+
+    /// What tells its playing from music, if that came with its weights.
+    pub fn critic(&self) -> Option<&Critic> {
+        self.critic.as_ref()
     }
 
     /// The state before anything was heard: zero.

@@ -127,6 +127,41 @@ choice! {
     }
 }
 
+/// How many takes are thought of side by side, of which one is played.
+#[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // their names say it
+pub enum Search {
+    #[id = "off"]
+    #[name = "off"]
+    Off,
+    #[id = "4"]
+    #[name = "4"]
+    Four,
+    #[id = "8"]
+    #[name = "8"]
+    Eight,
+    #[default]
+    #[id = "16"]
+    #[name = "16"]
+    Sixteen,
+    #[id = "32"]
+    #[name = "32"]
+    ThirtyTwo,
+}
+
+impl Search {
+    /// Takes side by side.
+    pub fn takes(self) -> u8 {
+        match self {
+            Self::Off => 1,
+            Self::Four => 4,
+            Self::Eight => 8,
+            Self::Sixteen => 16,
+            Self::ThirtyTwo => 32,
+        }
+    }
+}
+
 /// How loud the model plays: see [`settings::Dynamics`].
 #[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DynamicsMode {

@@ -140,7 +140,7 @@ impl AntiphonParams {
                 limits: notes.limits(),
                 dynamics: notes.dynamics(),
                 learn: model.learn.value(),
-                choice: model.choice.value() as u8,
+                search: model.search.value().takes(),
                 bars: None,
             },
         };

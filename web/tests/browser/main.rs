@@ -153,6 +153,7 @@ fn same_as_the_plugin(log: &[Sounded], rate: f64) -> Result<()> {
     let end = log.last().context("nothing was played")?.0;
     let mut plugin = Plugin::load(&test_host::find_bundle()?)?;
     plugin.set("seed", SEED)?;
+    plugin.set("search", "off")?;
     plugin.set_offline(true)?;
     plugin.activate(rate, BLOCK)?;
     let outputs = plugin.run(|audio: &mut Audio| {

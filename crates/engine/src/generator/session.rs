@@ -70,7 +70,7 @@ impl Thinker {
                 Report::Begin(begin) => *take = Some(Take::begin(memory, mind, begin)),
                 Report::Change { epoch, since, place, wishes, length } => {
                     if let Some(take) = take {
-                        take.change(memory, mind, epoch, since, (place, wishes, length));
+                        take.change(mind, epoch, since, (place, wishes, length));
                     }
                 }
                 Report::Join { epoch, since, from, pitch, velocity } => {

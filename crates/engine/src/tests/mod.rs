@@ -11,7 +11,7 @@ mod wishes;
 
 use std::sync::{Arc, OnceLock};
 
-use model::{Kind, Network, Weights};
+use model::{Critic, Kind, Network, Weights};
 use notes::Transport;
 use proptest::prelude::*;
 
@@ -45,7 +45,8 @@ pub fn network() -> Arc<Network> {
             }
             bias[0] += 3.0;
         }
-        let bytes = Weights::new(random.card, tensors).unwrap().to_bytes();
+        let weights = Weights::new(random.card, tensors).unwrap().with_critic(&Critic::random(3));
+        let bytes = weights.to_bytes();
         Arc::new(Network::from_bytes_while(&bytes, || true).unwrap())
     });
     made.clone()
@@ -138,7 +139,7 @@ pub const WISHES: Wishes = Wishes {
     },
     dynamics: Dynamics::Model,
     learn: 0.0,
-    choice: 1,
+    search: 4,
     bars: None,
 };
 

@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
+use model::critic::Phrase as CriticsPhrase;
 use model::limits::{classes_of, of_classes, range};
+use model::search::{Judge, Search, Takes};
 use model::{Chorus, Markov, Mind};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
@@ -13,7 +15,7 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::generator::ear::Ear;
-use crate::generator::memory::likeliest;
+use crate::generator::memory::{Plan, Start};
 use crate::generator::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
 use crate::link::messages::Place;
 use crate::settings::Dynamics;
@@ -79,8 +81,15 @@ impl Session {
 }
 
 impl Session {
-    /// Takes of these seeds side by side, and what each has cost.
-    fn play_all(&self, wishes: &Wishes, seeds: &[u64], count: u32) -> (Vec<Vec<Note>>, Vec<f64>) {
+    /// The phrase, to begin again.
+    fn phrase_as_steps(&self) -> Vec<(f64, u8)> {
+        let mut previous = None;
+        let step = |note: &Note| (previous.replace(note.onset).map_or(0.25, |onset| note.onset - onset), note.pitch);
+        self.phrase.iter().map(step).collect()
+    }
+
+    /// Takes of these seeds side by side.
+    fn play_all(&self, wishes: &Wishes, seeds: &[u64], count: u32) -> Vec<Vec<Note>> {
         let phrasing = self.phrasing(wishes);
         let mut chorus = Chorus::new(&self.mind, seeds.len());
         let mut trails = vec![self.trail(); seeds.len()];
@@ -100,7 +109,7 @@ impl Session {
             }
             chorus.feed(&all);
         }
-        (takes, chorus.nats().to_vec())
+        takes
     }
 }
 
@@ -390,7 +399,7 @@ fn it_follows_the_players_level() {
     assert!(loud - soft > (own_loud - own_soft) + 25.0, "{soft} to {loud}, by itself {own_soft} to {own_loud}");
 }
 
-/// The likeliest of some takes is the very take that its luck alone would have given.
+/// Takes side by side are the very takes that each random stream alone would have given.
 #[test]
 fn takes_side_by_side_are_the_takes_alone() {
     let strategy = random_wishes();
@@ -398,22 +407,98 @@ fn takes_side_by_side_are_the_takes_alone() {
     for _ in 0..8 {
         let wishes = strategy.new_tree(&mut runner).unwrap().current();
         let seeds = [0, 1, 2].map(|take| wishes.seed ^ take << 48);
-        let session = Session::new(&TUNE, 70, 0.5);
-        let (takes, nats) = session.play_all(&wishes, &seeds, 8);
+        let takes = Session::new(&TUNE, 70, 0.5).play_all(&wishes, &seeds, 8);
         for (&seed, take) in seeds.iter().zip(&takes) {
             assert_eq!(&Session::new(&TUNE, 70, 0.5).play(&Wishes { seed, ..wishes }, 8), take, "{wishes:?}");
         }
-        let least = (0..3).reduce(|best, next| if nats[next] < nats[best] { next } else { best }).unwrap();
-        let (phrasing, trail) = (session.phrasing(&wishes), session.trail());
-        let cue = Cue {
-            seed: wishes.seed,
-            index: 0,
-            previous: session.phrase.last().map(|note| note.onset),
-            floor: 0.0,
-            pause: 0.0,
-        };
-        let by = (&session.mind, &phrasing, &session.memory);
-        assert_eq!(likeliest(3, u32::MAX, by, &trail, cue), seeds[least]);
-        assert_eq!(likeliest(1, u32::MAX, by, &trail, cue), seeds[0]);
     }
+}
+
+/// The search, one take after the other and with a network each: what the search side by side is compared with.
+struct OneByOne<'a> {
+    phrasing: &'a Phrasing,
+    learnt: &'a Markov,
+    takes: Vec<Alone>,
+}
+
+/// One of them.
+struct Alone {
+    mind: Mind,
+    trail: Trail,
+    cue: Cue,
+    notes: Vec<Note>,
+    judged: Vec<Note>,
+}
+
+impl Takes for OneByOne<'_> {
+    fn play(&mut self) {
+        let speed = self.phrasing.speed();
+        for Alone { mind, trail, cue, notes, judged } in &mut self.takes {
+            let note = self.phrasing.draw(mind, trail, self.learnt, cue);
+            let next = heard(cue.previous, &note, speed);
+            mind.feed(&next);
+            trail.hear(&note, &next, true);
+            *cue = Cue { index: cue.index + 1, previous: Some(note.onset), pause: 0.0, ..*cue };
+            notes.push(note);
+            judged.push(Note { onset: note.onset * speed, duration: note.duration * speed, ..note });
+        }
+    }
+
+    fn notes(&self, take: usize) -> &[Note] {
+        &self.takes[take].judged
+    }
+
+    fn become_copy(&mut self, take: usize, of: usize) {
+        let snapshot = self.takes[of].mind.snapshot();
+        let Alone { trail, cue, notes, judged, .. } = &self.takes[of];
+        let (trail, cue, notes, judged) = (trail.clone(), *cue, notes.clone(), judged.clone());
+        let own = &mut self.takes[take];
+        own.mind.restore(&snapshot);
+        *own = Alone {
+            mind: std::mem::replace(&mut own.mind, Mind::new(network())),
+            trail,
+            cue: Cue { seed: own.cue.seed, ..cue },
+            notes,
+            judged,
+        };
+    }
+}
+
+/// What is planned is what the search chooses among takes that know nothing of each other, within all limits; and it
+/// is not what the first of them would have played.
+#[test]
+fn a_plan_is_the_take_that_the_search_chooses() {
+    let strategy = random_wishes();
+    let mut runner = TestRunner::deterministic();
+    let mut others = 0;
+    for number in 0..6 {
+        let wishes = strategy.new_tree(&mut runner).unwrap().current();
+        let phrase: Vec<(f64, u8)> = TUNE.iter().cycle().take(24).copied().collect();
+        let (session, count) = (Session::new(&phrase, 70, 0.5), [8, 40][number % 2]);
+        let (phrasing, trail) = (session.phrasing(&wishes), session.trail());
+        let previous = session.phrase.last().map(|note| note.onset);
+        let cue = Cue { seed: wishes.seed, index: 0, previous, floor: 0.0, pause: 0.0 };
+        let (network, phrase) = (network(), CriticsPhrase::new(session.phrase.clone()));
+        let search = Search { takes: 4, plan: count, ..Search::OFF };
+
+        let alone = |take: u64| {
+            let cue = Cue { seed: cue.seed ^ take << 48, ..cue };
+            let mind = Session::new(&session.phrase_as_steps(), 70, 0.5).mind;
+            Alone { mind, trail: trail.clone(), cue, notes: vec![], judged: vec![] }
+        };
+        let mut takes = OneByOne { phrasing: &phrasing, learnt: &session.memory, takes: (0..4).map(alone).collect() };
+        let judge = Judge { critic: network.critic().unwrap(), phrase: &phrase, so_far: &[] };
+        let chosen = search.plan(&mut takes, &judge, count, (wishes.seed, 0));
+
+        let mut plan = Plan::new(session.phrase.iter().copied());
+        plan.set_search(search);
+        let (phrasing, trail, learnt) = (&phrasing, &trail, &session.memory);
+        // As many notes at once as the reference plays.
+        plan.set_planned(count);
+        plan.make(&session.mind, Start { phrasing, trail, learnt, cue, so_far: vec![], left: usize::MAX });
+        let planned: Vec<Note> = std::iter::from_fn(|| plan.next()).collect();
+        assert_eq!(planned, takes.takes[chosen].notes, "{wishes:?}");
+        others += usize::from(planned != Session::new(&session.phrase_as_steps(), 70, 0.5).play(&wishes, count as u32));
+    }
+    assert!(others >= 3, "the search never chose another take");
 }

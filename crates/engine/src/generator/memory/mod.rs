@@ -6,9 +6,9 @@
 //! the one before the take after the pause before it and the pause after it, however long the take was, and
 //! however little of it is remembered.
 
-mod choice;
 mod held;
 mod past;
+mod plan;
 mod script;
 mod take;
 
@@ -19,9 +19,9 @@ use model::markov::ORDER;
 use model::{Markov, Mind, Moment, Snapshot, note_rng};
 use notes::{Note, Successor};
 
-#[cfg(test)]
-pub use self::choice::likeliest;
 use self::held::Held;
+#[cfg(test)]
+pub use self::plan::{Plan, Start};
 pub use self::take::Take;
 use crate::generator::ear::Ear;
 use crate::link::takes::TakeRecord;

@@ -87,6 +87,11 @@ impl Past {
         self.played.iter().filter(move |(mine, _)| *mine == own).map(|(_, note)| *note)
     }
 
+    /// The latest notes, so many at most, whoever played them; in order.
+    pub fn latest(&self, most: usize) -> impl Iterator<Item = Note> {
+        self.played.range(self.played.len().saturating_sub(most)..).map(|(_, note)| *note)
+    }
+
     /// From when on the take can be heard again if its beginning is gone: whole bars after the hand-over. `bar`: a bar
     /// in seconds.
     pub fn heard_from(&self, bar: f64) -> Option<f64> {

@@ -3,13 +3,14 @@
 
 use std::collections::VecDeque;
 
+use model::critic::MOST_NOTES;
 use model::{Left, Meter, Mind, Moment, Snapshot};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
-use super::choice::likeliest;
 use super::held::Held;
 use super::past::Past;
+use super::plan::{Plan, Start};
 use super::script::Script;
 use super::{Memory, Part, Remembered, Spare};
 use crate::generator::ear::Ear;
@@ -83,9 +84,10 @@ enum Hand {
 pub struct Take {
     begin: Begin,
     epoch: Epoch,
-    /// Its luck, and that of the first of those it was chosen from.
+    /// Its luck.
     seed: u64,
-    first: u64,
+    /// What comes next, as far as it is chosen already.
+    plan: Plan,
     wishes: Wishes,
     place: Place,
     length: Length,
@@ -150,7 +152,7 @@ impl Take {
             begin,
             epoch,
             seed,
-            first: seed,
+            plan: Plan::new(memory.phrase.iter().copied().filter(|_| source != Source::Alone)),
             wishes,
             place,
             length,
@@ -177,19 +179,9 @@ impl Take {
             held: memory.held.take().filter(|_| source != Source::Alone),
             spare: std::mem::take(&mut memory.spare),
         };
+        take.plan.set_takes(take.wishes.search.into());
         take.orient(mind);
-        take.choose(memory, mind);
         take
-    }
-
-    /// Settles which of the takes that could follow it is, before anything of it has sounded.
-    fn choose(&mut self, memory: &Memory, mind: &Mind) {
-        self.seed = self.first;
-        if let Hand::Free = self.hand {
-            let notes = if let Length::Notes(notes) = self.length { notes } else { u32::MAX };
-            let by = (mind, &self.phrasing, &memory.learnt);
-            self.seed = likeliest(self.wishes.choice.into(), notes, by, &self.trail, self.cue(0));
-        }
     }
 
     /// The next note of its own, heard by the network; `None`, once: there are no more. Never more than one
@@ -260,9 +252,18 @@ impl Take {
         mind.set_moment(self.moment(onset, self.index(), mind.moment()));
     }
 
-    /// Draws the next note.
-    fn draw(&self, memory: &Memory, mind: &mut Mind, index: u32) -> Note {
-        self.phrasing.draw(mind, &self.trail, &memory.learnt, &self.cue(index))
+    /// Draws the next note, or takes it from the plan.
+    fn draw(&mut self, memory: &Memory, mind: &mut Mind, index: u32) -> Note {
+        if let Some(note) = self.plan.next() {
+            return note;
+        }
+        let cue = self.cue(index);
+        let own = self.past.latest(MOST_NOTES).chain(self.steps.iter().map(|step| step.note));
+        let left =
+            if let (Hand::Free, Length::Notes(all)) = (&self.hand, self.length) { all - index } else { u32::MAX };
+        let (phrasing, trail, learnt) = (&self.phrasing, &self.trail, &memory.learnt);
+        self.plan.make(mind, Start { phrasing, trail, learnt, cue, so_far: own.collect(), left: left as usize });
+        self.plan.next().unwrap_or_else(|| self.phrasing.draw(mind, &self.trail, &memory.learnt, &cue))
     }
 
     /// When the next note may come.
@@ -290,25 +291,13 @@ impl Take {
     }
 
     /// From `since` on, plays otherwise: back to the last note struck before it.
-    pub fn change(
-        &mut self,
-        memory: &Memory,
-        mind: &mut Mind,
-        epoch: Epoch,
-        since: f64,
-        (place, wishes, length): Manner,
-    ) {
-        for luck in [&mut self.seed, &mut self.first] {
-            *luck ^= self.wishes.seed ^ wishes.seed;
-        }
+    pub fn change(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, (place, wishes, length): Manner) {
+        self.seed ^= self.wishes.seed ^ wishes.seed;
+        self.plan.set_takes(wishes.search.into());
         (self.place, self.wishes, self.length) = (place, wishes, length);
         self.resume(mind, epoch, since);
         self.rephrase(mind);
         self.orient(mind);
-        if since <= 0.0 {
-            // When the hand-over was foretold is no matter.
-            self.choose(memory, mind);
-        }
     }
 
     /// Plays on as is wished for now.
@@ -394,6 +383,7 @@ impl Take {
     /// Back to the last note struck before `since`, to think again from there.
     fn resume(&mut self, mind: &mut Mind, epoch: Epoch, since: f64) {
         self.epoch = epoch;
+        self.plan.void();
         self.keep(mind, since, false, |_, note| note.struck() < since);
         if let Hand::Script(script) = &self.hand
             && let Some((begin, round)) = script.rounds()
