@@ -33,7 +33,13 @@ class Antiphon extends AudioWorkletProcessor {
 
   process(_, [[left, right]]) {
     const { wasm } = this;
-    wasm.process(left.length);
+    try {
+      wasm.process(left.length);
+    } catch (error) {
+      const reason = new Uint8Array(wasm.memory.buffer, wasm.reason_text(), wasm.reason());
+      this.port.postMessage(["trouble", `Antiphon has stopped; reload the page. (${String.fromCharCode(...reason) || error})`]);
+      return false;
+    }
     const channel = (n) => new Float32Array(wasm.memory.buffer, wasm.sound(n), left.length);
     left.set(channel(0));
     right?.set(channel(1));

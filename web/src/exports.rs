@@ -1,7 +1,7 @@
 //! What `page/worklet.js` calls. One page per module; numbers and places in the module's memory go back and forth.
 #![allow(unsafe_code)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use engine::link::roll::Whose;
 
@@ -23,6 +23,8 @@ struct Module {
 
 thread_local! {
     static MODULE: RefCell<Module> = RefCell::default();
+    /// Why the module has stopped, should it ever.
+    static REASON: Cell<String> = Cell::default();
 }
 
 /// Does something with the page, if there is one.
@@ -45,6 +47,7 @@ pub extern "C" fn room(bytes: usize) -> *mut u8 {
 pub extern "C" fn open(rate: f64) -> usize {
     MODULE.with_borrow_mut(|module| {
         module.sound = [vec![0.0; FRAMES], vec![0.0; FRAMES]];
+        std::panic::set_hook(Box::new(|panic| REASON.set(panic.to_string())));
         match Page::new(&std::mem::take(&mut module.input), rate) {
             Ok(page) => {
                 module.page = Some(page);
@@ -56,6 +59,24 @@ pub extern "C" fn open(rate: f64) -> usize {
             }
         }
     })
+}
+
+/// Why the module has stopped, after it has; so many bytes at [`reason_text`]. Nothing else can be called then.
+#[unsafe(no_mangle)]
+pub extern "C" fn reason() -> usize {
+    let reason = REASON.take();
+    let length = reason.len();
+    REASON.set(reason);
+    length
+}
+
+/// Where that sentence begins.
+#[unsafe(no_mangle)]
+pub extern "C" fn reason_text() -> *const u8 {
+    let reason = REASON.take();
+    let text = reason.as_ptr();
+    REASON.set(reason);
+    text
 }
 
 /// Where the output begins.

@@ -7,6 +7,7 @@ mod bundle;
 mod cross;
 mod demo;
 mod digest;
+mod golden;
 mod host;
 mod install;
 mod links;
@@ -59,6 +60,9 @@ Usage: cargo xtask COMMAND
   bench [--json] [--only PART] [--python FILE]
             how fast a note, a block, many instances and loading are, beside other engines where they are
             installed (bench/README.md), as a table, target/bench.json and target/bench.png
+  golden [--check]
+            write the golden takes (crates/engine/golden) anew, after new weights or a change that is meant to be
+            heard; with --check compare them
   cross [--check]
             type-check and lint for Windows and both kinds of Mac, link the Windows bundle and play the host's
             tests to it under Wine; with --check only the first (Linux)
@@ -105,6 +109,10 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "release" => release::run(&Workspace::enter()?, rest),
         "book" => book::run(&Workspace::enter()?, rest),
         "cross" => cross::run(&Workspace::enter()?, rest),
+        "golden" => {
+            Workspace::enter()?;
+            golden::run(rest)
+        }
         "demo" => demo::run(&Workspace::enter()?, rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");

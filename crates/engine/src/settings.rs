@@ -134,6 +134,34 @@ pub struct Settings {
     pub wishes: Wishes,
 }
 
+impl Default for Settings {
+    /// As the parameters are at first.
+    fn default() -> Self {
+        Self {
+            state: Some(0),
+            bypass: false,
+            mode: Mode::Auto,
+            silence: Silence::Seconds(0.8),
+            pedal_holds: false,
+            trigger: Trigger { by: TriggerBy::Button, key: 24, controller: 80, toggles: false },
+            your_bars: 4,
+            my_bars: 4,
+            length: Length::Open,
+            rings_out: false,
+            remembers_own: true,
+            freeze: false,
+            strokes: Strokes::default(),
+            late_s: 0.05,
+            channel: None,
+            passes: true,
+            pedal_lengthens: false,
+            pedal_out: false,
+            follows_chord: false,
+            wishes: Wishes::default(),
+        }
+    }
+}
+
 impl Mode {
     /// The model plays for as long as this trigger is held.
     pub fn holds(self, trigger: &Trigger) -> bool {
@@ -169,6 +197,39 @@ pub struct Wishes {
     pub search: u8,
     /// Its turn ends with so many bars, by the mode or by the length that is set: it closes by then.
     pub bars: Option<u32>,
+}
+
+impl Default for Wishes {
+    /// The network as it is.
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            heat: Heat { pitch: 1.0, rhythm: 1.0, length: 1.0, dynamics: 1.0 },
+            top_p: 1.0,
+            rhythm: Rhythm {
+                strength: 0.0,
+                grid: Grid::Sixteenth,
+                swing: 0.5,
+                pulse: Pulse::Host,
+                speed: Speed::Normal,
+                density: 1.0,
+            },
+            limits: Limits {
+                key: Key::Free,
+                scale: Scale::Major,
+                lowest: 0,
+                highest: 127,
+                chord: 0,
+                polyphony: None,
+                longest_s: None,
+                repeats: None,
+            },
+            dynamics: Dynamics::Model,
+            learn: 0.0,
+            choice: 1,
+            bars: None,
+        }
+    }
 }
 
 /// Factors on the temperatures.

@@ -360,7 +360,7 @@ fn chosen(p: &[f32], rng: &mut impl RngCore, nats: &mut f64) -> Option<usize> {
 fn part_of(bin: usize, earliest: f64, latest: f64) -> f32 {
     let (begin, end) = time_range(bin);
     let part = (end.min(latest) - begin.max(earliest)) / (end - begin);
-    part.max(LEAST_PART).ln() as f32
+    libm::log(part.max(LEAST_PART)) as f32
 }
 
 /// The class that halves the mass.
@@ -378,7 +378,7 @@ fn median(p: &[f32]) -> usize {
 /// the mean of their logarithms: their shape stays, and with it the notes' values that the music has.
 fn crowd(p: &mut [f32], density: f32) {
     static LOGARITHMS: LazyLock<[f32; TIMES - 1]> =
-        LazyLock::new(|| std::array::from_fn(|bin| centre(bin + 1).ln() as f32));
+        LazyLock::new(|| std::array::from_fn(|bin| libm::log(centre(bin + 1)) as f32));
     let target = mean(p, &*LOGARITHMS) - ln(density);
     tilt(p, &*LOGARITHMS, target, STEEPEST);
 }

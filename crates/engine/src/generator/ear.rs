@@ -99,7 +99,7 @@ pub fn track(mean: Option<f64>, step: f64) -> Option<f64> {
     if step <= 0.0 || step > PAUSE_S {
         return mean;
     }
-    let logarithm = step.ln();
+    let logarithm = libm::log(step);
     Some(mean.map_or(logarithm, |mean| PACE * mean + (1.0 - PACE) * logarithm))
 }
 

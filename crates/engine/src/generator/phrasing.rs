@@ -128,7 +128,7 @@ impl Phrasing {
                 Speed::Normal => 1.0,
                 Speed::Double => 2.0,
             },
-            density: f64::from(rhythm.density).ln(),
+            density: libm::log(rhythm.density.into()),
             pace: ear.pace().unwrap_or(PACE_ALONE),
             loudness: match dynamics {
                 Dynamics::Model => Loudness::Free,
@@ -245,7 +245,7 @@ impl Phrasing {
     fn factor(&self, trail: &Trail) -> f64 {
         let missing = trail.pace.unwrap_or(self.pace) - self.pace + self.density;
         let asked = AT_ONCE * self.density + MADE_UP * missing;
-        asked.clamp(self.density.min(0.0), self.density.max(0.0)).exp()
+        libm::exp(asked.clamp(self.density.min(0.0), self.density.max(0.0)))
     }
 }
 
