@@ -135,7 +135,7 @@ impl Page {
             ui,
             viewer,
             piano,
-            settings: settings::DEFAULT,
+            settings: settings::default(),
             waiting: Vec::new(),
             rate,
             position: 0,

@@ -226,7 +226,7 @@ impl Default for Wishes {
             },
             dynamics: Dynamics::Model,
             learn: 0.0,
-            choice: 1,
+            search: 1,
             bars: None,
         }
     }
