@@ -21,7 +21,6 @@ mod tools;
 mod test;
 mod verify;
 mod web;
-mod web;
 mod workspace;
 
 use std::process::ExitCode;

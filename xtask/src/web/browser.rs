@@ -15,7 +15,7 @@ pub fn is_there() -> bool {
 }
 
 /// Builds the page and plays on it.
-pub fn check(workspace: &Workspace, test: impl FnOnce(&[(&str, &str)]) -> Result<()>) -> Result<()> {
+pub fn try_out(workspace: &Workspace, test: impl FnOnce(&[(&str, &str)]) -> Result<()>) -> Result<()> {
     let folder = super::build(workspace)?;
     let server = Server::start(&folder, 0)?;
     let driver = Driver::start()?;

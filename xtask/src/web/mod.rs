@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-pub use browser::{check, is_there};
+pub use browser::{is_there, try_out};
 use server::Server;
 
 use crate::book;
@@ -47,7 +47,7 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
 
 /// Builds the page into `target/web`; returns the folder.
 pub fn build(workspace: &Workspace) -> Result<PathBuf> {
-    add_target()?;
+    target()?;
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--package", "web", "--lib", "--target", TARGET]);
     ensure!(cargo.status().context("cannot run cargo")?.success(), "the page's engine could not be built; see above");
@@ -77,12 +77,20 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The standard library for the page; without rustup it may be there all the same.
-fn add_target() -> Result<()> {
+/// Adds the page's target to the toolchain, unless it is there; without rustup it may be there all the same.
+pub fn target() -> Result<()> {
     match Command::new("rustup").args(["target", "add", TARGET]).status() {
-        Ok(status) => ensure!(status.success(), "rustup could not add {TARGET}"),
+        Ok(status) => ensure!(status.success(), "rustup could not add {TARGET}; add it yourself, and run this again"),
         Err(error) => eprintln!("cannot run rustup ({error}); going on with the targets that are there"),
     }
+    Ok(())
+}
+
+/// Type-checks the page's engine, which must do without threads and files.
+pub fn check() -> Result<()> {
+    let clippy = ["clippy", "--package", "web", "--lib", "--target", TARGET, "--", "-D", "warnings"];
+    let status = Command::new("cargo").args(clippy).status().context("cannot run cargo")?;
+    ensure!(status.success(), "see above");
     Ok(())
 }
 
