@@ -68,7 +68,7 @@ Usage: cargo xtask COMMAND
   web [--serve [PORT]]
             Antiphon in a browser, as files for any web server, under target/web/
   book      the book as a website under target/book/, with its links checked
-  release [papers] [linux] [windows] [macos] [book]
+  release [papers] [web] [book] [linux] [windows] [macos]
             what a tag publishes, as far as this system can make it, under target/dist/
   test      everything that CI checks: formatting, lints, documentation, the bundle, all tests
 

@@ -1,13 +1,14 @@
 //! `cargo xtask test`: everything that CI checks, in one command and in the order of what it costs.
 
 use std::io::{BufRead, BufReader, IsTerminal};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{bundle, install, sources, web};
+use crate::{bundle, install, links, sources, tools, web};
 
 /// How many tests have run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,11 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let mut count = Count::default();
     report.stage("formatting", || cargo(&["fmt", "--all", "--check"], &[]));
     report.stage("sources", sources::check);
+    report.stage("links", || links::check(Path::new(".")));
+    match tools::ACTIONLINT.get(workspace) {
+        Ok(folder) => drop(report.stage("workflows", || workflows(&folder))),
+        Err(error) => println!("== workflows\nskipped: {error:#}"),
+    }
     report.stage("lints", || {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo(&lints, &[])
@@ -147,6 +153,15 @@ fn parse(line: &str) -> Option<Count> {
         before.rsplit(' ').next()?.parse().ok()
     };
     Some(Count { passed: number(" passed")?, failed: number(" failed")? })
+}
+
+/// GitHub's workflows, as far as they can be judged from outside.
+fn workflows(actionlint: &Path) -> Result<()> {
+    let program = actionlint.join("bin").join("actionlint");
+    // Without these it looks at more or less, depending on what else is installed.
+    let status = Command::new(program).args(["-shellcheck=", "-pyflakes="]).status().context("cannot run actionlint")?;
+    ensure!(status.success(), "see above");
+    Ok(())
 }
 
 fn cargo(args: &[&str], variables: &[(&str, &str)]) -> Result<()> {

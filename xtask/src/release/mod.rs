@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::workspace::Workspace;
-use crate::{book, digest};
+use crate::{book, digest, web};
 use legal::Papers;
 
 /// What a release consists of.
@@ -27,11 +27,12 @@ enum Part {
     Windows,
     MacOs,
     Papers,
+    Web,
     Book,
 }
 
 impl Part {
-    const ALL: [Self; 5] = [Self::Papers, Self::Linux, Self::Windows, Self::MacOs, Self::Book];
+    const ALL: [Self; 6] = [Self::Papers, Self::Web, Self::Book, Self::Linux, Self::Windows, Self::MacOs];
 
     fn word(self) -> &'static str {
         match self {
@@ -39,6 +40,7 @@ impl Part {
             Self::Windows => "windows",
             Self::MacOs => "macos",
             Self::Papers => "papers",
+            Self::Web => "web",
             Self::Book => "book",
         }
     }
@@ -82,11 +84,8 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
             Part::Windows => windows::make(&release, &papers),
             Part::MacOs => macos::make(&release, &papers),
             Part::Papers => papers.publish(&release),
-            Part::Book => book::build(workspace).and_then(|folder| {
-                let file = release.file("book.zip");
-                archive::zip(&contents::folder(&folder, "antiphon-book")?, &file)?;
-                Ok(Made::Files(vec![file], Vec::new()))
-            }),
+            Part::Web => web::build(workspace).and_then(|folder| release.site(&folder, "web")),
+            Part::Book => book::build(workspace).and_then(|folder| release.site(&folder, "book")),
         };
         let made = made.with_context(|| format!("the {} part of the release", part.word()))?;
         let seconds = began.elapsed().as_secs_f64();
@@ -150,6 +149,13 @@ impl Release<'_> {
     /// `antiphon-VERSION`
     fn stem(&self) -> String {
         format!("antiphon-{}", self.version)
+    }
+
+    /// A folder for web servers, as a zip.
+    fn site(&self, folder: &Path, name: &str) -> Result<Made> {
+        let file = self.file(&format!("{name}.zip"));
+        archive::zip(&contents::folder(folder, &format!("antiphon-{name}"))?, &file)?;
+        Ok(Made::Files(vec![file], Vec::new()))
     }
 
     /// An empty folder to try things in.
