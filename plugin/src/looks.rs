@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nice_plug::params::persist::PersistentField;
 use serde::{Deserialize, Serialize};
 
+use crate::params::GROUPS;
+
 /// The zooms that can be chosen, in percent. Below 100 the smallest text would be too small to read.
 pub const ZOOMS: [u16; 5] = [100, 125, 150, 200, 300];
 /// The smallest window in which everything can be read, in points.
@@ -37,7 +39,7 @@ pub struct Looks {
     pub past_s: f32,
     /// Whether the list of takes is open.
     pub takes: bool,
-    /// The group of controls that is open.
+    /// The group of controls that is open, by its key: see [`crate::params::GROUPS`].
     pub group: Option<String>,
 }
 
@@ -55,6 +57,7 @@ impl Looks {
             size: [side(self.size[0], SMALLEST[0]), side(self.size[1], SMALLEST[1])],
             zoom: self.zoom.clamp(ZOOMS[0], ZOOMS[ZOOMS.len() - 1]),
             past_s: if self.past_s.is_finite() { self.past_s.clamp(*PASTS.start(), *PASTS.end()) } else { 12.0 },
+            group: self.group.filter(|group| GROUPS.contains(&group.as_str())),
             ..self
         }
     }
@@ -95,9 +98,10 @@ mod tests {
 
     #[test]
     fn what_a_project_says_of_the_looks_is_taken_with_care() {
-        let looks: Looks = serde_json::from_str(r#"{"size":[10,1e9],"zoom":9,"theme":"light","later":1}"#).unwrap();
+        let looks: Looks =
+            serde_json::from_str(r#"{"size":[10,1e9],"zoom":9,"theme":"light","later":1,"group":"Gone"}"#).unwrap();
         let looks = looks.sane();
         assert_eq!((looks.size, looks.zoom, looks.theme), ([SMALLEST[0], 4_000.0], ZOOMS[0], Theme::Light));
-        assert_eq!(looks.past_s, Looks::default().past_s, "what it does not say");
+        assert_eq!((looks.past_s, looks.group), (Looks::default().past_s, None), "what it does not say");
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! [`link`] is all that passes between them; [`settings`] are plain values of one moment.
 //!
-//! A note's way: the player's event comes to [`AudioSide::hear`]; finished, it goes over the link to the generator,
+//! A note's way: the player's event comes to [`AudioSide::receive_event`]; finished, it goes over the link to the generator,
 //! whose network hears it. At the hand-over the network draws note after note, until the look-ahead is full; they go
 //! back over the link, wait for their moment and go out through [`audio::Out`].
 //!
@@ -76,8 +76,9 @@ pub struct UiSide {
     pub toucher: Toucher,
 }
 
-/// The three ends of a new engine. Allocates all that the audio side will ever need.
-pub fn new(config: Config) -> (AudioSide, GeneratorSide, UiSide) {
+/// The three ends of a new engine, for a host whose events are `E`: the player's go through as they are. Allocates all
+/// that the audio side will ever need.
+pub fn new<E: Copy>(config: Config) -> (AudioSide<E>, GeneratorSide, UiSide) {
     let Config { status, networks, device, viewer } = config;
     let (near, far) = link();
     let (writer, roll) = roll(viewer.clone());

@@ -226,7 +226,7 @@ impl Default for Wishes {
             },
             dynamics: Dynamics::Model,
             learn: 0.0,
-            search: 1,
+            search: 16,
             bars: None,
         }
     }

@@ -159,7 +159,7 @@ impl Scene {
         (sounded, takes(&ui))
     }
 
-    fn run(&self, audio: &mut AudioSide) -> Vec<[u64; 4]> {
+    fn run(&self, audio: &mut AudioSide<()>) -> Vec<[u64; 4]> {
         let mut settings = self.settings();
         let mut events = Vec::new();
         for (on, off, key, velocity) in self.played() {
@@ -185,7 +185,7 @@ impl Scene {
             while let Some((at, heard)) = events.next_if(|event| event.0 < host.base + u64::from(frames)) {
                 let offset = (at - host.base) as u32;
                 audio.play_until(offset, &mut host);
-                audio.hear(offset, heard, &mut host);
+                audio.receive_event(offset, (), Some(heard), &mut host);
             }
             audio.play_until(frames, &mut host);
             audio.close();

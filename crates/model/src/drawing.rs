@@ -334,7 +334,8 @@ impl Drawn<'_> {
     }
 
     pub fn spread(&mut self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
-        self.controls.probabilities(logits, self.controls.temperature.velocity);
+        heat(logits, self.controls.temperature.velocity);
+        keep_likeliest(logits, self.controls.top_p);
         let bin = chosen(logits, rng, self.nats).unwrap_or(0);
         if bin > 0 {
             let (begin, end) = spread_range(bin);

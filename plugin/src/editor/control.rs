@@ -56,7 +56,8 @@ pub fn show(ui: &mut Ui, hand: &Hand, handle: &Handle, size: Vec2, acts: bool) -
     let hand = &Hand { palette, ..*hand };
     let name = FontId::proportional(SMALL);
     let learning = hand.learnt.is_learning(&handle.id);
-    let (title, colour) = if learning { ("turn a knob …", palette.mine) } else { (handle.name(), palette.quiet) };
+    let (title, colour) =
+        if learning { ("move a controller …", palette.mine) } else { (handle.name(), palette.quiet) };
     let top = pos2(cell.center().x, cell.top() + 2.0);
     // A long name may reach into the gaps.
     ui.painter().with_clip_rect(cell.expand2(vec2(5.0, 0.0))).text(top, Align2::CENTER_TOP, title, name, colour);
@@ -72,10 +73,10 @@ pub fn show(ui: &mut Ui, hand: &Hand, handle: &Handle, size: Vec2, acts: bool) -
         }
         learn(ui, hand, handle);
     });
-    response.on_hover_text(&handle.hint)
+    response.on_hover_text(handle.hint)
 }
 
-/// The menu behind the second mouse button of a button, and a sign that it waits for its pad.
+/// The right-click menu of a button, and a sign that it waits for its pad.
 pub fn learn_menu(hand: &Hand, handle: &Handle, response: &Response) {
     if hand.learnt.controller(&handle.id).is_some() {
         Popup::context_menu(response).show(|ui| learn(ui, hand, handle));
@@ -84,7 +85,7 @@ pub fn learn_menu(hand: &Hand, handle: &Handle, response: &Response) {
         let painter = response.ctx.layer_painter(response.layer_id);
         let stroke = Stroke::new(2.0, hand.palette.mine);
         painter.rect_stroke(response.rect, 5.0, stroke, egui::StrokeKind::Inside);
-        response.show_tooltip_text("Press a pad or pedal of your keyboard …");
+        response.show_tooltip_text("Press a pad or pedal …");
     }
 }
 
@@ -92,21 +93,21 @@ pub fn learn_menu(hand: &Hand, handle: &Handle, response: &Response) {
 fn learn(ui: &mut Ui, hand: &Hand, handle: &Handle) {
     if let Some(controller) = hand.learnt.controller(&handle.id) {
         let learning = hand.learnt.is_learning(&handle.id);
-        let hint = "Move a knob, pad or pedal of the keyboard: from then on it moves this, and goes no further";
-        if !learning && ui.button("Learn a controller").on_hover_text(hint).clicked() {
+        let hint = "Move a knob, pad or pedal: from then on it controls this and is not passed on";
+        if !learning && ui.button("MIDI learn").on_hover_text(hint).clicked() {
             hand.learnt.learn(Some(&handle.id));
         }
-        if learning && ui.button("Do not learn").clicked() {
+        if learning && ui.button("Cancel").clicked() {
             hand.learnt.learn(None);
         }
         if let Some(number) = controller
-            && ui.button(format!("Forget controller {number}")).clicked()
+            && ui.button(format!("Clear CC {number}")).clicked()
         {
             hand.learnt.forget(&handle.id);
         }
         let mut soft = hand.learnt.is_soft();
-        let hint = "A knob that stands elsewhere moves nothing until it passes the value; off, the value jumps to the knob. \
-                    For all controllers of this project";
+        let hint = "On: a knob does nothing until it passes the value. Off: the value jumps to the knob. For all controllers \
+                    of this project";
         if ui.checkbox(&mut soft, "Soft takeover").on_hover_text(hint).clicked() {
             hand.learnt.set_soft(soft);
         }

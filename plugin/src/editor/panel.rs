@@ -69,7 +69,7 @@ pub fn show(ui: &mut Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
 fn tabs(ui: &mut Ui, hand: &Hand, looks: &mut Looks) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = GAP;
-        if tab(ui, hand, "Main", looks.group.is_none(), "What matters most (key Esc)") {
+        if tab(ui, hand, "Main", looks.group.is_none(), "The main controls (key Esc)") {
             looks.group = None;
         }
         for (number, group) in GROUPS.into_iter().enumerate() {
@@ -99,7 +99,7 @@ fn tab(ui: &mut Ui, hand: &Hand, name: &str, open: bool, hint: &str) -> bool {
 
 /// Whether a parameter does anything as the others are set.
 fn acts(id: &str, handles: &Handles) -> bool {
-    let is = |id: &str, text: &str| handles.get(id).is_some_and(|handle| handle.text(handle.value()) == text);
+    let is = |id: &str, choice: &str| handles.get(id).and_then(|handle| handle.choice()) == Some(choice);
     match id {
         // Trading waits for silence where the host has no bars.
         "silence" => !is("mode", "trigger") && is("silunit", "ms"),
@@ -107,14 +107,14 @@ fn acts(id: &str, handles: &Handles) -> bool {
         "silunit" | "pedhold" => !is("mode", "trigger"),
         "trigby" | "trigtog" => is("mode", "trigger"),
         "trigkey" => is("mode", "trigger") && is("trigby", "key"),
-        "trigcc" => is("mode", "trigger") && is("trigby", "controller"),
+        "trigcc" => is("mode", "trigger") && is("trigby", "cc"),
         "yours" | "mine" => is("mode", "trade"),
         "turn" => !is("mode", "trade"),
         "secs" => is("turn", "seconds") && !is("mode", "trade"),
         "notes" => is("turn", "notes") && !is("mode", "trade"),
         "bars" => is("turn", "bars") && !is("mode", "trade"),
         "grid" | "swing" | "pulse" => handles["strength"].is_on(),
-        "scale" => !is("key", "free") && !is("key", "as the phrase"),
+        "scale" => !is("key", "free") && !is("key", "phrase"),
         "velocity" => is("dynamics", "fixed"),
         _ => true,
     }

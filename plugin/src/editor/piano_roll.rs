@@ -171,9 +171,9 @@ impl Paper {
     fn invite(&self, painter: &Painter) {
         let centre = pos2(self.rect.left() + self.rect.width() * 0.4, self.rect.center().y);
         let lines = [
-            (-20.0, LARGE + 2.0, "Play a phrase, then stop: I go on.", self.palette.ink),
-            (8.0, BODY, "Touch a key, and I listen again.", self.palette.quiet),
-            (28.0, BODY, "No keyboard at hand? Play the keys at the left with the mouse.", self.palette.quiet),
+            (-20.0, LARGE + 2.0, "Play a phrase, then stop: Antiphon continues.", self.palette.ink),
+            (8.0, BODY, "Play a key, and it listens again.", self.palette.quiet),
+            (28.0, BODY, "No keyboard? Play the keys on the left with the mouse.", self.palette.quiet),
         ];
         for (down, size, text, colour) in lines {
             painter.text(centre + vec2(0.0, down), Align2::CENTER_CENTER, text, FontId::proportional(size), colour);

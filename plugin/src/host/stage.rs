@@ -1,12 +1,5 @@
-//! The host's event queues for one block: the player's events in and, in order, out again; the
-//! model's out between them. Lives on the audio thread.
-//!
-//! A host's queue may be full. What the player sent and the host refused waits in the [`Backlog`],
-//! and everything behind it too, so that the order stays; it goes out first in the next block. Nor does it
-//! pass while the end of a generated note is owed to the host: what the player strikes on that key must
-//! not be ended by it. Generated notes do not overtake what waits; they are given up. When even the backlog is full,
-//! note-offs are still remembered, by key, and pedals that come up; the rest is dropped and counted, until all that
-//! waits has gone out.
+//! The host's event queues for one block: the player's events in, and what the engine sends out. Lives on the audio
+//! thread. What a full queue refuses is the engine's business: see `engine::audio`.
 //!
 //! A wrapper that cuts a block where a parameter changes hands over what lies on the cut before the change or
 //! after it, as the host has sorted them; and at a block's first sample always after it. So that no block
@@ -17,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use engine::audio::{Bits, HELD, Heard, Out, SOFT, SOSTENUTO, SUSTAIN};
+use engine::audio::{Heard, Out, Through};
 use engine::link::status::Status;
 use engine::link::touches::Touch;
 use nice_plug::context::process::SendEventError;
@@ -28,8 +21,6 @@ use super::clean::clean;
 use super::note_ids::{Ends, NoteIds};
 use crate::voice::Voice;
 
-/// Events that can wait for the host.
-const BACKLOG: usize = 1024;
 /// Events that can lie on one cut.
 const ON_CUT: usize = 1024;
 /// How often an event is offered before it counts as refused: what took one and not the next may take it
@@ -41,83 +32,30 @@ const AT_REST: f32 = 0.5 / 16_383.0;
 /// An event of the host's: no system-exclusive messages.
 pub type HostEvent = NoteEvent<()>;
 
-/// The player's events that the host has refused so far, and those that came with a block too early.
-pub struct Backlog {
-    events: VecDeque<HostEvent>,
+/// The player's events that came with a block too early, and what the host means by the ids that it gives to notes.
+pub struct Incoming {
     /// At the first sample of the next block.
     early: VecDeque<HostEvent>,
-    /// Keys whose note-off found no room in `events`.
-    keys: Bits,
-    /// Controllers whose end found none.
-    controllers: Bits,
-    /// What the host means by the ids that it gives to notes.
     ids: NoteIds,
 }
 
-impl Default for Backlog {
+impl Default for Incoming {
     fn default() -> Self {
-        let (events, early) = (VecDeque::with_capacity(BACKLOG), VecDeque::with_capacity(ON_CUT));
-        Self { events, early, keys: Bits::default(), controllers: Bits::default(), ids: NoteIds::default() }
+        Self { early: VecDeque::with_capacity(ON_CUT), ids: NoteIds::default() }
     }
 }
 
-impl Backlog {
+impl Incoming {
     /// Forgets what lies on a cut whose block does not go on. The ids of notes stay: a key may be down all the while.
     pub fn activate(&mut self) {
         self.early.clear();
-    }
-
-    fn is_empty(&self) -> bool {
-        self.events.is_empty() && !self.overflowed()
-    }
-
-    /// What comes now must not go out before what had no room in `events`.
-    fn overflowed(&self) -> bool {
-        self.keys.any() | self.controllers.any() != 0
-    }
-
-    /// Keeps an event; `false`: it is dropped.
-    fn keep(&mut self, mut event: HostEvent) -> bool {
-        if self.events.len() < BACKLOG && !self.overflowed() {
-            event.subtract_timing(event.timing());
-            self.events.push_back(event);
-            return true;
-        }
-        match event {
-            NoteEvent::NoteOff { channel, key: Key::Number(key), .. } => set(&mut self.keys, channel, key),
-            NoteEvent::NoteOff { channel, key: Key::Wildcard, .. } => {
-                set(&mut self.controllers, channel, control_change::ALL_NOTES_OFF);
-            }
-            NoteEvent::MidiCC { channel, cc, value, .. } if ends(cc, value) => {
-                self.controllers.set(channel, cc, true);
-            }
-            _ => return false,
-        }
-        true
-    }
-}
-
-/// Sets a number on a channel, or on all.
-fn set(bits: &mut Bits, channel: Channel, number: u8) {
-    let all = channel.number().map_or(0..=15, |channel| channel..=channel);
-    all.for_each(|channel| {
-        bits.set(channel, number, true);
-    });
-}
-
-/// Whether a controller ends what sounds: a pedal comes up, or all notes are to end.
-fn ends(controller: u8, value: f32) -> bool {
-    match controller {
-        control_change::ALL_NOTES_OFF | control_change::ALL_SOUND_OFF => true,
-        SUSTAIN | SOSTENUTO | SOFT => value * 127.0 < f32::from(HELD),
-        _ => false,
     }
 }
 
 /// See the [module](self).
 pub struct Stage<'a, P, C> {
     context: &'a mut C,
-    backlog: &'a mut Backlog,
+    incoming: &'a mut Incoming,
     status: &'a Status,
     /// Hears what the host takes.
     voice: Option<&'a mut Voice>,
@@ -137,26 +75,19 @@ where
     pub fn open(
         context: &'a mut C,
         frames: u32,
-        backlog: &'a mut Backlog,
+        incoming: &'a mut Incoming,
         status: &'a Status,
         voice: Option<&'a mut Voice>,
     ) -> Self {
-        let early = backlog.early.len();
-        Self { context, backlog, status, voice, frames, early, plugin: std::marker::PhantomData }
-    }
-
-    /// Sends what waits, unless ends of generated notes are owed. Call it before any event of the block.
-    pub fn catch_up(&mut self, owes: bool) {
-        if !owes {
-            self.retry();
-        }
+        let early = incoming.early.len();
+        Self { context, incoming, status, voice, frames, early, plugin: std::marker::PhantomData }
     }
 
     /// The player's next event, and what it means to the model, if anything.
     pub fn next_event(&mut self) -> Option<(HostEvent, Option<Heard>)> {
         loop {
             let mut event = self.next_clean()?;
-            return match self.backlog.ids.follow(&mut event) {
+            return match self.incoming.ids.follow(&mut event) {
                 Ends::Keys => Some((event, heard(&event))),
                 Ends::Covered => Some((event, heard(&event).map(Heard::covered))),
                 Ends::Nothing => {
@@ -170,7 +101,7 @@ where
     fn next_clean(&mut self) -> Option<HostEvent> {
         if let Some(early) = self.early.checked_sub(1) {
             self.early = early;
-            return self.backlog.early.pop_front();
+            return self.incoming.early.pop_front();
         }
         loop {
             let Some(mut event) = clean(self.context.next_event()?) else {
@@ -178,40 +109,11 @@ where
                 continue;
             };
             let on_cut = self.frames > 0 && event.timing() == self.frames;
-            if !on_cut || self.backlog.early.len() >= ON_CUT {
+            if !on_cut || self.incoming.early.len() >= ON_CUT {
                 return Some(event);
             }
             event.subtract_timing(self.frames);
-            self.backlog.early.push_back(event);
-        }
-    }
-
-    /// Passes an event of the player's on; it waits while ends of generated notes are owed.
-    pub fn pass(&mut self, event: HostEvent, owes: bool) {
-        if owes || !self.backlog.is_empty() || !self.send(event) {
-            let kept = self.backlog.keep(event);
-            self.status.overflows.add(u64::from(!kept));
-        }
-    }
-
-    fn retry(&mut self) {
-        while let Some(&event) = self.backlog.events.front() {
-            if !self.send(event) {
-                return;
-            }
-            self.backlog.events.pop_front();
-        }
-        while let Some((channel, key)) = self.backlog.keys.pop() {
-            if !self.off(0, channel, key) {
-                self.backlog.keys.set(channel, key, true);
-                return;
-            }
-        }
-        while let Some((channel, controller)) = self.backlog.controllers.pop() {
-            if !self.controller(0, channel, controller, 0) {
-                self.backlog.controllers.set(channel, controller, true);
-                return;
-            }
+            self.incoming.early.push_back(event);
         }
     }
 
@@ -240,7 +142,7 @@ where
             key: Key::Number(key),
             velocity: f32::from(velocity) / 127.0,
         };
-        self.backlog.is_empty() && self.send(note)
+        self.send(note)
     }
 
     fn off(&mut self, offset: u32, channel: u8, key: u8) -> bool {
@@ -256,6 +158,18 @@ where
     fn controller(&mut self, offset: u32, channel: u8, controller: u8, value: u8) -> bool {
         let value = f32::from(value) / 127.0;
         self.send(NoteEvent::MidiCC { timing: offset, channel, cc: controller, value })
+    }
+}
+
+impl<P, C> Through<HostEvent> for Stage<'_, P, C>
+where
+    P: Plugin<SysExMessage = ()>,
+    C: ProcessContext<P>,
+{
+    fn pass(&mut self, offset: u32, mut event: HostEvent) -> bool {
+        // Later than it came, but for its distance: what waited goes out with a block's first sample.
+        event.subtract_timing(event.timing().saturating_sub(offset));
+        self.send(event)
     }
 }
 

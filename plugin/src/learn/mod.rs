@@ -1,5 +1,5 @@
 //! MIDI learn: controllers that move parameters, for keyboards whose host has no way to assign them, and for the
-//! program of its own. What is assigned is stored with the project.
+//! standalone app. What is assigned is stored with the project.
 //!
 //! Three threads share it, by atomics alone. The editor says which parameter is to learn; the audio thread
 //! takes the next controller for it, and from then on sets the parameter at the controller's own sample;

@@ -5,6 +5,7 @@
 //! per group of the editor: the turn, time, notes, the model.
 
 pub mod choices;
+pub mod hints;
 mod model;
 mod notes;
 pub mod texts;
@@ -33,7 +34,8 @@ use crate::weights::{WeightsChoice, WeightsDigest};
 pub const FRONT: [&str; 8] = ["mode", "silence", "turn", "key", "temp", "density", "strength", "seed"];
 /// What is called for with a press: each has a button in the editor.
 pub const CALLS: [&str; 8] = ["go", "again", "another", "undo", "freeze", "unheard", "forget", "panic"];
-/// The groups that all others stand in, in the order in which they are shown.
+/// The groups that all others stand in, in the order in which they are shown: permanent keys, since hosts and projects
+/// keep them.
 pub const GROUPS: [&str; 4] = ["Turn", "Time", "Notes", "Model"];
 
 /// The plugin's parameters and what a project stores beside them.
@@ -178,6 +180,11 @@ fn share(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
         .with_string_to_value(texts::percent())
 }
 
+/// Of what is on or off.
+fn switch(name: &str, default: bool) -> BoolParam {
+    BoolParam::new(name, default).with_string_to_value(texts::switch())
+}
+
 /// Of a whole number.
 fn count(name: &str, default: i32, min: i32, max: i32) -> IntParam {
     IntParam::new(name, default, IntRange::Linear { min, max })
@@ -200,4 +207,14 @@ fn limit(name: &str, min: i32, max: i32) -> IntParam {
 /// What such a number says.
 fn limited(param: &IntParam, max: i32) -> Option<u8> {
     Some(param.value()).filter(|value| *value < max).map(|value| value as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameters_begin_as_the_engine_says() {
+        assert_eq!(AntiphonParams::new(Arc::default()).settings(), Settings::default());
+    }
 }

@@ -2,8 +2,6 @@
 //! note below all of its own that sound) the pedal comes up, and goes down again a moment later, so
 //! that it catches the new harmony and lets go of the old one. It is up before the turn ends.
 
-use super::trigger::SUSTAIN;
-
 /// From a bass to the pedal, in seconds.
 pub const CATCH_S: f64 = 0.1;
 
@@ -18,32 +16,28 @@ pub struct Foot {
     sounding: u128,
 }
 
-/// Sends a controller: channel, number, value; says whether the host took it.
-pub trait Send: FnMut(u8, u8, u8) -> bool {}
-impl<F: FnMut(u8, u8, u8) -> bool> Send for F {}
-
 impl Foot {
     /// When the pedal goes down next, and on which channel.
     pub fn due(&self) -> Option<(f64, u8)> {
         self.press
     }
 
-    /// It goes down. `free`: no one else's foot is on it.
-    pub fn press(&mut self, free: bool, mut send: impl Send) {
+    /// It goes down. `free`: no one else's foot is on it; `send`: whether the host takes it.
+    pub fn press(&mut self, free: bool, mut send: impl FnMut(u8) -> bool) {
         if let Some((_, channel)) = self.press.take()
             && free
             && self.down.is_none()
-            && send(channel, SUSTAIN, 127)
+            && send(channel)
         {
             self.down = Some(channel);
         }
     }
 
     /// A note is about to begin; its foot is to catch it at `catch`.
-    pub fn before(&mut self, channel: u8, pitch: u8, catch: f64, send: impl Send) {
+    pub fn before(&mut self, channel: u8, pitch: u8, catch: f64, lift: impl FnOnce(u8)) {
         let below = 1u128.checked_shl(pitch.into()).unwrap_or(0).wrapping_sub(1);
         if self.sounding & below == 0 {
-            self.lift(send);
+            self.lift(lift);
             self.press = Some((catch, channel));
         }
         self.sounding |= 1u128.checked_shl(pitch.into()).unwrap_or(0);
@@ -54,13 +48,11 @@ impl Foot {
         self.sounding &= !1u128.checked_shl(pitch.into()).unwrap_or(0);
     }
 
-    /// It comes up, and stays up. A host that refuses is asked again with the next call.
-    pub fn lift(&mut self, mut send: impl Send) {
+    /// It comes up, and stays up.
+    pub fn lift(&mut self, lift: impl FnOnce(u8)) {
         self.press = None;
-        if let Some(channel) = self.down
-            && send(channel, SUSTAIN, 0)
-        {
-            self.down = None;
+        if let Some(channel) = self.down.take() {
+            lift(channel);
         }
     }
 }

@@ -73,6 +73,20 @@ impl Bits {
         *bits &= *bits - 1;
         Some((channel, number))
     }
+
+    /// Goes through those that are set, and keeps those of which `keeps` says so.
+    pub fn retain(&mut self, mut keeps: impl FnMut(u8, u8) -> bool) {
+        for (channel, bits) in (0u8..).zip(&mut self.0) {
+            let mut left = *bits;
+            while left != 0 {
+                let number = left.trailing_zeros() as u8;
+                left &= left - 1;
+                if !keeps(channel, number) {
+                    *bits &= !(1 << number);
+                }
+            }
+        }
+    }
 }
 
 impl Passed {
@@ -172,16 +186,6 @@ impl Passed {
     /// Takes out a key that sounds, to end it.
     pub fn pop_key(&mut self) -> Option<(u8, u8)> {
         self.keys.pop()
-    }
-
-    /// It could not be ended yet.
-    pub fn owe_key(&mut self, channel: u8, key: u8) {
-        self.keys.set(channel, key, true);
-    }
-
-    /// It could not be lifted yet.
-    pub fn owe_pedal(&mut self, channel: u8, pedal: u8) {
-        self.controllers.set(channel, pedal, true);
     }
 
     /// Takes out a pedal that is down, to lift it.

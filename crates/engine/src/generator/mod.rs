@@ -55,7 +55,7 @@ impl GeneratorSide {
     fn load(&mut self, wanted: &dyn Fn() -> bool) -> Option<Arc<Network>> {
         self.status.set_health(Health::Starting);
         let chosen = catch_unwind(AssertUnwindSafe(|| self.choice.load(wanted))).unwrap_or_else(|_| {
-            Err("These weights cannot be read, for a reason unknown to Antiphon. Choose others.".to_owned())
+            Err("This model cannot be read, for a reason unknown to Antiphon. Choose another.".to_owned())
         });
         // Whatever is wrong with a file, there is something to play with.
         let (chosen, missing) = match chosen {
@@ -63,7 +63,7 @@ impl GeneratorSide {
             Err(missing) => {
                 let stand_in = self.choice.stand_in(wanted);
                 let chosen = stand_in.map(|network| Loaded { network, found: None, trouble: None });
-                (chosen, Some(format!("{missing} Until then the built-in weights play.")))
+                (chosen, Some(format!("{missing} Until then the built-in model plays.")))
             }
         };
         match chosen {

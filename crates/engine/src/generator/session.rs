@@ -123,8 +123,11 @@ impl Thinker {
             return false;
         };
         let start = Instant::now();
+        let planned = take.planned();
         let (epoch, index, note) = take.next(memory, &mut self.mind);
-        status.timed(start.elapsed().as_secs_f64() * 1e6);
+        // A plan is many notes at once; what counts is how long each of them takes.
+        let notes = 1 + take.planned().saturating_sub(planned);
+        status.timed(start.elapsed().as_secs_f64() * 1e6 / notes as f64);
         status.look_ahead_s.set((take.last_onset() - far.progress()).max(0.0));
         far.answer(Answer { epoch, index, note })
     }

@@ -94,12 +94,12 @@ fn play(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &
         side.status.restarts.add(1);
         let restarts = side.status.restarts.get();
         if restarts > RESTARTS {
-            let trouble = "The model broke too often and was stopped. Reload the plugin to try again.";
+            let trouble = "The model failed too often and was stopped. Reload the plugin to try again.";
             side.tell(Some(network), Some(trouble.to_owned()));
             side.status.set_health(Health::Broken);
             return idle(side, version, stop);
         }
-        let trouble = format!("The model broke and was started again, {restarts} of {RESTARTS} times.");
+        let trouble = format!("The model failed and was restarted ({restarts} of {RESTARTS}).");
         side.tell(Some(network), Some(trouble));
     }
 }

@@ -190,14 +190,14 @@ fn the_stand_in_plays_in_place_of_a_bad_choice() {
     let (audio, generator, ui) = engine_with(choice.clone(), || DeviceChoice::Cpu);
     let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
     let _thread = GeneratorThread::start(generator).unwrap();
-    for (version, why) in [(0, "There is no such file. Choose another."), (1, "These weights cannot be read")] {
+    for (version, why) in [(0, "There is no such file. Choose another."), (1, "This model cannot be read")] {
         choice.0.store(version, Ordering::Relaxed);
         until(|| {
             bulletin.update();
             bulletin.output_buffer().missing.as_ref().is_some_and(|missing| missing.starts_with(why))
         });
         let said = bulletin.output_buffer().clone();
-        assert!(said.missing.unwrap().ends_with("Until then the built-in weights play."));
+        assert!(said.missing.unwrap().ends_with("Until then the built-in model plays."));
         until(|| status.health() == Health::Ready);
         assert_eq!((said.weights, status.is_stand_in()), (network().card().name.clone(), true));
     }

@@ -70,7 +70,7 @@ impl Networks for Lively {
 }
 
 /// An engine that plays with the tests' network, on the CPU.
-fn engine() -> (AudioSide, GeneratorSide, UiSide) {
+fn engine() -> (AudioSide<()>, GeneratorSide, UiSide) {
     network();
     engine_with(Arc::new(Lively), || DeviceChoice::Cpu)
 }
@@ -78,7 +78,7 @@ fn engine() -> (AudioSide, GeneratorSide, UiSide) {
 fn engine_with(
     networks: Arc<dyn Networks>,
     device: impl Fn() -> DeviceChoice + Send + 'static,
-) -> (AudioSide, GeneratorSide, UiSide) {
+) -> (AudioSide<()>, GeneratorSide, UiSide) {
     crate::new(Config { status: Arc::default(), networks, device: Box::new(device), viewer: Default::default() })
 }
 
@@ -290,7 +290,7 @@ impl Out for Host {
 
 /// An engine whose audio side waits for the generator's thread, as in an offline render.
 struct Offline {
-    partner: AudioSide,
+    partner: AudioSide<()>,
     status: Arc<Status>,
     _thread: GeneratorThread,
 }
@@ -306,7 +306,7 @@ impl Offline {
 
 /// An engine whose generator works between blocks, as fast as the test says.
 struct Paced {
-    partner: AudioSide,
+    partner: AudioSide<()>,
     status: Arc<Status>,
     generator: Driven,
 }
@@ -326,7 +326,7 @@ impl Paced {
 
 /// One block: what the player does in it (offsets in order), between opening and closing.
 fn block(
-    partner: &mut AudioSide,
+    partner: &mut AudioSide<()>,
     transport: &Transport,
     (base, frames): (u64, u32),
     settings: Settings,

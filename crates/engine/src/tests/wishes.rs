@@ -487,10 +487,11 @@ fn a_plan_is_the_take_that_the_search_chooses() {
             Alone { mind, trail: trail.clone(), cue, notes: vec![], judged: vec![] }
         };
         let mut takes = OneByOne { phrasing: &phrasing, learnt: &session.memory, takes: (0..4).map(alone).collect() };
-        let judge = Judge { critic: network.critic().unwrap(), phrase: &phrase, so_far: &[] };
+        let judge =
+            Judge { critic: network.critic().unwrap(), phrase: &phrase, so_far: &[], others: &[], hand_over: 0.0 };
         let chosen = search.plan(&mut takes, &judge, count, (wishes.seed, 0));
 
-        let mut plan = Plan::new(session.phrase.iter().copied());
+        let mut plan = Plan::new(session.phrase.clone(), vec![]);
         plan.set_search(search);
         let (phrasing, trail, learnt) = (&phrasing, &trail, &session.memory);
         // As many notes at once as the reference plays.

@@ -16,10 +16,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::markov::ORDER;
+use model::search::BEGINNING;
 use model::{Markov, Mind, Moment, Snapshot, note_rng};
 use notes::{Note, Successor};
 
 use self::held::Held;
+use self::plan::FEWEST_NOTES;
 #[cfg(test)]
 pub use self::plan::{Plan, Start};
 pub use self::take::Take;
@@ -30,6 +32,8 @@ use crate::link::takes::TakeRecord;
 const NOTES: usize = 512;
 /// Phrases and takes that can be taken back. A snapshot each: 14 KiB.
 const PARTS: usize = 64;
+/// Takes of one phrase that the next one shall be unlike, at most.
+const OTHERS: usize = 16;
 /// How much a note counts in [`Memory::usual_s`].
 const USUAL: f64 = 0.1;
 /// The luck with which the network says how long a note lasts that the player holds: the same whatever the take's.
@@ -53,6 +57,8 @@ pub struct Memory {
     learnt: Markov,
     /// What `again` plays.
     record: Option<Arc<TakeRecord>>,
+    /// How the takes of this phrase begin that were not wanted, in seconds since the hand-over.
+    others: Vec<Vec<Note>>,
     /// What it is to play the next time, though another take may end before.
     chosen: Option<Arc<TakeRecord>>,
     spare: Spare,
@@ -69,6 +75,7 @@ impl Default for Memory {
             ear: Ear::default(),
             learnt: Markov::default(),
             record: None,
+            others: Vec::new(),
             chosen: None,
             spare: Spare::default(),
         }
@@ -282,6 +289,24 @@ impl Memory {
     /// Whether a take is the latest thing that is remembered.
     fn ends_with_take(&self) -> bool {
         self.parts.back().is_some_and(|part| part.take.is_some())
+    }
+
+    /// The latest take is not wanted: the next one shall be unlike it.
+    fn set_apart(&mut self) {
+        if let Some(record) = &self.record {
+            if self.others.len() == OTHERS {
+                self.others.remove(0);
+            }
+            self.others.push(record.notes.iter().take(BEGINNING).copied().collect());
+        }
+    }
+
+    /// What the player has played since the take before; or, if that is next to nothing, before the latest take.
+    fn latest_phrase(&self) -> Vec<Note> {
+        match &self.record {
+            Some(record) if self.phrase.len() < record.phrase.len().min(FEWEST_NOTES) => record.phrase.clone(),
+            _ => self.phrase.iter().copied().collect(),
+        }
     }
 
     /// This is the latest take, which `again` plays.

@@ -127,6 +127,9 @@ impl Take {
         let Begin { epoch, at, number, source, place, wishes, length, .. } = begin;
         if source == Source::Another && memory.ends_with_take() {
             memory.undo(mind);
+            memory.set_apart();
+        } else if source != Source::Again {
+            memory.others.clear();
         }
         if source == Source::Again
             && let Some(chosen) = memory.chosen.take()
@@ -152,7 +155,10 @@ impl Take {
             begin,
             epoch,
             seed,
-            plan: Plan::new(memory.phrase.iter().copied().filter(|_| source != Source::Alone)),
+            plan: match source {
+                Source::Alone => Plan::new(Vec::new(), Vec::new()),
+                _ => Plan::new(memory.latest_phrase(), memory.others.clone()),
+            },
             wishes,
             place,
             length,
@@ -219,6 +225,11 @@ impl Take {
         }
         self.done = note.is_none();
         (self.epoch, index, note)
+    }
+
+    /// How many notes are planned and not played yet.
+    pub fn planned(&self) -> usize {
+        self.plan.len()
     }
 
     /// What is known at an onset of the take, when so many notes of its own have begun, beside what is known `already`.

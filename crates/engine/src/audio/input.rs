@@ -1,13 +1,13 @@
-//! The player as the partner hears him: notes for the model, keys that are down, and since when there
-//! has been silence.
+//! What the player does: notes for the generator, keys that are down, and since when there has been silence.
 
 use notes::Listener;
 
 use super::passed::Bits;
 use super::trigger::SUSTAIN;
+use crate::link::touches::Touched;
 
 /// See the [module](self).
-pub struct Ears {
+pub struct Input {
     /// Makes notes of it.
     pub listener: Listener,
     down: Bits,
@@ -20,11 +20,17 @@ pub struct Ears {
     key_beats: f64,
     /// When the latest sustain pedal came up.
     pedal_beats: f64,
+    /// The trigger is down.
+    pub trigger_held: bool,
+    /// The keyboard on the screen.
+    pub touched: Touched,
+    /// What [`Listener::dropped`] was last.
+    unheard: u64,
 }
 
-impl Ears {
-    /// Ears that have heard nothing. Allocates all they will ever need.
-    pub fn new() -> Self {
+impl Input {
+    /// Nothing has been heard. Allocates all that it will ever need.
+    pub fn new(touched: Touched) -> Self {
         Self {
             listener: Listener::new(),
             down: Bits::default(),
@@ -33,6 +39,9 @@ impl Ears {
             fresh: false,
             key_beats: 0.0,
             pedal_beats: 0.0,
+            trigger_held: false,
+            touched,
+            unheard: 0,
         }
     }
 
@@ -81,6 +90,12 @@ impl Ears {
         } else {
             Some((self.listener.silent_since()?, self.key_beats))
         }
+    }
+
+    /// How many notes have found no room since the last call.
+    pub fn lost(&mut self) -> u64 {
+        let unheard = self.listener.dropped();
+        unheard - std::mem::replace(&mut self.unheard, unheard)
     }
 
     /// The keys that are held, as pitches: bit p is pitch p.
