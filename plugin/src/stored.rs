@@ -33,8 +33,18 @@ pub type Values = BTreeMap<String, Stored>;
 pub fn read(format: Option<u32>, set: BTreeMap<String, Value>) -> (Values, Vec<String>) {
     let mut values = Values::new();
     let mut unread = Vec::new();
+    if matches!(format, None | Some(1)) && !set.contains_key("choice") {
+        values.extend(search("1").map(|search| ("search".to_owned(), search)));
+    }
     for (id, value) in set {
         let stored = match (&value, format) {
+            (Value::String(text), None | Some(1)) if id == "choice" => {
+                if let Some(search) = search(text) {
+                    values.insert("search".to_owned(), search);
+                    continue;
+                }
+                None
+            }
             (Value::String(text), None | Some(1)) => first(&id, text),
             _ => serde_json::from_value(value.clone()).ok(),
         };
@@ -108,6 +118,17 @@ const KEYS: [&str; 3] = ["trigkey", "low", "high"];
 const WORDS: [(&str, &str, f64); 3] =
     [("poly", "no limit", 32.0), ("repeats", "no limit", 32.0), ("channel", "as played", 0.0)];
 
+/// Version 1: *Likeliest of* so many takes; now as many are searched. A file that did not say searches none.
+fn search(likeliest: &str) -> Option<Stored> {
+    let takes: u32 = likeliest.trim().parse().ok()?;
+    let search = match takes {
+        0 | 1 => "off",
+        2..=4 => "4",
+        _ => "8",
+    };
+    Some(Stored::Choice(search.to_owned()))
+}
+
 /// Version 1: what a text says.
 fn first(id: &str, text: &str) -> Option<Stored> {
     let text = text.trim().to_lowercase();
@@ -146,8 +167,10 @@ mod tests {
         let handles = Handles::new(&params);
         let shown: BTreeMap<String, Vec<(f32, String)>> =
             serde_json::from_str(include_str!("stored/shown-1.json")).unwrap();
+        assert!(shown.len() > 50);
         for handle in handles.iter() {
-            for (value, text) in &shown[&handle.id] {
+            // What is newer than that version it did not show.
+            for (value, text) in shown.get(&handle.id).into_iter().flatten() {
                 let set = BTreeMap::from([(handle.id.clone(), Value::String(text.clone()))]);
                 let (values, unread) = read(None, set);
                 assert_eq!(unread, Vec::<String>::new(), "{}: {text}", handle.id);

@@ -434,6 +434,6 @@ pub enum DeviceChoice {
     Auto,
     /// On the processor.
     Cpu,
-    /// On the graphics processor, where there is one that this build can use, else on the processor.
+    /// On the GPU, where there is one that this build can use, else on the processor.
     Gpu,
 }

@@ -83,7 +83,7 @@ const SCENES: [Scene; 6] = [
     },
     Scene {
         name: "alone",
-        parameters: &[("mode", "alone"), ("seed", "5")],
+        parameters: &[("mode", "alone"), ("seed", "5"), ("search", "off")],
         rolls: false,
         pressed: Some(47 * BLOCK as u64),
         phrases: &[],
@@ -115,6 +115,7 @@ impl Scene {
                 ("mode", "trade") => settings.mode = Mode::Trade,
                 ("mode", "duet") => settings.mode = Mode::Duet,
                 ("mode", "alone") => settings.mode = Mode::Alone,
+                ("search", "off") => wishes.search = 1,
                 ("seed", _) => wishes.seed = number() as u64,
                 ("temp", _) => {
                     let heat = &mut wishes.heat;

@@ -169,9 +169,8 @@ fn is_set(preset: &Preset, handles: &Handles) -> bool {
 
 /// What the preset says that no parameter understands: a later version may have written it.
 fn not_understood(preset: &Preset, handles: &Handles) -> Option<String> {
-    let unknown = |(id, stored): &(&String, &Stored)| {
-        handles.get(id).filter(|_| presets::concerns(id)).and_then(|handle| handle.of_stored(stored)).is_none()
-    };
+    let unknown =
+        |(id, stored): &(&String, &Stored)| handles.get(id).and_then(|handle| handle.of_stored(stored)).is_none();
     let unknown: Vec<String> = preset
         .set
         .iter()

@@ -19,6 +19,7 @@ pub fn ids(parameter: &str) -> Option<&'static [&'static str]> {
         "key" => Key::ids(),
         "scale" => Scale::ids(),
         "dynamics" => DynamicsMode::ids(),
+        "search" => Search::ids(),
         "device" => DeviceChoice::ids(),
         _ => None,
     }

@@ -67,7 +67,8 @@ struct File {
 impl Preset {
     /// What a file says, and of what in it cannot be read, why not.
     fn of(file: File) -> (Self, Vec<String>) {
-        let (set, unread) = stored::read(file.format, file.set);
+        let (mut set, unread) = stored::read(file.format, file.set);
+        set.retain(|id, _| concerns(id));
         (Self { name: file.name, about: file.about, set }, unread)
     }
 

@@ -13,7 +13,7 @@ use crate::link::messages::{Begin, End, Epoch, ON_END_S, Place, Report, Source, 
 use crate::link::roll::Whose;
 use crate::settings::{Length, Mode, Settings, Silence, Wishes};
 
-/// The inference thread learns of a hand-over this long before it, in seconds: time for some
+/// The generator learns of a hand-over this long before it, in seconds: time for some
 /// hundred notes on a slow machine.
 const FORETOLD_S: f64 = 0.25;
 /// Beats by which a take's place in the bar must differ to be another one; as a share, its tempo.
@@ -50,7 +50,7 @@ impl Default for Turns {
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug)]
 pub enum Turn {
-    /// The player's. The inference thread may have been told of the hand-over to come.
+    /// The player's. The generator may have been told of the hand-over to come.
     Yours {
         /// That hand-over.
         foretold: Option<Foretold>,
@@ -59,7 +59,7 @@ pub enum Turn {
     Mine(Take),
 }
 
-/// A hand-over that the inference thread prepares for.
+/// A hand-over that the generator prepares for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Foretold {
     /// Seconds of the stream.
@@ -115,7 +115,7 @@ pub enum Change {
 }
 
 impl<E: Copy> AudioSide<E> {
-    /// The next change before this offset, if there is one. Tells the inference thread of a hand-over
+    /// The next change before this offset, if there is one. Tells the generator of a hand-over
     /// that is near, or calls it off.
     pub(super) fn next_change(&mut self, until: u32, settings: &Settings) -> Option<(Moment, Change)> {
         if settings.bypass {
@@ -245,7 +245,7 @@ impl<E: Copy> AudioSide<E> {
         Some(moment)
     }
 
-    /// Tells the inference thread of a hand-over that is near, once all that was played is told.
+    /// Tells the generator of a hand-over that is near, once all that was played is told.
     fn foretell(&mut self, moment: Moment, source: Source, called: bool, settings: &Settings) {
         let coming = self.coming(moment, source, called, settings);
         let Turn::Yours { foretold } = self.turns.turn else {

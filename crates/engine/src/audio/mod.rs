@@ -453,7 +453,7 @@ impl<E: Copy> AudioSide<E> {
         matches!(self.turns.turn, Turn::Mine(_))
     }
 
-    /// How soon something may be asked of the inference thread.
+    /// How soon something may be asked of the generator.
     fn liveliness(&self) -> Liveliness {
         match &self.turns.turn {
             Turn::Yours { foretold: Some(_) } => Liveliness::Imminent,
@@ -497,7 +497,7 @@ impl<E: Copy> AudioSide<E> {
         self.turns.has_take = false;
     }
 
-    /// Tells the inference thread which of the notes that were held at a hand-over have ended.
+    /// Tells the generator which of the notes that were held at a hand-over have ended.
     fn let_go(&mut self) {
         while let Some(note) = self.input.listener.pop_late() {
             self.line.await_room();
@@ -506,7 +506,7 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
-    /// Hands finished notes to the inference thread. Those that joined in are there already.
+    /// Hands finished notes to the generator. Those that joined in are there already.
     fn tell(&mut self) {
         let joined = self.is_playing();
         self.let_go();

@@ -101,7 +101,7 @@ impl<E: Copy> AudioSide<E> {
         self.line.patience = patience;
     }
 
-    /// Takes in what the inference thread has thought of.
+    /// Takes in what the generator has thought of.
     pub(super) fn receive(&mut self) {
         let now = self.time.boundary(self.time.played);
         let Turn::Mine(take) = &mut self.turns.turn else {

@@ -1,4 +1,4 @@
-//! Waiting for the inference thread, which only an offline render may do: there the audio thread has
+//! Waiting for the generator, which only an offline render may do: there the audio thread has
 //! no deadline, and every note counts. In real time nothing here ever waits; nor does it where there are no threads,
 //! and whoever drives the generator does so between the blocks.
 

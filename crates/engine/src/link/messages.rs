@@ -1,4 +1,4 @@
-//! What the audio thread and the inference thread tell each other. Messages are `Copy`; whatever concerns
+//! What the audio thread and the generator tell each other. Messages are `Copy`; whatever concerns
 //! a take bears its [`Epoch`].
 
 use notes::Note;
@@ -41,7 +41,7 @@ pub enum Source {
     },
 }
 
-/// From the audio thread to the inference thread. `at`: seconds of the stream; `since`: seconds
+/// From the audio thread to the generator. `at`: seconds of the stream; `since`: seconds
 /// since the hand-over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Report {
@@ -116,7 +116,7 @@ pub enum Report {
         /// Makes any take void.
         epoch: Epoch,
     },
-    /// The inference thread is to break; for tests of what happens then.
+    /// The generator is to break; for tests of what happens then.
     #[cfg(test)]
     Break,
 }
@@ -181,7 +181,7 @@ impl End {
     };
 }
 
-/// From the inference thread to the audio thread. Times are seconds since the hand-over (onset) and
+/// From the generator to the audio thread. Times are seconds since the hand-over (onset) and
 /// since the onset (spread, duration), as in [`Note`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {

@@ -1,4 +1,4 @@
-//! What the model expects: how likely each pitch is to come next. Told by the inference thread while
+//! What the model expects: how likely each pitch is to come next. Told by the generator while
 //! somebody looks, read by the editor through a triple buffer.
 
 use model::Mind;
@@ -24,7 +24,7 @@ impl Default for Outlook {
     }
 }
 
-/// The inference thread's end.
+/// The generator's end.
 pub struct OutlookWriter {
     out: Input<Outlook>,
     viewer: Viewer,

@@ -1,7 +1,7 @@
-//! Between the audio thread and the inference thread: the only file that names the queues.
+//! Between the audio thread and the generator: the only file that names the queues.
 //!
 //! [`link`] makes both ends. The [`Near`] end belongs to the audio thread: it never blocks, never
-//! allocates, and never wakes the other side. The [`Far`] end belongs to the inference thread, which
+//! allocates, and never wakes the other side. The [`Far`] end belongs to the generator, which
 //! polls. Messages are `Copy`. Whatever concerns a take bears its [`Epoch`]; when the audio side
 //! raises the epoch, everything older is void, wherever it still is on its way.
 
@@ -12,14 +12,14 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::messages::{Answer, End, Epoch, Report};
 
-/// Messages to the inference thread that fit in: over a minute of the densest piano music.
+/// Messages to the generator that fit in: over a minute of the densest piano music.
 const REPORTS: usize = 2048;
 /// Room that finished notes leave free in that queue, for the messages that steer.
 const RESERVE: usize = 64;
 /// Generated notes that fit in: more than the look-ahead ever holds.
 const ANSWERS: usize = 256;
 
-/// How often the inference thread has to look.
+/// How often the generator has to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveliness {
     /// Nobody plays.
@@ -44,7 +44,7 @@ struct Shared {
     asked: AtomicU32,
     /// The host renders faster than real time and waits.
     offline: AtomicBool,
-    /// The inference thread sleeps until somebody plays.
+    /// The generator sleeps until somebody plays.
     asleep: AtomicBool,
 }
 
@@ -58,7 +58,7 @@ pub struct Near {
     lost: bool,
 }
 
-/// The inference thread's end.
+/// The generator's end.
 #[derive(Debug)]
 pub struct Far {
     reports: Consumer<Report>,
@@ -66,7 +66,7 @@ pub struct Far {
     shared: Arc<Shared>,
 }
 
-/// For those who look after a sleeping inference thread.
+/// For those who look after a sleeping generator.
 #[derive(Clone, Debug)]
 pub struct Pulse(Arc<Shared>);
 

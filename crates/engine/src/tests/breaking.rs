@@ -1,4 +1,4 @@
-//! What happens when the inference thread breaks, and what it remembers.
+//! What happens when the generator breaks, and what it remembers.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -66,7 +66,7 @@ fn note(onset: f64, pitch: u8) -> Note {
 fn until(mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "the inference thread does not answer");
+        assert!(start.elapsed() < Duration::from_secs(60), "the generator does not answer");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -105,7 +105,7 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
     drop(thread);
 }
 
-/// The CPU in a graphics processor's place. Those that are given to minds fail after so many steps.
+/// The CPU in a GPU's place. Those that are given to minds fail after so many steps.
 #[derive(Debug)]
 struct Failing {
     on: Processor,

@@ -113,7 +113,7 @@ fn thoughts_wait_for_room() {
     assert!(indices.into_iter().eq(0..2_560));
 }
 
-/// An inference thread gone wild sends ten times the look-ahead that the audio thread has room for.
+/// An generator gone wild sends ten times the look-ahead that the audio thread has room for.
 #[test]
 fn a_look_ahead_without_room_is_counted_and_what_sounds_ends() {
     const NOTES: u32 = 5_120;

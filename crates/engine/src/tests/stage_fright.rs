@@ -12,7 +12,7 @@ struct Moment {
     events: Vec<(u32, Heard)>,
     settings: Option<Settings>,
     transport: Transport,
-    /// Notes the inference thread gets to think of: 0 is frozen.
+    /// Notes the generator gets to think of: 0 is frozen.
     speed: usize,
     /// Share of events that the host refuses, in tenths.
     refused: u8,

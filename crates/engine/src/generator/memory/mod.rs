@@ -1,4 +1,4 @@
-//! What the inference thread remembers: phrases of the player and takes of the model, in turn. Each
+//! What the generator remembers: phrases of the player and takes of the model, in turn. Each
 //! begins with a copy of what the network knew before it, so that it can be taken back.
 //!
 //! A *phrase* is what the player plays between two turns of the model. When a take is taken back
