@@ -86,7 +86,7 @@ function frame() {
     const { turn, until, now, notes } = picture;
     $("go").textContent = turn === "antiphon" ? "Stop" : "Continue";
     if (turn === "antiphon") say("Antiphon plays", "antiphon");
-    else if (until !== null && until > now) say(`Continues in ${(until - now).toFixed(1)} s`, "antiphon");
+    else if (until !== null && until > now) say(`Continues in ${(until - now).toFixed(1)} s`, "soon");
     else say(notes.length ? "You play" : "Play something", notes.length ? "you" : "");
   }
   requestAnimationFrame(frame);
