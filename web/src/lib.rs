@@ -253,3 +253,53 @@ impl Page {
         self.viewer.set_open(seen);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Weights;
+
+    /// Plays a phrase, then listens for so many seconds, in blocks of this size; the page then.
+    fn play(block: usize, seconds: f64) -> Page {
+        let weights = Weights::from_bytes(include_bytes!("../../weights/antiphon.safetensors")).unwrap();
+        let mut page = Page::new(&compact::to_bytes(&weights), 48_000.0).unwrap();
+        let (mut left, mut right) = (vec![0.0; block], vec![0.0; block]);
+        let mut pass = |page: &mut Page, seconds: f64| {
+            for _ in 0..(seconds * 48_000.0) as usize / block {
+                page.process(&mut left, &mut right);
+                assert!(left.iter().chain(&right).all(|sample| sample.abs() <= 1.0));
+            }
+        };
+        for key in [60, 64, 67, 72, 71, 67, 65, 62] {
+            page.key(key, 80);
+            pass(&mut page, 0.2);
+            page.key(key, 0);
+            pass(&mut page, 0.05);
+        }
+        pass(&mut page, seconds);
+        page
+    }
+
+    #[test]
+    fn plays_on_shows_it_and_saves_it() {
+        let mut page = play(128, 4.0);
+        let on = |page: &Page, whose| page.log().iter().filter(|e| e.whose == whose && e.velocity > 0).count();
+        let (yours, mine) = (on(&page, Whose::Yours), on(&page, Whose::Mine));
+        assert!(yours == 8 && mine > 4, "{yours} and {mine} notes");
+
+        let mut picture = Vec::new();
+        page.picture(60.0, &mut picture);
+        let [_, turn, _, _, notes, ghosts, marks] = picture[..7] else { panic!("{picture:?}") };
+        assert_eq!((turn, notes as usize, marks), (1.0, yours + mine, 1.0));
+        assert!(ghosts > 0.0);
+        assert_eq!(picture.len(), 7 + 5 * (notes + ghosts) as usize + marks as usize);
+
+        let score = midi::read(&page.save().unwrap()).unwrap();
+        assert_eq!(score.notes.len(), yours + mine);
+    }
+
+    #[test]
+    fn damaged_weights_are_refused_with_a_sentence() {
+        assert!(Page::new(b"not weights", 48_000.0).err().unwrap().contains("weights"));
+    }
+}
