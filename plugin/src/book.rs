@@ -33,13 +33,17 @@ fn pages_are_up_to_date() {
     let mut controls = CONTROLS.to_owned();
     for group in ["", GROUPS[0], GROUPS[1], GROUPS[2], GROUPS[3]] {
         let title = if group.is_empty() { "All" } else { group };
-        let _ = write!(controls, "\n## {title}\n\n| control | values | default | what it does |\n| --- | --- | --- | --- |\n");
+        let _ = write!(
+            controls,
+            "\n## {title}\n\n| control | values | default | what it does |\n| --- | --- | --- | --- |\n"
+        );
         for handle in handles.iter().filter(|handle| handle.group == group) {
             let (values, default) = match CALLS.contains(&&*handle.id) {
                 true => ("a press".to_owned(), String::new()),
                 false => (values(handle), handle.text(handle.default())),
             };
-            let _ = writeln!(controls, "| {} | {values} | {default} | {} |", handle.name(), handle.hint.replace('\n', " "));
+            let _ =
+                writeln!(controls, "| {} | {values} | {default} | {} |", handle.name(), handle.hint.replace('\n', " "));
         }
     }
     keep("controls.md", &controls);

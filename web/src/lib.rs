@@ -236,10 +236,8 @@ impl Page {
         if yours.is_empty() && mine.is_empty() {
             return None;
         }
-        let tracks = [
-            Track { name: "You", channel: 0, notes: &yours },
-            Track { name: "Antiphon", channel: 1, notes: &mine },
-        ];
+        let tracks =
+            [Track { name: "You", channel: 0, notes: &yours }, Track { name: "Antiphon", channel: 1, notes: &mine }];
         Some(midi::write(&tracks, Tempo::default()))
     }
 

@@ -13,7 +13,11 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     ensure!(args.is_empty(), "`cargo xtask book` takes no options");
     let folder = build(workspace)?;
     let (files, bytes) = size(&folder)?;
-    println!("{}: {files} files, {:.1} MB; every link leads somewhere", folder.join("index.html").display(), bytes as f64 / 1e6);
+    println!(
+        "{}: {files} files, {:.1} MB; every link leads somewhere",
+        folder.join("index.html").display(),
+        bytes as f64 / 1e6
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -156,7 +156,8 @@ mod tests {
     fn links_that_lead_nowhere_are_named() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("b.md"), "# A *small* `page`, of 2\n## Twice\n## Twice\n").unwrap();
-        let good = "[1](b.md) [2](b.md#a-small-page-of-2) [3](#here) [4](https://example.org/x) [5](b.md#twice-1)\n# Here\n";
+        let good =
+            "[1](b.md) [2](b.md#a-small-page-of-2) [3](#here) [4](https://example.org/x) [5](b.md#twice-1)\n# Here\n";
         std::fs::write(folder.path().join("a.md"), good).unwrap();
         check(folder.path()).unwrap();
         let bad = "[1](c.md) ![2](b.png) [3](b.md#b) [4](#there)\n\n    [not a link](d.md)\n";

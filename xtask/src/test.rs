@@ -48,14 +48,14 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     report.stage("links", || links::check(Path::new(".")));
     match tools::ACTIONLINT.get(workspace) {
         Ok(folder) => drop(report.stage("workflows", || workflows(&folder))),
-        Err(error) => println!("== workflows\nskipped: {error:#}"),
+        Err(why) => report.skipped.push(("workflows", format!("{why:#}"))),
     }
     report.stage("lints", || {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo(&lints, &[])
     });
-    match crate::web::target() {
-        Ok(()) => drop(report.stage("engine in a page", crate::web::check)),
+    match web::target() {
+        Ok(()) => drop(report.stage("engine in a page", web::check)),
         Err(why) => report.skipped.push(("engine in a page", format!("{why:#}"))),
     }
     report.stage("documentation", || cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]));
@@ -84,7 +84,8 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     if bundled && web::is_there() {
         report.stage("web page", || {
             web::try_out(workspace, |variables| {
-                let which = ["-p", "web", "--test", "browser", "--", "--ignored"];
+                // All packages, so that dependencies keep the features that they are built with already.
+                let which = ["--workspace", "--test", "browser", "--", "--ignored"];
                 let more = tests_with(workspace, &which, variables)?;
                 count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
                 ensure!(more.passed > 0 && more.failed == 0, "{} tests failed", more.failed);
@@ -92,7 +93,8 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
             })
         });
     } else {
-        println!("== web page\nskipped: there is no Chromium here to try it in (Linux: chromium and chromium-driver)");
+        let why = "there is no Chromium to try it in (on Linux: chromium and chromium-driver)";
+        report.skipped.push(("web page", why.to_owned()));
     }
 
     println!();
@@ -159,7 +161,8 @@ fn parse(line: &str) -> Option<Count> {
 fn workflows(actionlint: &Path) -> Result<()> {
     let program = actionlint.join("bin").join("actionlint");
     // Without these it looks at more or less, depending on what else is installed.
-    let status = Command::new(program).args(["-shellcheck=", "-pyflakes="]).status().context("cannot run actionlint")?;
+    let status =
+        Command::new(program).args(["-shellcheck=", "-pyflakes="]).status().context("cannot run actionlint")?;
     ensure!(status.success(), "see above");
     Ok(())
 }

@@ -76,7 +76,15 @@ impl Wheels {
             std::fs::remove_dir_all(&folder)?;
         }
         let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--only-binary=:all:",
+        ]);
         pip.arg("--target").arg(&folder).args(self.packages).stderr(Stdio::piped());
         let output = pip.output().context("cannot run python3")?;
         let said = String::from_utf8_lossy(&output.stderr);

@@ -117,7 +117,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Weights, WeightsError> {
             let values = part(name.clone(), Dtype::I8, shape.clone())?;
             (values.into_iter().map(|value| value as i8).collect(), None)
         };
-        let ends = book.map_or([-127, 127], |book| [book.into_iter().min(), book.into_iter().max()].map(Option::unwrap_or_default));
+        let ends = book.map_or([-127, 127], |book| {
+            [book.into_iter().min(), book.into_iter().max()].map(Option::unwrap_or_default)
+        });
         let mut data = Vec::with_capacity(values.len());
         for (values, &largest) in values.chunks_exact(columns).zip(&largest) {
             spread(values, ends, largest, &mut data);

@@ -221,7 +221,11 @@ mod tests {
         let take = [note(0.1, 60), note(0.1, 64), note(0.6, 65), note(1.1, 67)];
         assert_eq!(likeness(&take, &take), 1.0);
         assert_eq!(likeness(&take, &[]), 0.0);
-        assert_eq!(likeness(&take, &[note(0.15, 60), note(0.4, 65), note(1.2, 67)]), 0.5, "late by a moment, or by more");
+        assert_eq!(
+            likeness(&take, &[note(0.15, 60), note(0.4, 65), note(1.2, 67)]),
+            0.5,
+            "late by a moment, or by more"
+        );
     }
 
     #[test]

@@ -186,7 +186,11 @@ fn same_as_the_plugin(log: &[Sounded], rate: f64) -> Result<()> {
             "note {index}: the page plays {key} at {at} with {velocity}, the plugin {note:?}"
         );
     }
-    ensure!(account.notes.len() + account.hanging.len() >= NOTES, "the plugin plays only {} notes", account.notes.len());
+    ensure!(
+        account.notes.len() + account.hanging.len() >= NOTES,
+        "the plugin plays only {} notes",
+        account.notes.len()
+    );
     println!("{NOTES} notes are the plugin's");
     Ok(())
 }

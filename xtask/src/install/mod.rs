@@ -51,7 +51,9 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     for target in install(&workspace.bundled(), &places, &parts)? {
         println!("installed {}", target.display());
     }
-    println!("Let your host scan its plug-ins again, then look for Antiphon: the CLAP among the note effects, the VST3 among the instruments.");
+    println!(
+        "Let your host scan its plug-ins again, then look for Antiphon: the CLAP among the note effects, the VST3 among the instruments."
+    );
     println!("`cargo xtask uninstall` removes it again.");
     Ok(ExitCode::SUCCESS)
 }

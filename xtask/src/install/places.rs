@@ -132,9 +132,11 @@ impl Places {
                     let icons = data.join("icons/hicolor");
                     files.push((Source::Made(entry), data.join("applications/antiphon.desktop")));
                     files.push((Source::Made(SVG.to_vec()), icons.join("scalable/apps/antiphon.svg")));
-                    files.extend(PNGS.map(|(size, png)| {
-                        (Source::Made(png.to_vec()), icons.join(size).join("apps/antiphon.png"))
-                    }));
+                    files.extend(
+                        PNGS.map(|(size, png)| {
+                            (Source::Made(png.to_vec()), icons.join(size).join("apps/antiphon.png"))
+                        }),
+                    );
                 }
                 files
             }

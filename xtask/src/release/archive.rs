@@ -16,7 +16,8 @@ pub fn zip(items: &[Item], file: &Path) -> Result<()> {
     let mut zip = ZipWriter::new(File::create(file).with_context(|| format!("cannot write {}", file.display()))?);
     for item in items {
         let mode = if item.is_program { 0o755 } else { 0o644 };
-        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(mode);
+        let options =
+            SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(mode);
         zip.start_file(&*item.name, options)?;
         zip.write_all(&item.bytes)?;
     }

@@ -36,8 +36,7 @@ pub fn built(bundled: &Path, name: &str) -> Result<Vec<Item>> {
 /// All files below a folder, under another name, in a fixed order.
 pub fn folder(path: &Path, name: &str) -> Result<Vec<Item>> {
     let mut items = Vec::new();
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     entries.sort();
     for entry in entries {
         let name = format!("{name}/{}", entry.file_name().context("a file without a name")?.to_string_lossy());

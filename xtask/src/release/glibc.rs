@@ -22,9 +22,10 @@ pub struct Needs {
 pub fn needs(path: &Path) -> Result<Needs> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let elf = Elf::parse(&bytes).with_context(|| format!("cannot parse {}", path.display()))?;
-    let names = elf.verneed.iter().flat_map(|section| section.iter()).flat_map(|need| {
-        need.iter().filter_map(|version| elf.dynstrtab.get_at(version.vna_name)).collect::<Vec<_>>()
-    });
+    let names =
+        elf.verneed.iter().flat_map(|section| section.iter()).flat_map(|need| {
+            need.iter().filter_map(|version| elf.dynstrtab.get_at(version.vna_name)).collect::<Vec<_>>()
+        });
     let glibc = names.filter_map(version).max().context("no symbol of glibc's has a version")?;
     Ok(Needs { glibc, libraries: elf.libraries.iter().map(|name| (*name).to_owned()).collect() })
 }

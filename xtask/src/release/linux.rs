@@ -1,7 +1,6 @@
 //! Linux, x86-64: a zip for hand work, a tar.zst with an install script, a Debian package. Linked for glibc 2.31, which is
 //! Debian 11's and Ubuntu 20.04's.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,7 +12,6 @@ use super::{Made, Release, archive, glibc};
 use crate::bundle::{self, PLUGIN};
 use crate::{host, packages, tools};
 
-const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// What the app takes from the system beside glibc; JACK it opens at run time.
 const ALSA: &str = "libasound.so.2";
 
@@ -33,11 +31,9 @@ pub fn make(release: &Release, papers: &Papers) -> Result<Made> {
             release.workspace.bundled()
         }
     };
-    for (file, others) in [
-        ("Antiphon.clap", &[][..]),
-        ("Antiphon.vst3/Contents/x86_64-linux/Antiphon.so", &[]),
-        ("Antiphon", &[ALSA]),
-    ] {
+    for (file, others) in
+        [("Antiphon.clap", &[][..]), ("Antiphon.vst3/Contents/x86_64-linux/Antiphon.so", &[]), ("Antiphon", &[ALSA])]
+    {
         let file = bundled.join(file);
         let needs = if zig.is_ok() { glibc::check(&file, others)? } else { glibc::needs(&file)? };
         let name = file.file_name().unwrap_or_default().to_string_lossy();
@@ -73,35 +69,51 @@ pub fn make(release: &Release, papers: &Papers) -> Result<Made> {
     Ok(Made::Files(vec![zip, tar, deb], notes))
 }
 
-/// Builds plugin and app with Zig's linker and its description of the old glibc; returns the bundles' folder.
+/// Builds plugin and app as ever, but for the linker: Zig's, with its description of the old glibc. Symbols get their
+/// versions when they are linked, so no dependency is built another time. Returns the bundles' folder.
 fn build(release: &Release, zig: &Path) -> Result<PathBuf> {
     packages::ensure_standalone()?;
-    // A folder of its own: everything in it is linked another way than what tests use.
-    let target = release.workspace.target.join("linux");
-    let (major, minor) = glibc::OLDEST;
-    let cargo = |options: &[&str]| -> Result<()> {
-        let mut cargo = Command::new(zig.join("bin").join("cargo-zigbuild"));
-        cargo.args(["zigbuild", "--release", "--package", PLUGIN, "--target", &format!("{TRIPLE}.{major}.{minor}")]);
-        cargo.arg("--target-dir").arg(&target).args(options);
-        // ALSA is the system's own, and newer than the glibc that is aimed at. The app asks for old symbols of it only;
-        // what it asks for itself is not looked into.
-        cargo.env("RUSTFLAGS", format!("-L native={} -C link-arg=-Wl,--allow-shlib-undefined", alsa(release)?.display()));
-        cargo.env("PYTHONPATH", zig).env("PATH", path_with(&zig.join("bin"))?);
+    let workspace = release.workspace;
+    let linker = linker(release, zig)?;
+    let rustc = |options: &[&str], more: &[String]| -> Result<()> {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["rustc", "--release", "--package", PLUGIN]).args(options).arg("--");
+        cargo.arg("-C").arg(format!("linker={}", linker.display())).args(more);
         archive::success(&mut cargo)
     };
-    let options = ["--release".to_owned(), format!("--target={TRIPLE}")];
-    cargo(&[])?;
-    nice_plug_xtask::bundle(&target, PLUGIN, &options, false)?;
-    cargo(&["--features", "standalone", "--bin", PLUGIN])?;
-    bundle::collect_app(&target, &options[1..])?;
-    Ok(target.join("bundled"))
+    rustc(&["--lib"], &[])?;
+    nice_plug_xtask::bundle(&workspace.target, PLUGIN, &["--release".to_owned()], false)?;
+    // ALSA is the system's own, and newer than the glibc that is aimed at. The app asks for old symbols of it only; what
+    // it asks for itself is not looked into.
+    let alsa = format!("native={}", alsa(release)?.display());
+    let more = ["-L", &alsa, "-C", "link-arg=-Wl,--allow-shlib-undefined"].map(str::to_owned);
+    rustc(&["--features", "standalone", "--bin", PLUGIN], &more)?;
+    bundle::collect_app(&workspace.target, &[])?;
+    Ok(workspace.bundled())
+}
+
+/// A program that links as `cc` does, for the oldest glibc.
+fn linker(release: &Release, zig: &Path) -> Result<PathBuf> {
+    let folder = release.workspace.target.join("tmp").join("zig");
+    std::fs::create_dir_all(&folder)?;
+    let script = folder.join("cc");
+    let (major, minor) = glibc::OLDEST;
+    let text = format!(
+        "#!/bin/sh\nPYTHONPATH='{0}' PATH=\"{0}/bin:$PATH\" exec cargo-zigbuild zig cc -- \
+         -target x86_64-linux-gnu.{major}.{minor} \"$@\"\n",
+        zig.display()
+    );
+    std::fs::write(&script, text)?;
+    archive::success(Command::new("chmod").arg("+x").arg(&script))?;
+    Ok(script)
 }
 
 /// A folder with nothing but the link to the system's ALSA: beside it lies a glibc that is not to be found.
 fn alsa(release: &Release) -> Result<PathBuf> {
     let folder = release.workspace.target.join("tmp").join("alsa");
     std::fs::create_dir_all(&folder)?;
-    let output = Command::new("pkg-config").args(["--variable=libdir", "alsa"]).output().context("cannot run pkg-config")?;
+    let output =
+        Command::new("pkg-config").args(["--variable=libdir", "alsa"]).output().context("cannot run pkg-config")?;
     let library = Path::new(String::from_utf8_lossy(&output.stdout).trim()).join("libasound.so");
     let link = folder.join("libasound.so");
     if link.exists() {
@@ -109,11 +121,6 @@ fn alsa(release: &Release) -> Result<PathBuf> {
     }
     std::fs::copy(&library, &link).with_context(|| format!("there is no {}", library.display()))?;
     Ok(folder)
-}
-
-fn path_with(folder: &Path) -> Result<OsString> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    Ok(std::env::join_paths(std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path)))?)
 }
 
 /// The menu entry and the icons, as they lie in the archives.

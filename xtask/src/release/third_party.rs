@@ -131,7 +131,9 @@ mod tests {
     fn every_license_has_its_text() {
         crate::workspace::Workspace::enter().unwrap();
         let text = collect().unwrap();
-        for part in ["egui 0.37", "clap-sys", "Mozilla Public License", "Apache License", "Permission is hereby granted"] {
+        for part in
+            ["egui 0.37", "clap-sys", "Mozilla Public License", "Apache License", "Permission is hereby granted"]
+        {
             assert!(text.contains(part), "no `{part}`");
         }
         // What is used on other systems counts, what only tests does not.

@@ -22,11 +22,7 @@ pub fn try_out(workspace: &Workspace, test: impl FnOnce(&[(&str, &str)]) -> Resu
     let pictures = workspace.target.join("tmp").join("web pictures");
     std::fs::create_dir_all(&pictures)?;
     let pictures = pictures.to_str().context("cargo's target folder is no text")?;
-    test(&[
-        ("ANTIPHON_PAGE", &server.address()),
-        ("ANTIPHON_DRIVER", &driver.port),
-        ("ANTIPHON_PICTURES", pictures),
-    ])
+    test(&[("ANTIPHON_PAGE", &server.address()), ("ANTIPHON_DRIVER", &driver.port), ("ANTIPHON_PICTURES", pictures)])
 }
 
 /// A running chromedriver; dropping it ends it, and its browsers.

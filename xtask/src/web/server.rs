@@ -57,7 +57,8 @@ fn answer(mut stream: TcpStream, folder: &Path) -> Result<()> {
         rest.clear();
     }
     let path = line.strip_prefix("GET /").and_then(|path| path.split([' ', '?']).next());
-    let found = path.and_then(|path| find(folder, path)).and_then(|path| Some((kind(&path), std::fs::read(path).ok()?)));
+    let found =
+        path.and_then(|path| find(folder, path)).and_then(|path| Some((kind(&path), std::fs::read(path).ok()?)));
     let (status, kind, body) = match found {
         Some((kind, body)) => ("200 OK", kind, body),
         None => ("404 Not Found", "text/plain", b"not here\n".to_vec()),
