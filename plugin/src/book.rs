@@ -49,7 +49,7 @@ fn pages_are_up_to_date() {
     keep("controls.md", &controls);
 
     let mut list = PRESETS.to_owned();
-    let shown = |(id, stored)| -> Option<String> {
+    let shown = |(id, stored): (&String, &crate::stored::Stored)| -> Option<String> {
         let handle: &Handle = handles.iter().find(|handle| &handle.id == id)?;
         Some(format!("*{}* {}", handle.name(), handle.text(handle.of_stored(stored)?)))
     };
