@@ -52,6 +52,8 @@ use framework_fixes::window::Guarded;
 use nice_plug::prelude::*;
 use nice_plug_egui::RepaintNotifier;
 
+#[cfg(test)]
+mod book;
 mod editor;
 // Files of the editor's.
 mod export;

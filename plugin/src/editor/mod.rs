@@ -12,7 +12,7 @@ mod drag;
 mod files;
 mod fonts;
 mod footer;
-mod handles;
+pub(crate) mod handles;
 mod header;
 mod history;
 mod keyboard;
