@@ -169,7 +169,7 @@ mod tests {
             serde_json::from_str(include_str!("stored/shown-1.json")).unwrap();
         assert!(shown.len() > 50);
         for handle in handles.iter() {
-            // What is newer than that version it did not show.
+            // Not the bypass, which no file keeps, nor what is newer.
             for (value, text) in shown.get(&handle.id).into_iter().flatten() {
                 let set = BTreeMap::from([(handle.id.clone(), Value::String(text.clone()))]);
                 let (values, unread) = read(None, set);
