@@ -77,6 +77,7 @@ const UNSAFE: &[&str] = &[
     "crates/model/src/device/metal.rs",
     "crates/model/src/dot/mod.rs",
     "crates/model/src/dot/neon.rs",
+    "crates/model/src/dot/wasm.rs",
     "crates/model/src/dot/x86.rs",
     "crates/model/src/floats.rs",
     "crates/model/src/simd.rs",
@@ -107,6 +108,7 @@ const UNSAFE: &[&str] = &[
     "trainer/src/bench.rs",
     "trainer/src/main.rs",
     "trainer/src/train/mod.rs",
+    "web/src/exports.rs",
 ];
 
 /// Where every note must be the same on every system: what decides one uses `libm`, not the system's own functions.

@@ -4,8 +4,8 @@
 use serde_json::Value;
 use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
 
-mod common;
-use common::RATE;
+/// Samples per second.
+const RATE: f64 = 48_000.0;
 
 #[test]
 fn the_built_plugin_plays_the_golden_takes() {

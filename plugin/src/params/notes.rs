@@ -91,15 +91,15 @@ impl Default for NoteParams {
             repeats: limit("Repeats", 1, MOST_REPEATS),
             dynamics: EnumParam::new("Dynamics", DynamicsMode::Model),
             velocity: count("Fixed velocity", 80, 1, 127),
-            pedal_lengthens: switch("Hear the pedal", false),
-            pedal_out: switch("Use the pedal", false),
+            pedal_lengthens: switch("Sustain in", false),
+            pedal_out: switch("Sustain out", false),
             channel: count("Channel", 0, 0, 16)
                 .with_value_to_string(std::sync::Arc::new(|channel| match channel {
                     0 => "as played".to_owned(),
                     channel => channel.to_string(),
                 }))
                 .with_string_to_value(texts::whole_or("as played", 0)),
-            passes: switch("Pass your notes", true),
+            passes: switch("MIDI thru", true),
         }
     }
 }

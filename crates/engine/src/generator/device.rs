@@ -1,7 +1,7 @@
-//! Where the network runs: on the CPU or on a graphics processor, whichever is faster here or is wished for.
+//! Where the network runs: on the CPU or on a GPU, whichever is faster here or is wished for.
 //! The notes are the same, so it may change at any time, and in a take.
 //!
-//! Used on the inference thread only. Nothing is known of a graphics processor, and no driver touched, before
+//! Used on the generator only. Nothing is known of a GPU, and no driver touched, before
 //! an instance that may use one plays.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +16,7 @@ use crate::settings::DeviceChoice;
 /// Where it runs, as the editor shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Place {
-    /// `CPU`, or what the graphics processor is called.
+    /// `CPU`, or what the GPU is called.
     pub name: String,
     /// Why there.
     pub reason: String,
@@ -29,7 +29,7 @@ pub struct Devices {
     wished: Box<dyn Fn() -> DeviceChoice + Send>,
     /// The wish that was last heeded.
     heeded: DeviceChoice,
-    /// Why a graphics processor is not used any more, until another wish.
+    /// Why a GPU is not used any more, until another wish.
     given_up: Option<String>,
     survey: Option<Arc<Survey>>,
     place: Place,
@@ -88,7 +88,7 @@ impl Devices {
         true
     }
 
-    /// The thread broke: if it was on a graphics processor, the next mind runs on the CPU.
+    /// The thread broke: if it was on a GPU, the next mind runs on the CPU.
     pub fn distrust(&mut self, status: &Status) {
         if status.is_on_gpu() {
             self.give_up(&DeviceError::Failed("its driver broke".to_owned()));
@@ -107,7 +107,7 @@ impl Place {
     }
 }
 
-/// The place for a mind; `forced`: a graphics processor is wished for, fast or not.
+/// The place for a mind; `forced`: a GPU is wished for, fast or not.
 fn choose(survey: &Survey, forced: bool) -> (Place, Option<Box<dyn Trunk>>) {
     let found = match &survey.other {
         Ok(found) => found,
