@@ -49,10 +49,13 @@ fn pages_are_up_to_date() {
     keep("controls.md", &controls);
 
     let mut list = PRESETS.to_owned();
-    let name = |id: &str| handles.iter().find(|handle| handle.id == *id).map_or(id.to_owned(), |h| h.name().to_owned());
+    let shown = |(id, stored): (&String, &crate::stored::Stored)| -> Option<String> {
+        let handle: &Handle = handles.iter().find(|handle| &handle.id == id)?;
+        Some(format!("*{}* {}", handle.name(), handle.text(handle.of_stored(stored)?)))
+    };
     for preset in presets::built_in() {
         let _ = write!(list, "\n## {}\n\n{}\n\n", preset.name, preset.about);
-        let set: Vec<String> = preset.set.iter().map(|(id, text)| format!("*{}* {text}", name(id))).collect();
+        let set: Vec<String> = preset.set.iter().filter_map(shown).collect();
         let _ = writeln!(list, "{}.", set.join(", "));
     }
     keep("presets.md", &list);

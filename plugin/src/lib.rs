@@ -61,7 +61,6 @@ mod export;
 pub mod fuzzing;
 mod host;
 mod learn;
-mod looks;
 mod params;
 mod ports;
 mod presets;
@@ -70,13 +69,14 @@ mod remote;
 pub mod standalone;
 mod state;
 mod stored;
+mod ui_state;
 // Only the standalone app sounds by itself.
 #[cfg_attr(not(feature = "standalone"), allow(dead_code))]
 mod voice;
 mod weights;
 
 use editor::{AntiphonEditor, Views};
-use host::stage::{self, HostEvent, Incoming, Stage};
+use host::io::{self, HostEvent, HostIo, Incoming};
 use learn::Learner;
 use params::AntiphonParams;
 use ports::MidiPorts;
@@ -145,7 +145,7 @@ impl Format for Program {
     }
 
     fn is_leaving() -> bool {
-        standalone::farewell::is_leaving()
+        standalone::shutdown::is_leaving()
     }
 }
 
@@ -317,18 +317,18 @@ impl<F: Format> Plugin for Antiphon<F> {
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
         let frames = frames(audio);
-        let transport = stage::transport(context.transport());
-        let mut stage = Stage::<Self, _>::open(context, frames, &mut self.incoming, &self.status, self.voice.as_mut());
+        let transport = io::transport(context.transport());
+        let mut stage = HostIo::<Self, _>::open(context, frames, &mut self.incoming, &self.status, self.voice.as_mut());
 
         let mut settings = self.params.settings();
         if F::is_leaving() {
-            settings.strokes.panic ^= true;
+            settings.buttons.panic ^= true;
             settings.bypass = true;
         }
         self.audio.open(&transport, frames, settings, &mut stage);
         while let Some(touch) = self.audio.next_touch() {
-            let event = stage::touch(touch);
-            self.audio.receive_event(0, event, stage::heard(&event), &mut stage);
+            let event = io::touch(touch);
+            self.audio.receive_event(0, event, io::heard(&event), &mut stage);
         }
         while let Some((event, heard)) = stage.next_event() {
             self.audio.play_until(event.timing(), &mut stage);

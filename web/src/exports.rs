@@ -175,17 +175,17 @@ pub extern "C" fn set_seed(seed: u32) {
 /// Continues, or stops.
 #[unsafe(no_mangle)]
 pub extern "C" fn go() {
-    page(|page| page.settings.strokes.go ^= true);
+    page(|page| page.settings.buttons.go ^= true);
 }
 
 /// Plays another take from the same phrase.
 #[unsafe(no_mangle)]
 pub extern "C" fn new_take() {
-    page(|page| page.settings.strokes.another ^= true);
+    page(|page| page.settings.buttons.another ^= true);
 }
 
 /// Forgets everything that was heard; the log stays.
 #[unsafe(no_mangle)]
 pub extern "C" fn forget() {
-    page(|page| page.settings.strokes.forget ^= true);
+    page(|page| page.settings.buttons.forget ^= true);
 }

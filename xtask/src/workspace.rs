@@ -40,9 +40,4 @@ impl Workspace {
     pub fn clap(&self) -> PathBuf {
         self.bundled().join("Antiphon.clap")
     }
-
-    /// The built VST3 plugin.
-    pub fn vst3(&self) -> PathBuf {
-        self.bundled().join("Antiphon.vst3")
-    }
 }

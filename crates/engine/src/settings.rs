@@ -72,7 +72,7 @@ pub enum Length {
 
 /// Switches whose every change acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Strokes {
+pub struct Buttons {
     /// Swaps the turns.
     pub go: bool,
     /// The latest take again, note for note.
@@ -117,7 +117,7 @@ pub struct Settings {
     /// The latest take goes round and round.
     pub freeze: bool,
     /// Switches whose every change acts.
-    pub strokes: Strokes,
+    pub buttons: Buttons,
     /// A late note is shifted by at most this, in seconds; a later one is dropped.
     pub late_s: f64,
     /// MIDI channel of the model's notes, 0–15; `None`: that of the player's latest note.
@@ -150,7 +150,7 @@ impl Default for Settings {
             rings_out: false,
             remembers_own: true,
             freeze: false,
-            strokes: Strokes::default(),
+            buttons: Buttons::default(),
             late_s: 0.05,
             channel: None,
             passes: true,
@@ -210,7 +210,7 @@ impl Default for Wishes {
                 strength: 0.0,
                 grid: Grid::Sixteenth,
                 swing: 0.5,
-                pulse: Pulse::Host,
+                pulse: BeatSource::Host,
                 speed: Speed::Normal,
                 density: 1.0,
             },
@@ -282,7 +282,7 @@ impl Grid {
 
 /// Whose pulse the grid follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pulse {
+pub enum BeatSource {
     /// The host's tempo and bar lines.
     #[default]
     Host,
@@ -312,7 +312,7 @@ pub struct Rhythm {
     /// Where every second line of the grid lies between its neighbours, 0.5–0.75.
     pub swing: f32,
     /// Whose pulse it is.
-    pub pulse: Pulse,
+    pub pulse: BeatSource,
     /// How fast the music goes by.
     pub speed: Speed,
     /// Factor on how many notes there are: 0.25–4.

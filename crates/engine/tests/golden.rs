@@ -10,7 +10,7 @@ use engine::audio::{Heard, Out};
 use engine::generator::networks::{Loaded, Networks};
 use engine::generator::thread::GeneratorThread;
 use engine::link::takes::TakeRecord;
-use engine::settings::{DeviceChoice, Key, Mode, Pulse, Settings, Silence};
+use engine::settings::{BeatSource, DeviceChoice, Key, Mode, Settings, Silence};
 use engine::{AudioSide, Config, UiSide};
 use model::Network;
 use model::fnv::{BASIS, fnv1a};
@@ -127,7 +127,7 @@ impl Scene {
                 ("mine", _) => settings.my_bars = number() as u32,
                 ("strength", _) => wishes.rhythm.strength = number() / 100.0,
                 ("density", _) => wishes.rhythm.density = number(),
-                ("pulse", "phrase") => wishes.rhythm.pulse = Pulse::Phrase,
+                ("pulse", "phrase") => wishes.rhythm.pulse = BeatSource::Phrase,
                 ("key", "as the phrase") => wishes.limits.key = Key::Phrase,
                 _ => panic!("no parameter {id} = {text} here"),
             }
@@ -180,7 +180,7 @@ impl Scene {
                 time_signature: Some((4, 4)),
                 bar_start_beats: self.rolls.then(|| (host.base as f64 / RATE * TEMPO / 240.0).floor() * 4.0),
             };
-            settings.strokes.go |= self.pressed.is_some_and(|at| at <= host.base);
+            settings.buttons.go |= self.pressed.is_some_and(|at| at <= host.base);
             let frames = BLOCK.min((end - host.base) as u32);
             audio.open(&transport, frames, settings, &mut host);
             while let Some((at, heard)) = events.next_if(|event| event.0 < host.base + u64::from(frames)) {

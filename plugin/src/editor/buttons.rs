@@ -6,18 +6,18 @@ use egui::{Align, Button, Layout, Popup, Response, RichText, Ui, vec2};
 use engine::link::roll::{Roll, Whose};
 use engine::link::status::{Health, Status};
 
-use super::control::{self, Hand};
+use super::control::{self, UiContext};
 use super::files::Files;
 use super::handles::Handles;
 use super::history::History;
 use super::theme::BODY;
 use crate::export;
-use crate::looks::Looks;
+use crate::ui_state::UiState;
 
 /// Draws them in a row, `notes_out` at its right end. `holds`: the model plays while its trigger is held.
 pub fn show(
     ui: &mut Ui,
-    hand: &Hand,
+    hand: &UiContext,
     handles: &Handles,
     status: &Status,
     roll: &Roll,
@@ -53,7 +53,7 @@ pub fn show(
 }
 
 /// The list of takes, and MIDI files.
-pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Files, looks: &mut Looks) {
+pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Files, looks: &mut UiState) {
     let takes = Button::new(format!("Takes {}", history.len())).selected(looks.takes);
     if ui.add(takes).on_hover_text("The takes so far (key T)").clicked() {
         looks.takes = !looks.takes;
@@ -66,7 +66,7 @@ pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Fi
 const LEFT_S: f64 = 1.0;
 
 /// The largest: Antiphon starts, or stops.
-fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll, holds: bool) {
+fn turn(ui: &mut Ui, hand: &UiContext, handles: &Handles, roll: &Roll, holds: bool) {
     let palette = hand.palette;
     let (text, colour, hint) = match roll.turn {
         Whose::Yours => ("Continue", palette.mine, "Antiphon plays now (key G)"),
@@ -98,7 +98,7 @@ fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll, holds: bool) {
 }
 
 /// Swaps the turns.
-pub fn swap(hand: &Hand, handles: &Handles, roll: &Roll) {
+pub fn swap(hand: &UiContext, handles: &Handles, roll: &Roll) {
     handles["go"].toggle(hand.context);
     if roll.turn == Whose::Mine {
         thaw(hand, handles);
@@ -106,7 +106,7 @@ pub fn swap(hand: &Hand, handles: &Handles, roll: &Roll) {
 }
 
 /// What went round has been stopped: the next press of *Freeze* is to freeze again.
-fn thaw(hand: &Hand, handles: &Handles) {
+fn thaw(hand: &UiContext, handles: &Handles) {
     let freeze = &handles["freeze"];
     if freeze.is_on() {
         freeze.toggle(hand.context);
@@ -114,7 +114,7 @@ fn thaw(hand: &Hand, handles: &Handles) {
 }
 
 /// A switch whose every change acts, as a button.
-fn stroke(ui: &mut Ui, hand: &Hand, handles: &Handles, id: &str, text: &str, key: &str) -> Response {
+fn stroke(ui: &mut Ui, hand: &UiContext, handles: &Handles, id: &str, text: &str, key: &str) -> Response {
     let hint = handles[id].hint;
     let hint = if key.is_empty() { hint.to_owned() } else { format!("{hint} (key {key})") };
     let response = ui.button(text).on_hover_text(hint);
@@ -125,7 +125,7 @@ fn stroke(ui: &mut Ui, hand: &Hand, handles: &Handles, id: &str, text: &str, key
     response
 }
 
-fn forget(ui: &mut Ui, hand: &Hand, handles: &Handles) {
+fn forget(ui: &mut Ui, hand: &UiContext, handles: &Handles) {
     let button = ui.button("Forget").on_hover_text("Forget what was played.");
     Popup::menu(&button).show(|ui| {
         if ui.button("Your last phrase").clicked() {

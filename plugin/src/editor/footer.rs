@@ -4,7 +4,7 @@ use egui::{Align, Label, Layout, RichText, Ui};
 use engine::link::bulletin::Bulletin;
 use engine::link::status::{Health, Status};
 
-use super::control::Hand;
+use super::control::UiContext;
 use super::files::Files;
 use super::theme::SMALL;
 use crate::params::AntiphonParams;
@@ -17,7 +17,7 @@ const SILENCE_S: f64 = 1.0;
 /// Draws it.
 pub fn show(
     ui: &mut Ui,
-    hand: &Hand,
+    hand: &UiContext,
     status: &Status,
     bulletin: &Bulletin,
     ports: Option<&MidiPorts>,

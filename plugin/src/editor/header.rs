@@ -7,7 +7,7 @@ use engine::link::roll::{Roll, Whose};
 use engine::link::status::{Health, Status};
 use engine::settings::{Mode, Settings, Silence};
 
-use super::control::{Hand, ring};
+use super::control::{UiContext, ring};
 use super::handles::Handles;
 use super::theme::{BODY, LARGE, Palette, SMALL};
 use crate::params::AntiphonParams;
@@ -26,7 +26,7 @@ struct State {
 /// Draws it.
 pub fn show(
     ui: &mut Ui,
-    hand: &Hand,
+    hand: &UiContext,
     handles: &Handles,
     params: &AntiphonParams,
     status: &Status,
@@ -61,7 +61,7 @@ pub fn show(
 }
 
 /// A button like any other: it has to be found in a hurry.
-fn bypass(ui: &mut Ui, hand: &Hand, handles: &Handles) {
+fn bypass(ui: &mut Ui, hand: &UiContext, handles: &Handles) {
     let handle = &handles["bypass"];
     let text = egui::RichText::new("Bypass").size(BODY);
     let text = if handle.is_on() { text.color(hand.palette.trouble) } else { text };
@@ -176,8 +176,8 @@ mod tests {
     use engine::link::roll;
     use engine::link::viewer::Viewer;
 
-    use crate::looks::Theme;
     use crate::params::AntiphonParams;
+    use crate::ui_state::Theme;
 
     #[test]
     fn the_header_says_what_ends_a_turn() {

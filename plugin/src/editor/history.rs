@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui::{Button, CornerRadius, CursorIcon, Frame, Margin, Response, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 use engine::link::takes::{Request, TakeRecord, Takes};
 
-use super::control::Hand;
+use super::control::UiContext;
 use super::drag;
 use super::files::Files;
 use super::theme::{BODY, SMALL, mix};
@@ -50,7 +50,7 @@ impl History {
     }
 
     /// The list, the latest take on top.
-    pub fn show(&mut self, ui: &mut Ui, hand: &Hand, files: &mut Files) {
+    pub fn show(&mut self, ui: &mut Ui, hand: &UiContext, files: &mut Files) {
         self.update();
         ui.label(RichText::new("Takes").size(BODY + 1.0).strong());
         if let Some(id) = self.deleted {
@@ -73,7 +73,7 @@ impl History {
         });
     }
 
-    fn take(&mut self, ui: &mut Ui, hand: &Hand, record: &Arc<TakeRecord>, files: &mut Files) {
+    fn take(&mut self, ui: &mut Ui, hand: &UiContext, record: &Arc<TakeRecord>, files: &mut Files) {
         let palette = hand.palette;
         let frame = Frame::new().fill(palette.grip).corner_radius(6).inner_margin(Margin::same(8));
         frame.show(ui, |ui| {
@@ -136,7 +136,7 @@ fn file(ui: &Ui, record: &TakeRecord) -> (String, Vec<u8>) {
 }
 
 /// A take at a glance: its phrase before it, both in their colours. Returns what the mouse does to it.
-fn picture(ui: &mut Ui, hand: &Hand, record: &TakeRecord) -> Response {
+fn picture(ui: &mut Ui, hand: &UiContext, record: &TakeRecord) -> Response {
     let palette = hand.palette;
     let (room, response) = ui.allocate_exact_size(vec2(ui.available_width(), PICTURE), Sense::drag());
     let painter = ui.painter_at(room);

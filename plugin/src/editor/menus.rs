@@ -8,14 +8,14 @@ use egui::{Button, Popup, RichText, ScrollArea, TextEdit, Ui, vec2};
 use engine::link::bulletin::Bulletin;
 use nice_plug::params::persist::PersistentField;
 
-use super::control::Hand;
+use super::control::UiContext;
 use super::files::Files;
 use super::handles::{Handle, Handles};
 use super::theme::SMALL;
-use crate::looks::{Looks, Theme, ZOOMS};
 use crate::ports::{Direction, MidiPorts};
 use crate::presets::{self, Own, Preset};
 use crate::stored::{self, Stored};
+use crate::ui_state::{Theme, UiState, ZOOMS};
 use crate::weights::{SEED_NAME, WeightsChoice};
 
 /// What the menus remember between two frames.
@@ -40,11 +40,11 @@ impl Menus {
     pub fn show(
         &mut self,
         ui: &mut Ui,
-        hand: &Hand,
+        hand: &UiContext,
         handles: &Handles,
         bulletin: &Bulletin,
         files: &mut Files,
-        looks: &mut Looks,
+        looks: &mut UiState,
     ) {
         let view = ui.button("View").on_hover_text("Size and colours");
         Popup::menu(&view).show(|ui| view_menu(ui, looks));
@@ -72,7 +72,14 @@ impl Menus {
         Popup::menu(&presets).show(|ui| self.presets_menu(ui, hand, handles, files, name.as_deref()));
     }
 
-    fn presets_menu(&mut self, ui: &mut Ui, hand: &Hand, handles: &Handles, files: &mut Files, name: Option<&str>) {
+    fn presets_menu(
+        &mut self,
+        ui: &mut Ui,
+        hand: &UiContext,
+        handles: &Handles,
+        files: &mut Files,
+        name: Option<&str>,
+    ) {
         let folder = presets::folder();
         let own = self.own.get_or_insert_with(|| {
             let (presets, complaints) = folder.as_deref().map(presets::load).unwrap_or_default();
@@ -181,7 +188,7 @@ fn not_understood(preset: &Preset, handles: &Handles) -> Option<String> {
 }
 
 /// Sets what the preset says, and everything else that is its business to its default.
-fn apply(preset: &Preset, handles: &Handles, hand: &Hand) {
+fn apply(preset: &Preset, handles: &Handles, hand: &UiContext) {
     for handle in concerned(handles) {
         let value = wanted(preset, handle);
         if value != handle.value() {
@@ -190,7 +197,7 @@ fn apply(preset: &Preset, handles: &Handles, hand: &Hand) {
     }
 }
 
-fn weights_menu(ui: &mut Ui, hand: &Hand, choice: &WeightsChoice, bulletin: &Bulletin, files: &mut Files) {
+fn weights_menu(ui: &mut Ui, hand: &UiContext, choice: &WeightsChoice, bulletin: &Bulletin, files: &mut Files) {
     ui.set_width(260.0);
     if !bulletin.weights.is_empty() {
         ui.label(format!("Playing: {}", bulletin.weights));
@@ -217,7 +224,7 @@ fn weights_menu(ui: &mut Ui, hand: &Hand, choice: &WeightsChoice, bulletin: &Bul
 }
 
 /// The ports there are, which come and go while it is open.
-fn midi_menu(ui: &mut Ui, hand: &Hand, ports: &MidiPorts) {
+fn midi_menu(ui: &mut Ui, hand: &UiContext, ports: &MidiPorts) {
     ui.set_width(280.0);
     ScrollArea::vertical().max_height(ui.ctx().content_rect().height() * 0.6).show(ui, |ui| {
         for (direction, title) in [(Direction::In, "MIDI input"), (Direction::Out, "MIDI output")] {
@@ -244,7 +251,7 @@ fn midi_menu(ui: &mut Ui, hand: &Hand, ports: &MidiPorts) {
     });
 }
 
-fn view_menu(ui: &mut Ui, looks: &mut Looks) {
+fn view_menu(ui: &mut Ui, looks: &mut UiState) {
     ui.horizontal(|ui| {
         ui.selectable_value(&mut looks.theme, Theme::Dark, "Dark");
         ui.selectable_value(&mut looks.theme, Theme::Light, "Light");

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
-use super::stage::HostEvent;
+use super::io::HostEvent;
 
 /// Notes that are told apart; of more, the oldest are forgotten.
 const NOTES: usize = 1_024;

@@ -14,7 +14,7 @@ pub fn ids(parameter: &str) -> Option<&'static [&'static str]> {
         "trigby" => TriggerBy::ids(),
         "turn" => Ends::ids(),
         "grid" => Grid::ids(),
-        "pulse" => Pulse::ids(),
+        "pulse" => BeatSource::ids(),
         "speed" => Speed::ids(),
         "key" => Key::ids(),
         "scale" => Scale::ids(),
@@ -86,7 +86,7 @@ choice! {
 
 choice! {
     /// Whose pulse the grid follows.
-    Pulse {
+    BeatSource {
         #[default] Host = "host" "host",
         Phrase = "phrase" "phrase",
     }

@@ -24,9 +24,9 @@ pub use self::notes::NoteParams;
 pub use self::time::TimeParams;
 pub use self::turn::TurnParams;
 
-use crate::learn::{Learnt, SoftTakeover};
-use crate::looks::SharedLooks;
+use crate::learn::{MidiMap, SoftTakeover};
 use crate::state::State;
+use crate::ui_state::SharedUiState;
 use crate::weights::{WeightsChoice, WeightsDigest};
 
 /// The eight that matter most, by id: in front in the editor, on the first page of a controller, and able to learn
@@ -71,7 +71,7 @@ pub struct AntiphonParams {
 
     /// Controllers that move parameters.
     #[persist = "learnt"]
-    pub learnt: Learnt,
+    pub learnt: MidiMap,
 
     /// Whether they take parameters over softly.
     #[persist = "takeover"]
@@ -79,7 +79,7 @@ pub struct AntiphonParams {
 
     /// How the editor looks.
     #[persist = "editor"]
-    pub looks: SharedLooks,
+    pub looks: SharedUiState,
 
     /// The state's version, and figures for test hosts.
     #[nested]
@@ -89,7 +89,7 @@ pub struct AntiphonParams {
 impl AntiphonParams {
     /// Parameters at their defaults. `status`: what the state tells test hosts.
     pub fn new(status: Arc<Status>) -> Self {
-        let (weights, learnt) = (WeightsChoice::default(), Learnt::default());
+        let (weights, learnt) = (WeightsChoice::default(), MidiMap::default());
         Self {
             bypass: BoolParam::new("Bypass", false)
                 .with_value_to_string(formatters::v2s_bool_bypass())
@@ -103,7 +103,7 @@ impl AntiphonParams {
             weights,
             takeover: learnt.soft(),
             learnt,
-            looks: SharedLooks::default(),
+            looks: SharedUiState::default(),
             state: Arc::new(State::new(status)),
         }
     }
@@ -127,7 +127,7 @@ impl AntiphonParams {
             rings_out: turn.rings_out.value(),
             remembers_own: turn.remembers_own.value(),
             freeze: turn.freeze.value(),
-            strokes: turn.strokes(),
+            buttons: turn.buttons(),
             late_s: f64::from(time.late_ms.value()) / 1_000.0,
             channel: notes.channel(),
             passes: notes.passes.value(),

@@ -1,6 +1,6 @@
 //! When the turn changes hands, and what becomes of a take.
 
-use engine::settings::{Length, Silence, Strokes, Trigger};
+use engine::settings::{Buttons, Length, Silence, Trigger};
 use nice_plug::prelude::*;
 
 use super::choices::{Mode, TriggerBy};
@@ -215,8 +215,8 @@ impl TurnParams {
     }
 
     /// The switches whose every change acts.
-    pub fn strokes(&self) -> Strokes {
-        Strokes {
+    pub fn buttons(&self) -> Buttons {
+        Buttons {
             go: self.go.value(),
             again: self.again.value(),
             another: self.another.value(),

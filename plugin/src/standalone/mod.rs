@@ -4,7 +4,7 @@
 //! * `host` holds the plugin and gives it its blocks; `jack`, `own` (with `sound`) drive it: they bring MIDI and audio;
 //! * `keeper` keeps the MIDI ports connected while they come and go; `ports` says which of them, and what is missing;
 //! * `message`, `keys`, `echo` and `midi_clock` make of MIDI what the plugin is to hear;
-//! * `choice` and `state` remember how things stood; `farewell` is how it ends.
+//! * `choice` and `state` remember how things stood; `shutdown` is how it ends.
 //!
 //! nice-plug (0.4.2) has a standalone of its own, which it means for quick tests (`wrapper/standalone.rs`): it never looks
 //! for ports again, ends when JACK's blocks grow beyond 2,048 samples, hears no MIDI clock, and sends program changes of
@@ -12,7 +12,6 @@
 
 mod choice;
 mod echo;
-pub mod farewell;
 mod host;
 mod jack;
 mod keeper;
@@ -21,6 +20,7 @@ mod message;
 mod midi_clock;
 mod own;
 mod ports;
+pub mod shutdown;
 mod sound;
 mod state;
 
@@ -164,7 +164,7 @@ pub fn run() -> ExitCode {
     let midi = PORTS.get_or_init(MidiPorts::default);
     midi.choose(Direction::In, choice.midi_in.clone());
     midi.choose(Direction::Out, choice.midi_out.clone());
-    farewell::upon_signals();
+    shutdown::upon_signals();
     let mut host = Host::new(options.tempo.clamp(1.0, 10_000.0));
     let (asks, editor) = (host.asks(), host.editor().filter(|_| !options.no_window));
     let host = Arc::new(Mutex::new(host));
@@ -188,10 +188,10 @@ pub fn run() -> ExitCode {
     let shown = match editor {
         Some(editor) => show(&editor),
         None => {
-            while !farewell::is_asked() {
+            while !shutdown::is_asked() {
                 thread::sleep(LOOK);
             }
-            farewell::bid();
+            shutdown::bid();
             Ok(())
         }
     };

@@ -82,7 +82,7 @@ fn path() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::looks::Theme;
+    use crate::ui_state::Theme;
 
     #[test]
     fn the_next_program_stands_as_the_last_one_did() {

@@ -1,7 +1,7 @@
 //! The turn changes hands: what [`turn`](super::turn) decides is carried out, and the generator told.
 //!
 //! A hand-over that can be foreseen is told to the generator some time before
-//! ([`crate::link::messages::Report::Begin`]), so that the first notes are there in time. If the player goes on,
+//! ([`crate::link::messages::Message::Begin`]), so that the first notes are there in time. If the player goes on,
 //! that is called off, without a trace.
 
 use super::bars::Trade;
@@ -9,7 +9,7 @@ use super::time::{Moment, micro};
 use super::turn::{Command, Event, Leaving, Playing, State, by_silence, continues, decide};
 use super::{AudioSide, Out};
 use crate::audio::take::Take;
-use crate::link::messages::{Begin, End, Epoch, ON_END_S, Place, Report, Source, loop_beats};
+use crate::link::messages::{Begin, End, Message, ON_END_S, Place, Revision, Source, loop_beats};
 use crate::link::roll::Whose;
 use crate::settings::{Length, Mode, Settings, Silence, Wishes};
 
@@ -43,7 +43,7 @@ pub struct Turns {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { turn: Turn::Yours { foretold: None }, trade: None, ended: None, takes: 0, has_take: false }
+        Self { turn: Turn::Yours { pending: None }, trade: None, ended: None, takes: 0, has_take: false }
     }
 }
 
@@ -53,7 +53,7 @@ pub enum Turn {
     /// The player's. The generator may have been told of the hand-over to come.
     Yours {
         /// That hand-over.
-        foretold: Option<Foretold>,
+        pending: Option<PendingHandOver>,
     },
     /// The model's.
     Mine(Take),
@@ -61,7 +61,7 @@ pub enum Turn {
 
 /// A hand-over that the generator prepares for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Foretold {
+pub struct PendingHandOver {
     /// Seconds of the stream.
     pub at: f64,
     source: Source,
@@ -71,7 +71,7 @@ pub struct Foretold {
     length: Length,
 }
 
-impl Foretold {
+impl PendingHandOver {
     /// Whether it is the same one still.
     fn is(&self, other: &Self) -> bool {
         let (here, there) = (self.place, other.place);
@@ -82,7 +82,7 @@ impl Foretold {
     }
 
     /// Whether what was thought of for this one is right for the other, to the sample. Where the tempo
-    /// ramps, the place was foretold a little wrong; but only the grid asks for it.
+    /// ramps, the place was pending a little wrong; but only the grid asks for it.
     fn serves(&self, other: &Self) -> bool {
         let (here, there) = (self.place, other.place);
         let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_TEMPO * here.beats_per_second;
@@ -142,8 +142,8 @@ impl<E: Copy> AudioSide<E> {
             }
             Turn::Yours { .. } => {
                 let trade = self.turns.trade.filter(|trade| !trade.mine && trade.left == 1).and(line);
-                if let Some(line) = trade.filter(|_| self.line.can_play()) {
-                    self.foretell(self.time.moment_at(line), Source::GoOn, true, settings);
+                if let Some(line) = trade.filter(|_| self.connection.can_play()) {
+                    self.prepare(self.time.moment_at(line), Source::GoOn, true, settings);
                     return passes;
                 }
                 let silence = self.silence_over(settings);
@@ -151,7 +151,7 @@ impl<E: Copy> AudioSide<E> {
                     Some(moment) if moment.from < end => Some((moment, Change::Turn(Event::Silence))),
                     Some(_) => passes,
                     None => {
-                        self.call_off();
+                        self.cancel();
                         passes
                     }
                 }
@@ -200,7 +200,7 @@ impl<E: Copy> AudioSide<E> {
                 Turn::Mine(take) => Some(Playing { frozen: take.frozen, bars: take.bars }),
                 Turn::Yours { .. } => None,
             },
-            can_play: self.line.can_play(),
+            can_play: self.connection.can_play(),
             has_take: self.turns.has_take,
             trade: self.turns.trade,
             trigger_held: self.input.trigger_held,
@@ -217,7 +217,7 @@ impl<E: Copy> AudioSide<E> {
     /// When the silence has lasted long enough, if there is one and it counts; not before now.
     fn silence_over(&mut self, settings: &Settings) -> Option<Moment> {
         let counts =
-            by_silence(settings.mode, self.time.span.bars.is_some()) && self.input.fresh && self.line.can_play();
+            by_silence(settings.mode, self.time.span.bars.is_some()) && self.input.fresh && self.connection.can_play();
         let (since, since_beats) = self.input.silent_since(settings.pedal_holds).filter(|_| counts)?;
         let moment = match settings.silence {
             Silence::Seconds(silence) => {
@@ -241,40 +241,40 @@ impl<E: Copy> AudioSide<E> {
                 if over < self.time.boundary(self.time.played) { self.now() } else { self.time.moment_at(over) }
             }
         };
-        self.foretell(moment, continues(settings.mode), false, settings);
+        self.prepare(moment, continues(settings.mode), false, settings);
         Some(moment)
     }
 
     /// Tells the generator of a hand-over that is near, once all that was played is told.
-    fn foretell(&mut self, moment: Moment, source: Source, called: bool, settings: &Settings) {
+    fn prepare(&mut self, moment: Moment, source: Source, called: bool, settings: &Settings) {
         let coming = self.coming(moment, source, called, settings);
-        let Turn::Yours { foretold } = self.turns.turn else {
+        let Turn::Yours { pending } = self.turns.turn else {
             return;
         };
         let told = self.input.listener.waiting() == 0;
-        if told && foretold.is_some_and(|foretold| foretold.is(&coming)) {
+        if told && pending.is_some_and(|pending| pending.is(&coming)) {
             return;
         }
-        self.call_off();
+        self.cancel();
         if told && coming.at - self.time.seconds(self.time.span.frames) <= FORETOLD_S {
             self.begin(coming);
-            self.turns.turn = Turn::Yours { foretold: Some(coming) };
+            self.turns.turn = Turn::Yours { pending: Some(coming) };
         }
     }
 
-    fn coming(&self, moment: Moment, source: Source, called: bool, settings: &Settings) -> Foretold {
+    fn coming(&self, moment: Moment, source: Source, called: bool, settings: &Settings) -> PendingHandOver {
         let rate = self.time.span.beats_per_second_at(moment.offset);
         let place = self.place(moment.beats, moment.beats, rate);
-        Foretold { at: moment.at, source, called, place, wishes: self.wishes(settings), length: settings.length }
+        PendingHandOver { at: moment.at, source, called, place, wishes: self.wishes(settings), length: settings.length }
     }
 
-    fn begin(&mut self, coming: Foretold) {
-        let epoch = Epoch(self.output.schedule.raise_epoch());
-        self.line.near.skip_before(epoch);
-        self.line.near.progress((self.time.seconds(0) - coming.at).min(0.0));
-        let Foretold { at, source, called, place, wishes, length } = coming;
-        self.line.near.steer(Report::Begin(Begin {
-            epoch,
+    fn begin(&mut self, coming: PendingHandOver) {
+        let revision = Revision(self.output.schedule.raise_revision());
+        self.connection.near.skip_before(revision);
+        self.connection.near.progress((self.time.seconds(0) - coming.at).min(0.0));
+        let PendingHandOver { at, source, called, place, wishes, length } = coming;
+        self.connection.near.steer(Message::Begin(Begin {
+            revision,
             at,
             number: self.turns.takes,
             source,
@@ -285,12 +285,12 @@ impl<E: Copy> AudioSide<E> {
         }));
     }
 
-    /// The hand-over that was foretold does not take place.
-    fn call_off(&mut self) {
-        if let Turn::Yours { foretold: foretold @ Some(_) } = &mut self.turns.turn {
-            *foretold = None;
-            let epoch = Epoch(self.output.schedule.raise_epoch());
-            self.line.near.steer(Report::End(epoch, End::CALLED_OFF));
+    /// The hand-over that was pending does not take place.
+    fn cancel(&mut self) {
+        if let Turn::Yours { pending: pending @ Some(_) } = &mut self.turns.turn {
+            *pending = None;
+            let revision = Revision(self.output.schedule.raise_revision());
+            self.connection.near.steer(Message::End(revision, End::CANCELED));
         }
     }
 
@@ -298,9 +298,9 @@ impl<E: Copy> AudioSide<E> {
     fn hand_over(&mut self, moment: Moment, source: Source, called: bool, settings: &Settings) {
         let coming = self.coming(moment, source, called, settings);
         match self.turns.turn {
-            Turn::Yours { foretold: Some(foretold) } if foretold.serves(&coming) => {}
+            Turn::Yours { pending: Some(pending) } if pending.serves(&coming) => {}
             Turn::Yours { .. } | Turn::Mine(_) => {
-                self.call_off();
+                self.cancel();
                 self.input.listener.hand_over(moment.at);
                 self.tell();
                 self.begin(coming);
@@ -314,8 +314,8 @@ impl<E: Copy> AudioSide<E> {
         self.turns.turn = Turn::Mine(take);
         self.turns.takes += 1;
         self.input.fresh = false;
-        self.line.status.turns.add(1);
-        self.line.status.hand_over_s.set(moment.at);
+        self.connection.status.turns.add(1);
+        self.connection.status.hand_over_s.set(moment.at);
         self.roll.hand_over(moment.at);
     }
 
@@ -333,7 +333,7 @@ impl<E: Copy> AudioSide<E> {
     /// The player has the turn from here on: what the model would have played is void, what it has
     /// played it remembers, if it is to.
     pub(super) fn give_back(&mut self, moment: Moment, leaving: Leaving, out: &mut impl Out) {
-        self.call_off();
+        self.cancel();
         if leaving == Leaving::Cut {
             // What rings out of an earlier turn, too.
             self.end_sounding(moment.offset, out);
@@ -355,16 +355,16 @@ impl<E: Copy> AudioSide<E> {
         // Whatever waits has joined in, and is known.
         self.input.listener.hand_over(moment.at);
         self.tell();
-        self.turns.turn = Turn::Yours { foretold: None };
+        self.turns.turn = Turn::Yours { pending: None };
         // What has joined in is answered.
         self.input.fresh = false;
         self.turns.ended = Some(moment);
-        let epoch = Epoch(self.output.schedule.raise_epoch());
+        let revision = Revision(self.output.schedule.raise_revision());
         let since = since(&take, moment);
         let limit = if leaving == Leaving::Over { take.limit() } else { since.min(take.limit()) };
         let beats_per_second = take.place.beats_per_second;
         let end = End { limit, notes: take.notes(), since, at: moment.at, beats_per_second, cut, remembered };
-        self.line.near.steer(Report::End(epoch, end));
+        self.connection.near.steer(Message::End(revision, end));
         self.turns.has_take |= take.sounded;
     }
 
@@ -419,10 +419,10 @@ impl<E: Copy> AudioSide<E> {
         };
         change(take);
         let since = since(take, moment);
-        let epoch = Epoch(self.output.schedule.raise_epoch_from(take.beats(since)));
+        let revision = Revision(self.output.schedule.raise_revision_from(take.beats(since)));
         take.rethink(since);
         let (place, wishes, length) = (take.place, take.wishes, take.length);
-        self.line.near.steer(Report::Change { epoch, since, place, wishes, length });
+        self.connection.near.steer(Message::Change { revision, since, place, wishes, length });
     }
 
     /// In a duet: a key goes down while the model plays.
@@ -433,16 +433,16 @@ impl<E: Copy> AudioSide<E> {
         };
         let since = since(take, moment);
         let from = take.joined(since);
-        let epoch = Epoch(self.output.schedule.raise_epoch_from(take.beats(from)));
+        let revision = Revision(self.output.schedule.raise_revision_from(take.beats(from)));
         take.rethink(from);
-        self.line.status.heard.add(1);
-        self.line.near.steer(Report::Join { epoch, since, from, pitch, velocity });
+        self.connection.status.heard.add(1);
+        self.connection.near.steer(Message::Join { revision, since, from, pitch, velocity });
     }
 
     /// In a duet: keys come up.
     pub(super) fn leave(&mut self, moment: Moment, key: Option<u8>) {
         if let Turn::Mine(take) = &self.turns.turn {
-            self.line.near.steer(Report::Leave { since: since(take, moment), pitch: key });
+            self.connection.near.steer(Message::Leave { since: since(take, moment), pitch: key });
         }
     }
 
@@ -455,7 +455,7 @@ impl<E: Copy> AudioSide<E> {
         let lasted = (moment.beats - take.begin()).max(SHORTEST_LOOP);
         let round = loop_beats(lasted, bar) / take.place.beats_per_second;
         let since = micro(round - ON_END_S);
-        self.latch(true, since, |epoch| Report::Freeze { epoch, since, round });
+        self.latch(true, since, |revision| Message::Freeze { revision, since, round });
     }
 
     /// It plays freely again.
@@ -464,17 +464,17 @@ impl<E: Copy> AudioSide<E> {
             return;
         };
         let since = since(take, moment);
-        self.latch(false, since, |epoch| Report::Thaw { epoch, since });
+        self.latch(false, since, |revision| Message::Thaw { revision, since });
     }
 
-    fn latch(&mut self, frozen: bool, since: f64, report: impl FnOnce(Epoch) -> Report) {
+    fn latch(&mut self, frozen: bool, since: f64, report: impl FnOnce(Revision) -> Message) {
         self.receive();
         let Turn::Mine(take) = &mut self.turns.turn else {
             return;
         };
-        let epoch = Epoch(self.output.schedule.raise_epoch_from(take.beats(since)));
+        let revision = Revision(self.output.schedule.raise_revision_from(take.beats(since)));
         take.freeze(frozen, since);
-        self.line.near.steer(report(epoch));
+        self.connection.near.steer(report(revision));
     }
 
     /// Ends what the model plays at this offset.

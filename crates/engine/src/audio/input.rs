@@ -2,9 +2,9 @@
 
 use notes::Listener;
 
-use super::passed::Bits;
+use super::midi_thru::Bits;
 use super::trigger::SUSTAIN;
-use crate::link::touches::Touched;
+use crate::link::touches::KeyboardReceiver;
 
 /// See the [module](self).
 pub struct Input {
@@ -23,14 +23,14 @@ pub struct Input {
     /// The trigger is down.
     pub trigger_held: bool,
     /// The keyboard on the screen.
-    pub touched: Touched,
+    pub touched: KeyboardReceiver,
     /// What [`Listener::dropped`] was last.
     unheard: u64,
 }
 
 impl Input {
     /// Nothing has been heard. Allocates all that it will ever need.
-    pub fn new(touched: Touched) -> Self {
+    pub fn new(touched: KeyboardReceiver) -> Self {
         Self {
             listener: Listener::new(),
             down: Bits::default(),

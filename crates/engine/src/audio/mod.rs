@@ -13,26 +13,26 @@
 //! | `trigger` | keys and pedals that call |
 //! | `output` | notes that arrive, wait, sound and end; the only owner of note-offs |
 //! | `owed` | what the host has yet to take |
-//! | `passed` | the player's events that have gone through, and still hold |
-//! | `foot` | the sustain pedal that goes with generated notes |
+//! | `midi_thru` | the player's events that have gone through, and still hold |
+//! | `sustain` | the sustain pedal that goes with generated notes |
 //! | `time` | samples, beats and seconds of the block under way |
 //! | `bars`, `metre` | bar lines, trading them, and the bars that the grid keeps to |
-//! | `line` | the end of the link, and what is known of the generator |
+//! | `connection` | the end of the link, and what is known of the generator |
 //!
 //! What happens when the transport starts, stops, jumps, loops or ramps is told in `docs/time.md`.
 
 mod bars;
-mod foot;
+mod connection;
 mod hand_over;
 mod input;
-mod line;
 mod metre;
+mod midi_thru;
 mod output;
 mod owed;
-mod passed;
+mod sustain;
 // Waits, though offline only.
 #[allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
-mod patience;
+mod offline_wait;
 mod take;
 mod time;
 mod trigger;
@@ -43,20 +43,20 @@ use std::sync::Arc;
 
 use notes::Transport;
 
+use self::connection::Connection;
 use self::hand_over::{Change, Turn, Turns};
 use self::input::Input;
-use self::line::Line;
 use self::output::Output;
 use self::time::{HostTime, Moment};
 use self::trigger::RESET_ALL;
 pub use self::trigger::{HELD, SUSTAIN};
 use self::turn::{Event, Leaving};
-use crate::link::messages::{Epoch, Report};
-use crate::link::queues::{Liveliness, Near};
+use crate::link::messages::{Message, Revision};
+use crate::link::queues::{AudioEnd, Liveliness};
 use crate::link::roll::{RollWriter, Whose};
 use crate::link::status::Status;
-use crate::link::touches::{Touch, Touched};
-use crate::settings::{Mode, Settings, Strokes};
+use crate::link::touches::{KeyboardReceiver, Touch};
+use crate::settings::{Buttons, Mode, Settings};
 
 /// After a phrase the model may be called any moment for so long, in seconds; later, a millisecond does not count.
 const EXPECTANT_S: f64 = 10.0;
@@ -157,24 +157,24 @@ impl<T: Out> Through<()> for T {
 /// See the [module](self). `E`: an event as the host knows it.
 pub struct AudioSide<E = ()> {
     time: HostTime,
-    line: Line,
+    connection: Connection,
     input: Input,
     turns: Turns,
     output: Output<E>,
     roll: RollWriter,
     settings: Option<Settings>,
     /// The switches as they were last read while a state was being loaded: pressed, or loaded.
-    pending: Option<Strokes>,
+    pending: Option<Buttons>,
     /// A reset was asked for: forget, and end what sounds, as soon as there is a block.
     reset: bool,
 }
 
 impl<E: Copy> AudioSide<E> {
     /// The audio end of a link. Allocates all it will ever need.
-    pub(crate) fn new(near: Near, status: Arc<Status>, roll: RollWriter, touched: Touched) -> Self {
+    pub(crate) fn new(near: AudioEnd, status: Arc<Status>, roll: RollWriter, touched: KeyboardReceiver) -> Self {
         Self {
             time: HostTime::default(),
-            line: Line::new(near, status),
+            connection: Connection::new(near, status),
             input: Input::new(touched),
             turns: Turns::default(),
             output: Output::new(),
@@ -187,15 +187,15 @@ impl<E: Copy> AudioSide<E> {
 
     /// The end of the link, for tests of the generator.
     #[cfg(test)]
-    pub(crate) fn into_near(self) -> Near {
-        self.line.near
+    pub(crate) fn into_near(self) -> AudioEnd {
+        self.connection.near
     }
 
     /// Prepares for blocks at this rate. Offline, `play_until` waits for the generator.
     pub fn activate(&mut self, sample_rate: f64, offline: bool) {
         self.time.sample_rate = sample_rate.max(1.0);
-        self.line.patience.set_offline(offline);
-        self.line.near.offline(offline);
+        self.connection.patience.set_offline(offline);
+        self.connection.near.offline(offline);
         self.reset = true;
     }
 
@@ -206,7 +206,7 @@ impl<E: Copy> AudioSide<E> {
 
     /// Begins a block: where it lies, what the host's transport and the settings have done.
     pub fn open(&mut self, transport: &Transport, frames: u32, settings: Settings, out: &mut impl Through<E>) {
-        self.line.await_room();
+        self.connection.await_room();
         if std::mem::take(&mut self.reset) {
             self.time.reset(transport);
             self.output.latest_off = 0.0;
@@ -218,7 +218,7 @@ impl<E: Copy> AudioSide<E> {
         self.time.open(transport, frames);
         self.turns.ended = None;
         self.retry(out);
-        self.line.open(self.output.schedule.epoch());
+        self.connection.open(self.output.schedule.revision());
 
         let happened = self.time.span.happened;
         let start = self.time.moment(0);
@@ -231,7 +231,7 @@ impl<E: Copy> AudioSide<E> {
             self.end_sounding(0, out);
         }
         self.output.seamed &= !(happened.cut() || happened.looped);
-        if self.line.has_lapsed() {
+        if self.connection.has_lapsed() {
             self.give_back(start, Leaving::Cut, out);
         }
         let mut metre = start.beats;
@@ -243,7 +243,7 @@ impl<E: Copy> AudioSide<E> {
             && let Some((settings, pending)) = self.settings.as_mut().zip(self.pending.take())
         {
             // A press from before a stop calls nobody after it.
-            settings.strokes = pending;
+            settings.buttons = pending;
         }
         let (before, settings) = self.replace(settings);
         if happened.started && settings.mode == Mode::Alone {
@@ -266,12 +266,12 @@ impl<E: Copy> AudioSide<E> {
     fn replace(&mut self, mut settings: Settings) -> (Settings, Settings) {
         let mut before = self.settings.unwrap_or(settings);
         if settings.state.is_none() {
-            self.pending = Some(settings.strokes);
-            (settings.state, settings.strokes) = (before.state, before.strokes);
+            self.pending = Some(settings.buttons);
+            (settings.state, settings.buttons) = (before.state, before.buttons);
         } else {
             self.pending = None;
             if settings.state != before.state {
-                before.strokes = settings.strokes;
+                before.buttons = settings.buttons;
             }
         }
         self.settings = Some(settings);
@@ -280,12 +280,12 @@ impl<E: Copy> AudioSide<E> {
 
     /// What the settings have changed to takes effect at this moment.
     fn obey(&mut self, start: Moment, before: &Settings, now: &Settings, out: &mut impl Out) {
-        let (strokes, struck) = (&before.strokes, &now.strokes);
+        let (buttons, struck) = (&before.buttons, &now.buttons);
         self.input.listener.set_pedal_lengthens(now.pedal_lengthens);
-        if struck.panic != strokes.panic {
+        if struck.panic != buttons.panic {
             self.panic(out);
         }
-        if struck.forget != strokes.forget {
+        if struck.forget != buttons.forget {
             self.forget(out);
         }
         // The stream may just have begun anew.
@@ -295,20 +295,20 @@ impl<E: Copy> AudioSide<E> {
             self.input.reset();
             self.input.trigger_held = false;
         }
-        let asked = self.line.is_asked();
+        let asked = self.connection.is_asked();
         if now.bypass {
             return;
         }
-        if struck.forget_phrase != strokes.forget_phrase {
+        if struck.forget_phrase != buttons.forget_phrase {
             self.happens(start, Event::End, now, out);
             self.input.listener.hand_over(start.at);
             while self.input.listener.pop().is_some() {}
             self.input.fresh = false;
-            self.line.near.steer(Report::ForgetPhrase { at: start.at });
+            self.connection.near.steer(Message::ForgetPhrase { at: start.at });
         }
-        if struck.undo != strokes.undo {
+        if struck.undo != buttons.undo {
             self.happens(start, Event::End, now, out);
-            self.line.near.steer(Report::Undo);
+            self.connection.near.steer(Message::Undo);
         }
         if before.pedal_out && !now.pedal_out {
             self.output.lift_foot(self.time.within(start.offset), out);
@@ -323,11 +323,11 @@ impl<E: Copy> AudioSide<E> {
                 self.happens(start, Event::Alone, now, out);
             }
         }
-        let replays = struck.again != strokes.again || asked;
+        let replays = struck.again != buttons.again || asked;
         let pressed = [
-            (struck.another != strokes.another).then_some(Event::NewTake),
+            (struck.another != buttons.another).then_some(Event::NewTake),
             replays.then_some(Event::Replay { chosen: asked }),
-            (struck.go != strokes.go).then_some(Event::Go { on: struck.go }),
+            (struck.go != buttons.go).then_some(Event::Go { on: struck.go }),
         ];
         for event in pressed.into_iter().flatten() {
             self.happens(start, event, now, out);
@@ -344,7 +344,7 @@ impl<E: Copy> AudioSide<E> {
         let Some(settings) = self.settings else {
             return;
         };
-        self.line.await_room();
+        self.connection.await_room();
         let end = self.time.boundary(offset);
         for _ in 0..CHANGES {
             self.await_notes(end);
@@ -433,14 +433,16 @@ impl<E: Copy> AudioSide<E> {
         self.tell();
         self.time.close();
         match &self.turns.turn {
-            Turn::Mine(take) => self.line.near.progress(take.since(self.time.span.end)),
-            Turn::Yours { foretold: Some(foretold) } => {
-                self.line.near.progress(self.time.seconds(0) - foretold.at);
-                self.line.near.skip_before(Epoch(self.output.schedule.epoch()));
+            Turn::Mine(take) => self.connection.near.progress(take.since(self.time.span.end)),
+            Turn::Yours { pending: Some(pending) } => {
+                self.connection.near.progress(self.time.seconds(0) - pending.at);
+                self.connection.near.skip_before(Revision(self.output.schedule.revision()));
             }
-            Turn::Yours { foretold: None } => self.line.near.skip_before(Epoch(self.output.schedule.epoch())),
+            Turn::Yours { pending: None } => {
+                self.connection.near.skip_before(Revision(self.output.schedule.revision()))
+            }
         }
-        self.line.near.lively(self.liveliness());
+        self.connection.near.lively(self.liveliness());
         self.show(end);
     }
 
@@ -456,11 +458,11 @@ impl<E: Copy> AudioSide<E> {
     /// How soon something may be asked of the generator.
     fn liveliness(&self) -> Liveliness {
         match &self.turns.turn {
-            Turn::Yours { foretold: Some(_) } => Liveliness::Imminent,
+            Turn::Yours { pending: Some(_) } => Liveliness::Imminent,
             Turn::Mine(take) if take.arrived <= take.since(self.time.span.end) => Liveliness::Imminent,
             Turn::Mine(_) => Liveliness::Lively,
-            Turn::Yours { foretold: None } if self.is_expected() => Liveliness::Expectant,
-            Turn::Yours { foretold: None } => {
+            Turn::Yours { pending: None } if self.is_expected() => Liveliness::Expectant,
+            Turn::Yours { pending: None } => {
                 let lively = self.input.fresh || self.input.listener.keys_down() > 0 || !self.output.is_silent();
                 if lively { Liveliness::Lively } else { Liveliness::Rest }
             }
@@ -486,9 +488,9 @@ impl<E: Copy> AudioSide<E> {
     /// The phrase is over; another begins with this block.
     fn forget(&mut self, out: &mut impl Out) {
         self.end_sounding(0, out);
-        self.turns.turn = Turn::Yours { foretold: None };
-        let epoch = Epoch(self.output.schedule.raise_epoch());
-        self.line.near.steer(Report::Forget { epoch });
+        self.turns.turn = Turn::Yours { pending: None };
+        let revision = Revision(self.output.schedule.raise_revision());
+        self.connection.near.steer(Message::Forget { revision });
         self.input.reset();
         self.roll.clear();
         self.turns.trade = None;
@@ -500,9 +502,9 @@ impl<E: Copy> AudioSide<E> {
     /// Tells the generator which of the notes that were held at a hand-over have ended.
     fn let_go(&mut self) {
         while let Some(note) = self.input.listener.pop_late() {
-            self.line.await_room();
+            self.connection.await_room();
             // Only a correction: without it the note is as long as the network has said.
-            self.line.near.offer(Report::LetGo(note));
+            self.connection.near.offer(Message::LetGo(note));
         }
     }
 
@@ -512,16 +514,16 @@ impl<E: Copy> AudioSide<E> {
         self.let_go();
         loop {
             let listener = &mut self.input.listener;
-            let held = listener.pop_held().map(Report::Held);
-            let Some(report) = held.or_else(|| listener.pop().map(Report::Heard)) else {
+            let held = listener.pop_held().map(Message::Held);
+            let Some(report) = held.or_else(|| listener.pop().map(Message::Heard)) else {
                 break;
             };
             if joined {
                 continue;
             }
-            self.line.tell(report);
+            self.connection.tell(report);
         }
         let lost = self.input.lost();
-        self.line.status.overflows.add(lost);
+        self.connection.status.overflows.add(lost);
     }
 }

@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use notes::{Event, Held, Schedule, Span};
 
-use super::foot::{CATCH_S, Foot};
 use super::hand_over::Turn;
+use super::midi_thru::MidiThru;
 use super::owed::Owed;
-use super::passed::Passed;
+use super::sustain::{CATCH_S, SustainOutput};
 use super::trigger::SUSTAIN;
 use super::{AudioSide, Heard, Out, Through};
 use crate::audio::take::{Arrival, Take};
@@ -27,9 +27,9 @@ pub struct Output<E> {
     /// What sounds of it.
     pub held: Held,
     /// The pedal that goes with it.
-    foot: Foot,
+    foot: SustainOutput,
     /// The player's events that have passed and still hold.
-    pub passed: Passed,
+    pub passed: MidiThru,
     /// What the host has yet to take.
     pub owed: Owed<E>,
     /// When the latest generated note ended, in beats.
@@ -44,8 +44,8 @@ impl<E: Copy> Output<E> {
         Self {
             schedule: Schedule::new(),
             held: Held::new(),
-            foot: Foot::default(),
-            passed: Passed::default(),
+            foot: SustainOutput::default(),
+            passed: MidiThru::default(),
             owed: Owed::default(),
             latest_off: 0.0,
             seamed: false,
@@ -75,7 +75,7 @@ impl<E: Copy> Output<E> {
 }
 
 /// Lifts the sustain pedal of a channel; where the player's own foot is down by now, it is the player's.
-fn lift<E: Copy>(passed: &Passed, owed: &mut Owed<E>, at: u32, channel: u8, out: &mut impl Out) {
+fn lift<E: Copy>(passed: &MidiThru, owed: &mut Owed<E>, at: u32, channel: u8, out: &mut impl Out) {
     if !passed.has_pedal(channel) {
         owed.lift(at, channel, SUSTAIN, out);
     }
@@ -88,17 +88,17 @@ impl<E: Copy> AudioSide<E> {
         let Turn::Mine(take) = self.turns.turn else {
             return;
         };
-        if !self.line.patience.is_offline() {
+        if !self.connection.patience.is_offline() {
             return;
         }
         let need = take.since(end).min(take.limit());
-        self.line.near.progress(need);
-        let (mut patience, status) = (self.line.patience, self.line.status.clone());
+        self.connection.near.progress(need);
+        let (mut patience, status) = (self.connection.patience, self.connection.status.clone());
         patience.wait_until(&status, || {
             self.receive();
             !matches!(self.turns.turn, Turn::Mine(Take { arrived, .. }) if arrived < need)
         });
-        self.line.patience = patience;
+        self.connection.patience = patience;
     }
 
     /// Takes in what the generator has thought of.
@@ -107,29 +107,29 @@ impl<E: Copy> AudioSide<E> {
         let Turn::Mine(take) = &mut self.turns.turn else {
             return;
         };
-        while let Some(answer) = self.line.near.answer() {
-            let newest = answer.epoch.0 == self.output.schedule.epoch();
+        while let Some(answer) = self.connection.near.answer() {
+            let newest = answer.revision.0 == self.output.schedule.revision();
             let Some(note) = answer.note else {
                 if newest {
                     take.arrived = f64::INFINITY;
                 }
                 continue;
             };
-            if !self.output.schedule.is_valid(answer.epoch.0, take.beats(note.struck())) {
+            if !self.output.schedule.is_valid(answer.revision.0, take.beats(note.struck())) {
                 continue;
             }
             if newest {
                 take.arrived = note.onset;
-                self.line.patience.renew();
+                self.connection.patience.renew();
             }
-            let taken = match take.place_note(answer.epoch, answer.index, &note, now) {
+            let taken = match take.place_note(answer.revision, answer.index, &note, now) {
                 Arrival::InTime(planned) => self.output.schedule.push(planned),
                 Arrival::Shifted(planned) => {
-                    self.line.status.late.add(1);
+                    self.connection.status.late.add(1);
                     self.output.schedule.push(planned)
                 }
                 Arrival::TooLate => {
-                    self.line.status.dropped.add(1);
+                    self.connection.status.dropped.add(1);
                     Ok(())
                 }
                 Arrival::Beyond => {
@@ -140,7 +140,7 @@ impl<E: Copy> AudioSide<E> {
                 }
             };
             if taken.is_err() {
-                self.line.status.overflows.add(1);
+                self.connection.status.overflows.add(1);
             }
         }
     }
@@ -248,8 +248,8 @@ impl<E: Copy> AudioSide<E> {
             }
             taken
         });
-        self.line.status.played.add(played.struck.into());
-        self.line.status.given_up.add(played.refused.into());
+        self.connection.status.played.add(played.struck.into());
+        self.connection.status.given_up.add(played.refused.into());
     }
 
     /// Ends all that Antiphon plays at this offset.
@@ -291,7 +291,7 @@ impl<E: Copy> AudioSide<E> {
     /// Passes an event of the player's on, or lets it wait.
     pub(super) fn pass(&mut self, offset: u32, event: E, heard: Option<&Heard>, out: &mut impl Through<E>) {
         let kept = self.output.owed.pass(offset, event, heard, out);
-        self.line.status.overflows.add(u64::from(!kept));
+        self.connection.status.overflows.add(u64::from(!kept));
     }
 }
 

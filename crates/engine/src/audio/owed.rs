@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::passed::Bits;
+use super::midi_thru::Bits;
 use super::trigger::{ALL_NOTES_OFF, HELD, PEDALS};
 use super::{Heard, Out, Through};
 

@@ -40,12 +40,12 @@ impl<E: Copy> AudioSide<E> {
                 (None, Length::Bars(bars)) => lines(bars.saturating_sub(take.bars)),
                 (None, Length::Open | Length::Notes(_)) => None,
             },
-            (Turn::Yours { foretold: Some(foretold) }, _) => Some(foretold.at),
-            (Turn::Yours { .. }, Some(trade)) if !trade.mine && self.line.can_play() => lines(trade.left),
+            (Turn::Yours { pending: Some(pending) }, _) => Some(pending.at),
+            (Turn::Yours { .. }, Some(trade)) if !trade.mine && self.connection.can_play() => lines(trade.left),
             (Turn::Yours { .. }, _) => {
                 let counts = by_silence(settings.mode, self.time.span.bars.is_some());
                 let (since, beats) = self.input.silent_since(settings.pedal_holds)?;
-                (counts && self.input.fresh && self.line.can_play()).then(|| match settings.silence {
+                (counts && self.input.fresh && self.connection.can_play()).then(|| match settings.silence {
                     Silence::Seconds(silence) => since + silence,
                     Silence::Beats(silence) => seconds(beats + silence),
                 })

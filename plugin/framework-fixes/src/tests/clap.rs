@@ -279,7 +279,9 @@ fn names_of_choices_are_read_in_any_case() {
     for (text, step) in TEXTS {
         assert_eq!(read(&instance, "color", text), step.map(f64::from), "{text:?}");
     }
-    assert_eq!((read(&instance, "knob", " 7 "), read(&instance, "knob", "green")), (Some(7.0), None));
+    let seven = read(&instance, "knob", " 7 ").unwrap();
+    assert!((seven - 7.0).abs() < 1e-5, "{seven}");
+    assert_eq!(read(&instance, "knob", "green"), None);
     assert_eq!(read(&instance, "none", "green"), None);
 }
 

@@ -2,7 +2,7 @@
 //! begins with a copy of what the network knew before it, so that it can be taken back.
 //!
 //! A *phrase* is what the player plays between two turns of the model. When a take is taken back
-//! ([`Memory::undo`]), or was not to be remembered, its time is taken out too: the next note follows
+//! ([`PhraseHistory::undo`]), or was not to be remembered, its time is taken out too: the next note follows
 //! the one before the take after the pause before it and the pause after it, however long the take was, and
 //! however little of it is remembered.
 
@@ -25,7 +25,7 @@ use self::plan::FEWEST_NOTES;
 #[cfg(test)]
 pub use self::plan::{Plan, Start};
 pub use self::take::Take;
-use crate::generator::ear::Ear;
+use crate::generator::analysis::PhraseAnalysis;
 use crate::link::takes::TakeRecord;
 
 /// Notes that are remembered one by one: what survives a restart, a change of the weights, an undo.
@@ -34,14 +34,14 @@ const NOTES: usize = 512;
 const PARTS: usize = 64;
 /// Takes of one phrase that the next one shall be unlike, at most.
 const OTHERS: usize = 16;
-/// How much a note counts in [`Memory::usual_s`].
+/// How much a note counts in [`PhraseHistory::usual_s`].
 const USUAL: f64 = 0.1;
 /// The luck with which the network says how long a note lasts that the player holds: the same whatever the take's.
 const HELD: u64 = 0x6865_6c64;
 
 /// See the [module](self).
 #[derive(Debug)]
-pub struct Memory {
+pub struct PhraseHistory {
     /// Oldest first. What is older than the oldest is only in the network's state.
     parts: VecDeque<Part>,
     /// The latest onset, in seconds of the stream.
@@ -53,7 +53,7 @@ pub struct Memory {
     /// How long the player's notes lately are, in seconds: what a note that has just begun counts.
     usual_s: f64,
     /// What the player's notes say, and what they have taught.
-    ear: Ear,
+    ear: PhraseAnalysis,
     learnt: Markov,
     /// What `again` plays.
     record: Option<Arc<TakeRecord>>,
@@ -64,7 +64,7 @@ pub struct Memory {
     spare: Spare,
 }
 
-impl Default for Memory {
+impl Default for PhraseHistory {
     fn default() -> Self {
         Self {
             parts: VecDeque::new(),
@@ -72,7 +72,7 @@ impl Default for Memory {
             phrase: VecDeque::new(),
             held: None,
             usual_s: 0.3,
-            ear: Ear::default(),
+            ear: PhraseAnalysis::default(),
             learnt: Markov::default(),
             record: None,
             others: Vec::new(),
@@ -119,7 +119,7 @@ impl Part {
 /// What the player's notes had said and taught before a part began.
 #[derive(Clone, Debug)]
 struct Lessons {
-    ear: Ear,
+    ear: PhraseAnalysis,
     mark: u64,
 }
 
@@ -163,7 +163,7 @@ impl Spare {
     }
 }
 
-impl Memory {
+impl PhraseHistory {
     /// Warms a fresh mind up with what is remembered.
     pub fn recall(&mut self, mind: &mut Mind) {
         mind.reset();

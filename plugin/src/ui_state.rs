@@ -28,7 +28,7 @@ pub enum Theme {
 /// See the [module](self).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Looks {
+pub struct UiState {
     /// The window's width and height in points, before the zoom.
     pub size: [f32; 2],
     /// In percent.
@@ -43,13 +43,13 @@ pub struct Looks {
     pub group: Option<String>,
 }
 
-impl Default for Looks {
+impl Default for UiState {
     fn default() -> Self {
         Self { size: [900.0, 600.0], zoom: 100, theme: Theme::Dark, past_s: 12.0, takes: false, group: None }
     }
 }
 
-impl Looks {
+impl UiState {
     /// The same, with everything in its range: projects are files, and files can be edited.
     pub fn sane(self) -> Self {
         let side = |side: f32, least: f32| if side.is_finite() { side.clamp(least, 4_000.0) } else { least };
@@ -70,23 +70,23 @@ impl Looks {
 
 /// The looks as the editor and the project share them. Copies are the same looks.
 #[derive(Clone, Debug, Default)]
-pub struct SharedLooks(Arc<Mutex<Looks>>);
+pub struct SharedUiState(Arc<Mutex<UiState>>);
 
-impl SharedLooks {
+impl SharedUiState {
     /// To read and to change. Never on the audio thread.
-    pub fn lock(&self) -> MutexGuard<'_, Looks> {
+    pub fn lock(&self) -> MutexGuard<'_, UiState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl PersistentField<'_, Looks> for SharedLooks {
-    fn set(&self, looks: Looks) {
+impl PersistentField<'_, UiState> for SharedUiState {
+    fn set(&self, looks: UiState) {
         *self.lock() = looks.sane();
     }
 
     fn map<F, R>(&self, f: F) -> R
     where
-        F: Fn(&Looks) -> R,
+        F: Fn(&UiState) -> R,
     {
         f(&self.lock())
     }
@@ -98,10 +98,10 @@ mod tests {
 
     #[test]
     fn what_a_project_says_of_the_looks_is_taken_with_care() {
-        let looks: Looks =
+        let looks: UiState =
             serde_json::from_str(r#"{"size":[10,1e9],"zoom":9,"theme":"light","later":1,"group":"Gone"}"#).unwrap();
         let looks = looks.sane();
         assert_eq!((looks.size, looks.zoom, looks.theme), ([SMALLEST[0], 4_000.0], ZOOMS[0], Theme::Light));
-        assert_eq!((looks.past_s, looks.group), (Looks::default().past_s, None), "what it does not say");
+        assert_eq!((looks.past_s, looks.group), (UiState::default().past_s, None), "what it does not say");
     }
 }

@@ -47,10 +47,10 @@ fn transports() -> impl Strategy<Value = Transport> {
 
 /// Panic is left out: the ends of the player's notes are its business, and not those of the books here.
 fn storms() -> impl Strategy<Value = Settings> {
-    let strokes = |strokes| Strokes { panic: false, ..strokes };
+    let buttons = |buttons| Buttons { panic: false, ..buttons };
     (turns(0.0..0.3f64), prop::bool::weighted(0.1)).prop_map(move |(settings, bypass)| Settings {
         bypass,
-        strokes: strokes(settings.strokes),
+        buttons: buttons(settings.buttons),
         ..settings
     })
 }

@@ -2,37 +2,37 @@
 
 use std::sync::Arc;
 
-use super::patience::Patience;
-use crate::link::messages::{Epoch, Report};
-use crate::link::queues::Near;
+use super::offline_wait::OfflineWait;
+use crate::link::messages::{Message, Revision};
+use crate::link::queues::AudioEnd;
 use crate::link::status::{Health, Status};
 
 /// See the [module](self).
-pub struct Line {
+pub struct Connection {
     /// The queues.
-    pub near: Near,
+    pub near: AudioEnd,
     /// Counts and gauges.
     pub status: Arc<Status>,
     /// Waits for it, offline.
-    pub patience: Patience,
+    pub patience: OfflineWait,
     /// What [`Status::lapses`] was last.
     lapses: u32,
-    /// What [`Near::asked`] was last.
+    /// What [`AudioEnd::asked`] was last.
     asked: u32,
-    /// Both threads agree on whose turn it is; see [`Near::mend`].
+    /// Both threads agree on whose turn it is; see [`AudioEnd::mend`].
     agreed: bool,
 }
 
-impl Line {
+impl Connection {
     /// The audio end of this link.
-    pub fn new(near: Near, status: Arc<Status>) -> Self {
+    pub fn new(near: AudioEnd, status: Arc<Status>) -> Self {
         let (lapses, asked) = (status.lapses(), near.asked());
-        Self { near, status, patience: Patience::default(), lapses, asked, agreed: true }
+        Self { near, status, patience: OfflineWait::default(), lapses, asked, agreed: true }
     }
 
-    /// A block begins in this epoch.
-    pub fn open(&mut self, epoch: u64) {
-        self.agreed = self.near.mend(Epoch(epoch));
+    /// A block begins in this revision.
+    pub fn open(&mut self, revision: u64) {
+        self.agreed = self.near.mend(Revision(revision));
     }
 
     /// Whether there is somebody to take the turn.
@@ -59,7 +59,7 @@ impl Line {
     }
 
     /// Hands over a note of the player's; one that finds no room is counted.
-    pub fn tell(&mut self, report: Report) {
+    pub fn tell(&mut self, report: Message) {
         self.await_room();
         if self.near.offer(report) {
             self.status.heard.add(1);

@@ -8,7 +8,7 @@ use super::theme::Palette;
 pub const FUTURE: f64 = 0.25;
 
 /// Where a moment and a key lie on the screen.
-pub struct Paper {
+pub struct Viewport {
     /// All of it.
     pub rect: Rect,
     /// The lowest key.
@@ -25,7 +25,7 @@ pub struct Paper {
     pub palette: Palette,
 }
 
-impl Paper {
+impl Viewport {
     /// Where a moment lies.
     pub fn x(&self, time: f64) -> f32 {
         let place = (time - self.now + self.past_s) / (self.past_s * (1.0 + FUTURE));

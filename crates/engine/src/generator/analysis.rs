@@ -18,7 +18,7 @@ const PAUSE_S: f64 = 2.0;
 
 /// See the [module](self).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ear {
+pub struct PhraseAnalysis {
     /// How much of each pitch class was heard.
     classes: [f64; 12],
     /// Mean MIDI velocity of the last notes.
@@ -31,13 +31,13 @@ pub struct Ear {
     count: usize,
 }
 
-impl Default for Ear {
+impl Default for PhraseAnalysis {
     fn default() -> Self {
         Self { classes: [0.0; 12], loudness: None, pace: None, onsets: [(0.0, 0.0); ONSETS], count: 0 }
     }
 }
 
-impl Ear {
+impl PhraseAnalysis {
     /// Hears a note of the player, whose onset is `at` these seconds of any axis. `begins`: it has no step,
     /// nothing of the player's came before it.
     pub fn hear(&mut self, at: f64, note: &Successor, begins: bool) {
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn a_phrase_has_a_key_and_a_scale() {
         let heard = |pitches: &[u8]| {
-            let mut ear = Ear::default();
+            let mut ear = PhraseAnalysis::default();
             for (i, &pitch) in pitches.iter().enumerate() {
                 let step = if i == 0 { 0.0 } else { 0.4 };
                 ear.hear(i as f64 * 0.4, &Successor { step, spread: 0.0, duration: 0.4, pitch, velocity: 70 }, i == 0);
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn it_follows_the_player() {
-        let mut ear = Ear::default();
+        let mut ear = PhraseAnalysis::default();
         for i in 0..200 {
             let velocity = if i < 100 { 110 } else { 40 };
             let step = if i % 10 == 9 { 5.0 } else { 0.25 };

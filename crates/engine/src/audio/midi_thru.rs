@@ -9,7 +9,7 @@ use super::trigger::{BRIGHTNESS, HELD, PEDALS, RESET_ALL, SOFT, SOSTENUTO, SUSTA
 
 /// See the [module](self). One bit per key or controller, by channel.
 #[derive(Clone, Debug, Default)]
-pub struct Passed {
+pub struct MidiThru {
     keys: Bits,
     controllers: Bits,
     /// Keys that were swallowed, and that no one else must hear coming up.
@@ -89,7 +89,7 @@ impl Bits {
     }
 }
 
-impl Passed {
+impl MidiThru {
     /// Whether this event may be swallowed: what it ends must not have been passed on.
     pub fn may_swallow(&self, heard: &Heard) -> bool {
         match *heard {

@@ -53,7 +53,7 @@ impl Incoming {
 }
 
 /// See the [module](self).
-pub struct Stage<'a, P, C> {
+pub struct HostIo<'a, P, C> {
     context: &'a mut C,
     incoming: &'a mut Incoming,
     status: &'a Status,
@@ -66,7 +66,7 @@ pub struct Stage<'a, P, C> {
     plugin: std::marker::PhantomData<P>,
 }
 
-impl<'a, P, C> Stage<'a, P, C>
+impl<'a, P, C> HostIo<'a, P, C>
 where
     P: Plugin<SysExMessage = ()>,
     C: ProcessContext<P>,
@@ -129,7 +129,7 @@ where
     }
 }
 
-impl<P, C> Out for Stage<'_, P, C>
+impl<P, C> Out for HostIo<'_, P, C>
 where
     P: Plugin<SysExMessage = ()>,
     C: ProcessContext<P>,
@@ -161,7 +161,7 @@ where
     }
 }
 
-impl<P, C> Through<HostEvent> for Stage<'_, P, C>
+impl<P, C> Through<HostEvent> for HostIo<'_, P, C>
 where
     P: Plugin<SysExMessage = ()>,
     C: ProcessContext<P>,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use crate::link::queues::Pulse;
+use crate::link::queues::SleepFlag;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(5);
@@ -17,48 +17,48 @@ static ALL: Mutex<All> = Mutex::new(All { watched: Vec::new(), watch: None, next
 struct All {
     watched: Vec<Watched>,
     /// Runs while there are any.
-    watch: Option<Watch>,
+    watch: Option<Waker>,
     /// The next one's number.
     next: u64,
 }
 
 struct Watched {
     number: u64,
-    pulse: Pulse,
+    pulse: SleepFlag,
     thread: Thread,
 }
 
-struct Watch {
+struct Waker {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
 /// Being looked after, until it is dropped.
-pub struct Ward(u64);
+pub struct WakeGuard(u64);
 
-impl Ward {
+impl WakeGuard {
     /// From now on, `thread` is woken when its audio thread is not at rest. If the system refuses a thread for
     /// that, it has to wake up by itself.
-    pub fn new(pulse: Pulse, thread: Thread) -> Self {
+    pub fn new(pulse: SleepFlag, thread: Thread) -> Self {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         let number = all.next;
         all.next += 1;
         all.watched.push(Watched { number, pulse, thread });
         if all.watch.is_none() {
-            all.watch = Watch::start().ok();
+            all.watch = Waker::start().ok();
         }
         Self(number)
     }
 }
 
-impl Drop for Ward {
+impl Drop for WakeGuard {
     fn drop(&mut self) {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.watched.retain(|watched| watched.number != self.0);
         let watch = if all.watched.is_empty() { all.watch.take() } else { None };
         // It takes the lock itself. When the last instance is gone the library may go too: no thread may stay.
         drop(all);
-        if let Some(Watch { stop, thread }) = watch {
+        if let Some(Waker { stop, thread }) = watch {
             stop.store(true, Ordering::Relaxed);
             thread.thread().unpark();
             let _ = thread.join();
@@ -66,7 +66,7 @@ impl Drop for Ward {
     }
 }
 
-impl Watch {
+impl Waker {
     fn start() -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();

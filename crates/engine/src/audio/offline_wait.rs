@@ -17,13 +17,13 @@ const NAP: Duration = Duration::from_micros(100);
 
 /// See the [module](self).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Patience {
+pub struct OfflineWait {
     offline: bool,
     /// A wait has been in vain: no further one before something comes from the other side.
     spent: bool,
 }
 
-impl Patience {
+impl OfflineWait {
     /// Whether the host renders offline.
     pub fn is_offline(&self) -> bool {
         self.offline

@@ -13,30 +13,30 @@ const STEP_S: f64 = 0.25;
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
-pub struct Outlook {
+pub struct PitchForecast {
     /// Probability of each pitch; all 0 while nothing is known.
     pub pitches: [f32; PITCHES],
 }
 
-impl Default for Outlook {
+impl Default for PitchForecast {
     fn default() -> Self {
         Self { pitches: [0.0; PITCHES] }
     }
 }
 
 /// The generator's end.
-pub struct OutlookWriter {
-    out: Input<Outlook>,
+pub struct PitchForecastWriter {
+    out: Input<PitchForecast>,
     viewer: Viewer,
 }
 
 /// Both ends, for this window.
-pub fn outlook(viewer: Viewer) -> (OutlookWriter, Output<Outlook>) {
-    let (out, seen) = triple_buffer(&Outlook::default());
-    (OutlookWriter { out, viewer }, seen)
+pub fn outlook(viewer: Viewer) -> (PitchForecastWriter, Output<PitchForecast>) {
+    let (out, seen) = triple_buffer(&PitchForecast::default());
+    (PitchForecastWriter { out, viewer }, seen)
 }
 
-impl OutlookWriter {
+impl PitchForecastWriter {
     /// Whether somebody looks.
     pub fn is_seen(&self) -> bool {
         self.viewer.opening().is_some()
@@ -53,7 +53,7 @@ impl OutlookWriter {
 
     /// There is no mind any more.
     pub fn clear(&mut self) {
-        *self.out.input_buffer_mut() = Outlook::default();
+        *self.out.input_buffer_mut() = PitchForecast::default();
         self.out.publish();
         self.viewer.repaint();
     }

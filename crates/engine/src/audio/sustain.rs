@@ -7,7 +7,7 @@ pub const CATCH_S: f64 = 0.1;
 
 /// See the [module](self). Times are unrolled beats.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Foot {
+pub struct SustainOutput {
     /// The channel whose pedal is down.
     down: Option<u8>,
     /// When it goes down, and on which channel.
@@ -16,7 +16,7 @@ pub struct Foot {
     sounding: u128,
 }
 
-impl Foot {
+impl SustainOutput {
     /// When the pedal goes down next, and on which channel.
     pub fn due(&self) -> Option<(f64, u8)> {
         self.press
