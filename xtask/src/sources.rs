@@ -56,7 +56,6 @@ const NOT_IN_ENGINE: &[&str] = &[
     "nice-plug",
     "nice-plug-egui",
     "rfd",
-    "tempfile",
     "vst3",
 ];
 

@@ -162,7 +162,11 @@ fn workflows(actionlint: &Path) -> Result<()> {
     let program = actionlint.join("bin").join("actionlint");
     // Without these it looks at more or less, depending on what else is installed.
     let status =
-        Command::new(program).args(["-shellcheck=", "-pyflakes="]).status().context("cannot run actionlint")?;
+        Command::new(program)
+            .args(["-shellcheck=", "-pyflakes="])
+            .env("PYTHONPATH", actionlint)
+            .status()
+            .context("cannot run actionlint")?;
     ensure!(status.success(), "see above");
     Ok(())
 }

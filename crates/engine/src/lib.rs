@@ -8,7 +8,7 @@
 //! | [`GeneratorSide`] | [`generator`] | the network's: a thread, or whoever drives it by calls |
 //! | [`UiSide`] | | the window's: what it shows, and what it can ask for |
 //!
-//! [`link`] is all that passes between them; [`settings`] are plain values of one moment.
+//! [`mod@link`] is all that passes between them; [`settings`] are plain values of one moment.
 //!
 //! A note's way: the player's event comes to [`AudioSide::receive_event`]; finished, it goes over the link to the generator,
 //! whose network hears it. At the hand-over the network draws note after note, until the look-ahead is full; they go

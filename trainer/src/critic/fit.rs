@@ -52,7 +52,7 @@ pub fn fit(examples: &[Example], fit: &Fit, mut log: impl FnMut(usize, f64)) -> 
             input
         })
         .collect();
-    let rng = &mut Pcg32::new(fit.seed, 0x6669_74);
+    let rng = &mut Pcg32::new(fit.seed, 0x0066_6974);
     let vars = variables(rng)?;
     let steps = (examples.len().div_ceil(fit.batch) * fit.epochs) as f64;
     let params = ParamsAdamW { lr: fit.rate, weight_decay: fit.weight_decay, ..ParamsAdamW::default() };

@@ -15,7 +15,7 @@
 //! Without a running transport there are no bar lines: trade then takes the turn as auto does, and
 //! plays its bars at the latest tempo.
 //!
-//! [`decide`] says what is to be done; [`super::hand_over`] does it.
+//! [`decide`] says what is to be done; `hand_over` does it.
 
 use super::bars::Trade;
 use crate::link::messages::Source;

@@ -1,7 +1,7 @@
 //! The generator side: the only place where the network runs. [`GeneratorSide`] is all that it works with.
 //!
 //! It is driven by a thread of its own ([`thread`]) or, where there are no threads, by calls ([`driven`]): both do the
-//! same [`GeneratorSide::turn`], over and over.
+//! same `GeneratorSide::turn`, over and over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! It polls its end of the link, hears finished notes as they come (warm-up: one step of the network
 //! each), and from a hand-over on keeps the look-ahead full. The audio thread never wakes it. It ends
 //! when [`GeneratorThread`] is dropped; a panic in it is caught, told, and answered with a fresh start from
-//! the notes it remembers, [`RESTARTS`] times at most. That it is alive at all it tells with a pulse
+//! the notes it remembers, `RESTARTS` times at most. That it is alive at all it tells with a pulse
 //! ([`crate::link::status::Status::beat`]).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,7 +1,7 @@
 //! The critic: does this sound like music, or like the network?
 //!
 //! After each note it can be asked how much likelier what was played since the hand-over is as real music after this
-//! phrase than as the network's own playing: the logarithm of the odds. It hears [`statistics`], not sound, through a
+//! phrase than as the network's own playing: the logarithm of the odds. It hears statistics, not sound, through a
 //! perceptron of two hidden layers, and is trained (`trainer critic`) for one network and its sampling alone: it knows
 //! that network's habits.
 

@@ -15,7 +15,7 @@ use crate::key::{correlation, key_profile};
 const ALONE: usize = 93;
 /// Numbers that say how a stretch follows a phrase, beside what it has more or less of.
 const RELATED: usize = 13;
-/// Numbers that the critic hears of a stretch: [`ALONE`] by itself, as many less the phrase's, [`RELATED`], and how
+/// Numbers that the critic hears of a stretch: what it is like by itself, that less the phrase's, how it follows it, and how
 /// much there is of it.
 pub const STATISTICS: usize = 2 * ALONE + RELATED + 2;
 
