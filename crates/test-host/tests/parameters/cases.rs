@@ -4,6 +4,12 @@ use test_host::{Event, Sounded};
 
 use super::{Case, Does, END_S, IN_TURN_S, PHRASE_S, Played, SIXTEENTH_S, music, pitches, samples};
 
+/// Whether a critic comes with the built-in weights.
+fn has_critic() -> bool {
+    let bytes = include_bytes!("../../../../weights/antiphon.safetensors");
+    model::Weights::from_bytes(bytes).unwrap().critic().is_some()
+}
+
 /// For parameters of which no more can be said of every single take.
 fn differs(without: &Played, with: &Played) -> bool {
     music(&without.notes) != music(&with.notes) && with.notes.len() >= 3
@@ -441,7 +447,15 @@ pub const MODEL: &[Case] = &[
     Case { id: "templength", given: &[], player: ALONE, at: IN_TURN_S, to: "0.3", acts: differs },
     Case { id: "tempdyn", given: &[], player: ALONE, at: IN_TURN_S, to: "0.3", acts: differs },
     Case { id: "top_p", given: &[], player: ALONE, at: IN_TURN_S, to: "0.3", acts: differs },
-    Case { id: "search", given: &[], player: ALONE, at: 0.1, to: "off", acts: differs },
+    Case {
+        id: "search",
+        given: &[],
+        player: ALONE,
+        at: 0.1,
+        to: "off",
+        // Weights without a critic have nobody to choose among takes.
+        acts: |without, with| differs(without, with) == has_critic(),
+    },
     Case { id: "learn", given: &[], player: ALONE, at: IN_TURN_S, to: "100 %", acts: differs },
     Case {
         id: "device",
