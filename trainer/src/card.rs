@@ -164,9 +164,9 @@ pub fn tables(report: &Report) -> String {
 }
 
 fn sampling(controls: &Controls) -> String {
-    let Controls { temperature, top_p, min_p, texture, evenness } = controls;
+    let Controls { temperature, top_p, min_p, texture, evenness, length } = controls;
     format!(
-        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}",
+        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}, length {length}",
         temperature.step, temperature.pitch, temperature.duration, temperature.velocity
     )
 }

@@ -44,6 +44,9 @@ pub struct Sampling {
     /// How firmly intervals stay as even as in the phrase; 0: not at all [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     evenness: Option<f64>,
+    /// How firmly notes stay as long as in the phrase; 0: not at all [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    length: Option<f64>,
     /// Further factors on the temperatures of step, pitch, duration and velocity.
     #[arg(long, num_args = 4, value_names = ["STEP", "PITCH", "DURATION", "VELOCITY"], value_parser = not_negative)]
     temperatures: Option<Vec<f64>>,
@@ -107,6 +110,7 @@ impl Sampling {
             (&mut controls.min_p, self.min_p),
             (&mut controls.texture, self.texture),
             (&mut controls.evenness, self.evenness),
+            (&mut controls.length, self.length),
         ];
         for (value, asked) in asked {
             *value = asked.map_or(*value, |asked| asked as f32);

@@ -307,6 +307,10 @@ impl Drawn<'_> {
             logits[last + 1..].fill(f32::NEG_INFINITY);
             logits[last] += part_of(last, 0.0, longest);
         }
+        let tilt = self.controls.length * self.context.lately.turn.missing_length();
+        if tilt != 0.0 {
+            logits.iter_mut().zip(&*LENGTHS).for_each(|(logit, length)| *logit += tilt * length);
+        }
         // Rare durations are what people play: they are not slips, as rare pitches are.
         heat(logits, self.controls.temperature.duration);
         keep_likeliest(logits, self.controls.top_p);
@@ -374,6 +378,10 @@ fn median(p: &[f32]) -> usize {
     };
     p.iter().position(reaches_half).unwrap_or(p.len() - 1)
 }
+
+/// Natural logarithms of the bins' durations, in seconds.
+static LENGTHS: LazyLock<[f32; TIMES]> =
+    LazyLock::new(|| std::array::from_fn(|bin| libm::log(centre(bin).max(SHORTEST_S)) as f32));
 
 /// Tilts a distribution of steps, without the chords' bin, so that they are shorter by this factor in
 /// the mean of their logarithms: their shape stays, and with it the notes' values that the music has.

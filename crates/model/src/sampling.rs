@@ -44,6 +44,10 @@ pub struct Controls {
     /// each unit of share in which even ones fall behind. 0: not at all.
     #[serde(default)]
     pub evenness: f32,
+    /// How firmly notes stay as long as in the phrase: nats that a duration gains over one e times shorter for each unit in
+    /// which the mean logarithm falls behind. 0: not at all.
+    #[serde(default)]
+    pub length: f32,
 }
 
 impl Controls {
@@ -63,7 +67,7 @@ impl Controls {
 impl Default for Controls {
     fn default() -> Self {
         let temperature = Temperature { step: 1.0, pitch: 1.0, duration: 1.0, velocity: 1.0 };
-        Self { temperature, top_p: 1.0, min_p: 0.0, texture: 0.0, evenness: 0.0 }
+        Self { temperature, top_p: 1.0, min_p: 0.0, texture: 0.0, evenness: 0.0, length: 0.0 }
     }
 }
 

@@ -3,25 +3,27 @@
 
 use notes::Successor;
 
-use crate::rhythm::Rhythm;
+use crate::{activation::ln, rhythm::Rhythm};
 
 /// Notes of the phrase that a turn begins with.
 const PRIOR: f32 = 24.0;
 /// Decay per note of what was played lately: some sixty notes.
 const DECAY: f32 = 0.985;
+/// Durations below this count as this, in seconds.
+const SHORTEST_S: f32 = 0.01;
 /// Fewer notes (or intervals) than this say nothing of a phrase.
 const FEWEST: f32 = 6.0;
 
-/// How often something happens lately: times, and of how many.
+/// Of something lately, its sum, and of how many: of ones and zeros, how often it happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Count {
-    hits: f32,
+    sum: f32,
     all: f32,
 }
 
 impl Count {
-    fn feed(&mut self, hit: bool) {
-        self.hits = DECAY * self.hits + f32::from(u8::from(hit));
+    fn feed(&mut self, value: f32) {
+        self.sum = DECAY * self.sum + value;
         self.all = DECAY * self.all + 1.0;
     }
 }
@@ -37,24 +39,24 @@ struct Share {
 
 impl Share {
     fn begin_turn(&mut self) {
-        let Count { hits, all } = self.lately;
-        (self.meant, self.turn) = ((all >= FEWEST).then(|| hits / all), Count::default());
+        let Count { sum, all } = self.lately;
+        (self.meant, self.turn) = ((all >= FEWEST).then(|| sum / all), Count::default());
     }
 
     fn end_turn(&mut self) {
         (self.meant, self.turn) = (None, Count::default());
     }
 
-    fn feed(&mut self, hit: bool) {
-        self.lately.feed(hit);
+    fn feed(&mut self, value: f32) {
+        self.lately.feed(value);
         if self.meant.is_some() {
-            self.turn.feed(hit);
+            self.turn.feed(value);
         }
     }
 
     /// How much rarer it has become; below 0: it is more frequent.
     fn missing(&self) -> f32 {
-        self.meant.map_or(0.0, |meant| meant - (self.turn.hits + PRIOR * meant) / (self.turn.all + PRIOR))
+        self.meant.map_or(0.0, |meant| meant - (self.turn.sum + PRIOR * meant) / (self.turn.all + PRIOR))
     }
 }
 
@@ -65,6 +67,8 @@ pub(crate) struct Turn {
     chords: Share,
     /// Intervals as long as one of the last two.
     even: Share,
+    /// Natural logarithms of durations in seconds.
+    lengths: Share,
 }
 
 impl Turn {
@@ -72,30 +76,38 @@ impl Turn {
     pub fn begin(&mut self) {
         self.chords.begin_turn();
         self.even.begin_turn();
+        self.lengths.begin_turn();
     }
 
     /// The turn is over.
     pub fn end(&mut self) {
         self.chords.end_turn();
         self.even.end_turn();
+        self.lengths.end_turn();
     }
 
     /// Takes in the next note, which `rhythm` has not heard yet.
     pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, first: bool) {
+        self.lengths.feed(ln((note.duration as f32).max(SHORTEST_S)));
         if first {
             return;
         }
-        self.chords.feed(note.step == 0.0);
+        self.chords.feed(f32::from(u8::from(note.step == 0.0)));
         if note.step > 0.0
             && let Some(even) = rhythm.is_even(note.step)
         {
-            self.even.feed(even);
+            self.even.feed(f32::from(u8::from(even)));
         }
     }
 
     /// How much rarer chords are than in the phrase, as a share of notes.
     pub fn missing_chords(&self) -> f32 {
         self.chords.missing()
+    }
+
+    /// How much shorter notes are than in the phrase, as the natural logarithm of a factor.
+    pub fn missing_length(&self) -> f32 {
+        self.lengths.missing()
     }
 
     /// How much rarer even intervals are than in the phrase, as a share of intervals.

@@ -62,6 +62,7 @@ proptest! {
             top_p,
             texture: 4.0,
             evenness: 2.0,
+            length: 1.0,
             ..Controls::default()
         };
         let what = What { pitches: mask, longest, ..What::default() };

@@ -71,8 +71,8 @@ fn plays_on_as_the_plugin_does_and_saves() {
 
     let saved = save(&browser, folder.path()).unwrap();
     let log = log(&browser).unwrap();
-    let (mine, yours): (Vec<&Sounded>, Vec<&Sounded>) =
-        log.iter().filter(|event| event.3 > 0).partition(|event| event.1);
+    let (yours, mine): (Vec<Sounded>, Vec<Sounded>) =
+        log.iter().copied().filter(|event| event.3 > 0).partition(|event| !event.1);
     assert_eq!(yours.len(), PHRASE.len(), "every key was heard once");
     let score = midi::read(&saved).unwrap();
     assert!(score.notes.len() >= PHRASE.len() + NOTES && score.notes.len() <= yours.len() + mine.len());

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use model::critic::Phrase as CriticsPhrase;
 use model::limits::{classes_of, of_classes, range};
-use model::search::{Judge, Search, Takes};
+use model::search::{Judge, Search, Takes, likeness};
 use model::{Chorus, Markov, Mind};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
@@ -506,4 +506,31 @@ fn a_plan_is_the_take_that_the_search_chooses() {
         others += usize::from(planned != Session::new(&session.phrase_as_steps(), 70, 0.5).play(&wishes, count as u32));
     }
     assert!(others >= 3, "the search never chose another take");
+}
+
+/// A new take keeps away from those that were not wanted.
+#[test]
+fn new_takes_are_unlike_the_ones_before() {
+    let phrase: Vec<(f64, u8)> = TUNE.iter().cycle().take(24).copied().collect();
+    let session = Session::new(&phrase, 70, 0.5);
+    let previous = session.phrase.last().map(|note| note.onset);
+    // Few pitches: takes have much in common by chance.
+    let wishes = Wishes { limits: Limits { lowest: 60, highest: 64, ..WISHES.limits }, ..WISHES };
+    let (phrasing, trail, learnt) = (&session.phrasing(&wishes), &session.trail(), &session.memory);
+    let take = |seed: u64, others: Vec<Vec<Note>>| -> Vec<Note> {
+        let mut plan = Plan::new(session.phrase.clone(), others);
+        plan.set_search(Search { takes: 8, plan: 32, ..Search::OFF });
+        plan.set_planned(32);
+        let cue = Cue { seed, index: 0, previous, floor: 0.0, pause: 0.0 };
+        plan.make(&session.mind, Start { phrasing, trail, learnt, cue, so_far: vec![], left: usize::MAX });
+        std::iter::from_fn(|| plan.next()).collect()
+    };
+    let (mut free, mut apart) = (0.0, 0.0);
+    for seed in 0..12 {
+        let unwanted: Vec<Vec<Note>> = (0..3).map(|number| take(100 * seed + number, vec![])).collect();
+        let alike = |take: Vec<Note>| unwanted.iter().map(|other| likeness(&take, other)).fold(0.0, f64::max);
+        free += alike(take(100 * seed + 50, vec![]));
+        apart += alike(take(100 * seed + 50, unwanted.clone()));
+    }
+    assert!(apart < 0.85 * free, "{apart} of {free}");
 }

@@ -441,7 +441,7 @@ pub const MODEL: &[Case] = &[
     Case { id: "templength", given: &[], player: ALONE, at: IN_TURN_S, to: "0.3", acts: differs },
     Case { id: "tempdyn", given: &[], player: ALONE, at: IN_TURN_S, to: "0.3", acts: differs },
     Case { id: "top_p", given: &[], player: ALONE, at: IN_TURN_S, to: "0.3", acts: differs },
-    Case { id: "choice", given: &[], player: ALONE, at: 0.1, to: "4", acts: differs },
+    Case { id: "search", given: &[], player: ALONE, at: 0.1, to: "off", acts: differs },
     Case { id: "learn", given: &[], player: ALONE, at: IN_TURN_S, to: "100 %", acts: differs },
     Case {
         id: "device",
