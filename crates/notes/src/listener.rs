@@ -279,16 +279,6 @@ impl Listener {
         self.silent_since().filter(|_| self.pedals == 0).map(|since| since.max(self.last_pedal_up))
     }
 
-    /// Whether the sustain pedal of any channel is down.
-    pub fn pedal_down(&self) -> bool {
-        self.pedals != 0
-    }
-
-    /// Whether this key is held.
-    pub fn is_down(&self, channel: u8, pitch: u8) -> bool {
-        index_of(channel, pitch).and_then(|index| self.keys.get(index)).is_some_and(|key| key.down)
-    }
-
     /// Keys held now, on all channels.
     pub fn keys_down(&self) -> usize {
         self.keys_down

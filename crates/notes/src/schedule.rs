@@ -116,28 +116,10 @@ impl<const N: usize> Schedule<N> {
         dropped
     }
 
-    /// Drops the notes that should have sounded before `time`; returns how many. For the rule on
-    /// notes that come too late.
-    pub fn drop_before(&mut self, time: f64) -> usize {
-        let late = self.notes.partition_point(|note| note.onset < time);
-        self.notes.drain(..late).count()
-    }
-
-    /// Drops all notes. The revision stays.
-    pub fn clear(&mut self) {
-        self.notes.clear();
-    }
-
     /// Takes out the first note, if it is due before `time` (a block's [`crate::Span::end`], or the
     /// time of the next event in it).
     pub fn pop_before(&mut self, time: f64) -> Option<Planned> {
         self.next_onset().filter(|&onset| onset < time).and_then(|_| self.notes.pop_front())
-    }
-
-    /// Takes out, in order of time, the notes due before `time`. Those the iterator is not asked for
-    /// stay.
-    pub fn due(&mut self, time: f64) -> impl Iterator<Item = Planned> {
-        std::iter::from_fn(move || self.pop_before(time))
     }
 
     /// Puts all notes on another MIDI channel.
@@ -150,11 +132,6 @@ impl<const N: usize> Schedule<N> {
     /// When the first note will sound.
     pub fn next_onset(&self) -> Option<f64> {
         self.notes.front().map(|note| note.onset)
-    }
-
-    /// When the last note will sound: how far the look-ahead reaches.
-    pub fn last_onset(&self) -> Option<f64> {
-        self.notes.back().map(|note| note.onset)
     }
 
     /// The notes in order of time.

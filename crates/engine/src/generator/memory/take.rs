@@ -1,6 +1,9 @@
 //! The take under way, with the network's state before each of its notes, so that it can go back to
 //! any of them at once. In a duet the player's notes stand among its own.
 
+mod ending;
+mod steps;
+
 use std::collections::VecDeque;
 
 use model::critic::MOST_NOTES;
@@ -12,11 +15,11 @@ use super::held::Held;
 use super::past::Past;
 use super::plan::{Plan, Start};
 use super::script::Script;
-use super::{Part, PhraseHistory, Remembered, Spare};
+use super::{PhraseHistory, Spare};
 use crate::generator::analysis::PhraseAnalysis;
 use crate::generator::grid::Beats;
-use crate::generator::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
-use crate::link::messages::{Begin, End, ON_END_S, Place, REACTION_S, Revision, Source, loop_beats};
+use crate::generator::phrasing::{Cue, Phrasing, Trail, phrase_beats};
+use crate::link::messages::{Begin, ON_END_S, Place, REACTION_S, Revision, Source, loop_beats};
 use crate::link::takes::TakeRecord;
 use crate::settings::{BeatSource, Length, Wishes};
 
@@ -411,92 +414,6 @@ impl Take {
         self.done = false;
     }
 
-    /// Ends: what was played of it is remembered, and told.
-    pub fn end(mut self, memory: &mut PhraseHistory, mind: &mut Mind, end: End) -> Option<TakeRecord> {
-        let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
-        self.begin.place.beats_per_second = beats_per_second;
-        if let Some(held) = &mut self.held {
-            held.last_until(at);
-            memory.correct(held);
-        }
-        self.keep(mind, since, cut, |index, note| index < notes && note.struck() < limit);
-        if let Some(held) = &mut self.held {
-            // Taken back, the take leaves what is known by now.
-            let now = self.spare.snapshot(mind);
-            if held.hear_anew(mind) {
-                mind.snapshot_into(&mut self.origin);
-                mind.restore(&now);
-            }
-            self.spare.0.push(now);
-        }
-        mind.end_turn();
-        let latest = self.latest_onset();
-        while !self.steps.is_empty() {
-            self.retire();
-        }
-        let sounded = self.past.own() > 0;
-        if self.past.is_empty() {
-            mind.restore(&self.origin);
-        } else {
-            self.remember(memory, mind, latest.map(|onset| at - (since - onset)), since, remembered);
-        }
-        let record = sounded.then(|| self.record(memory, since.min(limit)));
-        memory.spare = std::mem::take(&mut self.spare);
-        memory.spare.0.push(self.origin);
-        memory.spare.0.extend(self.held.map(Held::into_snapshot));
-        record
-    }
-
-    /// Hands what was played to the memory. `latest`: the latest onset, in seconds of the stream; `lasted`: how long
-    /// the take was, in its own.
-    fn remember(&mut self, memory: &mut PhraseHistory, mind: &mut Mind, latest: Option<f64>, lasted: f64, own: bool) {
-        let now = self.spare.snapshot(mind);
-        let alone = own && self.begin.source == Source::Alone;
-        if alone {
-            // It began from nothing: so it does when it is taken back.
-            memory.parts.clear();
-            memory.latest = None;
-            mind.reset();
-            mind.snapshot_into(&mut self.origin);
-            mind.restore(&now);
-        }
-        let before = std::mem::replace(&mut self.origin, now);
-        // Its time goes with it, if only it was playing.
-        let take = Some(if self.past.joined() { 0.0 } else { lasted });
-        let mut part = Part::new(take, before, memory.latest, memory.lessons());
-        let (latest_heard, gone_s) = self.past.heard();
-        part.gone_s = gone_s;
-        memory.push_part(part);
-        latest_heard.for_each(|heard| memory.keep(heard));
-        // The player is learnt from, the model is not.
-        let mut before = None;
-        for note in self.past.played(false) {
-            memory.learn(self.begin.at + note.onset, &heard(before, &note, 1.0), before.is_none());
-            before = Some(note.onset);
-        }
-        memory.latest = latest;
-        if !own {
-            memory.undo(mind);
-        }
-    }
-
-    /// What there was of it until `lasted`; of a take that is too long to be kept whole, the latest bars, without
-    /// the phrase.
-    fn record(&mut self, memory: &mut PhraseHistory, lasted: f64) -> TakeRecord {
-        let from = self.past.heard_from(self.bar());
-        let heard = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.begin.at, ..note });
-        TakeRecord {
-            id: 0,
-            seed: self.wishes.seed,
-            number: self.begin.number + 1,
-            beats_per_second: self.begin.place.beats_per_second,
-            phrase: heard.chain(self.past.played(false)).filter_map(|note| told_from(from, note)).collect(),
-            notes: self.own_notes(from),
-            lasted_s: (lasted - from.unwrap_or(0.0)).max(0.0),
-            kept: false,
-        }
-    }
-
     /// What is played until `round` comes again from there on; of a take that is too long for that, its latest bars.
     fn loop_until(&self, round: f64) -> Script {
         let from = self.past.heard_from(self.bar()).filter(|from| *from < round);
@@ -537,98 +454,6 @@ impl Take {
     /// The onset of the note that the next one follows.
     fn latest_onset(&self) -> Option<f64> {
         self.steps.back().map(|step| step.note.onset).or(self.past.latest_onset()).or(self.previous)
-    }
-
-    /// Goes through the notes again: its own stay if `kept` says so of their number and them, and end by `now` at a
-    /// `cut`; the player's are as long as they have lasted by then. From the first one that differs on, the network
-    /// hears them anew.
-    fn keep(&mut self, mind: &mut Mind, now: f64, cut: bool, kept: impl Fn(u32, &Note) -> bool) {
-        let mut index = self.past.own();
-        let mut keep = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            keep.push((!step.is_mine() || kept(index, &step.note)).then_some(step.note));
-            index += u32::from(step.is_mine());
-        }
-        let sounded = self.steps.iter().zip(&mut keep).rev().filter_map(|(step, note)| Some((step, note.as_mut()?)));
-        for (step, note) in sounded.take(CORRECTED) {
-            match step.voice {
-                Voice::Yours { lasted } => note.duration = lasted.unwrap_or(note.duration.max(now - note.onset)),
-                Voice::Mine { .. } if cut => note.duration = note.duration.min((now - note.onset).max(note.spread)),
-                Voice::Mine { .. } => {}
-            }
-        }
-        let few = self.past.is_empty() && keep.iter().flatten().count() <= CORRECTED;
-        let anew = few && self.held.as_mut().is_some_and(|held| held.hear_anew(mind));
-        let same = self.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
-        let same = if anew { 0 } else { same };
-        let mut again = Vec::new();
-        let mut next = self.next;
-        for (step, note) in self.steps.iter().zip(keep).skip(same) {
-            match (note, step.voice) {
-                (Some(note), voice) => again.push((note, voice, step.speed)),
-                (None, Voice::Mine { next: after }) => next = next.min(after.saturating_sub(1)),
-                (None, Voice::Yours { .. }) => {}
-            }
-        }
-        self.next = next;
-        if anew {
-            mind.snapshot_into(&mut self.origin);
-            mind.hand_over();
-            self.drop_steps(0);
-        } else {
-            self.go_back(mind, same);
-        }
-        for (note, voice, speed) in again {
-            self.hear(mind, note, voice, speed);
-        }
-    }
-
-    /// The network hears a note, which then is the latest.
-    fn hear(&mut self, mind: &mut Mind, note: Note, voice: Voice, speed: f64) {
-        if self.steps.len() >= STATES {
-            // The first one left must have a snapshot.
-            self.retire();
-            self.retire();
-        }
-        let needed = self.steps.back().is_none_or(|last| last.before.is_none());
-        let before = needed.then(|| self.spare.snapshot(mind));
-        let trail = self.trail.clone();
-        let heard = heard(self.latest_onset(), &note, speed);
-        let mine = matches!(voice, Voice::Mine { .. });
-        let moment = self.moment(note.onset, self.index() + u32::from(mine), mind.moment());
-        mind.feed_at(&heard, moment);
-        self.trail.hear(&note, &heard, mine);
-        self.steps.push_back(Step { voice, note, heard, moment, speed, before, trail });
-    }
-
-    /// Takes the notes from this place on back.
-    fn go_back(&mut self, mind: &mut Mind, place: usize) {
-        if place >= self.steps.len() {
-            return;
-        }
-        let snapshots = self.steps.iter().enumerate().take(place + 1);
-        if let Some((from, before)) = snapshots.rev().find_map(|(n, step)| Some((n, step.before.as_ref()?))) {
-            mind.restore(before);
-            self.steps.range(from..place).for_each(|step| mind.feed_at(&step.heard, step.moment));
-        }
-        self.drop_steps(place);
-    }
-
-    /// The notes from this place on are no more.
-    fn drop_steps(&mut self, place: usize) {
-        if let Some(first) = self.steps.get(place) {
-            self.trail = first.trail.clone();
-            self.spare.0.extend(self.steps.drain(place..).filter_map(|step| step.before));
-        }
-    }
-
-    /// The first note of `steps` is final.
-    fn retire(&mut self) {
-        if let Some(step) = self.steps.pop_front() {
-            let heard = Remembered { note: step.heard, mine: step.is_mine(), speed: step.speed, moment: step.moment };
-            self.past.push(heard, step.note);
-            self.spare.0.extend(step.before);
-        }
     }
 }
 

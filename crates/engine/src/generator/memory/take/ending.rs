@@ -1,0 +1,99 @@
+//! How a take ends: what was played of it is remembered, and told to the window.
+
+use model::Mind;
+use notes::Note;
+
+use super::super::held::Held;
+use super::super::{Part, PhraseHistory};
+use super::{Take, told_from};
+use crate::generator::phrasing::heard;
+use crate::link::messages::{End, Source};
+use crate::link::takes::TakeRecord;
+
+impl Take {
+    /// Ends: what was played of it is remembered, and told.
+    pub fn end(mut self, memory: &mut PhraseHistory, mind: &mut Mind, end: End) -> Option<TakeRecord> {
+        let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
+        self.begin.place.beats_per_second = beats_per_second;
+        if let Some(held) = &mut self.held {
+            held.last_until(at);
+            memory.correct(held);
+        }
+        self.keep(mind, since, cut, |index, note| index < notes && note.struck() < limit);
+        if let Some(held) = &mut self.held {
+            // Taken back, the take leaves what is known by now.
+            let now = self.spare.snapshot(mind);
+            if held.hear_anew(mind) {
+                mind.snapshot_into(&mut self.origin);
+                mind.restore(&now);
+            }
+            self.spare.0.push(now);
+        }
+        mind.end_turn();
+        let latest = self.latest_onset();
+        while !self.steps.is_empty() {
+            self.retire();
+        }
+        let sounded = self.past.own() > 0;
+        if self.past.is_empty() {
+            mind.restore(&self.origin);
+        } else {
+            self.remember(memory, mind, latest.map(|onset| at - (since - onset)), since, remembered);
+        }
+        let record = sounded.then(|| self.record(memory, since.min(limit)));
+        memory.spare = std::mem::take(&mut self.spare);
+        memory.spare.0.push(self.origin);
+        memory.spare.0.extend(self.held.map(Held::into_snapshot));
+        record
+    }
+
+    /// Hands what was played to the memory. `latest`: the latest onset, in seconds of the stream; `lasted`: how long
+    /// the take was, in its own.
+    fn remember(&mut self, memory: &mut PhraseHistory, mind: &mut Mind, latest: Option<f64>, lasted: f64, own: bool) {
+        let now = self.spare.snapshot(mind);
+        let alone = own && self.begin.source == Source::Alone;
+        if alone {
+            // It began from nothing: so it does when it is taken back.
+            memory.parts.clear();
+            memory.latest = None;
+            mind.reset();
+            mind.snapshot_into(&mut self.origin);
+            mind.restore(&now);
+        }
+        let before = std::mem::replace(&mut self.origin, now);
+        // Its time goes with it, if only it was playing.
+        let take = Some(if self.past.joined() { 0.0 } else { lasted });
+        let mut part = Part::new(take, before, memory.latest, memory.lessons());
+        let (latest_heard, gone_s) = self.past.heard();
+        part.gone_s = gone_s;
+        memory.push_part(part);
+        latest_heard.for_each(|heard| memory.keep(heard));
+        // The player is learnt from, the model is not.
+        let mut before = None;
+        for note in self.past.played(false) {
+            memory.learn(self.begin.at + note.onset, &heard(before, &note, 1.0), before.is_none());
+            before = Some(note.onset);
+        }
+        memory.latest = latest;
+        if !own {
+            memory.undo(mind);
+        }
+    }
+
+    /// What there was of it until `lasted`; of a take that is too long to be kept whole, the latest bars, without
+    /// the phrase.
+    fn record(&mut self, memory: &mut PhraseHistory, lasted: f64) -> TakeRecord {
+        let from = self.past.heard_from(self.bar());
+        let heard = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.begin.at, ..note });
+        TakeRecord {
+            id: 0,
+            seed: self.wishes.seed,
+            number: self.begin.number + 1,
+            beats_per_second: self.begin.place.beats_per_second,
+            phrase: heard.chain(self.past.played(false)).filter_map(|note| told_from(from, note)).collect(),
+            notes: self.own_notes(from),
+            lasted_s: (lasted - from.unwrap_or(0.0)).max(0.0),
+            kept: false,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The notes of a take as the network hears them, one after the other, and how it goes back to one of them.
+
+use model::Mind;
+use notes::Note;
+
+use super::super::Remembered;
+use super::{CORRECTED, STATES, Step, Take, Voice};
+use crate::generator::phrasing::heard;
+
+impl Take {
+    /// Goes through the notes again: its own stay if `kept` says so of their number and them, and end by `now` at a
+    /// `cut`; the player's are as long as they have lasted by then. From the first one that differs on, the network
+    /// hears them anew.
+    pub(super) fn keep(&mut self, mind: &mut Mind, now: f64, cut: bool, kept: impl Fn(u32, &Note) -> bool) {
+        let mut index = self.past.own();
+        let mut keep = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            keep.push((!step.is_mine() || kept(index, &step.note)).then_some(step.note));
+            index += u32::from(step.is_mine());
+        }
+        let sounded = self.steps.iter().zip(&mut keep).rev().filter_map(|(step, note)| Some((step, note.as_mut()?)));
+        for (step, note) in sounded.take(CORRECTED) {
+            match step.voice {
+                Voice::Yours { lasted } => note.duration = lasted.unwrap_or(note.duration.max(now - note.onset)),
+                Voice::Mine { .. } if cut => note.duration = note.duration.min((now - note.onset).max(note.spread)),
+                Voice::Mine { .. } => {}
+            }
+        }
+        let few = self.past.is_empty() && keep.iter().flatten().count() <= CORRECTED;
+        let anew = few && self.held.as_mut().is_some_and(|held| held.hear_anew(mind));
+        let same = self.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
+        let same = if anew { 0 } else { same };
+        let mut again = Vec::new();
+        let mut next = self.next;
+        for (step, note) in self.steps.iter().zip(keep).skip(same) {
+            match (note, step.voice) {
+                (Some(note), voice) => again.push((note, voice, step.speed)),
+                (None, Voice::Mine { next: after }) => next = next.min(after.saturating_sub(1)),
+                (None, Voice::Yours { .. }) => {}
+            }
+        }
+        self.next = next;
+        if anew {
+            mind.snapshot_into(&mut self.origin);
+            mind.hand_over();
+            self.drop_steps(0);
+        } else {
+            self.go_back(mind, same);
+        }
+        for (note, voice, speed) in again {
+            self.hear(mind, note, voice, speed);
+        }
+    }
+
+    /// The network hears a note, which then is the latest.
+    pub(super) fn hear(&mut self, mind: &mut Mind, note: Note, voice: Voice, speed: f64) {
+        if self.steps.len() >= STATES {
+            // The first one left must have a snapshot.
+            self.retire();
+            self.retire();
+        }
+        let needed = self.steps.back().is_none_or(|last| last.before.is_none());
+        let before = needed.then(|| self.spare.snapshot(mind));
+        let trail = self.trail.clone();
+        let heard = heard(self.latest_onset(), &note, speed);
+        let mine = matches!(voice, Voice::Mine { .. });
+        let moment = self.moment(note.onset, self.index() + u32::from(mine), mind.moment());
+        mind.feed_at(&heard, moment);
+        self.trail.hear(&note, &heard, mine);
+        self.steps.push_back(Step { voice, note, heard, moment, speed, before, trail });
+    }
+
+    /// Takes the notes from this place on back.
+    pub(super) fn go_back(&mut self, mind: &mut Mind, place: usize) {
+        if place >= self.steps.len() {
+            return;
+        }
+        let snapshots = self.steps.iter().enumerate().take(place + 1);
+        if let Some((from, before)) = snapshots.rev().find_map(|(n, step)| Some((n, step.before.as_ref()?))) {
+            mind.restore(before);
+            self.steps.range(from..place).for_each(|step| mind.feed_at(&step.heard, step.moment));
+        }
+        self.drop_steps(place);
+    }
+
+    /// The notes from this place on are no more.
+    pub(super) fn drop_steps(&mut self, place: usize) {
+        if let Some(first) = self.steps.get(place) {
+            self.trail = first.trail.clone();
+            self.spare.0.extend(self.steps.drain(place..).filter_map(|step| step.before));
+        }
+    }
+
+    /// The first note of `steps` is final.
+    pub(super) fn retire(&mut self) {
+        if let Some(step) = self.steps.pop_front() {
+            let heard = Remembered { note: step.heard, mine: step.is_mine(), speed: step.speed, moment: step.moment };
+            self.past.push(heard, step.note);
+            self.spare.0.extend(step.before);
+        }
+    }
+}
