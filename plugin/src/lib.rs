@@ -27,7 +27,7 @@
 //!   a note). The state may be saved at any time.
 //!   Also `stand_in`: the chosen weights cannot be loaded, and the built-in ones play; `silence_s`: for how long the inference thread has not shown a sign of life; `newer_state`: the
 //!   state loaded last is of a later release; `on_gpu`: where the model runs; `gpu_failures`: how often a
-//!   graphics processor failed and the CPU took over.
+//!   GPU failed and the CPU took over.
 //! * `ANTIPHON_FAULT=WHAT@N`: after N generated notes the inference thread meets with an accident, see
 //!   `fault`.
 //! * Offline (CLAP's render extension), `process` waits for the model; in real time it never does.

@@ -492,16 +492,16 @@ pub enum DynamicsMode {
 /// Where the network runs.
 #[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// Wherever it is faster, as measured at the start.
-    #[default]
+    /// Wherever it is faster, as measured when an instance first plays.
     #[id = "auto"]
     #[name = "auto"]
     Auto,
-    /// On the processor.
+    /// On the CPU. No GPU's driver is loaded.
+    #[default]
     #[id = "cpu"]
     #[name = "CPU"]
     Cpu,
-    /// On the graphics processor, where there is one that this build can use, else on the processor.
+    /// On the GPU, where there is one, else on the CPU.
     #[id = "gpu"]
     #[name = "GPU"]
     Gpu,

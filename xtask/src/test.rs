@@ -57,14 +57,6 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
             Ok(())
         });
     }
-    if cfg!(target_os = "linux") {
-        report.stage("CUDA's way", || {
-            let more = tests(workspace, &["-p", "model", "--features", "device-cuda", "--test", "cuda"])?;
-            count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
-            ensure!(more.passed > 0 && more.failed == 0, "{} tests failed", more.failed);
-            Ok(())
-        });
-    }
 
     println!();
     for (name, time, ok) in &report.stages {

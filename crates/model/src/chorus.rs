@@ -8,6 +8,7 @@ use rand::RngCore;
 
 use crate::{
     context::Context,
+    device::{DeviceError, Seat, Trunk},
     drawing::{Drawn, Loudness, NOTHING, Onset, Timing, What, When},
     mind::Mind,
     network::{Network, Scratch, State},
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Takes side by side at most.
-pub(crate) const MOST: usize = 16;
+pub(crate) const MOST: usize = 64;
 
 /// Several takes of one phrase, thought of side by side. A note is drawn in the steps of [`Mind`]'s: when it comes, what
 /// it is, and then it is heard. Allocates on construction only.
@@ -25,22 +26,25 @@ pub struct Chorus {
     network: Arc<Network>,
     states: Vec<State>,
     scratch: Scratch,
+    /// Where the trunk runs.
+    seat: Seat,
     timings: Vec<Timing>,
     notes: Vec<Successor>,
     nats: Vec<f64>,
 }
 
 impl Chorus {
-    /// So many takes that go on from what this mind remembers.
+    /// So many takes that go on from what this mind remembers, on the device that it runs on.
     ///
     /// # Panics
-    /// If they are none, or more than 16.
+    /// If they are none, or more than 64.
     pub fn new(mind: &Mind, takes: usize) -> Self {
         assert!((1..=MOST).contains(&takes), "1 to {MOST} takes, not {takes}");
         Self {
             network: mind.network.clone(),
             states: vec![mind.state.clone(); takes],
             scratch: Scratch::new(takes),
+            seat: mind.seat.twin(takes, mind.network.input_width()),
             timings: vec![Timing { step: 0.0, usual: 0.0 }; takes],
             notes: vec![NOTHING; takes],
             nats: vec![0.0; takes],
@@ -50,6 +54,11 @@ impl Chorus {
     /// What a take has heard so far.
     pub fn context(&self, take: usize) -> &Context {
         &self.states[take].context
+    }
+
+    /// What a take remembers.
+    pub fn state(&self, take: usize) -> &State {
+        &self.states[take]
     }
 
     /// What each take has cost so far, in nats: the likeliest has the least.
@@ -70,9 +79,8 @@ impl Chorus {
             *step = timing.step;
         }
         self.sample_notes(controls, &what[..takes], rngs);
-        let Self { network, states, scratch, notes, .. } = self;
-        network.step_all(notes.iter().map(Some), states, scratch);
-        notes
+        self.step();
+        &self.notes
     }
 
     /// Draws the step of each take's next note, as [`Mind::sample_step`].
@@ -80,7 +88,7 @@ impl Chorus {
     /// # Panics
     /// If there are not as many limits and generators as takes.
     pub fn sample_steps(&mut self, controls: &Controls, when: &[When], rngs: &mut [impl RngCore]) -> &[Timing] {
-        let Self { network, states, scratch, timings, notes, nats } = self;
+        let Self { network, states, scratch, timings, notes, nats, .. } = self;
         assert_eq!([when.len(), rngs.len()], [states.len(); 2], "limits and a generator for each take");
         let each = states.iter().zip(when).zip(rngs).zip(&mut *timings);
         if network.kind() == Kind::Seed {
@@ -146,9 +154,30 @@ impl Chorus {
     /// # Panics
     /// If there are not as many notes as takes.
     pub fn feed(&mut self, notes: &[Successor]) {
-        let Self { network, states, scratch, .. } = self;
-        assert_eq!(notes.len(), states.len(), "a note for each take");
-        network.step_all(notes.iter().map(Some), states, scratch);
+        self.notes.copy_from_slice(notes);
+        self.step();
+    }
+
+    /// Each take hears its note, on the device if there is one.
+    fn step(&mut self) {
+        let Self { network, states, scratch, seat, notes, .. } = self;
+        network.listen_all(notes, states, scratch);
+        seat.think(network, states, scratch);
+    }
+
+    /// As [`Mind::run_on`], with a place for as many takes.
+    pub fn run_on(&mut self, trunk: Option<Box<dyn Trunk>>) {
+        self.seat = Seat::new(trunk, self.states.len(), self.network.input_width());
+    }
+
+    /// The device's name, if it is not the CPU.
+    pub fn device(&self) -> Option<&str> {
+        self.seat.name()
+    }
+
+    /// Why the device was given up, once.
+    pub fn take_failure(&mut self) -> Option<DeviceError> {
+        self.seat.take_failure()
     }
 
     /// Draws one attribute of all takes.

@@ -25,7 +25,7 @@ pub struct Status {
     /// For how long the inference thread has not shown a sign of life, in seconds.
     #[serde(default)]
     pub silence_s: f64,
-    /// The model runs on a graphics processor.
+    /// The model runs on a GPU.
     #[serde(default)]
     pub on_gpu: bool,
     /// How often one failed and the CPU took over.

@@ -164,7 +164,7 @@ pub struct Status {
     states: AtomicU32,
     /// The weights that are chosen cannot be loaded, and the built-in ones play in their place.
     stand_in: AtomicBool,
-    /// The model runs on a graphics processor.
+    /// The model runs on a GPU.
     on_gpu: AtomicBool,
     /// How often one failed and the CPU took over.
     pub gpu_failures: Count,
@@ -255,7 +255,7 @@ impl Status {
         self.stand_in.store(stand_in, Relaxed);
     }
 
-    /// Whether the model runs on a graphics processor.
+    /// Whether the model runs on a GPU.
     pub fn is_on_gpu(&self) -> bool {
         self.on_gpu.load(Relaxed)
     }

@@ -69,7 +69,7 @@ impl Default for ModelParams {
             learn: share("Learn from you", 0.0, 0.0, 1.0),
             choice: count("Likeliest of", 1, 1, 8),
             // Where it runs is the machine's business, and no music: nothing to automate.
-            device: EnumParam::new("Device", DeviceChoice::Auto).non_automatable(),
+            device: EnumParam::new("Device", DeviceChoice::Cpu).non_automatable(),
         }
     }
 }
