@@ -4,11 +4,10 @@
 //! The files stand at the project's tempo: a note's place in them, in beats, is its place in the
 //! song. The player is on channel 1, the model on channel 2, each on a track of its own.
 
+use engine::link::roll::{Drawn, Roll, Whose};
+use engine::link::takes::TakeRecord;
 use midi::{Tempo, Track, write};
 use notes::Note;
-
-use crate::bridge::roll::{Drawn, Roll, Whose};
-use crate::bridge::takes::TakeRecord;
 
 /// How far back "the last minute" reaches, in seconds.
 pub const RECENT_S: f64 = 60.0;
@@ -66,8 +65,8 @@ mod tests {
     use proptest::strategy::ValueTree;
 
     use super::*;
-    use crate::bridge::roll::roll;
-    use crate::bridge::viewer::Viewer;
+    use engine::link::roll::roll;
+    use engine::link::viewer::Viewer;
 
     /// Notes that no key has twice at once, as an instrument plays them.
     fn notes() -> impl Strategy<Value = Vec<Note>> {

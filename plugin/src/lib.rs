@@ -1,15 +1,14 @@
 //! Antiphon: play a phrase; when you stop, it goes on.
 //!
-//! A note effect for CLAP and VST3 hosts. Three threads meet here, each with a room of its own:
+//! A note effect for CLAP and VST3 hosts, and a standalone app. What plays is the crate `engine`; here is what a host
+//! sees of it:
 //!
-//! * `audio`, the audio thread's: `stage` (the host's queues), `partner` (whose turn it is), `take` (the
-//!   continuation under way), `patience` (waiting, offline only); [`Antiphon::process`] drives it;
-//! * `inference`, the inference thread's: `worker` (the thread), `memory` (what it remembers), `phrasing`
-//!   (wishes become limits and leanings), `device` (CPU or GPU);
-//! * `editor`, which sees parameters and what lies in `bridge`.
-//!
-//! `bridge` is all that passes between them: `link` and `touches` hold the queues, `messages` what goes
-//! through, `status` atomics, `roll`, `outlook` and `takes` what the editor shows.
+//! * `params`, `presets`, `state`: what can be set and is stored;
+//! * `host`: the host's events, in and out; [`Antiphon::process`] drives the engine's audio side with them;
+//! * `weights`: the files that networks come from;
+//! * `editor`: the window, which sees parameters and the engine's UI side;
+//! * `learn`: controllers that move parameters;
+//! * `standalone`, `voice`, `ports`: the app.
 //!
 //! # For test hosts
 //!
@@ -43,48 +42,41 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use engine::generator::thread::GeneratorThread;
+use engine::link::status::{Health, Status};
+use engine::link::viewer::Viewer;
+use engine::{AudioSide, GeneratorSide};
 use framework_fixes::restart::Restart;
 use framework_fixes::vst3::frames;
 use framework_fixes::window::Guarded;
 use nice_plug::prelude::*;
+use nice_plug_egui::RepaintNotifier;
 
-mod audio;
-mod bridge;
 mod editor;
 // Files of the editor's.
 mod export;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod inference;
+mod host;
 mod learn;
 mod looks;
 mod params;
+mod ports;
 mod presets;
 mod remote;
-// Plain values.
-#[allow(dead_code)]
-mod settings;
 #[cfg(feature = "standalone")]
 pub mod standalone;
-#[cfg(test)]
-mod tests;
+mod state;
 // Only the program of its own sounds by itself.
 #[cfg_attr(not(feature = "standalone"), allow(dead_code))]
 mod voice;
 mod weights;
 
-use audio::partner::Partner;
-use audio::stage::{self, Backlog, Stage};
-use bridge::ports::MidiPorts;
-use bridge::status::{self, Health, Status};
-use bridge::touches::{self, Touched};
-use bridge::viewer::Viewer;
-use bridge::{link, outlook, roll, takes};
 use editor::{AntiphonEditor, Views};
-use inference::device::Devices;
-use inference::{Inference, Worker};
+use host::stage::{self, Backlog, Stage};
 use learn::Learner;
 use params::AntiphonParams;
+use ports::MidiPorts;
 use voice::Voice;
 
 /// What the formats differ in: a CLAP note effect does without audio, but Ableton Live refuses a
@@ -186,19 +178,17 @@ pub struct Antiphon<F> {
     params: Arc<AntiphonParams>,
     status: Arc<Status>,
     restart: Restart,
-    /// The audio side.
-    partner: Partner,
+    /// The engine's audio side.
+    audio: AudioSide,
     backlog: Backlog,
-    /// The keyboard on the screen.
-    touched: Touched,
     /// Controllers that move parameters.
     learner: Learner,
     /// In the program of its own.
     voice: Option<Voice>,
-    /// The inference side, before the first activation: scanning a plugin must not load weights.
-    worker: Option<Worker>,
-    /// The inference side, after it.
-    inference: Option<Inference>,
+    /// The engine's generator, before the first activation: scanning a plugin must not load weights.
+    generator: Option<GeneratorSide>,
+    /// And after it.
+    thread: Option<GeneratorThread>,
     /// What the editor looks at, until it takes it.
     views: Option<Views>,
     format: PhantomData<F>,
@@ -209,40 +199,37 @@ impl<F: Format> Default for Antiphon<F> {
         let status = Arc::new(Status::default());
         let params = Arc::new(AntiphonParams::new(status.clone()));
         F::recall(&params);
-        let (near, far) = link::link();
-        let viewer = Viewer::default();
-        let (writer, roll) = roll::roll(viewer.clone());
-        let (log, takes) = takes::takes();
-        let (teller, outlook) = outlook::outlook(viewer.clone());
+        let notifier = RepaintNotifier::default();
+        let repaint = notifier.clone();
+        let viewer = Viewer::new(move || repaint.request_repaint());
         let wishes = params.clone();
-        let devices = Devices::new(move || wishes.model.device.value());
-        let (worker, bulletin) = Worker::new(far, status.clone(), params.weights.clone(), devices, log, teller);
-        let (toucher, touched) = touches::touches();
+        let (audio, generator, ui) = engine::new(engine::Config {
+            status: status.clone(),
+            networks: Arc::new(params.weights.clone()),
+            device: Box::new(move || wishes.model.device.value().into()),
+            viewer: viewer.clone(),
+        });
         let learner = Learner::new(params.learnt.clone(), params.clone(), viewer.clone());
         let voice = F::voice();
         Self {
             views: Some(Views {
                 status: status.clone(),
                 params: params.clone(),
-                roll,
-                outlook,
-                bulletin,
-                takes,
-                toucher,
+                engine: ui,
                 piano: voice.as_ref().map(Voice::switch),
                 ports: F::midi_ports(&viewer),
                 viewer,
+                notifier,
             }),
             voice,
             params,
-            touched,
             learner,
             restart: Restart::default(),
-            partner: Partner::new(near, status.clone(), writer),
+            audio,
             status,
             backlog: Backlog::default(),
-            worker: Some(worker),
-            inference: None,
+            generator: Some(generator),
+            thread: None,
             format: PhantomData,
         }
     }
@@ -272,8 +259,9 @@ impl<F: Format> Plugin for Antiphon<F> {
         self.params.clone()
     }
 
-    fn filter_state(_: &mut PluginState) {
-        status::begin_loading();
+    fn filter_state(state: &mut PluginState) {
+        state::begin_loading();
+        state::migrate(state);
     }
 
     fn task_executor(&mut self) -> TaskExecutor<Self> {
@@ -286,9 +274,9 @@ impl<F: Format> Plugin for Antiphon<F> {
     }
 
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
-        if let Some(worker) = self.worker.take() {
-            match Inference::start(worker) {
-                Ok(inference) => self.inference = Some(inference),
+        if let Some(generator) = self.generator.take() {
+            match GeneratorThread::start(generator) {
+                Ok(thread) => self.thread = Some(thread),
                 // Notes pass through all the same.
                 Err(_) => self.status.set_health(Health::Broken),
             }
@@ -297,7 +285,7 @@ impl<F: Format> Plugin for Antiphon<F> {
             voice.set_rate(config.sample_rate);
         }
         self.backlog.activate();
-        self.partner.activate(config.sample_rate.into(), config.process_mode == ProcessMode::Offline);
+        self.audio.activate(config.sample_rate.into(), config.process_mode == ProcessMode::Offline);
         true
     }
 
@@ -305,7 +293,7 @@ impl<F: Format> Plugin for Antiphon<F> {
     #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
     fn reset(&mut self) {
         if F::RESETS && self.restart.is_reset() {
-            self.partner.reset();
+            self.audio.reset();
         }
     }
 
@@ -333,28 +321,28 @@ impl<F: Format> Plugin for Antiphon<F> {
             settings.strokes.panic ^= true;
             settings.bypass = true;
         }
-        self.partner.open(&transport, frames, settings, &mut stage);
-        stage.catch_up(self.partner.owes());
-        while let Some(touch) = self.touched.next() {
+        self.audio.open(&transport, frames, settings, &mut stage);
+        stage.catch_up(self.audio.owes());
+        while let Some(touch) = self.audio.next_touch() {
             let event = stage::touch(touch);
-            if stage::heard(&event).is_none_or(|heard| self.partner.hear(0, heard, &mut stage)) {
-                stage.pass(event, self.partner.owes());
+            if stage::heard(&event).is_none_or(|heard| self.audio.hear(0, heard, &mut stage)) {
+                stage.pass(event, self.audio.owes());
             }
         }
         while let Some((event, heard)) = stage.next_event() {
-            self.partner.play_until(event.timing(), &mut stage);
+            self.audio.play_until(event.timing(), &mut stage);
             if let NoteEvent::MidiCC { timing, cc, value, .. } = event
                 && self.learner.hear(cc, (value * 127.0).round() as u8)
             {
-                self.partner.set(timing, self.params.settings(), &mut stage);
+                self.audio.set(timing, self.params.settings(), &mut stage);
                 continue;
             }
-            if heard.is_none_or(|heard| self.partner.hear(event.timing(), heard, &mut stage)) {
-                stage.pass(event, self.partner.owes());
+            if heard.is_none_or(|heard| self.audio.hear(event.timing(), heard, &mut stage)) {
+                stage.pass(event, self.audio.owes());
             }
         }
-        self.partner.play_until(frames, &mut stage);
-        self.partner.close();
+        self.audio.play_until(frames, &mut stage);
+        self.audio.close();
         if let Some(voice) = &mut self.voice {
             voice.play(audio);
         }

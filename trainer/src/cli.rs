@@ -1,6 +1,6 @@
 //! The command line: which subcommand there is, and what it is for.
 
-use crate::{bench, evaluate, export, generate, humanize, import, inspect, prepare, train};
+use crate::{bench, critic, evaluate, export, generate, humanize, import, inspect, prepare, train};
 use clap::{Parser, Subcommand};
 
 /// Trains and measures the networks that continue what a pianist plays.
@@ -37,6 +37,8 @@ pub enum Command {
     Import(import::Args),
     /// Make 16-bit weights for the plugin from those of a run.
     Export(export::Args),
+    /// Train the critic that chooses among takes.
+    Critic(critic::Args),
     /// Measure how fast this machine trains.
     Bench(bench::Args),
 }
@@ -53,6 +55,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Inspect(args) => inspect::run(args),
         Command::Import(args) => import::run(args),
         Command::Export(args) => export::run(args),
+        Command::Critic(args) => critic::run(args),
         Command::Bench(args) => bench::run(args),
     }
 }

@@ -13,7 +13,7 @@ use crate::measures::likelihood;
 use crate::measures::likeness;
 use crate::measures::report::{Floor, Floors, Halves, HealthReport, Report};
 use crate::measures::two_sample::{self, Options};
-use crate::play::{Length, Sampling};
+use crate::play::{Length, Sampling, Searching, Style};
 use crate::{card, files, pictures, prepare, progress};
 use model::{Network, Precision, Weights};
 use notes::Note;
@@ -84,6 +84,8 @@ pub struct Args {
     judge_runs: usize,
     #[command(flatten)]
     sampling: Sampling,
+    #[command(flatten)]
+    searching: Searching,
     /// Of the first take; the others follow.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -161,6 +163,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
     sets.dedup();
 
     let controls = args.sampling.controls(network);
+    let style = Style { controls, search: args.searching.search() };
     let mut report = Report {
         weights: network.card().name.clone(),
         kind: network.kind(),
@@ -236,7 +239,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         let seed = network.kind() == model::Kind::Seed;
         let excerpts = fit::excerpts(&pieces);
         let bar = progress::bar(excerpts.len() as u64 * (1 + u64::from(seed)), "continuing");
-        let fit = |begins| fit::fit(network, &controls, &excerpts, args.seed, begins, || bar.inc(1));
+        let fit = |begins| fit::fit(network, &style, &excerpts, args.seed, begins, || bar.inc(1));
         report.fit = fit(true);
         report.fit_without_begin = seed.then(|| fit(false)).flatten();
         bar.finish_and_clear();
@@ -296,8 +299,8 @@ fn judge(
         .collect();
     // Against itself, the train split would be all copy.
     let copier = if args.split == Split::Train || excerpts.is_empty() { None } else { Copier::train(train) };
-    let controls = args.sampling.controls(network);
-    let options = Options { controls: &controls, seed: args.seed, runs: args.judge_runs };
+    let style = Style { controls: args.sampling.controls(network), search: args.searching.search() };
+    let options = Options { style: &style, seed: args.seed, runs: args.judge_runs };
     let takes = excerpts.iter().map(|(_, excerpts)| excerpts.len() * options.runs).sum::<usize>();
     let bar = progress::bar(takes as u64, "judging");
     let judged = excerpts

@@ -2,7 +2,8 @@
 
 use crate::error::{bad_input, read_input};
 use crate::files::write_whole;
-use crate::play::{self, Length, Sampling, not_negative};
+use crate::play::{self, Length, Sampling, Searching, Style, not_negative};
+use crate::search;
 use midi::{Tempo, Track};
 use model::{Kind, Mind};
 use notes::{Note, chords};
@@ -44,6 +45,8 @@ pub struct ContinueArgs {
     /// Networks of kind `seed` only: play on without a begin-of-sequence after the phrase.
     #[arg(long)]
     no_begin_of_sequence: bool,
+    #[command(flatten)]
+    searching: Searching,
 }
 
 /// What both have in common.
@@ -123,9 +126,9 @@ pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
     if !args.no_begin_of_sequence {
         mind.hand_over();
     }
-    let from = phrase.last().map_or(0.0, |note| note.onset);
     let length = Length { seconds: playing.seconds, notes: usize::MAX };
-    let take = play::take(&mut mind, &controls, playing.seed, from, args.silence, length);
+    let style = Style { controls, search: args.searching.search() };
+    let take = search::take(&mut mind, &style, &phrase, playing.seed, args.silence, length);
     let tracks =
         [Track { name: "Phrase", channel: 0, notes: &phrase }, Track { name: "Antiphon", channel: 1, notes: &take }];
     write_whole(&playing.out, &midi::write(&tracks, Tempo::default()))?;

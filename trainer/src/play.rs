@@ -2,7 +2,7 @@
 //! measures that listen.
 
 use crate::error::{bad_input, read_input};
-use model::{Controls, Mind, Network, note_rng};
+use model::{Controls, Mind, Network, Search, note_rng};
 use notes::{Note, Successor};
 use std::path::Path;
 use std::sync::Arc;
@@ -49,6 +49,44 @@ pub struct Sampling {
     temperatures: Option<Vec<f64>>,
 }
 
+/// How a network plays on.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// How notes are drawn.
+    pub controls: Controls,
+    /// How takes are chosen among.
+    pub search: Search,
+}
+
+/// How takes are chosen among, on the command line.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Searching {
+    /// Takes side by side, of which a critic chooses one plan by plan; 1: no search. It needs weights with a critic.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    search: u16,
+    /// How much the critic's word counts; 1: as it says.
+    #[arg(long, default_value_t = Search::OFF.strength, value_name = "BETA", value_parser = not_negative)]
+    search_strength: f64,
+    /// Notes that are planned at a time, at most.
+    #[arg(long, default_value_t = Search::OFF.plan as u16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    search_plan: u16,
+    /// Notes between two comparisons.
+    #[arg(long, default_value_t = Search::OFF.every as u16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    search_every: u16,
+}
+
+impl Searching {
+    /// The search that is asked for.
+    pub fn search(&self) -> Search {
+        Search {
+            takes: self.search.into(),
+            strength: self.search_strength,
+            plan: self.search_plan.into(),
+            every: self.search_every.into(),
+        }
+    }
+}
+
 impl Sampling {
     /// The network's own controls, changed as asked.
     pub fn controls(&self, network: &Network) -> Controls {
@@ -93,10 +131,15 @@ pub fn listen(mind: &mut Mind, phrase: &[Note]) {
     mind.feed_all(&notes);
 }
 
+/// No take of so many seconds has more notes.
+pub fn most_notes(seconds: f64) -> usize {
+    (seconds.max(1.0) * MOST_NOTES_PER_SECOND) as usize
+}
+
 /// Plays on from whatever the mind has heard. `from`: the last onset heard, in seconds, or 0.
 /// `silence`: seconds since then in which nothing was played already.
 pub fn take(mind: &mut Mind, controls: &Controls, seed: u64, from: f64, silence: f64, length: Length) -> Vec<Note> {
-    let most = (length.seconds.max(1.0) * MOST_NOTES_PER_SECOND) as usize;
+    let most = most_notes(length.seconds);
     let (mut previous, mut silence) = (from, silence);
     let mut notes = Vec::new();
     for index in 0..length.notes.min(most) {

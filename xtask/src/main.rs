@@ -14,6 +14,7 @@ mod sources;
 mod standalone;
 mod test;
 mod verify;
+mod web;
 mod workspace;
 
 use std::process::ExitCode;

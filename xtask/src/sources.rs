@@ -1,9 +1,11 @@
 //! What the project is made of: where its dependencies come from, under which licences, which ones may not be among
 //! them, and which files of its own may hold `unsafe`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use cargo_metadata::{DependencyKind, Metadata, Node, PackageId};
 use spdx::{Expression, ParseMode};
 
 /// The only place that dependencies come from.
@@ -44,6 +46,20 @@ const BANNED: &[&str] = &[
     "ureq",
 ];
 
+/// What the engine must do without, directly or not: plug-in frameworks, windows, dialogs, and all that has files.
+const NOT_IN_ENGINE: &[&str] = &[
+    "baseview",
+    "clap-sys",
+    "disk",
+    "egui",
+    "framework-fixes",
+    "nice-plug",
+    "nice-plug-egui",
+    "rfd",
+    "tempfile",
+    "vst3",
+];
+
 /// The files with reason to be unsafe; each block says its own.
 const UNSAFE: &[&str] = &[
     "crates/test-host/src/audio.rs",
@@ -75,13 +91,13 @@ const UNSAFE: &[&str] = &[
     "plugin/framework-fixes/src/vst3/view.rs",
     "plugin/framework-fixes/src/window.rs",
     "plugin/framework-fixes/xkbcommon-dl/src/lib.rs",
-    "plugin/src/bridge/status.rs",
     "plugin/src/editor/handles.rs",
     "plugin/src/learn/learner.rs",
     "plugin/src/params/texts.rs",
     "plugin/src/remote.rs",
     "plugin/src/standalone/host.rs",
     "plugin/src/standalone/jack.rs",
+    "plugin/src/state.rs",
     "plugin/src/weights/pages.rs",
     "crates/probe/src/heap.rs",
     "trainer/src/bench.rs",
@@ -114,12 +130,37 @@ pub fn check() -> Result<()> {
             }
         }
     }
+    faults.extend(
+        below(&metadata, "engine")
+            .into_iter()
+            .filter(|name| NOT_IN_ENGINE.contains(&name.as_str()))
+            .map(|name| format!("engine depends on {name}")),
+    );
     for package in metadata.workspace_packages() {
         let folder = package.manifest_path.parent().unwrap_or(&package.manifest_path);
         search(folder.as_std_path(), metadata.workspace_root.as_std_path(), &mut faults)?;
     }
     ensure!(faults.is_empty(), "{}", faults.join("\n"));
     Ok(())
+}
+
+/// All that a package of the workspace depends on, tests apart, on any system.
+fn below(metadata: &Metadata, name: &str) -> BTreeSet<String> {
+    let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
+    let nodes: BTreeMap<&PackageId, &Node> = nodes.map(|node| (&node.id, node)).collect();
+    let mut open: Vec<&PackageId> =
+        metadata.workspace_packages().iter().filter(|package| package.name.as_str() == name).map(|p| &p.id).collect();
+    let mut found = BTreeSet::new();
+    while let Some(id) = open.pop() {
+        let normal = nodes.get(id).into_iter().flat_map(|node| &node.deps);
+        let normal = normal.filter(|dep| dep.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal));
+        for dep in normal {
+            if found.insert(metadata[&dep.pkg].name.to_string()) {
+                open.push(&dep.pkg);
+            }
+        }
+    }
+    found
 }
 
 /// Whether an expression such as `(MIT OR GPL-2.0-only) AND Zlib` leaves a way through what is allowed.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{bundle, sources};
+use crate::{bundle, packages, sources};
 
 /// How many tests have run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ struct Count {
 #[derive(Default)]
 struct Report {
     stages: Vec<(&'static str, Duration, bool)>,
+    /// Those that this machine cannot run, and why.
+    skipped: Vec<(&'static str, String)>,
 }
 
 impl Report {
@@ -46,12 +48,21 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo(&lints, &[])
     });
+    match crate::web::target() {
+        Ok(()) => drop(report.stage("engine in a page", crate::web::check)),
+        Err(why) => report.skipped.push(("engine in a page", format!("{why:#}"))),
+    }
     report.stage("documentation", || cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]));
     // Before the tests, since those in crates/test-host/tests/ load it. Without it they would only fail as well.
     let bundled = report.stage("release bundle", || bundle::build(workspace, &[]));
     if bundled {
+        // Without a driver they still run where there is a GPU, and else say that they do not.
+        let adapter = packages::ensure_vulkan();
+        if let Err(why) = &adapter {
+            report.skipped.push(("GPU tests", format!("{why:#}")));
+        }
         report.stage("tests", || {
-            count = tests(workspace, &["--workspace", "--no-fail-fast"])?;
+            count = tests(workspace, adapter.is_ok())?;
             ensure!(count.passed + count.failed > 0, "no test ran");
             ensure!(count.failed == 0, "{} tests failed", count.failed);
             Ok(())
@@ -63,6 +74,9 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         let result = if *ok { "ok" } else { "FAILED" };
         println!("{name:16} {:7.1} s  {result}", time.as_secs_f64());
     }
+    for (name, why) in &report.skipped {
+        println!("{name:16}            SKIPPED: {why}");
+    }
     let ok = bundled && report.stages.iter().all(|(_, _, ok)| *ok);
     if !ok && count.failed == 0 {
         // What failed was no test, but the line below is what many readers look at.
@@ -72,12 +86,12 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs tests. All of all crates come in one run of cargo, so that dependencies are built for one set of
+/// Runs tests; if there is an `adapter`, those that need a GPU must find it. All of all crates come in one run of cargo, so that dependencies are built for one set of
 /// features only; those in crates/test-host/tests/ get the bundle that was just built.
-fn tests(workspace: &Workspace, which: &[&str]) -> Result<Count> {
+fn tests(workspace: &Workspace, adapter: bool) -> Result<Count> {
     let mut child = Command::new("cargo")
-        .arg("test")
-        .args(which)
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .envs(adapter.then_some(("ANTIPHON_GPU_TESTS", "1")))
         .env("ANTIPHON_CLAP", workspace.clap())
         .env("CARGO_TERM_COLOR", if std::io::stdout().is_terminal() { "always" } else { "auto" })
         .stdout(Stdio::piped())

@@ -51,6 +51,29 @@ impl Chorus {
         }
     }
 
+    /// All takes go on from what this mind remembers, as new ones would; nothing is allocated.
+    ///
+    /// # Panics
+    /// If the mind runs another network.
+    pub fn restart(&mut self, mind: &Mind) {
+        assert!(Arc::ptr_eq(&self.network, &mind.network), "takes are of one network");
+        self.states.iter_mut().for_each(|state| state.copy_from(&mind.state));
+        self.nats.fill(0.0);
+    }
+
+    /// A take goes on from where another one is.
+    pub fn become_copy(&mut self, take: usize, of: usize) {
+        if let Ok([state, other]) = self.states.get_disjoint_mut([take, of]) {
+            state.copy_from(other);
+            self.nats[take] = self.nats[of];
+        }
+    }
+
+    /// Whether these are so many takes of this mind's network, on its device.
+    pub fn goes_on(&self, mind: &Mind, takes: usize) -> bool {
+        self.states.len() == takes && Arc::ptr_eq(&self.network, &mind.network) && self.device() == mind.device()
+    }
+
     /// What a take has heard so far.
     pub fn context(&self, take: usize) -> &Context {
         &self.states[take].context

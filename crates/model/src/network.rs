@@ -9,6 +9,7 @@ use notes::Successor;
 
 use crate::{
     context::Context,
+    critic::Critic,
     device::{self, Batch, DeviceError},
     encoding::PITCHES,
     features::{self, Features},
@@ -26,6 +27,7 @@ pub struct Network {
     precision: Precision,
     body: Body,
     trunk: Trunk,
+    critic: Option<Critic>,
 }
 
 #[derive(Debug)]
@@ -149,7 +151,7 @@ impl Network {
             },
         };
         let trunk = Trunk::new(weights, precision, wanted)?;
-        Some(Self { card: weights.card.clone(), precision, body, trunk })
+        Some(Self { card: weights.card.clone(), precision, body, trunk, critic: weights.critic() })
     }
 
     /// Which network this is.
@@ -160,6 +162,11 @@ impl Network {
     /// What its file says of itself.
     pub fn card(&self) -> &Card {
         &self.card
+    }
+
+    /// What tells its playing from music, if that came with its weights.
+    pub fn critic(&self) -> Option<&Critic> {
+        self.critic.as_ref()
     }
 
     /// The state before anything was heard: zero.

@@ -7,7 +7,13 @@ use rand::Rng;
 use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
-use crate::{encoding::VOCABULARY, sampling::Controls, shapes, shapes::Kind};
+use crate::{
+    critic::{self, Critic},
+    encoding::VOCABULARY,
+    sampling::Controls,
+    shapes,
+    shapes::Kind,
+};
 
 /// Version of the file's form. Readers refuse what is newer.
 pub const FORMAT: u32 = 1;
@@ -43,6 +49,9 @@ pub struct Card {
     /// The sampling settings these weights were measured to play best with.
     #[serde(default)]
     pub controls: Controls,
+    /// Version of the critic that comes with them, see [`critic::VERSION`]; `None`: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub critic: Option<u32>,
 }
 
 impl Card {
@@ -58,6 +67,7 @@ impl Card {
             training: String::new(),
             residual_variance: (kind == Kind::Seed).then_some([0.02, 0.11]),
             controls: Controls::default(),
+            critic: None,
         }
     }
 }
@@ -139,6 +149,8 @@ pub struct Weights {
     /// What the file says of itself.
     pub card: Card,
     tensors: BTreeMap<String, Tensor>,
+    /// Those of the critic; empty: there is none.
+    critic: BTreeMap<String, Tensor>,
 }
 
 impl Weights {
@@ -168,27 +180,33 @@ impl Weights {
             version("vocabulary", card.vocabulary, VOCABULARY)?;
         }
         let older = card.vocabulary < VOCABULARY;
-        let mut tensors = BTreeMap::new();
-        for (name, expected) in shapes::of(card.kind) {
+        let read = |name: &str, expected: Vec<usize>| {
             if !wanted() {
                 return Err(WeightsError::GivenUp);
             }
-            let Ok(view) = file.tensor(&name) else {
-                return Err(WeightsError::Missing { name, expected });
+            let Ok(view) = file.tensor(name) else {
+                return Err(WeightsError::Missing { name: name.to_owned(), expected });
             };
-            let grows = older && grown_from(&name, view.shape(), &expected);
+            let grows = older && grown_from(name, view.shape(), &expected);
             if view.shape() != expected && !grows {
-                return Err(WeightsError::Shape { name, found: view.shape().to_vec(), expected });
+                return Err(WeightsError::Shape { name: name.to_owned(), found: view.shape().to_vec(), expected });
             }
-            let data = numbers(&name, view.dtype(), view.data())?;
+            let data = numbers(name, view.dtype(), view.data())?;
             if data.iter().any(|v| !v.is_finite()) {
-                return Err(WeightsError::NotFinite(name));
+                return Err(WeightsError::NotFinite(name.to_owned()));
             }
             let data = if grows { grow(&data, view.shape(), &expected) } else { data };
-            tensors.insert(name, Tensor { shape: expected, data });
-        }
-        let card = Card { vocabulary: VOCABULARY, ..card };
-        Ok(Self { card, tensors })
+            Ok(Tensor { shape: expected, data })
+        };
+        let read_all = |shapes: Vec<(String, Vec<usize>)>| -> Result<BTreeMap<String, Tensor>, WeightsError> {
+            shapes.into_iter().map(|(name, shape)| read(&name, shape).map(|tensor| (name, tensor))).collect()
+        };
+        let tensors = read_all(shapes::of(card.kind))?;
+        // A critic of another version cannot be asked; the network plays without.
+        let known = card.critic == Some(critic::VERSION);
+        let critic = if known { read_all(critic::shapes())? } else { BTreeMap::new() };
+        let card = Card { vocabulary: VOCABULARY, critic: card.critic.filter(|_| known), ..card };
+        Ok(Self { card, tensors, critic })
     }
 
     /// Puts tensors together with a card; they must be those of the card's network.
@@ -203,7 +221,18 @@ impl Weights {
             }
             checked.insert(name, tensor);
         }
-        Ok(Self { card, tensors: checked })
+        // A critic knows the habits of one network only.
+        Ok(Self { card: Card { critic: None, ..card }, tensors: checked, critic: BTreeMap::new() })
+    }
+
+    /// The same with this critic.
+    pub fn with_critic(self, critic: &Critic) -> Self {
+        Self { card: Card { critic: Some(critic::VERSION), ..self.card }, critic: critic.tensors(), ..self }
+    }
+
+    /// The critic that comes with them, if there is one.
+    pub fn critic(&self) -> Option<Critic> {
+        Critic::from_tensors(&self.critic)
     }
 
     /// Untrained weights, uniform in ±1/sqrt(fan-in) as PyTorch draws them; the forget gates of
@@ -223,7 +252,7 @@ impl Weights {
                 (name, Tensor { shape, data })
             })
             .collect();
-        Self { card: Card::new(kind, "untrained"), tensors }
+        Self { card: Card::new(kind, "untrained"), tensors, critic: BTreeMap::new() }
     }
 
     /// The tensor of this name.
@@ -262,7 +291,8 @@ impl Weights {
     fn file(&self, dtype: Dtype) -> Vec<u8> {
         let card = serde_json::to_string(&self.card).expect("a card is plain data");
         let metadata = Some([(CARD.to_owned(), card)].into());
-        let views = self.tensors.iter().map(|(name, tensor)| (name, Encoded::new(tensor, dtype)));
+        let all = self.tensors.iter().chain(&self.critic);
+        let views = all.map(|(name, tensor)| (name, Encoded::new(tensor, dtype)));
         safetensors::serialize(views, metadata).expect("names and shapes are valid")
     }
 }

@@ -41,6 +41,8 @@ fn every_state_that_was_released_loads_as_it_was_saved() {
         load(&mut plugin, &state).unwrap();
         let now = saved(&mut plugin);
         let mut differ = 0;
+        // From before there was a search: it plays without.
+        assert_eq!(now["params"]["search"], json!({ "string": "off" }));
         for (id, value) in state["params"].as_object().unwrap() {
             assert_eq!(now["params"][id], *value, "{id}");
             differ += usize::from(new["params"][id] != *value);

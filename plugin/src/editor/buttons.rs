@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use egui::{Align, Button, Layout, Popup, Response, RichText, Ui, vec2};
+use engine::link::roll::{Roll, Whose};
+use engine::link::status::{Health, Status};
 
 use super::control::{self, Hand};
 use super::files::Files;
 use super::handles::Handles;
 use super::history::History;
 use super::theme::BODY;
-use crate::bridge::roll::{Roll, Whose};
-use crate::bridge::status::{Health, Status};
 use crate::export;
 use crate::looks::Looks;
 

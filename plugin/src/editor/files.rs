@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use disk::write_whole;
 use egui::Ui;
+use engine::link::viewer::Viewer;
 use model::Network;
 
 use super::drag::{self, Outcome};
-use crate::bridge::viewer::Viewer;
 use crate::weights::{self, WeightsChoice};
 
 /// How long a message stays.

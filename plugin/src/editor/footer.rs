@@ -1,14 +1,14 @@
 //! Figures, and what went wrong, in one line.
 
 use egui::{Align, Label, Layout, RichText, Ui};
+use engine::link::bulletin::Bulletin;
+use engine::link::status::{Health, Status};
 
 use super::control::Hand;
 use super::files::Files;
 use super::theme::SMALL;
-use crate::bridge::ports::MidiPorts;
-use crate::bridge::status::{Health, Status};
-use crate::inference::Bulletin;
-use crate::weights::WeightsChoice;
+use crate::params::AntiphonParams;
+use crate::ports::MidiPorts;
 
 /// For how long the model may be out of reach before that is shown, in seconds.
 const SILENCE_S: f64 = 1.0;
@@ -21,7 +21,7 @@ pub fn show(
     bulletin: &Bulletin,
     ports: Option<&MidiPorts>,
     files: &mut Files,
-    choice: &WeightsChoice,
+    params: &AntiphonParams,
 ) {
     let palette = hand.palette;
     let small = |text: String| RichText::new(text).size(SMALL);
@@ -42,11 +42,11 @@ pub fn show(
             }
             let hint = "Loads the file once more, if it is there again";
             if ui.button(small("Try again".to_owned())).on_hover_text(hint).clicked() {
-                choice.try_again();
+                params.weights.try_again();
             }
             let hint = "Stays with the weights that come with Antiphon; the project forgets the file";
             if ui.button(small("Keep the built-in weights".to_owned())).on_hover_text(hint).clicked() {
-                choice.choose(String::new());
+                params.weights.choose(String::new());
             }
         });
     }
@@ -73,7 +73,7 @@ pub fn show(
         if place.amiss {
             ui.label(small("not on the GPU".to_owned()).color(palette.trouble)).on_hover_text(&place.reason);
         }
-        for (trouble, hint) in troubles(status) {
+        for (trouble, hint) in troubles(status, params.state.is_newer()) {
             ui.label(small(trouble).color(palette.trouble)).on_hover_text(hint);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -90,7 +90,7 @@ pub fn show(
 }
 
 /// What went wrong, in a few words, and in more.
-fn troubles(status: &Status) -> Vec<(String, &'static str)> {
+fn troubles(status: &Status, newer: bool) -> Vec<(String, &'static str)> {
     let counts = [
         (status.late.get(), "late", "Notes that came too late for their moment, and were shifted"),
         (status.dropped.get(), "dropped", "Notes that came so late that they were left out"),
@@ -99,7 +99,7 @@ fn troubles(status: &Status) -> Vec<(String, &'static str)> {
     ];
     let counted = counts.into_iter().filter(|trouble| trouble.0 > 0);
     let mut troubles: Vec<_> = counted.map(|(count, name, hint)| (format!("{count} {name}"), hint)).collect();
-    if status.is_state_newer() {
+    if newer {
         let hint = "This project was saved by a later version of Antiphon. What this one does not know is left out, and is lost \
                     when the project is saved";
         troubles.push(("from a later version".to_owned(), hint));
@@ -110,20 +110,26 @@ fn troubles(status: &Status) -> Vec<(String, &'static str)> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use nice_plug::prelude::Params;
 
     use super::*;
+    use crate::state::State;
 
     #[test]
     fn a_project_of_a_later_version_is_told_of_and_so_is_what_was_lost() {
-        let status = Status::default();
-        let told = |status: &Status| troubles(status).into_iter().map(|(trouble, _)| trouble).collect::<Vec<_>>();
-        assert!(told(&status).is_empty());
+        let status = Arc::new(Status::default());
+        let state = State::new(status.clone());
+        let told = || {
+            let troubles = troubles(&status, state.is_newer());
+            troubles.into_iter().map(|(trouble, _)| trouble).collect::<Vec<_>>()
+        };
+        assert!(told().is_empty());
         status.overflows.add(3);
-        status.deserialize_fields(&BTreeMap::from([("format".to_owned(), "99".to_owned())]));
-        assert_eq!(told(&status), ["3 lost", "from a later version"]);
-        status.deserialize_fields(&status.serialize_fields());
-        assert_eq!(told(&status), ["3 lost"]);
+        state.deserialize_fields(&BTreeMap::from([("format".to_owned(), "99".to_owned())]));
+        assert_eq!(told(), ["3 lost", "from a later version"]);
+        state.deserialize_fields(&state.serialize_fields());
+        assert_eq!(told(), ["3 lost"]);
     }
 }

@@ -3,14 +3,14 @@
 use std::f32::consts::{FRAC_PI_2, TAU};
 
 use egui::{Align, Align2, Color32, FontId, Layout, Sense, Stroke, Ui, pos2, vec2};
+use engine::link::roll::{Roll, Whose};
+use engine::link::status::{Health, Status};
+use engine::settings::{Mode, Settings, Silence};
 
 use super::control::{Hand, ring};
 use super::handles::Handles;
 use super::theme::{BODY, LARGE, Palette, SMALL};
-use crate::bridge::roll::{Roll, Whose};
-use crate::bridge::status::{Health, Status};
 use crate::params::AntiphonParams;
-use crate::settings::{Mode, Settings, Silence};
 
 /// What is to be said of the state.
 struct State {
@@ -168,15 +168,18 @@ fn plural(count: u32, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bridge::{self, viewer::Viewer};
+    use engine::link::roll;
+    use engine::link::viewer::Viewer;
+
     use crate::looks::Theme;
-    use crate::tests::SETTINGS;
+    use crate::params::AntiphonParams;
 
     #[test]
     fn the_header_says_what_ends_a_turn() {
         let detail =
             |settings: &Settings, roll: &Roll| state(Palette::of(Theme::Dark), settings, Health::Ready, roll).detail;
-        let of = |mode| Settings { mode, your_bars: 4, my_bars: 2, silence: Silence::Seconds(0.8), ..SETTINGS };
+        let settings = AntiphonParams::new(Default::default()).settings();
+        let of = |mode| Settings { mode, your_bars: 4, my_bars: 2, silence: Silence::Seconds(0.8), ..settings };
         let mut roll = Roll::default();
         assert_eq!(detail(&of(Mode::Trade), &roll), "I go on after 800 ms of silence, for 2 bars");
         roll.coming = Some((1.0, 2.0));
@@ -191,7 +194,7 @@ mod tests {
         roll.frozen = true;
         assert!(detail(&of(Mode::Auto), &roll).starts_with("Frozen"));
 
-        let (mut writer, _) = bridge::roll::roll(Viewer::default());
+        let (mut writer, _) = roll::roll(Viewer::default());
         writer.on(Whose::Mine, 0, 60, 80, 0.5);
         writer.hand_over(1.0);
         writer.goes_on(false, Some(3));

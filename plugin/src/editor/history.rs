@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use egui::{Button, CornerRadius, CursorIcon, Frame, Margin, Response, RichText, ScrollArea, Sense, Ui, pos2, vec2};
+use engine::link::takes::{Request, TakeRecord, Takes};
 
 use super::control::Hand;
 use super::drag;
 use super::files::Files;
 use super::theme::{BODY, SMALL, mix};
-use crate::bridge::takes::{Request, TakeRecord, Takes};
 use crate::export;
 
 /// Height of a take's picture, in points.

@@ -1,11 +1,11 @@
 //! A keyboard that lights up under what sounds, and can be played with the mouse.
 
 use egui::{Align2, Color32, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
+use engine::link::roll::{Roll, Whose};
+use engine::link::touches::{Touch, Toucher};
 
 use super::paper::Paper;
 use super::theme::{Palette, SMALL, mix};
-use crate::bridge::roll::{Roll, Whose};
-use crate::bridge::touches::{Touch, Toucher};
 
 /// Room for the keys, in points.
 pub const KEYS_WIDTH: f32 = 46.0;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui::{Button, Popup, RichText, ScrollArea, TextEdit, Ui, vec2};
+use engine::link::bulletin::Bulletin;
 use nice_plug::params::persist::PersistentField;
 
 use super::control::Hand;
 use super::files::Files;
 use super::handles::{Handle, Handles};
 use super::theme::SMALL;
-use crate::bridge::ports::{Direction, MidiPorts};
-use crate::inference::Bulletin;
 use crate::looks::{Looks, Theme, ZOOMS};
+use crate::ports::{Direction, MidiPorts};
 use crate::presets::{self, Own, Preset};
 use crate::weights::{SEED_NAME, WeightsChoice};
 

@@ -30,19 +30,19 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use egui::{Frame, Margin, Panel, Ui};
+use engine::UiSide;
+use engine::link::bulletin::Bulletin;
+use engine::link::outlook::Outlook;
+use engine::link::roll::{Roll, RollReader};
+use engine::link::status::Status;
+use engine::link::viewer::Viewer;
 use nice_plug::context::gui::GuiContext;
+use nice_plug_egui::RepaintNotifier;
 use triple_buffer::Output;
 
-use crate::bridge::outlook::Outlook;
-use crate::bridge::ports::MidiPorts;
-use crate::bridge::roll::{Roll, RollReader};
-use crate::bridge::status::Status;
-use crate::bridge::takes::Takes;
-use crate::bridge::touches::Toucher;
-use crate::bridge::viewer::Viewer;
-use crate::inference::Bulletin;
 use crate::looks::{Looks, SharedLooks, Theme};
 use crate::params::{AntiphonParams, GROUPS};
+use crate::ports::MidiPorts;
 
 pub use handles::Handles;
 pub use window::AntiphonEditor;
@@ -70,22 +70,16 @@ pub struct Views {
     pub params: Arc<AntiphonParams>,
     /// How things stand.
     pub status: Arc<Status>,
-    /// What is heard and played.
-    pub roll: RollReader,
-    /// What the model expects.
-    pub outlook: Output<Outlook>,
-    /// The weights in use, and what is wrong with them.
-    pub bulletin: Output<Bulletin>,
-    /// The takes so far, and what can be asked for with them.
-    pub takes: Takes,
-    /// The keyboard on the screen.
-    pub toucher: Toucher,
+    /// The engine's end.
+    pub engine: UiSide,
     /// The switch of the program's own piano.
     pub piano: Option<Arc<AtomicBool>>,
     /// The MIDI ports that can be chosen here.
     pub ports: Option<MidiPorts>,
     /// Where all that is shown.
     pub viewer: Viewer,
+    /// What asks it to draw itself again.
+    pub notifier: RepaintNotifier,
 }
 
 /// The contents of the window; outlives it, as it is opened and closed.
@@ -113,7 +107,8 @@ pub struct App {
 
 /// The editor of these views.
 pub fn create(views: Views) -> AntiphonEditor {
-    let Views { params, status, roll, outlook, bulletin, takes, toucher, piano, ports, viewer } = views;
+    let Views { params, status, engine, piano, ports, viewer, notifier } = views;
+    let UiSide { roll, outlook, bulletin, takes, toucher } = engine;
     let looks = params.looks.clone();
     let app = App {
         handles: Handles::new(&params),
@@ -133,7 +128,7 @@ pub fn create(views: Views) -> AntiphonEditor {
         outlook,
         bulletin,
     };
-    AntiphonEditor::new(app, looks, viewer)
+    AntiphonEditor::new(app, looks, viewer, notifier)
 }
 
 impl App {
@@ -215,7 +210,7 @@ impl App {
         });
         let low = frame.inner_margin(Margin { left: 12, right: 12, top: 2, bottom: 6 });
         Panel::bottom("footer").frame(low).show_separator_line(false).show(ui, |ui| {
-            footer::show(ui, &hand, status, bulletin, ports.as_ref(), files, &params.weights);
+            footer::show(ui, &hand, status, bulletin, ports.as_ref(), files, params);
         });
         Panel::bottom("controls").frame(frame).show_separator_line(false).show(ui, |ui| {
             buttons::show(ui, &hand, handles, status, roll, params.turn.holds(), |ui| {

@@ -4,12 +4,12 @@
 use egui::{
     Align2, Color32, CornerRadius, CursorIcon, FontId, Painter, Rect, Sense, Shape, Stroke, StrokeKind, Ui, pos2, vec2,
 };
+use engine::link::outlook::Outlook;
+use engine::link::roll::{Drawn, Roll, Whose};
 
 use super::keyboard::{self, KEYS_WIDTH, Touching};
 use super::paper::{FUTURE, Paper};
 use super::theme::{BODY, LARGE, Palette, SMALL, mix};
-use crate::bridge::outlook::Outlook;
-use crate::bridge::roll::{Drawn, Roll, Whose};
 use crate::looks::PASTS;
 
 /// Keys shown at least: four octaves around the middle, more where notes lie outside.

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(target_os = "linux")]
+use engine::link::viewer::Viewer;
 use nice_plug::context::PluginApi;
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::{LogicalSize, NativeSize, Size};
@@ -14,7 +15,8 @@ use nice_plug::editor::{
 };
 use nice_plug_egui::baseview::WindowSize;
 use nice_plug_egui::{
-    EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, create_egui_editor,
+    EguiEditor, EguiEditorHandle, EguiEditorState, EguiNiceSettings, Frame, NiceEguiApp, RepaintNotifier,
+    create_egui_editor,
 };
 #[cfg(target_os = "linux")]
 use raw_window_handle::{HasWindowHandle, RawWindowHandle};
@@ -23,7 +25,6 @@ use super::App;
 #[cfg(target_os = "linux")]
 use super::keys::x11::Passage;
 use super::keys::{self, Focus, HostKeys};
-use crate::bridge::viewer::Viewer;
 use crate::looks::{SMALLEST, SharedLooks};
 
 type Baseview = <EguiEditorHandle as EditorHandle>::Window;
@@ -108,14 +109,15 @@ pub struct AntiphonEditor {
     app: Arc<Mutex<App>>,
     looks: SharedLooks,
     viewer: Viewer,
+    notifier: RepaintNotifier,
     /// What the window that was opened last is like.
     latest: Mutex<Option<Arc<EguiEditorState>>>,
 }
 
 impl AntiphonEditor {
     /// An editor that shows this app.
-    pub fn new(app: App, looks: SharedLooks, viewer: Viewer) -> Self {
-        Self { app: Arc::new(Mutex::new(app)), looks, viewer, latest: Mutex::default() }
+    pub fn new(app: App, looks: SharedLooks, viewer: Viewer, notifier: RepaintNotifier) -> Self {
+        Self { app: Arc::new(Mutex::new(app)), looks, viewer, notifier, latest: Mutex::default() }
     }
 
     fn egui(&self) -> (EguiEditor<Shown>, Arc<EguiEditorState>) {
@@ -129,7 +131,7 @@ impl AntiphonEditor {
             #[cfg(target_os = "linux")]
             passage: None,
         };
-        let editor = create_egui_editor(state.clone(), self.viewer.notifier(), settings, shown);
+        let editor = create_egui_editor(state.clone(), self.notifier.clone(), settings, shown);
         (editor.expect("it is always made"), state)
     }
 }

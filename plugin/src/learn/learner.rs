@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use engine::link::viewer::Viewer;
 use nice_plug::params::Params;
 use nice_plug::params::internals::ParamPtr;
 
 use super::{LEARNERS, Learnt, MODES, NONE};
-use crate::bridge::viewer::Viewer;
 use crate::params::AntiphonParams;
 
 /// Of these every press of a pad acts, and no release.

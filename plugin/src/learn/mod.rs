@@ -167,9 +167,9 @@ mod tests {
     use nice_plug::params::Params;
 
     use super::*;
-    use crate::bridge::viewer::Viewer;
     use crate::editor::Handles;
     use crate::params::AntiphonParams;
+    use engine::link::viewer::Viewer;
 
     #[test]
     fn a_controller_moves_what_it_was_learnt_for_and_is_stored() {

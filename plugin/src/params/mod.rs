@@ -4,6 +4,7 @@
 //! Read by the audio thread (atomics), written by the host and, through it, by the editor. One file
 //! per group of the editor: the turn, time, notes, the model.
 
+pub mod choices;
 mod model;
 mod notes;
 pub mod texts;
@@ -12,6 +13,8 @@ mod turn;
 
 use std::sync::Arc;
 
+use engine::link::status::Status;
+use engine::settings::{Settings, Wishes};
 use nice_plug::formatters;
 use nice_plug::prelude::*;
 
@@ -20,10 +23,9 @@ pub use self::notes::NoteParams;
 pub use self::time::TimeParams;
 pub use self::turn::TurnParams;
 
-use crate::bridge::status::Status;
 use crate::learn::{Learnt, SoftTakeover};
 use crate::looks::SharedLooks;
-use crate::settings::{Settings, Wishes};
+use crate::state::State;
 use crate::weights::{WeightsChoice, WeightsDigest};
 
 /// The eight that matter most, by id: in front in the editor, on the first page of a controller, and able to learn
@@ -77,13 +79,13 @@ pub struct AntiphonParams {
     #[persist = "editor"]
     pub looks: SharedLooks,
 
-    /// Figures for test hosts; stored only when asked for (see the crate's documentation).
+    /// The state's version, and figures for test hosts.
     #[nested]
-    pub status: Arc<Status>,
+    pub state: Arc<State>,
 }
 
 impl AntiphonParams {
-    /// Parameters at their defaults, sharing `status` with the other threads.
+    /// Parameters at their defaults. `status`: what the state tells test hosts.
     pub fn new(status: Arc<Status>) -> Self {
         let (weights, learnt) = (WeightsChoice::default(), Learnt::default());
         Self {
@@ -100,7 +102,7 @@ impl AntiphonParams {
             takeover: learnt.soft(),
             learnt,
             looks: SharedLooks::default(),
-            status,
+            state: Arc::new(State::new(status)),
         }
     }
 
@@ -109,11 +111,11 @@ impl AntiphonParams {
     #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
     pub fn settings(&self) -> Settings {
         let (turn, time, notes, model) = (&self.turn, &self.time, &self.notes, &self.model);
-        let state = self.status.state();
+        let state = self.state.latest();
         let settings = Settings {
             state,
             bypass: self.bypass.value(),
-            mode: turn.mode.value(),
+            mode: turn.mode.value().into(),
             silence: turn.silence(),
             pedal_holds: turn.pedal_holds.value(),
             trigger: turn.trigger(),
@@ -138,12 +140,12 @@ impl AntiphonParams {
                 limits: notes.limits(),
                 dynamics: notes.dynamics(),
                 learn: model.learn.value(),
-                choice: model.choice.value() as u8,
+                search: model.search.value().takes(),
                 bars: None,
             },
         };
         // Read while a state was being loaded, they may be half the old ones.
-        let state = state.filter(|_| self.status.state() == state);
+        let state = state.filter(|_| self.state.latest() == state);
         Settings { state, ..settings }
     }
 }

@@ -1,9 +1,10 @@
 //! How the model draws its notes, and where it runs.
 
+use engine::settings::Heat;
 use nice_plug::prelude::*;
 
+use super::choices::{DeviceChoice, Search};
 use super::{count, factor, share};
-use crate::settings::{DeviceChoice, Heat};
 
 /// See the [module](self).
 #[derive(Params)]
@@ -44,10 +45,10 @@ pub struct ModelParams {
     #[id = "learn"]
     pub learn: FloatParam,
 
-    /// The model thinks of so many takes when its turn begins, and plays the one whose first notes are the
-    /// likeliest: the more, the more careful it is. 1: the first one that comes to mind.
-    #[id = "choice"]
-    pub choice: IntParam,
+    /// So many takes go on side by side, and a critic that knows what music is like plays the one that is most like it. More
+    /// takes sound better and ask more of the processor; off: the first one that comes to mind.
+    #[id = "search"]
+    pub search: EnumParam<Search>,
 
     /// Where the network runs. The notes are the same.
     #[id = "device"]
@@ -67,7 +68,7 @@ impl Default for ModelParams {
             temperature_dynamics: heat("Dynamics temperature"),
             top_p: factor("Top-p", 1.0, 0.1, 1.0),
             learn: share("Learn from you", 0.0, 0.0, 1.0),
-            choice: count("Likeliest of", 1, 1, 8),
+            search: EnumParam::new("Search", Search::default()),
             // Where it runs is the machine's business, and no music: nothing to automate.
             device: EnumParam::new("Device", DeviceChoice::Cpu).non_automatable(),
         }

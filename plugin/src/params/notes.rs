@@ -1,9 +1,10 @@
 //! What the model may play, how loud, and which way its notes and the player's go.
 
+use engine::settings::{Dynamics, Limits};
 use nice_plug::prelude::*;
 
+use super::choices::{DynamicsMode, Key, Scale};
 use super::{amount, count, key, limit, limited, texts};
-use crate::settings::{Dynamics, DynamicsMode, Key, Limits, Scale};
 
 /// Of these parameters, the value that stands for no limit.
 const MOST_NOTES: i32 = 32;
@@ -107,8 +108,8 @@ impl NoteParams {
     /// What the model may play, but for the chord that is held.
     pub fn limits(&self) -> Limits {
         Limits {
-            key: self.key.value(),
-            scale: self.scale.value(),
+            key: self.key.value().into(),
+            scale: self.scale.value().into(),
             lowest: self.lowest.value() as u8,
             highest: self.highest.value() as u8,
             chord: 0,

@@ -1,9 +1,10 @@
 //! How the model's time relates to the host's.
 
+use engine::settings::Rhythm;
 use nice_plug::prelude::*;
 
+use super::choices::{Grid, Pulse, Speed};
 use super::{amount, factor, share};
-use crate::settings::{Grid, Pulse, Rhythm, Speed};
 
 /// See the [module](self).
 #[derive(Params)]
@@ -59,10 +60,10 @@ impl TimeParams {
     pub fn rhythm(&self) -> Rhythm {
         Rhythm {
             strength: self.strength.value(),
-            grid: self.grid.value(),
+            grid: self.grid.value().into(),
             swing: self.swing.value(),
-            pulse: self.pulse.value(),
-            speed: self.speed.value(),
+            pulse: self.pulse.value().into(),
+            speed: self.speed.value().into(),
             density: self.density.value(),
         }
     }

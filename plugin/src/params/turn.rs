@@ -1,9 +1,10 @@
 //! When the turn changes hands, and what becomes of a take.
 
+use engine::settings::{Length, Silence, Strokes, Trigger};
 use nice_plug::prelude::*;
 
+use super::choices::{Mode, TriggerBy};
 use super::{amount, count, key};
-use crate::settings::{Length, Mode, Silence, Strokes, Trigger, TriggerBy};
 
 /// See the [module](self).
 #[derive(Params)]
@@ -191,16 +192,16 @@ impl TurnParams {
     /// What works as the trigger.
     pub fn trigger(&self) -> Trigger {
         Trigger {
-            by: self.trigger_by.value(),
+            by: self.trigger_by.value().into(),
             key: self.trigger_key.value() as u8,
             controller: self.trigger_controller.value() as u8,
             toggles: self.trigger_toggles.value(),
         }
     }
 
-    /// See [`Mode::holds`].
+    /// See [`engine::settings::Mode::holds`].
     pub fn holds(&self) -> bool {
-        self.mode.value().holds(&self.trigger())
+        engine::settings::Mode::from(self.mode.value()).holds(&self.trigger())
     }
 
     /// What ends a turn of the model.

@@ -1,7 +1,7 @@
 //! Presets, by name of situation: which parameters differ from a new instance's, in the words that
 //! the parameters show. Some are built in; the user's own are files in the folder [`folder`].
 //!
-//! A preset says how the music goes, not where it goes: the seed, the device, the channel, whether the
+//! A preset says how the music goes, not where it goes: the seed, the search, the device, the channel, whether the
 //! player's notes pass, and the switches whose every change acts are none of its business.
 
 mod files;
@@ -17,7 +17,7 @@ pub use files::{Own, delete, folder, load, path, save};
 use crate::params::CALLS;
 
 /// Ids of parameters that no preset touches, beside those that are called for with a press.
-const LEFT_ALONE: [&str; 6] = ["bypass", "seed", "device", "late", "channel", "pass"];
+const LEFT_ALONE: [&str; 7] = ["bypass", "seed", "search", "device", "late", "channel", "pass"];
 
 /// Whether this parameter is a preset's business.
 pub fn concerns(id: &str) -> bool {

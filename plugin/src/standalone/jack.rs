@@ -13,7 +13,7 @@ use super::host::{Asks, CHANNELS, Host, Incoming, Song};
 use super::keeper::System;
 use super::message::Message;
 use super::ports::Ports;
-use crate::bridge::ports::Direction;
+use crate::ports::Direction;
 
 /// The client, and its ports.
 const NAME: &str = "antiphon";

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::host::Asks;
 use super::ports::{Ports, bare};
-use crate::bridge::ports::{Direction, MidiPorts};
+use crate::ports::{Direction, MidiPorts};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(300);

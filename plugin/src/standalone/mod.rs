@@ -31,12 +31,12 @@ use std::thread;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use engine::link::viewer::Viewer;
 use nice_plug::editor::{Editor, EditorHandle, SpawnedEditor};
 
-use crate::bridge::ports::{Direction, MidiPorts};
-use crate::bridge::viewer::Viewer;
 use crate::editor::{AntiphonEditor, OpenEditor};
 use crate::params::AntiphonParams;
+use crate::ports::{Direction, MidiPorts};
 use crate::voice::Voice;
 use choice::{Choice, System};
 use host::Host;

@@ -17,7 +17,7 @@ use super::keeper::System;
 use super::message::Message;
 use super::ports::Ports;
 use super::sound::{self, Sound};
-use crate::bridge::ports::Direction;
+use crate::ports::Direction;
 
 /// What the app is called among the system's MIDI clients.
 const NAME: &str = "Antiphon";

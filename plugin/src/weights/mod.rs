@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::{Duration, SystemTime};
 
+use engine::generator::networks::{self, Networks};
 use model::{Network, WeightsError};
 use nice_plug::params::persist::PersistentField;
 
@@ -70,12 +71,7 @@ impl WeightsChoice {
         self.0.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Changes whenever something is to be loaded.
-    pub fn version(&self) -> u32 {
-        self.0.version.load(Ordering::Acquire)
-    }
-
-    /// Loads what is chosen. A file that is gone, cannot be read or is another by now is looked for by its contents. An
+    /// Loads what is chosen, gives up when it is no longer `wanted`. A file that is gone, cannot be read or is another by now is looked for by its contents. An
     /// error is a message that says what to do.
     pub fn load_while(&self, wanted: &dyn Fn() -> bool) -> Result<Chosen, String> {
         self.load_from(search::folders, wanted)
@@ -115,6 +111,25 @@ impl WeightsChoice {
     /// What the project remembers of the file's contents.
     pub fn digest(&self) -> WeightsDigest {
         WeightsDigest(self.0.clone())
+    }
+}
+
+impl Networks for WeightsChoice {
+    fn version(&self) -> u32 {
+        self.0.version.load(Ordering::Acquire)
+    }
+
+    fn load(&self, wanted: &dyn Fn() -> bool) -> Result<networks::Loaded, String> {
+        let Chosen { loaded, elsewhere, trouble } = self.load_while(wanted)?;
+        Ok(networks::Loaded {
+            network: loaded.network,
+            found: elsewhere.map(|file| file.display().to_string()),
+            trouble,
+        })
+    }
+
+    fn stand_in(&self, wanted: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
+        load_while(None, wanted).map(|loaded| loaded.network)
     }
 }
 
@@ -264,8 +279,6 @@ fn read_file(path: &Path, wanted: &dyn Fn() -> bool) -> std::io::Result<Vec<u8>>
 fn built_in(name: &Path) -> Option<&'static [u8]> {
     match name.to_str() {
         Some(SEED_NAME) => Some(SEED),
-        #[cfg(test)]
-        Some(crate::tests::LIVELY) => Some(crate::tests::lively()),
         _ => None,
     }
 }

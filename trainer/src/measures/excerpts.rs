@@ -4,8 +4,9 @@
 //! network, whose first note comes after the prompt's end, as for the piece itself.
 
 use crate::dataset::Piece;
-use crate::play::{self, Length};
-use model::{Controls, Kind, Mind};
+use crate::play::{self, Length, Style};
+use crate::search;
+use model::{Kind, Mind};
 use notes::{Note, chords};
 use std::collections::BTreeMap;
 
@@ -73,7 +74,7 @@ fn cut<'a>(index: usize, piece: &'a Piece, most: usize, apart: f64) -> Vec<Excer
 
 /// What a network plays after a prompt, canonical, with onsets in [`PART_S`]..2 [`PART_S`]. `begins`: whether the seed
 /// hears a begin-of-sequence between, as in its project; others never do.
-pub fn continuation(mind: &mut Mind, controls: &Controls, prompt: &[Note], seed: u64, begins: bool) -> Vec<Note> {
+pub fn continuation(mind: &mut Mind, style: &Style, prompt: &[Note], seed: u64, begins: bool) -> Vec<Note> {
     play::listen(mind, prompt);
     if begins || mind.network().kind() == Kind::Antiphon {
         mind.hand_over();
@@ -81,7 +82,7 @@ pub fn continuation(mind: &mut Mind, controls: &Controls, prompt: &[Note], seed:
     let from = prompt.last().map_or(0.0, |note| note.onset);
     let silence = PART_S - from;
     let length = Length { seconds: silence + PART_S, notes: MOST_NOTES };
-    within(play::take(mind, controls, seed, from, silence, length))
+    within(search::take(mind, style, prompt, seed, silence, length))
 }
 
 /// Notes as they would be heard: canonical, as those of pieces are, and not beyond the excerpt's end.

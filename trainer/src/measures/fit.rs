@@ -8,8 +8,9 @@ use crate::dataset::Piece;
 use crate::measures::excerpts::{self, Excerpt, FEWEST_NOTES, PART_S};
 use crate::measures::histogram::jensen_shannon;
 use crate::parallel;
+use crate::play::Style;
 use model::key::{correlation, key_profile};
-use model::{Controls, Mind, Network};
+use model::{Mind, Network};
 use notes::Note;
 use serde::Serialize;
 use std::sync::Arc;
@@ -80,7 +81,7 @@ pub fn excerpts<'a>(pieces: &[&'a Piece]) -> Vec<Excerpt<'a>> {
 /// seed hears a begin-of-sequence between prompt and continuation, as in its project; others never do.
 pub fn fit(
     network: &Arc<Network>,
-    controls: &Controls,
+    style: &Style,
     excerpts: &[Excerpt],
     seed: u64,
     begins: bool,
@@ -95,7 +96,7 @@ pub fn fit(
         || Mind::new(network.clone()),
         |mind, &index| {
             let Excerpt { piece, prompt, truth, .. } = &excerpts[index];
-            let take = excerpts::continuation(mind, controls, prompt, seed.wrapping_add(index as u64), begins);
+            let take = excerpts::continuation(mind, style, prompt, seed.wrapping_add(index as u64), begins);
             let others = excerpts.iter().filter(|other| other.piece != *piece);
             let floor = Nearness::mean(others.map(|other| near(prompt, &other.truth)));
             [near(prompt, &take), near(prompt, truth), floor]

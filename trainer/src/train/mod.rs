@@ -8,12 +8,12 @@
 
 mod average;
 mod checkpoint;
-mod config;
+pub mod config;
 mod drift;
 pub mod humanize;
 mod mixture;
 mod report;
-mod stream;
+pub mod stream;
 mod told;
 
 use crate::{

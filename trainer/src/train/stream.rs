@@ -136,6 +136,11 @@ pub fn speed(pieces: Vec<&Piece>, chunk: usize, seconds: f64, clock: impl Fn() -
     [heard, per_second(&mut || stream.next(chunk).notes())]
 }
 
+/// The notes of one hearing of a piece: played by someone if it is a score, and varied. No two numbers give the same.
+pub fn played(piece: &Piece, augment: &Augment, seed: u64, number: u64) -> Vec<Note> {
+    hearing(piece, augment, None, &mut Pcg32::new(seed, 2 * number + 1), seed, number).0.notes
+}
+
 /// One hearing of a piece: played by someone if it is a score, varied, and what is told of it.
 fn hearing(
     piece: &Piece,

@@ -68,6 +68,7 @@ impl Version {
             Self::Plain => false,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => false,
+            #[allow(unreachable_patterns)] // where there is no other
             _ => true,
         }
     }

@@ -16,9 +16,10 @@ pub mod grams;
 use crate::measures::copier::Copier;
 use crate::measures::excerpts::{self, Excerpt};
 use crate::parallel;
+use crate::play::Style;
 use classify::{Classifier, FOLDS, Row, area_under_curve, boosting, cross_validated, logistic, logistic_on_grams};
 use features::COARSE;
-use model::{Controls, Mind, Network};
+use model::{Mind, Network};
 use notes::Note;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg32;
@@ -114,7 +115,7 @@ pub struct Judged {
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// How it plays.
-    pub controls: &'a Controls,
+    pub style: &'a Style,
     /// Of the first run; the others follow.
     pub seed: u64,
     /// Takes of each prompt; at least 1.
@@ -161,7 +162,7 @@ pub fn judge(
             let prompt = &excerpts[index].prompt;
             // Neighboring seeds must not share takes.
             let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index as u64);
-            let own = excerpts::continuation(mind, options.controls, prompt, seed, begins);
+            let own = excerpts::continuation(mind, options.style, prompt, seed, begins);
             let copied = copier.map(|copier| Heard::new(prompt, &copier.continuation(prompt, seed)));
             (Heard::new(prompt, &own), copied)
         },

@@ -1,0 +1,141 @@
+//! The bars that the model keeps to: the host's, at moments that are the same whatever its blocks are.
+//!
+//! No plugin knows of a signature before the block after its line, and where that block begins is a
+//! matter of its length. So the grid follows a new signature [`NOTICE`] beats after the line. That a loop
+//! goes back is known before; a jump happens between two blocks. Both are followed at once.
+
+use notes::{Bars, Span};
+
+use super::bars::Trade;
+use super::turn::{Moment, Turn};
+use super::{AudioSide, micro};
+use crate::audio::take::Take;
+use crate::link::messages::Place;
+use crate::settings::{Mode, Settings};
+
+/// From a line with a new signature until the grid follows it, in beats: at any usual tempo longer than a
+/// block, and no line of a grid that divides the beat moves.
+const NOTICE: f64 = 0.5;
+/// Beats by which two lines may differ and still be one.
+const SAME_LINE: f64 = 1e-4;
+
+/// See the [module](self). Moments are unrolled beats.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Metre {
+    bars: Option<Bars>,
+    /// Those that follow, and when.
+    coming: Option<(f64, Bars)>,
+    /// Up to here, the take under way has followed.
+    followed: f64,
+}
+
+impl Metre {
+    /// A block begins. Returns the moment from which on its bars may be others than before.
+    pub fn open(&mut self, span: &Span) -> f64 {
+        let start = span.beats_at(0);
+        let Some(bars) = span.bars else {
+            *self = Self::default();
+            return start;
+        };
+        if self.coming.is_some_and(|(due, _)| due <= start) {
+            self.bars = self.coming.take().map(|coming| coming.1);
+        }
+        let goes_on = !span.happened.cut() && !span.happened.looped;
+        match self.bars.map(|known| known.at(start)) {
+            Some(known) if goes_on && !same(&known, &bars, start) => {
+                let told = self.coming.filter(|(_, coming)| same(coming, &bars, start));
+                let due = told.map_or(start - bars.beat(start + SAME_LINE) + NOTICE, |coming| coming.0);
+                self.coming = Some((due, bars));
+                start
+            }
+            _ => {
+                (self.bars, self.coming) = (Some(bars), None);
+                // A loop has gone back within the block before, or here.
+                bars.loop_start().filter(|_| span.happened.looped).unwrap_or(start)
+            }
+        }
+    }
+
+    /// The bars at a moment of this block, or later; `None`: no transport runs.
+    pub fn bars_at(&self, beats: f64) -> Option<Bars> {
+        let coming = self.coming.filter(|(due, _)| *due <= beats).map(|coming| coming.1);
+        coming.or(self.bars).map(|bars| bars.at(beats))
+    }
+
+    /// The moments from which on they may be others, as far as they are known.
+    fn changes(&self) -> impl Iterator<Item = f64> {
+        let turn = self.bars.and_then(|bars| bars.loop_end());
+        [turn, self.coming.map(|coming| coming.0)].into_iter().flatten().filter(|beats| *beats > self.followed)
+    }
+}
+
+/// A moment after this one: a loop's end itself is before it.
+fn after(beats: f64) -> f64 {
+    beats + SAME_LINE / 2.0
+}
+
+/// Whether two bars have the same lines around a moment.
+fn same(one: &Bars, other: &Bars, beats: f64) -> bool {
+    let apart = (one.beat(beats) - other.beat(beats)) / one.length;
+    (one.length - other.length).abs() <= SAME_LINE && (apart - apart.round()).abs() * one.length <= SAME_LINE
+}
+
+impl AudioSide {
+    /// Follows the host's bars at a block's start: trading begins and ends with the transport, and the model
+    /// hears of a take that has come to lie elsewhere in its bar, `from` this moment on.
+    pub(super) fn follow_bars(&mut self, from: f64, settings: &Settings) {
+        if self.span.frames == 0 {
+            return;
+        }
+        let start = self.moment(0);
+        match self.span.bars.filter(|_| settings.mode == Mode::Trade) {
+            Some(bars) if self.trade.is_none() => {
+                let on_line = self.lines.begin_at(start.beats, bars);
+                let mine = self.is_playing();
+                let count = if mine { settings.my_bars } else { settings.your_bars };
+                self.trade = Some(Trade::begin(mine, count, on_line));
+            }
+            Some(_) => {}
+            None => self.trade = None,
+        }
+        self.follow_metre(Moment { beats: from, ..start }, from);
+    }
+
+    /// When the take is to follow other bars, before this moment, if it is.
+    pub(super) fn metre_changes(&self, take: &Take, end: f64) -> Option<f64> {
+        let changes = self.metre.changes().filter(|beats| *beats < end);
+        let moves = |beats: &f64| !self.place_at(after(*beats), take).is(&take.place);
+        changes.filter(moves).reduce(f64::min)
+    }
+
+    /// From this moment on the take lies where it does in the bars that are in force.
+    pub(super) fn change_metre(&mut self, moment: Moment) {
+        self.follow_metre(moment, after(moment.beats));
+    }
+
+    fn follow_metre(&mut self, moment: Moment, at: f64) {
+        self.metre.followed = moment.beats;
+        let Turn::Mine(take) = &self.turn else {
+            return;
+        };
+        let now = self.place_at(at, take);
+        if !now.is(&take.place) {
+            self.think_again(moment, |take| take.place = now);
+        }
+    }
+
+    fn place_at(&self, beats: f64, take: &Take) -> Place {
+        self.place(take.begin(), beats, take.place.beats_per_second)
+    }
+
+    /// Where a take that begins at these beats lies in the host's time, as its bars are `at` this moment.
+    pub(super) fn place(&self, begin: f64, at: f64, beats_per_second: f64) -> Place {
+        match self.metre.bars_at(at) {
+            Some(bars) => {
+                let (bar, beat) = (micro(bars.length), micro(bars.beat(begin)));
+                Place { beats_per_second, beat: if beat < bar { beat } else { 0.0 }, bar, running: true }
+            }
+            None => Place { beats_per_second, beat: 0.0, bar: self.lines.length(), running: false },
+        }
+    }
+}

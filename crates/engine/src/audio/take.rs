@@ -1,0 +1,199 @@
+//! One continuation as the audio thread sees it: when it began, how its seconds lie on the clock's
+//! beats, how long it may be, how much of it has arrived.
+
+use notes::{Note, Planned};
+
+use crate::link::messages::{Epoch, Place, REACTION_S, Source};
+use crate::settings::{Length, Settings, Wishes};
+
+/// The shortest that a shifted note sounds, in seconds.
+const SHORTEST_S: f64 = 0.030;
+
+/// See the [module](self).
+#[derive(Clone, Copy, Debug)]
+pub struct Take {
+    /// The hand-over, in beats.
+    begin: f64,
+    /// Where it lies in the host's time. Its beats per second stay those of the hand-over: a take keeps
+    /// its beats when the tempo changes.
+    pub place: Place,
+    /// How it is played now.
+    pub wishes: Wishes,
+    /// What ends it, beside the player.
+    pub length: Length,
+    /// A note that comes up to this many seconds too late sounds at once instead; one that comes
+    /// later is dropped. Both are counted.
+    pub late_s: f64,
+    /// MIDI channel it is played on: that of the player's latest note.
+    pub channel: u8,
+    /// Every note with an onset before this, in seconds since the hand-over, has arrived.
+    pub arrived: f64,
+    /// The line at which it ends, in beats, if one is known: what sounds then is cut off.
+    pub end: Option<f64>,
+    /// Bar lines that have gone by.
+    pub bars: u32,
+    /// It goes round and round; no length but the player's ends it.
+    pub frozen: bool,
+    /// From when on all of it has been played before, in seconds since the hand-over.
+    repeats: f64,
+    /// It is known from before: as long as it was then.
+    known: bool,
+    /// Something of it has sounded.
+    pub sounded: bool,
+}
+
+/// What becomes of a note that has arrived.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Arrival {
+    /// It is in time.
+    InTime(Planned),
+    /// It is late, and shifted to now.
+    Shifted(Planned),
+    /// It is too late.
+    TooLate,
+    /// It lies beyond the take's length.
+    Beyond,
+}
+
+impl Take {
+    /// A take that begins at these beats. `channel`: the player's.
+    pub fn new(begin: f64, place: Place, source: Source, settings: &Settings, wishes: Wishes, channel: u8) -> Self {
+        let frozen = matches!(source, Source::Frozen { .. });
+        Self {
+            begin,
+            place,
+            wishes,
+            length: settings.length,
+            late_s: settings.late_s,
+            channel: settings.channel.unwrap_or(channel),
+            arrived: f64::NEG_INFINITY,
+            end: None,
+            bars: 0,
+            frozen,
+            repeats: if frozen { f64::NEG_INFINITY } else { f64::INFINITY },
+            known: frozen || source == Source::Again,
+            sounded: false,
+        }
+    }
+
+    /// The hand-over, in beats.
+    pub fn begin(&self) -> f64 {
+        self.begin
+    }
+
+    /// What comes from so many seconds since the hand-over on is thought of anew. What comes before has arrived, if it had:
+    /// the thread may be so far ahead of it that it has nothing to say for long.
+    pub fn rethink(&mut self, from: f64) {
+        self.arrived = self.arrived.min(from);
+    }
+
+    /// From now on it goes round and round, each of them as it was up to `round`; or not any more.
+    pub fn freeze(&mut self, frozen: bool, round: f64) {
+        self.frozen = frozen;
+        self.repeats = if frozen { round } else { f64::INFINITY };
+        self.known = frozen;
+        self.rethink(round);
+        self.end = None;
+    }
+
+    /// From when on what sounds is void if a key of the player's joins in. What goes round and round changes for
+    /// nobody: its next notes are not to be waited for.
+    pub fn joined(&self, since: f64) -> f64 {
+        if since < self.repeats { since } else { since + REACTION_S }
+    }
+
+    /// Seconds since the hand-over in beats.
+    pub fn beats(&self, since: f64) -> f64 {
+        self.begin + since * self.place.beats_per_second
+    }
+
+    /// Beats in seconds since the hand-over.
+    pub fn since(&self, beats: f64) -> f64 {
+        (beats - self.begin) / self.place.beats_per_second
+    }
+
+    /// From when on nothing may begin, in seconds since the hand-over.
+    pub fn limit(&self) -> f64 {
+        match self.length {
+            Length::Seconds(seconds) if !self.known => seconds,
+            Length::Seconds(_) | Length::Open | Length::Notes(_) | Length::Bars(_) => f64::INFINITY,
+        }
+    }
+
+    /// How many notes may begin.
+    pub fn notes(&self) -> u32 {
+        match self.length {
+            Length::Notes(notes) if !self.known => notes,
+            Length::Notes(_) | Length::Open | Length::Seconds(_) | Length::Bars(_) => u32::MAX,
+        }
+    }
+
+    /// Places a note of this take on the clock. `now`: beats before which nothing can sound any more.
+    pub fn place_note(&self, epoch: Epoch, index: u32, note: &Note, now: f64) -> Arrival {
+        let rate = self.place.beats_per_second;
+        if index >= self.notes() || note.struck() >= self.limit() {
+            return Arrival::Beyond;
+        }
+        let planned = Planned {
+            onset: self.beats(note.struck()),
+            end: self.beats(note.end()),
+            epoch: epoch.0,
+            index,
+            channel: self.channel,
+            pitch: note.pitch,
+            velocity: note.velocity,
+        };
+        if planned.onset >= now {
+            Arrival::InTime(planned)
+        } else if now - planned.onset <= self.late_s * rate {
+            let end = planned.end.max(now + SHORTEST_S * rate);
+            Arrival::Shifted(Planned { onset: now, end, ..planned })
+        } else {
+            Arrival::TooLate
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+
+    /// At 120 beats per minute a second has two beats.
+    #[test]
+    fn a_late_note_is_shifted_then_dropped() {
+        let settings = Settings { length: Length::Seconds(4.0), late_s: 0.05, ..crate::tests::SETTINGS };
+        let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
+        let take = Take::new(0.0, place, Source::GoOn, &settings, settings.wishes, 2);
+        let note = |onset| Note { onset, spread: 0.01, duration: 0.2, pitch: 60, velocity: 80 };
+        let arrive = |onset, now| take.place_note(Epoch(3), 0, &note(onset), now);
+        let Arrival::InTime(planned) = arrive(1.0, 2.0) else { panic!() };
+        assert_eq!((planned.onset, planned.end, planned.channel), (2.02, 2.4, 2));
+        let Arrival::Shifted(planned) = arrive(1.0, 2.1) else { panic!() };
+        assert_eq!((planned.onset, planned.end), (2.1, 2.4));
+        let Arrival::Shifted(planned) = arrive(0.99, 2.09) else { panic!() };
+        assert!(planned.end >= planned.onset + 2.0 * SHORTEST_S);
+        assert_eq!(arrive(1.0, 2.13), Arrival::TooLate);
+        assert_eq!(arrive(3.99, 2.0), Arrival::Beyond, "struck at the very end");
+        let few = Take { length: Length::Notes(5), ..take };
+        assert_eq!(few.place_note(Epoch(3), 5, &note(1.0), 2.0), Arrival::Beyond);
+        let again = Take::new(0.0, place, Source::Again, &settings, settings.wishes, 2);
+        assert!(matches!(again.place_note(Epoch(3), 5, &note(5.0), 2.0), Arrival::InTime(_)), "as long as it was");
+    }
+
+    /// A bar may last longer than the look-ahead: a bounce does not wait for notes that have long come.
+    #[test]
+    fn what_is_not_thought_of_anew_has_arrived() {
+        let place = Place { beats_per_second: 1.0, beat: 0.0, bar: 4.0, running: true };
+        let settings = crate::tests::SETTINGS;
+        let mut take = Take::new(0.0, place, Source::GoOn, &settings, settings.wishes, 2);
+        take.arrived = 3.0;
+        take.freeze(true, 240.0);
+        assert_eq!((take.arrived, take.joined(5.0)), (3.0, 5.0));
+        take.arrived = f64::INFINITY;
+        take.rethink(2.0);
+        assert_eq!(take.arrived, 2.0);
+        take.freeze(true, 1.0);
+        assert_eq!((take.arrived, take.joined(5.0)), (1.0, 5.0 + REACTION_S));
+    }
+}

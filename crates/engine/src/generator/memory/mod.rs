@@ -1,0 +1,398 @@
+//! What the inference thread remembers: phrases of the player and takes of the model, in turn. Each
+//! begins with a copy of what the network knew before it, so that it can be taken back.
+//!
+//! A *phrase* is what the player plays between two turns of the model. When a take is taken back
+//! ([`Memory::undo`]), or was not to be remembered, its time is taken out too: the next note follows
+//! the one before the take after the pause before it and the pause after it, however long the take was, and
+//! however little of it is remembered.
+
+mod held;
+mod past;
+mod plan;
+mod script;
+mod take;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use model::markov::ORDER;
+use model::{Markov, Mind, Moment, Snapshot, note_rng};
+use notes::{Note, Successor};
+
+use self::held::Held;
+#[cfg(test)]
+pub use self::plan::{Plan, Start};
+pub use self::take::Take;
+use crate::generator::ear::Ear;
+use crate::link::takes::TakeRecord;
+
+/// Notes that are remembered one by one: what survives a restart, a change of the weights, an undo.
+const NOTES: usize = 512;
+/// Phrases and takes that can be taken back. A snapshot each: 14 KiB.
+const PARTS: usize = 64;
+/// How much a note counts in [`Memory::usual_s`].
+const USUAL: f64 = 0.1;
+/// The luck with which the network says how long a note lasts that the player holds: the same whatever the take's.
+const HELD: u64 = 0x6865_6c64;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Memory {
+    /// Oldest first. What is older than the oldest is only in the network's state.
+    parts: VecDeque<Part>,
+    /// The latest onset, in seconds of the stream.
+    latest: Option<f64>,
+    /// What the player has played since the latest take, in seconds of the stream.
+    phrase: VecDeque<Note>,
+    /// Those of the phrase's latest notes that the player still held at the hand-over to come, and all after them.
+    held: Option<Held>,
+    /// How long the player's notes lately are, in seconds: what a note that has just begun counts.
+    usual_s: f64,
+    /// What the player's notes say, and what they have taught.
+    ear: Ear,
+    learnt: Markov,
+    /// What `again` plays.
+    record: Option<Arc<TakeRecord>>,
+    /// What it is to play the next time, though another take may end before.
+    chosen: Option<Arc<TakeRecord>>,
+    spare: Spare,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            parts: VecDeque::new(),
+            latest: None,
+            phrase: VecDeque::new(),
+            held: None,
+            usual_s: 0.3,
+            ear: Ear::default(),
+            learnt: Markov::default(),
+            record: None,
+            chosen: None,
+            spare: Spare::default(),
+        }
+    }
+}
+
+/// A phrase, or a take.
+#[derive(Debug)]
+struct Part {
+    /// The latest of its notes, in the order in which the network heard them.
+    notes: VecDeque<Remembered>,
+    /// The steps of those that are no longer in `notes`, in seconds.
+    gone_s: f64,
+    /// The step of its first note, in seconds.
+    lead_s: Option<f64>,
+    /// Whether it is a take, and if so, how much time goes with it when it is taken back, in seconds.
+    take: Option<f64>,
+    /// What the network knew before it.
+    before: Snapshot,
+    /// The latest onset before it, in seconds of the stream.
+    previous: Option<f64>,
+    lessons: Lessons,
+}
+
+impl Part {
+    fn new(take: Option<f64>, before: Snapshot, previous: Option<f64>, lessons: Lessons) -> Self {
+        Self { notes: VecDeque::new(), gone_s: 0.0, lead_s: None, take, before, previous, lessons }
+    }
+
+    fn push(&mut self, heard: Remembered) {
+        self.lead_s.get_or_insert(heard.step_s());
+        self.notes.push_back(heard);
+    }
+
+    /// Its oldest notes are no longer remembered; the time that they took is.
+    fn drop_oldest(&mut self, count: usize) {
+        self.gone_s += self.notes.drain(..count).map(|heard| heard.step_s()).sum::<f64>();
+    }
+}
+
+/// What the player's notes had said and taught before a part began.
+#[derive(Clone, Debug)]
+struct Lessons {
+    ear: Ear,
+    mark: u64,
+}
+
+/// A note as the network has heard it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Remembered {
+    note: Successor,
+    /// The model has played it itself.
+    mine: bool,
+    /// The network's seconds in one of the stream's.
+    speed: f64,
+    /// What the network was told at its onset.
+    moment: Moment,
+}
+
+impl Remembered {
+    /// A note of the player's, outside of takes.
+    fn yours(note: Successor) -> Self {
+        Self { note, mine: false, speed: 1.0, moment: Moment::default() }
+    }
+
+    /// Its step in seconds of the stream.
+    fn step_s(&self) -> f64 {
+        self.note.step / self.speed
+    }
+}
+
+/// Snapshots that are no longer needed, to be used again: a take needs many.
+#[derive(Debug, Default)]
+struct Spare(Vec<Snapshot>);
+
+impl Spare {
+    fn snapshot(&mut self, mind: &mut Mind) -> Snapshot {
+        match self.0.pop() {
+            Some(mut spare) => {
+                mind.snapshot_into(&mut spare);
+                spare
+            }
+            None => mind.snapshot(),
+        }
+    }
+}
+
+impl Memory {
+    /// Warms a fresh mind up with what is remembered.
+    pub fn recall(&mut self, mind: &mut Mind) {
+        mind.reset();
+        for part in &mut self.parts {
+            part.before = mind.snapshot();
+            let (notes, moments): (Vec<Successor>, Vec<Moment>) =
+                part.notes.iter().map(|heard| (heard.note, heard.moment)).unzip();
+            mind.feed_all_at(&notes, &moments);
+            mind.end_turn();
+        }
+        // The old ones are another network's.
+        self.spare.0.clear();
+    }
+
+    /// Hears a note of the player, in seconds of the stream.
+    pub fn hear(&mut self, mind: &mut Mind, note: &Note) {
+        self.take_in(mind, note, false);
+    }
+
+    /// Hears a note that the player still holds, and which has lasted so long. The network says how long it will last.
+    pub fn hear_held(&mut self, mind: &mut Mind, note: &Note) {
+        if self.held.is_none() {
+            self.held = Some(Held::new(self.spare.snapshot(mind)));
+        }
+        self.take_in(mind, note, true);
+    }
+
+    fn take_in(&mut self, mind: &mut Mind, note: &Note, held: bool) {
+        let next = Successor::after(self.latest, note);
+        // A note that began before the latest one (both hands of a handed-over chord) is its neighbour.
+        let mut next = Successor { step: next.step.max(0.0), ..next };
+        if held {
+            next.duration = mind.sample_rest(&next, &mut note_rng(HELD, self.learnt.mark()));
+        }
+        let begins = self.parts.back().is_none_or(|part| part.take.is_some());
+        if begins {
+            self.begin_part(mind, None, self.lessons());
+        }
+        mind.feed_at(&next, Moment::default());
+        self.keep(Remembered::yours(next));
+        self.learn(note.onset, &next, begins);
+        self.latest = Some(note.onset);
+        self.lasted(next.duration);
+        if self.phrase.len() == NOTES {
+            self.phrase.pop_front();
+        }
+        self.phrase.push_back(*note);
+        self.held.take_if(|tail| !tail.push(*note, next, held));
+    }
+
+    /// What of the phrase was held at the hand-over was played like this.
+    fn correct(&mut self, held: &Held) {
+        let phrase = self.parts.back_mut().filter(|part| part.take.is_none());
+        let remembered = phrase.into_iter().flat_map(|part| part.notes.iter_mut().rev());
+        remembered.zip(held.latest_heard()).for_each(|(remembered, heard)| remembered.note = heard);
+        self.phrase.iter_mut().rev().zip(held.latest_played()).for_each(|(note, played)| *note = played);
+    }
+
+    /// Forgets everything.
+    pub fn forget(&mut self, mind: &mut Mind) {
+        let mut learnt = std::mem::take(&mut self.learnt);
+        learnt.forget();
+        *self = Self { spare: std::mem::take(&mut self.spare), learnt, ..Self::default() };
+        mind.reset();
+    }
+
+    /// Forgets the player's latest phrase and what followed it, `at` these seconds of the stream.
+    pub fn forget_phrase(&mut self, mind: &mut Mind, at: f64) {
+        self.phrase.clear();
+        let Some(place) = self.parts.iter().rposition(|part| part.take.is_none()) else {
+            return;
+        };
+        self.parts.truncate(place + 1);
+        let Some(phrase) = self.parts.pop_back() else {
+            return;
+        };
+        mind.restore(&phrase.before);
+        self.learnt.forget_since(phrase.lessons.mark);
+        self.ear = phrase.lessons.ear;
+        // The next phrase follows after the pause that was before this one.
+        let pause = phrase.lead_s.unwrap_or(0.0);
+        self.latest = phrase.previous.map(|_| at - pause);
+    }
+
+    /// Takes the latest take back, as if it had never been played. What the player has played in it
+    /// and since stays.
+    pub fn undo(&mut self, mind: &mut Mind) {
+        let Some(place) = self.parts.iter().rposition(|part| part.take.is_some()) else {
+            return;
+        };
+        let after: Vec<Part> = self.parts.drain(place + 1..).collect();
+        let Some(take) = self.parts.pop_back() else {
+            return;
+        };
+        mind.restore(&take.before);
+        let end = self.latest;
+        self.latest = take.previous;
+        // The steps of what goes are the next note's pause, in seconds of the stream.
+        let mut pause = take.gone_s - take.take.unwrap_or(0.0);
+        let mut stays = Vec::new();
+        for heard in take.notes {
+            if heard.mine {
+                pause += heard.step_s();
+                continue;
+            }
+            // The take's speed goes with it.
+            let step = (heard.step_s() + std::mem::take(&mut pause)).max(0.0);
+            let duration = heard.note.duration / heard.speed;
+            stays.push(Remembered::yours(Successor { step, duration, ..heard.note }));
+        }
+        self.hear_part(mind, stays, None, take.lessons);
+        for part in after {
+            let mut notes: Vec<Remembered> = part.notes.into();
+            if let Some(first) = notes.first_mut() {
+                first.note.step = (first.note.step + std::mem::take(&mut pause)).max(0.0);
+            }
+            self.hear_part(mind, notes, part.take, part.lessons);
+        }
+        // Nothing before it, nothing after it: there is no pause to speak of.
+        self.latest = if self.parts.is_empty() && self.latest.is_none() { None } else { end.map(|end| end - pause) };
+    }
+
+    /// Whether a take is the latest thing that is remembered.
+    fn ends_with_take(&self) -> bool {
+        self.parts.back().is_some_and(|part| part.take.is_some())
+    }
+
+    /// This is the latest take, which `again` plays.
+    pub fn keep_take(&mut self, record: Arc<TakeRecord>) {
+        self.record = Some(record);
+    }
+
+    /// This is the take that `again` plays the next time.
+    pub fn choose(&mut self, record: Arc<TakeRecord>) {
+        self.chosen = Some(record);
+    }
+
+    /// A note of the player's lasted this long, in seconds.
+    fn lasted(&mut self, duration: f64) {
+        self.usual_s += USUAL * (duration - self.usual_s);
+    }
+
+    /// The latest onset, in seconds of the stream.
+    #[cfg(test)]
+    pub fn latest(&self) -> Option<f64> {
+        self.latest
+    }
+
+    /// How many of the player's notes it learns from.
+    #[cfg(test)]
+    pub fn taught(&self) -> u64 {
+        self.learnt.mark()
+    }
+
+    /// The steps of the notes that are remembered, in seconds of the stream.
+    #[cfg(test)]
+    pub fn steps(&self) -> impl Iterator<Item = f64> {
+        self.parts.iter().flat_map(|part| part.notes.iter().map(|heard| heard.step_s()))
+    }
+
+    /// The durations of the notes that are remembered, as the network has heard them.
+    #[cfg(test)]
+    pub fn durations(&self) -> impl Iterator<Item = f64> {
+        self.parts.iter().flat_map(|part| part.notes.iter().map(|heard| heard.note.duration))
+    }
+
+    /// How many notes are remembered.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.notes.len()).sum()
+    }
+
+    /// Learns from a note of the player, in seconds of the stream; its step is from the player's own
+    /// note before it, if it does not begin.
+    fn learn(&mut self, onset: f64, note: &Successor, begins: bool) {
+        self.ear.hear(onset, note, begins);
+        self.learnt.learn(note, begins);
+    }
+
+    fn lessons(&self) -> Lessons {
+        Lessons { ear: self.ear.clone(), mark: self.learnt.mark() }
+    }
+
+    /// The latest notes, oldest first, whoever played them.
+    fn recent(&self) -> Vec<Successor> {
+        let back = self.parts.iter().rev().flat_map(|part| part.notes.iter().rev());
+        let mut notes: Vec<Successor> = back.take(ORDER).map(|heard| heard.note).collect();
+        notes.reverse();
+        notes
+    }
+
+    /// Feeds notes that are remembered, as a part of their own; they have been learnt from before.
+    fn hear_part(&mut self, mind: &mut Mind, notes: Vec<Remembered>, take: Option<f64>, lessons: Lessons) {
+        if notes.is_empty() {
+            return;
+        }
+        if take.is_some() || self.parts.back().is_none_or(|part| part.take.is_some()) {
+            self.begin_part(mind, take, lessons);
+        }
+        for heard in notes {
+            mind.feed_at(&heard.note, heard.moment);
+            self.keep(heard);
+            self.latest = Some(self.latest.unwrap_or(0.0) + heard.step_s());
+        }
+        mind.end_turn();
+    }
+
+    fn begin_part(&mut self, mind: &mut Mind, take: Option<f64>, lessons: Lessons) {
+        let before = self.spare.snapshot(mind);
+        self.push_part(Part::new(take, before, self.latest, lessons));
+    }
+
+    fn push_part(&mut self, part: Part) {
+        if self.parts.len() == PARTS
+            && let Some(oldest) = self.parts.pop_front()
+        {
+            self.spare.0.push(oldest.before);
+        }
+        self.parts.push_back(part);
+    }
+
+    /// Remembers a note as the latest of the latest part.
+    fn keep(&mut self, heard: Remembered) {
+        if let Some(part) = self.parts.back_mut() {
+            part.push(heard);
+        }
+        let mut beyond = self.parts.iter().map(|part| part.notes.len()).sum::<usize>().saturating_sub(NOTES);
+        while beyond > 0
+            && let Some(oldest) = self.parts.front_mut()
+        {
+            let some = beyond.min(oldest.notes.len());
+            oldest.drop_oldest(some);
+            beyond -= some;
+            if oldest.notes.is_empty() && self.parts.len() > 1 {
+                self.parts.pop_front();
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Notes that are thought of and not played yet: several takes go on side by side, and the one that the critic chooses is
+//! played ([`model::search`]).
+//!
+//! A plan begins where the network is and ends so many notes later. The first one after the hand-over, or after a
+//! change, is short, so that its first note is there in time; each later one is as long as all before it together, up to
+//! the search's limit. How long it is depends on the number of notes alone, never on a clock.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use model::critic::{MOST_NOTES, Phrase};
+use model::search::{Judge, Search, Takes};
+use model::{Chorus, Markov, Mind};
+use notes::Note;
+
+use crate::generator::phrasing::{Cue, Phrasing, Trail, heard};
+
+/// A phrase with fewer notes says too little to compare a continuation with.
+const FEWEST_NOTES: usize = 8;
+/// Where a take's number stands in its seed.
+const PLACE: u32 = 48;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Plan {
+    search: Search,
+    /// What the player has played, as the critic knows it; `None`: too little.
+    phrase: Option<Phrase>,
+    /// What is chosen and not played yet, in seconds of the take.
+    notes: VecDeque<Note>,
+    /// How many notes were planned since the hand-over or the latest change.
+    planned: usize,
+    /// Kept for the next plan.
+    chorus: Option<Chorus>,
+}
+
+/// What a plan goes on from.
+pub struct Start<'a> {
+    /// How the take is phrased.
+    pub phrasing: &'a Phrasing,
+    /// What of the notes so far matters for the next one.
+    pub trail: &'a Trail,
+    /// What was learnt from the player.
+    pub learnt: &'a Markov,
+    /// When the next note may come.
+    pub cue: Cue,
+    /// What was played since the hand-over, in seconds of the take.
+    pub so_far: Vec<Note>,
+    /// Notes that are left of the take.
+    pub left: usize,
+}
+
+impl Plan {
+    /// A take that follows this phrase: canonical notes, in order.
+    pub fn new(phrase: impl DoubleEndedIterator<Item = Note>) -> Self {
+        let mut notes: Vec<Note> = phrase.rev().take(MOST_NOTES).collect();
+        notes.reverse();
+        let phrase = (notes.len() >= FEWEST_NOTES).then(|| Phrase::new(notes));
+        Self { search: Search::OFF, phrase, notes: VecDeque::new(), planned: 0, chorus: None }
+    }
+
+    /// So many takes side by side from the next plan on.
+    pub fn set_takes(&mut self, takes: usize) {
+        self.search.takes = takes;
+    }
+
+    /// This search from the next plan on.
+    #[cfg(test)]
+    pub fn set_search(&mut self, search: Search) {
+        self.search = search;
+    }
+
+    /// As if so many notes had been planned already.
+    #[cfg(test)]
+    pub fn set_planned(&mut self, planned: usize) {
+        self.planned = planned;
+    }
+
+    /// What is planned is void: something has changed.
+    pub fn void(&mut self) {
+        self.notes.clear();
+        self.planned = 0;
+    }
+
+    /// The next note that is planned.
+    pub fn next(&mut self) -> Option<Note> {
+        self.notes.pop_front()
+    }
+
+    /// Plans on from `start`. Without a critic, a phrase or more than one take nothing is planned, and the network draws
+    /// note by note.
+    pub fn make(&mut self, mind: &Mind, start: Start) {
+        let (Some(critic), Some(phrase), true) = (mind.network().critic(), &self.phrase, self.search.takes > 1) else {
+            return;
+        };
+        let takes = self.search.takes;
+        let mut chorus = match self.chorus.take().filter(|chorus| chorus.goes_on(mind, takes)) {
+            Some(mut chorus) => {
+                chorus.restart(mind);
+                chorus
+            }
+            None => Chorus::new(mind, takes),
+        };
+        let notes = self.search.next_plan(self.planned).min(start.left);
+        let speed = start.phrasing.speed();
+        let so_far: Vec<Note> = start.so_far.iter().map(|note| at_speed(note, speed)).collect();
+        let cues = (0..takes as u64).map(|take| Cue { seed: start.cue.seed ^ take << PLACE, ..start.cue });
+        let mut side_by_side = SideBySide {
+            chorus: &mut chorus,
+            phrasing: start.phrasing,
+            learnt: start.learnt,
+            cues: cues.collect(),
+            trails: vec![start.trail.clone(); takes],
+            played: vec![Vec::with_capacity(notes); takes],
+            judged: vec![Vec::with_capacity(notes); takes],
+        };
+        let judge = Judge { critic, phrase, so_far: &so_far };
+        let chosen = self.search.plan(&mut side_by_side, &judge, notes, (start.cue.seed, start.cue.index.into()));
+        self.notes.extend(mem::take(&mut side_by_side.played[chosen]));
+        self.planned += notes;
+        self.chorus = Some(chorus);
+    }
+}
+
+/// Takes of one plan, each within all limits and wishes.
+struct SideBySide<'a> {
+    chorus: &'a mut Chorus,
+    phrasing: &'a Phrasing,
+    learnt: &'a Markov,
+    cues: Vec<Cue>,
+    trails: Vec<Trail>,
+    /// As they sound.
+    played: Vec<Vec<Note>>,
+    /// In the network's time, which is the phrase's: at double speed, music is no denser for the critic.
+    judged: Vec<Vec<Note>>,
+}
+
+impl Takes for SideBySide<'_> {
+    fn play(&mut self) {
+        let speed = self.phrasing.speed();
+        let drawn = self.phrasing.draw_all(self.chorus, &self.trails, self.learnt, &self.cues);
+        let mut all = Vec::with_capacity(drawn.len());
+        for (take, note) in drawn.into_iter().enumerate() {
+            let (cue, trail) = (&mut self.cues[take], &mut self.trails[take]);
+            let next = heard(cue.previous, &note, speed);
+            trail.hear(&note, &next, true);
+            *cue = Cue { index: cue.index + 1, previous: Some(note.onset), pause: 0.0, ..*cue };
+            self.played[take].push(note);
+            self.judged[take].push(at_speed(&note, speed));
+            all.push(next);
+        }
+        self.chorus.feed(&all);
+    }
+
+    fn notes(&self, take: usize) -> &[Note] {
+        &self.judged[take]
+    }
+
+    fn become_copy(&mut self, take: usize, of: usize) {
+        self.chorus.become_copy(take, of);
+        // The random stream stays its own.
+        self.cues[take] = Cue { seed: self.cues[take].seed, ..self.cues[of] };
+        self.trails[take] = self.trails[of].clone();
+        self.played[take] = self.played[of].clone();
+        self.judged[take] = self.judged[of].clone();
+    }
+}
+
+/// The note in the network's time.
+fn at_speed(note: &Note, speed: f64) -> Note {
+    Note { onset: note.onset * speed, duration: note.duration * speed, ..*note }
+}

@@ -1,0 +1,636 @@
+//! The take under way, with the network's state before each of its notes, so that it can go back to
+//! any of them at once. In a duet the player's notes stand among its own.
+
+use std::collections::VecDeque;
+
+use model::critic::MOST_NOTES;
+use model::{Left, Meter, Mind, Moment, Snapshot};
+use notes::chords::WINDOW_S;
+use notes::{Note, Successor};
+
+use super::held::Held;
+use super::past::Past;
+use super::plan::{Plan, Start};
+use super::script::Script;
+use super::{Memory, Part, Remembered, Spare};
+use crate::generator::ear::Ear;
+use crate::generator::grid::Beats;
+use crate::generator::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
+use crate::link::messages::{Begin, End, Epoch, ON_END_S, Place, REACTION_S, Source, loop_beats};
+use crate::link::takes::TakeRecord;
+use crate::settings::{Length, Pulse, Wishes};
+
+/// Notes that it can go back to: the look-ahead and as many again, which may still sound.
+const STATES: usize = 128;
+/// Of what has sounded, the latest notes, which are given the length they came to have: the player's, and at a cut the
+/// model's own. Few enough to be at hand however far ahead the thread has thought: what is remembered must not hang on that.
+const CORRECTED: usize = 32;
+/// Who is called upon to play counts no longer pause than this before it, in seconds: after a long
+/// one, a network that waits on would be late.
+const CALLED_S: f64 = 0.5;
+
+/// The network is told of the turn's end from so many seconds of its time, or so many notes, before it: it knows no
+/// farther ones.
+const CLOSES_S: f64 = 30.0;
+const CLOSES_NOTES: u32 = 150;
+
+/// How a take is to be played: where it lies in the host's time, how, and until when.
+pub type Manner = (Place, Wishes, Length);
+
+/// A note of the take.
+#[derive(Debug)]
+struct Step {
+    voice: Voice,
+    /// Onset in seconds since the hand-over.
+    note: Note,
+    /// As the network has heard it, at this speed.
+    heard: Successor,
+    /// What it was told at the note's onset.
+    moment: Moment,
+    speed: f64,
+    /// What the network knew before it: every other note has that, which takes half the memory.
+    before: Option<Snapshot>,
+    trail: Trail,
+}
+
+/// Who plays a note, and what else is known of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Voice {
+    /// The model; the place after it in the script, if it stands in one.
+    Mine { next: u64 },
+    /// The player, in a duet. `Some`: the key came up after so many seconds.
+    Yours { lasted: Option<f64> },
+}
+
+impl Step {
+    fn is_mine(&self) -> bool {
+        matches!(self.voice, Voice::Mine { .. })
+    }
+}
+
+/// Where the next note comes from.
+#[derive(Debug)]
+enum Hand {
+    /// The network draws it.
+    Free,
+    /// The network draws until a round, of so many seconds, is full; then it all comes again.
+    Closing(f64),
+    /// It is known.
+    Script(Script),
+}
+
+/// See the [module](self). Times are seconds since its hand-over, if not said otherwise.
+#[derive(Debug)]
+pub struct Take {
+    begin: Begin,
+    epoch: Epoch,
+    /// Its luck.
+    seed: u64,
+    /// What comes next, as far as it is chosen already.
+    plan: Plan,
+    wishes: Wishes,
+    place: Place,
+    length: Length,
+    /// What the player's notes say, those that have joined included.
+    ear: Ear,
+    /// The beats of the phrase; `None`: nobody has asked for them yet.
+    pulse: Option<Option<Beats>>,
+    phrasing: Phrasing,
+    /// What of the notes so far matters for the next one.
+    trail: Trail,
+    hand: Hand,
+    /// The place in the script.
+    next: u64,
+    /// There are no more notes, and that has been said.
+    done: bool,
+    /// Onset of the last note before the take; `None`: nothing was heard.
+    previous: Option<f64>,
+    /// The latest notes, at most [`STATES`]; those before have left.
+    steps: VecDeque<Step>,
+    /// Those that have left `steps`.
+    past: Past,
+    /// The next note must not begin before this.
+    floor: f64,
+    /// The player's notes lately, in seconds.
+    usual_s: f64,
+    /// The state before the take, if nothing of it comes to sound.
+    origin: Snapshot,
+    /// What the player held when it began.
+    held: Option<Held>,
+    /// The memory's, borrowed for the time of the take.
+    spare: Spare,
+}
+
+impl Take {
+    /// Takes the turn.
+    pub fn begin(memory: &mut Memory, mind: &mut Mind, begin: Begin) -> Self {
+        let Begin { epoch, at, number, source, place, wishes, length, .. } = begin;
+        if source == Source::Another && memory.ends_with_take() {
+            memory.undo(mind);
+        }
+        if source == Source::Again
+            && let Some(chosen) = memory.chosen.take()
+        {
+            memory.record = Some(chosen);
+        }
+        let origin = memory.spare.snapshot(mind);
+        if source == Source::Alone {
+            mind.reset();
+        }
+        mind.hand_over();
+        let trail = match source {
+            Source::Alone => Trail::default(),
+            _ => Trail::after(&memory.recent()),
+        };
+        let ear = memory.ear.clone();
+        let pulse = phrase_beats(&wishes.rhythm, &ear, at);
+        let known = || memory.record.as_deref().map_or(Vec::new(), |record| replayed(record, &place));
+        let lasted = memory.record.as_deref().map_or(0.0, |record| record.lasted_s * record.beats_per_second);
+        // Takes of one phrase must not repeat each other's luck.
+        let seed = wishes.seed ^ u64::from(number) << 32;
+        let mut take = Self {
+            begin,
+            epoch,
+            seed,
+            plan: Plan::new(memory.phrase.iter().copied().filter(|_| source != Source::Alone)),
+            wishes,
+            place,
+            length,
+            phrasing: Phrasing::new(&mind.network().card().controls, &wishes, &place, &ear, pulse),
+            pulse: pulse.map(Some),
+            ear,
+            trail,
+            hand: match source {
+                Source::GoOn | Source::Alone | Source::Another => Hand::Free,
+                Source::Again => Hand::Script(Script::once(known())),
+                Source::Frozen { bars } => {
+                    let length = loop_beats(lasted, bars.then_some(place.bar)) / place.beats_per_second;
+                    Hand::Script(Script::round(known(), 0.0, length))
+                }
+            },
+            next: 0,
+            done: false,
+            previous: memory.latest.filter(|_| source != Source::Alone).map(|latest| latest - at),
+            steps: VecDeque::with_capacity(STATES),
+            past: Past::default(),
+            floor: 0.0,
+            usual_s: memory.usual_s,
+            origin,
+            held: memory.held.take().filter(|_| source != Source::Alone),
+            spare: std::mem::take(&mut memory.spare),
+        };
+        take.plan.set_takes(take.wishes.search.into());
+        take.orient(mind);
+        take
+    }
+
+    /// The next note of its own, heard by the network; `None`, once: there are no more. Never more than one
+    /// that is beyond the take's length: what the network hears and no one else is to be taken back yet.
+    pub fn next(&mut self, memory: &Memory, mind: &mut Mind) -> (Epoch, u32, Option<Note>) {
+        let index = self.index();
+        if let (Hand::Free, Length::Notes(notes)) = (&self.hand, self.length)
+            && index >= notes
+        {
+            self.done = true;
+            return (self.epoch, index, None);
+        }
+        if let Hand::Free | Hand::Closing(_) = self.hand {
+            let note = self.draw(memory, mind, index);
+            match self.hand {
+                Hand::Closing(round) if note.struck().max(note.onset) >= round - ON_END_S => {
+                    self.hand = Hand::Script(self.loop_until(round));
+                    self.next = 0;
+                    // What stands in an earlier script stands in none now.
+                    for step in self.steps.iter_mut().filter(|step| step.is_mine()) {
+                        step.voice = Voice::Mine { next: 0 };
+                    }
+                }
+                _ => {
+                    self.done =
+                        matches!((&self.hand, self.length), (Hand::Free, Length::Seconds(end)) if note.onset >= end);
+                    self.hear(mind, note, Voice::Mine { next: 0 }, self.phrasing.speed());
+                    return (self.epoch, index, Some(note));
+                }
+            }
+        }
+        let note = self.read();
+        if let Some(note) = note {
+            self.hear(mind, note, Voice::Mine { next: self.next }, self.phrasing.speed());
+        }
+        self.done = note.is_none();
+        (self.epoch, index, note)
+    }
+
+    /// What is known at an onset of the take, when so many notes of its own have begun, beside what is known `already`.
+    fn moment(&self, onset: f64, notes: u32, already: Moment) -> Moment {
+        let Place { beats_per_second, beat, bar, running } = self.place;
+        let speed = self.phrasing.speed();
+        let meter = running.then(|| Meter {
+            beat_s: speed / beats_per_second,
+            position: (beat + onset * beats_per_second).rem_euclid(bar),
+            bar,
+        });
+        let bars_s = self.wishes.bars.map(|bars| (f64::from(bars.max(1)) * bar - beat) / beats_per_second);
+        let length_s = if let Length::Seconds(seconds) = self.length { Some(seconds) } else { None };
+        let seconds = bars_s.into_iter().chain(length_s).reduce(f64::min).map(|end| (end - onset) * speed);
+        let left = match (&self.hand, seconds, self.length) {
+            (Hand::Script(_) | Hand::Closing(_), ..) => None,
+            (Hand::Free, Some(seconds), _) => Some(Left::Seconds(seconds.max(0.0))).filter(|_| seconds <= CLOSES_S),
+            (Hand::Free, None, Length::Notes(all)) => {
+                Some(Left::Notes(all.saturating_sub(notes))).filter(|_| all <= notes + CLOSES_NOTES)
+            }
+            (Hand::Free, None, _) => None,
+        };
+        Moment { meter, left, ..already }
+    }
+
+    /// The network is told what is known now of the note that the next one follows: the tempo, the bars or the end of
+    /// the turn may have changed since.
+    fn orient(&self, mind: &mut Mind) {
+        // Before the first note, the one before it counts as the hand-over's.
+        let onset = self.latest_onset().unwrap_or(0.0);
+        mind.set_moment(self.moment(onset, self.index(), mind.moment()));
+    }
+
+    /// Draws the next note, or takes it from the plan.
+    fn draw(&mut self, memory: &Memory, mind: &mut Mind, index: u32) -> Note {
+        if let Some(note) = self.plan.next() {
+            return note;
+        }
+        let cue = self.cue(index);
+        let own = self.past.latest(MOST_NOTES).chain(self.steps.iter().map(|step| step.note));
+        let left =
+            if let (Hand::Free, Length::Notes(all)) = (&self.hand, self.length) { all - index } else { u32::MAX };
+        let (phrasing, trail, learnt) = (&self.phrasing, &self.trail, &memory.learnt);
+        self.plan.make(mind, Start { phrasing, trail, learnt, cue, so_far: own.collect(), left: left as usize });
+        self.plan.next().unwrap_or_else(|| self.phrasing.draw(mind, &self.trail, &memory.learnt, &cue))
+    }
+
+    /// When the next note may come.
+    fn cue(&self, index: u32) -> Cue {
+        let previous = self.latest_onset();
+        let silence = previous.map_or(0.0, |previous| self.floor - previous);
+        let called = self.begin.called && self.steps.is_empty();
+        let pause = if called { (silence - CALLED_S).max(0.0) } else { 0.0 };
+        Cue { seed: self.seed, index, previous, floor: self.floor, pause }
+    }
+
+    /// The next note of the script, but those that stayed when it went back: they need not be in the script's order.
+    fn read(&mut self) -> Option<Note> {
+        let Hand::Script(script) = &self.hand else {
+            return None;
+        };
+        loop {
+            let note = script.note(self.next)?;
+            self.next += 1;
+            let stayed = |step: &Step| step.voice == Voice::Mine { next: self.next };
+            if !self.steps.iter().rev().any(stayed) {
+                return Some(note);
+            }
+        }
+    }
+
+    /// From `since` on, plays otherwise: back to the last note struck before it.
+    pub fn change(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, (place, wishes, length): Manner) {
+        self.seed ^= self.wishes.seed ^ wishes.seed;
+        self.plan.set_takes(wishes.search.into());
+        (self.place, self.wishes, self.length) = (place, wishes, length);
+        self.resume(mind, epoch, since);
+        self.rephrase(mind);
+        self.orient(mind);
+    }
+
+    /// Plays on as is wished for now.
+    fn rephrase(&mut self, mind: &Mind) {
+        let wishes = &self.wishes;
+        if self.pulse.is_none() {
+            self.pulse = phrase_beats(&wishes.rhythm, &self.ear, self.begin.at).map(Some);
+        }
+        let pulse = self.pulse.flatten().filter(|_| wishes.rhythm.pulse == Pulse::Phrase);
+        self.phrasing = Phrasing::new(&mind.network().card().controls, wishes, &self.place, &self.ear, pulse);
+    }
+
+    /// A key of the player's goes down at `since`, while the model plays on; its notes before `from` stay.
+    pub fn join(&mut self, mind: &mut Mind, epoch: Epoch, (since, from): (f64, f64), pitch: u8, velocity: u8) {
+        self.resume(mind, epoch, from);
+        self.floor = self.floor.max(since + REACTION_S);
+        let note = Note { onset: since, spread: 0.0, duration: self.usual_s, pitch, velocity };
+        let voice = Voice::Yours { lasted: None };
+        let speed = self.phrasing.speed();
+        // Notes struck together are a chord, whoever plays them: one onset, pitches ascending.
+        let after = self.steps.iter().rposition(|step| step.note.onset <= since).map_or(0, |place| place + 1);
+        let chord = after.checked_sub(1).map(|last| self.steps[last].note.onset);
+        let (place, note) = match chord.filter(|onset| since - onset <= WINDOW_S) {
+            Some(onset) => {
+                let before = self.steps.range(..after);
+                let place = before.rev().position(|step| step.note.onset < onset || step.note.pitch <= pitch);
+                let spread = since - onset;
+                let note = Note { onset, spread, duration: spread + note.duration, ..note };
+                (place.map_or(0, |place| after - place), note)
+            }
+            None => (after, note),
+        };
+        let onset = note.onset;
+        if place > 0 && self.steps[place - 1].note.pitch == pitch && self.steps[place - 1].note.onset == onset {
+            return; // both struck the same key: that is one note
+        }
+        let above: Vec<_> = self.steps.iter().skip(place).map(|step| (step.note, step.voice, step.speed)).collect();
+        self.go_back(mind, place);
+        self.hear(mind, note, voice, speed);
+        for (note, voice, speed) in above {
+            self.hear(mind, note, voice, speed);
+        }
+    }
+
+    /// Keys of the player's that have joined come up at `since`. The network learns of it when it
+    /// next thinks again.
+    pub fn leave(&mut self, memory: &mut Memory, since: f64, pitch: Option<u8>) {
+        let open = |step: &&mut Step| step.voice == Voice::Yours { lasted: None };
+        let which = |step: &&mut Step| pitch.is_none_or(|pitch| step.note.pitch == pitch);
+        for step in self.steps.iter_mut().filter(open).filter(which) {
+            let lasted = (since - step.note.onset).max(step.note.spread);
+            step.voice = Voice::Yours { lasted: Some(lasted) };
+            memory.lasted(lasted);
+            self.usual_s = memory.usual_s;
+        }
+    }
+
+    /// A note that the player held when the take began may have ended: how it was played in the end, in seconds of the
+    /// stream. The network learns of it when it next thinks again.
+    pub fn let_go(&mut self, note: &Note) {
+        if let Some(held) = &mut self.held {
+            held.ended(note);
+        }
+    }
+
+    /// What is played until `since`, the end of a `round`, comes again from there on, as often as it can.
+    pub fn freeze(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, round: f64) {
+        self.hand = Hand::Closing(round);
+        let floor = self.floor;
+        self.resume(mind, epoch, since);
+        // Up to there it plays on as it would.
+        self.floor = floor;
+        self.orient(mind);
+    }
+
+    /// From `since` on, plays freely again.
+    pub fn thaw(&mut self, mind: &mut Mind, epoch: Epoch, since: f64) {
+        self.hand = Hand::Free;
+        self.resume(mind, epoch, since);
+        self.orient(mind);
+    }
+
+    /// Back to the last note struck before `since`, to think again from there.
+    fn resume(&mut self, mind: &mut Mind, epoch: Epoch, since: f64) {
+        self.epoch = epoch;
+        self.plan.void();
+        self.keep(mind, since, false, |_, note| note.struck() < since);
+        if let Hand::Script(script) = &self.hand
+            && let Some((begin, round)) = script.rounds()
+            && since < begin
+        {
+            // What is to come again is not all played yet.
+            self.hand = Hand::Closing(round);
+        }
+        self.floor = self.floor.max(since);
+        self.done = false;
+    }
+
+    /// Ends: what was played of it is remembered, and told.
+    pub fn end(mut self, memory: &mut Memory, mind: &mut Mind, end: End) -> Option<TakeRecord> {
+        let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
+        self.begin.place.beats_per_second = beats_per_second;
+        if let Some(held) = &mut self.held {
+            held.last_until(at);
+            memory.correct(held);
+        }
+        self.keep(mind, since, cut, |index, note| index < notes && note.struck() < limit);
+        if let Some(held) = &mut self.held {
+            // Taken back, the take leaves what is known by now.
+            let now = self.spare.snapshot(mind);
+            if held.hear_anew(mind) {
+                mind.snapshot_into(&mut self.origin);
+                mind.restore(&now);
+            }
+            self.spare.0.push(now);
+        }
+        mind.end_turn();
+        let latest = self.latest_onset();
+        while !self.steps.is_empty() {
+            self.retire();
+        }
+        let sounded = self.past.own() > 0;
+        if self.past.is_empty() {
+            mind.restore(&self.origin);
+        } else {
+            self.remember(memory, mind, latest.map(|onset| at - (since - onset)), since, remembered);
+        }
+        let record = sounded.then(|| self.record(memory, since.min(limit)));
+        memory.spare = std::mem::take(&mut self.spare);
+        memory.spare.0.push(self.origin);
+        memory.spare.0.extend(self.held.map(Held::into_snapshot));
+        record
+    }
+
+    /// Hands what was played to the memory. `latest`: the latest onset, in seconds of the stream; `lasted`: how long
+    /// the take was, in its own.
+    fn remember(&mut self, memory: &mut Memory, mind: &mut Mind, latest: Option<f64>, lasted: f64, own: bool) {
+        let now = self.spare.snapshot(mind);
+        let alone = own && self.begin.source == Source::Alone;
+        if alone {
+            // It began from nothing: so it does when it is taken back.
+            memory.parts.clear();
+            memory.latest = None;
+            mind.reset();
+            mind.snapshot_into(&mut self.origin);
+            mind.restore(&now);
+        }
+        let before = std::mem::replace(&mut self.origin, now);
+        // Its time goes with it, if only it was playing.
+        let take = Some(if self.past.joined() { 0.0 } else { lasted });
+        let mut part = Part::new(take, before, memory.latest, memory.lessons());
+        let (latest_heard, gone_s) = self.past.heard();
+        part.gone_s = gone_s;
+        memory.push_part(part);
+        latest_heard.for_each(|heard| memory.keep(heard));
+        // The player is learnt from, the model is not.
+        let mut before = None;
+        for note in self.past.played(false) {
+            memory.learn(self.begin.at + note.onset, &heard(before, &note, 1.0), before.is_none());
+            before = Some(note.onset);
+        }
+        memory.latest = latest;
+        if !own {
+            memory.undo(mind);
+        }
+    }
+
+    /// What there was of it until `lasted`; of a take that is too long to be kept whole, the latest bars, without
+    /// the phrase.
+    fn record(&mut self, memory: &mut Memory, lasted: f64) -> TakeRecord {
+        let from = self.past.heard_from(self.bar());
+        let heard = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.begin.at, ..note });
+        TakeRecord {
+            id: 0,
+            seed: self.wishes.seed,
+            number: self.begin.number + 1,
+            beats_per_second: self.begin.place.beats_per_second,
+            phrase: heard.chain(self.past.played(false)).filter_map(|note| told_from(from, note)).collect(),
+            notes: self.own_notes(from),
+            lasted_s: (lasted - from.unwrap_or(0.0)).max(0.0),
+            kept: false,
+        }
+    }
+
+    /// What is played until `round` comes again from there on; of a take that is too long for that, its latest bars.
+    fn loop_until(&self, round: f64) -> Script {
+        let from = self.past.heard_from(self.bar()).filter(|from| *from < round);
+        Script::round(self.own_notes(from), round, round - from.unwrap_or(0.0))
+    }
+
+    /// A bar, in seconds.
+    fn bar(&self) -> f64 {
+        self.place.bar / self.place.beats_per_second
+    }
+
+    /// The onset of the latest note; before the first one, minus infinity.
+    pub fn last_onset(&self) -> f64 {
+        self.steps.back().map_or(f64::NEG_INFINITY, |step| step.note.onset)
+    }
+
+    /// How many notes begin at `progress` or later.
+    pub fn ahead_of(&self, progress: f64) -> usize {
+        self.steps.iter().rev().take_while(|step| step.note.onset >= progress).count()
+    }
+
+    /// Whether it has said that there are no more notes.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The number of the next note of its own.
+    fn index(&self) -> u32 {
+        self.past.own() + self.steps.iter().filter(|step| step.is_mine()).count() as u32
+    }
+
+    /// The notes of its own so far, from this moment on.
+    fn own_notes(&self, from: Option<f64>) -> Vec<Note> {
+        let present = self.steps.iter().filter(|step| step.is_mine()).map(|step| step.note);
+        self.past.played(true).chain(present).filter_map(|note| told_from(from, note)).collect()
+    }
+
+    /// The onset of the note that the next one follows.
+    fn latest_onset(&self) -> Option<f64> {
+        self.steps.back().map(|step| step.note.onset).or(self.past.latest_onset()).or(self.previous)
+    }
+
+    /// Goes through the notes again: its own stay if `kept` says so of their number and them, and end by `now` at a
+    /// `cut`; the player's are as long as they have lasted by then. From the first one that differs on, the network
+    /// hears them anew.
+    fn keep(&mut self, mind: &mut Mind, now: f64, cut: bool, kept: impl Fn(u32, &Note) -> bool) {
+        let mut index = self.past.own();
+        let mut keep = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            keep.push((!step.is_mine() || kept(index, &step.note)).then_some(step.note));
+            index += u32::from(step.is_mine());
+        }
+        let sounded = self.steps.iter().zip(&mut keep).rev().filter_map(|(step, note)| Some((step, note.as_mut()?)));
+        for (step, note) in sounded.take(CORRECTED) {
+            match step.voice {
+                Voice::Yours { lasted } => note.duration = lasted.unwrap_or(note.duration.max(now - note.onset)),
+                Voice::Mine { .. } if cut => note.duration = note.duration.min((now - note.onset).max(note.spread)),
+                Voice::Mine { .. } => {}
+            }
+        }
+        let few = self.past.is_empty() && keep.iter().flatten().count() <= CORRECTED;
+        let anew = few && self.held.as_mut().is_some_and(|held| held.hear_anew(mind));
+        let same = self.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
+        let same = if anew { 0 } else { same };
+        let mut again = Vec::new();
+        let mut next = self.next;
+        for (step, note) in self.steps.iter().zip(keep).skip(same) {
+            match (note, step.voice) {
+                (Some(note), voice) => again.push((note, voice, step.speed)),
+                (None, Voice::Mine { next: after }) => next = next.min(after.saturating_sub(1)),
+                (None, Voice::Yours { .. }) => {}
+            }
+        }
+        self.next = next;
+        if anew {
+            mind.snapshot_into(&mut self.origin);
+            mind.hand_over();
+            self.drop_steps(0);
+        } else {
+            self.go_back(mind, same);
+        }
+        for (note, voice, speed) in again {
+            self.hear(mind, note, voice, speed);
+        }
+    }
+
+    /// The network hears a note, which then is the latest.
+    fn hear(&mut self, mind: &mut Mind, note: Note, voice: Voice, speed: f64) {
+        if self.steps.len() >= STATES {
+            // The first one left must have a snapshot.
+            self.retire();
+            self.retire();
+        }
+        let needed = self.steps.back().is_none_or(|last| last.before.is_none());
+        let before = needed.then(|| self.spare.snapshot(mind));
+        let trail = self.trail.clone();
+        let heard = heard(self.latest_onset(), &note, speed);
+        let mine = matches!(voice, Voice::Mine { .. });
+        let moment = self.moment(note.onset, self.index() + u32::from(mine), mind.moment());
+        mind.feed_at(&heard, moment);
+        self.trail.hear(&note, &heard, mine);
+        self.steps.push_back(Step { voice, note, heard, moment, speed, before, trail });
+    }
+
+    /// Takes the notes from this place on back.
+    fn go_back(&mut self, mind: &mut Mind, place: usize) {
+        if place >= self.steps.len() {
+            return;
+        }
+        let snapshots = self.steps.iter().enumerate().take(place + 1);
+        if let Some((from, before)) = snapshots.rev().find_map(|(n, step)| Some((n, step.before.as_ref()?))) {
+            mind.restore(before);
+            self.steps.range(from..place).for_each(|step| mind.feed_at(&step.heard, step.moment));
+        }
+        self.drop_steps(place);
+    }
+
+    /// The notes from this place on are no more.
+    fn drop_steps(&mut self, place: usize) {
+        if let Some(first) = self.steps.get(place) {
+            self.trail = first.trail.clone();
+            self.spare.0.extend(self.steps.drain(place..).filter_map(|step| step.before));
+        }
+    }
+
+    /// The first note of `steps` is final.
+    fn retire(&mut self) {
+        if let Some(step) = self.steps.pop_front() {
+            let heard = Remembered { note: step.heard, mine: step.is_mine(), speed: step.speed, moment: step.moment };
+            self.past.push(heard, step.note);
+            self.spare.0.extend(step.before);
+        }
+    }
+}
+
+/// The note, if it begins there or later, told from this moment; `None`: from the hand-over, as it is.
+fn told_from(from: Option<f64>, note: Note) -> Option<Note> {
+    let from = from.unwrap_or(f64::NEG_INFINITY);
+    (note.onset >= from).then(|| Note { onset: note.onset - from.max(0.0), ..note })
+}
+
+/// The notes of a take as they come again at another tempo: at the same beats.
+fn replayed(record: &TakeRecord, place: &Place) -> Vec<Note> {
+    let stretch = record.beats_per_second / place.beats_per_second;
+    let note = |note: &Note| Note {
+        onset: note.onset * stretch,
+        // A chord's spread is the hand's, not the music's.
+        duration: (note.duration * stretch).max(note.spread),
+        ..*note
+    };
+    record.notes.iter().map(note).collect()
+}

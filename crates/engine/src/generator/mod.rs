@@ -1,0 +1,135 @@
+//! The generator side: the only place where the network runs. [`GeneratorSide`] is all that it works with.
+//!
+//! It is driven by a thread of its own ([`thread`]) or, where there are no threads, by calls ([`driven`]): both do the
+//! same [`GeneratorSide::turn`], over and over.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use model::Network;
+
+use crate::link::bulletin::{Bulletin, BulletinWriter};
+use crate::link::outlook::OutlookWriter;
+use crate::link::queues::Far;
+use crate::link::status::{Health, Status};
+use crate::link::takes::TakeLog;
+
+pub mod device;
+pub mod driven;
+pub(crate) mod ear;
+#[cfg(not(target_family = "wasm"))]
+mod fault;
+mod grid;
+pub(crate) mod memory;
+pub mod networks;
+pub(crate) mod phrasing;
+mod pulse;
+pub(crate) mod session;
+mod stopwatch;
+#[cfg(not(target_family = "wasm"))]
+pub mod thread;
+#[cfg(not(target_family = "wasm"))]
+mod watch;
+
+use device::{Devices, Place};
+use memory::Memory;
+use networks::{Loaded, Networks};
+use session::Thinker;
+
+/// The generator's end of the engine. It belongs to whoever drives it.
+pub struct GeneratorSide {
+    pub(crate) far: Far,
+    pub(crate) status: Arc<Status>,
+    pub(crate) choice: Arc<dyn Networks>,
+    pub(crate) devices: Devices,
+    pub(crate) notice: BulletinWriter,
+    pub(crate) memory: Memory,
+    pub(crate) log: TakeLog,
+    pub(crate) outlook: OutlookWriter,
+}
+
+impl GeneratorSide {
+    /// Loads the network that is chosen, or the one that stands in for it, and tells the window. `None`: there is
+    /// nothing to play with, or it is no longer `wanted`.
+    fn load(&mut self, wanted: &dyn Fn() -> bool) -> Option<Arc<Network>> {
+        self.status.set_health(Health::Starting);
+        let chosen = catch_unwind(AssertUnwindSafe(|| self.choice.load(wanted))).unwrap_or_else(|_| {
+            Err("These weights cannot be read, for a reason unknown to Antiphon. Choose others.".to_owned())
+        });
+        // Whatever is wrong with a file, there is something to play with.
+        let (chosen, missing) = match chosen {
+            Ok(chosen) => (Ok(chosen), None),
+            Err(missing) => {
+                let stand_in = self.choice.stand_in(wanted);
+                let chosen = stand_in.map(|network| Loaded { network, found: None, trouble: None });
+                (chosen, Some(format!("{missing} Until then the built-in weights play.")))
+            }
+        };
+        match chosen {
+            _ if !wanted() => None,
+            Ok(Loaded { network, found, trouble }) => {
+                self.status.set_stand_in(missing.is_some());
+                self.notice.tell(|said| *said = Bulletin { found, missing, ..Bulletin::default() });
+                self.tell(Some(&network), trouble);
+                Some(network)
+            }
+            Err(trouble) => {
+                self.tell(None, Some(trouble));
+                self.outlook.clear();
+                self.status.set_health(Health::NoWeights);
+                None
+            }
+        }
+    }
+
+    /// Without a network: keeps the queue empty, so that nothing old is heard later.
+    fn ignore(&mut self) {
+        while self.far.report().is_some() {}
+    }
+
+    /// The network begins to work, with what is remembered.
+    fn begin(&mut self, network: Arc<Network>) -> Thinker {
+        let mut session = Thinker::new(network, &mut self.memory);
+        self.devices.seat(&mut session.mind, &self.status);
+        self.notice.tell(|said| said.place = self.devices.place().clone());
+        self.status.beat();
+        self.status.set_health(Health::Ready);
+        session
+    }
+
+    /// Listens only.
+    fn listen(&mut self, session: &mut Thinker, stop: &AtomicBool) -> bool {
+        session.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status, stop)
+    }
+
+    /// Listens, does what the window has asked for, and thinks of one more note, if there is one to think of: `true`.
+    fn turn(&mut self, session: &mut Thinker, stop: &AtomicBool) -> bool {
+        let Self { far, status, choice: _, devices, notice, memory, log, outlook } = self;
+        if let Some(record) = log.obey() {
+            memory.choose(record);
+            far.ask();
+        }
+        if devices.look_after(&mut session.mind, status) {
+            notice.tell(|said| said.place = devices.place().clone());
+        }
+        let heard = session.listen(far, memory, log, status, stop);
+        let thought = session.play_on(far, memory, status);
+        if heard || thought {
+            outlook.tell(&mut session.mind);
+        }
+        thought
+    }
+
+    /// Tells the editor which network plays, and what is wrong with it.
+    fn tell(&mut self, network: Option<&Arc<Network>>, trouble: Option<String>) {
+        let card = network.map(|network| network.card());
+        let place = card.map_or_else(Place::default, |_| self.devices.place().clone());
+        self.notice.tell(|said| {
+            said.weights = card.map_or_else(String::new, |card| card.name.clone());
+            said.licence = card.map_or_else(String::new, |card| card.licence.clone());
+            said.place = place;
+            said.trouble = trouble;
+        });
+    }
+}

@@ -1,0 +1,544 @@
+//! What happens when the inference thread breaks, and what it remembers.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use model::device::{Batch, DeviceError, Processor, Survey, Trunk};
+use model::{Mind, State};
+use notes::Note;
+
+use super::*;
+use crate::generator::device::pretend;
+use crate::generator::memory::Memory;
+use crate::generator::session::Thinker;
+use crate::link::messages::{Answer, Begin, End, Epoch, Place, Report, Source};
+use crate::link::queues::{Far, Near, link};
+use crate::link::status::Health;
+use crate::link::takes::{TakeLog, Takes, takes};
+
+const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
+
+/// Wishes that leave nothing as it is.
+const BUSY: Wishes = Wishes {
+    rhythm: Rhythm { strength: 0.7, density: 2.0, speed: Speed::Double, pulse: Pulse::Phrase, ..WISHES.rhythm },
+    limits: Limits {
+        key: Key::Phrase,
+        lowest: 40,
+        polyphony: Some(3),
+        longest_s: Some(0.6),
+        repeats: Some(2),
+        ..WISHES.limits
+    },
+    dynamics: Dynamics::Follow,
+    learn: 0.5,
+    ..WISHES
+};
+
+/// The model takes the turn.
+fn begin(epoch: Epoch, at: f64) -> Report {
+    begin_with(epoch, at, WISHES)
+}
+
+fn begin_with(epoch: Epoch, at: f64, wishes: Wishes) -> Report {
+    begin_of(epoch, at, wishes, Length::Open)
+}
+
+fn begin_of(epoch: Epoch, at: f64, wishes: Wishes, length: Length) -> Report {
+    let (source, called) = (Source::GoOn, false);
+    Report::Begin(Begin { epoch, at, number: 0, source, called, place: PLACE, wishes, length })
+}
+
+/// The player enters.
+fn end(since: f64) -> Report {
+    Report::End(Epoch(2), End { limit: since, since, at: 1.5 + since, ..END })
+}
+
+/// How it ends, but for when.
+const END: End =
+    End { limit: 0.0, notes: u32::MAX, since: 0.0, at: 0.0, beats_per_second: 2.0, cut: true, remembered: true };
+
+fn note(onset: f64, pitch: u8) -> Note {
+    Note { onset, spread: 0.0, duration: 0.3, pitch, velocity: 70 }
+}
+
+/// Waits for the other thread, a minute at most: a test must end.
+fn until(mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(60), "the inference thread does not answer");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn answers(near: &mut Near, epoch: Epoch, count: usize) -> Vec<Note> {
+    let mut answers = Vec::new();
+    until(|| {
+        answers.extend(std::iter::from_fn(|| near.answer()).filter(|answer: &Answer| answer.epoch == epoch));
+        answers.len() >= count
+    });
+    answers.iter().take(count).filter_map(|answer| answer.note).collect()
+}
+
+#[test]
+fn it_starts_again_three_times_and_remembers_the_phrase() {
+    let (audio, generator, ui) = engine();
+    let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
+    let thread = GeneratorThread::start(generator).unwrap();
+    for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
+        assert!(near.offer(Report::Heard(note(at, pitch))));
+    }
+    // The look-ahead must reach that far, however slow the music.
+    near.progress(1e6);
+    let mut heard = Vec::new();
+    for round in 0..=3u64 {
+        near.steer(begin(Epoch(round), 2.0));
+        heard.push(answers(&mut near, Epoch(round), 5));
+        assert_eq!(status.health(), Health::Ready);
+        near.steer(Report::Break);
+        until(|| status.restarts.get() == round + 1);
+    }
+    assert!(heard.iter().all(|take| *take == heard[0]), "the same phrase, the same continuation");
+    until(|| status.health() == Health::Broken);
+    bulletin.update();
+    assert!(bulletin.output_buffer().trouble.is_some());
+    drop(thread);
+}
+
+/// The CPU in a GPU's place. Those that are given to minds fail after so many steps.
+#[derive(Debug)]
+struct Failing {
+    on: Box<dyn Trunk>,
+    after: usize,
+    surveyed: AtomicBool,
+}
+
+impl Trunk for Failing {
+    fn name(&self) -> &str {
+        "failing"
+    }
+
+    fn step(&mut self, batch: &mut Batch) -> Result<(), DeviceError> {
+        self.after = self.after.checked_sub(1).ok_or_else(|| DeviceError::Failed("as a test has asked".to_owned()))?;
+        self.on.step(batch)
+    }
+
+    fn twin(&self, takes: usize) -> Result<Box<dyn Trunk>, DeviceError> {
+        // The survey's own plays on; those after it do not.
+        let after = if self.surveyed.swap(true, Ordering::Relaxed) { 9 } else { usize::MAX };
+        Ok(Box::new(Self { on: self.on.twin(takes)?, after, surveyed: AtomicBool::new(true) }))
+    }
+}
+
+#[test]
+fn a_gpu_that_fails_in_mid_take_is_not_heard() {
+    let on = Box::new(Processor::new(network()).unwrap());
+    let failing = Failing { on, after: usize::MAX, surveyed: AtomicBool::new(false) };
+    let _known = pretend(&network(), Survey::new(&network(), 1, Ok(Box::new(failing))));
+    let mut takes_so_far = Vec::new();
+    for wish in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
+        let wished = Arc::new(Mutex::new(wish));
+        let asked = wished.clone();
+        let (audio, generator, ui) = engine_with(Arc::new(Lively), move || *asked.lock().unwrap());
+        let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
+        let _thread = GeneratorThread::start(generator).unwrap();
+        for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
+            assert!(near.offer(Report::Heard(note(at, pitch))));
+        }
+        near.progress(1e6);
+        near.steer(begin(Epoch(1), 2.0));
+        takes_so_far.push(answers(&mut near, Epoch(1), 20));
+        assert_eq!((status.restarts.get(), status.lapses(), status.is_on_gpu()), (0, 0, false));
+        let gpu = wish == DeviceChoice::Gpu;
+        until(|| status.gpu_failures.get() == u64::from(gpu));
+        until(|| bulletin.update() | true && bulletin.output_buffer().place.amiss == gpu);
+        let place = &bulletin.output_buffer().place;
+        assert_eq!((place.name.as_str(), place.reason.contains("as a test has asked")), ("CPU", gpu));
+        // It is tried again when it is asked for again.
+        *wished.lock().unwrap() = DeviceChoice::Cpu;
+        until(|| bulletin.update() | true && !bulletin.output_buffer().place.amiss);
+        // It may fail again before anybody looks.
+        *wished.lock().unwrap() = DeviceChoice::Gpu;
+        until(|| status.is_on_gpu() || status.gpu_failures.get() > u64::from(gpu));
+    }
+    assert_eq!(takes_so_far[0], takes_so_far[1]);
+}
+
+/// A choice that cannot be loaded until another is made.
+#[derive(Default)]
+struct Bad(AtomicU32);
+
+impl Networks for Bad {
+    fn version(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn load(&self, _: &dyn Fn() -> bool) -> Result<Loaded, String> {
+        match self.version() {
+            0 => Err("There is no such file. Choose another.".to_owned()),
+            1 => panic!("as a test has asked"),
+            _ => Ok(Loaded { network: network(), found: Some("elsewhere".to_owned()), trouble: None }),
+        }
+    }
+
+    fn stand_in(&self, _: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
+        Ok(network())
+    }
+}
+
+/// The network that stands in plays at once, the window says why, and what is chosen then is loaded.
+#[test]
+fn the_stand_in_plays_in_place_of_a_bad_choice() {
+    network();
+    let choice = Arc::new(Bad::default());
+    let (audio, generator, ui) = engine_with(choice.clone(), || DeviceChoice::Cpu);
+    let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
+    let _thread = GeneratorThread::start(generator).unwrap();
+    for (version, why) in [(0, "There is no such file. Choose another."), (1, "These weights cannot be read")] {
+        choice.0.store(version, Ordering::Relaxed);
+        until(|| {
+            bulletin.update();
+            bulletin.output_buffer().missing.as_ref().is_some_and(|missing| missing.starts_with(why))
+        });
+        let said = bulletin.output_buffer().clone();
+        assert!(said.missing.unwrap().ends_with("Until then the built-in weights play."));
+        until(|| status.health() == Health::Ready);
+        assert_eq!((said.weights, status.is_stand_in()), (network().card().name.clone(), true));
+    }
+    assert!(near.offer(Report::Heard(note(0.0, 60))));
+    near.progress(1e6);
+    near.steer(begin(Epoch(1), 2.0));
+    assert_eq!(answers(&mut near, Epoch(1), 5).len(), 5);
+
+    choice.0.store(2, Ordering::Relaxed);
+    until(|| !status.is_stand_in() && status.health() == Health::Ready);
+    bulletin.update();
+    let said = bulletin.output_buffer();
+    assert_eq!((said.missing.as_ref(), said.found.as_deref()), (None, Some("elsewhere")));
+}
+
+/// Sends reports to a thinker and collects all it answers.
+struct Talk {
+    near: Near,
+    far: Far,
+    memory: Memory,
+    thinker: Thinker,
+    log: TakeLog,
+    takes: Takes,
+    status: Status,
+}
+
+impl Talk {
+    fn new() -> Self {
+        let (mut near, mut far) = link();
+        let mut memory = Memory::default();
+        let mut thinker = Thinker::new(network(), &mut memory);
+        for (at, pitch) in [(0.0, 48), (0.0, 60), (0.4, 64), (0.8, 67)] {
+            near.offer(Report::Heard(note(at, pitch)));
+        }
+        let (mut log, takes) = takes();
+        thinker.listen(&mut far, &mut memory, &mut log, &Status::default(), &AtomicBool::new(false));
+        Self { near, far, memory, thinker, log, takes, status: Status::default() }
+    }
+
+    fn say(&mut self, report: Report) {
+        self.near.steer(report);
+        self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status, &AtomicBool::new(false));
+    }
+
+    fn notes(&mut self, count: usize) -> Vec<Note> {
+        self.near.progress(1e6);
+        (0..count)
+            .map(|_| {
+                assert!(self.thinker.play_on(&mut self.far, &self.memory, &self.status));
+                self.near.answer().unwrap().note.unwrap()
+            })
+            .collect()
+    }
+
+    fn state(&self) -> State {
+        self.thinker.mind().state().clone()
+    }
+}
+
+/// However far it has thought ahead, going back leads to the same notes.
+#[test]
+fn a_change_does_not_depend_on_the_look_ahead() {
+    for (before, after) in [(WISHES, Wishes { seed: 6, ..WISHES }), (WISHES, BUSY), (BUSY, WISHES)] {
+        let mut first = None;
+        for ahead in [20, 60, 100] {
+            let mut talk = Talk::new();
+            talk.say(begin_with(Epoch(1), 1.5, before));
+            let notes = talk.notes(ahead);
+            let since = notes[9].struck() + 0.001;
+            talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes: after, length: Length::Open });
+            let changed = talk.notes(10);
+            assert!(changed.iter().all(|note| note.struck() >= since));
+            let first = first.get_or_insert_with(|| changed.clone());
+            assert_eq!(*first, changed, "{ahead} notes ahead");
+        }
+    }
+}
+
+/// While the last notes ring out there is time to think of many more: what is not played is not remembered.
+#[test]
+fn a_turn_that_is_over_is_not_thought_on() {
+    for (length, seconds) in [(Length::Notes(5), f64::INFINITY), (Length::Seconds(2.0), 2.0)] {
+        let mut talk = Talk::new();
+        talk.say(begin_of(Epoch(1), 1.5, WISHES, length));
+        talk.near.progress(1e6);
+        let mut notes = Vec::new();
+        while talk.thinker.play_on(&mut talk.far, &talk.memory, &talk.status) {
+            notes.extend(talk.near.answer().unwrap().note);
+            assert!(notes.len() < 300, "it goes on and on");
+        }
+        let beyond = notes.iter().filter(|note| note.onset >= seconds).count();
+        // A chord that begins before the end may have notes that are struck after it.
+        let played = notes.iter().filter(|note| note.struck() < seconds).count();
+        assert!(beyond <= 1 && played > 1, "{} notes for {played}", notes.len());
+        let notes = if let Length::Notes(notes) = length { notes } else { u32::MAX };
+        let over =
+            End { limit: seconds, notes, since: 20.0, at: 21.5, beats_per_second: 2.0, cut: false, remembered: true };
+        talk.say(Report::End(Epoch(2), over));
+        assert_eq!(talk.memory.len(), 4 + played);
+    }
+}
+
+/// What a limit rules out is not played from the first note after the change on.
+#[test]
+fn a_limit_holds_from_the_next_note_on() {
+    let limits = Limits { lowest: 30, highest: 41, polyphony: Some(1), ..WISHES.limits };
+    let mut talk = Talk::new();
+    talk.say(begin(Epoch(1), 1.5));
+    let before = talk.notes(40);
+    let since = before[9].struck() + 0.001;
+    talk.say(Report::Change {
+        epoch: Epoch(2),
+        since,
+        place: PLACE,
+        wishes: Wishes { limits, ..WISHES },
+        length: Length::Open,
+    });
+    let after = talk.notes(20);
+    assert!(after.iter().all(|note| (30..42).contains(&note.pitch)), "{after:?}");
+    let voices = before[..10].iter().chain(&after);
+    for note in &after {
+        let sounding = voices.clone().filter(|other| other.onset <= note.onset && other.end() > note.onset);
+        assert_eq!(sounding.count(), 1, "alone from its onset on: {note:?}");
+    }
+}
+
+/// It learns from the player alone; what is forgotten is gone.
+#[test]
+fn what_is_forgotten_teaches_no_more() {
+    let mut talk = Talk::new();
+    assert_eq!(talk.memory.taught(), 4);
+    talk.say(begin_with(Epoch(1), 1.5, BUSY));
+    let notes = talk.notes(30);
+    talk.say(end(notes[19].struck() + 0.0005));
+    assert_eq!(talk.memory.taught(), 4, "not from itself");
+    talk.say(Report::Heard(note(90.0, 70)));
+    talk.say(Report::Heard(note(90.5, 72)));
+    talk.say(Report::Undo);
+    assert_eq!(talk.memory.taught(), 6);
+    talk.say(begin(Epoch(3), 91.0));
+    talk.notes(10);
+    talk.say(end(0.5));
+    talk.say(Report::ForgetPhrase { at: 95.0 });
+    assert!(talk.memory.taught() < 6);
+    talk.say(Report::Forget { epoch: Epoch(4) });
+    assert_eq!(talk.memory.taught(), 0);
+}
+
+/// After a take, the network is in the state that hearing what was played leads to, no more, no less.
+#[test]
+fn after_a_take_it_remembers_what_was_played() {
+    let mut talk = Talk::new();
+    let before = talk.state();
+    talk.say(begin(Epoch(1), 1.5));
+    talk.notes(8);
+    talk.say(Report::End(Epoch(2), End::CALLED_OFF));
+    assert_eq!(talk.state(), before, "a hand-over that was called off leaves no trace");
+
+    for (ahead, wishes) in [(30, WISHES), (200, WISHES), (30, BUSY), (200, BUSY)] {
+        let mut talk = Talk::new();
+        talk.say(begin_with(Epoch(1), 1.5, wishes));
+        let notes = talk.notes(ahead);
+        let since = notes[19].struck() + 0.0005;
+        // The player entered here; the thread heard of it later, having thought on.
+        if ahead == 30 {
+            talk.say(end(since));
+            let played: Vec<Note> = notes.iter().filter(|note| note.struck() < since).copied().collect();
+            assert!(talk.memory.latest().unwrap() <= 1.5 + since);
+            assert_eq!(talk.memory.len(), 4 + played.len());
+            let log = talk.takes.list();
+            assert_eq!(log.len(), 1);
+            assert_eq!(log[0].phrase.iter().map(|note| note.onset).collect::<Vec<_>>(), [-1.5, -1.5, -1.1, -0.7]);
+            assert_eq!(log[0].notes.len(), played.len());
+            assert!(log[0].notes.iter().all(|note| note.end() <= since));
+        } else {
+            let since = notes[180].struck() + 0.0005;
+            talk.say(end(since));
+        }
+        let mut again = Mind::new(network());
+        talk.memory.recall(&mut again);
+        assert_eq!(talk.state(), *again.state(), "{ahead} notes ahead");
+    }
+}
+
+/// What the player holds at the hand-over lasts as long as the network says, and in the end as long as it did: whether
+/// something was changed meanwhile, and whether it was let go in time or not.
+#[test]
+fn a_held_note_counts_as_long_as_it_was() {
+    let held = Note { duration: 0.4, ..note(1.1, 36) };
+    for (let_go, changes, count) in [
+        (Some(1.3), false, 10),
+        (Some(1.3), true, 10),
+        (Some(0.45), true, 10),
+        (None, false, 10),
+        (None, true, 10),
+        (Some(1.3), true, 40),
+    ] {
+        let mut talk = Talk::new();
+        talk.say(Report::Held(held));
+        let drawn = talk.memory.durations().last().unwrap();
+        assert!(drawn >= 0.4);
+        talk.say(Report::Heard(note(1.2, 72)));
+        talk.say(begin_with(Epoch(1), 1.5, WISHES));
+        let notes = talk.notes(60);
+        if let Some(duration) = let_go {
+            talk.say(Report::LetGo(Note { duration, ..held }));
+        }
+        let since = notes[count - 1].struck() + 0.001;
+        if changes {
+            let wishes = Wishes { seed: 6, ..WISHES };
+            talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes, length: Length::Open });
+            talk.notes(20);
+        }
+        talk.say(end(since));
+        let so_far = 1.5 + since - 1.1;
+        let lasted = talk.memory.durations().nth(4).unwrap();
+        assert_eq!(lasted, let_go.unwrap_or(drawn.max(so_far)), "it was {drawn} s by the network");
+        assert_eq!(talk.takes.list()[0].phrase[4].duration, let_go.unwrap_or(so_far));
+        // The network has heard it so, and all that came after it, if it was not too much.
+        let mut again = Mind::new(network());
+        talk.memory.recall(&mut again);
+        assert_eq!(talk.state() == *again.state(), count <= 32, "let go {let_go:?}, changes {changes}");
+        talk.say(Report::Undo);
+        talk.memory.recall(&mut again);
+        assert_eq!(talk.state(), *again.state(), "{count} notes, which are taken back");
+    }
+}
+
+/// A take is taken back: the next note follows the phrase after the pause before the take, however long that was, at
+/// whatever speed, and whatever the host's tempo did in it.
+#[test]
+fn a_take_that_is_taken_back_takes_its_time_along() {
+    let half = Wishes { rhythm: Rhythm { speed: Speed::Half, ..WISHES.rhythm }, ..WISHES };
+    for (count, wishes) in [(10, WISHES), (700, WISHES), (300, BUSY), (300, half)] {
+        for (slowed, remembered) in [(1.0, true), (2.5, true), (1.0, false)] {
+            let mut talk = Talk::new();
+            let before = talk.state();
+            talk.say(begin_with(Epoch(1), 1.5, wishes));
+            let since = talk.notes(count)[count - 1].struck() + 0.01;
+            let at = 1.5 + slowed * since;
+            let end = End { at, remembered, ..END };
+            talk.say(Report::End(Epoch(2), End { limit: since, since, ..end }));
+            if remembered {
+                talk.say(Report::Undo);
+            }
+            let latest = talk.memory.latest().unwrap();
+            assert!((latest - (at - 0.7)).abs() < 1e-6, "{count} notes: {latest} s at {at} s");
+            assert_eq!((talk.memory.len(), talk.state() == before), (4, true), "the phrase is still there");
+        }
+    }
+}
+
+/// The same where the player has joined in: what the player has played stays, at its time and its own speed.
+#[test]
+fn what_the_player_has_played_in_a_take_that_is_taken_back_stays_at_its_time() {
+    let half = Wishes { rhythm: Rhythm { speed: Speed::Half, ..WISHES.rhythm }, ..WISHES };
+    for (count, wishes) in [(10, WISHES), (10, half), (400, WISHES)] {
+        let mut talk = Talk::new();
+        talk.say(begin_with(Epoch(1), 1.5, wishes));
+        let mut joined = Vec::new();
+        for epoch in 2..5 {
+            let latest = talk.notes(count / 2)[count / 2 - 1].struck();
+            let since = latest + 0.1;
+            let note = Report::Join { epoch: Epoch(epoch), since, from: since, pitch: 80, velocity: 60 };
+            talk.say(note);
+            talk.say(Report::Leave { since: since + 0.25, pitch: None });
+            joined.push(since);
+        }
+        let since = talk.notes(count)[count - 1].struck() + 0.01;
+        talk.say(Report::End(Epoch(9), End { limit: since, since, at: 1.5 + since, ..END }));
+        talk.say(Report::Undo);
+        assert!((talk.memory.latest().unwrap() - (1.5 + joined[2])).abs() < 1e-6, "{count} notes");
+        let mut fresh = Talk::new();
+        for since in joined {
+            fresh.say(Report::Heard(Note { duration: 0.25, velocity: 60, ..note(1.5 + since, 80) }));
+        }
+        assert_eq!(talk.memory.len(), 7);
+        for (step, wanted) in talk.memory.steps().zip(fresh.memory.steps()) {
+            assert!((step - wanted).abs() < 1e-6, "{step} s for {wanted} s");
+        }
+    }
+}
+
+/// An offline render of a dead thread waits once, five seconds in all; then it goes on, and says so. Notes of
+/// the player pass, and nothing hangs.
+#[test]
+fn a_dead_thread_delays_a_render_once() {
+    // The generator is there, but nobody drives it.
+    let (mut partner, generator, _) = engine();
+    let status = generator.status.clone();
+    partner.activate(RATE, true);
+    status.set_health(Health::Ready);
+    let mut host = Host::default();
+    let on = Heard::On { channel: 0, key: 60, velocity: 90 };
+    let off = Heard::Off { channel: Some(0), key: Some(60) };
+    for number in 0..2_000u64 {
+        let events: &[(u32, Heard)] = if number % 50 == 0 { &[(10, on), (200, off)] } else { &[] };
+        block(&mut partner, &Transport::default(), (number * 256, 256), SETTINGS, events, &mut host);
+    }
+    assert!(status.turns.get() > 10, "the turns come all the same");
+    assert_eq!(status.timeouts.get(), 1);
+    assert_eq!(host.sent, []);
+}
+
+/// The thread freezes in mid-take and wakes up again: what sounded ends in its time, and what should have
+/// sounded meanwhile is not made up for.
+#[test]
+fn a_thaw_brings_no_flood() {
+    let mut paced = Paced::new();
+    let mut host = Host::default();
+    let on = Heard::On { channel: 0, key: 60, velocity: 90 };
+    let off = Heard::Off { channel: Some(0), key: Some(60) };
+    let mut base = 0;
+    let mut play = |paced: &mut Paced, host: &mut Host, events: &[(u32, Heard)], notes: usize| {
+        block(&mut paced.partner, &Transport::default(), (base, 80), SETTINGS, events, host);
+        paced.think(notes);
+        base += 80;
+        base
+    };
+    play(&mut paced, &mut host, &[(10, on), (70, off)], 8);
+    while host.ons().count() < 20 {
+        play(&mut paced, &mut host, &[], 2);
+    }
+    // 60 s: beyond the look-ahead and the longest note.
+    for _ in 0..6_000 {
+        play(&mut paced, &mut host, &[], 0);
+    }
+    assert_eq!(host.sounding(), [], "the look-ahead ends by itself");
+    let frozen = host.ons().count();
+    let dropped = paced.status.dropped.get();
+    for _ in 0..400 {
+        play(&mut paced, &mut host, &[], 64);
+    }
+    assert!(paced.status.dropped.get() > dropped + 20, "what is too late is dropped, and counted");
+    let after: Vec<u64> = host.ons().skip(frozen).map(|sent| sent.0).collect();
+    assert!(!after.is_empty(), "it plays on");
+    // A flood would be dozens in one block; chords have up to ten fingers.
+    let densest = after.iter().map(|at| after.iter().filter(|other| at.abs_diff(**other) < 80).count()).max();
+    assert!(densest <= Some(12), "{densest:?} notes within 10 ms");
+}

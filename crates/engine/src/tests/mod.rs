@@ -1,0 +1,347 @@
+//! The live path without a host: a partner, the link, the network, and random players, settings,
+//! transports and block sizes.
+
+mod breaking;
+mod calls;
+mod modes;
+mod overflow;
+mod stage_fright;
+mod turns;
+mod wishes;
+
+use std::sync::{Arc, OnceLock};
+
+use model::{Critic, Kind, Network, Weights};
+use notes::Transport;
+use proptest::prelude::*;
+
+use crate::audio::{AudioSide, Heard, Out};
+use crate::generator::driven::Driven;
+use crate::generator::networks::{Loaded, Networks};
+use crate::generator::thread::GeneratorThread;
+use crate::link::status::Status;
+use crate::settings::{
+    DeviceChoice, Dynamics, Grid, Heat, Key, Length, Limits, Mode, Pulse, Rhythm, Scale, Settings, Silence, Speed,
+    Strokes, Trigger, TriggerBy, Wishes,
+};
+use crate::{Config, GeneratorSide, UiSide};
+
+/// Samples per second in the tests: low, so that seconds of music are few samples.
+const RATE: f64 = 8_000.0;
+
+/// Untrained weights that play lively music: many chords, steps below half a second, notes below two.
+/// What the tests say must not hang on what the built-in weights have learnt.
+pub fn network() -> Arc<Network> {
+    static NETWORK: OnceLock<Arc<Network>> = OnceLock::new();
+    let made = NETWORK.get_or_init(|| {
+        let random = Weights::random(Kind::Antiphon, 3);
+        let mut tensors = random.tensors().clone();
+        for (attribute, longest) in [("step", 0.5), ("duration", 2.0)] {
+            let bias = &mut tensors.get_mut(&format!("{attribute}.out.bias")).unwrap().data;
+            // Beyond the bins stand the scores of what came next in like places: as unlikely.
+            for (bin, bias) in bias.iter_mut().enumerate() {
+                let wanted = bin < model::encoding::TIMES && model::encoding::time_range(bin).1 < longest;
+                *bias = if wanted { *bias } else { -30.0 };
+            }
+            bias[0] += 3.0;
+        }
+        let weights = Weights::new(random.card, tensors).unwrap().with_critic(&Critic::random(3));
+        let bytes = weights.to_bytes();
+        Arc::new(Network::from_bytes_while(&bytes, || true).unwrap())
+    });
+    made.clone()
+}
+
+/// The choice of the tests' network, which never changes.
+struct Lively;
+
+impl Networks for Lively {
+    fn version(&self) -> u32 {
+        0
+    }
+
+    fn load(&self, _: &dyn Fn() -> bool) -> Result<Loaded, String> {
+        Ok(Loaded { network: network(), found: None, trouble: None })
+    }
+
+    fn stand_in(&self, _: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
+        Ok(network())
+    }
+}
+
+/// An engine that plays with the tests' network, on the CPU.
+fn engine() -> (AudioSide, GeneratorSide, UiSide) {
+    network();
+    engine_with(Arc::new(Lively), || DeviceChoice::Cpu)
+}
+
+fn engine_with(
+    networks: Arc<dyn Networks>,
+    device: impl Fn() -> DeviceChoice + Send + 'static,
+) -> (AudioSide, GeneratorSide, UiSide) {
+    crate::new(Config { status: Arc::default(), networks, device: Box::new(device), viewer: Default::default() })
+}
+
+/// Settings that hand over soon and play on.
+pub const SETTINGS: Settings = Settings {
+    state: Some(0),
+    bypass: false,
+    mode: Mode::Auto,
+    silence: Silence::Seconds(0.2),
+    pedal_holds: false,
+    trigger: Trigger { by: TriggerBy::Button, key: 24, controller: 80, toggles: false },
+    your_bars: 4,
+    my_bars: 4,
+    length: Length::Open,
+    rings_out: false,
+    remembers_own: true,
+    freeze: false,
+    strokes: Strokes {
+        go: false,
+        again: false,
+        another: false,
+        undo: false,
+        forget_phrase: false,
+        forget: false,
+        panic: false,
+    },
+    late_s: 0.05,
+    channel: None,
+    passes: true,
+    pedal_lengthens: false,
+    pedal_out: false,
+    follows_chord: false,
+    wishes: WISHES,
+};
+
+/// Wishes that leave the network as it is.
+pub const WISHES: Wishes = Wishes {
+    seed: 7,
+    heat: Heat { pitch: 1.0, rhythm: 1.0, length: 1.0, dynamics: 1.0 },
+    top_p: 1.0,
+    rhythm: Rhythm {
+        strength: 0.0,
+        grid: Grid::Sixteenth,
+        swing: 0.5,
+        pulse: Pulse::Host,
+        speed: Speed::Normal,
+        density: 1.0,
+    },
+    limits: Limits {
+        key: Key::Free,
+        scale: Scale::Major,
+        lowest: 0,
+        highest: 127,
+        chord: 0,
+        polyphony: None,
+        longest_s: None,
+        repeats: None,
+    },
+    dynamics: Dynamics::Model,
+    learn: 0.0,
+    search: 4,
+    bars: None,
+};
+
+/// The same wishes at another temperature and with another seed.
+fn wishes(temperature: f32, seed: u64) -> Wishes {
+    let heat = Heat { pitch: temperature, rhythm: temperature, length: temperature, dynamics: temperature };
+    Wishes { heat, seed, ..WISHES }
+}
+
+/// Any settings of the turn and of the notes' ways: silences in seconds from the strategy given.
+pub fn turns(silence: impl Strategy<Value = f64>) -> impl Strategy<Value = Settings> {
+    let modes = prop_oneof![
+        4 => Just(Mode::Auto),
+        1 => Just(Mode::Trigger),
+        2 => Just(Mode::Trade),
+        3 => Just(Mode::Duet),
+        1 => Just(Mode::Alone),
+    ];
+    let length = prop_oneof![
+        3 => Just(Length::Open),
+        1 => (0.0..4.0f64).prop_map(Length::Seconds),
+        1 => (0..12u32).prop_map(Length::Notes),
+        1 => (0..3u32).prop_map(Length::Bars),
+    ];
+    let by = prop_oneof![
+        Just(TriggerBy::Button),
+        Just(TriggerBy::Key),
+        Just(TriggerBy::Controller),
+        Just(TriggerBy::Sustain),
+        Just(TriggerBy::Soft),
+    ];
+    let trigger = (by, any::<bool>()).prop_map(|(by, toggles)| Trigger { by, key: 60, controller: 67, toggles });
+    let silence = prop_oneof![
+        3 => silence.prop_map(Silence::Seconds),
+        1 => (0.25..1.0f64).prop_map(Silence::Beats),
+    ];
+    let rare = |chance| prop::bool::weighted(chance);
+    let strokes = (rare(0.5), rare(0.2), rare(0.2), rare(0.1), rare(0.1), rare(0.1), rare(0.1));
+    let strokes = strokes.prop_map(|(go, again, another, undo, forget_phrase, forget, panic)| Strokes {
+        go,
+        again,
+        another,
+        undo,
+        forget_phrase,
+        forget,
+        panic,
+    });
+    let switches = (any::<bool>(), any::<bool>(), rare(0.2), any::<bool>(), any::<bool>(), any::<bool>());
+    let notes = (prop::option::weighted(0.2, 0..16u8), rare(0.8), rare(0.3), 1..3u32, 1..3u32);
+    ((modes, length, trigger, silence), (strokes, switches, notes), (0.3..1.5f32, 0..4u64)).prop_map(
+        |((mode, length, trigger, silence), (strokes, switches, notes), (temperature, seed))| Settings {
+            bypass: false,
+            mode,
+            silence,
+            trigger,
+            length,
+            strokes,
+            rings_out: switches.0,
+            remembers_own: switches.1,
+            freeze: switches.2,
+            pedal_holds: switches.3,
+            pedal_lengthens: switches.4,
+            pedal_out: switches.5,
+            channel: notes.0,
+            passes: notes.1,
+            follows_chord: notes.2,
+            your_bars: notes.3,
+            my_bars: notes.4,
+            wishes: wishes(temperature, seed),
+            ..SETTINGS
+        },
+    )
+}
+
+/// An event that went out: sample of the stream, on or off, channel, key, velocity.
+type Sent = (u64, bool, u8, u8, u8);
+
+/// A host that writes down what it gets.
+#[derive(Default)]
+struct Host {
+    sent: Vec<Sent>,
+    /// Controllers that moved: sample of the stream, channel, number, value.
+    moved: Vec<(u64, u8, u8, u8)>,
+    /// Samples before the block.
+    base: u64,
+    frames: u32,
+    /// The latest offset in the block.
+    latest: u32,
+    /// Asked before every event: does the queue refuse it?
+    refuse: Option<Box<dyn FnMut() -> bool>>,
+}
+
+impl Host {
+    fn open(&mut self, base: u64, frames: u32) {
+        (self.base, self.frames, self.latest) = (base, frames, 0);
+    }
+
+    fn take(&mut self, offset: u32, on: bool, channel: u8, key: u8, velocity: u8) -> bool {
+        assert!(offset < self.frames.max(1), "offset {offset} in a block of {}", self.frames);
+        assert!(offset >= self.latest, "offset {offset} after {}", self.latest);
+        if self.refuse.as_mut().is_some_and(|refuse| refuse()) {
+            return false;
+        }
+        self.latest = offset;
+        self.sent.push((self.base + u64::from(offset), on, channel, key, velocity));
+        true
+    }
+
+    /// Generated notes that sound, by channel and key; a key must not be struck twice, nor end twice.
+    fn sounding(&self) -> Vec<(u8, u8)> {
+        let mut sounding = Vec::new();
+        for &(at, on, channel, key, _) in &self.sent {
+            let place = sounding.iter().position(|&sounds| sounds == (channel, key));
+            match (on, place) {
+                (true, None) => sounding.push((channel, key)),
+                (false, Some(place)) => drop(sounding.remove(place)),
+                (true, Some(_)) => panic!("{channel}/{key} struck twice, at {at}"),
+                (false, None) => panic!("{channel}/{key} ended twice, at {at}"),
+            }
+        }
+        sounding
+    }
+
+    fn ons(&self) -> impl Iterator<Item = &Sent> {
+        self.sent.iter().filter(|sent| sent.1)
+    }
+}
+
+impl Out for Host {
+    fn on(&mut self, offset: u32, channel: u8, key: u8, velocity: u8) -> bool {
+        self.take(offset, true, channel, key, velocity)
+    }
+
+    fn off(&mut self, offset: u32, channel: u8, key: u8) -> bool {
+        self.take(offset, false, channel, key, 0)
+    }
+
+    fn controller(&mut self, offset: u32, channel: u8, controller: u8, value: u8) -> bool {
+        assert!(offset >= self.latest && offset < self.frames.max(1));
+        if self.refuse.as_mut().is_some_and(|refuse| refuse()) {
+            return false;
+        }
+        self.latest = offset;
+        self.moved.push((self.base + u64::from(offset), channel, controller, value));
+        true
+    }
+}
+
+/// An engine whose audio side waits for the generator's thread, as in an offline render.
+struct Offline {
+    partner: AudioSide,
+    status: Arc<Status>,
+    _thread: GeneratorThread,
+}
+
+impl Offline {
+    fn new() -> Self {
+        let (mut partner, generator, _) = engine();
+        partner.activate(RATE, true);
+        let status = generator.status.clone();
+        Self { partner, status, _thread: GeneratorThread::start(generator).unwrap() }
+    }
+}
+
+/// An engine whose generator works between blocks, as fast as the test says.
+struct Paced {
+    partner: AudioSide,
+    status: Arc<Status>,
+    generator: Driven,
+}
+
+impl Paced {
+    fn new() -> Self {
+        let (mut partner, generator, _) = engine();
+        partner.activate(RATE, false);
+        Self { partner, status: generator.status.clone(), generator: Driven::new(generator) }
+    }
+
+    /// Lets it think of so many notes at most.
+    fn think(&mut self, notes: usize) {
+        self.generator.run(notes);
+    }
+}
+
+/// One block: what the player does in it (offsets in order), between opening and closing.
+fn block(
+    partner: &mut AudioSide,
+    transport: &Transport,
+    (base, frames): (u64, u32),
+    settings: Settings,
+    events: &[(u32, Heard)],
+    host: &mut Host,
+) {
+    host.open(base, frames);
+    partner.open(transport, frames, settings, host);
+    for &(offset, heard) in events {
+        partner.play_until(offset, host);
+        partner.hear(offset, heard, host);
+        // The player's own event goes out after what was sent for it.
+        assert!(host.latest <= offset, "an event at {} before the player's at {offset}", host.latest);
+        host.latest = offset;
+    }
+    partner.play_until(frames, host);
+    partner.close();
+}

@@ -1,0 +1,196 @@
+//! Every queue gets ten times what it holds: nothing waits, what is dropped is dropped whole, and counted.
+//! The schedule, the ledger and the listener by themselves are tested in `notes`; the host's queue is in
+//! `crates/test-host/tests/refusing.rs`.
+
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::generator::memory::Memory;
+use crate::generator::session::Thinker;
+use crate::link::messages::{Answer, Begin, Epoch, Place, Report, Source};
+use crate::link::queues::link;
+use crate::link::takes::{Request, TAKES, TakeRecord, takes};
+use crate::link::touches::{Touch, touches};
+use notes::Note;
+
+/// Ten times as many notes and changes of mind as the queue holds, while nobody reads it: nothing waits,
+/// every note is handed over whole or dropped and counted, and afterwards both sides agree again.
+#[test]
+fn ten_times_too_much_is_dropped_whole_and_counted() {
+    const NOTES: u64 = 10 * 2_048;
+    let mut paced = Paced::new();
+    let mut host = Host::default();
+    let on = |key| Heard::On { channel: 0, key, velocity: 90 };
+    let off = |key| Heard::Off { channel: Some(0), key: Some(key) };
+    let mut settings = SETTINGS;
+    let mut base = 0;
+    for number in 0..NOTES {
+        let key = 40 + (number % 40) as u8;
+        // Every change of it swaps the turns.
+        settings.strokes.go = number % 2 == 0;
+        block(
+            &mut paced.partner,
+            &Transport::default(),
+            (base, 400),
+            settings,
+            &[(0, on(key)), (300, off(key))],
+            &mut host,
+        );
+        base += 400;
+    }
+    block(&mut paced.partner, &Transport::default(), (base, 400), settings, &[], &mut host);
+    base += 400;
+    let (heard, dropped) = (paced.status.heard.get(), paced.status.overflows.get());
+    assert_eq!(heard + dropped, NOTES);
+    assert!(dropped > NOTES / 2, "{dropped} dropped");
+
+    paced.think(64);
+    assert!(paced.generator.side.memory.len() as u64 <= heard.min(512), "the memory has room for so many");
+    let before = host.ons().count();
+    for number in 0..200 {
+        let events: &[(u32, Heard)] = if number == 0 { &[(0, on(60)), (300, off(60))] } else { &[] };
+        block(&mut paced.partner, &Transport::default(), (base, 400), settings, events, &mut host);
+        base += 400;
+        paced.think(64);
+    }
+    assert!(host.ons().count() > before, "it plays again");
+    assert_eq!(paced.status.overflows.get(), dropped, "nothing more is dropped");
+}
+
+/// A bass note is held, and above it ten times as many notes as may wait for its end: some are never heard,
+/// and the editor says how many.
+#[test]
+fn what_the_listener_has_no_room_for_is_counted() {
+    const NOTES: u64 = 10 * notes::listener::CAPACITY as u64;
+    let mut paced = Paced::new();
+    let mut host = Host::default();
+    let on = |key| Heard::On { channel: 0, key, velocity: 90 };
+    let off = |key| Heard::Off { channel: Some(0), key: Some(key) };
+    let mut play = |paced: &mut Paced, number: u64, events: &[(u32, Heard)]| {
+        block(&mut paced.partner, &Transport::default(), (number * 6, 6), SETTINGS, events, &mut host);
+        paced.think(0);
+    };
+    play(&mut paced, 0, &[(0, on(30))]);
+    for number in 1..=NOTES {
+        // No key twice in a chord: those would be one note.
+        let key = 40 + (number % 60) as u8;
+        play(&mut paced, number, &[(0, on(key)), (3, off(key))]);
+    }
+    play(&mut paced, NOTES + 1, &[(0, off(30))]);
+    (NOTES + 2..NOTES + 100).for_each(|number| play(&mut paced, number, &[]));
+    let (heard, dropped) = (paced.status.heard.get(), paced.status.overflows.get());
+    assert_eq!(heard + dropped, NOTES + 1);
+    assert!(dropped > NOTES / 2 && heard >= notes::listener::CAPACITY as u64, "{dropped} dropped, {heard} heard");
+}
+
+/// Nobody takes what is thought of: thinking stops, and no note is lost.
+#[test]
+fn thoughts_wait_for_room() {
+    let (mut near, mut far) = link();
+    let (mut memory, status) = (Memory::default(), Status::default());
+    let mut thinker = Thinker::new(network(), &mut memory);
+    let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
+    let (epoch, source, called) = (Epoch(1), Source::GoOn, false);
+    near.steer(Report::Begin(Begin {
+        epoch,
+        at: 1.0,
+        number: 0,
+        source,
+        called,
+        place,
+        length: Length::Open,
+        wishes: WISHES,
+    }));
+    thinker.listen(&mut far, &mut memory, &mut takes().0, &status, &AtomicBool::new(false));
+    // The look-ahead must reach that far, however slow the music.
+    near.progress(1e6);
+    let mut indices = Vec::new();
+    for _ in 0..10 {
+        let thought = (0..2_560).filter(|_| thinker.play_on(&mut far, &memory, &status)).count();
+        assert_eq!(thought, 256);
+        indices.extend(std::iter::from_fn(|| near.answer()).map(|answer| answer.index));
+    }
+    assert!(indices.into_iter().eq(0..2_560));
+}
+
+/// An inference thread gone wild sends ten times the look-ahead that the audio thread has room for.
+#[test]
+fn a_look_ahead_without_room_is_counted_and_what_sounds_ends() {
+    const NOTES: u32 = 5_120;
+    let mut paced = Paced::new();
+    let mut host = Host::default();
+    let on = Heard::On { channel: 0, key: 60, velocity: 90 };
+    let off = Heard::Off { channel: Some(0), key: Some(60) };
+    block(&mut paced.partner, &Transport::default(), (0, 400), SETTINGS, &[(0, on), (300, off)], &mut host);
+    let mut base = 400;
+    let mut epoch = Epoch(0);
+    while paced.status.turns.get() == 0 {
+        block(&mut paced.partner, &Transport::default(), (base, 80), SETTINGS, &[], &mut host);
+        base += 80;
+        while let Some(report) = paced.generator.side.far.report() {
+            if let Report::Begin(begin) = report {
+                epoch = begin.epoch;
+            }
+        }
+    }
+    for index in 0..NOTES {
+        let onset = 5.0 + f64::from(index) * 1e-3;
+        let note = Note { onset, spread: 0.0, duration: 0.5, pitch: (index % 128) as u8, velocity: 80 };
+        assert!(paced.generator.side.far.answer(Answer { epoch, index, note: Some(note) }));
+        if index % 64 == 63 {
+            block(&mut paced.partner, &Transport::default(), (base, 8), SETTINGS, &[], &mut host);
+            base += 8;
+        }
+    }
+    let dropped = paced.status.overflows.get();
+    assert_eq!(dropped, u64::from(NOTES) - 512);
+    for _ in 0..200 {
+        block(&mut paced.partner, &Transport::default(), (base, 400), SETTINGS, &[], &mut host);
+        base += 400;
+    }
+    assert_eq!((host.ons().count(), host.sounding()), (512, vec![]));
+}
+
+/// The keyboard on the screen, while no audio runs: keys that went down can come up.
+#[test]
+fn touches_without_room_leave_no_key_down() {
+    let (mut toucher, mut touched) = touches();
+    let mut down = Vec::new();
+    for key in (0..128).cycle().take(640) {
+        if toucher.touch(Touch { key, velocity: 80 }) {
+            down.push(key);
+        }
+    }
+    assert_eq!(down.len(), 32);
+    assert!(down.iter().all(|&key| toucher.touch(Touch { key, velocity: 0 })));
+    assert!(!toucher.touch(Touch { key: 0, velocity: 0 }));
+    let ups = std::iter::from_fn(|| touched.pop()).filter(|touch| touch.velocity == 0);
+    assert_eq!(ups.map(|touch| touch.key).collect::<Vec<_>>(), down);
+}
+
+/// More takes than the log holds, and more clicks on them than wait.
+#[test]
+fn takes_make_room_and_clicks_are_refused() {
+    let (mut log, takes) = takes();
+    let phrase = vec![Note { onset: -1.0, spread: 0.0, duration: 0.3, pitch: 60, velocity: 70 }];
+    let record = TakeRecord {
+        id: 0,
+        seed: 1,
+        number: 1,
+        beats_per_second: 2.0,
+        phrase,
+        notes: vec![],
+        lasted_s: 1.0,
+        kept: false,
+    };
+    for _ in 0..10 * TAKES {
+        log.add(record.clone());
+    }
+    let list = takes.list();
+    assert_eq!((list.len(), list[0].id), (TAKES, 9 * TAKES as u64 + 1));
+    assert!(list.iter().all(|take| take.phrase == record.phrase), "each is whole");
+    let last = Request::Again(10 * TAKES as u64);
+    assert_eq!((0..640).filter(|_| takes.ask(last)).count(), 64);
+    assert!(log.obey().is_some());
+    assert!(takes.ask(last), "there is room again");
+}

@@ -1,0 +1,504 @@
+//! What is wished for is what is played: no limit is ever broken, the grid is exact, and the rest goes
+//! where the knobs say. Random wishes, the tests' network and no thread.
+
+use std::collections::HashMap;
+
+use model::critic::Phrase as CriticsPhrase;
+use model::limits::{classes_of, of_classes, range};
+use model::search::{Judge, Search, Takes};
+use model::{Chorus, Markov, Mind};
+use notes::chords::WINDOW_S;
+use notes::{Note, Successor};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use super::*;
+use crate::generator::ear::Ear;
+use crate::generator::memory::{Plan, Start};
+use crate::generator::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
+use crate::link::messages::Place;
+use crate::settings::Dynamics;
+
+/// Bars of four beats at 120 a minute, a bar line 0.3 s before the hand-over.
+const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.6, bar: 4.0, running: true };
+
+/// A phrase is heard, and a take is played upon it. Times are seconds since the hand-over.
+struct Session {
+    mind: Mind,
+    ear: Ear,
+    memory: Markov,
+    phrase: Vec<Note>,
+}
+
+impl Session {
+    /// A phrase of these steps, in seconds, and pitches; so long before the hand-over comes its last onset.
+    fn new(phrase: &[(f64, u8)], velocity: u8, silence: f64) -> Self {
+        let length: f64 = phrase.iter().map(|note| note.0).sum();
+        let mut onset = -length - silence;
+        let mut session =
+            Self { mind: Mind::new(network()), ear: Ear::default(), memory: Markov::default(), phrase: vec![] };
+        for &(step, pitch) in phrase {
+            let previous = session.phrase.last().map(|note| note.onset);
+            onset += step;
+            let note = Note { onset, spread: 0.0, duration: 0.4, pitch, velocity };
+            let next = Successor::after(previous, &note);
+            session.mind.feed(&next);
+            session.ear.hear(onset, &next, previous.is_none());
+            session.memory.learn(&next, previous.is_none());
+            session.phrase.push(note);
+        }
+        session
+    }
+
+    fn phrasing(&self, wishes: &Wishes) -> Phrasing {
+        let pulse = phrase_beats(&wishes.rhythm, &self.ear, 0.0);
+        Phrasing::new(&network().card().controls, wishes, &PLACE, &self.ear, pulse)
+    }
+
+    fn trail(&self) -> Trail {
+        let mut previous = None;
+        let successors: Vec<Successor> =
+            self.phrase.iter().map(|note| Successor::after(previous.replace(note.onset), note)).collect();
+        Trail::after(&successors)
+    }
+
+    fn play(&mut self, wishes: &Wishes, count: u32) -> Vec<Note> {
+        let phrasing = self.phrasing(wishes);
+        let (mut trail, mut previous) = (self.trail(), self.phrase.last().map(|note| note.onset));
+        (0..count)
+            .map(|index| {
+                let cue = Cue { seed: wishes.seed, index, previous, floor: 0.0, pause: 0.0 };
+                let note = phrasing.draw(&mut self.mind, &trail, &self.memory, &cue);
+                let next = heard(previous, &note, phrasing.speed());
+                self.mind.feed(&next);
+                trail.hear(&note, &next, true);
+                previous = Some(note.onset);
+                note
+            })
+            .collect()
+    }
+}
+
+impl Session {
+    /// The phrase, to begin again.
+    fn phrase_as_steps(&self) -> Vec<(f64, u8)> {
+        let mut previous = None;
+        let step = |note: &Note| (previous.replace(note.onset).map_or(0.25, |onset| note.onset - onset), note.pitch);
+        self.phrase.iter().map(step).collect()
+    }
+
+    /// Takes of these seeds side by side.
+    fn play_all(&self, wishes: &Wishes, seeds: &[u64], count: u32) -> Vec<Vec<Note>> {
+        let phrasing = self.phrasing(wishes);
+        let mut chorus = Chorus::new(&self.mind, seeds.len());
+        let mut trails = vec![self.trail(); seeds.len()];
+        let previous = self.phrase.last().map(|note| note.onset);
+        let first = |&seed| Cue { seed, index: 0, previous, floor: 0.0, pause: 0.0 };
+        let mut cues: Vec<Cue> = seeds.iter().map(first).collect();
+        let mut takes = vec![vec![]; seeds.len()];
+        for _ in 0..count {
+            let notes = phrasing.draw_all(&mut chorus, &trails, &self.memory, &cues);
+            let mut all = vec![];
+            for (take, note) in notes.into_iter().enumerate() {
+                let next = heard(cues[take].previous, &note, phrasing.speed());
+                trails[take].hear(&note, &next, true);
+                cues[take] = Cue { index: cues[take].index + 1, previous: Some(note.onset), ..cues[take] };
+                takes[take].push(note);
+                all.push(next);
+            }
+            chorus.feed(&all);
+        }
+        takes
+    }
+}
+
+const KEYS: [Key; 14] = {
+    use Key::*;
+    [Free, Phrase, C, Db, D, Eb, E, F, Gb, G, Ab, A, Bb, B]
+};
+const SCALES: [Scale; 12] = {
+    use Scale::*;
+    [
+        Major,
+        Minor,
+        HarmonicMinor,
+        MelodicMinor,
+        Dorian,
+        Phrygian,
+        Lydian,
+        Mixolydian,
+        Pentatonic,
+        MinorPentatonic,
+        Blues,
+        WholeTone,
+    ]
+};
+const GRIDS: [Grid; 10] = {
+    use Grid::*;
+    [
+        Quarter,
+        QuarterDotted,
+        QuarterTriplet,
+        Eighth,
+        EighthDotted,
+        EighthTriplet,
+        Sixteenth,
+        SixteenthDotted,
+        SixteenthTriplet,
+        ThirtySecond,
+    ]
+};
+
+fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+    prop::sample::select(all)
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let chord = prop_oneof![2 => Just(0u128), 1 => prop::collection::vec(30..90u32, 1..4).prop_map(|keys| {
+        keys.into_iter().fold(0, |set, key| set | 1 << key)
+    })];
+    let ends =
+        prop_oneof![1 => Just((0u8, 127u8)), 1 => (0..128u8, 0..128u8), 1 => (40..80u8).prop_map(|low| (low, low + 9))];
+    (
+        (one_of(&KEYS), one_of(&SCALES), ends, chord),
+        prop::option::of(1..6u8),
+        prop::option::of(0.05..1.0f32),
+        prop::option::of(1..4u8),
+    )
+        .prop_map(|((key, scale, (lowest, highest), chord), polyphony, longest_s, repeats)| Limits {
+            key,
+            scale,
+            lowest,
+            highest,
+            chord,
+            polyphony,
+            longest_s,
+            repeats,
+        })
+}
+
+fn random_wishes() -> impl Strategy<Value = Wishes> {
+    let strength = prop_oneof![Just(0.0f32), Just(1.0), 0.0..1.0f32];
+    let rhythm = (
+        strength,
+        one_of(&GRIDS),
+        0.5..0.75f32,
+        one_of(&[Pulse::Host, Pulse::Phrase]),
+        one_of(&[Speed::Half, Speed::Normal, Speed::Double]),
+        0.25..4.0f32,
+    )
+        .prop_map(|(strength, grid, swing, pulse, speed, density)| Rhythm {
+            strength,
+            grid,
+            swing,
+            pulse,
+            speed,
+            density,
+        });
+    let dynamics = prop_oneof![Just(Dynamics::Model), Just(Dynamics::Follow), (1..128u8).prop_map(Dynamics::Fixed)];
+    let learn = prop_oneof![Just(0.0f32), Just(1.0), 0.0..1.0f32];
+    ((any::<u64>(), 0.1..2.0f32, 0.3..1.0f32), rhythm, limits(), dynamics, learn).prop_map(
+        |((seed, temperature, top_p), rhythm, limits, dynamics, learn)| Wishes {
+            top_p,
+            rhythm,
+            limits,
+            dynamics,
+            learn,
+            ..wishes(temperature, seed)
+        },
+    )
+}
+
+/// The pitches that keep the limits on range, chord and scale, as far as there are any.
+fn wanted(limits: &Limits, ear: &Ear) -> u128 {
+    let range = range(limits.lowest, limits.highest);
+    let chord = if limits.chord == 0 { u128::MAX } else { of_classes(classes_of(limits.chord)) };
+    let scale = match limits.key {
+        Key::Free => u128::MAX,
+        Key::Phrase => ear.scale().unwrap_or(u128::MAX),
+        fixed => of_classes(limits.scale.upon(fixed.tonic().unwrap())),
+    };
+    [range & chord & scale, range & chord, range].into_iter().find(|set| *set != 0).unwrap()
+}
+
+/// How a take keeps its limits; an error says which one it breaks.
+fn check(take: &[Note], wishes: &Wishes, ear: &Ear) -> Result<(), TestCaseError> {
+    let Wishes { limits, rhythm, .. } = wishes;
+    let wanted = wanted(limits, ear);
+    let mut sounding: HashMap<u8, f64> = HashMap::new();
+    // How often each pitch was struck in a row, up to this onset and up to the one before.
+    let (mut row, mut before) = ([0u8; 128], [0u8; 128]);
+    let mut last: Option<Note> = None;
+    for note in take {
+        prop_assert!(wanted >> note.pitch & 1 == 1, "{note:?} is not wanted");
+        prop_assert!(note.duration >= note.spread + 0.009 && (1..128).contains(&note.velocity));
+        if let Some(longest) = limits.longest_s {
+            prop_assert!(note.duration <= f64::from(longest) + 1e-6, "{note:?} is too long");
+        }
+        if let Dynamics::Fixed(velocity) = wishes.dynamics {
+            prop_assert_eq!(note.velocity, velocity);
+        }
+        prop_assert!(note.onset >= 0.0);
+        let joins = last.is_some_and(|last| last.onset == note.onset);
+        match last {
+            Some(last) if joins => prop_assert!(note.pitch > last.pitch, "{note:?} after {last:?} of its chord"),
+            Some(last) => {
+                // At double speed, what is no chord may be half as far apart as a chord's window.
+                let free = rhythm.strength == 0.0 || rhythm.strength < 1.0 && rhythm.speed == Speed::Double;
+                let apart = if free { 0.0 } else { WINDOW_S * 0.999 };
+                prop_assert!(note.onset - last.onset > apart, "{note:?} follows {last:?} too soon");
+                prop_assert_eq!(note.spread, 0.0);
+            }
+            None => {}
+        }
+        if !joins {
+            before = std::mem::replace(&mut row, [0; 128]);
+        }
+        row[usize::from(note.pitch)] = before[usize::from(note.pitch)] + 1;
+        if let Some(most) = limits.repeats
+            && row[usize::from(note.pitch)] > most
+        {
+            let fresh = (0..128).find(|&pitch| wanted >> pitch & 1 == 1 && before[pitch] < most);
+            prop_assert_eq!(fresh, None, "{:?} once more, though another was free", note);
+        }
+        sounding.retain(|_, end| *end > note.onset);
+        sounding.insert(note.pitch, note.end());
+        if let Some(voices) = limits.polyphony {
+            prop_assert!(sounding.len() <= voices.into(), "{} voices at {note:?}", sounding.len());
+        }
+        last = Some(*note);
+    }
+    Ok(())
+}
+
+/// How far a moment is from the nearest line of the host's grid, in beats.
+fn off_the_grid(onset: f64, rhythm: &Rhythm) -> f64 {
+    let (gap, swing) = (rhythm.grid.beats(), f64::from(rhythm.swing));
+    let beat = PLACE.beat + onset * PLACE.beats_per_second;
+    let pair = (beat / (2.0 * gap)).floor();
+    let lines = [pair, pair + swing, pair + 1.0];
+    lines.into_iter().map(|line| (line * 2.0 * gap - beat).abs()).fold(f64::INFINITY, f64::min)
+}
+
+const TUNE: [(f64, u8); 10] = [
+    (0.0, 60),
+    (0.25, 64),
+    (0.25, 67),
+    (0.0, 72),
+    (0.5, 71),
+    (0.25, 69),
+    (0.25, 67),
+    (0.5, 65),
+    (0.25, 62),
+    (0.25, 59),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, rng_seed: prop::test_runner::RngSeed::Fixed(11), ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_limit_is_ever_broken(wishes in random_wishes()) {
+        let mut session = Session::new(&TUNE, 70, 0.5);
+        let take = session.play(&wishes, 40);
+        check(&take, &wishes, &session.ear)?;
+        if wishes.rhythm.strength == 1.0 {
+            prop_assert!(take.iter().all(|note| note.spread == 0.0));
+            if wishes.rhythm.pulse == Pulse::Host {
+                let off = take.iter().map(|note| off_the_grid(note.onset, &wishes.rhythm)).fold(0.0, f64::max);
+                prop_assert!(off < 1e-9, "{off} beats off the grid");
+            }
+        }
+    }
+}
+
+/// From free to the grid: the nearer, the stronger.
+#[test]
+fn strength_draws_onsets_to_the_grid() {
+    let mut before = f64::INFINITY;
+    for strength in [0.0, 0.3, 0.6, 0.9, 1.0] {
+        let rhythm = Rhythm { strength, grid: Grid::Eighth, ..WISHES.rhythm };
+        let take = Session::new(&TUNE, 70, 0.5).play(&Wishes { rhythm, ..WISHES }, 200);
+        let off = take.iter().map(|note| off_the_grid(note.onset, &rhythm)).sum::<f64>() / 200.0;
+        assert!(off < before, "{off} beats off at {strength}");
+        assert!(off < 0.14 * f64::from(1.0 - strength) + 0.01, "{off} beats off at {strength}");
+        before = off;
+    }
+}
+
+/// Notes per second of a take of so many notes.
+fn notes_per_second(wishes: &Wishes, count: u32) -> f64 {
+    let take = Session::new(&TUNE, 70, 0.5).play(wishes, count);
+    f64::from(count - 1) / (take[take.len() - 1].onset - take[0].onset)
+}
+
+/// At double speed the same notes come twice as fast; the network is none the wiser, until a note is so
+/// short that it may not be shorter.
+#[test]
+fn speed_is_a_factor_on_time_alone() {
+    let play = |speed| {
+        let rhythm = Rhythm { speed, ..WISHES.rhythm };
+        Session::new(&TUNE, 70, 0.0).play(&Wishes { rhythm, ..WISHES }, 60)
+    };
+    let [half, normal, double] = [Speed::Half, Speed::Normal, Speed::Double].map(play);
+    for (others, factor, least) in [(half, 2.0, 60), (double, 0.5, 2)] {
+        let mut compared = 0;
+        for (note, other) in normal.iter().zip(&others) {
+            assert_eq!((note.pitch, note.velocity), (other.pitch, other.velocity));
+            assert!((note.onset * factor - other.onset).abs() < 1e-6, "{note:?} and {other:?}");
+            let (duration, shortest) = (note.duration * factor, note.spread + 0.01);
+            assert!((duration.max(shortest) - other.duration).abs() < 1e-6, "{note:?} and {other:?}");
+            compared += 1;
+            if duration < shortest {
+                break;
+            }
+        }
+        assert!(compared >= least, "only {compared} notes");
+    }
+}
+
+#[test]
+fn more_density_is_more_notes() {
+    let of = |density| notes_per_second(&Wishes { rhythm: Rhythm { density, ..WISHES.rhythm }, ..WISHES }, 300);
+    let rates = [0.25, 0.5, 1.0, 2.0, 4.0].map(of);
+    let ratios: Vec<f64> = rates.windows(2).map(|pair| pair[1] / pair[0]).collect();
+    // The tests' network has no steps beyond half a second, so it cannot be tilted to where they are few.
+    assert!(ratios[0] > 1.2 && ratios[1..].iter().all(|ratio| (1.2..3.0).contains(ratio)), "{rates:?}");
+}
+
+/// What was learnt speaks alone: the tune goes on where it was, in its own steps.
+#[test]
+fn who_learns_all_plays_what_it_has_heard() {
+    let tune: Vec<(f64, u8)> =
+        TUNE.iter().enumerate().map(|(i, &(step, pitch))| (if i == 0 { 0.25 } else { step }, pitch)).collect();
+    let phrase: Vec<(f64, u8)> = tune.iter().cycle().take(24).copied().collect();
+    let mut session = Session::new(&phrase, 70, 0.2);
+    let take = session.play(&Wishes { learn: 1.0, ..WISHES }, 40);
+    for (index, (note, expected)) in take.iter().zip(tune.iter().cycle().skip(24)).enumerate() {
+        assert_eq!(note.pitch, expected.1, "note {index}");
+        if index > 0 {
+            let step = note.onset - take[index - 1].onset;
+            assert!((step - expected.0).abs() < 0.011 + 0.044 * expected.0, "{step} s before note {index}");
+        }
+    }
+    // With limits, as far as they let it.
+    let limits = Limits { lowest: 60, highest: 66, ..WISHES.limits };
+    let take = Session::new(&phrase, 70, 0.2).play(&Wishes { learn: 1.0, limits, ..WISHES }, 40);
+    assert!(take.iter().all(|note| [60, 62, 64, 65].contains(&note.pitch)));
+}
+
+/// It is as loud as the player, and where the player gets louder, so does it.
+#[test]
+fn it_follows_the_players_level() {
+    let of = |velocity, dynamics| {
+        let take = Session::new(&TUNE, velocity, 0.5).play(&Wishes { dynamics, ..WISHES }, 150);
+        take[20..].iter().map(|note| f64::from(note.velocity)).sum::<f64>() / 130.0
+    };
+    let [soft, loud] = [25, 105].map(|velocity| of(velocity, Dynamics::Follow));
+    let [own_soft, own_loud] = [25, 105].map(|velocity| of(velocity, Dynamics::Model));
+    assert!(loud - soft > (own_loud - own_soft) + 25.0, "{soft} to {loud}, by itself {own_soft} to {own_loud}");
+}
+
+/// Takes side by side are the very takes that each random stream alone would have given.
+#[test]
+fn takes_side_by_side_are_the_takes_alone() {
+    let strategy = random_wishes();
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..8 {
+        let wishes = strategy.new_tree(&mut runner).unwrap().current();
+        let seeds = [0, 1, 2].map(|take| wishes.seed ^ take << 48);
+        let takes = Session::new(&TUNE, 70, 0.5).play_all(&wishes, &seeds, 8);
+        for (&seed, take) in seeds.iter().zip(&takes) {
+            assert_eq!(&Session::new(&TUNE, 70, 0.5).play(&Wishes { seed, ..wishes }, 8), take, "{wishes:?}");
+        }
+    }
+}
+
+/// The search, one take after the other and with a network each: what the search side by side is compared with.
+struct OneByOne<'a> {
+    phrasing: &'a Phrasing,
+    learnt: &'a Markov,
+    takes: Vec<Alone>,
+}
+
+/// One of them.
+struct Alone {
+    mind: Mind,
+    trail: Trail,
+    cue: Cue,
+    notes: Vec<Note>,
+    judged: Vec<Note>,
+}
+
+impl Takes for OneByOne<'_> {
+    fn play(&mut self) {
+        let speed = self.phrasing.speed();
+        for Alone { mind, trail, cue, notes, judged } in &mut self.takes {
+            let note = self.phrasing.draw(mind, trail, self.learnt, cue);
+            let next = heard(cue.previous, &note, speed);
+            mind.feed(&next);
+            trail.hear(&note, &next, true);
+            *cue = Cue { index: cue.index + 1, previous: Some(note.onset), pause: 0.0, ..*cue };
+            notes.push(note);
+            judged.push(Note { onset: note.onset * speed, duration: note.duration * speed, ..note });
+        }
+    }
+
+    fn notes(&self, take: usize) -> &[Note] {
+        &self.takes[take].judged
+    }
+
+    fn become_copy(&mut self, take: usize, of: usize) {
+        let snapshot = self.takes[of].mind.snapshot();
+        let Alone { trail, cue, notes, judged, .. } = &self.takes[of];
+        let (trail, cue, notes, judged) = (trail.clone(), *cue, notes.clone(), judged.clone());
+        let own = &mut self.takes[take];
+        own.mind.restore(&snapshot);
+        *own = Alone {
+            mind: std::mem::replace(&mut own.mind, Mind::new(network())),
+            trail,
+            cue: Cue { seed: own.cue.seed, ..cue },
+            notes,
+            judged,
+        };
+    }
+}
+
+/// What is planned is what the search chooses among takes that know nothing of each other, within all limits; and it
+/// is not what the first of them would have played.
+#[test]
+fn a_plan_is_the_take_that_the_search_chooses() {
+    let strategy = random_wishes();
+    let mut runner = TestRunner::deterministic();
+    let mut others = 0;
+    for number in 0..6 {
+        let wishes = strategy.new_tree(&mut runner).unwrap().current();
+        let phrase: Vec<(f64, u8)> = TUNE.iter().cycle().take(24).copied().collect();
+        let (session, count) = (Session::new(&phrase, 70, 0.5), [8, 40][number % 2]);
+        let (phrasing, trail) = (session.phrasing(&wishes), session.trail());
+        let previous = session.phrase.last().map(|note| note.onset);
+        let cue = Cue { seed: wishes.seed, index: 0, previous, floor: 0.0, pause: 0.0 };
+        let (network, phrase) = (network(), CriticsPhrase::new(session.phrase.clone()));
+        let search = Search { takes: 4, plan: count, ..Search::OFF };
+
+        let alone = |take: u64| {
+            let cue = Cue { seed: cue.seed ^ take << 48, ..cue };
+            let mind = Session::new(&session.phrase_as_steps(), 70, 0.5).mind;
+            Alone { mind, trail: trail.clone(), cue, notes: vec![], judged: vec![] }
+        };
+        let mut takes = OneByOne { phrasing: &phrasing, learnt: &session.memory, takes: (0..4).map(alone).collect() };
+        let judge = Judge { critic: network.critic().unwrap(), phrase: &phrase, so_far: &[] };
+        let chosen = search.plan(&mut takes, &judge, count, (wishes.seed, 0));
+
+        let mut plan = Plan::new(session.phrase.iter().copied());
+        plan.set_search(search);
+        let (phrasing, trail, learnt) = (&phrasing, &trail, &session.memory);
+        // As many notes at once as the reference plays.
+        plan.set_planned(count);
+        plan.make(&session.mind, Start { phrasing, trail, learnt, cue, so_far: vec![], left: usize::MAX });
+        let planned: Vec<Note> = std::iter::from_fn(|| plan.next()).collect();
+        assert_eq!(planned, takes.takes[chosen].notes, "{wishes:?}");
+        others += usize::from(planned != Session::new(&session.phrase_as_steps(), 70, 0.5).play(&wishes, count as u32));
+    }
+    assert!(others >= 3, "the search never chose another take");
+}

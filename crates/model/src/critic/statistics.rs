@@ -1,0 +1,356 @@
+//! What a stretch of music is like, in numbers: what the critic hears.
+//!
+//! An *onset* is a chord or a single note, an *interval* the time from one onset to the next, the *melody* the highest
+//! note of each onset, the *bass* its lowest. All numbers are finite whatever the notes, of a magnitude of about 1, and
+//! the same on every machine: logarithms are libm's.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use notes::Note;
+
+use crate::key::{correlation, key_profile};
+
+/// Numbers that describe a stretch by itself.
+const ALONE: usize = 93;
+/// Numbers that say how a stretch follows a phrase, beside what it has more or less of.
+const RELATED: usize = 13;
+/// Numbers that the critic hears of a stretch: [`ALONE`] by itself, as many less the phrase's, [`RELATED`], and how
+/// much there is of it.
+pub const STATISTICS: usize = 2 * ALONE + RELATED + 2;
+
+/// Times below this count as this, in seconds.
+const SHORTEST_S: f64 = 0.005;
+/// Octaves between two times that are equal to the ear, and limits of the classes beyond.
+const RATIO_LIMITS: [f64; 6] = [0.05, 0.14, 0.4, 0.8, 1.2, 1.8];
+/// Limits between classes of intervals, in seconds.
+const INTERVAL_LIMITS: [f64; 5] = [0.06, 0.12, 0.25, 0.5, 1.0];
+/// Limits between classes of durations, in octaves over the interval that follows.
+const ARTICULATION_LIMITS: [f64; 4] = [-1.0, -0.3, 0.1, 1.0];
+/// Limits between classes of melodic moves, in semitones.
+const MOVE_LIMITS: [u8; 4] = [1, 3, 5, 13];
+
+/// Notes taken apart once for all statistics.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch<'a> {
+    notes: &'a [Note],
+    /// The notes of each onset, in ascending pitch.
+    onsets: Vec<&'a [Note]>,
+    /// Log2 of seconds from each onset to the next.
+    intervals: Vec<f64>,
+    melody: Vec<u8>,
+    bass: Vec<u8>,
+    classes: [f64; 12],
+}
+
+impl<'a> Stretch<'a> {
+    /// Of canonical notes, in order.
+    pub fn new(notes: &'a [Note]) -> Self {
+        let onsets: Vec<&[Note]> = notes.chunk_by(|a, b| a.onset == b.onset).collect();
+        let intervals = onsets.windows(2).map(|pair| log2(pair[1][0].onset - pair[0][0].onset)).collect();
+        let melody = onsets.iter().map(|onset| onset[onset.len() - 1].pitch).collect();
+        let bass = onsets.iter().map(|onset| onset[0].pitch).collect();
+        let mut classes = [0.0; 12];
+        notes.iter().for_each(|note| classes[usize::from(note.pitch % 12)] += 1.0);
+        Self { notes, onsets, intervals, melody, bass, classes }
+    }
+
+    /// From the first onset to the last, in seconds; and a moment more, so that it is never 0.
+    fn seconds(&self) -> f64 {
+        let ends = self.notes.first().zip(self.notes.last());
+        ends.map_or(0.0, |(first, last)| (last.onset - first.onset).max(0.0)) + 0.1
+    }
+
+    fn chords(&self) -> impl Iterator<Item = &'a [Note]> + Clone {
+        self.onsets.iter().copied().filter(|onset| onset.len() > 1)
+    }
+
+    /// The pitches of each onset, as a set of bits.
+    fn sets(&self) -> Vec<u128> {
+        self.onsets.iter().map(|onset| onset.iter().fold(0, |set, note| set | 1 << (note.pitch & 127))).collect()
+    }
+
+    /// Octaves of each duration over the interval that follows it.
+    fn articulation(&self) -> impl Iterator<Item = f64> + Clone {
+        let pairs = self.onsets.iter().zip(&self.intervals);
+        pairs.flat_map(|(onset, interval)| onset.iter().map(move |note| log2(note.duration) - interval))
+    }
+
+    /// Pushes [`ALONE`] numbers.
+    fn alone(&self, out: &mut Vec<f64>) {
+        self.rhythm(out);
+        self.texture(out);
+        self.durations(out);
+        self.loudness(out);
+        self.pitches(out);
+        self.repetition(out);
+    }
+
+    fn rhythm(&self, out: &mut Vec<f64>) {
+        let Self { intervals, .. } = self;
+        let ratio = |apart: usize| intervals.iter().skip(apart).zip(intervals).map(|(late, early)| late - early);
+        classes(ratio(1).map(f64::abs), RATIO_LIMITS, out);
+        for apart in [2, 3, 4] {
+            out.push(share(ratio(apart), |octaves| octaves.abs() < RATIO_LIMITS[1]));
+        }
+        // As long as the two before it together, or those as long as it.
+        out.push(share(ratio(1), |octaves| octaves > 0.0));
+        out.push(mean(ratio(1).map(f64::abs)));
+        classes(intervals.iter().copied(), INTERVAL_LIMITS.map(log2), out);
+        out.extend(moments(intervals.iter().copied()));
+        out.push(intervals.iter().copied().fold(log2(SHORTEST_S), f64::max));
+        let seconds = self.seconds();
+        out.push(log2(self.notes.len() as f64 / seconds));
+        out.push(log2(self.onsets.len() as f64 / seconds));
+        // Whether it gets denser.
+        let half = self.notes.first().map_or(0.0, |note| note.onset) + seconds / 2.0;
+        let early = self.notes.partition_point(|note| note.onset < half) as f64;
+        out.push(log2((self.notes.len() as f64 - early + 1.0) / (early + 1.0)));
+    }
+
+    fn texture(&self, out: &mut Vec<f64>) {
+        let sizes = || self.onsets.iter().map(|onset| onset.len() as f64);
+        classes(sizes(), [1.5, 2.5, 3.5], out);
+        out.extend(moments(sizes()));
+        out.push(share(self.onsets.windows(2), |pair| pair[0].len() == pair[1].len()));
+        let span = |onset: &[Note]| f64::from(onset[onset.len() - 1].pitch - onset[0].pitch) / 12.0;
+        out.extend(moments(self.chords().map(span)));
+        out.push(mean(self.onsets.iter().map(|onset| span(onset))));
+        let gaps = || self.chords().flat_map(|onset| onset.windows(2).map(|pair| pair[1].pitch - pair[0].pitch));
+        out.push(share(gaps(), |gap| gap <= 2));
+        out.push(share(gaps(), |gap| (3..=5).contains(&gap)));
+        out.push(share(gaps(), |gap| gap % 12 == 0));
+        out.push(share(gaps(), |gap| gap > 12));
+        let spread = |onset: &[Note]| onset.iter().map(|note| note.spread).fold(0.0, f64::max) * 50.0;
+        out.push(mean(self.chords().map(spread)));
+        out.push(self.notes.iter().map(|note| note.duration.min(10.0)).sum::<f64>() / self.seconds() / 4.0);
+    }
+
+    fn durations(&self, out: &mut Vec<f64>) {
+        let logs = || self.notes.iter().map(|note| log2(note.duration));
+        out.extend(moments(logs()));
+        classes(logs(), INTERVAL_LIMITS.map(log2), out);
+        classes(self.articulation(), ARTICULATION_LIMITS, out);
+        out.extend(moments(self.articulation()));
+        let change = || self.notes.windows(2).map(|pair| (log2(pair[1].duration) - log2(pair[0].duration)).abs());
+        out.push(share(change(), |octaves| octaves < RATIO_LIMITS[0]));
+        out.push(share(change(), |octaves| octaves < RATIO_LIMITS[1]));
+        out.push(mean(change()));
+        let together = |onset: &[Note]| deviation(onset.iter().map(|note| log2(note.duration)));
+        out.push(mean(self.chords().map(together)));
+    }
+
+    fn loudness(&self, out: &mut Vec<f64>) {
+        let velocity = |note: &Note| f64::from(note.velocity) / 16.0;
+        out.extend(moments(self.notes.iter().map(velocity)));
+        let level = |onset: &[Note]| onset.iter().map(velocity).fold(0.0, f64::max);
+        out.push(mean(self.onsets.windows(2).map(|pair| (level(pair[1]) - level(pair[0])).abs())));
+        out.push(mean(self.chords().map(|onset| deviation(onset.iter().map(velocity)))));
+        let top = |onset: &[Note]| {
+            let (last, others) = (onset[onset.len() - 1], &onset[..onset.len() - 1]);
+            velocity(&last) - mean(others.iter().map(velocity))
+        };
+        out.push(mean(self.chords().map(top)));
+        let pitches: Vec<f64> = self.notes.iter().map(|note| note.pitch.into()).collect();
+        let velocities: Vec<f64> = self.notes.iter().map(velocity).collect();
+        out.push(if pitches.is_empty() { 0.0 } else { correlation(&pitches, &velocities) });
+    }
+
+    fn pitches(&self, out: &mut Vec<f64>) {
+        let pitch = |&pitch: &u8| f64::from(pitch) / 12.0;
+        out.extend(moments(self.notes.iter().map(|note| pitch(&note.pitch))));
+        for line in [&self.melody, &self.bass] {
+            out.push(mean(line.iter().map(pitch)));
+            let moves = || line.windows(2).map(|pair| pair[1].abs_diff(pair[0]));
+            classes(moves().map(f64::from), MOVE_LIMITS.map(f64::from), out);
+            out.push(mean(moves().map(|semitones| pitch(&semitones))));
+            let turns = line.windows(3).map(|run| {
+                (i16::from(run[1]) - i16::from(run[0])).signum() * (i16::from(run[2]) - i16::from(run[1])).signum()
+            });
+            out.push(share(turns, |turn| turn < 0));
+        }
+        let total: f64 = self.classes.iter().sum::<f64>().max(1.0);
+        let share = self.classes.iter().map(|count| count / total).filter(|share| *share > 0.0);
+        out.push(share.map(|share| -share * libm::log(share)).sum());
+        out.push(key_profile(&self.classes).into_iter().fold(0.0, f64::max));
+    }
+
+    fn repetition(&self, out: &mut Vec<f64>) {
+        out.push(repeated(&self.melody, 3));
+        out.push(repeated(&moves(&self.melody), 4));
+        out.push(repeated(&self.bass, 3));
+        let sets = self.sets();
+        out.push(repeated(&sets, 2));
+        for apart in [1, 2, 3, 4] {
+            out.push(share(sets.iter().skip(apart).zip(&sets), |(late, early)| late == early));
+        }
+    }
+
+    /// Pushes [`RELATED`] numbers.
+    fn related(&self, phrase: &Self, out: &mut Vec<f64>) {
+        for length in [2, 4] {
+            out.push(quoted(&phrase.melody, &self.melody, length));
+            out.push(quoted(&phrase.bass, &self.bass, length));
+        }
+        out.push(quoted(&moves(&phrase.melody), &moves(&self.melody), 4));
+        out.push(quoted(&moves(&phrase.bass), &moves(&self.bass), 4));
+        out.push(quoted(&phrase.sets(), &self.sets(), 1));
+        let shapes = |stretch: &Self| -> Vec<u128> {
+            stretch
+                .sets()
+                .into_iter()
+                .filter(|set| set.count_ones() > 1)
+                .map(|set| set >> set.trailing_zeros())
+                .collect()
+        };
+        out.push(quoted(&shapes(phrase), &shapes(self), 1));
+        let [a, b] = [phrase, self].map(|stretch| key_profile(&stretch.classes));
+        out.push(correlation(&a, &b));
+        out.push(correlation(&phrase.classes, &self.classes));
+        let foreign = self.notes.iter().map(|note| phrase.classes[usize::from(note.pitch % 12)]);
+        out.push(share(foreign, |count| count == 0.0));
+        out.push(known_times(phrase.intervals.iter().copied(), self.intervals.iter().copied()));
+        let durations = |stretch: &Self| stretch.notes.iter().map(|note| log2(note.duration)).collect::<Vec<_>>();
+        out.push(known_times(durations(phrase).into_iter(), durations(self).into_iter()));
+    }
+}
+
+/// What a phrase is like: what a continuation is compared with.
+#[derive(Clone, Debug)]
+pub struct Phrase {
+    notes: Vec<Note>,
+    alone: Vec<f64>,
+}
+
+impl Phrase {
+    /// Of canonical notes, in order; perhaps none.
+    pub fn new(notes: Vec<Note>) -> Self {
+        let mut alone = Vec::with_capacity(ALONE);
+        Stretch::new(&notes).alone(&mut alone);
+        Self { notes, alone }
+    }
+
+    /// What this continuation is like, and how it follows the phrase. Canonical notes, in order, on any axis of time.
+    pub fn statistics(&self, continuation: &[Note]) -> [f32; STATISTICS] {
+        let stretch = Stretch::new(continuation);
+        let mut all = Vec::with_capacity(STATISTICS);
+        stretch.alone(&mut all);
+        for index in 0..ALONE {
+            all.push(all[index] - self.alone[index]);
+        }
+        stretch.related(&Stretch::new(&self.notes), &mut all);
+        all.extend([log2(continuation.len() as f64 / 16.0), log2(stretch.seconds())]);
+        assert_eq!(all.len(), STATISTICS);
+        std::array::from_fn(|index| all[index] as f32)
+    }
+}
+
+fn log2(value: f64) -> f64 {
+    libm::log2(value.max(SHORTEST_S))
+}
+
+/// 0 of nothing.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
+    sum / count.max(1) as f64
+}
+
+/// Standard deviation; 0 of nothing.
+fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    moments(values)[1]
+}
+
+/// Mean and standard deviation.
+fn moments(values: impl Iterator<Item = f64> + Clone) -> [f64; 2] {
+    let middle = mean(values.clone());
+    [middle, mean(values.map(|value| (value - middle) * (value - middle))).sqrt()]
+}
+
+fn share<T>(items: impl Iterator<Item = T>, mut is: impl FnMut(T) -> bool) -> f64 {
+    mean(items.map(|item| f64::from(is(item))))
+}
+
+/// Pushes the share of values in each of the classes between these limits.
+fn classes<const LIMITS: usize>(values: impl Iterator<Item = f64>, limits: [f64; LIMITS], out: &mut Vec<f64>) {
+    let first = out.len();
+    out.resize(first + LIMITS + 1, 0.0);
+    let mut count = 0.0f64;
+    for value in values {
+        out[first + limits.iter().filter(|&&limit| value >= limit).count()] += 1.0;
+        count += 1.0;
+    }
+    out[first..].iter_mut().for_each(|share| *share /= count.max(1.0));
+}
+
+fn moves(line: &[u8]) -> Vec<i16> {
+    line.windows(2).map(|pair| i16::from(pair[1]) - i16::from(pair[0])).collect()
+}
+
+/// Share of runs of `length` that occurred before.
+fn repeated<T: Eq + Hash>(items: &[T], length: usize) -> f64 {
+    let mut seen = HashSet::new();
+    share(items.windows(length), |run| !seen.insert(run))
+}
+
+/// Share of runs of `length` that occur in the phrase.
+fn quoted<T: Eq + Hash>(phrase: &[T], items: &[T], length: usize) -> f64 {
+    let known: HashSet<&[T]> = phrase.windows(length).collect();
+    share(items.windows(length), |run| known.contains(run))
+}
+
+/// Share of times of which the phrase has an equal one. All are logarithms.
+fn known_times(phrase: impl Iterator<Item = f64>, times: impl Iterator<Item = f64>) -> f64 {
+    let mut known: Vec<f64> = phrase.collect();
+    known.sort_by(f64::total_cmp);
+    share(times, |time| {
+        let next = known.partition_point(|known| *known < time - RATIO_LIMITS[0]);
+        known.get(next).is_some_and(|known| *known <= time + RATIO_LIMITS[0])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn music() -> impl Strategy<Value = Vec<Note>> {
+        let note = (0.0..0.6f64, 0.0..0.02f64, 0.0..9.0f64, 0..128u8, 1..128u8, any::<bool>());
+        prop::collection::vec(note, 0..90).prop_map(|list| {
+            let mut onset = 0.0;
+            let mut notes: Vec<Note> = list
+                .into_iter()
+                .map(|(step, spread, duration, pitch, velocity, chord)| {
+                    onset += if chord { 0.0 } else { step };
+                    Note { onset: onset + spread, spread: 0.0, duration, pitch, velocity }
+                })
+                .collect();
+            notes::chords::canonicalise(&mut notes);
+            notes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn all_statistics_are_finite_and_as_many_as_said(phrase in music(), next in music()) {
+            let mut alone = Vec::new();
+            Stretch::new(&phrase).alone(&mut alone);
+            prop_assert_eq!(alone.len(), ALONE);
+            let mut related = Vec::new();
+            Stretch::new(&next).related(&Stretch::new(&phrase), &mut related);
+            prop_assert_eq!(related.len(), RELATED);
+            let all = Phrase::new(phrase).statistics(&next);
+            prop_assert!(all.iter().all(|value| value.is_finite() && value.abs() < 30.0), "{all:?}");
+        }
+
+        /// Only what lies between the notes counts, not where they stand.
+        #[test]
+        fn the_origin_of_time_does_not_matter(phrase in music(), next in music()) {
+            let later: Vec<Note> = next.iter().map(|note| Note { onset: note.onset + 64.0, ..*note }).collect();
+            let phrase = Phrase::new(phrase);
+            let [a, b] = [&next, &later].map(|notes| phrase.statistics(notes));
+            let far = a.iter().zip(&b).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();
+            // Times at a limit between classes may fall to its other side.
+            prop_assert!(far <= 8, "{far}");
+        }
+    }
+}

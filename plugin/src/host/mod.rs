@@ -1,0 +1,9 @@
+//! The host's events, on the audio thread: what is named here runs in `process`, and allocates, locks and waits for
+//! nothing.
+
+#![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+
+mod clean;
+mod note_ids;
+pub mod stage;

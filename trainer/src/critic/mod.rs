@@ -1,0 +1,119 @@
+//! `trainer critic`: trains what tells a network's playing from music, so that the search can choose among takes.
+
+pub mod examples;
+pub mod fit;
+
+use self::examples::{Example, Plan, areas, of_split};
+use self::fit::Fit;
+use crate::dataset::Split;
+use crate::error::{BadInput, bad_input, read_input};
+use crate::export::new_file;
+use crate::files::write_whole;
+use crate::play::Sampling;
+use crate::{prepare, progress};
+use model::{Kind, Network, Weights};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Train the critic that chooses among takes.
+///
+/// Draws phrases from the train split, lets the network go on after each, and trains a small network to tell what
+/// came next in truth from that; scores are played by virtual performers. Writes the weights with the critic in
+/// them, and says how well it tells the two apart on phrases of the validation split (area under the curve,
+/// 0.5: cannot tell). A critic knows one network with its sampling: train it again after either changes.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: trainer critic --weights runs/mine/last.safetensors --data music.dataset --out mine.safetensors"
+)]
+pub struct Args {
+    /// The network's weights.
+    #[arg(long, short, value_name = "FILE")]
+    weights: PathBuf,
+    /// Data set files from `prepare`, or folders of MIDI files.
+    #[arg(long, short, required = true, num_args = 1.., value_name = "FILE|FOLDER")]
+    data: Vec<PathBuf>,
+    /// The weights file to write: the same weights with the critic, in 16 bits.
+    #[arg(long, short, value_name = "FILE")]
+    out: PathBuf,
+    /// Phrases to learn from.
+    #[arg(long, default_value_t = 12_000, value_name = "N")]
+    phrases: usize,
+    /// Phrases of the validation split to measure with.
+    #[arg(long, default_value_t = 1200, value_name = "N")]
+    validation: usize,
+    /// Passes over the examples.
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    epochs: usize,
+    #[command(flatten)]
+    sampling: Sampling,
+    /// Every random choice comes from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Overwrite --out if it is there.
+    #[arg(long)]
+    force: bool,
+    /// Report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Makes examples, fits, measures, writes.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    new_file(&args.out, args.force)?;
+    let bytes = read_input(&args.weights)?;
+    let weights = Weights::from_bytes(&bytes).map_err(|error| bad_input(&args.weights, error))?;
+    if weights.card.kind == Kind::Seed {
+        return Err(bad_input(&args.weights, "is of kind seed, for which there is no search"));
+    }
+    let network = Arc::new(Network::from_bytes(&bytes).map_err(|error| bad_input(&args.weights, error))?);
+    let controls = args.sampling.controls(&network);
+    let data = prepare::open_all(&args.data)?;
+    let made = |split, phrases, seed| {
+        let pieces = of_split(&data, split);
+        if pieces.iter().all(|piece| piece.flat) {
+            return Err(BadInput(format!("the data has no pieces with dynamics in its {} split", split.name())));
+        }
+        let bar = progress::bar(phrases as u64, "playing");
+        let plan = Plan { controls: &controls, phrases, seed, vary: split == Split::Train };
+        let examples = examples::examples(&network, &pieces, &plan, || bar.inc(1));
+        bar.finish_and_clear();
+        match examples.is_empty() {
+            true => {
+                Err(BadInput(format!("no piece of the {} split is long enough for a phrase and more", split.name())))
+            }
+            false => Ok(examples),
+        }
+    };
+    let train = made(Split::Train, args.phrases, args.seed)?;
+    let validation = made(Split::Validation, args.validation, args.seed.wrapping_add(1))?;
+    let how = Fit { epochs: args.epochs, batch: 256, rate: 1e-3, weight_decay: 0.05, dropout: 0.2, seed: args.seed };
+    let critic = fit::fit(&train, &how, |epoch, loss| {
+        if (epoch + 1) % 5 == 0 {
+            eprintln!("epoch {:3}  loss {loss:.4}", epoch + 1);
+        }
+    })?;
+    let judge = |examples: &[Example]| -> Vec<f64> {
+        examples.iter().map(|example| critic.judge(&example.statistics)).collect()
+    };
+    let odds = judge(&validation);
+    let loss = validation.iter().zip(&odds).map(|(example, odds)| {
+        let margin = if example.real { *odds } else { -odds };
+        (-margin).exp().ln_1p()
+    });
+    let loss = loss.sum::<f64>() / validation.len() as f64;
+    let areas = areas(&validation, &odds);
+    write_whole(&args.out, &weights.with_critic(&critic).to_bytes())?;
+    if args.json {
+        let areas: Vec<_> =
+            areas.iter().map(|(of, phrases, area)| json!({ "of": of, "phrases": phrases, "area": area })).collect();
+        println!("{}", json!({ "examples": train.len(), "validation_loss": loss, "areas": areas }));
+    } else {
+        println!("{} examples; on validation: loss {loss:.4} nats (knowing nothing: {:.4})", train.len(), 2f64.ln());
+        for (of, phrases, area) in areas {
+            println!("  {of:26} {phrases:6} phrases  {area:.3}");
+        }
+        println!("-> {}", args.out.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! Playing with search: several takes side by side, one of which is chosen plan by plan ([`model::search`]).
+
+use crate::play::{self, Length, Style};
+use model::critic::{MOST_NOTES, Phrase};
+use model::search::{Judge, Takes};
+use model::{Chorus, Controls, Mind, note_rng};
+use notes::{Note, Successor};
+
+/// Where a take's number stands in its seed.
+const PLACE: u32 = 48;
+
+/// Takes of one plan, as the trainer plays them: without limits or a tempo.
+struct SideBySide<'a> {
+    chorus: &'a mut Chorus,
+    controls: &'a Controls,
+    seed: u64,
+    /// Number of the next note in the turn.
+    index: u64,
+    /// Seconds since the last onset that have passed already.
+    silence: f64,
+    /// Onset before the plan.
+    from: f64,
+    /// What each take has played: as the network hears it, and in seconds of the turn.
+    heard: Vec<Vec<Successor>>,
+    notes: Vec<Vec<Note>>,
+}
+
+impl Takes for SideBySide<'_> {
+    fn play(&mut self) {
+        let seeds = (0..self.notes.len() as u64).map(|take| self.seed ^ take << PLACE);
+        let mut rngs: Vec<_> = seeds.map(|seed| note_rng(seed, self.index)).collect();
+        let played = self.chorus.play(self.controls, self.silence, &mut rngs);
+        for ((next, heard), notes) in played.iter().zip(&mut self.heard).zip(&mut self.notes) {
+            heard.push(*next);
+            notes.push(next.note(notes.last().map_or(self.from, |note| note.onset)));
+        }
+        (self.index, self.silence) = (self.index + 1, 0.0);
+    }
+
+    fn notes(&self, take: usize) -> &[Note] {
+        &self.notes[take]
+    }
+
+    fn become_copy(&mut self, take: usize, of: usize) {
+        self.chorus.become_copy(take, of);
+        self.heard[take] = self.heard[of].clone();
+        self.notes[take] = self.notes[of].clone();
+    }
+}
+
+/// [`play::take`] with search, after this phrase (canonical notes). Without a critic, or with one take, the same as without.
+pub fn take(
+    mind: &mut Mind,
+    Style { controls, search }: &Style,
+    phrase: &[Note],
+    seed: u64,
+    silence: f64,
+    length: Length,
+) -> Vec<Note> {
+    let from = phrase.last().map_or(0.0, |note| note.onset);
+    let network = mind.network().clone();
+    let Some(critic) = network.critic().filter(|_| search.takes > 1) else {
+        return play::take(mind, controls, seed, from, silence, length);
+    };
+    let phrase = Phrase::new(phrase[phrase.len().saturating_sub(MOST_NOTES)..].to_vec());
+    let mut chorus = Chorus::new(mind, search.takes);
+    let mut notes: Vec<Note> = Vec::new();
+    let mut silence = silence;
+    loop {
+        let last = notes.last().map_or(from, |note| note.onset);
+        let left = length.notes.min(play::most_notes(length.seconds)).saturating_sub(notes.len());
+        if left == 0 || last > from + length.seconds {
+            break;
+        }
+        chorus.restart(mind);
+        let mut takes = SideBySide {
+            chorus: &mut chorus,
+            controls,
+            seed,
+            index: notes.len() as u64,
+            silence,
+            from: last,
+            heard: vec![Vec::new(); search.takes],
+            notes: vec![Vec::new(); search.takes],
+        };
+        let judge = Judge { critic, phrase: &phrase, so_far: &notes };
+        let plan = search.next_plan(notes.len()).min(left);
+        let chosen = search.plan(&mut takes, &judge, plan, (seed, notes.len() as u64));
+        let (heard, chosen) = (takes.heard.swap_remove(chosen), takes.notes.swap_remove(chosen));
+        mind.feed_all(&heard);
+        notes.extend(chosen);
+        silence = 0.0;
+    }
+    notes.retain(|note| note.onset <= from + length.seconds);
+    notes
+}
