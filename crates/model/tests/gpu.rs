@@ -65,8 +65,8 @@ fn a_take_is_the_cpus_to_the_bit() {
                 "{kind:?} {precision:?}, note {index}"
             );
         }
-        assert!(one.device().is_some() && two.device().is_some());
         assert_eq!([one.take_failure(), two.take_failure()], [None, None]);
+        assert!(one.device().is_some() && two.device().is_some());
     }
 }
 
@@ -84,14 +84,15 @@ fn takes_side_by_side_are_the_cpus_to_the_bit() {
         let [mut cpu, mut gpu] = [(); 2].map(|()| Chorus::new(&mind, takes));
         gpu.run_on(Some(trunk.twin(takes).unwrap()));
         for index in 0..12 {
-            let mut play = |chorus: &mut Chorus| {
+            let play = |chorus: &mut Chorus| {
                 let mut rngs: Vec<_> = (0..takes as u64).map(|take| note_rng(take, index)).collect();
                 chorus.play(&Controls::default(), 0.0, &mut rngs).to_vec()
             };
             assert_eq!(play(&mut cpu), play(&mut gpu), "{takes} takes, note {index}");
             assert!((0..takes).all(|take| cpu.state(take) == gpu.state(take)), "{takes} takes, note {index}");
         }
-        assert!(gpu.device().is_some() && gpu.take_failure().is_none());
+        assert_eq!(gpu.take_failure(), None, "{takes} takes");
+        assert!(gpu.device().is_some());
     }
     let survey = Survey::new(mind.network(), 8, Ok(trunk));
     assert!(survey.other.unwrap().us > 0.0);

@@ -27,6 +27,12 @@ impl Batch {
         Self { takes: 0, width, before: vec![0; takes * stride], after: vec![0; takes * STATE_WORDS] }
     }
 
+    /// So many takes that have heard nothing and are fed nothing.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn zeros(takes: usize, width: usize) -> Self {
+        Self { takes, ..Self::new(takes, width) }
+    }
+
     /// Words of a take before the step: the input's exponent, the input, and the states.
     pub(crate) fn stride(width: usize) -> usize {
         1 + width / 2 + STATE_WORDS

@@ -26,7 +26,10 @@ const UNITS: usize = 4;
 /// Takes that it works on at once, at most: they share one pass over the weights.
 const TAKES: usize = 8;
 /// How long a step may take before it counts as hung: less than the look-ahead bridges.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The same for the first step of a place, in which drivers compile, and for all of a software driver's: it has the cores
+/// that are left.
+const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What all sessions with one network share.
 struct Shared {
@@ -128,6 +131,7 @@ impl Shared {
                 ("COLUMNS", widths[layer]),
                 ("COLUMNS_OF_INPUT", widths[0]),
                 ("LAYER", layer),
+                ("BELOW", layer.saturating_sub(1)),
                 ("STRIDE", Batch::stride(widths[0])),
                 ("TAKES", tile),
             ];
@@ -174,8 +178,13 @@ impl Gpu {
             (pipeline, group)
         });
         let layers = layers.collect();
-        let gpu = Self { layers, capacity, tile, sent, before, after, received, patience: PATIENCE, shared };
-        gpu.check().map(|()| gpu)
+        let patience = LONG_PATIENCE;
+        let mut gpu = Self { layers, capacity, tile, sent, before, after, received, patience, shared };
+        gpu.step(&mut Batch::zeros(capacity, gpu.shared.widths[0]))?;
+        if !gpu.shared.software {
+            gpu.patience = PATIENCE;
+        }
+        Ok(gpu)
     }
 
     /// Whether all went well so far.
@@ -185,8 +194,8 @@ impl Gpu {
 
     fn run(&self, batch: &mut Batch) -> Result<(), DeviceError> {
         let Self { shared, sent, before, after, received, .. } = self;
-        let there = bytemuck::cast_slice(batch.before());
         let size = size_of_val(batch.after_mut()) as u64;
+        let there = bytemuck::cast_slice(batch.before());
         sent.get_mapped_range_mut(..there.len() as u64).map_err(failed)?.copy_from_slice(there);
         sent.unmap();
         let mut encoder = shared.device.create_command_encoder(&CommandEncoderDescriptor::default());
