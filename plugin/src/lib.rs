@@ -52,6 +52,8 @@ use framework_fixes::window::Guarded;
 use nice_plug::prelude::*;
 use nice_plug_egui::RepaintNotifier;
 
+#[cfg(test)]
+mod book;
 mod editor;
 // Files of the editor's.
 mod export;
@@ -59,7 +61,6 @@ mod export;
 pub mod fuzzing;
 mod host;
 mod learn;
-mod looks;
 mod params;
 mod ports;
 mod presets;
@@ -67,13 +68,15 @@ mod remote;
 #[cfg(feature = "standalone")]
 pub mod standalone;
 mod state;
-// Only the program of its own sounds by itself.
+mod stored;
+mod ui_state;
+// Only the standalone app sounds by itself.
 #[cfg_attr(not(feature = "standalone"), allow(dead_code))]
 mod voice;
 mod weights;
 
 use editor::{AntiphonEditor, Views};
-use host::stage::{self, Backlog, Stage};
+use host::io::{self, HostEvent, HostIo, Incoming};
 use learn::Learner;
 use params::AntiphonParams;
 use ports::MidiPorts;
@@ -142,7 +145,7 @@ impl Format for Program {
     }
 
     fn is_leaving() -> bool {
-        standalone::farewell::is_leaving()
+        standalone::shutdown::is_leaving()
     }
 }
 
@@ -179,11 +182,11 @@ pub struct Antiphon<F> {
     status: Arc<Status>,
     restart: Restart,
     /// The engine's audio side.
-    audio: AudioSide,
-    backlog: Backlog,
+    audio: AudioSide<HostEvent>,
+    incoming: Incoming,
     /// Controllers that move parameters.
     learner: Learner,
-    /// In the program of its own.
+    /// In the standalone app.
     voice: Option<Voice>,
     /// The engine's generator, before the first activation: scanning a plugin must not load weights.
     generator: Option<GeneratorSide>,
@@ -227,7 +230,7 @@ impl<F: Format> Default for Antiphon<F> {
             restart: Restart::default(),
             audio,
             status,
-            backlog: Backlog::default(),
+            incoming: Incoming::default(),
             generator: Some(generator),
             thread: None,
             format: PhantomData,
@@ -262,6 +265,7 @@ impl<F: Format> Plugin for Antiphon<F> {
     fn filter_state(state: &mut PluginState) {
         state::begin_loading();
         state::migrate(state);
+        state::note_unknown(state);
     }
 
     fn task_executor(&mut self) -> TaskExecutor<Self> {
@@ -284,7 +288,7 @@ impl<F: Format> Plugin for Antiphon<F> {
         if let Some(voice) = &mut self.voice {
             voice.set_rate(config.sample_rate);
         }
-        self.backlog.activate();
+        self.incoming.activate();
         self.audio.activate(config.sample_rate.into(), config.process_mode == ProcessMode::Offline);
         true
     }
@@ -313,21 +317,18 @@ impl<F: Format> Plugin for Antiphon<F> {
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
         let frames = frames(audio);
-        let transport = stage::transport(context.transport());
-        let mut stage = Stage::<Self, _>::open(context, frames, &mut self.backlog, &self.status, self.voice.as_mut());
+        let transport = io::transport(context.transport());
+        let mut stage = HostIo::<Self, _>::open(context, frames, &mut self.incoming, &self.status, self.voice.as_mut());
 
         let mut settings = self.params.settings();
         if F::is_leaving() {
-            settings.strokes.panic ^= true;
+            settings.buttons.panic ^= true;
             settings.bypass = true;
         }
         self.audio.open(&transport, frames, settings, &mut stage);
-        stage.catch_up(self.audio.owes());
         while let Some(touch) = self.audio.next_touch() {
-            let event = stage::touch(touch);
-            if stage::heard(&event).is_none_or(|heard| self.audio.hear(0, heard, &mut stage)) {
-                stage.pass(event, self.audio.owes());
-            }
+            let event = io::touch(touch);
+            self.audio.receive_event(0, event, io::heard(&event), &mut stage);
         }
         while let Some((event, heard)) = stage.next_event() {
             self.audio.play_until(event.timing(), &mut stage);
@@ -337,9 +338,7 @@ impl<F: Format> Plugin for Antiphon<F> {
                 self.audio.set(timing, self.params.settings(), &mut stage);
                 continue;
             }
-            if heard.is_none_or(|heard| self.audio.hear(event.timing(), heard, &mut stage)) {
-                stage.pass(event, self.audio.owes());
-            }
+            self.audio.receive_event(event.timing(), event, heard, &mut stage);
         }
         self.audio.play_until(frames, &mut stage);
         self.audio.close();

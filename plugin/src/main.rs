@@ -1,5 +1,4 @@
-//! Antiphon as a program of its own: MIDI in, MIDI out, through JACK or the system's ports, with a
-//! piano of its own.
+//! Antiphon as a standalone app: MIDI in and out, through JACK or the system's ports, with a built-in piano.
 
 fn main() -> std::process::ExitCode {
     antiphon::standalone::run()

@@ -2,22 +2,27 @@
 //! loaded just now: a value that is read meanwhile may be half the old ones'.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU32,
     Ordering::{Acquire, Relaxed, Release},
     fence,
 };
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::link::status::{Gauge, Health, Status};
 use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::{ParamPtr, Params, PluginState};
+
+use crate::params::choices;
+use crate::stored;
 
 /// Version of the state that projects store. Raised when a release could misread a later one's; whatever
 /// older ones say is read for ever.
 const STATE: u32 = 1;
 /// Where it stands in the state; the first release's states have none and are version 1.
 const STATE_FIELD: &str = "format";
+/// Where [`note_unknown`] leaves what it finds.
+const UNKNOWN_FIELD: &str = "unknown";
 /// Set to anything: projects also store the [`Status`]; for test hosts.
 const VARIABLE: &str = "ANTIPHON_STATUS";
 
@@ -65,6 +70,18 @@ fn latest(loading: &AtomicBool, loads: &AtomicU32) -> Option<u32> {
     (!loading.load(Acquire)).then(|| loads.load(Acquire))
 }
 
+/// Finds the choices in a state that no parameter has; the framework leaves those parameters as they are.
+pub fn note_unknown(state: &mut PluginState) {
+    let unknown = state.params.iter().filter_map(|(id, value)| match value {
+        ParamValue::String(choice) if !choices::ids(id)?.contains(&choice.as_str()) => {
+            Some(stored::complaint(id, &format!("\"{choice}\"")))
+        }
+        _ => None,
+    });
+    let unknown = unknown.collect::<Vec<_>>().join(", ");
+    state.fields.insert(UNKNOWN_FIELD.to_owned(), unknown);
+}
+
 /// See the [module](self).
 #[derive(Debug, Default)]
 pub struct State {
@@ -73,6 +90,8 @@ pub struct State {
     newer: AtomicBool,
     /// How many states have been loaded.
     loads: AtomicU32,
+    /// What of the latest one no parameter understands.
+    unknown: Mutex<String>,
 }
 
 impl State {
@@ -89,6 +108,11 @@ impl State {
     /// Whether the project was saved by a later release, with things in it that this one leaves out.
     pub fn is_newer(&self) -> bool {
         self.newer.load(Relaxed)
+    }
+
+    /// What of the project no parameter understands; empty: nothing. Never on the audio thread.
+    pub fn unknown(&self) -> String {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Everything, for test hosts.
@@ -144,6 +168,8 @@ unsafe impl Params for State {
     fn deserialize_fields(&self, fields: &BTreeMap<String, String>) {
         let newer = fields.get(STATE_FIELD).is_some_and(|version| version.parse().is_ok_and(|v: u32| v > STATE));
         self.newer.store(newer, Relaxed);
+        *self.unknown.lock().unwrap_or_else(PoisonError::into_inner) =
+            fields.get(UNKNOWN_FIELD).cloned().unwrap_or_default();
         // The last thing that loading a state does.
         end(&LOADING, &self.loads);
     }

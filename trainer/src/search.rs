@@ -65,7 +65,7 @@ pub fn take(
     let phrase = Phrase::new(phrase[phrase.len().saturating_sub(MOST_NOTES)..].to_vec());
     let mut chorus = Chorus::new(mind, search.takes);
     let mut notes: Vec<Note> = Vec::new();
-    let mut silence = silence;
+    let (handed_over, mut silence) = (silence, silence);
     loop {
         let last = notes.last().map_or(from, |note| note.onset);
         let left = length.notes.min(play::most_notes(length.seconds)).saturating_sub(notes.len());
@@ -83,7 +83,7 @@ pub fn take(
             heard: vec![Vec::new(); search.takes],
             notes: vec![Vec::new(); search.takes],
         };
-        let judge = Judge { critic, phrase: &phrase, so_far: &notes };
+        let judge = Judge { critic, phrase: &phrase, so_far: &notes, others: &[], hand_over: from + handed_over };
         let plan = search.next_plan(notes.len()).min(left);
         let chosen = search.plan(&mut takes, &judge, plan, (seed, notes.len() as u64));
         let (heard, chosen) = (takes.heard.swap_remove(chosen), takes.notes.swap_remove(chosen));

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::screen::Screen;
 use crate::workspace::Workspace;
-use crate::{bundle, packages};
+use crate::{bundle, host, packages};
 
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const TARGETS: [&str; 3] = [WINDOWS, "x86_64-apple-darwin", "aarch64-apple-darwin"];
@@ -22,7 +22,7 @@ pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
     };
     ensure!(cfg!(target_os = "linux"), "on Windows and macOS, `cargo xtask test` tells more");
     packages::ensure_cross(!only_check)?;
-    add_targets()?;
+    add_targets(&TARGETS)?;
     // A folder of its own: the Windows bundle bears the same names as this system's.
     let target = workspace.target.join("cross");
     let mut done = Vec::new();
@@ -47,9 +47,9 @@ pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
 }
 
 /// Rustup's standard libraries for the targets; without rustup they may be there all the same.
-fn add_targets() -> Result<()> {
-    match Command::new("rustup").args(["target", "add"]).args(TARGETS).status() {
-        Ok(status) => ensure!(status.success(), "rustup could not add {}", TARGETS.join(", ")),
+fn add_targets(targets: &[&str]) -> Result<()> {
+    match Command::new("rustup").args(["target", "add"]).args(targets).status() {
+        Ok(status) => ensure!(status.success(), "rustup could not add {}", targets.join(", ")),
         Err(error) => eprintln!("cannot run rustup ({error}); going on with the targets that are there"),
     }
     Ok(())
@@ -69,10 +69,39 @@ fn check(triple: &str, target: &Path) -> Result<()> {
 
 /// The bundle as `cargo xtask bundle` makes it, for Windows.
 fn link(target: &Path) -> Result<()> {
-    let folder = target.to_str().context("cargo's target folder is no text")?;
-    let options = ["--release".to_owned(), format!("--target={WINDOWS}"), format!("--target-dir={folder}")];
+    let options = options(target)?;
     nice_plug_xtask::build(&[bundle::PLUGIN.to_owned()], &options)?;
     nice_plug_xtask::bundle(target, bundle::PLUGIN, &options, false)
+}
+
+fn options(target: &Path) -> Result<[String; 3]> {
+    let folder = target.to_str().context("cargo's target folder is no text")?;
+    Ok(["--release".to_owned(), format!("--target={WINDOWS}"), format!("--target-dir={folder}")])
+}
+
+/// Builds the bundles and the standalone app for Windows; returns their folder.
+pub fn build(workspace: &Workspace) -> Result<PathBuf> {
+    packages::ensure_cross(true)?;
+    add_targets(&[WINDOWS])?;
+    let target = workspace.target.join("cross");
+    link(&target)?;
+    let options = &options(&target)?[1..];
+    bundle::app_for(&target, options)?;
+    Ok(target.join("bundled"))
+}
+
+/// Fails unless a Windows plugin loads and answers under Wine.
+pub fn plays(workspace: &Workspace, clap: &Path) -> Result<()> {
+    let target = workspace.target.join("cross");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--package", "test-host", "--target", WINDOWS, "--target-dir"]).arg(&target);
+    success(&mut cargo)?;
+    let screen = Screen::start()?;
+    let mut wine = Command::new("wine");
+    wine.arg(bundle::release_folder(&target, Some(WINDOWS)).join("test-host.exe")).env("ANTIPHON_CLAP", clap);
+    wine.env("WINEPATH", lacking(&target)?).env("DISPLAY", &screen.name).env("WINEDEBUG", "-all");
+    host::answers(&mut wine, &target.join("wine").join("plays"))
+        .with_context(|| format!("{} does not play under Wine", clap.display()))
 }
 
 /// Random bytes by the name under which Rust's library asks Windows for them; Wine 8, which Debian 12 has, knows

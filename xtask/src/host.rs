@@ -1,6 +1,7 @@
 //! The project's own host, in a process of its own: what it loads may crash.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
@@ -20,10 +21,7 @@ pub fn run_with(
     variables: &[(&str, &OsStr)],
     features: &[&str],
 ) -> Result<ExitCode> {
-    let build = ["build", "--release", "--package", "test-host", "--features", &features.join(",")];
-    let status = Command::new("cargo").args(build).status().context("cannot run cargo")?;
-    ensure!(status.success(), "the host could not be built; see above");
-    let program = workspace.target.join("release").join(if cfg!(windows) { "test-host.exe" } else { "test-host" });
+    let program = build(workspace, features)?;
     let status = Command::new(&program)
         .arg(command)
         .args(args)
@@ -38,4 +36,31 @@ pub fn run_with(
         eprintln!("error: the host ended by force: {status}");
     }
     Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+/// Builds the host; returns the program.
+pub fn build(workspace: &Workspace, features: &[&str]) -> Result<PathBuf> {
+    let build = ["build", "--release", "--package", "test-host", "--features", &features.join(",")];
+    let status = Command::new("cargo").args(build).status().context("cannot run cargo")?;
+    ensure!(status.success(), "the host could not be built; see above");
+    Ok(workspace.target.join("release").join("test-host").with_extension(std::env::consts::EXE_EXTENSION))
+}
+
+/// Fails unless a plugin loads and answers: the demo's phrase, a few seconds of it, as fast as the machine can.
+pub fn plays(workspace: &Workspace, host: &Path, clap: &Path) -> Result<()> {
+    let mut demo = Command::new(host);
+    demo.env("ANTIPHON_CLAP", clap);
+    answers(&mut demo, &workspace.target.join("tmp").join("plays"))
+        .with_context(|| format!("{} does not play", clap.display()))
+}
+
+/// The same with a host that is about to be started, under Wine for instance.
+pub fn answers(host: &mut Command, out: &Path) -> Result<()> {
+    let output = host.args(["demo", "--offline", "--seconds", "4", "--out"]).arg(out).output();
+    let output = output.context("cannot start the host")?;
+    let table = String::from_utf8_lossy(&output.stdout);
+    let played = table.lines().find_map(|line| line.strip_prefix("notes played")?.trim().parse::<u32>().ok());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success() && played.is_some_and(|notes| notes > 0), "it says:\n{table}{errors}");
+    Ok(())
 }

@@ -2,17 +2,23 @@
 //! a person or a machine does with this repository has one name here.
 
 mod bench;
+mod book;
 mod bundle;
 mod cross;
 mod demo;
+mod digest;
+mod golden;
 mod host;
 mod install;
+mod links;
 mod packages;
+mod release;
 mod screen;
 mod soak;
 mod sources;
 mod standalone;
 mod test;
+mod tools;
 mod verify;
 mod web;
 mod workspace;
@@ -42,7 +48,9 @@ Usage: cargo xtask COMMAND
             window and compare the file that arrives
   standalone
             play to the program of its own over JACK, with a server that has no sound card (Linux)
-  install   bundle, then copy both into your own plug-in folders
+  install [clap] [vst3] [app]
+            build, then copy into your own plug-in folders; the standalone app with an entry in the menu
+  uninstall remove what `install` has copied, and nothing else
   soak [--blocks N] [--seed S]
             random blocks, notes, parameters and transports against the built plugin;
             counts what must never happen in target/soak.json
@@ -51,9 +59,17 @@ Usage: cargo xtask COMMAND
   bench [--json] [--only PART] [--python FILE]
             how fast a note, a block, many instances and loading are, beside other engines where they are
             installed (bench/README.md), as a table, target/bench.json and target/bench.png
+  golden [--check]
+            write the golden takes (crates/engine/golden) anew, after new weights or a change that is meant to be
+            heard; with --check compare them
   cross [--check]
             type-check and lint for Windows and both kinds of Mac, link the Windows bundle and play the host's
             tests to it under Wine; with --check only the first (Linux)
+  web [--serve [PORT]]
+            Antiphon in a browser, as files for any web server, under target/web/
+  book      the book as a website under target/book/, with its links checked
+  release [papers] [web] [book] [linux] [windows] [macos]
+            what a tag publishes, as far as this system can make it, under target/dist/
   test      everything that CI checks: formatting, lints, documentation, the bundle, all tests
 
 `cargo xtask demo --help` tells more about the demo.
@@ -77,8 +93,9 @@ fn run(args: &[String]) -> Result<ExitCode> {
     };
     match command {
         "bundle" => bundle::run(&Workspace::enter()?, rest),
-        "bundle-universal" => bundle::universal(&Workspace::enter()?),
-        "install" => install::run(&Workspace::enter()?),
+        "bundle-universal" => bundle::universal(&Workspace::enter()?).map(|()| ExitCode::SUCCESS),
+        "install" => install::run(&Workspace::enter()?, rest),
+        "uninstall" => install::undo(rest),
         "test" => test::run(&Workspace::enter()?),
         "verify" => verify::run(&Workspace::enter()?, rest),
         "bench" => bench::run(&Workspace::enter()?, rest),
@@ -87,7 +104,14 @@ fn run(args: &[String]) -> Result<ExitCode> {
         "editor" => screen::editor(&Workspace::enter()?, rest),
         "standalone" => standalone::run(&Workspace::enter()?, rest),
         "hand" => screen::hand(&Workspace::enter()?, rest),
+        "web" => web::run(&Workspace::enter()?, rest),
+        "release" => release::run(&Workspace::enter()?, rest),
+        "book" => book::run(&Workspace::enter()?, rest),
         "cross" => cross::run(&Workspace::enter()?, rest),
+        "golden" => {
+            Workspace::enter()?;
+            golden::run(rest)
+        }
         "demo" => demo::run(&Workspace::enter()?, rest),
         "help" | "-h" | "--help" => {
             print!("{HELP}");

@@ -26,9 +26,38 @@ const LAVAPIPE: &[(&str, &str)] = &[("libvulkan1", ""), ("mesa-vulkan-drivers", 
 const MINGW: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", "")];
 const WINE: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", ""), ("wine", ""), ("wine64", ""), ("xvfb", "")];
 
+/// What tries the web page.
+const BROWSER: &[(&str, &str)] = &[("chromium", ""), ("chromium-driver", "")];
+
+/// Checks for a browser and what leads it. Elsewhere than on Debian both may be there under other names.
+pub fn ensure_browser() -> Result<()> {
+    if works("chromedriver", &["--version"]) {
+        return Ok(());
+    }
+    ensure_packages(BROWSER)?;
+    ensure!(works("chromedriver", &["--version"]), "there is no chromedriver");
+    Ok(())
+}
+
+/// What packs a release.
+const ARCHIVES: &[(&str, &str)] = &[("zstd", ""), ("xz-utils", "")];
+
+/// Checks for what packing a release for Linux needs.
+pub fn ensure_archives() -> Result<()> {
+    ensure_packages(ARCHIVES)
+}
+
 /// Checks for what `cargo xtask cross` needs, with or without running what was built.
 pub fn ensure_cross(runs: bool) -> Result<()> {
     ensure_packages(if runs { WINE } else { MINGW })
+}
+
+/// In words, for systems where nothing can be installed by itself.
+pub const STANDALONE_NEEDS: &str = "pkg-config and the development files of ALSA and JACK";
+
+/// Whether the standalone app can be built here as things stand.
+pub fn standalone_can_be_built() -> bool {
+    !cfg!(target_os = "linux") || works("pkg-config", &["--exists", "alsa", "jack"])
 }
 
 /// Checks for what the program of its own needs.

@@ -75,6 +75,7 @@ const UNSAFE: &[&str] = &[
     "crates/model/examples/common/mod.rs",
     "crates/model/src/dot/mod.rs",
     "crates/model/src/dot/neon.rs",
+    "crates/model/src/dot/wasm.rs",
     "crates/model/src/dot/x86.rs",
     "crates/model/src/floats.rs",
     "crates/model/src/simd.rs",
@@ -83,11 +84,13 @@ const UNSAFE: &[&str] = &[
     "crates/model/src/train/packed.rs",
     "plugin/framework-fixes/src/clap/blocks.rs",
     "plugin/framework-fixes/src/clap/mod.rs",
+    "plugin/framework-fixes/src/clap/texts.rs",
     "plugin/framework-fixes/src/driver.rs",
     "plugin/framework-fixes/src/tests/clap.rs",
     "plugin/framework-fixes/src/tests/vst3.rs",
     "plugin/framework-fixes/src/vst3/mod.rs",
     "plugin/framework-fixes/src/vst3/process.rs",
+    "plugin/framework-fixes/src/vst3/texts.rs",
     "plugin/framework-fixes/src/vst3/view.rs",
     "plugin/framework-fixes/src/window.rs",
     "plugin/framework-fixes/xkbcommon-dl/src/lib.rs",
@@ -103,6 +106,22 @@ const UNSAFE: &[&str] = &[
     "trainer/src/bench.rs",
     "trainer/src/main.rs",
     "trainer/src/train/mod.rs",
+    "web/src/exports.rs",
+];
+
+/// Where every note must be the same on every system: what decides one uses `libm`, not the system's own functions.
+const SAME_EVERYWHERE: &[&str] = &["crates/notes/src", "crates/model/src", "crates/engine/src"];
+/// What there is free to differ: training, graphics processors (which are compared with the CPU), figures for the window.
+const MAY_DIFFER: &[&str] = &[
+    "crates/model/src/device/",
+    "crates/model/src/golden.rs",
+    "crates/model/src/train/",
+    "crates/engine/src/link/status.rs",
+];
+/// Functions that every system rounds in its own way.
+const ROUNDED: &[&str] = &[
+    "acos", "asin", "atan", "atan2", "cbrt", "cos", "cosh", "exp", "exp2", "exp_m1", "hypot", "ln", "ln_1p", "log",
+    "log10", "log2", "powf", "powi", "sin", "sin_cos", "sinh", "tan", "tanh",
 ];
 
 /// Fails with all that is not allowed.
@@ -177,12 +196,25 @@ fn search(folder: &Path, root: &Path, faults: &mut Vec<String>) -> Result<()> {
             search(&path, root, faults)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let name = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
-            if is_unsafe(&std::fs::read_to_string(&path)?) && !UNSAFE.contains(&name.as_str()) {
+            let text = std::fs::read_to_string(&path)?;
+            if let Some(function) = rounded(&name, &text) {
+                faults.push(format!("{name} calls the system's `{function}`; take libm's"));
+            }
+            if is_unsafe(&text) && !UNSAFE.contains(&name.as_str()) {
                 faults.push(format!("{name} holds `unsafe` and is not listed"));
             }
         }
     }
     Ok(())
+}
+
+/// A function in this file, tests apart, that is not the same everywhere although it must be.
+fn rounded(name: &str, text: &str) -> Option<&'static str> {
+    let must = SAME_EVERYWHERE.iter().any(|folder| name.starts_with(folder)) && !name.contains("/tests/");
+    let code = text.split("#[cfg(test)]\nmod tests {").next().filter(|_| must)?;
+    let code: Vec<&str> = code.lines().filter_map(|line| line.split("//").next()).collect();
+    let free = MAY_DIFFER.iter().any(|other| name.starts_with(other));
+    ROUNDED.iter().find(|function| !free && code.iter().any(|line| line.contains(&format!(".{function}(")))).copied()
 }
 
 /// Whether this text opens something unsafe outside a comment.
@@ -197,7 +229,17 @@ fn is_unsafe(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_allowed;
+    use super::{is_allowed, rounded};
+
+    #[test]
+    fn the_systems_functions_are_found() {
+        let text = "fn f(x: f64) -> f64 { x.sqrt() // x.ln()\n }\n#[cfg(test)]\nmod tests { x.exp() }";
+        assert_eq!(rounded("crates/model/src/mood.rs", text), None);
+        let text = "fn f(x: f64) -> f64 { x.ln() }";
+        assert_eq!(rounded("crates/model/src/mood.rs", text), Some("ln"));
+        assert_eq!(rounded("crates/model/src/train/loss.rs", text), None);
+        assert_eq!(rounded("plugin/src/voice.rs", text), None);
+    }
 
     #[test]
     fn licences_need_a_way_through() {

@@ -1,13 +1,14 @@
 //! `cargo xtask test`: everything that CI checks, in one command and in the order of what it costs.
 
 use std::io::{BufRead, BufReader, IsTerminal};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{bundle, packages, sources};
+use crate::{bundle, install, links, packages, sources, tools, web};
 
 /// How many tests have run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,12 +45,17 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let mut count = Count::default();
     report.stage("formatting", || cargo(&["fmt", "--all", "--check"], &[]));
     report.stage("sources", sources::check);
+    report.stage("links", || links::check(Path::new(".")));
+    match tools::ACTIONLINT.get(workspace) {
+        Ok(folder) => drop(report.stage("workflows", || workflows(&folder))),
+        Err(why) => report.skipped.push(("workflows", format!("{why:#}"))),
+    }
     report.stage("lints", || {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         cargo(&lints, &[])
     });
-    match crate::web::target() {
-        Ok(()) => drop(report.stage("engine in a page", crate::web::check)),
+    match web::target() {
+        Ok(()) => drop(report.stage("engine in a page", web::check)),
         Err(why) => report.skipped.push(("engine in a page", format!("{why:#}"))),
     }
     report.stage("documentation", || cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]));
@@ -62,11 +68,32 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
             report.skipped.push(("GPU tests", format!("{why:#}")));
         }
         report.stage("tests", || {
-            count = tests(workspace, adapter.is_ok())?;
+            // Those that need a GPU must find one, if there is a driver.
+            let variables: &[_] = if adapter.is_ok() { &[("ANTIPHON_GPU_TESTS", "1")] } else { &[] };
+            count = tests(workspace, &["--workspace", "--no-fail-fast"], variables)?;
             ensure!(count.passed + count.failed > 0, "no test ran");
             ensure!(count.failed == 0, "{} tests failed", count.failed);
             Ok(())
         });
+    }
+    if bundled {
+        report.stage("installation", || install::check(workspace));
+    }
+
+    if bundled && web::is_there() {
+        report.stage("web page", || {
+            web::try_out(workspace, |variables| {
+                // All packages, so that dependencies keep the features that they are built with already.
+                let which = ["--workspace", "--test", "browser", "--", "--ignored"];
+                let more = tests(workspace, &which, variables)?;
+                count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
+                ensure!(more.passed > 0 && more.failed == 0, "{} tests failed", more.failed);
+                Ok(())
+            })
+        });
+    } else {
+        let why = "there is no Chromium to try it in (on Linux: chromium and chromium-driver)";
+        report.skipped.push(("web page", why.to_owned()));
     }
 
     println!();
@@ -86,13 +113,14 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs tests; if there is an `adapter`, those that need a GPU must find it. All of all crates come in one run of cargo, so that dependencies are built for one set of
+/// Runs tests. All of all crates come in one run of cargo, so that dependencies are built for one set of
 /// features only; those in crates/test-host/tests/ get the bundle that was just built.
-fn tests(workspace: &Workspace, adapter: bool) -> Result<Count> {
+fn tests(workspace: &Workspace, which: &[&str], variables: &[(&str, &str)]) -> Result<Count> {
     let mut child = Command::new("cargo")
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .envs(adapter.then_some(("ANTIPHON_GPU_TESTS", "1")))
+        .arg("test")
+        .args(which)
         .env("ANTIPHON_CLAP", workspace.clap())
+        .envs(variables.iter().copied())
         .env("CARGO_TERM_COLOR", if std::io::stdout().is_terminal() { "always" } else { "auto" })
         .stdout(Stdio::piped())
         .spawn()
@@ -122,6 +150,16 @@ fn parse(line: &str) -> Option<Count> {
         before.rsplit(' ').next()?.parse().ok()
     };
     Some(Count { passed: number(" passed")?, failed: number(" failed")? })
+}
+
+/// GitHub's workflows, as far as they can be judged from outside.
+fn workflows(actionlint: &Path) -> Result<()> {
+    let program = actionlint.join("bin").join("actionlint");
+    // Without these it looks at more or less, depending on what else is installed.
+    let status =
+        Command::new(program).args(["-shellcheck=", "-pyflakes="]).status().context("cannot run actionlint")?;
+    ensure!(status.success(), "see above");
+    Ok(())
 }
 
 fn cargo(args: &[&str], variables: &[(&str, &str)]) -> Result<()> {

@@ -24,6 +24,13 @@ impl Workspace {
         Ok(Self { called_from, target })
     }
 
+    /// The project's version.
+    pub fn version(&self) -> Result<String> {
+        let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec()?;
+        let package = metadata.packages.iter().find(|package| package.name.as_str() == crate::bundle::PLUGIN);
+        Ok(package.context("there is no plugin in the workspace")?.version.to_string())
+    }
+
     /// Where `cargo xtask bundle` puts the plugin.
     pub fn bundled(&self) -> PathBuf {
         self.target.join("bundled")
@@ -32,10 +39,5 @@ impl Workspace {
     /// The built CLAP plugin.
     pub fn clap(&self) -> PathBuf {
         self.bundled().join("Antiphon.clap")
-    }
-
-    /// The built VST3 plugin.
-    pub fn vst3(&self) -> PathBuf {
-        self.bundled().join("Antiphon.vst3")
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! [`link`] is all that passes between them; [`settings`] are plain values of one moment.
 //!
-//! A note's way: the player's event comes to [`AudioSide::hear`]; finished, it goes over the link to the generator,
+//! A note's way: the player's event comes to [`AudioSide::receive_event`]; finished, it goes over the link to the generator,
 //! whose network hears it. At the hand-over the network draws note after note, until the look-ahead is full; they go
 //! back over the link, wait for their moment and go out through [`audio::Out`].
 //!
@@ -38,15 +38,15 @@ pub use audio::AudioSide;
 pub use generator::GeneratorSide;
 
 use generator::device::Devices;
-use generator::memory::Memory;
+use generator::memory::PhraseHistory;
 use generator::networks::Networks;
 use link::bulletin::{Bulletin, bulletin};
-use link::outlook::{Outlook, outlook};
+use link::forecast::{PitchForecast, outlook};
 use link::queues::link;
 use link::roll::{RollReader, roll};
 use link::status::Status;
 use link::takes::{Takes, takes};
-use link::touches::{Toucher, touches};
+use link::touches::{KeyboardSender, touches};
 use link::viewer::Viewer;
 use settings::DeviceChoice;
 
@@ -67,17 +67,18 @@ pub struct UiSide {
     /// What is heard and played.
     pub roll: RollReader,
     /// What the network expects.
-    pub outlook: Output<Outlook>,
+    pub outlook: Output<PitchForecast>,
     /// The network in use, and what is wrong with it.
     pub bulletin: Output<Bulletin>,
     /// The takes so far, and what can be asked for with them.
     pub takes: Takes,
     /// The keyboard on the screen.
-    pub toucher: Toucher,
+    pub toucher: KeyboardSender,
 }
 
-/// The three ends of a new engine. Allocates all that the audio side will ever need.
-pub fn new(config: Config) -> (AudioSide, GeneratorSide, UiSide) {
+/// The three ends of a new engine, for a host whose events are `E`: the player's go through as they are. Allocates all
+/// that the audio side will ever need.
+pub fn new<E: Copy>(config: Config) -> (AudioSide<E>, GeneratorSide, UiSide) {
     let Config { status, networks, device, viewer } = config;
     let (near, far) = link();
     let (writer, roll) = roll(viewer.clone());
@@ -91,7 +92,7 @@ pub fn new(config: Config) -> (AudioSide, GeneratorSide, UiSide) {
         choice: networks,
         devices: Devices::new(device),
         notice,
-        memory: Memory::default(),
+        memory: PhraseHistory::default(),
         log,
         outlook: teller,
     };

@@ -72,7 +72,7 @@ pub enum Length {
 
 /// Switches whose every change acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Strokes {
+pub struct Buttons {
     /// Swaps the turns.
     pub go: bool,
     /// The latest take again, note for note.
@@ -117,7 +117,7 @@ pub struct Settings {
     /// The latest take goes round and round.
     pub freeze: bool,
     /// Switches whose every change acts.
-    pub strokes: Strokes,
+    pub buttons: Buttons,
     /// A late note is shifted by at most this, in seconds; a later one is dropped.
     pub late_s: f64,
     /// MIDI channel of the model's notes, 0–15; `None`: that of the player's latest note.
@@ -132,6 +132,34 @@ pub struct Settings {
     pub follows_chord: bool,
     /// How the model is to play.
     pub wishes: Wishes,
+}
+
+impl Default for Settings {
+    /// As the parameters are at first.
+    fn default() -> Self {
+        Self {
+            state: Some(0),
+            bypass: false,
+            mode: Mode::Auto,
+            silence: Silence::Seconds(0.8),
+            pedal_holds: false,
+            trigger: Trigger { by: TriggerBy::Button, key: 24, controller: 80, toggles: false },
+            your_bars: 4,
+            my_bars: 4,
+            length: Length::Open,
+            rings_out: false,
+            remembers_own: true,
+            freeze: false,
+            buttons: Buttons::default(),
+            late_s: 0.05,
+            channel: None,
+            passes: true,
+            pedal_lengthens: false,
+            pedal_out: false,
+            follows_chord: false,
+            wishes: Wishes::default(),
+        }
+    }
 }
 
 impl Mode {
@@ -169,6 +197,39 @@ pub struct Wishes {
     pub search: u8,
     /// Its turn ends with so many bars, by the mode or by the length that is set: it closes by then.
     pub bars: Option<u32>,
+}
+
+impl Default for Wishes {
+    /// The network as it is.
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            heat: Heat { pitch: 1.0, rhythm: 1.0, length: 1.0, dynamics: 1.0 },
+            top_p: 1.0,
+            rhythm: Rhythm {
+                strength: 0.0,
+                grid: Grid::Sixteenth,
+                swing: 0.5,
+                pulse: BeatSource::Host,
+                speed: Speed::Normal,
+                density: 1.0,
+            },
+            limits: Limits {
+                key: Key::Free,
+                scale: Scale::Major,
+                lowest: 0,
+                highest: 127,
+                chord: 0,
+                polyphony: None,
+                longest_s: None,
+                repeats: None,
+            },
+            dynamics: Dynamics::Model,
+            learn: 0.0,
+            search: 16,
+            bars: None,
+        }
+    }
 }
 
 /// Factors on the temperatures.
@@ -221,7 +282,7 @@ impl Grid {
 
 /// Whose pulse the grid follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pulse {
+pub enum BeatSource {
     /// The host's tempo and bar lines.
     #[default]
     Host,
@@ -251,7 +312,7 @@ pub struct Rhythm {
     /// Where every second line of the grid lies between its neighbours, 0.5–0.75.
     pub swing: f32,
     /// Whose pulse it is.
-    pub pulse: Pulse,
+    pub pulse: BeatSource,
     /// How fast the music goes by.
     pub speed: Speed,
     /// Factor on how many notes there are: 0.25–4.

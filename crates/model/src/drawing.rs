@@ -334,7 +334,8 @@ impl Drawn<'_> {
     }
 
     pub fn spread(&mut self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
-        self.controls.probabilities(logits, self.controls.temperature.velocity);
+        heat(logits, self.controls.temperature.velocity);
+        keep_likeliest(logits, self.controls.top_p);
         let bin = chosen(logits, rng, self.nats).unwrap_or(0);
         if bin > 0 {
             let (begin, end) = spread_range(bin);
@@ -360,7 +361,7 @@ fn chosen(p: &[f32], rng: &mut impl RngCore, nats: &mut f64) -> Option<usize> {
 fn part_of(bin: usize, earliest: f64, latest: f64) -> f32 {
     let (begin, end) = time_range(bin);
     let part = (end.min(latest) - begin.max(earliest)) / (end - begin);
-    part.max(LEAST_PART).ln() as f32
+    libm::log(part.max(LEAST_PART)) as f32
 }
 
 /// The class that halves the mass.
@@ -378,7 +379,7 @@ fn median(p: &[f32]) -> usize {
 /// the mean of their logarithms: their shape stays, and with it the notes' values that the music has.
 fn crowd(p: &mut [f32], density: f32) {
     static LOGARITHMS: LazyLock<[f32; TIMES - 1]> =
-        LazyLock::new(|| std::array::from_fn(|bin| centre(bin + 1).ln() as f32));
+        LazyLock::new(|| std::array::from_fn(|bin| libm::log(centre(bin + 1)) as f32));
     let target = mean(p, &*LOGARITHMS) - ln(density);
     tilt(p, &*LOGARITHMS, target, STEEPEST);
 }

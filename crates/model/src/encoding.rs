@@ -35,7 +35,7 @@ static EDGES: LazyLock<[f64; TIMES + 1]> = LazyLock::new(|| {
             CELL_S * (i as f64 - 0.5)
         } else {
             let part = (i - FINE_BINS) as f64 / (TIMES - FINE_BINS) as f64;
-            FINE_S * (LONGEST_S / FINE_S).powf(part)
+            FINE_S * libm::pow(LONGEST_S / FINE_S, part)
         };
     }
     edges

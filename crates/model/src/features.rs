@@ -149,9 +149,9 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
         let (step, duration) = (n.step.min(20.0) as f32, n.duration.min(20.0) as f32);
         [
             step,
-            ((step + 0.01) / 0.1).ln(),
+            libm::logf((step + 0.01) / 0.1),
             duration,
-            ((duration + 0.01) / 0.1).ln(),
+            libm::logf((duration + 0.01) / 0.1),
             f32::from(n.velocity) / 64.0 - 1.0,
             n.spread as f32 / 0.030,
         ]
@@ -405,7 +405,12 @@ fn mood(out: &mut Features, context: &Context, told: impl Fn(&mut Features, Opti
     for rate in 0..RATES {
         let now = averages.as_ref().map(|all| &all[rate]);
         out.values(now.map_or([0.0; 4], |now| {
-            [now.velocity / 32.0 - 2.0, ((now.step + 0.01) / 0.12).ln(), now.log_duration + 1.0, now.chords * 2.0 - 1.0]
+            [
+                now.velocity / 32.0 - 2.0,
+                libm::logf((now.step + 0.01) / 0.12),
+                now.log_duration + 1.0,
+                now.chords * 2.0 - 1.0,
+            ]
         }));
         told(out, now);
     }
@@ -421,7 +426,7 @@ fn loudness(out: &mut Features, now: Option<&Averages>) {
 /// Seconds from note to note, from 20 ms to 2 s.
 fn density(out: &mut Features, now: Option<&Averages>) {
     match now {
-        Some(now) => out.between(PACES, (now.step.max(0.01) / 0.02).ln() * 5.0),
+        Some(now) => out.between(PACES, libm::logf(now.step.max(0.01) / 0.02) * 5.0),
         None => out.skip(PACES),
     }
 }

@@ -62,7 +62,7 @@ impl Linear {
     fn new(weight: &Tensor, four: bool) -> Self {
         let columns = weight.shape[1];
         let (Rounded { values, scales }, book) = if four {
-            let (rounded, book) = four_bits(&weight.data, columns);
+            let (rounded, book) = four_bits(weight);
             (rounded, Some(book))
         } else {
             (eight_bits(&weight.data, columns), None)

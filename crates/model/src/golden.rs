@@ -90,7 +90,7 @@ fn weights(kind: Kind) -> Weights {
             let phase = f64::from(crc32(name.as_bytes()) % 1000);
             let data =
                 (0..shape.iter().product()).map(|i: usize| ((0.7 * i as f64 + phase).sin() * scale) as f32).collect();
-            (name, Tensor { shape, data })
+            (name, Tensor::new(shape, data))
         })
         .collect();
     Weights::new(Card::new(kind, "golden"), tensors).unwrap()

@@ -39,8 +39,8 @@ pub fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
     for (a, b) in a.iter().zip(b) {
         ab += (a - mean_a) * (b - mean_b);
-        aa += (a - mean_a).powi(2);
-        bb += (b - mean_b).powi(2);
+        aa += (a - mean_a) * (a - mean_a);
+        bb += (b - mean_b) * (b - mean_b);
     }
     if aa * bb > 0.0 { ab / (aa * bb).sqrt() } else { 0.0 }
 }

@@ -10,6 +10,7 @@
 
 mod activation;
 mod chorus;
+pub mod compact;
 mod context;
 pub mod critic;
 pub mod device;

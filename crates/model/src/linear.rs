@@ -97,7 +97,7 @@ impl Dense {
             Precision::F16 => Packed::F16(floats::Matrix::new(&weight.data, columns)),
             Precision::Int8 => integers(eight_bits(&weight.data, columns), None),
             Precision::Int4 => {
-                let (rounded, book) = four_bits(&weight.data, columns);
+                let (rounded, book) = four_bits(weight);
                 integers(rounded, Some(&book))
             }
         };
@@ -222,7 +222,7 @@ mod tests {
 
     fn tensor(rows: usize, columns: usize, seed: u64) -> Tensor {
         let mut rng = rand_pcg::Pcg32::new(seed, 0);
-        Tensor { shape: vec![rows, columns], data: (0..rows * columns).map(|_| rng.random_range(-0.1..0.1)).collect() }
+        Tensor::new(vec![rows, columns], (0..rows * columns).map(|_| rng.random_range(-0.1..0.1)).collect())
     }
 
     proptest! {

@@ -238,7 +238,7 @@ impl Mind {
         };
         let pitch = cost(Attribute::Pitch, next.pitch.into());
         if let Some([step, duration]) = timing {
-            return [(step - next.step).powi(2), pitch, (duration - next.duration).powi(2), 0.0, 0.0];
+            return [square(step - next.step), pitch, square(duration - next.duration), 0.0, 0.0];
         }
         let in_chord = next.step == 0.0 && state.context.lately.last.is_some();
         [
@@ -268,7 +268,11 @@ pub(crate) fn centre(bin: usize) -> f64 {
 }
 
 fn nats(mass: f64) -> f64 {
-    -mass.max(LEAST_MASS).ln()
+    -libm::log(mass.max(LEAST_MASS))
+}
+
+fn square(x: f64) -> f64 {
+    x * x
 }
 
 /// The mean of a distribution over time bins, in seconds.
@@ -295,7 +299,7 @@ fn upper_tail(z: f64) -> f64 {
     if z < 0.0 {
         return 1.0 - upper_tail(-z);
     }
-    let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let density = libm::exp(-z * z / 2.0) / (2.0 * std::f64::consts::PI).sqrt();
     if z > 4.0 {
         let w = 1.0 / (z * z);
         return density / z * (1.0 - w * (1.0 - 3.0 * w * (1.0 - 5.0 * w * (1.0 - 7.0 * w))));

@@ -36,7 +36,7 @@ impl Mood {
         let now = [
             f32::from(note.velocity),
             note.step.min(LONGEST_STEP_S) as f32,
-            note.duration.max(0.01).ln() as f32,
+            libm::log(note.duration.max(0.01)) as f32,
             f32::from(u8::from(note.step == 0.0)),
         ];
         for ((sums, weight), decay) in self.sums.iter_mut().zip(&mut self.weights).zip(DECAYS) {

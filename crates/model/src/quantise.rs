@@ -1,7 +1,7 @@
 //! From floats to integers: activations in 15 bits with a scale per vector, weights in 8 or 4 bits with a
 //! scale per row.
 
-use crate::{activation::ROUND, fixed, simd::widest};
+use crate::{activation::ROUND, fixed, simd::widest, weights::Tensor};
 
 /// Columns that are multiplied together: a multiply-add takes four bytes, and a nibble of each byte of a
 /// line belongs to either of two such fours.
@@ -147,6 +147,7 @@ widest! {
 }
 
 /// Weights as whole numbers of -127 … 127, and what one stands for, row by row.
+#[derive(PartialEq)]
 pub(crate) struct Rounded {
     /// `[rows, columns]`
     pub values: Vec<i8>,
@@ -163,7 +164,9 @@ pub(crate) fn eight_bits(weights: &[f32], columns: usize) -> Rounded {
 }
 
 /// Values that 4 bits can tell apart.
-pub(crate) type Book = [i8; 16];
+pub(crate) type Book = [i8; BOOK];
+/// So many.
+pub(crate) const BOOK: usize = 16;
 
 /// Cells in which weights are counted for the book.
 const CELLS: usize = 4096;
@@ -173,14 +176,15 @@ const ROUNDS: usize = 80;
 /// Sixteen values for the whole matrix, found by Lloyd's algorithm (Lloyd 1957, published 1982) on the weights in units of their row's
 /// largest; errors count in proportion to the weight's size, since large weights carry the most. Codes are
 /// indices into the book.
-pub(crate) fn four_bits(weights: &[f32], columns: usize) -> (Rounded, Book) {
+pub(crate) fn four_bits(weight: &Tensor) -> (Rounded, Book) {
+    let (weights, columns) = (&weight.data[..], weight.shape[1]);
     let scales = scales(weights, columns);
     let cell = |w: f32, scale: f32| ((w / scale + 127.0) * ((CELLS - 1) as f32 / 254.0) + 0.5) as usize;
     let mut counts = vec![0u32; CELLS];
     for (row, &scale) in weights.chunks_exact(columns).zip(&scales) {
         row.iter().for_each(|&w| counts[cell(w, scale)] += 1);
     }
-    let book = book(&counts);
+    let book = weight.book.unwrap_or_else(|| book(&counts));
     let codes: Vec<i8> = (0..CELLS).map(|cell| nearest(&book, centre(cell)) as i8).collect();
     let rows = weights.chunks_exact(columns).zip(&scales);
     let values = rows.flat_map(|(row, &scale)| row.iter().map(move |&w| (w, scale)));

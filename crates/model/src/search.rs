@@ -54,17 +54,46 @@ pub struct Judge<'a> {
     pub phrase: &'a Phrase,
     /// What was played since the hand-over, before the plan: canonical notes, in order.
     pub so_far: &'a [Note],
+    /// Other takes of the same phrase, in seconds since the hand-over: what is played shall be unlike their beginnings.
+    pub others: &'a [Vec<Note>],
+    /// The hand-over, on the axis of the takes' notes, in seconds.
+    pub hand_over: f64,
 }
 
 impl Judge<'_> {
-    /// The critic's word on the turn as it would be with these notes.
-    fn log_odds(&self, notes: &[Note], buffer: &mut Vec<Note>) -> f64 {
+    /// What is said for the turn as it would be with these notes: the critic's word, less what is like other takes.
+    fn rate(&self, strength: f64, notes: &[Note], buffer: &mut Vec<Note>) -> f64 {
         buffer.clear();
         let before = MOST_NOTES.saturating_sub(notes.len()).min(self.so_far.len());
         buffer.extend_from_slice(&self.so_far[self.so_far.len() - before..]);
         buffer.extend_from_slice(notes);
-        self.critic.log_odds(self.phrase, buffer)
+        let odds = strength * self.critic.log_odds(self.phrase, buffer);
+        if self.others.is_empty() || self.so_far.len() >= BEGINNING {
+            return odds;
+        }
+        buffer.iter_mut().for_each(|note| note.onset -= self.hand_over);
+        let alike = self.others.iter().map(|other| likeness(buffer, other)).fold(0.0, f64::max);
+        odds - APART * alike * buffer.len().min(BEGINNING) as f64
     }
+}
+
+/// Notes after the hand-over in which takes are compared with each other.
+pub const BEGINNING: usize = 64;
+/// Nats that a note costs which another take has, too. Chance and the key make a part of them alike anyway.
+const APART: f64 = 0.25;
+/// Onsets that are farther apart are not alike, in seconds.
+const ALIKE_S: f64 = 0.12;
+
+/// How alike two takes of one phrase are: the share of the first one's notes, [`BEGINNING`] at most, that the other one has, too, at the
+/// same time. Onsets in seconds since the hand-over, in order.
+pub fn likeness(take: &[Note], other: &[Note]) -> f64 {
+    let take = &take[..take.len().min(BEGINNING)];
+    let has = |note: &&Note| {
+        let first = other.partition_point(|one| one.onset < note.onset - ALIKE_S);
+        let near = other[first..].iter().take_while(|one| one.onset <= note.onset + ALIKE_S);
+        near.into_iter().any(|one| one.pitch == note.pitch)
+    };
+    take.iter().filter(has).count() as f64 / take.len().max(1) as f64
 }
 
 /// Notes of the first plan after the hand-over or a change: short, so that a note is there soon.
@@ -85,23 +114,23 @@ impl Search {
     pub fn plan(&self, takes: &mut impl Takes, judge: &Judge, notes: usize, (seed, first): (u64, u64)) -> usize {
         let rng = &mut note_rng(seed ^ CHOICE, first);
         let mut buffer = Vec::with_capacity(MOST_NOTES);
-        let mut odds = vec![judge.log_odds(&[], &mut buffer); self.takes];
+        let mut rated = vec![judge.rate(self.strength, &[], &mut buffer); self.takes];
         let mut weights = vec![0.0; self.takes];
         for played in 1..=notes {
             takes.play();
             if played % self.every != 0 && played != notes {
                 continue;
             }
-            for (take, (odds, weight)) in odds.iter_mut().zip(&mut weights).enumerate() {
-                let now = judge.log_odds(takes.notes(take), &mut buffer);
-                *weight += self.strength * (now - *odds);
-                *odds = now;
+            for (take, (rated, weight)) in rated.iter_mut().zip(&mut weights).enumerate() {
+                let now = judge.rate(self.strength, takes.notes(take), &mut buffer);
+                *weight += now - *rated;
+                *rated = now;
             }
             if played < notes && effective(&weights) < FEWEST * self.takes as f64 {
                 for (take, of) in resample(&weights, rng).into_iter().enumerate() {
                     if take != of {
                         takes.become_copy(take, of);
-                        odds[take] = odds[of];
+                        rated[take] = rated[of];
                     }
                 }
                 weights.fill(0.0);
@@ -184,6 +213,19 @@ mod tests {
             let number = effective(&weights);
             prop_assert!((1.0 - 1e-9..=weights.len() as f64 + 1e-9).contains(&number));
         }
+    }
+
+    #[test]
+    fn takes_are_alike_where_both_strike_the_same_key() {
+        let note = |onset, pitch| Note { onset, spread: 0.0, duration: 0.2, pitch, velocity: 64 };
+        let take = [note(0.1, 60), note(0.1, 64), note(0.6, 65), note(1.1, 67)];
+        assert_eq!(likeness(&take, &take), 1.0);
+        assert_eq!(likeness(&take, &[]), 0.0);
+        assert_eq!(
+            likeness(&take, &[note(0.15, 60), note(0.4, 65), note(1.2, 67)]),
+            0.5,
+            "late by a moment, or by more"
+        );
     }
 
     #[test]

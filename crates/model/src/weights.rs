@@ -141,6 +141,15 @@ pub struct Tensor {
     pub shape: Vec<usize>,
     /// The values.
     pub data: Vec<f32>,
+    /// The sixteen values that they were rounded to already, in 127ths of a row's largest: see [`crate::compact`].
+    pub book: Option<[i8; 16]>,
+}
+
+impl Tensor {
+    /// Values that nothing has been done to.
+    pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Self {
+        Self { shape, data, book: None }
+    }
 }
 
 /// All tensors of one network and their card.
@@ -196,7 +205,7 @@ impl Weights {
                 return Err(WeightsError::NotFinite(name.to_owned()));
             }
             let data = if grows { grow(&data, view.shape(), &expected) } else { data };
-            Ok(Tensor { shape: expected, data })
+            Ok(Tensor::new(expected, data))
         };
         let read_all = |shapes: Vec<(String, Vec<usize>)>| -> Result<BTreeMap<String, Tensor>, WeightsError> {
             shapes.into_iter().map(|(name, shape)| read(&name, shape).map(|tensor| (name, tensor))).collect()
@@ -249,7 +258,7 @@ impl Weights {
                     let hidden = shape[0] / 4;
                     data[hidden..2 * hidden].fill(1.0);
                 }
-                (name, Tensor { shape, data })
+                (name, Tensor::new(shape, data))
             })
             .collect();
         Self { card: Card::new(kind, "untrained"), tensors, critic: BTreeMap::new() }

@@ -1,16 +1,10 @@
-//! The ledger of generated notes that sound, and the only authority on their note-offs. Lives on
-//! the audio thread.
+//! The ledger of generated notes that sound. Lives on the audio thread.
 //!
-//! The ledger itself sends to the host and learns whether the host took the event, so that its
-//! books cannot differ from what the host has heard:
+//! The ledger itself sends, and learns whether a note-on was taken, so that its books cannot differ from what the host
+//! has heard: a note-on that is refused never counts as sounding. A note-off is never refused: whoever sends it keeps it
+//! until the host has it. A key sounds once: a re-strike first ends the earlier note.
 //!
-//! * a note-on that the host refuses never counts as sounding;
-//! * a note-off that it refuses is *owed*, and sent first of all in the next block;
-//! * a key sounds once: a re-strike first ends the earlier note, and where that note-off is
-//!   refused the new note is given up.
-//!
-//! So the note-ons that the host accepted equal the note-offs, per channel and key, once
-//! [`Held::is_empty`].
+//! So the note-ons that were accepted equal the note-offs, per channel and key, once [`Held::is_empty`].
 
 use crate::schedule::{Planned, Schedule};
 
@@ -18,8 +12,7 @@ use crate::schedule::{Planned, Schedule};
 const CAPACITY: usize = 16 * 128;
 
 /// A generated event for the host. Times are beats of [`crate::Clock`]'s unrolled axis; events come
-/// in order of time within a block, except that owed note-offs may lie in the past: the clock puts
-/// those at sample 0.
+/// in order of time within a block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
     /// A note begins.
@@ -72,14 +65,11 @@ impl Sounding {
     }
 }
 
-/// Generated notes that sound; see the [module](self). `send` is always the way to the host: it
-/// says whether the host took the event.
+/// Generated notes that sound; see the [module](self).
 #[derive(Debug)]
 pub struct Held {
     /// Sorted by end, the latest first, so that the next to end is popped off the back.
     sounding: Vec<Sounding>,
-    /// Note-offs that the host refused, oldest first; `end` is when they were to be sent.
-    owed: Vec<Sounding>,
 }
 
 impl Default for Held {
@@ -93,28 +83,26 @@ impl Default for Held {
 pub struct Played {
     /// Notes that began to sound.
     pub struck: u32,
-    /// Notes that were given up because the host refused an event.
+    /// Notes that were given up because they were refused.
     pub refused: u32,
 }
 
 impl Held {
     /// An empty ledger. The only function here that allocates.
     pub fn new() -> Self {
-        Self { sounding: Vec::with_capacity(CAPACITY), owed: Vec::with_capacity(CAPACITY) }
+        Self { sounding: Vec::with_capacity(CAPACITY) }
     }
 
-    /// Sends the note-offs that the host refused earlier. Call it first in every block.
-    pub fn retry(&mut self, mut send: impl FnMut(Event) -> bool) {
-        self.owed.retain(|owed| !send(owed.off(owed.end)));
-    }
-
-    /// Begins a note and remembers its end; true when the host took it. If the key sounds already,
+    /// Begins a note and remembers its end; true when `send` took it. If the key sounds already,
     /// the earlier note ends first.
     pub fn strike(&mut self, note: &Planned, mut send: impl FnMut(Event) -> bool) -> bool {
         let (channel, pitch, at) = (note.channel, note.pitch, note.onset);
-        if channel > 15 || pitch > 127 || !self.end_key(channel, pitch, at, &mut send) {
+        if channel > 15 || pitch > 127 {
             return false;
         }
+        self.end_key(channel, pitch, at, |off| {
+            send(off);
+        });
         let taken = send(Event::On { at, channel, pitch, velocity: note.velocity.clamp(1, 127) });
         if taken {
             // `max` also turns an end that is no number into the onset.
@@ -126,36 +114,23 @@ impl Held {
     }
 
     /// Ends, in order of time, the notes whose end is before `time`.
-    pub fn end_before(&mut self, time: f64, mut send: impl FnMut(Event) -> bool) {
+    pub fn end_before(&mut self, time: f64, mut off: impl FnMut(Event)) {
         while let Some(note) = self.sounding.pop_if(|note| note.end < time) {
-            self.send_off(note, note.end, &mut send);
+            off(note.off(note.end));
         }
     }
 
-    /// Ends one key at `at`, if it sounds. False only when the host refuses the note-off.
-    pub fn end_key(&mut self, channel: u8, pitch: u8, at: f64, mut send: impl FnMut(Event) -> bool) -> bool {
+    /// Ends one key at `at`, if it sounds.
+    pub fn end_key(&mut self, channel: u8, pitch: u8, at: f64, off: impl FnOnce(Event)) {
         if let Some(place) = self.sounding.iter().position(|note| note.is(channel, pitch)) {
-            let note = self.sounding.remove(place);
-            return self.send_off(note, at, &mut send);
+            off(self.sounding.remove(place).off(at));
         }
-        if let Some(place) = self.owed.iter().position(|note| note.is(channel, pitch)) {
-            let note = self.owed.remove(place);
-            return self.send_off(note, at, &mut send);
-        }
-        true
     }
 
     /// Ends everything at `at`: the next events of the block are its note-offs.
-    pub fn end_all(&mut self, at: f64, mut send: impl FnMut(Event) -> bool) {
+    pub fn end_all(&mut self, at: f64, mut off: impl FnMut(Event)) {
         while let Some(note) = self.sounding.pop() {
-            self.send_off(note, at, &mut send);
-        }
-    }
-
-    /// Shortens the notes that would end after `time`, so that they end then.
-    pub fn end_by(&mut self, time: f64) {
-        for note in &mut self.sounding {
-            note.end = note.end.min(time);
+            off(note.off(at));
         }
     }
 
@@ -171,26 +146,19 @@ impl Held {
         let mut played = Played::default();
         // At most what is scheduled now: `send` cannot add to it.
         while let Some(note) = schedule.pop_before(time) {
-            self.end_before(note.onset.next_up(), &mut send);
+            self.end_before(note.onset.next_up(), |off| {
+                send(off);
+            });
             if self.strike(&note, &mut send) {
                 played.struck += 1;
             } else {
                 played.refused += 1;
             }
         }
-        self.end_before(time, &mut send);
+        self.end_before(time, |off| {
+            send(off);
+        });
         played
-    }
-
-    /// When the next note ends.
-    pub fn next_end(&self) -> Option<f64> {
-        self.sounding.last().map(|note| note.end)
-    }
-
-    /// Whether this key sounds, an owed note-off included.
-    pub fn is_sounding(&self, channel: u8, pitch: u8) -> bool {
-        let mut all = self.sounding.iter().chain(&self.owed);
-        all.any(|note| note.is(channel, pitch))
     }
 
     /// When the last of the notes that sound ends.
@@ -198,26 +166,13 @@ impl Held {
         self.sounding.first().map(|note| note.end)
     }
 
-    /// Notes whose note-off the host has not taken yet.
+    /// Notes that sound.
     pub fn len(&self) -> usize {
-        self.sounding.len() + self.owed.len()
+        self.sounding.len()
     }
 
-    /// Whether every note that began has ended and the host knows it.
+    /// Whether every note that began has ended.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Note-offs that the host refused and that wait for [`Self::retry`].
-    pub fn owed(&self) -> usize {
-        self.owed.len()
-    }
-
-    fn send_off(&mut self, note: Sounding, at: f64, send: &mut impl FnMut(Event) -> bool) -> bool {
-        let taken = send(note.off(at));
-        if !taken {
-            self.owed.push(Sounding { end: at, ..note });
-        }
-        taken
+        self.sounding.is_empty()
     }
 }

@@ -1,8 +1,8 @@
 //! The look-ahead: notes that are generated but have not sounded yet, in the order in which they
 //! will. Lives on the audio thread.
 //!
-//! Every note carries the epoch in which it was generated. Raising the epoch *from* a time makes
-//! void what older epochs say about that time and after; what they say about the time before stays
+//! Every note carries the revision in which it was generated. Raising the revision *from* a time makes
+//! void what older revisions say about that time and after; what they say about the time before stays
 //! true, also when it arrives late through a queue.
 
 use std::collections::VecDeque;
@@ -17,8 +17,8 @@ pub struct Planned {
     pub onset: f64,
     /// When it ends.
     pub end: f64,
-    /// The epoch in which it was generated.
-    pub epoch: u64,
+    /// The revision in which it was generated.
+    pub revision: u64,
     /// Its number in its take.
     pub index: u32,
     /// MIDI channel, 0–15.
@@ -32,7 +32,7 @@ pub struct Planned {
 /// Why a note was not taken into the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It belongs to an epoch that has been raised since. Normal: it was under way.
+    /// It belongs to an revision that has been raised since. Normal: it was under way.
     Void,
     /// There is no room; the note is dropped and counted.
     Full,
@@ -44,8 +44,8 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Schedule<const N: usize> {
     notes: VecDeque<Planned>,
-    epoch: u64,
-    /// The latest raises, oldest first: the epoch that began, and from when it holds.
+    revision: u64,
+    /// The latest raises, oldest first: the revision that began, and from when it holds.
     raises: VecDeque<(u64, f64)>,
     overflowed: u64,
 }
@@ -57,9 +57,9 @@ impl<const N: usize> Default for Schedule<N> {
 }
 
 impl<const N: usize> Schedule<N> {
-    /// An empty schedule in epoch 0. The only function here that allocates.
+    /// An empty schedule in revision 0. The only function here that allocates.
     pub fn new() -> Self {
-        Self { notes: VecDeque::with_capacity(N), epoch: 0, raises: VecDeque::with_capacity(RAISES), overflowed: 0 }
+        Self { notes: VecDeque::with_capacity(N), revision: 0, raises: VecDeque::with_capacity(RAISES), overflowed: 0 }
     }
 
     /// Takes a note in, unless it is void, invalid, or one too many.
@@ -67,7 +67,7 @@ impl<const N: usize> Schedule<N> {
         if !(note.onset.is_finite() && note.end.is_finite()) {
             return Err(Refusal::Invalid);
         }
-        if !self.is_valid(note.epoch, note.onset) {
+        if !self.is_valid(note.revision, note.onset) {
             return Err(Refusal::Void);
         }
         if self.notes.len() >= N {
@@ -79,33 +79,33 @@ impl<const N: usize> Schedule<N> {
         Ok(())
     }
 
-    /// The current epoch: what newly generated notes must carry.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
+    /// The current revision: what newly generated notes must carry.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
-    /// Begins a new epoch, in which everything older is void. Returns it.
-    pub fn raise_epoch(&mut self) -> u64 {
-        self.raise_epoch_from(f64::NEG_INFINITY)
+    /// Begins a new revision, in which everything older is void. Returns it.
+    pub fn raise_revision(&mut self) -> u64 {
+        self.raise_revision_from(f64::NEG_INFINITY)
     }
 
-    /// Begins a new epoch, in which older notes are void from `time` on. Returns it.
-    pub fn raise_epoch_from(&mut self, time: f64) -> u64 {
+    /// Begins a new revision, in which older notes are void from `time` on. Returns it.
+    pub fn raise_revision_from(&mut self, time: f64) -> u64 {
         let time = if time.is_nan() { f64::NEG_INFINITY } else { time };
         self.drop_from(time);
         if self.raises.len() >= RAISES {
             self.raises.pop_front();
         }
-        self.epoch += 1;
-        self.raises.push_back((self.epoch, time));
-        self.epoch
+        self.revision += 1;
+        self.raises.push_back((self.revision, time));
+        self.revision
     }
 
-    /// Whether a note generated in `epoch` may sound at `onset`.
-    pub fn is_valid(&self, epoch: u64, onset: f64) -> bool {
-        let unknown = self.epoch - self.raises.len() as u64;
-        (unknown..=self.epoch).contains(&epoch)
-            && self.raises.iter().rev().take_while(|raise| raise.0 > epoch).all(|raise| onset < raise.1)
+    /// Whether a note generated in `revision` may sound at `onset`.
+    pub fn is_valid(&self, revision: u64, onset: f64) -> bool {
+        let unknown = self.revision - self.raises.len() as u64;
+        (unknown..=self.revision).contains(&revision)
+            && self.raises.iter().rev().take_while(|raise| raise.0 > revision).all(|raise| onset < raise.1)
     }
 
     /// Drops the notes that would sound at `time` or later; returns how many.
@@ -123,7 +123,7 @@ impl<const N: usize> Schedule<N> {
         self.notes.drain(..late).count()
     }
 
-    /// Drops all notes. The epoch stays.
+    /// Drops all notes. The revision stays.
     pub fn clear(&mut self) {
         self.notes.clear();
     }

@@ -1,4 +1,4 @@
-//! The schedule against a plain sorted list that remembers every raise of the epoch.
+//! The schedule against a plain sorted list that remembers every raise of the revision.
 
 mod common;
 
@@ -10,7 +10,7 @@ const ROOM: usize = 12;
 
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// Onset, and how many epochs ago it was generated.
+    /// Onset, and how many revisions ago it was generated.
     Push(f64, u64),
     RaiseFrom(f64),
     Raise,
@@ -47,10 +47,10 @@ proptest! {
         for (index, act) in acts.into_iter().enumerate() {
             match act {
                 Act::Push(onset, age) => {
-                    let epoch = schedule.epoch().saturating_sub(age);
+                    let revision = schedule.revision().saturating_sub(age);
                     let index = index as u32;
-                    let note = Planned { onset, end: onset + 1.0, epoch, index, ..Planned::default() };
-                    let void = raises[epoch as usize..].iter().any(|&from| onset >= from);
+                    let note = Planned { onset, end: onset + 1.0, revision, index, ..Planned::default() };
+                    let void = raises[revision as usize..].iter().any(|&from| onset >= from);
                     let expected = if void {
                         Err(Refusal::Void)
                     } else if list.len() == ROOM {
@@ -66,12 +66,12 @@ proptest! {
                 Act::RaiseFrom(time) => {
                     raises.push(time);
                     list.retain(|note| note.onset < time);
-                    prop_assert_eq!(schedule.raise_epoch_from(time) as usize, raises.len());
+                    prop_assert_eq!(schedule.raise_revision_from(time) as usize, raises.len());
                 }
                 Act::Raise => {
                     raises.push(f64::NEG_INFINITY);
                     list.clear();
-                    prop_assert_eq!(schedule.raise_epoch() as usize, raises.len());
+                    prop_assert_eq!(schedule.raise_revision() as usize, raises.len());
                 }
                 Act::DropFrom(time) => {
                     let before = list.len();
@@ -107,9 +107,9 @@ proptest! {
 fn notes_older_than_memory_and_from_the_future_are_void() {
     let mut schedule = Schedule::<4>::new();
     for _ in 0..1_000 {
-        schedule.raise_epoch_from(8.0);
+        schedule.raise_revision_from(8.0);
     }
-    let note = |epoch| Planned { onset: 1.0, end: 2.0, epoch, ..Planned::default() };
+    let note = |revision| Planned { onset: 1.0, end: 2.0, revision, ..Planned::default() };
     // Its time was never touched, but nobody can know that any more.
     assert_eq!(schedule.push(note(3)), Err(Refusal::Void));
     assert_eq!(schedule.push(note(990)), Ok(()));
@@ -126,6 +126,6 @@ fn times_that_are_no_numbers_stay_outside() {
     }
     assert_eq!(schedule.push(Planned::default()), Ok(()));
     // From a time that is no number: everything is void, the safe side.
-    schedule.raise_epoch_from(f64::NAN);
+    schedule.raise_revision_from(f64::NAN);
     assert!(schedule.is_empty());
 }

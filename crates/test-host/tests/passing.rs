@@ -216,6 +216,37 @@ fn a_note_off_by_its_id_ends_that_note_and_no_other() {
     assert!(entry(&outputs, 0).is_some_and(|at| at >= 144_000 + 14_400), "{:?}", entry(&outputs, 0));
 }
 
+/// Whatever else is struck on its key, by MIDI or with an id that sounds elsewhere, a note-off by an id alone finds its note.
+#[test]
+fn an_id_names_its_note_whatever_is_struck_meanwhile() {
+    let midi = |at: u64, status: u8, key: u8| Timed { at, event: Event::Midi([status, key, 70]) };
+    let mut events = vec![
+        named(100, 1, Some((0, 60)), What::On(0.5)),
+        midi(200, 0x90, 60),
+        named(300, 1, None, What::Off(0.25)),
+        midi(400, 0x80, 60),
+        named(500, 2, Some((0, 62)), What::On(0.5)),
+        named(600, 2, Some((0, 64)), What::On(0.5)),
+        named(700, 2, None, What::Off(0.25)),
+        named(800, 2, None, What::Choke),
+    ];
+    // Five on one key.
+    events.extend((3..8).map(|id| named(900 + id as u64, id, Some((0, 65)), What::On(0.5))));
+    events.extend((3..8).map(|id| named(1_000 + id as u64, id, None, What::Off(0.25))));
+    let (outputs, status) = play(&[], &events, 1);
+    let places = [(0, 60), (0, 64), (0, 62), (0, 65), (0, 65), (0, 65), (0, 65), (0, 65)];
+    let ends = events.iter().filter_map(|timed| match timed.event {
+        Event::Named { id, what: What::Off(velocity), .. } => Some((timed.at, id, velocity)),
+        Event::Named { id, what: What::Choke, .. } => Some((timed.at, id, 0.0)),
+        _ => None,
+    });
+    let wanted = ends.zip(places).map(|((at, id, velocity), place)| named(at, id, Some(place), What::Off(velocity)));
+    let passed = outputs.iter().filter(|o| matches!(o.event, Event::Named { what: What::Off(_), .. }));
+    let passed: Vec<Timed> = passed.map(|output| Timed { at: output.at, event: output.event }).collect();
+    assert_eq!(passed, wanted.collect::<Vec<_>>());
+    assert_eq!(status.invalid, 0);
+}
+
 #[test]
 fn what_is_no_event_goes_no_further() {
     let no_number = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 5.0];

@@ -25,6 +25,7 @@ fn a_short_soak_finds_nothing() {
         "pauses",
         "flushes",
         "told",
+        "named",
     ] {
         assert!(report[busy].as_u64().unwrap() > 20, "hardly any {busy}: {report}");
     }

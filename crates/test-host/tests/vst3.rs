@@ -16,7 +16,7 @@ use probe::heap;
 use vst3::Steinberg::Vst::{
     AudioBusBuffers, AudioBusBuffers__type0, BusDirections_, Event, Event_::EventTypes_, Event__type0, IAudioProcessor,
     IAudioProcessorTrait, IComponent, IComponentTrait, IEditController, IEditControllerTrait, IEventList,
-    IEventListTrait, MediaTypes_, NoteOffEvent, NoteOnEvent, ParameterInfo, ProcessContext,
+    IEventListTrait, MediaTypes_, NoteOffEvent, NoteOnEvent, ParameterInfo, ParameterInfo_, ProcessContext,
     ProcessContext_::StatesAndFlags_, ProcessData, ProcessModes_, ProcessSetup, SymbolicSampleSizes_,
 };
 use vst3::Steinberg::{
@@ -154,6 +154,7 @@ fn an_instance_hears_a_phrase_and_goes_on() {
         let mut first: ParameterInfo = zeroed();
         assert_eq!(controller.getParameterInfo(0, &mut first), kResultOk);
         assert_ne!(first.title[0], 0, "a parameter without a name");
+        read_texts(&controller);
         let played = play(&component, Habit::None);
         assert_eq!(component.terminate(), kResultOk);
         drop((controller, component));
@@ -167,6 +168,43 @@ fn an_instance_hears_a_phrase_and_goes_on() {
     }
     drop(factory);
     call(&library, [c"ExitDll", c"bundleExit", c"ModuleExit"]);
+}
+
+/// Whatever a parameter shows is read again, in any case and with blanks around it, and nonsense is not.
+unsafe fn read_texts(controller: &ComPtr<IEditController>) {
+    // SAFETY: see the caller.
+    unsafe {
+        let read = |id: u32, text: &str| {
+            let (mut text, mut value) = (text.encode_utf16().chain([0]).collect::<Vec<u16>>(), f64::NAN);
+            let result = controller.getParamValueByString(id, text.as_mut_ptr(), &mut value);
+            (result == kResultOk).then_some(value)
+        };
+        let mut choices = 0;
+        for index in 0..controller.getParameterCount() {
+            let mut info: ParameterInfo = zeroed();
+            assert_eq!(controller.getParameterInfo(index, &mut info), kResultOk);
+            // The framework's own, for controllers, have no texts.
+            if info.flags & ParameterInfo_::ParameterFlags_::kIsHidden as i32 != 0 {
+                continue;
+            }
+            for step in 0..=info.stepCount.clamp(1, 8) {
+                let value = f64::from(step) / f64::from(info.stepCount.max(1));
+                let mut shown = [0; 128];
+                assert_eq!(controller.getParamStringByValue(info.id, value, &mut shown), kResultOk);
+                let shown = String::from_utf16(&shown).unwrap();
+                let shown = shown.trim_end_matches('\0');
+                let is = read(info.id, shown).unwrap_or_else(|| panic!("`{shown}` is not read"));
+                assert!(info.stepCount == 0 || (is - value).abs() < 1e-3, "`{shown}` is read as {is}, not {value}");
+                choices += usize::from(shown.chars().all(char::is_alphabetic));
+                for typed in [shown.to_uppercase(), shown.to_lowercase(), format!("  {shown} ")] {
+                    let again = read(info.id, &typed).unwrap_or_else(|| panic!("`{typed}` is not read"));
+                    assert!((again - is).abs() < 1e-6, "`{typed}` is read as {again}, not {is}");
+                }
+            }
+            assert_eq!(read(info.id, "nonsense"), None, "{}", String::from_utf16_lossy(&info.title));
+        }
+        assert!(choices > 30, "{choices}");
+    }
 }
 
 /// Makes an instance of the factory's only class, and none of any other.

@@ -13,6 +13,7 @@
 //! | [`vst3`] | an instance learns of an offline render one set-up too late | `upstream_learns_of_an_offline_render_too_late` fails |
 //! | [`vst3::process`] | events of a call without samples or without audio buffers are dropped | `upstream_drops_events_without_audio` fails |
 //! | [`vst3::view`](vst3) | a view leaves its handler in the host's run loop, forgets a scale, and outlives its instance | `upstream_leaves_a_handler_behind`, `upstream_forgets_the_scale` fail |
+//! | [`texts`] | the name of a choice is read in its own case only | `upstream_reads_choices_in_their_own_case` fails |
 //! | [`window`] | a scale that is none panics; a panic of the window's thread is thrown again while the window is dropped | `upstream_panics_at_a_scale_that_is_none` fails |
 //! | [`worker`] | the worker thread for VST3 on Linux touches what is the window's | pluginval at strictness 10 passes without it |
 //! | [`driver`] | Mesa does not give back all it has taken when it is unloaded | `cargo xtask editor` passes without it |
@@ -36,6 +37,7 @@ pub mod letter;
 pub mod restart;
 #[cfg(test)]
 mod tests;
+pub mod texts;
 pub mod vst3;
 pub mod window;
 #[cfg(target_os = "linux")]

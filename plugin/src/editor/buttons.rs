@@ -6,18 +6,18 @@ use egui::{Align, Button, Layout, Popup, Response, RichText, Ui, vec2};
 use engine::link::roll::{Roll, Whose};
 use engine::link::status::{Health, Status};
 
-use super::control::{self, Hand};
+use super::control::{self, UiContext};
 use super::files::Files;
 use super::handles::Handles;
 use super::history::History;
 use super::theme::BODY;
 use crate::export;
-use crate::looks::Looks;
+use crate::ui_state::UiState;
 
 /// Draws them in a row, `notes_out` at its right end. `holds`: the model plays while its trigger is held.
 pub fn show(
     ui: &mut Ui,
-    hand: &Hand,
+    hand: &UiContext,
     handles: &Handles,
     status: &Status,
     roll: &Roll,
@@ -29,8 +29,8 @@ pub fn show(
         ui.spacing_mut().item_spacing.x = 4.0;
         ui.add_enabled_ui(plays, |ui| turn(ui, hand, handles, roll, holds));
         ui.add_space(6.0);
-        stroke(ui, hand, handles, "another", "Another", "N");
-        stroke(ui, hand, handles, "again", "Again", "A");
+        stroke(ui, hand, handles, "another", "New take", "N");
+        stroke(ui, hand, handles, "again", "Replay", "A");
         stroke(ui, hand, handles, "undo", "Undo", "");
         let freeze = &handles["freeze"];
         let button = Button::new("Freeze").selected(freeze.is_on());
@@ -41,7 +41,7 @@ pub fn show(
         }
         forget(ui, hand, handles);
         let panic = RichText::new("Panic").color(hand.palette.trouble);
-        if ui.button(panic).on_hover_text("Ends every note at once.").clicked() {
+        if ui.button(panic).on_hover_text(handles["panic"].hint).clicked() {
             handles["panic"].toggle(hand.context);
             thaw(hand, handles);
         }
@@ -53,7 +53,7 @@ pub fn show(
 }
 
 /// The list of takes, and MIDI files.
-pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Files, looks: &mut Looks) {
+pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Files, looks: &mut UiState) {
     let takes = Button::new(format!("Takes {}", history.len())).selected(looks.takes);
     if ui.add(takes).on_hover_text("The takes so far (key T)").clicked() {
         looks.takes = !looks.takes;
@@ -61,20 +61,20 @@ pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Fi
     save(ui, roll, history, files);
 }
 
-/// *Go on* is left on from another mode, or from before the player's entry, if for so many seconds it has called nobody
+/// *Continue* is left on from another mode, or from before the player's entry, if for so many seconds it has called nobody
 /// in the mode in which one holds it. It is let go then: the next press must be one.
 const LEFT_S: f64 = 1.0;
 
-/// The largest: the model begins, or gives back.
-fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll, holds: bool) {
+/// The largest: Antiphon starts, or stops.
+fn turn(ui: &mut Ui, hand: &UiContext, handles: &Handles, roll: &Roll, holds: bool) {
     let palette = hand.palette;
     let (text, colour, hint) = match roll.turn {
-        Whose::Yours => ("Go on", palette.mine, "I take the turn now (key G)"),
-        Whose::Mine => ("Stop", palette.yours, "I give the turn back now (key G)"),
+        Whose::Yours => ("Continue", palette.mine, "Antiphon plays now (key G)"),
+        Whose::Mine => ("Stop", palette.yours, "Antiphon stops, and it is your turn (key G)"),
     };
     let ink = RichText::new(text).size(BODY + 1.0).color(palette.paper).strong();
     let button = Button::new(ink).fill(colour).min_size(vec2(84.0, 28.0));
-    let hint = if holds { "I play while this is held (key G: from one touch to the next)" } else { hint };
+    let hint = if holds { "Antiphon plays while you hold this (key G: press to start, press to stop)" } else { hint };
     let response = ui.add(button).on_hover_text(hint);
     let go = &handles["go"];
     control::learn_menu(hand, go, &response);
@@ -98,7 +98,7 @@ fn turn(ui: &mut Ui, hand: &Hand, handles: &Handles, roll: &Roll, holds: bool) {
 }
 
 /// Swaps the turns.
-pub fn swap(hand: &Hand, handles: &Handles, roll: &Roll) {
+pub fn swap(hand: &UiContext, handles: &Handles, roll: &Roll) {
     handles["go"].toggle(hand.context);
     if roll.turn == Whose::Mine {
         thaw(hand, handles);
@@ -106,7 +106,7 @@ pub fn swap(hand: &Hand, handles: &Handles, roll: &Roll) {
 }
 
 /// What went round has been stopped: the next press of *Freeze* is to freeze again.
-fn thaw(hand: &Hand, handles: &Handles) {
+fn thaw(hand: &UiContext, handles: &Handles) {
     let freeze = &handles["freeze"];
     if freeze.is_on() {
         freeze.toggle(hand.context);
@@ -114,13 +114,8 @@ fn thaw(hand: &Hand, handles: &Handles) {
 }
 
 /// A switch whose every change acts, as a button.
-fn stroke(ui: &mut Ui, hand: &Hand, handles: &Handles, id: &str, text: &str, key: &str) -> Response {
-    let hint = match id {
-        "another" => "Another take from the same phrase.",
-        "again" => "The latest take again, note for note.",
-        "undo" => "Takes the latest take back, as if it had never been played.",
-        _ => &handles[id].hint,
-    };
+fn stroke(ui: &mut Ui, hand: &UiContext, handles: &Handles, id: &str, text: &str, key: &str) -> Response {
+    let hint = handles[id].hint;
     let hint = if key.is_empty() { hint.to_owned() } else { format!("{hint} (key {key})") };
     let response = ui.button(text).on_hover_text(hint);
     control::learn_menu(hand, &handles[id], &response);
@@ -130,8 +125,8 @@ fn stroke(ui: &mut Ui, hand: &Hand, handles: &Handles, id: &str, text: &str, key
     response
 }
 
-fn forget(ui: &mut Ui, hand: &Hand, handles: &Handles) {
-    let button = ui.button("Forget").on_hover_text("I forget what I have heard.");
+fn forget(ui: &mut Ui, hand: &UiContext, handles: &Handles) {
+    let button = ui.button("Forget").on_hover_text("Forget what was played.");
     Popup::menu(&button).show(|ui| {
         if ui.button("Your last phrase").clicked() {
             handles["unheard"].toggle(hand.context);

@@ -10,7 +10,7 @@ use nice_plug::context::gui::GuiContext;
 
 use super::handles::{Handle, Kind};
 use super::theme::{BODY, Palette, SMALL, mix};
-use crate::learn::Learnt;
+use crate::learn::MidiMap;
 
 /// Room for one control, in points.
 pub const CELL: Vec2 = vec2(92.0, 74.0);
@@ -29,13 +29,13 @@ const SWEEP: f32 = 1.5 * PI;
 
 /// What the controls have in common.
 #[derive(Clone, Copy)]
-pub struct Hand<'a> {
+pub struct UiContext<'a> {
     /// The way to the host.
     pub context: &'a GuiContext,
     /// The colours.
     pub palette: Palette,
     /// Controllers that move parameters.
-    pub learnt: &'a Learnt,
+    pub learnt: &'a MidiMap,
     /// The mouse's wheel turns what is under it, and does not scroll.
     pub wheel: bool,
 }
@@ -49,14 +49,15 @@ pub fn room(ui: &Ui, handle: &Handle) -> f32 {
 
 /// A control with its name, in a cell of the given size. What does nothing at present is dimmed,
 /// though it can be set. Returns the response of the part to take hold of.
-pub fn show(ui: &mut Ui, hand: &Hand, handle: &Handle, size: Vec2, acts: bool) -> Response {
+pub fn show(ui: &mut Ui, hand: &UiContext, handle: &Handle, size: Vec2, acts: bool) -> Response {
     let (cell, _) = ui.allocate_exact_size(size, Sense::hover());
     let strength = if acts { 1.0 } else { 0.45 };
     let palette = dimmed(hand.palette, strength);
-    let hand = &Hand { palette, ..*hand };
+    let hand = &UiContext { palette, ..*hand };
     let name = FontId::proportional(SMALL);
     let learning = hand.learnt.is_learning(&handle.id);
-    let (title, colour) = if learning { ("turn a knob …", palette.mine) } else { (handle.name(), palette.quiet) };
+    let (title, colour) =
+        if learning { ("move a controller …", palette.mine) } else { (handle.name(), palette.quiet) };
     let top = pos2(cell.center().x, cell.top() + 2.0);
     // A long name may reach into the gaps.
     ui.painter().with_clip_rect(cell.expand2(vec2(5.0, 0.0))).text(top, Align2::CENTER_TOP, title, name, colour);
@@ -72,11 +73,11 @@ pub fn show(ui: &mut Ui, hand: &Hand, handle: &Handle, size: Vec2, acts: bool) -
         }
         learn(ui, hand, handle);
     });
-    response.on_hover_text(&handle.hint)
+    response.on_hover_text(handle.hint)
 }
 
-/// The menu behind the second mouse button of a button, and a sign that it waits for its pad.
-pub fn learn_menu(hand: &Hand, handle: &Handle, response: &Response) {
+/// The right-click menu of a button, and a sign that it waits for its pad.
+pub fn learn_menu(hand: &UiContext, handle: &Handle, response: &Response) {
     if hand.learnt.controller(&handle.id).is_some() {
         Popup::context_menu(response).show(|ui| learn(ui, hand, handle));
     }
@@ -84,29 +85,29 @@ pub fn learn_menu(hand: &Hand, handle: &Handle, response: &Response) {
         let painter = response.ctx.layer_painter(response.layer_id);
         let stroke = Stroke::new(2.0, hand.palette.mine);
         painter.rect_stroke(response.rect, 5.0, stroke, egui::StrokeKind::Inside);
-        response.show_tooltip_text("Press a pad or pedal of your keyboard …");
+        response.show_tooltip_text("Press a pad or pedal …");
     }
 }
 
 /// In such a menu: a controller for it, if it can learn one.
-fn learn(ui: &mut Ui, hand: &Hand, handle: &Handle) {
+fn learn(ui: &mut Ui, hand: &UiContext, handle: &Handle) {
     if let Some(controller) = hand.learnt.controller(&handle.id) {
         let learning = hand.learnt.is_learning(&handle.id);
-        let hint = "Move a knob, pad or pedal of the keyboard: from then on it moves this, and goes no further";
-        if !learning && ui.button("Learn a controller").on_hover_text(hint).clicked() {
+        let hint = "Move a knob, pad or pedal: from then on it controls this and is not passed on";
+        if !learning && ui.button("MIDI learn").on_hover_text(hint).clicked() {
             hand.learnt.learn(Some(&handle.id));
         }
-        if learning && ui.button("Do not learn").clicked() {
+        if learning && ui.button("Cancel").clicked() {
             hand.learnt.learn(None);
         }
         if let Some(number) = controller
-            && ui.button(format!("Forget controller {number}")).clicked()
+            && ui.button(format!("Clear CC {number}")).clicked()
         {
             hand.learnt.forget(&handle.id);
         }
         let mut soft = hand.learnt.is_soft();
-        let hint = "A knob that stands elsewhere moves nothing until it passes the value; off, the value jumps to the knob. \
-                    For all controllers of this project";
+        let hint = "On: a knob does nothing until it passes the value. Off: the value jumps to the knob. For all controllers \
+                    of this project";
         if ui.checkbox(&mut soft, "Soft takeover").on_hover_text(hint).clicked() {
             hand.learnt.set_soft(soft);
         }
@@ -119,7 +120,7 @@ fn dimmed(palette: Palette, strength: f32) -> Palette {
     Palette { ink: dim(palette.ink), quiet: dim(palette.quiet), yours: dim(palette.yours), ..palette }
 }
 
-fn switch(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect) -> Response {
+fn switch(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect) -> Response {
     let palette = hand.palette;
     let place = Rect::from_center_size(pos2(body.center().x, body.top() + RADIUS + 1.0), vec2(38.0, 20.0));
     let response = ui.interact(place, ui.scope_id().with(&handle.id), Sense::click());
@@ -136,7 +137,7 @@ fn switch(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect) -> Response {
     response
 }
 
-fn choice(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, count: usize) -> Response {
+fn choice(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, count: usize) -> Response {
     let palette = hand.palette;
     let width = body.width() - 2.0;
     let place = Rect::from_center_size(pos2(body.center().x, body.top() + RADIUS + 4.0), vec2(width, 26.0));
@@ -172,7 +173,7 @@ fn choice(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, count: usize) -
     response
 }
 
-fn number(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect) -> Response {
+fn number(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect) -> Response {
     let palette = hand.palette;
     let centre = pos2(body.center().x, body.top() + RADIUS + 1.0);
     let id = ui.scope_id().with(&handle.id);
@@ -202,7 +203,7 @@ fn number(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect) -> Response {
 }
 
 /// What the mouse, its wheel or the arrow keys make of a number; `None`: nothing.
-fn turned(ui: &Ui, hand: &Hand, handle: &Handle, response: &Response, id: Id) -> Option<f32> {
+fn turned(ui: &Ui, hand: &UiContext, handle: &Handle, response: &Response, id: Id) -> Option<f32> {
     let shift = ui.input(|input| input.modifiers.shift);
     if response.double_clicked() {
         handle.put(hand.context, handle.default());
@@ -237,7 +238,7 @@ fn turned(ui: &Ui, hand: &Hand, handle: &Handle, response: &Response, id: Id) ->
 }
 
 /// The value below a number: shown, and after a click typed.
-fn typed(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, id: Id, value: f32) {
+fn typed(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, id: Id, value: f32) {
     let palette = hand.palette;
     let place = Rect::from_min_max(pos2(body.left() + 2.0, body.bottom() - 20.0), body.right_bottom() - vec2(2.0, 1.0));
     let typing = id.with("typed");
@@ -270,13 +271,13 @@ fn typed(ui: &mut Ui, hand: &Hand, handle: &Handle, body: Rect, id: Id, value: f
 }
 
 /// The steps that the arrow keys or the wheel take a control up.
-fn steps(ui: &Ui, hand: &Hand, response: &Response) -> i32 {
+fn steps(ui: &Ui, hand: &UiContext, response: &Response) -> i32 {
     steps_by_key(ui, response).map_or_else(|| wheel(ui, hand, response), |up| if up { 1 } else { -1 })
 }
 
 /// The whole notches that the mouse's wheel has gone up over this control. A touchpad sends many small parts of
 /// one; some systems turn a wheel with Shift sideways.
-fn wheel(ui: &Ui, hand: &Hand, response: &Response) -> i32 {
+fn wheel(ui: &Ui, hand: &UiContext, response: &Response) -> i32 {
     let id = response.id.with("wheel");
     if !hand.wheel || !response.hovered() {
         ui.data_mut(|data| data.remove::<f32>(id));

@@ -51,7 +51,7 @@ impl Files {
             match news {
                 News::Said { text, bad } => self.say(&text, bad),
                 News::Weights(path, network) => {
-                    self.say(&format!("Weights {} loaded.", network.card().name), false);
+                    self.say(&format!("Model {} loaded.", network.card().name), false);
                     self.network = Some(network);
                     choice.choose(path.display().to_string());
                 }
@@ -98,7 +98,7 @@ impl Files {
     pub fn copy(&mut self, ui: &Ui, name: &str, bytes: &[u8]) {
         if let Some(path) = self.keep(name, bytes) {
             let path = path.display().to_string();
-            self.say(&format!("Saved; the path is in the clipboard: {path}"), false);
+            self.say(&format!("Saved, and copied its path: {path}"), false);
             ui.ctx().copy_text(path);
         }
     }
@@ -112,8 +112,10 @@ impl Files {
         self.aside(move || {
             let (text, bad) = match drag::carry(&path) {
                 Some(Outcome::Taken) => (format!("Dropped {}.", path.display()), false),
-                Some(Outcome::Refused) => (format!("Nobody took it there; it is saved as {}.", path.display()), false),
-                None => ("The screen cannot be reached for dragging: use Save or Copy.".to_owned(), true),
+                Some(Outcome::Refused) => {
+                    (format!("The drop was not accepted. The take is saved as {}.", path.display()), false)
+                }
+                None => ("Dragging does not work on this screen: use Save or Copy.".to_owned(), true),
             };
             Some(News::Said { text, bad })
         });
@@ -131,7 +133,8 @@ impl Files {
 
     /// Asks for a weights file and reads it; the running weights stay until it has proved good.
     pub fn choose_weights(&self) {
-        let dialog = rfd::AsyncFileDialog::new().set_title("Weights").add_filter("safetensors", &["safetensors"]);
+        let dialog =
+            rfd::AsyncFileDialog::new().set_title("Choose a model").add_filter("safetensors", &["safetensors"]);
         let chosen = dialog.pick_file();
         self.aside(move || {
             Some(match ask(chosen) {
@@ -153,7 +156,7 @@ impl Files {
             }
         });
         if let Err(error) = thread {
-            let _ = failed.send(News::Said { text: format!("The system gives no thread: {error}."), bad: true });
+            let _ = failed.send(News::Said { text: format!("Could not start a thread: {error}."), bad: true });
         }
     }
 }
@@ -172,7 +175,7 @@ fn ask(dialog: impl Future<Output = Option<rfd::FileHandle>>) -> Result<Option<P
 fn read_weights(path: &Path) -> News {
     match weights::load(Some(path)) {
         Ok(loaded) => News::Weights(path.to_owned(), loaded.network),
-        Err(trouble) => News::Said { text: format!("{trouble} The old weights go on."), bad: true },
+        Err(trouble) => News::Said { text: format!("{trouble} The model in use stays."), bad: true },
     }
 }
 
@@ -187,8 +190,9 @@ fn place(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 
 /// Where takes are kept: a folder in the user's music.
 fn folder() -> Option<PathBuf> {
-    let home = std::env::var_os(if cfg!(windows) { "USERPROFILE" } else { "HOME" })?;
-    Some(PathBuf::from(home).join("Music").join("Antiphon"))
+    // A Linux without a desktop names no folder for music.
+    let music = dirs::audio_dir().or_else(|| Some(dirs::home_dir()?.join("Music")))?;
+    Some(music.join("Antiphon"))
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use egui::{Align, Label, Layout, RichText, Ui};
 use engine::link::bulletin::Bulletin;
 use engine::link::status::{Health, Status};
 
-use super::control::Hand;
+use super::control::UiContext;
 use super::files::Files;
 use super::theme::SMALL;
 use crate::params::AntiphonParams;
 use crate::ports::MidiPorts;
+use crate::state::State;
 
 /// For how long the model may be out of reach before that is shown, in seconds.
 const SILENCE_S: f64 = 1.0;
@@ -16,7 +17,7 @@ const SILENCE_S: f64 = 1.0;
 /// Draws it.
 pub fn show(
     ui: &mut Ui,
-    hand: &Hand,
+    hand: &UiContext,
     status: &Status,
     bulletin: &Bulletin,
     ports: Option<&MidiPorts>,
@@ -30,22 +31,22 @@ pub fn show(
     }
     let silence_s = status.silence().as_secs_f64();
     if silence_s > SILENCE_S {
-        let trouble = format!("The model has not answered for {silence_s:.0} s. What sounds ends, your notes pass.");
+        let trouble = format!("The model has not answered for {silence_s:.0} s. Your notes pass through.");
         ui.add(Label::new(small(trouble).color(palette.trouble)).wrap());
     }
     if let Some(missing) = &bulletin.missing {
         ui.horizontal_wrapped(|ui| {
             ui.add(Label::new(small(missing.clone()).color(palette.trouble)).wrap());
-            let hint = "Chooses another weights file for this project";
+            let hint = "Choose another model file for this project";
             if ui.button(small("Choose a file …".to_owned())).on_hover_text(hint).clicked() {
                 files.choose_weights();
             }
-            let hint = "Loads the file once more, if it is there again";
+            let hint = "Load the file again";
             if ui.button(small("Try again".to_owned())).on_hover_text(hint).clicked() {
                 params.weights.try_again();
             }
-            let hint = "Stays with the weights that come with Antiphon; the project forgets the file";
-            if ui.button(small("Keep the built-in weights".to_owned())).on_hover_text(hint).clicked() {
+            let hint = "Use the model that comes with Antiphon; the project forgets the file";
+            if ui.button(small("Use the built-in model".to_owned())).on_hover_text(hint).clicked() {
                 params.weights.choose(String::new());
             }
         });
@@ -68,12 +69,13 @@ pub fn show(
         if status.late.get() + status.dropped.get() == 0 {
             parts.push("none late".to_owned());
         }
-        let hint = "Notes heard and played so far; where I run, my time for a note, and how many notes I was late with";
+        let hint =
+            "Notes heard and played so far, where the model runs, its time per note, and how many notes were late";
         quiet(ui, parts.join("  ·  ")).on_hover_text([hint, &place.reason].join("\n"));
         if place.amiss {
             ui.label(small("not on the GPU".to_owned()).color(palette.trouble)).on_hover_text(&place.reason);
         }
-        for (trouble, hint) in troubles(status, params.state.is_newer()) {
+        for (trouble, hint) in troubles(status, &params.state) {
             ui.label(small(trouble).color(palette.trouble)).on_hover_text(hint);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -82,7 +84,7 @@ pub fn show(
                 ui.add(Label::new(small(message.to_owned()).color(colour)).truncate()).on_hover_text(message);
             } else if !bulletin.weights.is_empty() {
                 let licence = if bulletin.licence.is_empty() { "no licence stated" } else { &bulletin.licence };
-                let text = format!("weights {}, {licence}", bulletin.weights);
+                let text = format!("model {}, {licence}", bulletin.weights);
                 ui.add(Label::new(small(text.clone()).color(palette.quiet)).truncate()).on_hover_text(text);
             }
         });
@@ -90,19 +92,25 @@ pub fn show(
 }
 
 /// What went wrong, in a few words, and in more.
-fn troubles(status: &Status, newer: bool) -> Vec<(String, &'static str)> {
+fn troubles(status: &Status, state: &State) -> Vec<(String, String)> {
     let counts = [
-        (status.late.get(), "late", "Notes that came too late for their moment, and were shifted"),
-        (status.dropped.get(), "dropped", "Notes that came so late that they were left out"),
-        (status.overflows.get(), "lost", "Messages, notes and events for which some queue had no room"),
-        (status.restarts.get(), "restarts", "How often I broke and was started again"),
+        (status.late.get(), "late", "Notes that were ready too late and were shifted"),
+        (status.dropped.get(), "dropped", "Notes that were ready so late that they were left out"),
+        (status.overflows.get(), "lost", "Messages, notes and events that were lost because a queue was full"),
+        (status.restarts.get(), "restarts", "How often the model failed and was restarted"),
     ];
     let counted = counts.into_iter().filter(|trouble| trouble.0 > 0);
-    let mut troubles: Vec<_> = counted.map(|(count, name, hint)| (format!("{count} {name}"), hint)).collect();
-    if newer {
-        let hint = "This project was saved by a later version of Antiphon. What this one does not know is left out, and is lost \
-                    when the project is saved";
-        troubles.push(("from a later version".to_owned(), hint));
+    let mut troubles: Vec<_> =
+        counted.map(|(count, name, hint)| (format!("{count} {name}"), hint.to_owned())).collect();
+    if state.is_newer() {
+        let hint = "This project was saved by a later version of Antiphon. What this version does not know is ignored, and \
+                    lost when you save the project";
+        troubles.push(("from a later version".to_owned(), hint.to_owned()));
+    }
+    let unknown = state.unknown();
+    if !unknown.is_empty() {
+        let hint = format!("This project asks for what this version does not have; these stay as they were: {unknown}");
+        troubles.push(("unknown settings".to_owned(), hint));
     }
     troubles
 }
@@ -115,14 +123,13 @@ mod tests {
     use nice_plug::prelude::Params;
 
     use super::*;
-    use crate::state::State;
 
     #[test]
     fn a_project_of_a_later_version_is_told_of_and_so_is_what_was_lost() {
         let status = Arc::new(Status::default());
         let state = State::new(status.clone());
         let told = || {
-            let troubles = troubles(&status, state.is_newer());
+            let troubles = troubles(&status, &state);
             troubles.into_iter().map(|(trouble, _)| trouble).collect::<Vec<_>>()
         };
         assert!(told().is_empty());
@@ -131,5 +138,7 @@ mod tests {
         assert_eq!(told(), ["3 lost", "from a later version"]);
         state.deserialize_fields(&state.serialize_fields());
         assert_eq!(told(), ["3 lost"]);
+        state.deserialize_fields(&BTreeMap::from([("unknown".to_owned(), "`mode` cannot be \"dance\"".to_owned())]));
+        assert_eq!(told(), ["3 lost", "unknown settings"]);
     }
 }

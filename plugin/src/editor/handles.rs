@@ -1,6 +1,5 @@
 //! The host parameters as the editor handles them: all alike, by id, in values from 0 to 1, set with
-//! the gestures that a host needs to record and undo them. What a parameter's documentation says is
-//! its tooltip.
+//! the gestures that a host needs to record and undo them.
 
 use std::collections::HashMap;
 use std::ops::Index;
@@ -10,16 +9,8 @@ use nice_plug::context::gui::GuiContext;
 use nice_plug::params::Params;
 use nice_plug::params::internals::ParamPtr;
 
-use crate::params::{AntiphonParams, texts};
-
-/// Where the parameters are documented.
-const SOURCES: [&str; 5] = [
-    include_str!("../params/mod.rs"),
-    include_str!("../params/turn.rs"),
-    include_str!("../params/time.rs"),
-    include_str!("../params/notes.rs"),
-    include_str!("../params/model.rs"),
-];
+use crate::params::{AntiphonParams, choices, hints, texts};
+use crate::stored::Stored;
 
 /// What a parameter is like under the hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +29,8 @@ pub struct Handle {
     pub id: String,
     /// The group that it stands in.
     pub group: String,
-    /// What it does.
-    pub hint: String,
+    /// Its tooltip.
+    pub hint: &'static str,
     pointer: ParamPtr,
     /// Owns what `pointer` points to, for as long as there is a handle.
     _params: Arc<AntiphonParams>,
@@ -89,6 +80,42 @@ impl Handle {
     pub fn read(&self, text: &str) -> Option<f32> {
         // SAFETY: as above.
         unsafe { texts::read(self.pointer, text) }
+    }
+
+    /// A value as files keep it.
+    pub fn stored(&self, value: f32) -> Stored {
+        // SAFETY: as above.
+        let plain = unsafe { self.pointer.preview_plain(value) };
+        match (self.pointer, choices::ids(&self.id)) {
+            (ParamPtr::BoolParam(_), _) => Stored::Switch(plain > 0.5),
+            (ParamPtr::EnumParam(_), Some(ids)) => Stored::Choice(ids[plain as usize].to_owned()),
+            // 0.6, and not 0.60000002.
+            _ => Stored::Number((f64::from(plain) * 1e5).round() / 1e5),
+        }
+    }
+
+    /// The value, 0–1, that a file means. `None`: this parameter has none such.
+    pub fn of_stored(&self, stored: &Stored) -> Option<f32> {
+        let plain = match (self.pointer, stored) {
+            (ParamPtr::BoolParam(_), Stored::Switch(on)) => f32::from(u8::from(*on)),
+            (ParamPtr::EnumParam(_), Stored::Choice(id)) => {
+                choices::ids(&self.id)?.iter().position(|known| known == id)? as f32
+            }
+            (ParamPtr::FloatParam(_) | ParamPtr::IntParam(_), Stored::Number(number)) => *number as f32,
+            _ => return None,
+        };
+        // SAFETY: as above.
+        let value = unsafe { self.pointer.preview_normalized(plain) };
+        // SAFETY: as above. Out of its range a number would become another.
+        let read = unsafe { self.pointer.preview_plain(value) };
+        ((read - plain).abs() <= 0.01 * plain.abs().max(1.0)).then_some(value)
+    }
+
+    /// The id of the choice that is set; of anything but a choice, nothing.
+    pub fn choice(&self) -> Option<&'static str> {
+        let ids = choices::ids(&self.id)?;
+        // SAFETY: as above.
+        ids.get(unsafe { self.pointer.unmodulated_plain_value() } as usize).copied()
     }
 
     /// The next value, up or down.
@@ -155,11 +182,10 @@ pub struct Handles {
 impl Handles {
     /// Handles on these parameters.
     pub fn new(params: &Arc<AntiphonParams>) -> Self {
-        let hints = hints();
         let map = params.param_map().into_iter();
         let all: Vec<Handle> = map
             .map(|(id, pointer, group)| {
-                let hint = hints.get(id.as_str()).cloned().unwrap_or_default();
+                let hint = hints::hint(&id).unwrap_or_default();
                 Handle { id, group, hint, pointer, _params: params.clone() }
             })
             .collect();
@@ -184,26 +210,6 @@ impl Index<&str> for Handles {
     fn index(&self, id: &str) -> &Handle {
         self.get(id).expect("the editor knows its parameters")
     }
-}
-
-/// What each parameter's documentation says, by id.
-fn hints() -> HashMap<&'static str, String> {
-    let mut hints = HashMap::new();
-    let mut said = String::new();
-    for line in SOURCES.iter().flat_map(|source| source.lines()).map(str::trim) {
-        if let Some(words) = line.strip_prefix("///") {
-            if !said.is_empty() {
-                said.push(' ');
-            }
-            said.push_str(&words.trim().replace('`', ""));
-        } else if let Some(id) = line.strip_prefix("#[id = \"").and_then(|rest| rest.strip_suffix("\"]")) {
-            // Variants of choices have ids too; a parameter's own come first.
-            hints.entry(id).or_insert_with(|| std::mem::take(&mut said));
-        } else {
-            said.clear();
-        }
-    }
-    hints
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use engine::link::roll::{Roll, Whose};
 use engine::link::status::{Health, Status};
 use engine::settings::{Mode, Settings, Silence};
 
-use super::control::{Hand, ring};
+use super::control::{UiContext, ring};
 use super::handles::Handles;
 use super::theme::{BODY, LARGE, Palette, SMALL};
 use crate::params::AntiphonParams;
@@ -26,7 +26,7 @@ struct State {
 /// Draws it.
 pub fn show(
     ui: &mut Ui,
-    hand: &Hand,
+    hand: &UiContext,
     handles: &Handles,
     params: &AntiphonParams,
     status: &Status,
@@ -61,12 +61,12 @@ pub fn show(
 }
 
 /// A button like any other: it has to be found in a hurry.
-fn bypass(ui: &mut Ui, hand: &Hand, handles: &Handles) {
+fn bypass(ui: &mut Ui, hand: &UiContext, handles: &Handles) {
     let handle = &handles["bypass"];
     let text = egui::RichText::new("Bypass").size(BODY);
     let text = if handle.is_on() { text.color(hand.palette.trouble) } else { text };
     let button = egui::Button::new(text).selected(handle.is_on());
-    if ui.add(button).on_hover_text(&handle.hint).clicked() {
+    if ui.add(button).on_hover_text(handle.hint).clicked() {
         handle.toggle(hand.context);
     }
 }
@@ -77,7 +77,7 @@ fn state(palette: Palette, settings: &Settings, health: Health, roll: &Roll) -> 
         return plain(palette.quiet, "Bypassed", "Notes pass through");
     }
     match health {
-        Health::Starting => return plain(palette.quiet, "Waking up", "The weights are being loaded"),
+        Health::Starting => return plain(palette.quiet, "Loading", "The model is being loaded"),
         Health::NoWeights | Health::Broken => return plain(palette.trouble, "No model", "Notes pass through"),
         Health::Ready => {}
     }
@@ -91,28 +91,33 @@ fn state(palette: Palette, settings: &Settings, health: Health, roll: &Roll) -> 
         let title = match settings.mode {
             Mode::Duet => "Duet",
             Mode::Alone => "Alone",
-            Mode::Auto | Mode::Trigger | Mode::Trade => "My turn",
+            Mode::Auto | Mode::Trigger | Mode::Trade => "Antiphon plays",
         };
-        return State { colour: palette.mine, title, detail: my_turn(settings, roll, left), gone: gone(roll.since) };
+        return State {
+            colour: palette.mine,
+            title,
+            detail: antiphons_turn(settings, roll, left),
+            gone: gone(roll.since),
+        };
     }
     if let Some(left) = left {
         let from = roll.notes().filter(|note| note.end.is_finite()).map(|note| note.end).fold(roll.since, f64::max);
-        let detail = format!("I go on in {left:.1} s");
-        return State { colour: palette.yours, title: "Your turn", detail, gone: gone(from) };
+        let detail = format!("continues in {left:.1} s");
+        return State { colour: palette.yours, title: "You play", detail, gone: gone(from) };
     }
     let next = your_turn(settings, roll.coming.is_some());
     if sounds(Whose::Yours) {
         return State { colour: palette.yours, title: "Listening", detail: next, gone: None };
     }
     let played = roll.notes().any(|note| note.start >= roll.forgotten);
-    let title = if played { "Your turn" } else { "Play a phrase" };
+    let title = if played { "You play" } else { "Play a phrase" };
     State { colour: palette.yours, title, detail: next, gone: None }
 }
 
-/// What ends my turn. `left`: seconds until it ends by itself, if that is known.
-fn my_turn(settings: &Settings, roll: &Roll, left: Option<f64>) -> String {
+/// What ends Antiphon's turn. `left`: seconds until it ends by itself, if that is known.
+fn antiphons_turn(settings: &Settings, roll: &Roll, left: Option<f64>) -> String {
     if roll.frozen {
-        return "Frozen: round and round until Freeze is off".to_owned();
+        return "Frozen: loops until Freeze is off".to_owned();
     }
     let seconds = left.map(|left| format!("{left:.1} s left"));
     let end = seconds.or_else(|| Some(format!("{} left", plural(roll.notes_left()?, "note"))));
@@ -121,7 +126,7 @@ fn my_turn(settings: &Settings, roll: &Roll, left: Option<f64>) -> String {
         Mode::Trigger if settings.holds() => ("Until you let go or play".to_owned(), "or until you let go or play"),
         Mode::Trigger => ("Until you press the trigger or play".to_owned(), "or until you press the trigger or play"),
         Mode::Trade => (bars(settings), ""),
-        Mode::Duet => ("We both play".to_owned(), "we both play"),
+        Mode::Duet => ("Both play".to_owned(), "both play"),
     };
     match end {
         None => first,
@@ -137,13 +142,13 @@ fn your_turn(settings: &Settings, has_bars: bool) -> String {
         Silence::Beats(beats) => format!("{beats} beats"),
     };
     match settings.mode {
-        Mode::Auto => format!("I go on after {silence} of silence"),
-        Mode::Duet => format!("I join in after {silence} of silence"),
-        Mode::Alone => format!("I play by myself after {silence} of silence"),
-        Mode::Trigger => "I go on when you press the trigger".to_owned(),
+        Mode::Auto => format!("Antiphon continues after {silence} of silence"),
+        Mode::Duet => format!("Antiphon joins in after {silence} of silence"),
+        Mode::Alone => format!("Antiphon plays alone after {silence} of silence"),
+        Mode::Trigger => "Antiphon continues when you press the trigger".to_owned(),
         Mode::Trade if has_bars => bars(settings),
         Mode::Trade => {
-            format!("I go on after {silence} of silence, for {}", plural(settings.my_bars, "bar"))
+            format!("Antiphon continues after {silence} of silence, for {}", plural(settings.my_bars, "bar"))
         }
     }
 }
@@ -152,9 +157,9 @@ fn your_turn(settings: &Settings, has_bars: bool) -> String {
 fn bars(settings: &Settings) -> String {
     let (yours, mine) = (settings.your_bars, settings.my_bars);
     if yours == mine {
-        return format!("{} each way", plural(yours, "bar"));
+        return format!("{} each", plural(yours, "bar"));
     }
-    format!("{} for you, {mine} for me", plural(yours, "bar"))
+    format!("{} for you, {mine} for Antiphon", plural(yours, "bar"))
 }
 
 fn seconds_text(seconds: f64) -> String {
@@ -171,8 +176,8 @@ mod tests {
     use engine::link::roll;
     use engine::link::viewer::Viewer;
 
-    use crate::looks::Theme;
     use crate::params::AntiphonParams;
+    use crate::ui_state::Theme;
 
     #[test]
     fn the_header_says_what_ends_a_turn() {
@@ -181,15 +186,15 @@ mod tests {
         let settings = AntiphonParams::new(Default::default()).settings();
         let of = |mode| Settings { mode, your_bars: 4, my_bars: 2, silence: Silence::Seconds(0.8), ..settings };
         let mut roll = Roll::default();
-        assert_eq!(detail(&of(Mode::Trade), &roll), "I go on after 800 ms of silence, for 2 bars");
+        assert_eq!(detail(&of(Mode::Trade), &roll), "Antiphon continues after 800 ms of silence, for 2 bars");
         roll.coming = Some((1.0, 2.0));
-        assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for me");
+        assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for Antiphon");
 
         roll.turn = Whose::Mine;
-        assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for me", "called for with the button");
+        assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for Antiphon", "called for with the button");
         assert_eq!(detail(&of(Mode::Trigger), &roll), "Until you let go or play");
         roll.until = Some(3.0);
-        assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for me; 3.0 s left");
+        assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for Antiphon; 3.0 s left");
         assert_eq!(detail(&of(Mode::Auto), &roll), "3.0 s left, or until you play");
         roll.frozen = true;
         assert!(detail(&of(Mode::Auto), &roll).starts_with("Frozen"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui::{Button, CornerRadius, CursorIcon, Frame, Margin, Response, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 use engine::link::takes::{Request, TakeRecord, Takes};
 
-use super::control::Hand;
+use super::control::UiContext;
 use super::drag;
 use super::files::Files;
 use super::theme::{BODY, SMALL, mix};
@@ -50,12 +50,12 @@ impl History {
     }
 
     /// The list, the latest take on top.
-    pub fn show(&mut self, ui: &mut Ui, hand: &Hand, files: &mut Files) {
+    pub fn show(&mut self, ui: &mut Ui, hand: &UiContext, files: &mut Files) {
         self.update();
         ui.label(RichText::new("Takes").size(BODY + 1.0).strong());
         if let Some(id) = self.deleted {
             ui.horizontal(|ui| {
-                ui.label(RichText::new(format!("Take {id} is deleted.")).color(hand.palette.quiet).size(SMALL + 0.5));
+                ui.label(RichText::new(format!("Take {id} deleted.")).color(hand.palette.quiet).size(SMALL + 0.5));
                 if ui.button(RichText::new("Undo").size(SMALL + 0.5)).on_hover_text("Brings it back").clicked() {
                     self.takes.ask(Request::Restore(id));
                     self.deleted = None;
@@ -63,7 +63,7 @@ impl History {
             });
         } else if self.list.is_empty() {
             ui.add_space(8.0);
-            let text = "Every continuation is listed here when it ends, to be heard again, kept and saved.";
+            let text = "Takes appear here when they end: play, keep or save them.";
             ui.label(RichText::new(text).color(hand.palette.quiet).size(SMALL + 0.5));
         }
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
@@ -73,7 +73,7 @@ impl History {
         });
     }
 
-    fn take(&mut self, ui: &mut Ui, hand: &Hand, record: &Arc<TakeRecord>, files: &mut Files) {
+    fn take(&mut self, ui: &mut Ui, hand: &UiContext, record: &Arc<TakeRecord>, files: &mut Files) {
         let palette = hand.palette;
         let frame = Frame::new().fill(palette.grip).corner_radius(6).inner_margin(Margin::same(8));
         frame.show(ui, |ui| {
@@ -82,12 +82,12 @@ impl History {
                 let count = record.notes.len();
                 let TakeRecord { seed, number, lasted_s, .. } = **record;
                 let text = format!("seed {seed}, no. {number}  ·  {count} notes  ·  {lasted_s:.1} s");
-                let hint = "The same seed and number after the same phrase are the same notes";
+                let hint = "The same seed and number after the same phrase give the same notes";
                 ui.label(RichText::new(text).color(palette.quiet).size(SMALL)).on_hover_text(hint);
             });
             let picture = picture(ui, hand, record);
             if drag::POSSIBLE {
-                let hint = "Drag it into the host or a folder, as a MIDI file; with Shift, with its phrase";
+                let hint = "Drag this take into the host or a folder, as a MIDI file; with Shift, include the phrase";
                 let picture = picture.on_hover_cursor(CursorIcon::Grab).on_hover_text(hint);
                 if picture.dragged() {
                     ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
@@ -102,22 +102,21 @@ impl History {
                 ui.spacing_mut().button_padding = vec2(7.0, 3.0);
                 let small = |text: &str| RichText::new(text).size(SMALL + 0.5);
                 let quiet = |text: &str| Button::new(small(text)).fill(palette.held);
-                if ui.add(quiet("Hear")).on_hover_text("Plays it again, note for note").clicked() {
+                if ui.add(quiet("Play")).on_hover_text("Play this take again, note for note").clicked() {
                     self.takes.ask(Request::Again(record.id));
                 }
                 let keep = quiet("Keep").selected(record.kept);
-                let hint = "I keep it while older ones go, until I am closed; for good, save it";
+                let hint = "Keep this take in the list until Antiphon is closed. To keep it for good, save it.";
                 if ui.add(keep).on_hover_text(hint).clicked() {
                     self.takes.ask(Request::Keep(record.id, !record.kept));
                 }
-                let save = ui.add(quiet("Save")).on_hover_text("As a MIDI file; with Shift, with its phrase");
+                let save = ui.add(quiet("Save")).on_hover_text("Save as a MIDI file; with Shift, include the phrase");
                 if save.clicked() {
                     let (name, bytes) = file(ui, record);
                     files.save_as(&name, bytes);
                 }
                 let copy = ui.add(quiet("Copy"));
-                let hint =
-                    "Leaves a MIDI file in the folder for takes and copies its path; with Shift, with its phrase";
+                let hint = "Save a MIDI file in the folder for takes and copy its path; with Shift, include the phrase";
                 if copy.on_hover_text(hint).clicked() {
                     let (name, bytes) = file(ui, record);
                     files.copy(ui, &name, &bytes);
@@ -137,7 +136,7 @@ fn file(ui: &Ui, record: &TakeRecord) -> (String, Vec<u8>) {
 }
 
 /// A take at a glance: its phrase before it, both in their colours. Returns what the mouse does to it.
-fn picture(ui: &mut Ui, hand: &Hand, record: &TakeRecord) -> Response {
+fn picture(ui: &mut Ui, hand: &UiContext, record: &TakeRecord) -> Response {
     let palette = hand.palette;
     let (room, response) = ui.allocate_exact_size(vec2(ui.available_width(), PICTURE), Sense::drag());
     let painter = ui.painter_at(room);

@@ -2,10 +2,10 @@
 
 use egui::{Align2, Color32, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
 use engine::link::roll::{Roll, Whose};
-use engine::link::touches::{Touch, Toucher};
+use engine::link::touches::{KeyboardSender, Touch};
 
-use super::paper::Paper;
 use super::theme::{Palette, SMALL, mix};
+use super::viewport::Viewport;
 
 /// Room for the keys, in points.
 pub const KEYS_WIDTH: f32 = 46.0;
@@ -14,13 +14,13 @@ const BLACK: f32 = 0.6;
 
 /// The key that the mouse holds.
 pub struct Touching {
-    toucher: Toucher,
+    toucher: KeyboardSender,
     held: Option<u8>,
 }
 
 impl Touching {
     /// A mouse that holds nothing.
-    pub fn new(toucher: Toucher) -> Self {
+    pub fn new(toucher: KeyboardSender) -> Self {
         Self { toucher, held: None }
     }
 
@@ -49,7 +49,7 @@ pub fn is_black(key: u8) -> bool {
 pub fn show(
     ui: &mut Ui,
     palette: Palette,
-    paper: &Paper,
+    paper: &Viewport,
     room: Rect,
     roll: &Roll,
     touching: &mut Touching,
@@ -89,7 +89,7 @@ pub fn show(
 }
 
 /// A white key's place, from the middle of the black key below it to that of the one above.
-fn white(paper: &Paper, room: Rect, key: u8) -> Rect {
+fn white(paper: &Viewport, room: Rect, key: u8) -> Rect {
     let (top, half) = (paper.y(key), paper.row / 2.0);
     let above = if is_black(key + 1) { top - half } else { top };
     let below = if key > 0 && is_black(key - 1) { top + 3.0 * half } else { top + paper.row };
@@ -97,7 +97,7 @@ fn white(paper: &Paper, room: Rect, key: u8) -> Rect {
 }
 
 /// The key at this place.
-fn key_at(paper: &Paper, room: Rect, place: Pos2) -> Option<u8> {
+fn key_at(paper: &Viewport, room: Rect, place: Pos2) -> Option<u8> {
     let on_black = place.x < room.left() + room.width() * BLACK;
     let is_row = |key: u8| (paper.y(key)..paper.y(key) + paper.row).contains(&place.y);
     let black = paper.keys().find(|&key| on_black && is_black(key) && is_row(key));

@@ -8,13 +8,14 @@ use egui::{Button, Popup, RichText, ScrollArea, TextEdit, Ui, vec2};
 use engine::link::bulletin::Bulletin;
 use nice_plug::params::persist::PersistentField;
 
-use super::control::Hand;
+use super::control::UiContext;
 use super::files::Files;
 use super::handles::{Handle, Handles};
 use super::theme::SMALL;
-use crate::looks::{Looks, Theme, ZOOMS};
 use crate::ports::{Direction, MidiPorts};
 use crate::presets::{self, Own, Preset};
+use crate::stored::{self, Stored};
+use crate::ui_state::{Theme, UiState, ZOOMS};
 use crate::weights::{SEED_NAME, WeightsChoice};
 
 /// What the menus remember between two frames.
@@ -39,39 +40,46 @@ impl Menus {
     pub fn show(
         &mut self,
         ui: &mut Ui,
-        hand: &Hand,
+        hand: &UiContext,
         handles: &Handles,
         bulletin: &Bulletin,
         files: &mut Files,
-        looks: &mut Looks,
+        looks: &mut UiState,
     ) {
         let view = ui.button("View").on_hover_text("Size and colours");
         Popup::menu(&view).show(|ui| view_menu(ui, looks));
         if let Some(piano) = &self.piano {
             let on = piano.load(Ordering::Relaxed);
             let button = Button::new("Piano").selected(on);
-            if ui.add(button).on_hover_text("The built-in piano; off, only MIDI goes out").clicked() {
+            if ui.add(button).on_hover_text("The built-in piano. Off: only MIDI goes out.").clicked() {
                 piano.store(!on, Ordering::Relaxed);
             }
         }
         if let Some(ports) = &self.ports {
-            let midi = ui.button("MIDI").on_hover_text("The keyboard to hear, and what to play to");
+            let midi = ui.button("MIDI").on_hover_text("MIDI input and output");
             Popup::menu(&midi).show(|ui| midi_menu(ui, hand, ports));
         }
-        let weights = ui.button("Weights").on_hover_text("Which network plays");
+        let weights = ui.button("Model").on_hover_text("Which model plays");
         Popup::menu(&weights).show(|ui| weights_menu(ui, hand, &self.weights, bulletin, files));
         // Whatever has set it so: a name that stays though a knob is turned would be wrong.
         let own = self.own.iter().flatten().map(|own| &own.preset);
         let name = own.chain(&self.built_in).find(|preset| is_set(preset, handles)).map(|preset| preset.name.clone());
         let button = Button::new(name.as_deref().unwrap_or("Presets")).min_size(vec2(92.0, 0.0)).truncate();
-        let presets = ui.add_sized(vec2(126.0, 26.0), button).on_hover_text("Ways to play together, by situation");
+        let presets = ui.add_sized(vec2(126.0, 26.0), button).on_hover_text("Presets, by situation");
         if presets.clicked() {
             self.own = None;
         }
         Popup::menu(&presets).show(|ui| self.presets_menu(ui, hand, handles, files, name.as_deref()));
     }
 
-    fn presets_menu(&mut self, ui: &mut Ui, hand: &Hand, handles: &Handles, files: &mut Files, name: Option<&str>) {
+    fn presets_menu(
+        &mut self,
+        ui: &mut Ui,
+        hand: &UiContext,
+        handles: &Handles,
+        files: &mut Files,
+        name: Option<&str>,
+    ) {
         let folder = presets::folder();
         let own = self.own.get_or_insert_with(|| {
             let (presets, complaints) = folder.as_deref().map(presets::load).unwrap_or_default();
@@ -116,6 +124,9 @@ impl Menus {
         });
         if let Some(preset) = chosen {
             apply(&preset, handles, hand);
+            if let Some(trouble) = not_understood(&preset, handles) {
+                files.say(&trouble, true);
+            }
             ui.close();
         }
         let Some(folder) = folder.filter(|_| save || deleted.is_some()) else {
@@ -135,7 +146,7 @@ impl Menus {
     fn save(&mut self, folder: &Path, handles: &Handles) -> Result<PathBuf, String> {
         let set = concerned(handles)
             .filter(|handle| handle.value() != handle.default())
-            .map(|handle| (handle.id.clone(), handle.text(handle.value())))
+            .map(|handle| (handle.id.clone(), handle.stored(handle.value())))
             .collect();
         let preset = Preset { name: self.typed.trim().to_owned(), about: String::new(), set };
         let path = presets::save(folder, &preset)?;
@@ -151,19 +162,33 @@ fn concerned(handles: &Handles) -> impl Iterator<Item = &Handle> {
 
 /// The value that a preset wants: what it says, or the default.
 fn wanted(preset: &Preset, handle: &Handle) -> f32 {
-    preset.set.get(&handle.id).and_then(|text| handle.read(text)).unwrap_or_else(|| handle.default())
+    preset.set.get(&handle.id).and_then(|stored| handle.of_stored(stored)).unwrap_or_else(|| handle.default())
 }
 
 /// Whether everything shows what this preset wants.
 fn is_set(preset: &Preset, handles: &Handles) -> bool {
     concerned(handles).all(|handle| {
         let (value, wanted) = (handle.value(), wanted(preset, handle));
-        value == wanted || handle.text(value) == handle.text(wanted)
+        // Hosts round.
+        value == wanted || handle.stored(value) == handle.stored(wanted)
     })
 }
 
+/// What the preset says that no parameter understands: a later version may have written it.
+fn not_understood(preset: &Preset, handles: &Handles) -> Option<String> {
+    let unknown =
+        |(id, stored): &(&String, &Stored)| handles.get(id).and_then(|handle| handle.of_stored(stored)).is_none();
+    let unknown: Vec<String> = preset
+        .set
+        .iter()
+        .filter(unknown)
+        .map(|(id, stored)| stored::complaint(id, &serde_json::json!(stored).to_string()))
+        .collect();
+    (!unknown.is_empty()).then(|| format!("Left out of the preset {}: {}.", preset.name, unknown.join(", ")))
+}
+
 /// Sets what the preset says, and everything else that is its business to its default.
-fn apply(preset: &Preset, handles: &Handles, hand: &Hand) {
+fn apply(preset: &Preset, handles: &Handles, hand: &UiContext) {
     for handle in concerned(handles) {
         let value = wanted(preset, handle);
         if value != handle.value() {
@@ -172,7 +197,7 @@ fn apply(preset: &Preset, handles: &Handles, hand: &Hand) {
     }
 }
 
-fn weights_menu(ui: &mut Ui, hand: &Hand, choice: &WeightsChoice, bulletin: &Bulletin, files: &mut Files) {
+fn weights_menu(ui: &mut Ui, hand: &UiContext, choice: &WeightsChoice, bulletin: &Bulletin, files: &mut Files) {
     ui.set_width(260.0);
     if !bulletin.weights.is_empty() {
         ui.label(format!("Playing: {}", bulletin.weights));
@@ -180,7 +205,7 @@ fn weights_menu(ui: &mut Ui, hand: &Hand, choice: &WeightsChoice, bulletin: &Bul
         ui.separator();
     }
     let path = choice.map(String::clone);
-    for (text, name) in [("Built in", ""), ("Seed, the network this project comes from", SEED_NAME)] {
+    for (text, name) in [("Built-in", ""), ("Seed, the network this project comes from", SEED_NAME)] {
         if ui.selectable_label(path == name, text).clicked() {
             choice.choose(name.to_owned());
             ui.close();
@@ -192,14 +217,14 @@ fn weights_menu(ui: &mut Ui, hand: &Hand, choice: &WeightsChoice, bulletin: &Bul
             ui.add(egui::Label::new(RichText::new(format!("Found as {found}")).size(SMALL)).wrap());
         }
     }
-    if ui.button("Load a file …").on_hover_text("A .safetensors file, as the trainer exports it").clicked() {
+    if ui.button("Load a file …").on_hover_text("A .safetensors file from the trainer").clicked() {
         files.choose_weights();
         ui.close();
     }
 }
 
 /// The ports there are, which come and go while it is open.
-fn midi_menu(ui: &mut Ui, hand: &Hand, ports: &MidiPorts) {
+fn midi_menu(ui: &mut Ui, hand: &UiContext, ports: &MidiPorts) {
     ui.set_width(280.0);
     ScrollArea::vertical().max_height(ui.ctx().content_rect().height() * 0.6).show(ui, |ui| {
         for (direction, title) in [(Direction::In, "MIDI input"), (Direction::Out, "MIDI output")] {
@@ -207,7 +232,7 @@ fn midi_menu(ui: &mut Ui, hand: &Hand, ports: &MidiPorts) {
             ui.label(RichText::new(title).size(SMALL).color(hand.palette.quiet));
             let mut choices = vec![(Some(String::new()), "None".to_owned())];
             if direction == Direction::In {
-                choices.push((None, "The first keyboard there is".to_owned()));
+                choices.push((None, "First keyboard".to_owned()));
             }
             // What is chosen is in the list though it is not there.
             let gone = side.chosen.iter().filter(|name| !name.is_empty() && !side.there.contains(name));
@@ -226,7 +251,7 @@ fn midi_menu(ui: &mut Ui, hand: &Hand, ports: &MidiPorts) {
     });
 }
 
-fn view_menu(ui: &mut Ui, looks: &mut Looks) {
+fn view_menu(ui: &mut Ui, looks: &mut UiState) {
     ui.horizontal(|ui| {
         ui.selectable_value(&mut looks.theme, Theme::Dark, "Dark");
         ui.selectable_value(&mut looks.theme, Theme::Light, "Light");
@@ -262,5 +287,17 @@ mod tests {
             handles["temp"].force(1.0);
             assert!(!is_set(&preset, &handles), "{}", preset.name);
         }
+    }
+
+    #[test]
+    fn what_a_preset_says_that_nothing_understands_is_told() {
+        let params = Arc::new(AntiphonParams::new(Default::default()));
+        let handles = Handles::new(&params);
+        let mut preset = presets::built_in().remove(0);
+        assert_eq!(not_understood(&preset, &handles), None);
+        preset.set.insert("mode".to_owned(), Stored::Choice("dance".to_owned()));
+        preset.set.insert("wobble".to_owned(), Stored::Number(1.0));
+        let told = not_understood(&preset, &handles).unwrap();
+        assert!(told.contains("`mode` cannot be \"dance\"") && told.contains("`wobble`"), "{told}");
     }
 }

@@ -12,16 +12,16 @@ mod drag;
 mod files;
 mod fonts;
 mod footer;
-mod handles;
+pub(crate) mod handles;
 mod header;
 mod history;
 mod keyboard;
 pub mod keys;
 mod menus;
 mod panel;
-mod paper;
 mod piano_roll;
 mod theme;
+mod viewport;
 mod window;
 
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use egui::{Frame, Margin, Panel, Ui};
 use engine::UiSide;
 use engine::link::bulletin::Bulletin;
-use engine::link::outlook::Outlook;
+use engine::link::forecast::PitchForecast;
 use engine::link::roll::{Roll, RollReader};
 use engine::link::status::Status;
 use engine::link::viewer::Viewer;
@@ -40,16 +40,16 @@ use nice_plug::context::gui::GuiContext;
 use nice_plug_egui::RepaintNotifier;
 use triple_buffer::Output;
 
-use crate::looks::{Looks, SharedLooks, Theme};
 use crate::params::{AntiphonParams, GROUPS};
 use crate::ports::MidiPorts;
+use crate::ui_state::{SharedUiState, Theme, UiState};
 
 pub use handles::Handles;
 pub use window::AntiphonEditor;
 #[cfg(feature = "standalone")]
 pub use window::OpenEditor;
 
-use control::Hand;
+use control::UiContext;
 use files::Files;
 use history::History;
 use keyboard::Touching;
@@ -87,7 +87,7 @@ pub struct App {
     params: Arc<AntiphonParams>,
     status: Arc<Status>,
     roll: RollReader,
-    outlook: Output<Outlook>,
+    outlook: Output<PitchForecast>,
     bulletin: Output<Bulletin>,
     handles: Handles,
     touching: Touching,
@@ -133,7 +133,7 @@ pub fn create(views: Views) -> AntiphonEditor {
 
 impl App {
     /// How it looks.
-    pub fn looks(&self) -> &SharedLooks {
+    pub fn looks(&self) -> &SharedUiState {
         &self.params.looks
     }
 
@@ -191,7 +191,8 @@ impl App {
             ..
         } = self;
         let (roll, outlook, bulletin) = (roll.roll(), outlook.output_buffer(), bulletin.output_buffer());
-        let hand = Hand { context: &context, palette: Palette::of(looks.theme), learnt: &params.learnt, wheel: true };
+        let hand =
+            UiContext { context: &context, palette: Palette::of(looks.theme), learnt: &params.learnt, wheel: true };
         let frame = Frame::new().fill(hand.palette.ground).inner_margin(Margin::symmetric(12, 8));
 
         files.look(&params.weights);
@@ -238,7 +239,7 @@ impl App {
             }
             // The window itself may have changed the rest meanwhile.
             let mut shared = self.params.looks.lock();
-            *shared = Looks { size: shared.size, ..looks };
+            *shared = UiState { size: shared.size, ..looks };
         }
         ui.ctx().request_repaint_after(REST);
     }
@@ -254,7 +255,7 @@ struct Moved {
 impl Moved {
     /// Tells the host, once the hand is at rest: what it hears comes back to the parameter a block later, and
     /// would pull against a hand that is still turning.
-    fn tell(&mut self, ui: &Ui, hand: &Hand, handles: &Handles) {
+    fn tell(&mut self, ui: &Ui, hand: &UiContext, handles: &Handles) {
         for id in hand.learnt.moved() {
             self.ids.insert(id);
             self.since = Some(Instant::now());
@@ -273,7 +274,7 @@ impl Moved {
 }
 
 /// What the keyboard does while nothing is being typed and no menu is open; see [`keys`].
-fn shortcuts(ui: &Ui, hand: &Hand, handles: &Handles, roll: &Roll, looks: &mut Looks) {
+fn shortcuts(ui: &Ui, hand: &UiContext, handles: &Handles, roll: &Roll, looks: &mut UiState) {
     let pressed = |key| ui.input(|input| input.key_pressed(key) && input.modifiers.is_none());
     if pressed(egui::Key::T) {
         looks.takes = !looks.takes;

@@ -2,11 +2,11 @@
 
 use egui::{Button, Key, RichText, ScrollArea, Stroke, Ui, vec2};
 
-use super::control::{self, CELL, Hand};
+use super::control::{self, CELL, UiContext};
 use super::handles::{Handles, Kind};
 use super::theme::SMALL;
-use crate::looks::Looks;
 use crate::params::{CALLS, FRONT, GROUPS};
+use crate::ui_state::UiState;
 
 /// The keys for the groups' tabs.
 pub const KEYS: [Key; GROUPS.len()] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4];
@@ -18,13 +18,13 @@ const WIDEST: f32 = 140.0;
 const MOST: f32 = 0.4;
 
 /// Opens a group, or closes it.
-pub fn toggle(looks: &mut Looks, group: &str) {
+pub fn toggle(looks: &mut UiState, group: &str) {
     let open = looks.group.as_deref() == Some(group);
     looks.group = (!open).then(|| group.to_owned());
 }
 
 /// All of them, below their tabs.
-pub fn show(ui: &mut Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
+pub fn show(ui: &mut Ui, hand: &UiContext, handles: &Handles, looks: &mut UiState) {
     ui.add_space(8.0);
     tabs(ui, hand, looks);
     ui.add_space(6.0);
@@ -33,7 +33,7 @@ pub fn show(ui: &mut Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
         // Without a least height it would have no more than the group before it.
         // What does not fit is scrolled: then the wheel must not turn what passes under it.
         let scrolls = ui.scope_id().with("scrolls");
-        let hand = &Hand { wheel: !ui.data(|data| data.get_temp(scrolls)).unwrap_or(false), ..*hand };
+        let hand = &UiContext { wheel: !ui.data(|data| data.get_temp(scrolls)).unwrap_or(false), ..*hand };
         let scroll = ScrollArea::vertical().id_salt("group").max_height(most).min_scrolled_height(most);
         let shown = scroll.auto_shrink([false, true]).show(ui, |ui| {
             let of_group = || handles.iter().filter(|handle| handle.group == group);
@@ -66,10 +66,10 @@ pub fn show(ui: &mut Ui, hand: &Hand, handles: &Handles, looks: &mut Looks) {
 }
 
 /// What matters most, and the groups.
-fn tabs(ui: &mut Ui, hand: &Hand, looks: &mut Looks) {
+fn tabs(ui: &mut Ui, hand: &UiContext, looks: &mut UiState) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = GAP;
-        if tab(ui, hand, "Main", looks.group.is_none(), "What matters most (key Esc)") {
+        if tab(ui, hand, "Main", looks.group.is_none(), "The main controls (key Esc)") {
             looks.group = None;
         }
         for (number, group) in GROUPS.into_iter().enumerate() {
@@ -86,7 +86,7 @@ fn tabs(ui: &mut Ui, hand: &Hand, looks: &mut Looks) {
 }
 
 /// One of them. Whether it was clicked.
-fn tab(ui: &mut Ui, hand: &Hand, name: &str, open: bool, hint: &str) -> bool {
+fn tab(ui: &mut Ui, hand: &UiContext, name: &str, open: bool, hint: &str) -> bool {
     let ink = if open { hand.palette.ink } else { hand.palette.quiet };
     let text = RichText::new(name).size(SMALL + 0.5).color(ink);
     let response = ui.add(Button::new(text).min_size(vec2(64.0, 24.0)).frame_when_inactive(false)).on_hover_text(hint);
@@ -99,7 +99,7 @@ fn tab(ui: &mut Ui, hand: &Hand, name: &str, open: bool, hint: &str) -> bool {
 
 /// Whether a parameter does anything as the others are set.
 fn acts(id: &str, handles: &Handles) -> bool {
-    let is = |id: &str, text: &str| handles.get(id).is_some_and(|handle| handle.text(handle.value()) == text);
+    let is = |id: &str, choice: &str| handles.get(id).and_then(|handle| handle.choice()) == Some(choice);
     match id {
         // Trading waits for silence where the host has no bars.
         "silence" => !is("mode", "trigger") && is("silunit", "ms"),
@@ -107,14 +107,14 @@ fn acts(id: &str, handles: &Handles) -> bool {
         "silunit" | "pedhold" => !is("mode", "trigger"),
         "trigby" | "trigtog" => is("mode", "trigger"),
         "trigkey" => is("mode", "trigger") && is("trigby", "key"),
-        "trigcc" => is("mode", "trigger") && is("trigby", "controller"),
+        "trigcc" => is("mode", "trigger") && is("trigby", "cc"),
         "yours" | "mine" => is("mode", "trade"),
         "turn" => !is("mode", "trade"),
         "secs" => is("turn", "seconds") && !is("mode", "trade"),
         "notes" => is("turn", "notes") && !is("mode", "trade"),
         "bars" => is("turn", "bars") && !is("mode", "trade"),
         "grid" | "swing" | "pulse" => handles["strength"].is_on(),
-        "scale" => !is("key", "free") && !is("key", "as the phrase"),
+        "scale" => !is("key", "free") && !is("key", "phrase"),
         "velocity" => is("dynamics", "fixed"),
         _ => true,
     }

@@ -4,13 +4,13 @@
 use egui::{
     Align2, Color32, CornerRadius, CursorIcon, FontId, Painter, Rect, Sense, Shape, Stroke, StrokeKind, Ui, pos2, vec2,
 };
-use engine::link::outlook::Outlook;
+use engine::link::forecast::PitchForecast;
 use engine::link::roll::{Drawn, Roll, Whose};
 
 use super::keyboard::{self, KEYS_WIDTH, Touching};
-use super::paper::{FUTURE, Paper};
 use super::theme::{BODY, LARGE, Palette, SMALL, mix};
-use crate::looks::PASTS;
+use super::viewport::{FUTURE, Viewport};
+use crate::ui_state::PASTS;
 
 /// Keys shown at least: four octaves around the middle, more where notes lie outside.
 const KEYS: std::ops::RangeInclusive<u8> = 36..=84;
@@ -20,7 +20,14 @@ const MIND_WIDTH: f32 = 44.0;
 const CLOSE: f32 = 14.0;
 
 /// Draws the picture into all the room there is. Returns what the mouse does to the keyboard.
-pub fn show(ui: &mut Ui, palette: Palette, roll: &Roll, outlook: &Outlook, past_s: &mut f32, touching: &mut Touching) {
+pub fn show(
+    ui: &mut Ui,
+    palette: Palette,
+    roll: &Roll,
+    outlook: &PitchForecast,
+    past_s: &mut f32,
+    touching: &mut Touching,
+) {
     let all = ui.available_rect_before_wrap();
     let left = all.left() + KEYS_WIDTH + MIND_WIDTH;
     let rect = Rect::from_min_max(pos2(left, all.top()), all.max);
@@ -30,7 +37,7 @@ pub fn show(ui: &mut Ui, palette: Palette, roll: &Roll, outlook: &Outlook, past_
     let lowest = keys().min().unwrap_or(127).min(*KEYS.start());
     let highest = keys().max().unwrap_or(0).max(*KEYS.end());
     let row = rect.height() / (f32::from(highest - lowest) + 1.0);
-    let paper = Paper { rect, lowest, highest, row, now: roll.now, past_s: past, palette };
+    let paper = Viewport { rect, lowest, highest, row, now: roll.now, past_s: past, palette };
 
     let response = ui.allocate_rect(rect, Sense::hover());
     if response.hovered() {
@@ -64,7 +71,7 @@ pub fn show(ui: &mut Ui, palette: Palette, roll: &Roll, outlook: &Outlook, past_
     ui.painter().rect_stroke(all, 4.0, Stroke::new(1.0, palette.line), StrokeKind::Inside);
 }
 
-impl Paper {
+impl Viewport {
     fn rule(&self, painter: &Painter, roll: &Roll) {
         let palette = self.palette;
         painter.rect_filled(self.rect, 0.0, palette.paper);
@@ -171,9 +178,9 @@ impl Paper {
     fn invite(&self, painter: &Painter) {
         let centre = pos2(self.rect.left() + self.rect.width() * 0.4, self.rect.center().y);
         let lines = [
-            (-20.0, LARGE + 2.0, "Play a phrase, then stop: I go on.", self.palette.ink),
-            (8.0, BODY, "Touch a key, and I listen again.", self.palette.quiet),
-            (28.0, BODY, "No keyboard at hand? Play the keys at the left with the mouse.", self.palette.quiet),
+            (-20.0, LARGE + 2.0, "Play a phrase, then stop: Antiphon continues.", self.palette.ink),
+            (8.0, BODY, "Play a key, and it listens again.", self.palette.quiet),
+            (28.0, BODY, "No keyboard? Play the keys on the left with the mouse.", self.palette.quiet),
         ];
         for (down, size, text, colour) in lines {
             painter.text(centre + vec2(0.0, down), Align2::CENTER_CENTER, text, FontId::proportional(size), colour);
@@ -186,7 +193,7 @@ impl Paper {
     }
 
     /// How likely each pitch is to come next: a bar for each, the likeliest fills the room.
-    fn mind(&self, painter: &Painter, room: Rect, outlook: &Outlook) {
+    fn mind(&self, painter: &Painter, room: Rect, outlook: &PitchForecast) {
         painter.rect_filled(room, 0.0, mix(self.palette.paper, self.palette.ground, 0.5));
         let most = outlook.pitches.iter().copied().fold(0.0, f32::max);
         if most <= 0.0 {

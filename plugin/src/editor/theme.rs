@@ -3,7 +3,7 @@
 
 use egui::{Color32, Context, CornerRadius, FontId, Margin, Stroke, TextStyle, Visuals, vec2};
 
-use crate::looks::Theme;
+use crate::ui_state::Theme;
 
 /// Sizes of text, in points. None is below 11.
 pub const SMALL: f32 = 11.5;

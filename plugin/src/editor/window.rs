@@ -25,7 +25,7 @@ use super::App;
 #[cfg(target_os = "linux")]
 use super::keys::x11::Passage;
 use super::keys::{self, Focus, HostKeys};
-use crate::looks::{SMALLEST, SharedLooks};
+use crate::ui_state::{SMALLEST, SharedUiState};
 
 type Baseview = <EguiEditorHandle as EditorHandle>::Window;
 type BaseviewError = <EguiEditorHandle as EditorHandle>::Error;
@@ -64,7 +64,7 @@ impl NiceEguiApp for Shown {
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut Frame) {
         #[cfg(feature = "standalone")]
-        if crate::standalone::farewell::is_asked() {
+        if crate::standalone::shutdown::is_asked() {
             ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
         }
         let mut focus = Focus::default();
@@ -107,7 +107,7 @@ fn passage(context: &GuiContext, frame: &Frame) -> Option<Passage> {
 /// See the [module](self).
 pub struct AntiphonEditor {
     app: Arc<Mutex<App>>,
-    looks: SharedLooks,
+    looks: SharedUiState,
     viewer: Viewer,
     notifier: RepaintNotifier,
     /// What the window that was opened last is like.
@@ -116,7 +116,7 @@ pub struct AntiphonEditor {
 
 impl AntiphonEditor {
     /// An editor that shows this app.
-    pub fn new(app: App, looks: SharedLooks, viewer: Viewer, notifier: RepaintNotifier) -> Self {
+    pub fn new(app: App, looks: SharedUiState, viewer: Viewer, notifier: RepaintNotifier) -> Self {
         Self { app: Arc::new(Mutex::new(app)), looks, viewer, notifier, latest: Mutex::default() }
     }
 
@@ -223,7 +223,7 @@ impl EditorHandle for OpenEditor {
     fn run_until_closed(window: Baseview) -> Result<(), BaseviewError> {
         let closed = EguiEditorHandle::run_until_closed(window);
         #[cfg(feature = "standalone")]
-        crate::standalone::farewell::bid();
+        crate::standalone::shutdown::bid();
         closed
     }
 

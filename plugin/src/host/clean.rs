@@ -4,7 +4,7 @@
 use nice_plug::midi::{Channel, Key};
 use nice_plug::prelude::NoteEvent;
 
-use super::stage::HostEvent;
+use super::io::HostEvent;
 
 const CHANNELS: u8 = 16;
 const KEYS: u8 = 128;

@@ -5,5 +5,5 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 
 mod clean;
+pub mod io;
 mod note_ids;
-pub mod stage;

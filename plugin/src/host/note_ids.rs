@@ -1,15 +1,15 @@
 //! Which note a host means when it names it by an id. Several may sound on one key: a synthesizer keeps them apart,
 //! a piano's key is down as long as the latest of them is.
 
+use std::collections::VecDeque;
+
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 
-use super::stage::HostEvent;
+use super::io::HostEvent;
 
-const CHANNELS: usize = 16;
-const KEYS: usize = 128;
-/// Notes of one key that are told apart.
-const DEEP: usize = 4;
+/// Notes that are told apart; of more, the oldest are forgotten.
+const NOTES: usize = 1_024;
 
 /// What a note-off ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +22,33 @@ pub enum Ends {
     Nothing,
 }
 
+/// A note with an id that sounds.
+#[derive(Clone, Copy, Debug)]
+struct Note {
+    id: i32,
+    channel: u8,
+    key: u8,
+    /// Another one has been struck on its key since.
+    covered: bool,
+}
+
+impl Note {
+    /// Whether a channel and a key, of which either may be all, name its place.
+    fn is_at(&self, channel: Channel, key: Key) -> bool {
+        channel.number().is_none_or(|channel| channel == self.channel) && key.number().is_none_or(|key| key == self.key)
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub struct NoteIds {
-    /// By channel, then key: the ids of the notes that sound there, the latest first.
-    keys: Box<[[Option<i32>; DEEP]]>,
+    /// The latest last. A host may use an id again though it has not ended its note: then the latest has it.
+    notes: VecDeque<Note>,
 }
 
 impl Default for NoteIds {
-    #[allow(clippy::disallowed_macros)] // made on the main thread
     fn default() -> Self {
-        Self { keys: vec![[None; DEEP]; CHANNELS * KEYS].into_boxed_slice() }
+        Self { notes: VecDeque::with_capacity(NOTES) }
     }
 }
 
@@ -41,25 +57,15 @@ impl NoteIds {
     /// what it ends, and an expression of a note that is not known that it means nothing.
     pub fn follow(&mut self, event: &mut HostEvent) -> Ends {
         match event {
-            NoteEvent::NoteOn { voice_id, channel: Channel::Number(channel), key: Key::Number(key), .. } => {
-                if let Some(notes) = self.keys.get_mut(place(*channel, *key)) {
-                    match voice_id.id() {
-                        Some(id) => {
-                            notes.rotate_right(1);
-                            notes[0] = Some(id);
-                        }
-                        // What sounds here now has no id.
-                        None => *notes = [None; DEEP],
-                    }
-                }
+            NoteEvent::NoteOn { voice_id, channel, key, .. } => {
+                self.begin(voice_id.id(), *channel, *key);
                 Ends::Keys
             }
             NoteEvent::NoteOff { voice_id, channel, key, .. } => match voice_id.id() {
                 Some(id) => self.end(id, channel, key),
                 None => {
                     let (channel, key) = (*channel, *key);
-                    let which = |(index, _): &(usize, _)| names(channel, key, *index);
-                    self.keys.iter_mut().enumerate().filter(which).for_each(|(_, notes)| *notes = [None; DEEP]);
+                    self.notes.retain(|note| !note.is_at(channel, key));
                     Ends::Keys
                 }
             },
@@ -70,59 +76,49 @@ impl NoteIds {
             | NoteEvent::PolyVibrato { voice_id, channel, key, .. }
             | NoteEvent::PolyExpression { voice_id, channel, key, .. }
             | NoteEvent::PolyBrightness { voice_id, channel, key, .. } => match *voice_id {
-                VoiceID::ID(id) if !self.fill_in(id, channel, key) => Ends::Nothing,
+                VoiceID::ID(id) if channel.number().is_none() || key.number().is_none() => {
+                    let Some(note) = self.find(id, *channel, *key).and_then(|at| self.notes.get(at)) else {
+                        return Ends::Nothing;
+                    };
+                    (*channel, *key) = (Channel::Number(note.channel), Key::Number(note.key));
+                    Ends::Keys
+                }
                 _ => Ends::Keys,
             },
             _ => Ends::Keys,
         }
     }
 
+    /// A note begins, with an id or without.
+    fn begin(&mut self, id: Option<i32>, channel: Channel, key: Key) {
+        self.notes.iter_mut().filter(|note| note.is_at(channel, key)).for_each(|note| note.covered = true);
+        let (Some(id), Channel::Number(channel), Key::Number(key)) = (id, channel, key) else {
+            return;
+        };
+        if self.notes.len() == NOTES {
+            self.notes.pop_front();
+        }
+        self.notes.push_back(Note { id, channel, key, covered: false });
+    }
+
     /// The note with this id ends.
     fn end(&mut self, id: i32, channel: &mut Channel, key: &mut Key) -> Ends {
-        if !self.fill_in(id, channel, key) {
+        if let Some(note) = self.find(id, *channel, *key).and_then(|at| self.notes.remove(at)) {
+            (*channel, *key) = (Channel::Number(note.channel), Key::Number(note.key));
+            return if note.covered { Ends::Covered } else { Ends::Keys };
+        }
+        if channel.number().is_none() || key.number().is_none() {
             return Ends::Nothing;
         }
-        let (Channel::Number(channel), Key::Number(key)) = (*channel, *key) else {
-            return Ends::Keys;
-        };
-        let Some(notes) = self.keys.get_mut(place(channel, key)) else {
-            return Ends::Keys;
-        };
-        let Some(at) = notes.iter().position(|note| *note == Some(id)) else {
-            // A host that is not sure of its ids is sure of its keys.
-            *notes = [None; DEEP];
-            return Ends::Keys;
-        };
-        if let Some(from) = notes.get_mut(at..) {
-            from.rotate_left(1);
-        }
-        notes[DEEP - 1] = None;
-        if at == 0 { Ends::Keys } else { Ends::Covered }
+        // A host that is not sure of its ids is sure of its keys.
+        self.notes.retain(|note| !note.is_at(*channel, *key));
+        Ends::Keys
     }
 
-    /// Fills in where the note with this id sounds, if the event leaves that open. `false`: nowhere.
-    fn fill_in(&self, id: i32, channel: &mut Channel, key: &mut Key) -> bool {
-        if channel.number().is_some() && key.number().is_some() {
-            return true;
-        }
-        let named = self.keys.iter().enumerate().filter(|(index, _)| names(*channel, *key, *index));
-        let mut named = named.filter(|(_, notes)| notes.contains(&Some(id)));
-        let Some((index, _)) = named.next() else {
-            return false;
-        };
-        (*channel, *key) = (Channel::Number((index / KEYS) as u8), Key::Number((index % KEYS) as u8));
-        true
+    /// Where the latest note with this id is that sounds there.
+    fn find(&self, id: i32, channel: Channel, key: Key) -> Option<usize> {
+        self.notes.iter().rposition(|note| note.id == id && note.is_at(channel, key))
     }
-}
-
-fn place(channel: u8, key: u8) -> usize {
-    usize::from(channel) * KEYS + usize::from(key)
-}
-
-/// Whether a channel and a key, of which either may be all, name this place.
-fn names(channel: Channel, key: Key, index: usize) -> bool {
-    channel.number().is_none_or(|channel| usize::from(channel) == index / KEYS)
-        && key.number().is_none_or(|key| usize::from(key) == index % KEYS)
 }
 
 #[cfg(test)]
@@ -174,5 +170,36 @@ mod tests {
         ids.follow(&mut on(12, 62));
         assert_eq!(end(&mut ids, off(None, None, None)), (Ends::Keys, None, None));
         assert_eq!(end(&mut ids, off(Some(12), None, None)), (Ends::Nothing, None, None), "all have ended");
+    }
+
+    #[test]
+    fn a_note_keeps_its_id_whatever_is_struck_on_its_key() {
+        let mut ids = NoteIds::default();
+        for id in 0..8 {
+            ids.follow(&mut on(id, 60));
+        }
+        // By MIDI, without an id.
+        let (channel, key) = (Channel::Number(3), Key::Number(60));
+        ids.follow(&mut NoteEvent::NoteOn { timing: 0, voice_id: VoiceID::Wildcard, channel, key, velocity: 0.5 });
+        for id in 0..8 {
+            assert_eq!(end(&mut ids, off(Some(id), None, None)), (Ends::Covered, Some(3), Some(60)), "{id}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_used_again_names_the_latest_note() {
+        let mut ids = NoteIds::default();
+        ids.follow(&mut on(1, 40));
+        for (id, key) in [(1, 72), (2, 50)] {
+            ids.follow(&mut on(id, key));
+        }
+        assert_eq!(end(&mut ids, off(Some(1), None, None)), (Ends::Keys, Some(3), Some(72)));
+        for id in 10..10 + NOTES as i32 {
+            ids.follow(&mut on(id, 90));
+        }
+        assert_eq!(end(&mut ids, off(Some(2), None, None)), (Ends::Nothing, None, None), "forgotten");
+        assert_eq!(end(&mut ids, off(Some(10), None, None)), (Ends::Covered, Some(3), Some(90)));
+        let latest = 9 + NOTES as i32;
+        assert_eq!(end(&mut ids, off(Some(latest), None, None)), (Ends::Keys, Some(3), Some(90)));
     }
 }

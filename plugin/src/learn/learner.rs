@@ -7,7 +7,7 @@ use engine::link::viewer::Viewer;
 use nice_plug::params::Params;
 use nice_plug::params::internals::ParamPtr;
 
-use super::{LEARNERS, Learnt, MODES, NONE};
+use super::{LEARNERS, MODES, MidiMap, NONE};
 use crate::params::AntiphonParams;
 
 /// Of these every press of a pad acts, and no release.
@@ -21,7 +21,7 @@ const NEAR: f32 = 1.0 / 127.0;
 
 /// See the [module](self).
 pub struct Learner {
-    learnt: Learnt,
+    learnt: MidiMap,
     /// By learner, the parameter. `params` owns it.
     parameters: [Option<ParamPtr>; LEARNERS.len()],
     /// Controllers that are down, as pads: bit n, controller n.
@@ -53,7 +53,7 @@ impl Knob {
 
 impl Learner {
     /// Controllers that move these parameters.
-    pub fn new(learnt: Learnt, params: Arc<AntiphonParams>, viewer: Viewer) -> Self {
+    pub fn new(learnt: MidiMap, params: Arc<AntiphonParams>, viewer: Viewer) -> Self {
         let map = params.param_map();
         let find = |id: &str| map.iter().find(|(name, ..)| name == id).map(|(_, parameter, _)| *parameter);
         Self { learnt, parameters: LEARNERS.map(find), down: 0, knobs: Default::default(), viewer, params }

@@ -1,5 +1,5 @@
 //! MIDI learn: controllers that move parameters, for keyboards whose host has no way to assign them, and for the
-//! program of its own. What is assigned is stored with the project.
+//! standalone app. What is assigned is stored with the project.
 //!
 //! Three threads share it, by atomics alone. The editor says which parameter is to learn; the audio thread
 //! takes the next controller for it, and from then on sets the parameter at the controller's own sample;
@@ -39,7 +39,7 @@ const MODES: u8 = 120;
 
 /// What is assigned. Copies are the same.
 #[derive(Clone, Debug)]
-pub struct Learnt(Arc<Shared>);
+pub struct MidiMap(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -55,7 +55,7 @@ struct Shared {
     soft: AtomicBool,
 }
 
-impl Default for Learnt {
+impl Default for MidiMap {
     fn default() -> Self {
         Self(Arc::new(Shared {
             controllers: std::array::from_fn(|_| AtomicU8::new(NONE)),
@@ -67,7 +67,7 @@ impl Default for Learnt {
     }
 }
 
-impl Learnt {
+impl MidiMap {
     /// The controller of this parameter. An outer `None`: it cannot learn any.
     pub fn controller(&self, id: &str) -> Option<Option<u8>> {
         let place = place(id)?;
@@ -127,7 +127,7 @@ fn place(id: &str) -> Option<usize> {
     LEARNERS.iter().position(|learner| *learner == id)
 }
 
-impl PersistentField<'_, BTreeMap<String, u8>> for Learnt {
+impl PersistentField<'_, BTreeMap<String, u8>> for MidiMap {
     fn set(&self, stored: BTreeMap<String, u8>) {
         for (id, controller) in LEARNERS.iter().zip(&self.0.controllers) {
             let number = stored.get(*id).copied().filter(|number| *number < MODES);
@@ -147,7 +147,7 @@ impl PersistentField<'_, BTreeMap<String, u8>> for Learnt {
 
 /// Whether controllers take parameters over softly, as the project stores it.
 #[derive(Clone, Debug)]
-pub struct SoftTakeover(Learnt);
+pub struct SoftTakeover(MidiMap);
 
 impl PersistentField<'_, bool> for SoftTakeover {
     fn set(&self, soft: bool) {
@@ -204,7 +204,7 @@ mod tests {
             assert_eq!(params.turn.go.value(), on);
         }
 
-        let later = Learnt::default();
+        let later = MidiMap::default();
         later.set(learnt.map(BTreeMap::clone));
         assert_eq!(later.controller("another"), Some(Some(36)));
         learnt.learn(Some("density"));
@@ -264,7 +264,7 @@ mod tests {
         learner.hear(22, 70);
         assert!(handles["temp"].value() > 0.5);
 
-        let later = Learnt::default();
+        let later = MidiMap::default();
         learnt.set_soft(false);
         later.soft().set(learnt.soft().map(|soft| *soft));
         assert!(!later.is_soft());

@@ -4,6 +4,27 @@
 use engine::settings;
 use nice_plug::prelude::Enum;
 
+use super::turn::{Ends, SilenceUnit};
+
+/// The ids of a parameter's choices, in their order; `None`: it has none.
+pub fn ids(parameter: &str) -> Option<&'static [&'static str]> {
+    match parameter {
+        "mode" => Mode::ids(),
+        "silunit" => SilenceUnit::ids(),
+        "trigby" => TriggerBy::ids(),
+        "turn" => Ends::ids(),
+        "grid" => Grid::ids(),
+        "pulse" => BeatSource::ids(),
+        "speed" => Speed::ids(),
+        "key" => Key::ids(),
+        "scale" => Scale::ids(),
+        "dynamics" => DynamicsMode::ids(),
+        "search" => Search::ids(),
+        "device" => DeviceChoice::ids(),
+        _ => None,
+    }
+}
+
 /// A parameter's choice, each with its id and its shown name, and the engine's value that it stands for.
 macro_rules! choice {
     ($(#[$about:meta])* $name:ident { $($(#[$default:ident])? $variant:ident = $id:tt $shown:tt,)* }) => {
@@ -65,7 +86,7 @@ choice! {
 
 choice! {
     /// Whose pulse the grid follows.
-    Pulse {
+    BeatSource {
         #[default] Host = "host" "host",
         Phrase = "phrase" "phrase",
     }

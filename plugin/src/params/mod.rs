@@ -5,6 +5,7 @@
 //! per group of the editor: the turn, time, notes, the model.
 
 pub mod choices;
+pub mod hints;
 mod model;
 mod notes;
 pub mod texts;
@@ -23,9 +24,9 @@ pub use self::notes::NoteParams;
 pub use self::time::TimeParams;
 pub use self::turn::TurnParams;
 
-use crate::learn::{Learnt, SoftTakeover};
-use crate::looks::SharedLooks;
+use crate::learn::{MidiMap, SoftTakeover};
 use crate::state::State;
+use crate::ui_state::SharedUiState;
 use crate::weights::{WeightsChoice, WeightsDigest};
 
 /// The eight that matter most, by id: in front in the editor, on the first page of a controller, and able to learn
@@ -33,7 +34,8 @@ use crate::weights::{WeightsChoice, WeightsDigest};
 pub const FRONT: [&str; 8] = ["mode", "silence", "turn", "key", "temp", "density", "strength", "seed"];
 /// What is called for with a press: each has a button in the editor.
 pub const CALLS: [&str; 8] = ["go", "again", "another", "undo", "freeze", "unheard", "forget", "panic"];
-/// The groups that all others stand in, in the order in which they are shown.
+/// The groups that all others stand in, in the order in which they are shown: permanent keys, since hosts and projects
+/// keep them.
 pub const GROUPS: [&str; 4] = ["Turn", "Time", "Notes", "Model"];
 
 /// The plugin's parameters and what a project stores beside them.
@@ -69,7 +71,7 @@ pub struct AntiphonParams {
 
     /// Controllers that move parameters.
     #[persist = "learnt"]
-    pub learnt: Learnt,
+    pub learnt: MidiMap,
 
     /// Whether they take parameters over softly.
     #[persist = "takeover"]
@@ -77,7 +79,7 @@ pub struct AntiphonParams {
 
     /// How the editor looks.
     #[persist = "editor"]
-    pub looks: SharedLooks,
+    pub looks: SharedUiState,
 
     /// The state's version, and figures for test hosts.
     #[nested]
@@ -87,7 +89,7 @@ pub struct AntiphonParams {
 impl AntiphonParams {
     /// Parameters at their defaults. `status`: what the state tells test hosts.
     pub fn new(status: Arc<Status>) -> Self {
-        let (weights, learnt) = (WeightsChoice::default(), Learnt::default());
+        let (weights, learnt) = (WeightsChoice::default(), MidiMap::default());
         Self {
             bypass: BoolParam::new("Bypass", false)
                 .with_value_to_string(formatters::v2s_bool_bypass())
@@ -101,7 +103,7 @@ impl AntiphonParams {
             weights,
             takeover: learnt.soft(),
             learnt,
-            looks: SharedLooks::default(),
+            looks: SharedUiState::default(),
             state: Arc::new(State::new(status)),
         }
     }
@@ -125,7 +127,7 @@ impl AntiphonParams {
             rings_out: turn.rings_out.value(),
             remembers_own: turn.remembers_own.value(),
             freeze: turn.freeze.value(),
-            strokes: turn.strokes(),
+            buttons: turn.buttons(),
             late_s: f64::from(time.late_ms.value()) / 1_000.0,
             channel: notes.channel(),
             passes: notes.passes.value(),
@@ -178,6 +180,11 @@ fn share(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
         .with_string_to_value(texts::percent())
 }
 
+/// Of what is on or off.
+fn switch(name: &str, default: bool) -> BoolParam {
+    BoolParam::new(name, default).with_string_to_value(texts::switch())
+}
+
 /// Of a whole number.
 fn count(name: &str, default: i32, min: i32, max: i32) -> IntParam {
     IntParam::new(name, default, IntRange::Linear { min, max })
@@ -200,4 +207,14 @@ fn limit(name: &str, min: i32, max: i32) -> IntParam {
 /// What such a number says.
 fn limited(param: &IntParam, max: i32) -> Option<u8> {
     Some(param.value()).filter(|value| *value < max).map(|value| value as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parameters_begin_as_the_engine_says() {
+        assert_eq!(AntiphonParams::new(Arc::default()).settings(), Settings::default());
+    }
 }

@@ -4,7 +4,7 @@ use engine::settings::{Dynamics, Limits};
 use nice_plug::prelude::*;
 
 use super::choices::{DynamicsMode, Key, Scale};
-use super::{amount, count, key, limit, limited, texts};
+use super::{amount, count, key, limit, limited, switch, texts};
 
 /// Of these parameters, the value that stands for no limit.
 const MOST_NOTES: i32 = 32;
@@ -83,7 +83,7 @@ impl Default for NoteParams {
         Self {
             key: EnumParam::new("Key", Key::Free),
             scale: EnumParam::new("Scale", Scale::Major),
-            follows_chord: BoolParam::new("Follow held chord", false),
+            follows_chord: switch("Follow held chord", false),
             lowest: key("Lowest note", 0),
             highest: key("Highest note", 127),
             polyphony: limit("Polyphony", 1, MOST_NOTES),
@@ -91,15 +91,15 @@ impl Default for NoteParams {
             repeats: limit("Repeats", 1, MOST_REPEATS),
             dynamics: EnumParam::new("Dynamics", DynamicsMode::Model),
             velocity: count("Fixed velocity", 80, 1, 127),
-            pedal_lengthens: BoolParam::new("Hear the pedal", false),
-            pedal_out: BoolParam::new("Use the pedal", false),
+            pedal_lengthens: switch("Sustain in", false),
+            pedal_out: switch("Sustain out", false),
             channel: count("Channel", 0, 0, 16)
                 .with_value_to_string(std::sync::Arc::new(|channel| match channel {
                     0 => "as played".to_owned(),
                     channel => channel.to_string(),
                 }))
                 .with_string_to_value(texts::whole_or("as played", 0)),
-            passes: BoolParam::new("Pass your notes", true),
+            passes: switch("MIDI thru", true),
         }
     }
 }

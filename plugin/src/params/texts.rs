@@ -66,8 +66,16 @@ pub fn key() -> Reader<i32> {
     })
 }
 
-/// A parameter's value, 0–1, that a text means. nice-plug (0.4.2, `params/enums.rs`, `string_to_normalized_value`) takes
-/// the names of choices in their own case only.
+/// Of a switch, which is shown as on or off.
+pub fn switch() -> Reader<bool> {
+    Arc::new(|text| match text.trim().to_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Some(true),
+        "off" | "false" | "no" | "0" => Some(false),
+        _ => None,
+    })
+}
+
+/// A parameter's value, 0–1, that a text means: see [`framework_fixes::texts`].
 ///
 /// # Safety
 /// The parameter lives.
@@ -78,9 +86,10 @@ pub unsafe fn read(parameter: ParamPtr, text: &str) -> Option<f32> {
     let (ParamPtr::EnumParam(_), None, Some(steps)) = (parameter, as_it_is, steps) else {
         return as_it_is;
     };
-    let values = (0..=steps).map(|step| step as f32 / steps.max(1) as f32);
+    let value = |step: u32| step as f32 / steps.max(1) as f32;
     // SAFETY: as above.
-    values.into_iter().find(|value| same(text, &unsafe { parameter.normalized_value_to_string(*value, false) }))
+    let shown = |step| Some(unsafe { parameter.normalized_value_to_string(value(step), false) });
+    framework_fixes::texts::choice(text, steps as u32, shown).map(value)
 }
 
 fn same(one: &str, other: &str) -> bool {
@@ -122,6 +131,9 @@ mod tests {
         for text in ["C3", "c3", "c 3", " C3 ", "b#2"] {
             assert_eq!(key()(text), Some(48), "{text}");
         }
+        for (text, on) in [("ON", true), (" off ", false), ("True", true), ("no", false), ("1", true)] {
+            assert_eq!(switch()(text), Some(on), "{text}");
+        }
         assert_eq!((key()("Eb-1"), key()("d#-1"), key()("g9")), (Some(3), Some(3), Some(127)));
         assert_eq!((whole_or("no limit", 9)("No Limit"), whole_or("no limit", 9)("3")), (Some(9), Some(3)));
     }
@@ -130,6 +142,9 @@ mod tests {
     fn what_means_nothing_is_refused() {
         for text in ["", "é4", "h", "c", "c#", "3", "-", "c99999999999", "c2147483647", "нота 4", "NaN", "inf"] {
             assert_eq!(key()(text), None, "{text}");
+        }
+        for text in ["", "maybe", "2", "o"] {
+            assert_eq!(switch()(text), None, "{text}");
         }
         for text in ["", "ms", "NaN", "inf", "-inf ms", "1e99", "８００", "мс"] {
             assert_eq!(number(" ms")(text), None, "{text}");

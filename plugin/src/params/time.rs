@@ -3,7 +3,7 @@
 use engine::settings::Rhythm;
 use nice_plug::prelude::*;
 
-use super::choices::{Grid, Pulse, Speed};
+use super::choices::{BeatSource, Grid, Speed};
 use super::{amount, factor, share};
 
 /// See the [module](self).
@@ -26,7 +26,7 @@ pub struct TimeParams {
     /// transport running, the host's beats begin at the hand-over; a phrase without a beat leaves it to the
     /// host.
     #[id = "pulse"]
-    pub pulse: EnumParam<Pulse>,
+    pub pulse: EnumParam<BeatSource>,
 
     /// How fast the model's music goes by. The network knows nothing of it.
     #[id = "speed"]
@@ -47,7 +47,7 @@ impl Default for TimeParams {
             strength: share("Grid strength", 0.0, 0.0, 1.0),
             grid: EnumParam::new("Grid", Grid::Sixteenth),
             swing: share("Swing", 0.5, 0.5, 0.75),
-            pulse: EnumParam::new("Pulse", Pulse::Host),
+            pulse: EnumParam::new("BeatSource", BeatSource::Host),
             speed: EnumParam::new("Speed", Speed::Normal),
             density: factor("Density", 1.0, 0.25, 4.0),
             late_ms: amount("Late notes", 50.0, 0.0, 500.0, 1.0, " ms"),

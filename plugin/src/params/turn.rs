@@ -1,10 +1,10 @@
 //! When the turn changes hands, and what becomes of a take.
 
-use engine::settings::{Length, Silence, Strokes, Trigger};
+use engine::settings::{Buttons, Length, Silence, Trigger};
 use nice_plug::prelude::*;
 
 use super::choices::{Mode, TriggerBy};
-use super::{amount, count, key};
+use super::{amount, count, key, switch};
 
 /// See the [module](self).
 #[derive(Params)]
@@ -154,28 +154,28 @@ impl Default for TurnParams {
             mode: EnumParam::new("Mode", Mode::Auto),
             silence_ms: amount("Silence", 800.0, 50.0, 10_000.0, 1.0, " ms"),
             silence_beats: amount("Silence in beats", 2.0, 0.25, 16.0, 0.25, " beats"),
-            silence_unit: EnumParam::new("Silence is in", SilenceUnit::Milliseconds),
-            pedal_holds: BoolParam::new("Pedal holds the turn", false),
+            silence_unit: EnumParam::new("Silence unit", SilenceUnit::Milliseconds),
+            pedal_holds: switch("Pedal holds turn", false),
             trigger_by: EnumParam::new("Trigger", TriggerBy::Button),
             trigger_key: key("Trigger key", 24),
-            trigger_controller: count("Trigger controller", 80, 0, 127),
-            trigger_toggles: BoolParam::new("Trigger toggles", false),
-            your_bars: count("Your bars", 4, 1, 32),
-            my_bars: count("My bars", 4, 1, 32),
-            ends: EnumParam::new("Turn ends", Ends::Open),
+            trigger_controller: count("Trigger CC", 80, 0, 127),
+            trigger_toggles: switch("Trigger toggles", false),
+            your_bars: count("Bars: player", 4, 1, 32),
+            my_bars: count("Bars: Antiphon", 4, 1, 32),
+            ends: EnumParam::new("Turn length", Ends::Open),
             length_s: amount("Turn seconds", 16.0, 0.5, 600.0, 0.1, " s"),
             length_notes: count("Turn notes", 64, 1, 1_000),
             length_bars: count("Turn bars", 4, 1, 64),
-            rings_out: BoolParam::new("Ring out", false),
-            remembers_own: BoolParam::new("Remember own notes", true),
-            freeze: BoolParam::new("Freeze", false),
-            go: BoolParam::new("Go on / give back", false),
-            again: BoolParam::new("Again", false),
-            another: BoolParam::new("Another", false),
-            undo: BoolParam::new("Undo take", false),
-            forget_phrase: BoolParam::new("Forget last phrase", false),
-            forget: BoolParam::new("Forget", false),
-            panic: BoolParam::new("Panic", false),
+            rings_out: switch("Ring out", false),
+            remembers_own: switch("Remember own notes", true),
+            freeze: switch("Freeze", false),
+            go: switch("Continue / Stop", false),
+            again: switch("Replay", false),
+            another: switch("New take", false),
+            undo: switch("Undo take", false),
+            forget_phrase: switch("Forget last phrase", false),
+            forget: switch("Forget", false),
+            panic: switch("Panic", false),
         }
     }
 }
@@ -215,8 +215,8 @@ impl TurnParams {
     }
 
     /// The switches whose every change acts.
-    pub fn strokes(&self) -> Strokes {
-        Strokes {
+    pub fn buttons(&self) -> Buttons {
+        Buttons {
             go: self.go.value(),
             again: self.again.value(),
             another: self.another.value(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use disk::write_whole;
 
-use super::Preset;
+use super::{File as Written, Preset};
 
 /// No preset is larger, in bytes: a wrong file must not fill the memory.
 const LARGEST: u64 = 64 << 10;
@@ -24,15 +24,7 @@ pub struct Own {
 
 /// The user's folder for presets, as each system wants it. `None`: the system tells no home.
 pub fn folder() -> Option<PathBuf> {
-    let home = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = if cfg!(target_os = "windows") {
-        home("APPDATA")
-    } else if cfg!(target_os = "macos") {
-        home("HOME").map(|home| home.join("Library/Application Support"))
-    } else {
-        home("XDG_CONFIG_HOME").or_else(|| home("HOME").map(|home| home.join(".config")))
-    };
-    base.map(|base| base.join("antiphon").join("presets"))
+    dirs::config_dir().map(|base| base.join("antiphon").join("presets"))
 }
 
 /// The presets in this folder, by name, and of each file that holds none, why.
@@ -43,41 +35,46 @@ pub fn load(folder: &Path) -> (Vec<Own>, Vec<String>) {
     let mut complaints = Vec::new();
     for path in paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
         match open(&path) {
-            Ok(preset) => presets.push(Own { path, preset }),
-            Err(why) => complaints.push(format!("{} is no preset: {why}.", path.display())),
+            Ok((preset, unread)) => {
+                if !unread.is_empty() {
+                    complaints.push(format!("Not read of {}: {}.", path.display(), unread.join(", ")));
+                }
+                presets.push(Own { path, preset });
+            }
+            Err(why) => complaints.push(format!("{} is not a preset: {why}.", path.display())),
         }
     }
     presets.sort_by_key(|own: &Own| own.preset.name.to_lowercase());
     (presets, complaints)
 }
 
-fn open(path: &Path) -> Result<Preset, String> {
+fn open(path: &Path) -> Result<(Preset, Vec<String>), String> {
     let unreadable = |error: std::io::Error| format!("it cannot be read ({error})");
     let about = fs::metadata(path).map_err(unreadable)?;
     // A pipe could go on for ever, or never begin.
     if !about.is_file() {
-        return Err("it is no file".to_owned());
+        return Err("it is not a file".to_owned());
     }
     let mut bytes = Vec::new();
     fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     read(&bytes)
 }
 
-/// Reads what a preset's file holds, or says what is wrong with it.
-pub fn read(bytes: &[u8]) -> Result<Preset, String> {
+/// Reads what a preset's file holds, and what in it cannot be read; or says what is wrong with all of it.
+pub fn read(bytes: &[u8]) -> Result<(Preset, Vec<String>), String> {
     if bytes.len() as u64 > LARGEST {
         return Err("it is too large".to_owned());
     }
-    let preset: Preset = serde_json::from_slice(bytes)
+    let file: Written = serde_json::from_slice(bytes)
         .map_err(|error| error.to_string().chars().take(LONGEST_MESSAGE).collect::<String>())?;
-    stem(&preset.name)?;
-    Ok(preset)
+    stem(&file.name)?;
+    Ok(Preset::of(file))
 }
 
 /// Saves a preset under its name; what lies at its [`path`] is replaced. The file is whole at every moment.
 pub fn save(folder: &Path, preset: &Preset) -> Result<PathBuf, String> {
     let path = path(folder, &preset.name)?;
-    let text = serde_json::to_string_pretty(preset).map_err(|error| error.to_string())?;
+    let text = serde_json::to_string_pretty(&preset.to_file()).map_err(|error| error.to_string())?;
     write_whole(&path, (text + "\n").as_bytes())
         .map_err(|error| format!("Cannot save the preset in {}: {error}.", folder.display()))?;
     Ok(path)

@@ -17,10 +17,10 @@ use nice_plug::params::internals::ParamPtr;
 use nice_plug::prelude::*;
 
 use super::echo::{Echo, WITHIN_S};
-use super::farewell;
 use super::keys::Keys;
 use super::message::{CONTROLLER, Message};
 use super::midi_clock::MidiClock;
+use super::shutdown;
 use crate::editor::AntiphonEditor;
 use crate::{Antiphon, Format, Program};
 
@@ -193,7 +193,7 @@ impl Host {
             self.now += (to - from) as u64;
             from = to;
         }
-        farewell::counts();
+        shutdown::counts();
     }
 
     /// Ends whatever sounds at the other end of the output.

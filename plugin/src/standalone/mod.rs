@@ -4,7 +4,7 @@
 //! * `host` holds the plugin and gives it its blocks; `jack`, `own` (with `sound`) drive it: they bring MIDI and audio;
 //! * `keeper` keeps the MIDI ports connected while they come and go; `ports` says which of them, and what is missing;
 //! * `message`, `keys`, `echo` and `midi_clock` make of MIDI what the plugin is to hear;
-//! * `choice` and `state` remember how things stood; `farewell` is how it ends.
+//! * `choice` and `state` remember how things stood; `shutdown` is how it ends.
 //!
 //! nice-plug (0.4.2) has a standalone of its own, which it means for quick tests (`wrapper/standalone.rs`): it never looks
 //! for ports again, ends when JACK's blocks grow beyond 2,048 samples, hears no MIDI clock, and sends program changes of
@@ -12,7 +12,6 @@
 
 mod choice;
 mod echo;
-pub mod farewell;
 mod host;
 mod jack;
 mod keeper;
@@ -21,6 +20,7 @@ mod message;
 mod midi_clock;
 mod own;
 mod ports;
+pub mod shutdown;
 mod sound;
 mod state;
 
@@ -53,23 +53,23 @@ static PARAMS: OnceLock<Arc<AntiphonParams>> = OnceLock::new();
 /// Between two looks whether it is to end, without a window.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Play a phrase; when you stop, it goes on. With the system's own MIDI and audio, without a DAW.
+/// Play a phrase; when you stop, Antiphon continues. Without a DAW.
 #[derive(Parser)]
 #[command(name = "antiphon", version)]
 struct Options {
-    /// List the ports and devices that there are, and what is chosen; then end.
+    /// List ports and devices, and which are chosen, then exit.
     #[arg(long)]
     ports: bool,
-    /// The MIDI port to hear: its number in the list, or a part of its name; `none` for none.
+    /// MIDI input: its number in the list, or part of its name; `none` for none.
     #[arg(long, value_name = "PORT")]
     midi_in: Option<String>,
-    /// The MIDI port to play to, likewise.
+    /// MIDI output, likewise.
     #[arg(long, value_name = "PORT")]
     midi_out: Option<String>,
-    /// The audio device for the piano: its number or a part of its name. For silence: --piano off.
+    /// Audio device for the piano: its number or part of its name. For silence: --piano off.
     #[arg(long, value_name = "DEVICE")]
     audio_out: Option<String>,
-    /// Which of the system's ways to use, this time: JACK where it runs, else the system's own.
+    /// Audio and MIDI system to use this time: JACK if it runs, else the native one.
     #[arg(long, value_enum, default_value_t)]
     system: System,
     /// The built-in piano.
@@ -78,13 +78,13 @@ struct Options {
     /// Beats per minute.
     #[arg(long, value_name = "BPM", default_value_t = 120.0)]
     tempo: f64,
-    /// Samples per block of the audio device, if it can; JACK has its own.
+    /// Buffer size of the audio device in samples, if it can; JACK has its own.
     #[arg(long, value_name = "SAMPLES", default_value_t = 256)]
     period: u32,
-    /// Without a window; Ctrl-C ends it.
+    /// Run without a window; Ctrl-C exits.
     #[arg(long)]
     no_window: bool,
-    /// Forget the ports that were chosen before, and how everything was set.
+    /// Start fresh: forget the chosen ports and all settings.
     #[arg(long)]
     forget: bool,
 }
@@ -108,7 +108,9 @@ fn piano() -> &'static Arc<AtomicBool> {
 /// Sets the plugin's parameters as they were when the program ended, and looks at them when it ends.
 pub fn recall(params: &Arc<AntiphonParams>) {
     if let Some(state) = STATE.get() {
-        state.put(params);
+        for unread in state.put(params) {
+            eprintln!("Not read of the settings: {unread}.");
+        }
     }
     PARAMS.get_or_init(|| params.clone());
 }
@@ -120,7 +122,7 @@ pub fn midi_ports(viewer: &Viewer) -> MidiPorts {
     ports.clone()
 }
 
-/// The program from beginning to end.
+/// The app from beginning to end.
 pub fn run() -> ExitCode {
     let options = Options::parse();
     // What libjack says by itself to the terminal helps nobody who only wants to know whether it runs.
@@ -162,7 +164,7 @@ pub fn run() -> ExitCode {
     let midi = PORTS.get_or_init(MidiPorts::default);
     midi.choose(Direction::In, choice.midi_in.clone());
     midi.choose(Direction::Out, choice.midi_out.clone());
-    farewell::upon_signals();
+    shutdown::upon_signals();
     let mut host = Host::new(options.tempo.clamp(1.0, 10_000.0));
     let (asks, editor) = (host.asks(), host.editor().filter(|_| !options.no_window));
     let host = Arc::new(Mutex::new(host));
@@ -186,10 +188,10 @@ pub fn run() -> ExitCode {
     let shown = match editor {
         Some(editor) => show(&editor),
         None => {
-            while !farewell::is_asked() {
+            while !shutdown::is_asked() {
                 thread::sleep(LOOK);
             }
-            farewell::bid();
+            shutdown::bid();
             Ok(())
         }
     };

@@ -28,7 +28,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Looks for them.
+    /// UiState for them.
     pub fn find(system: System) -> Self {
         match system {
             System::None => Self { none: true, ..Self::default() },

@@ -6,47 +6,59 @@ use std::sync::Arc;
 
 use nice_plug::params::Params;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::editor::Handles;
 use crate::params::{AntiphonParams, CALLS};
 use crate::presets;
+use crate::stored::{self, FORMAT};
 
 /// See the [module](self).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
-    /// By parameter id, the text that the parameter shows. All others are at their defaults.
-    set: BTreeMap<String, String>,
+    /// The version of the file; the first did not say it.
+    format: Option<u32>,
+    /// By parameter id, as [`stored`] keeps them. All others are at their defaults.
+    set: BTreeMap<String, Value>,
     /// What is stored beside parameters: weights, learnt controllers, looks.
     fields: BTreeMap<String, String>,
 }
 
 impl State {
-    /// What was saved last; where nothing was, or nothing readable, a new program's.
+    /// What was saved last; where nothing was, a new app's. What cannot be read is put aside, and told in the terminal.
     pub fn load() -> Self {
-        let text = path().and_then(|path| std::fs::read(path).ok());
-        text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+        let Some(path) = path() else { return Self::default() };
+        let Ok(text) = std::fs::read(&path) else { return Self::default() };
+        serde_json::from_slice(&text).unwrap_or_else(|error| {
+            let aside = path.with_extension("unreadable.json");
+            let kept =
+                std::fs::rename(&path, &aside).map_or_else(|error| error.to_string(), |()| aside.display().to_string());
+            eprintln!("The settings in {} cannot be read ({error}). They are kept in {kept}.", path.display());
+            Self::default()
+        })
     }
 
     /// How things stand.
     pub fn of(params: &Arc<AntiphonParams>) -> Self {
         let handles = Handles::new(params);
         let set = handles.iter().filter(|handle| stays(&handle.id) && handle.value() != handle.default());
-        let set = set.map(|handle| (handle.id.clone(), handle.text(handle.value()))).collect();
-        Self { set, fields: params.serialize_fields() }
+        let set = set.map(|handle| (handle.id.clone(), serde_json::json!(handle.stored(handle.value())))).collect();
+        Self { format: Some(FORMAT), set, fields: params.serialize_fields() }
     }
 
-    /// Sets parameters that nobody uses yet to how things stood.
-    pub fn put(&self, params: &Arc<AntiphonParams>) {
+    /// Sets parameters that nobody uses yet to how things stood. Returns what of it no parameter understands.
+    pub fn put(&self, params: &Arc<AntiphonParams>) -> Vec<String> {
         let handles = Handles::new(params);
-        for (id, text) in self.set.iter().filter(|(id, _)| stays(id)) {
-            if let Some(handle) = handles.get(id)
-                && let Some(value) = handle.read(text)
-            {
-                handle.force(value);
+        let (values, mut unread) = stored::read(self.format, self.set.clone());
+        for (id, stored) in values.iter().filter(|(id, _)| stays(id)) {
+            match handles.get(id).and_then(|handle| Some((handle, handle.of_stored(stored)?))) {
+                Some((handle, value)) => handle.force(value),
+                None => unread.push(stored::complaint(id, &serde_json::json!(stored).to_string())),
             }
         }
         params.deserialize_fields(&self.fields);
+        unread
     }
 
     /// Saves it.
@@ -70,7 +82,7 @@ fn path() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::looks::Theme;
+    use crate::ui_state::Theme;
 
     #[test]
     fn the_next_program_stands_as_the_last_one_did() {
@@ -85,12 +97,26 @@ mod tests {
         let text = serde_json::to_string(&State::of(&last)).unwrap();
 
         let next = params();
-        serde_json::from_str::<State>(&text).unwrap().put(&next);
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap().put(&next), Vec::<String>::new());
         for (next, last) in Handles::new(&next).iter().zip(handles.iter()) {
             let wanted = if stays(&last.id) { last.value() } else { last.default() };
             assert_eq!(next.text(next.value()), last.text(wanted), "{}", last.id);
         }
         assert_eq!(next.looks.lock().theme, Theme::Light);
         assert_eq!(next.weights.path(), Some(PathBuf::from("/some/file")));
+    }
+
+    /// The file as the version before wrote it.
+    #[test]
+    fn the_state_of_version_1_is_what_it_was() {
+        let params = Arc::new(AntiphonParams::new(Default::default()));
+        let state: State = serde_json::from_str(include_str!("state-1.json")).unwrap();
+        assert_eq!(state.put(&params), ["`mode` cannot be \"dance\""], "all but what nothing understands");
+        let settings = params.settings();
+        assert_eq!((settings.my_bars, settings.length), (2, engine::settings::Length::Notes(40)));
+        assert_eq!((settings.channel, settings.wishes.limits.polyphony), (Some(4), Some(3)));
+        assert_eq!((settings.wishes.limits.lowest, settings.wishes.rhythm.strength), (36, 0.75));
+        assert!(settings.rings_out && !settings.passes);
+        assert_eq!(params.looks.lock().group.as_deref(), Some("Time"));
     }
 }

@@ -94,7 +94,7 @@ impl WeightsChoice {
         }
         let loaded = loaded?;
         let trouble = (!is_known(&loaded))
-            .then(|| format!("The weights file {} is not the one that this project was saved with.", path.display()));
+            .then(|| format!("The model file {} is not the one that this project was saved with.", path.display()));
         if let Some(digest) = loaded.digest {
             *self.0.digest.lock().unwrap_or_else(PoisonError::into_inner) = format!("{digest} {}", path.display());
         }
@@ -205,10 +205,10 @@ pub fn load_while(choice: Option<&Path>, wanted: &dyn Fn() -> bool) -> Result<Lo
             let about = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
             // A device or a pipe could go on for ever, or never begin.
             if !about.is_file() {
-                return Err(format!("{} is not a file. Choose a weights file.", path.display()));
+                return Err(format!("{} is not a file. Choose a model file.", path.display()));
             }
             if about.len() > LARGEST {
-                return Err(format!("{} is too large to be a weights file. Choose another.", path.display()));
+                return Err(format!("{} is too large to be a model file. Choose another.", path.display()));
             }
             (path.to_owned(), about.len(), about.modified().ok())
         }
@@ -227,14 +227,14 @@ pub fn load_while(choice: Option<&Path>, wanted: &dyn Fn() -> bool) -> Result<Lo
         Ok::<_, String>((network, None))
     };
     let (network, digest) = match choice {
-        None => read_built_in("The built-in weights", ANTIPHON)?,
+        None => read_built_in("The built-in model", ANTIPHON)?,
         Some(path) => {
             let name = path.display().to_string();
             match built_in(path) {
                 Some(bytes) => read_built_in(&name, bytes)?,
                 None => {
                     let bytes = read_file(path, wanted).map_err(|error| unreadable(path, &error))?;
-                    (read(&format!("The weights file {name}"), &bytes, wanted)?, Some(Digest::of(&bytes)))
+                    (read(&format!("The model file {name}"), &bytes, wanted)?, Some(Digest::of(&bytes)))
                 }
             }
         }
@@ -261,9 +261,9 @@ fn unreadable(path: &Path, error: &std::io::Error) -> String {
     let path = path.display();
     match error.kind() {
         std::io::ErrorKind::NotFound => {
-            format!("The weights file {path} is not there any more. Put it back, or choose another.")
+            format!("The model file {path} is missing. Put it back, or choose another.")
         }
-        _ => format!("The weights file {path} cannot be read: {error}. Choose another, or try again."),
+        _ => format!("The model file {path} cannot be read: {error}. Choose another, or try again."),
     }
 }
 
@@ -359,7 +359,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(look(&open()).unwrap().elsewhere, Some(moved.clone()));
         std::fs::remove_file(&moved).unwrap();
-        assert!(look(&open()).err().unwrap().contains("is not there any more"));
+        assert!(look(&open()).err().unwrap().contains("is missing"));
 
         std::fs::write(&path, ANTIPHON).unwrap();
         let opened = open();

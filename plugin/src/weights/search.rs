@@ -56,9 +56,8 @@ impl std::fmt::Display for Digest {
 pub fn folders(path: &Path) -> Vec<PathBuf> {
     let beside = path.parent().filter(|folder| folder.is_absolute()).map(Path::to_owned);
     let own = presets::folder().and_then(|presets| Some(presets.parent()?.join("weights")));
-    let home = std::env::var_os(if cfg!(windows) { "USERPROFILE" } else { "HOME" }).map(PathBuf::from);
-    let arrive = ["Downloads", "Documents/Antiphon", "Music/Antiphon"];
-    let arrive = home.into_iter().flat_map(|home| arrive.map(|folder| home.join(folder)));
+    let below = |folder: Option<PathBuf>| folder.map(|folder| folder.join("Antiphon"));
+    let arrive = [dirs::download_dir(), below(dirs::document_dir()), below(dirs::audio_dir())].into_iter().flatten();
     beside.into_iter().chain(own).chain(arrive).collect()
 }
 

@@ -65,6 +65,7 @@ pub fn examples(network: &Arc<Network>, pieces: &[&Piece], plan: &Plan, done: im
             cut: 0.0,
             stray: 0.0,
             humanize: 0.95,
+            touch: 0.5,
             score_tempo: 1.2,
         },
     };

@@ -95,7 +95,7 @@ pub fn fit(examples: &[Example], fit: &Fit, mut log: impl FnMut(usize, f64)) -> 
             (_, Some(var)) => var.flatten_all()?.to_vec1()?,
             (_, None) => anyhow::bail!("the critic has no {name}"),
         };
-        tensors.insert(name, Plain { shape, data });
+        tensors.insert(name, Plain::new(shape, data));
     }
     Critic::from_tensors(&tensors).ok_or_else(|| anyhow::anyhow!("the critic's tensors do not fit together"))
 }

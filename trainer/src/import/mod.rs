@@ -142,7 +142,7 @@ fn read_tensors(
         .iter()
         .map(|pair| {
             let data = file.numbers(&group.tensors[pair.found].view)?;
-            Ok((pair.name.clone(), weights::Tensor { shape: pair.shape.clone(), data }))
+            Ok((pair.name.clone(), weights::Tensor::new(pair.shape.clone(), data)))
         })
         .collect()
 }

@@ -43,7 +43,7 @@ impl Average {
         }
         let tensor = |(name, data): (&String, &Vec<f32>)| {
             let shape = model.vars()[name].dims().to_vec();
-            (name.clone(), Tensor { shape, data: data.clone() })
+            (name.clone(), Tensor::new(shape, data.clone()))
         };
         Ok(Weights::new(card, self.tensors.iter().map(tensor).collect())?)
     }

@@ -152,7 +152,7 @@ fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
     for name in file.names() {
         if let Some(short) = name.strip_prefix("weights/") {
             let shape = file.tensor(name).map_err(broken)?.shape().to_vec();
-            tensors.insert(short.to_owned(), model::weights::Tensor { shape, data: numbers(name)? });
+            tensors.insert(short.to_owned(), model::weights::Tensor::new(shape, numbers(name)?));
         } else if let Some(short) = name.strip_prefix("average/") {
             average.tensors.insert(short.to_owned(), numbers(name)?);
         } else if let Some(short) = name.strip_prefix("mean/") {

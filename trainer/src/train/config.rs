@@ -100,6 +100,8 @@ pub struct Augment {
     /// Part of the hearings of a score (sets whose source is `score`) that are played as people play: tempo, timing,
     /// dynamics and articulation of a performer drawn each time.
     pub humanize: f64,
+    /// Part of the hearings, but of sequenced pieces, in which keys come up as with the pedal down.
+    pub touch: f64,
     /// Factor on a score's time when it is played so, beyond `tempo` and likewise: its tempo is often a guess.
     pub score_tempo: f64,
 }
@@ -171,6 +173,7 @@ impl Default for Augment {
             cut: 0.3,
             stray: 0.2,
             humanize: 0.0,
+            touch: 0.0,
             score_tempo: 1.4,
         }
     }
@@ -236,7 +239,7 @@ impl Config {
 
     /// What is wrong with it, if anything.
     pub fn problem(&self) -> Option<String> {
-        let Augment { tempo, length, cut, stray, humanize, score_tempo, .. } = self.augment;
+        let Augment { tempo, length, cut, stray, humanize, touch, score_tempo, .. } = self.augment;
         let Tell { source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending } =
             self.told.clone().unwrap_or_default();
         let wrong = [
@@ -256,6 +259,7 @@ impl Config {
             (!(0.0..=1.0).contains(&cut), "`augment.cut` must be from 0 to 1"),
             (!(0.0..=1.0).contains(&stray), "`augment.stray` must be from 0 to 1"),
             (!(0.0..=1.0).contains(&humanize), "`augment.humanize` must be from 0 to 1"),
+            (!(0.0..=1.0).contains(&touch), "`augment.touch` must be from 0 to 1"),
             (!(score_tempo >= 1.0 && score_tempo.is_finite()), "`augment.score_tempo` is a factor of at least 1"),
             (
                 ![source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending]

@@ -15,6 +15,7 @@ mod mixture;
 mod report;
 pub mod stream;
 mod told;
+mod touch;
 
 use crate::{
     dataset::{Dataset, Piece, Split},

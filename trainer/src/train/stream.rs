@@ -6,6 +6,7 @@ use super::config::{Augment, Config, Tell};
 use super::humanize::humanize;
 use super::mixture::Mixture;
 use super::told::Plan;
+use super::touch::Touch;
 use crate::dataset::Piece;
 use crate::performance::Performance;
 use model::{
@@ -157,7 +158,9 @@ fn hearing(
         true => humanize(piece, augment.score_tempo, performer),
         false => Performance { notes: piece.notes.clone(), beats: piece.beats.clone() },
     };
-    let performance = vary(&performance, augment, plan.ending, rng);
+    let touched = piece.source != Some(Source::Sequenced) && performer.random::<f64>() < augment.touch;
+    let touch = touched.then(|| Touch::draw(performer));
+    let performance = vary(&performance, augment, touch, plan.ending, rng);
     let told = plan.told(piece, &performance, humanized);
     (performance, told)
 }
@@ -185,7 +188,13 @@ pub fn once<'a>(
 
 /// Another performance of the same piece: transposed, faster or slower, louder or softer, longer or
 /// shorter notes, perhaps begun in its middle, or in its last third.
-fn vary(performance: &Performance, augment: &Augment, ending: bool, rng: &mut Pcg32) -> Performance {
+fn vary(
+    performance: &Performance,
+    augment: &Augment,
+    touch: Option<Touch>,
+    ending: bool,
+    rng: &mut Pcg32,
+) -> Performance {
     let Performance { notes, beats } = performance;
     let factor = |rng: &mut Pcg32, most: f64| {
         let width = most.ln();
@@ -207,7 +216,7 @@ fn vary(performance: &Performance, augment: &Augment, ending: bool, rng: &mut Pc
     let highest = notes.iter().map(|n| i32::from(n.pitch)).max().unwrap_or(60);
     let transpose = if lowest + transpose < 0 || highest + transpose > 127 { 0 } else { transpose };
     let origin = notes.first().map_or(0.0, |n| n.onset);
-    let varied: Vec<Note> = notes
+    let mut varied: Vec<Note> = notes
         .iter()
         .map(|note| {
             let struck = (note.onset - origin) * tempo + note.spread;
@@ -221,6 +230,9 @@ fn vary(performance: &Performance, augment: &Augment, ending: bool, rng: &mut Pc
             }
         })
         .collect();
+    if let Some(touch) = touch {
+        touch.play(&mut varied, rng);
+    }
     // Played faster, onsets may come to lie in one chord.
     let mut varied = Performance { notes: varied, beats };
     varied.canonicalise();

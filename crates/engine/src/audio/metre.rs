@@ -6,9 +6,10 @@
 
 use notes::{Bars, Span};
 
+use super::AudioSide;
 use super::bars::Trade;
-use super::turn::{Moment, Turn};
-use super::{AudioSide, micro};
+use super::hand_over::Turn;
+use super::time::{Moment, micro};
 use crate::audio::take::Take;
 use crate::link::messages::Place;
 use crate::settings::{Mode, Settings};
@@ -80,30 +81,30 @@ fn same(one: &Bars, other: &Bars, beats: f64) -> bool {
     (one.length - other.length).abs() <= SAME_LINE && (apart - apart.round()).abs() * one.length <= SAME_LINE
 }
 
-impl AudioSide {
+impl<E: Copy> AudioSide<E> {
     /// Follows the host's bars at a block's start: trading begins and ends with the transport, and the model
     /// hears of a take that has come to lie elsewhere in its bar, `from` this moment on.
     pub(super) fn follow_bars(&mut self, from: f64, settings: &Settings) {
-        if self.span.frames == 0 {
+        if self.time.span.frames == 0 {
             return;
         }
-        let start = self.moment(0);
-        match self.span.bars.filter(|_| settings.mode == Mode::Trade) {
-            Some(bars) if self.trade.is_none() => {
-                let on_line = self.lines.begin_at(start.beats, bars);
+        let start = self.time.moment(0);
+        match self.time.span.bars.filter(|_| settings.mode == Mode::Trade) {
+            Some(bars) if self.turns.trade.is_none() => {
+                let on_line = self.time.lines.begin_at(start.beats, bars);
                 let mine = self.is_playing();
                 let count = if mine { settings.my_bars } else { settings.your_bars };
-                self.trade = Some(Trade::begin(mine, count, on_line));
+                self.turns.trade = Some(Trade::begin(mine, count, on_line));
             }
             Some(_) => {}
-            None => self.trade = None,
+            None => self.turns.trade = None,
         }
         self.follow_metre(Moment { beats: from, ..start }, from);
     }
 
     /// When the take is to follow other bars, before this moment, if it is.
     pub(super) fn metre_changes(&self, take: &Take, end: f64) -> Option<f64> {
-        let changes = self.metre.changes().filter(|beats| *beats < end);
+        let changes = self.time.metre.changes().filter(|beats| *beats < end);
         let moves = |beats: &f64| !self.place_at(after(*beats), take).is(&take.place);
         changes.filter(moves).reduce(f64::min)
     }
@@ -114,8 +115,8 @@ impl AudioSide {
     }
 
     fn follow_metre(&mut self, moment: Moment, at: f64) {
-        self.metre.followed = moment.beats;
-        let Turn::Mine(take) = &self.turn else {
+        self.time.metre.followed = moment.beats;
+        let Turn::Mine(take) = &self.turns.turn else {
             return;
         };
         let now = self.place_at(at, take);
@@ -130,12 +131,12 @@ impl AudioSide {
 
     /// Where a take that begins at these beats lies in the host's time, as its bars are `at` this moment.
     pub(super) fn place(&self, begin: f64, at: f64, beats_per_second: f64) -> Place {
-        match self.metre.bars_at(at) {
+        match self.time.metre.bars_at(at) {
             Some(bars) => {
                 let (bar, beat) = (micro(bars.length), micro(bars.beat(begin)));
                 Place { beats_per_second, beat: if beat < bar { beat } else { 0.0 }, bar, running: true }
             }
-            None => Place { beats_per_second, beat: 0.0, bar: self.lines.length(), running: false },
+            None => Place { beats_per_second, beat: 0.0, bar: self.time.lines.length(), running: false },
         }
     }
 }

@@ -1,65 +1,63 @@
-//! The audio side: hears the player, knows whose turn it is, plays what the model has thought of.
+//! The audio side: hears the player, knows whose turn it is, plays what the generator has thought of.
 //! Lives on the audio thread, and allocates, locks and waits for nothing: tests can drive it with any host.
 //!
 //! A block goes like this: [`AudioSide::open`]; then for every event of the player
-//! [`AudioSide::play_until`] its offset and [`AudioSide::hear`] it; [`AudioSide::play_until`] the block's
-//! end; [`AudioSide::close`]. Here is that flow, and what the settings change; the rooms beside it:
+//! [`AudioSide::play_until`] its offset and [`AudioSide::receive_event`]; [`AudioSide::play_until`] the block's
+//! end; [`AudioSide::close`]. Here is that flow, and what the settings change; the modules beside it:
 //!
-//! | room | what it is |
+//! | module | what it is |
 //! | --- | --- |
-//! | [`turn`] | whose turn it is: when it changes hands, and how |
-//! | `sounding` | notes that arrive, wait and sound |
-//! | [`ears`] | the player's notes, and silence |
-//! | [`trigger`] | keys and pedals that call |
-//! | [`bars`] | bar lines, and trading them |
-//! | [`metre`] | the bars that the grid keeps to |
-//! | [`passed`] | the player's events on their way through |
-//! | [`foot`] | the model's sustain pedal |
+//! | [`turn`] | whose turn it is: a pure function |
+//! | `hand_over` | what that function asks for is done, and the generator told |
+//! | `input` | the player's notes, keys that are down, silence |
+//! | `trigger` | keys and pedals that call |
+//! | `output` | notes that arrive, wait, sound and end; the only owner of note-offs |
+//! | `owed` | what the host has yet to take |
+//! | `midi_thru` | the player's events that have gone through, and still hold |
+//! | `sustain` | the sustain pedal that goes with generated notes |
+//! | `time` | samples, beats and seconds of the block under way |
+//! | `bars`, `metre` | bar lines, trading them, and the bars that the grid keeps to |
+//! | `connection` | the end of the link, and what is known of the generator |
 //!
 //! What happens when the transport starts, stops, jumps, loops or ramps is told in `docs/time.md`.
-//!
-//! Times: a sample of the stream is exact and the same for every block size, so what the model is told
-//! of the player is counted in samples; what lies on the host's bar lines is counted in beats. Both
-//! are rounded to millionths where the model hears of them, since the host's position is not quite the
-//! same number in every block size.
 
 mod bars;
-mod ears;
-mod foot;
+mod connection;
+mod hand_over;
+mod input;
 mod metre;
-mod passed;
+mod midi_thru;
+mod output;
+mod owed;
+mod sustain;
 // Waits, though offline only.
 #[allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
-mod patience;
-mod sounding;
+mod offline_wait;
 mod take;
+mod time;
 mod trigger;
-mod turn;
+pub mod turn;
 mod view;
 
 use std::sync::Arc;
 
-use notes::{Clock, Held, Schedule, Span, Transport};
+use notes::Transport;
 
-use self::bars::{Lines, Trade};
-use self::ears::Ears;
-use self::foot::Foot;
-use self::metre::Metre;
-pub use self::passed::Bits;
-use self::passed::Passed;
-use self::patience::Patience;
-pub use self::trigger::{HELD, SOFT, SOSTENUTO, SUSTAIN};
-use self::trigger::{RESET_ALL, Switch};
-use self::turn::{Change, Entry, Leaving, Moment, Turn};
-use crate::link::messages::{Epoch, Report, Source};
-use crate::link::queues::{Liveliness, Near};
+use self::connection::Connection;
+use self::hand_over::{Change, Turn, Turns};
+use self::input::Input;
+use self::output::Output;
+use self::time::{HostTime, Moment};
+use self::trigger::RESET_ALL;
+pub use self::trigger::{HELD, SUSTAIN};
+use self::turn::{Event, Leaving};
+use crate::link::messages::{Message, Revision};
+use crate::link::queues::{AudioEnd, Liveliness};
 use crate::link::roll::{RollWriter, Whose};
-use crate::link::status::{Health, Status};
-use crate::link::touches::{Touch, Touched};
-use crate::settings::{Mode, Settings, Strokes};
+use crate::link::status::Status;
+use crate::link::touches::{KeyboardReceiver, Touch};
+use crate::settings::{Buttons, Mode, Settings};
 
-/// Notes of look-ahead that fit in.
-const LOOK_AHEAD: usize = 512;
 /// After a phrase the model may be called any moment for so long, in seconds; later, a millisecond does not count.
 const EXPECTANT_S: f64 = 10.0;
 /// How often the turn may change hands, and bar lines go by, between two events: a bound, no rule.
@@ -133,7 +131,7 @@ impl Heard {
     }
 }
 
-/// Where generated events go. Each says whether it was taken.
+/// The host's end of a block. Each function says whether the host took the event.
 pub trait Out {
     /// A note begins.
     fn on(&mut self, offset: u32, channel: u8, key: u8, velocity: u8) -> bool;
@@ -143,113 +141,61 @@ pub trait Out {
     fn controller(&mut self, offset: u32, channel: u8, controller: u8, value: u8) -> bool;
 }
 
-/// See the [module](self).
-pub struct AudioSide {
-    near: Near,
-    /// The keyboard on the screen.
-    touched: Touched,
-    status: Arc<Status>,
-    patience: Patience,
-    roll: RollWriter,
-    sample_rate: f64,
-    clock: Clock,
-    ears: Ears,
-    passed: Passed,
-    switch: Switch,
-    lines: Lines,
-    metre: Metre,
-    /// Trading is going on.
-    trade: Option<Trade>,
-    schedule: Schedule<LOOK_AHEAD>,
-    held: Held,
-    foot: Foot,
-    settings: Option<Settings>,
-    /// The switches as they were last read while a state was being loaded: pressed, or loaded.
-    unjudged: Option<Strokes>,
-    turn: Turn,
-    /// The block under way.
-    span: Span,
-    /// Samples of the stream before it, counted since the phrase began.
-    samples: u64,
-    /// Offset up to which it has been played.
-    played: u32,
-    /// When the model's latest note ended, in beats.
-    latest_off: f64,
-    /// When a turn of the model's has ended in this block, the last time.
-    ended: Option<Moment>,
-    /// The model's turns since the phrase began.
-    takes: u32,
-    /// One of them has sounded: there is something to hear again.
-    has_take: bool,
-    /// What [`notes::Listener::dropped`] was last.
-    unheard: u64,
-    /// What [`Status::lapses`] was last.
-    lapses: u32,
-    /// What [`Near::asked`] was last.
-    asked: u32,
-    /// Both threads agree on whose turn it is; see [`Near::mend`].
-    agreed: bool,
-    /// The host's loop has ended within a block, and what sounded with it.
-    seamed: bool,
-    /// A reset was asked for: forget, and end what sounds, as soon as there is a block.
-    reset: bool,
-    /// The player's notes are being ended; the host may not have taken all of it yet.
-    panicking: bool,
+/// Where the player's own events go through, `E` as the host knows them.
+pub trait Through<E>: Out {
+    /// An event goes through. Says whether the host took it.
+    fn pass(&mut self, offset: u32, event: E) -> bool;
 }
 
-impl AudioSide {
+/// Where there is no such way, none is missed.
+impl<T: Out> Through<()> for T {
+    fn pass(&mut self, _: u32, (): ()) -> bool {
+        true
+    }
+}
+
+/// See the [module](self). `E`: an event as the host knows it.
+pub struct AudioSide<E = ()> {
+    time: HostTime,
+    connection: Connection,
+    input: Input,
+    turns: Turns,
+    output: Output<E>,
+    roll: RollWriter,
+    settings: Option<Settings>,
+    /// The switches as they were last read while a state was being loaded: pressed, or loaded.
+    pending: Option<Buttons>,
+    /// A reset was asked for: forget, and end what sounds, as soon as there is a block.
+    reset: bool,
+}
+
+impl<E: Copy> AudioSide<E> {
     /// The audio end of a link. Allocates all it will ever need.
-    pub(crate) fn new(near: Near, status: Arc<Status>, roll: RollWriter, touched: Touched) -> Self {
-        let mut clock = Clock::new();
-        let span = clock.advance(&Transport::default(), 0, 0.0);
+    pub(crate) fn new(near: AudioEnd, status: Arc<Status>, roll: RollWriter, touched: KeyboardReceiver) -> Self {
         Self {
-            asked: near.asked(),
-            near,
-            touched,
-            lapses: status.lapses(),
-            status,
-            patience: Patience::default(),
+            time: HostTime::default(),
+            connection: Connection::new(near, status),
+            input: Input::new(touched),
+            turns: Turns::default(),
+            output: Output::new(),
             roll,
-            sample_rate: 48_000.0,
-            clock,
-            ears: Ears::new(),
-            passed: Passed::default(),
-            switch: Switch::default(),
-            lines: Lines::default(),
-            metre: Metre::default(),
-            trade: None,
-            schedule: Schedule::new(),
-            held: Held::new(),
-            foot: Foot::default(),
             settings: None,
-            unjudged: None,
-            turn: Turn::Yours { foretold: None },
-            span,
-            samples: 0,
-            played: 0,
-            latest_off: 0.0,
-            ended: None,
-            takes: 0,
-            has_take: false,
-            unheard: 0,
-            agreed: true,
-            seamed: false,
+            pending: None,
             reset: false,
-            panicking: false,
         }
     }
 
     /// The end of the link, for tests of the generator.
     #[cfg(test)]
-    pub(crate) fn into_near(self) -> Near {
-        self.near
+    pub(crate) fn into_near(self) -> AudioEnd {
+        self.connection.near
     }
 
-    /// Prepares for blocks at this rate. Offline, `play_until` waits for the inference thread.
+    /// Prepares for blocks at this rate. Offline, `play_until` waits for the generator.
     pub fn activate(&mut self, sample_rate: f64, offline: bool) {
-        self.sample_rate = sample_rate.max(1.0);
-        self.patience.set_offline(offline);
-        self.near.offline(offline);
+        self.time.sample_rate = sample_rate.max(1.0);
+        self.connection.patience.set_offline(offline);
+        self.connection.near.offline(offline);
         self.reset = true;
     }
 
@@ -259,63 +205,60 @@ impl AudioSide {
     }
 
     /// Begins a block: where it lies, what the host's transport and the settings have done.
-    pub fn open(&mut self, transport: &Transport, frames: u32, settings: Settings, out: &mut impl Out) {
-        self.await_room();
+    pub fn open(&mut self, transport: &Transport, frames: u32, settings: Settings, out: &mut impl Through<E>) {
+        self.connection.await_room();
         if std::mem::take(&mut self.reset) {
-            self.clock.reset();
-            self.span = self.clock.advance(transport, 0, self.sample_rate);
-            self.lines = Lines::default();
-            self.metre = Metre::default();
-            self.latest_off = 0.0;
-            (self.settings, self.unjudged) = (None, None);
+            self.time.reset(transport);
+            self.output.latest_off = 0.0;
+            (self.settings, self.pending) = (None, None);
             self.end_sounding(0, out);
-            self.switch.reset();
+            self.input.trigger_held = false;
             self.forget(out);
         }
-        self.span = self.clock.advance(transport, frames, self.sample_rate);
-        (self.played, self.ended) = (0, None);
+        self.time.open(transport, frames);
+        self.turns.ended = None;
         self.retry(out);
-        self.agreed = self.near.mend(Epoch(self.schedule.epoch()));
+        self.connection.open(self.output.schedule.revision());
 
-        let happened = self.span.happened;
-        let start = self.moment(0);
+        let happened = self.time.span.happened;
+        let start = self.time.moment(0);
         if happened.started {
             self.forget(out);
         } else if happened.stopped {
             self.give_back(start, Leaving::Cut, out);
-            self.ears.fresh = false;
-        } else if happened.jumped || (happened.looped && !self.seamed) {
+            self.input.fresh = false;
+        } else if happened.jumped || (happened.looped && !self.output.seamed) {
             self.end_sounding(0, out);
         }
-        self.seamed &= !(happened.cut() || happened.looped);
-        let lapses = self.status.lapses();
-        if std::mem::replace(&mut self.lapses, lapses) != lapses {
+        self.output.seamed &= !(happened.cut() || happened.looped);
+        if self.connection.has_lapsed() {
             self.give_back(start, Leaving::Cut, out);
         }
         let mut metre = start.beats;
         if frames > 0 {
-            self.lines.open(&self.span);
-            metre = self.metre.open(&self.span);
+            self.time.lines.open(&self.time.span);
+            metre = self.time.metre.open(&self.time.span);
         }
         if happened.cut()
-            && let Some((settings, unjudged)) = self.settings.as_mut().zip(self.unjudged.take())
+            && let Some((settings, pending)) = self.settings.as_mut().zip(self.pending.take())
         {
             // A press from before a stop calls nobody after it.
-            settings.strokes = unjudged;
+            settings.buttons = pending;
         }
         let (before, settings) = self.replace(settings);
         if happened.started && settings.mode == Mode::Alone {
-            self.call(self.moment(0), Source::Alone, &settings, out);
+            self.happens(self.time.moment(0), Event::Alone, &settings, out);
         }
-        self.obey(self.moment(0), &before, &settings, out);
+        self.obey(self.time.moment(0), &before, &settings, out);
         self.follow_bars(metre, &settings);
+        self.output.owed.catch_up(out);
     }
 
     /// The settings change within the block; `play_until` has come to this offset. What ends or forgets all
     /// there is must not change there: it happens between two blocks.
     pub fn set(&mut self, offset: u32, settings: Settings, out: &mut impl Out) {
         let (before, settings) = self.replace(settings);
-        self.obey(self.moment(offset), &before, &settings, out);
+        self.obey(self.time.moment(offset), &before, &settings, out);
     }
 
     /// Takes new settings over; returns those before, and them. What a loaded state has set the switches to is no
@@ -323,12 +266,12 @@ impl AudioSide {
     fn replace(&mut self, mut settings: Settings) -> (Settings, Settings) {
         let mut before = self.settings.unwrap_or(settings);
         if settings.state.is_none() {
-            self.unjudged = Some(settings.strokes);
-            (settings.state, settings.strokes) = (before.state, before.strokes);
+            self.pending = Some(settings.buttons);
+            (settings.state, settings.buttons) = (before.state, before.buttons);
         } else {
-            self.unjudged = None;
+            self.pending = None;
             if settings.state != before.state {
-                before.strokes = settings.strokes;
+                before.buttons = settings.buttons;
             }
         }
         self.settings = Some(settings);
@@ -337,67 +280,61 @@ impl AudioSide {
 
     /// What the settings have changed to takes effect at this moment.
     fn obey(&mut self, start: Moment, before: &Settings, now: &Settings, out: &mut impl Out) {
-        let (strokes, struck) = (&before.strokes, &now.strokes);
-        self.ears.listener.set_pedal_lengthens(now.pedal_lengthens);
-        if struck.panic != strokes.panic {
+        let (buttons, struck) = (&before.buttons, &now.buttons);
+        self.input.listener.set_pedal_lengthens(now.pedal_lengthens);
+        if struck.panic != buttons.panic {
             self.panic(out);
         }
-        if struck.forget != strokes.forget {
+        if struck.forget != buttons.forget {
             self.forget(out);
         }
         // The stream may just have begun anew.
-        let start = self.moment(start.offset);
+        let start = self.time.moment(start.offset);
         if now.bypass && !before.bypass {
-            self.give_back(start, Leaving::Cut, out);
-            self.ears.reset();
-            self.switch.reset();
+            self.happens(start, Event::End, now, out);
+            self.input.reset();
+            self.input.trigger_held = false;
         }
-        let asked = self.near.asked();
-        let asked = std::mem::replace(&mut self.asked, asked) != asked;
+        let asked = self.connection.is_asked();
         if now.bypass {
             return;
         }
-        if struck.forget_phrase != strokes.forget_phrase {
-            self.give_back(start, Leaving::Cut, out);
-            self.ears.listener.hand_over(start.at);
-            while self.ears.listener.pop().is_some() {}
-            self.ears.fresh = false;
-            self.near.steer(Report::ForgetPhrase { at: start.at });
+        if struck.forget_phrase != buttons.forget_phrase {
+            self.happens(start, Event::End, now, out);
+            self.input.listener.hand_over(start.at);
+            while self.input.listener.pop().is_some() {}
+            self.input.fresh = false;
+            self.connection.near.steer(Message::ForgetPhrase { at: start.at });
         }
-        if struck.undo != strokes.undo {
-            self.give_back(start, Leaving::Cut, out);
-            self.near.steer(Report::Undo);
+        if struck.undo != buttons.undo {
+            self.happens(start, Event::End, now, out);
+            self.connection.near.steer(Message::Undo);
         }
         if before.pedal_out && !now.pedal_out {
-            self.lift_foot(start.offset, out);
+            self.output.lift_foot(self.time.within(start.offset), out);
         }
         if now.trigger != before.trigger {
-            self.switch.reset();
+            self.input.trigger_held = false;
         }
         if now.mode != before.mode {
-            self.switch.reset();
-            self.trade = None;
+            self.input.trigger_held = false;
+            self.turns.trade = None;
             if now.mode == Mode::Alone {
-                self.call(start, Source::Alone, now, out);
+                self.happens(start, Event::Alone, now, out);
             }
         }
-        if struck.another != strokes.another {
-            self.call(start, Source::Another, now, out);
-        }
-        if (struck.again != strokes.again && (self.has_take || self.is_playing())) || asked {
-            self.call(start, Source::Again, now, out);
-        }
-        if struck.go != strokes.go {
-            // A trigger that is held: who lets go of it after the player's entry calls nobody.
-            let wants = if now.holds() { struck.go } else { !self.is_playing() };
-            match self.turn {
-                Turn::Mine(_) if !wants => self.give_back(start, Leaving::Entry, out),
-                Turn::Yours { .. } if wants => self.call(start, turn::goes_on(now.mode), now, out),
-                Turn::Mine(_) | Turn::Yours { .. } => {}
-            }
+        let replays = struck.again != buttons.again || asked;
+        let pressed = [
+            (struck.another != buttons.another).then_some(Event::NewTake),
+            replays.then_some(Event::Replay { chosen: asked }),
+            (struck.go != buttons.go).then_some(Event::Go { on: struck.go }),
+        ];
+        for event in pressed.into_iter().flatten() {
+            self.happens(start, event, now, out);
         }
         if now.freeze != before.freeze {
-            self.freeze(start, now, out);
+            let bars = self.time.metre.bars_at(start.beats).is_some();
+            self.happens(start, Event::Freeze { on: now.freeze, bars }, now, out);
         }
         self.change(start, now, now.length != before.length);
     }
@@ -407,8 +344,8 @@ impl AudioSide {
         let Some(settings) = self.settings else {
             return;
         };
-        self.await_room();
-        let end = self.boundary(offset);
+        self.connection.await_room();
+        let end = self.time.boundary(offset);
         for _ in 0..CHANGES {
             self.await_notes(end);
             let Some((moment, change)) = self.next_change(offset, &settings) else {
@@ -416,8 +353,8 @@ impl AudioSide {
             };
             // What lies before a line and yet on its sample comes after it, if it comes at all.
             let before = match change {
-                Change::Line | Change::Cut => moment.from.min(self.boundary(moment.offset)),
-                Change::HandOver { .. } | Change::Over | Change::Metre => moment.from,
+                Change::Turn(Event::Line | Event::Cut) => moment.from.min(self.time.boundary(moment.offset)),
+                Change::Turn(_) | Change::Metre => moment.from,
             };
             self.sound(moment.offset, before, out);
             self.make(moment, change, &settings, out);
@@ -425,57 +362,62 @@ impl AudioSide {
         self.sound(offset, end, out);
     }
 
-    /// Takes in what the player does at this offset; `play_until` has come there. Says whether the event
-    /// is to be passed on. The model gives way before it passes.
+    /// Takes in an event of the player's at this offset, to which `play_until` has come, and passes it on if it is to go
+    /// on: Antiphon gives way before. `heard`: what it means, if anything.
+    pub fn receive_event(&mut self, offset: u32, event: E, heard: Option<Heard>, out: &mut impl Through<E>) {
+        if heard.is_none_or(|heard| self.hear(offset, heard, out)) {
+            self.pass(offset, event, heard.as_ref(), out);
+        }
+    }
+
+    /// Takes in what the player does at this offset. Says whether the event is to be passed on.
     pub fn hear(&mut self, offset: u32, heard: Heard, out: &mut impl Out) -> bool {
+        let passed = &mut self.output.passed;
         let Some(settings) = self.settings else {
-            return self.passed.goes(&heard, true);
+            return passed.goes(&heard, true);
         };
         if settings.bypass {
-            return !self.passed.was_swallowed(&heard) & self.passed.goes(&heard, true);
+            return !passed.was_swallowed(&heard) & passed.goes(&heard, true);
         }
-        let moment = self.moment(offset);
+        let moment = self.time.moment(offset);
         if settings.mode == Mode::Trigger
             && let Some(down) = trigger::touched(&settings.trigger, &heard)
-            && self.passed.may_swallow(&heard)
+            && passed.may_swallow(&heard)
         {
-            self.passed.swallow(&heard);
-            self.touch(moment, down, &settings, out);
+            passed.swallow(&heard);
+            self.happens(moment, Event::Trigger { down }, &settings, out);
             return false;
         }
-        let swallowed = self.passed.was_swallowed(&heard);
-        let goes = self.passed.goes(&heard, settings.passes) && !swallowed;
+        let swallowed = passed.was_swallowed(&heard);
+        let goes = passed.goes(&heard, settings.passes) && !swallowed;
         let time = (moment.at, moment.beats);
         match heard {
             Heard::On { channel, key, velocity } => {
-                let entry = turn::entry(settings.mode, self.is_playing(), self.is_frozen());
-                if entry == Entry::GivesWay {
-                    self.give_back(moment, Leaving::Entry, out);
-                }
+                let joins = self.happens(moment, Event::Key, &settings, out);
                 if goes {
                     self.end_key(offset, channel, key, out);
                 }
-                self.ears.on(time, channel, key, velocity);
+                self.input.on(time, channel, key, velocity);
                 self.let_go();
                 self.roll.on(Whose::Yours, channel, key, velocity, moment.at);
-                if entry == Entry::Joins {
+                if joins {
                     self.join(moment, key, velocity);
                 }
                 self.change(moment, &settings, false);
             }
             Heard::Off { channel, key } if !swallowed => {
-                self.ears.off(time, channel, key);
+                self.input.off(time, channel, key);
                 self.let_go();
                 self.roll.off(Whose::Yours, channel, key, moment.at);
                 self.leave(moment, key);
                 self.change(moment, &settings, false);
             }
             Heard::Controller { channel, controller: SUSTAIN, value } => {
-                self.ears.pedal(time, channel, value >= HELD);
+                self.input.pedal(time, channel, value >= HELD);
                 self.let_go();
             }
             Heard::Controller { channel, controller: RESET_ALL, .. } => {
-                self.ears.pedal(time, channel, false);
+                self.input.pedal(time, channel, false);
                 self.let_go();
             }
             Heard::Off { .. } | Heard::Controller { .. } => {}
@@ -486,55 +428,42 @@ impl AudioSide {
 
     /// Ends a block: what was finished in it goes to the model.
     pub fn close(&mut self) {
-        let end = self.seconds(self.span.frames);
-        self.ears.listener.advance(end);
+        let end = self.time.seconds(self.time.span.frames);
+        self.input.listener.advance(end);
         self.tell();
-        self.lines.skip_to(self.span.end);
-        self.samples += u64::from(self.span.frames);
-        match &self.turn {
-            Turn::Mine(take) => self.near.progress(take.since(self.span.end)),
-            Turn::Yours { foretold: Some(foretold) } => {
-                self.near.progress(self.samples as f64 / self.sample_rate - foretold.at);
-                self.near.skip_before(Epoch(self.schedule.epoch()));
+        self.time.close();
+        match &self.turns.turn {
+            Turn::Mine(take) => self.connection.near.progress(take.since(self.time.span.end)),
+            Turn::Yours { pending: Some(pending) } => {
+                self.connection.near.progress(self.time.seconds(0) - pending.at);
+                self.connection.near.skip_before(Revision(self.output.schedule.revision()));
             }
-            Turn::Yours { foretold: None } => self.near.skip_before(Epoch(self.schedule.epoch())),
+            Turn::Yours { pending: None } => {
+                self.connection.near.skip_before(Revision(self.output.schedule.revision()))
+            }
         }
-        self.near.lively(self.liveliness());
+        self.connection.near.lively(self.liveliness());
         self.show(end);
-    }
-
-    /// Whether the host has refused ends of notes that it still has to get.
-    pub fn owes(&self) -> bool {
-        self.held.owed() > 0
     }
 
     /// The next touch of the keyboard on the screen: to be heard like any other, at the block's first sample.
     pub fn next_touch(&mut self) -> Option<Touch> {
-        self.touched.pop()
-    }
-
-    /// Whether there is somebody to take the turn.
-    fn can_play(&self) -> bool {
-        self.agreed && matches!(self.status.health(), Health::Starting | Health::Ready)
+        self.input.touched.pop()
     }
 
     fn is_playing(&self) -> bool {
-        matches!(self.turn, Turn::Mine(_))
+        matches!(self.turns.turn, Turn::Mine(_))
     }
 
-    fn is_frozen(&self) -> bool {
-        matches!(&self.turn, Turn::Mine(take) if take.frozen)
-    }
-
-    /// How soon something may be asked of the inference thread.
+    /// How soon something may be asked of the generator.
     fn liveliness(&self) -> Liveliness {
-        match &self.turn {
-            Turn::Yours { foretold: Some(_) } => Liveliness::Imminent,
-            Turn::Mine(take) if take.arrived <= take.since(self.span.end) => Liveliness::Imminent,
+        match &self.turns.turn {
+            Turn::Yours { pending: Some(_) } => Liveliness::Imminent,
+            Turn::Mine(take) if take.arrived <= take.since(self.time.span.end) => Liveliness::Imminent,
             Turn::Mine(_) => Liveliness::Lively,
-            Turn::Yours { foretold: None } if self.is_expected() => Liveliness::Expectant,
-            Turn::Yours { foretold: None } => {
-                let lively = self.ears.fresh || self.ears.listener.keys_down() > 0 || !self.held.is_empty();
+            Turn::Yours { pending: None } if self.is_expected() => Liveliness::Expectant,
+            Turn::Yours { pending: None } => {
+                let lively = self.input.fresh || self.input.listener.keys_down() > 0 || !self.output.is_silent();
                 if lively { Liveliness::Lively } else { Liveliness::Rest }
             }
         }
@@ -542,135 +471,59 @@ impl AudioSide {
 
     /// Whether the player has just played something, which may call for an answer at once.
     fn is_expected(&self) -> bool {
-        let now = self.seconds(self.span.frames);
-        self.ears.fresh && self.ears.silent_since(false).is_none_or(|(since, _)| now - since < EXPECTANT_S)
-    }
-
-    /// A sample of this block, in seconds of the stream.
-    fn seconds(&self, offset: u32) -> f64 {
-        (self.samples + u64::from(offset)) as f64 / self.sample_rate
-    }
-
-    /// In beats, the first moment that belongs to this sample and not to the one before.
-    fn boundary(&self, offset: u32) -> f64 {
-        if offset == 0 {
-            self.span.start
-        } else if offset >= self.span.frames {
-            self.span.end
-        } else {
-            let half = 0.5 * self.span.beats_per_second_at(offset) / self.sample_rate;
-            (self.span.beats_at(offset) - half).clamp(self.span.start, self.span.end)
-        }
-    }
-
-    /// The moment of a sample of this block.
-    fn moment(&self, offset: u32) -> Moment {
-        let beats = self.span.beats_at(offset);
-        Moment { offset, beats, from: self.boundary(offset), at: self.seconds(offset) }
-    }
-
-    /// A moment on the host's time axis, past or in this block. What is past sounds no earlier than now.
-    fn moment_at(&self, beats: f64) -> Moment {
-        let offset = if beats >= self.span.end { self.span.frames } else { self.span.offset(beats) };
-        Moment { offset: offset.max(self.played), beats, from: beats, at: self.stream(beats) }
-    }
-
-    /// Beats in seconds of the stream, by this block's tempo.
-    fn stream(&self, beats: f64) -> f64 {
-        let near = self.span.offset(beats);
-        micro(self.seconds(near) + (beats - self.span.beats_at(near)) / self.span.beats_per_second_at(near))
+        let now = self.time.seconds(self.time.span.frames);
+        self.input.fresh && self.input.silent_since(false).is_none_or(|(since, _)| now - since < EXPECTANT_S)
     }
 
     /// Ends every note, the player's too, and gives the turn back.
     fn panic(&mut self, out: &mut impl Out) {
-        let start = self.moment(0);
+        let start = self.time.moment(0);
         self.give_back(start, Leaving::Cut, out);
         self.end_sounding(0, out);
-        self.ears.off((start.at, start.beats), None, None);
-        self.ears.fresh = false;
-        self.panicking = true;
-        self.retry(out);
-    }
-
-    /// What the host has refused so far is sent first of all.
-    fn retry(&mut self, out: &mut impl Out) {
-        self.retry_endings(out);
-        while self.panicking {
-            self.panicking = if let Some((channel, key)) = self.passed.pop_key() {
-                let taken = out.off(0, channel, key);
-                if !taken {
-                    self.passed.owe_key(channel, key);
-                    return;
-                }
-                true
-            } else if let Some((channel, pedal)) = self.passed.pop_pedal() {
-                let taken = out.controller(0, channel, pedal, 0);
-                if !taken {
-                    self.passed.owe_pedal(channel, pedal);
-                    return;
-                }
-                true
-            } else {
-                false
-            };
-        }
+        self.input.off((start.at, start.beats), None, None);
+        self.input.fresh = false;
+        self.output.end_passed(out);
     }
 
     /// The phrase is over; another begins with this block.
     fn forget(&mut self, out: &mut impl Out) {
         self.end_sounding(0, out);
-        self.turn = Turn::Yours { foretold: None };
-        let epoch = Epoch(self.schedule.raise_epoch());
-        self.near.steer(Report::Forget { epoch });
-        self.ears.reset();
+        self.turns.turn = Turn::Yours { pending: None };
+        let revision = Revision(self.output.schedule.raise_revision());
+        self.connection.near.steer(Message::Forget { revision });
+        self.input.reset();
         self.roll.clear();
-        self.trade = None;
-        self.samples = 0;
-        self.takes = 0;
-        self.has_take = false;
+        self.turns.trade = None;
+        self.time.samples = 0;
+        self.turns.takes = 0;
+        self.turns.has_take = false;
     }
 
-    /// Offline, waits until the inference thread can be told more: of the reserve, an event takes little.
-    fn await_room(&mut self) {
-        let near = &self.near;
-        self.patience.wait_until(&self.status, || near.has_room());
-    }
-
-    /// Tells the inference thread which of the notes that were held at a hand-over have ended.
+    /// Tells the generator which of the notes that were held at a hand-over have ended.
     fn let_go(&mut self) {
-        while let Some(note) = self.ears.listener.pop_late() {
-            self.await_room();
+        while let Some(note) = self.input.listener.pop_late() {
+            self.connection.await_room();
             // Only a correction: without it the note is as long as the network has said.
-            self.near.offer(Report::LetGo(note));
+            self.connection.near.offer(Message::LetGo(note));
         }
     }
 
-    /// Hands finished notes to the inference thread. Those that joined in are there already.
+    /// Hands finished notes to the generator. Those that joined in are there already.
     fn tell(&mut self) {
         let joined = self.is_playing();
         self.let_go();
         loop {
-            let listener = &mut self.ears.listener;
-            let held = listener.pop_held().map(Report::Held);
-            let Some(report) = held.or_else(|| listener.pop().map(Report::Heard)) else {
+            let listener = &mut self.input.listener;
+            let held = listener.pop_held().map(Message::Held);
+            let Some(report) = held.or_else(|| listener.pop().map(Message::Heard)) else {
                 break;
             };
             if joined {
                 continue;
             }
-            self.await_room();
-            if self.near.offer(report) {
-                self.status.heard.add(1);
-            } else {
-                self.status.overflows.add(1);
-            }
+            self.connection.tell(report);
         }
-        let unheard = self.ears.listener.dropped();
-        self.status.overflows.add(unheard - std::mem::replace(&mut self.unheard, unheard));
+        let lost = self.input.lost();
+        self.connection.status.overflows.add(lost);
     }
-}
-
-/// Whole millionths.
-fn micro(time: f64) -> f64 {
-    (time * 1e6).round() / 1e6
 }

@@ -3,7 +3,7 @@
 
 use notes::{Note, Planned};
 
-use crate::link::messages::{Epoch, Place, REACTION_S, Source};
+use crate::link::messages::{Place, REACTION_S, Revision, Source};
 use crate::settings::{Length, Settings, Wishes};
 
 /// The shortest that a shifted note sounds, in seconds.
@@ -129,7 +129,7 @@ impl Take {
     }
 
     /// Places a note of this take on the clock. `now`: beats before which nothing can sound any more.
-    pub fn place_note(&self, epoch: Epoch, index: u32, note: &Note, now: f64) -> Arrival {
+    pub fn place_note(&self, revision: Revision, index: u32, note: &Note, now: f64) -> Arrival {
         let rate = self.place.beats_per_second;
         if index >= self.notes() || note.struck() >= self.limit() {
             return Arrival::Beyond;
@@ -137,7 +137,7 @@ impl Take {
         let planned = Planned {
             onset: self.beats(note.struck()),
             end: self.beats(note.end()),
-            epoch: epoch.0,
+            revision: revision.0,
             index,
             channel: self.channel,
             pitch: note.pitch,
@@ -166,7 +166,7 @@ mod tests {
         let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
         let take = Take::new(0.0, place, Source::GoOn, &settings, settings.wishes, 2);
         let note = |onset| Note { onset, spread: 0.01, duration: 0.2, pitch: 60, velocity: 80 };
-        let arrive = |onset, now| take.place_note(Epoch(3), 0, &note(onset), now);
+        let arrive = |onset, now| take.place_note(Revision(3), 0, &note(onset), now);
         let Arrival::InTime(planned) = arrive(1.0, 2.0) else { panic!() };
         assert_eq!((planned.onset, planned.end, planned.channel), (2.02, 2.4, 2));
         let Arrival::Shifted(planned) = arrive(1.0, 2.1) else { panic!() };
@@ -176,9 +176,9 @@ mod tests {
         assert_eq!(arrive(1.0, 2.13), Arrival::TooLate);
         assert_eq!(arrive(3.99, 2.0), Arrival::Beyond, "struck at the very end");
         let few = Take { length: Length::Notes(5), ..take };
-        assert_eq!(few.place_note(Epoch(3), 5, &note(1.0), 2.0), Arrival::Beyond);
+        assert_eq!(few.place_note(Revision(3), 5, &note(1.0), 2.0), Arrival::Beyond);
         let again = Take::new(0.0, place, Source::Again, &settings, settings.wishes, 2);
-        assert!(matches!(again.place_note(Epoch(3), 5, &note(5.0), 2.0), Arrival::InTime(_)), "as long as it was");
+        assert!(matches!(again.place_note(Revision(3), 5, &note(5.0), 2.0), Arrival::InTime(_)), "as long as it was");
     }
 
     /// A bar may last longer than the look-ahead: a bounce does not wait for notes that have long come.

@@ -1,5 +1,4 @@
-//! What works as the trigger, and what a touch of it does. What is the trigger is nothing else: its
-//! events are neither heard nor passed on.
+//! What works as the trigger. What is the trigger is nothing else: its events are neither heard nor passed on.
 
 use super::Heard;
 use crate::settings::{Trigger, TriggerBy};
@@ -17,41 +16,8 @@ pub const PEDALS: [u8; 3] = [SUSTAIN, SOSTENUTO, SOFT];
 pub const BRIGHTNESS: u8 = 74;
 /// Number of the controller that lifts the pedals, and puts back what shapes notes.
 pub const RESET_ALL: u8 = 121;
-
-/// What a touch asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// The model is to take the turn.
-    Play,
-    /// It is to give it back.
-    GiveBack,
-}
-
-/// A trigger that is held, or not.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Switch {
-    held: bool,
-}
-
-impl Switch {
-    /// Forgets that it is held.
-    pub fn reset(&mut self) {
-        self.held = false;
-    }
-
-    /// It is touched: goes `down`, or up. `playing`: it is the model's turn.
-    pub fn touch(&mut self, toggles: bool, down: bool, playing: bool) -> Option<Call> {
-        if std::mem::replace(&mut self.held, down) == down {
-            return None; // a controller sends many values on its way
-        }
-        match (toggles, down) {
-            (true, true) if playing => Some(Call::GiveBack),
-            (_, true) => (!playing).then_some(Call::Play),
-            (false, false) => playing.then_some(Call::GiveBack),
-            (true, false) => None,
-        }
-    }
-}
+/// Number of the controller that ends all notes.
+pub const ALL_NOTES_OFF: u8 = 123;
 
 /// Whether an event is one of the trigger's: `Some(true)`, it goes down; `Some(false)`, up.
 pub fn touched(trigger: &Trigger, heard: &Heard) -> Option<bool> {

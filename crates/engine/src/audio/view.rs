@@ -1,18 +1,19 @@
 //! What the editor gets to see at a block's end.
 
 use super::AudioSide;
-use super::turn::{Turn, by_silence};
+use super::hand_over::Turn;
+use super::turn::by_silence;
 use crate::link::queues::Liveliness;
 use crate::settings::{Length, Silence};
 
-impl AudioSide {
+impl<E: Copy> AudioSide<E> {
     /// Shows how things stand at the block's end, `end` seconds of the stream.
     pub(super) fn show(&mut self, end: f64) {
-        let (span, until) = (self.span, self.until(end));
+        let (span, until) = (self.time.span, self.until(end));
         let moves = self.liveliness() != Liveliness::Rest;
-        let ahead = self.is_playing().then(|| self.schedule.iter());
+        let ahead = self.is_playing().then(|| self.output.schedule.iter());
         self.roll.rule(&span, end);
-        let (frozen, notes) = match &self.turn {
+        let (frozen, notes) = match &self.turns.turn {
             Turn::Mine(take) => (take.frozen, Some(take.notes()).filter(|notes| *notes < u32::MAX)),
             Turn::Yours { .. } => (false, None),
         };
@@ -23,14 +24,14 @@ impl AudioSide {
     /// When the turn will change hands by itself, in seconds of the stream, if that can be known.
     fn until(&self, end: f64) -> Option<f64> {
         let settings = self.settings.filter(|settings| !settings.bypass)?;
-        let rate = self.span.beats_per_second();
-        let seconds = |beats: f64| end + (beats - self.span.end) / rate;
+        let rate = self.time.span.beats_per_second();
+        let seconds = |beats: f64| end + (beats - self.time.span.end) / rate;
         // Bars are of one length until the host says otherwise.
         let lines = |count: u32| {
-            let (line, length) = (self.lines.next(self.span.bars)?, self.span.bars?.length);
+            let (line, length) = (self.time.lines.next(self.time.span.bars)?, self.time.span.bars?.length);
             Some(seconds(line + length * f64::from(count.saturating_sub(1))))
         };
-        match (&self.turn, self.trade) {
+        match (&self.turns.turn, self.turns.trade) {
             (Turn::Mine(take), _) if take.frozen => None,
             (Turn::Mine(_), Some(trade)) if trade.mine => lines(trade.left),
             (Turn::Mine(take), _) => match (take.end, take.length) {
@@ -39,12 +40,12 @@ impl AudioSide {
                 (None, Length::Bars(bars)) => lines(bars.saturating_sub(take.bars)),
                 (None, Length::Open | Length::Notes(_)) => None,
             },
-            (Turn::Yours { foretold: Some(foretold) }, _) => Some(foretold.at),
-            (Turn::Yours { .. }, Some(trade)) if !trade.mine && self.can_play() => lines(trade.left),
+            (Turn::Yours { pending: Some(pending) }, _) => Some(pending.at),
+            (Turn::Yours { .. }, Some(trade)) if !trade.mine && self.connection.can_play() => lines(trade.left),
             (Turn::Yours { .. }, _) => {
-                let counts = by_silence(settings.mode, self.span.bars.is_some());
-                let (since, beats) = self.ears.silent_since(settings.pedal_holds)?;
-                (counts && self.ears.fresh && self.can_play()).then(|| match settings.silence {
+                let counts = by_silence(settings.mode, self.time.span.bars.is_some());
+                let (since, beats) = self.input.silent_since(settings.pedal_holds)?;
+                (counts && self.input.fresh && self.connection.can_play()).then(|| match settings.silence {
                     Silence::Seconds(silence) => since + silence,
                     Silence::Beats(silence) => seconds(beats + silence),
                 })

@@ -1,8 +1,8 @@
 //! Where the network runs: on the CPU or on a GPU, whichever is faster here or is wished for.
 //! The notes are the same, so it may change at any time, and in a take.
 //!
-//! Used on the inference thread only. Nothing is known of a GPU, and no driver loaded, before an instance plays that
-//! may use one.
+//! Used on the generator only. Nothing is known of a GPU, and no driver loaded, before an instance plays that may use
+//! one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};

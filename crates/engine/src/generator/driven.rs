@@ -3,13 +3,13 @@
 use std::sync::atomic::AtomicBool;
 
 use super::GeneratorSide;
-use super::session::Thinker;
+use super::session::NetworkSession;
 
 /// See the [module](self). Whoever holds it calls [`Driven::run`] between two blocks, or as often as there is time.
 pub struct Driven {
     pub(crate) side: GeneratorSide,
     /// The network at work, and which choice it is.
-    playing: Option<(Option<Thinker>, u32)>,
+    playing: Option<(Option<NetworkSession>, u32)>,
 }
 
 impl Driven {

@@ -1,4 +1,4 @@
-//! Accidents of the inference thread, brought about on purpose: a way for test hosts to see what the
+//! Accidents of the generator, brought about on purpose: a way for test hosts to see what the
 //! plugin does then. Without [`VARIABLE`] there are none.
 
 use std::thread;

@@ -10,14 +10,14 @@ use std::sync::atomic::AtomicBool;
 use model::Network;
 
 use crate::link::bulletin::{Bulletin, BulletinWriter};
-use crate::link::outlook::OutlookWriter;
-use crate::link::queues::Far;
+use crate::link::forecast::PitchForecastWriter;
+use crate::link::queues::GeneratorEnd;
 use crate::link::status::{Health, Status};
 use crate::link::takes::TakeLog;
 
+pub(crate) mod analysis;
 pub mod device;
 pub mod driven;
-pub(crate) mod ear;
 #[cfg(not(target_family = "wasm"))]
 mod fault;
 mod grid;
@@ -30,23 +30,23 @@ mod stopwatch;
 #[cfg(not(target_family = "wasm"))]
 pub mod thread;
 #[cfg(not(target_family = "wasm"))]
-mod watch;
+mod waker;
 
 use device::{Devices, Place};
-use memory::Memory;
+use memory::PhraseHistory;
 use networks::{Loaded, Networks};
-use session::Thinker;
+use session::NetworkSession;
 
 /// The generator's end of the engine. It belongs to whoever drives it.
 pub struct GeneratorSide {
-    pub(crate) far: Far,
+    pub(crate) far: GeneratorEnd,
     pub(crate) status: Arc<Status>,
     pub(crate) choice: Arc<dyn Networks>,
     pub(crate) devices: Devices,
     pub(crate) notice: BulletinWriter,
-    pub(crate) memory: Memory,
+    pub(crate) memory: PhraseHistory,
     pub(crate) log: TakeLog,
-    pub(crate) outlook: OutlookWriter,
+    pub(crate) outlook: PitchForecastWriter,
 }
 
 impl GeneratorSide {
@@ -55,7 +55,7 @@ impl GeneratorSide {
     fn load(&mut self, wanted: &dyn Fn() -> bool) -> Option<Arc<Network>> {
         self.status.set_health(Health::Starting);
         let chosen = catch_unwind(AssertUnwindSafe(|| self.choice.load(wanted))).unwrap_or_else(|_| {
-            Err("These weights cannot be read, for a reason unknown to Antiphon. Choose others.".to_owned())
+            Err("This model cannot be read, for a reason unknown to Antiphon. Choose another.".to_owned())
         });
         // Whatever is wrong with a file, there is something to play with.
         let (chosen, missing) = match chosen {
@@ -63,7 +63,7 @@ impl GeneratorSide {
             Err(missing) => {
                 let stand_in = self.choice.stand_in(wanted);
                 let chosen = stand_in.map(|network| Loaded { network, found: None, trouble: None });
-                (chosen, Some(format!("{missing} Until then the built-in weights play.")))
+                (chosen, Some(format!("{missing} Until then the built-in model plays.")))
             }
         };
         match chosen {
@@ -89,8 +89,8 @@ impl GeneratorSide {
     }
 
     /// The network begins to work, with what is remembered.
-    fn begin(&mut self, network: Arc<Network>) -> Thinker {
-        let mut session = Thinker::new(network, &mut self.memory);
+    fn begin(&mut self, network: Arc<Network>) -> NetworkSession {
+        let mut session = NetworkSession::new(network, &mut self.memory);
         self.devices.seat(&mut session.mind, &self.status);
         self.notice.tell(|said| said.place = self.devices.place().clone());
         self.status.beat();
@@ -99,12 +99,12 @@ impl GeneratorSide {
     }
 
     /// Listens only.
-    fn listen(&mut self, session: &mut Thinker, stop: &AtomicBool) -> bool {
+    fn listen(&mut self, session: &mut NetworkSession, stop: &AtomicBool) -> bool {
         session.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status, stop)
     }
 
     /// Listens, does what the window has asked for, and thinks of one more note, if there is one to think of: `true`.
-    fn turn(&mut self, session: &mut Thinker, stop: &AtomicBool) -> bool {
+    fn turn(&mut self, session: &mut NetworkSession, stop: &AtomicBool) -> bool {
         let Self { far, status, choice: _, devices, notice, memory, log, outlook } = self;
         if let Some(record) = log.obey() {
             memory.choose(record);

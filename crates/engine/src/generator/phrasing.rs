@@ -11,10 +11,10 @@ use model::{
 };
 use notes::{Note, Successor};
 
-use crate::generator::ear::{Ear, track};
+use crate::generator::analysis::{PhraseAnalysis, track};
 use crate::generator::grid::{Beats, Grid};
 use crate::link::messages::Place;
-use crate::settings::{Dynamics, Key, Limits, Pulse, Rhythm, Speed, Wishes};
+use crate::settings::{BeatSource, Dynamics, Key, Limits, Rhythm, Speed, Wishes};
 
 /// The shortest note, in seconds after it is struck.
 const SHORTEST_S: f64 = 0.010;
@@ -109,7 +109,13 @@ pub struct Phrasing {
 impl Phrasing {
     /// How a take is phrased from now on. `controls`: the network's own; `ear`: what the player has
     /// played; `pulse`: its pulse, if that is to be followed and there is one.
-    pub fn new(controls: &Controls, wishes: &Wishes, place: &Place, ear: &Ear, pulse: Option<Beats>) -> Self {
+    pub fn new(
+        controls: &Controls,
+        wishes: &Wishes,
+        place: &Place,
+        ear: &PhraseAnalysis,
+        pulse: Option<Beats>,
+    ) -> Self {
         let Wishes { heat, top_p, rhythm, limits, dynamics, learn, .. } = wishes;
         let mut controls = *controls;
         controls.temperature.step *= heat.rhythm;
@@ -128,7 +134,7 @@ impl Phrasing {
                 Speed::Normal => 1.0,
                 Speed::Double => 2.0,
             },
-            density: f64::from(rhythm.density).ln(),
+            density: libm::log(rhythm.density.into()),
             pace: ear.pace().unwrap_or(PACE_ALONE),
             loudness: match dynamics {
                 Dynamics::Model => Loudness::Free,
@@ -245,7 +251,7 @@ impl Phrasing {
     fn factor(&self, trail: &Trail) -> f64 {
         let missing = trail.pace.unwrap_or(self.pace) - self.pace + self.density;
         let asked = AT_ONCE * self.density + MADE_UP * missing;
-        asked.clamp(self.density.min(0.0), self.density.max(0.0)).exp()
+        libm::exp(asked.clamp(self.density.min(0.0), self.density.max(0.0)))
     }
 }
 
@@ -258,15 +264,15 @@ pub fn heard(previous: Option<f64>, note: &Note, speed: f64) -> Successor {
 
 /// The beats of the player's phrase, if wishes call for them and it has any. The hand-over is `at` on the
 /// axis on which it was heard.
-pub fn phrase_beats(rhythm: &Rhythm, ear: &Ear, at: f64) -> Option<Beats> {
-    if rhythm.pulse == Pulse::Host || rhythm.strength == 0.0 {
+pub fn phrase_beats(rhythm: &Rhythm, ear: &PhraseAnalysis, at: f64) -> Option<Beats> {
+    if rhythm.pulse == BeatSource::Host || rhythm.strength == 0.0 {
         return None;
     }
     ear.pulse().map(|pulse| Beats { per_second: 1.0 / pulse.period, at_zero: (at - pulse.beat) / pulse.period })
 }
 
 /// Which pitches are wanted.
-fn pitches(limits: &Limits, ear: &Ear) -> Pitches {
+fn pitches(limits: &Limits, ear: &PhraseAnalysis) -> Pitches {
     let scale = match (limits.key, limits.key.tonic()) {
         (Key::Phrase, _) => ear.scale(),
         (_, tonic) => tonic.map(|tonic| of_classes(limits.scale.upon(tonic))),

@@ -4,7 +4,8 @@
 //! halves, thirds and quarters: the Fourier transform of the onsets at those frequencies (a tempogram, as
 //! Grosche and Müller, "Extracting predominant local pulse information from music recordings", 2011),
 //! weighted by how readily listeners tap at that pace (Parncutt, "A perceptual model of pulse salience and
-//! metrical accent in musical rhythms", 1994). Pure and deterministic.
+//! metrical accent in musical rhythms", 1994). Pure and deterministic: the functions are `libm`'s, and so the same
+//! on every system.
 
 use std::f64::consts::TAU;
 
@@ -46,13 +47,13 @@ pub fn pulse(onsets: &[(f64, f64)]) -> Option<Pulse> {
     let last = onsets.last()?.0;
     // Times before the last onset: small numbers, wherever the axis begins.
     let onsets: Vec<(f64, f64)> =
-        onsets.iter().map(|&(at, weight)| (at - last, weight * 0.5f64.powf((last - at) / HALF_LIFE_S))).collect();
+        onsets.iter().map(|&(at, weight)| (at - last, weight * libm::exp2((at - last) / HALF_LIFE_S))).collect();
     let whole: f64 = onsets.iter().map(|onset| onset.1).sum();
 
-    let count = ((PERIODS_S[1] / PERIODS_S[0]).ln() / RATIO.ln()) as i32;
-    let coarse = (0..=count).map(|i| PERIODS_S[0] * RATIO.powi(i));
+    let count = (libm::log(PERIODS_S[1] / PERIODS_S[0]) / libm::log(RATIO)) as i32;
+    let coarse = (0..=count).map(|i| PERIODS_S[0] * libm::pow(RATIO, i.into()));
     let period = best(&onsets, coarse)?;
-    let finer = (-FINER..=FINER).map(|i| period * RATIO.powf(f64::from(i) / f64::from(FINER)));
+    let finer = (-FINER..=FINER).map(|i| period * libm::pow(RATIO, f64::from(i) / f64::from(FINER)));
     let period = best(&onsets, finer)?;
     let in_step = (1..=SHARES.len()).map(|part| fourier(&onsets, period / part as f64).0).fold(0.0, f64::max);
     (in_step >= LEAST * whole).then(|| {
@@ -69,21 +70,21 @@ fn best(onsets: &[(f64, f64)], periods: impl Iterator<Item = f64>) -> Option<f64
 }
 
 fn salience(onsets: &[(f64, f64)], period: f64) -> f64 {
-    let octaves = (period / PREFERRED_S).log2() / OCTAVES;
+    let octaves = libm::log2(period / PREFERRED_S) / OCTAVES;
     let in_step: f64 =
         SHARES.iter().enumerate().map(|(part, share)| share * fourier(onsets, period / (part + 1) as f64).0).sum();
-    in_step * (-0.5 * octaves * octaves).exp()
+    in_step * libm::exp(-0.5 * octaves * octaves)
 }
 
 /// How well onsets keep step with a period: magnitude, and the moment around which they gather.
 fn fourier(onsets: &[(f64, f64)], period: f64) -> (f64, f64) {
     let (mut re, mut im) = (0.0, 0.0);
     for &(at, weight) in onsets {
-        let (sin, cos) = (TAU * at / period).sin_cos();
+        let (sin, cos) = libm::sincos(TAU * at / period);
         re += weight * cos;
         im += weight * sin;
     }
-    (re.hypot(im), im.atan2(re) / TAU * period)
+    (libm::hypot(re, im), libm::atan2(im, re) / TAU * period)
 }
 
 /// The beat: of the places that the finest division in step offers, the one with most weight on it.

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use model::{Mind, Network};
 
 use crate::clock::Instant;
-use crate::generator::memory::{Memory, Take};
+use crate::generator::memory::{PhraseHistory, Take};
 use crate::generator::stopwatch::Stopwatch;
-use crate::link::messages::{Answer, Report};
-use crate::link::queues::Far;
+use crate::link::messages::{Generated, Message};
+use crate::link::queues::GeneratorEnd;
 use crate::link::status::Status;
 use crate::link::takes::TakeLog;
 
@@ -23,14 +23,14 @@ const LOOK_AHEAD_PER_S: f64 = 1000.0;
 const LOOK_AHEAD_NOTES: usize = 64;
 
 /// The network at work: its mind, and the take it is in.
-pub struct Thinker {
+pub struct NetworkSession {
     pub(super) mind: Mind,
     take: Option<Take>,
 }
 
-impl Thinker {
+impl NetworkSession {
     /// Wakes up with what is remembered.
-    pub fn new(network: Arc<Network>, memory: &mut Memory) -> Self {
+    pub fn new(network: Arc<Network>, memory: &mut PhraseHistory) -> Self {
         let mut mind = Mind::new(network);
         memory.recall(&mut mind);
         Self { mind, take: None }
@@ -45,8 +45,8 @@ impl Thinker {
     /// Takes in all that the audio thread has reported, unless it is to stop. `false`: nothing.
     pub fn listen(
         &mut self,
-        far: &mut Far,
-        memory: &mut Memory,
+        far: &mut GeneratorEnd,
+        memory: &mut PhraseHistory,
         log: &mut TakeLog,
         status: &Status,
         stop: &AtomicBool,
@@ -60,54 +60,54 @@ impl Thinker {
             status.beat();
             let watch = report.goes_back().then(Stopwatch::start);
             match report {
-                Report::Heard(note) => memory.hear(mind, &note),
-                Report::Held(note) => memory.hear_held(mind, &note),
-                Report::LetGo(note) => {
+                Message::Heard(note) => memory.hear(mind, &note),
+                Message::Held(note) => memory.hear_held(mind, &note),
+                Message::LetGo(note) => {
                     if let Some(take) = take {
                         take.let_go(&note);
                     }
                 }
-                Report::Begin(begin) => *take = Some(Take::begin(memory, mind, begin)),
-                Report::Change { epoch, since, place, wishes, length } => {
+                Message::Begin(begin) => *take = Some(Take::begin(memory, mind, begin)),
+                Message::Change { revision, since, place, wishes, length } => {
                     if let Some(take) = take {
-                        take.change(mind, epoch, since, (place, wishes, length));
+                        take.change(mind, revision, since, (place, wishes, length));
                     }
                 }
-                Report::Join { epoch, since, from, pitch, velocity } => {
+                Message::Join { revision, since, from, pitch, velocity } => {
                     if let Some(take) = take {
-                        take.join(mind, epoch, (since, from), pitch, velocity);
+                        take.join(mind, revision, (since, from), pitch, velocity);
                     }
                 }
-                Report::Leave { since, pitch } => {
+                Message::Leave { since, pitch } => {
                     if let Some(take) = take {
                         take.leave(memory, since, pitch);
                     }
                 }
-                Report::Freeze { epoch, since, round } => {
+                Message::Freeze { revision, since, round } => {
                     if let Some(take) = take {
-                        take.freeze(mind, epoch, since, round);
+                        take.freeze(mind, revision, since, round);
                     }
                 }
-                Report::Thaw { epoch, since } => {
+                Message::Thaw { revision, since } => {
                     if let Some(take) = take {
-                        take.thaw(mind, epoch, since);
+                        take.thaw(mind, revision, since);
                     }
                 }
-                Report::End(_, end) => {
+                Message::End(_, end) => {
                     if let Some(take) = take.take()
                         && let Some(record) = take.end(memory, mind, end)
                     {
                         memory.keep_take(log.add(record));
                     }
                 }
-                Report::Undo => memory.undo(mind),
-                Report::ForgetPhrase { at } => memory.forget_phrase(mind, at),
-                Report::Forget { epoch: _ } => {
+                Message::Undo => memory.undo(mind),
+                Message::ForgetPhrase { at } => memory.forget_phrase(mind, at),
+                Message::Forget { revision: _ } => {
                     *take = None;
                     memory.forget(mind);
                 }
                 #[cfg(test)]
-                Report::Break => panic!("as a test has asked"),
+                Message::Break => panic!("as a test has asked"),
             }
             if let Some(watch) = watch {
                 status.rollbacks.add(watch.us());
@@ -117,16 +117,19 @@ impl Thinker {
     }
 
     /// Thinks of one more note and sends it, if the look-ahead has room. `false`: it has none.
-    pub fn play_on(&mut self, far: &mut Far, memory: &Memory, status: &Status) -> bool {
+    pub fn play_on(&mut self, far: &mut GeneratorEnd, memory: &PhraseHistory, status: &Status) -> bool {
         let seconds = look_ahead_s(status.longest_lately_us());
         let Some(take) = self.take.as_mut().filter(|take| far.has_room() && take.wants(far.progress(), seconds)) else {
             return false;
         };
         let start = Instant::now();
-        let (epoch, index, note) = take.next(memory, &mut self.mind);
-        status.timed(start.elapsed().as_secs_f64() * 1e6);
+        let planned = take.planned();
+        let (revision, index, note) = take.next(memory, &mut self.mind);
+        // A plan is many notes at once; what counts is how long each of them takes.
+        let notes = 1 + take.planned().saturating_sub(planned);
+        status.timed(start.elapsed().as_secs_f64() * 1e6 / notes as f64);
         status.look_ahead_s.set((take.last_onset() - far.progress()).max(0.0));
-        far.answer(Answer { epoch, index, note })
+        far.answer(Generated { revision, index, note })
     }
 }
 

@@ -16,15 +16,15 @@ use model::Network;
 
 use super::GeneratorSide;
 use super::fault::Fault;
-use super::watch::Ward;
-use crate::link::queues::{Far, Liveliness};
+use super::waker::WakeGuard;
+use crate::link::queues::{GeneratorEnd, Liveliness};
 use crate::link::status::Health;
 
 /// Restarts after a panic; then the plugin passes notes through.
 const RESTARTS: u64 = 3;
 /// Between two looks at the queue: while every millisecond counts, while somebody plays.
 const POLLS: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(1)];
-/// At rest, from which it is woken ([`super::watch`]); what only the editor asks for has the time,
+/// At rest, from which it is woken ([`super::waker`]); what only the editor asks for has the time,
 /// and what only a host does while no window is open has more.
 const RESTS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 /// While it may be called any moment: the look, and the thought of a note, are to fit into a block of 64
@@ -35,7 +35,7 @@ const EXPECTANT: Duration = Duration::from_micros(250);
 pub struct GeneratorThread {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    ward: Option<Ward>,
+    ward: Option<WakeGuard>,
 }
 
 impl GeneratorThread {
@@ -49,7 +49,7 @@ impl GeneratorThread {
         let stopped = stop.clone();
         let pulse = side.far.pulse();
         let thread = thread::Builder::new().name("antiphon".to_owned()).spawn(move || run(side, &stopped))?;
-        let ward = Ward::new(pulse, thread.thread().clone());
+        let ward = WakeGuard::new(pulse, thread.thread().clone());
         Ok(Self { stop, thread: Some(thread), ward: Some(ward) })
     }
 }
@@ -94,12 +94,12 @@ fn play(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &
         side.status.restarts.add(1);
         let restarts = side.status.restarts.get();
         if restarts > RESTARTS {
-            let trouble = "The model broke too often and was stopped. Reload the plugin to try again.";
+            let trouble = "The model failed too often and was stopped. Reload the plugin to try again.";
             side.tell(Some(network), Some(trouble.to_owned()));
             side.status.set_health(Health::Broken);
             return idle(side, version, stop);
         }
-        let trouble = format!("The model broke and was started again, {restarts} of {RESTARTS} times.");
+        let trouble = format!("The model failed and was restarted ({restarts} of {RESTARTS}).");
         side.tell(Some(network), Some(trouble));
     }
 }
@@ -126,7 +126,7 @@ fn idle(side: &mut GeneratorSide, version: u32, stop: &AtomicBool) {
 }
 
 /// Sleeps until the next look. `seen`: the editor is open.
-fn rest(far: &Far, seen: bool) {
+fn rest(far: &GeneratorEnd, seen: bool) {
     let poll = match far.liveliness() {
         Liveliness::Rest => {
             far.sleep(true);

@@ -1,5 +1,5 @@
-//! What the audio thread and the inference thread tell each other. Messages are `Copy`; whatever concerns
-//! a take bears its [`Epoch`].
+//! What the audio thread and the generator tell each other. Messages are `Copy`; whatever concerns
+//! a take bears its [`Revision`].
 
 use notes::Note;
 
@@ -7,7 +7,7 @@ use crate::settings::{Length, Wishes};
 
 /// Which generation of a take a message belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Epoch(pub u64);
+pub struct Revision(pub u64);
 
 /// Where a take lies in the host's time: what its seconds are in beats and bars.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,10 +41,10 @@ pub enum Source {
     },
 }
 
-/// From the audio thread to the inference thread. `at`: seconds of the stream; `since`: seconds
+/// From the audio thread to the generator. `at`: seconds of the stream; `since`: seconds
 /// since the hand-over.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Report {
+pub enum Message {
     /// The player finished a note; canonical, in onset order, in seconds of the stream.
     Heard(Note),
     /// At the hand-over that follows, the player still holds this note: canonical, in order, as long as it has sounded.
@@ -56,7 +56,7 @@ pub enum Report {
     /// From `since` on, play differently: notes with an onset before it stay.
     Change {
         /// Makes what was generated beyond `since` void.
-        epoch: Epoch,
+        revision: Revision,
         /// When.
         since: f64,
         /// Where it lies in the host's time now: signatures change, and hosts jump.
@@ -69,7 +69,7 @@ pub enum Report {
     /// In a duet, or over a frozen take: a key of the player's goes down. Voids what was generated beyond.
     Join {
         /// Makes what was generated beyond `from` void.
-        epoch: Epoch,
+        revision: Revision,
         /// When.
         since: f64,
         /// Then, or a little later.
@@ -89,7 +89,7 @@ pub enum Report {
     /// What the take plays until `since` comes again from there on, round and round.
     Freeze {
         /// Makes what was generated beyond `since` void.
-        epoch: Epoch,
+        revision: Revision,
         /// The end of the first round.
         since: f64,
         /// How long each lasts, not rounded: nothing adds up.
@@ -98,12 +98,12 @@ pub enum Report {
     /// From `since` on it plays freely again.
     Thaw {
         /// Makes what was generated beyond `since` void.
-        epoch: Epoch,
+        revision: Revision,
         /// When.
         since: f64,
     },
-    /// The take is over; the epoch makes what was generated beyond void.
-    End(Epoch, End),
+    /// The take is over; the revision makes what was generated beyond void.
+    End(Revision, End),
     /// The latest take is taken back.
     Undo,
     /// The player's latest phrase is forgotten, and what followed it.
@@ -114,25 +114,25 @@ pub enum Report {
     /// The phrase is forgotten.
     Forget {
         /// Makes any take void.
-        epoch: Epoch,
+        revision: Revision,
     },
-    /// The inference thread is to break; for tests of what happens then.
+    /// The generator is to break; for tests of what happens then.
     #[cfg(test)]
     Break,
 }
 
-impl Report {
+impl Message {
     /// Whether it makes the network go back to what it knew before, to think on from there.
     pub fn goes_back(&self) -> bool {
         matches!(self, Self::Change { .. } | Self::Join { .. } | Self::Freeze { .. } | Self::Thaw { .. })
     }
 }
 
-/// How a take begins; see [`Report::Begin`].
+/// How a take begins; see [`Message::Begin`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Begin {
-    /// Its first epoch.
-    pub epoch: Epoch,
+    /// Its first revision.
+    pub revision: Revision,
     /// The hand-over, in seconds of the stream.
     pub at: f64,
     /// The how-manieth take.
@@ -149,7 +149,7 @@ pub struct Begin {
     pub length: Length,
 }
 
-/// How a take ends; see [`Report::End`].
+/// How a take ends; see [`Message::End`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct End {
     /// Until when its notes could begin; minus infinity: the hand-over did not take place.
@@ -160,7 +160,7 @@ pub struct End {
     pub since: f64,
     /// The same moment in seconds of the stream.
     pub at: f64,
-    /// Beats in a second of it: its hand-over may have been foretold at a tempo a little off.
+    /// Beats in a second of it: its hand-over may have been pending at a tempo a little off.
     pub beats_per_second: f64,
     /// What still sounded was cut off then.
     pub cut: bool,
@@ -170,7 +170,7 @@ pub struct End {
 
 impl End {
     /// The hand-over did not take place.
-    pub const CALLED_OFF: Self = Self {
+    pub const CANCELED: Self = Self {
         limit: f64::NEG_INFINITY,
         notes: 0,
         since: 0.0,
@@ -181,12 +181,12 @@ impl End {
     };
 }
 
-/// From the inference thread to the audio thread. Times are seconds since the hand-over (onset) and
+/// From the generator to the audio thread. Times are seconds since the hand-over (onset) and
 /// since the onset (spread, duration), as in [`Note`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Answer {
+pub struct Generated {
     /// The take, and which generation of it.
-    pub epoch: Epoch,
+    pub revision: Revision,
     /// The how-manieth note of the take, from 0.
     pub index: u32,
     /// The note, its onset in seconds since the hand-over. `None`: the take has no more.

@@ -1,8 +1,8 @@
 //! What lies between the threads: queues, atomics and triple buffers, and the words that pass over them.
 
 pub mod bulletin;
+pub mod forecast;
 pub mod messages;
-pub mod outlook;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 pub mod queues;

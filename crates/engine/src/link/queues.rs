@@ -1,25 +1,25 @@
-//! Between the audio thread and the inference thread: the only file that names the queues.
+//! Between the audio thread and the generator: the only file that names the queues.
 //!
-//! [`link`] makes both ends. The [`Near`] end belongs to the audio thread: it never blocks, never
-//! allocates, and never wakes the other side. The [`Far`] end belongs to the inference thread, which
-//! polls. Messages are `Copy`. Whatever concerns a take bears its [`Epoch`]; when the audio side
-//! raises the epoch, everything older is void, wherever it still is on its way.
+//! [`link`] makes both ends. The [`AudioEnd`] end belongs to the audio thread: it never blocks, never
+//! allocates, and never wakes the other side. The [`GeneratorEnd`] end belongs to the generator, which
+//! polls. Messages are `Copy`. Whatever concerns a take bears its [`Revision`]; when the audio side
+//! raises the revision, everything older is void, wherever it still is on its way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::messages::{Answer, End, Epoch, Report};
+use super::messages::{End, Generated, Message, Revision};
 
-/// Messages to the inference thread that fit in: over a minute of the densest piano music.
+/// Messages to the generator that fit in: over a minute of the densest piano music.
 const REPORTS: usize = 2048;
 /// Room that finished notes leave free in that queue, for the messages that steer.
 const RESERVE: usize = 64;
 /// Generated notes that fit in: more than the look-ahead ever holds.
 const ANSWERS: usize = 256;
 
-/// How often the inference thread has to look.
+/// How often the generator has to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveliness {
     /// Nobody plays.
@@ -44,33 +44,33 @@ struct Shared {
     asked: AtomicU32,
     /// The host renders faster than real time and waits.
     offline: AtomicBool,
-    /// The inference thread sleeps until somebody plays.
+    /// The generator sleeps until somebody plays.
     asleep: AtomicBool,
 }
 
 /// The audio thread's end.
 #[derive(Debug)]
-pub struct Near {
-    reports: Producer<Report>,
-    answers: Consumer<Answer>,
+pub struct AudioEnd {
+    reports: Producer<Message>,
+    answers: Consumer<Generated>,
     shared: Arc<Shared>,
     /// A steering message found no room: the other side no longer knows whose turn it is.
     lost: bool,
 }
 
-/// The inference thread's end.
+/// The generator's end.
 #[derive(Debug)]
-pub struct Far {
-    reports: Consumer<Report>,
-    answers: Producer<Answer>,
+pub struct GeneratorEnd {
+    reports: Consumer<Message>,
+    answers: Producer<Generated>,
     shared: Arc<Shared>,
 }
 
-/// For those who look after a sleeping inference thread.
+/// For those who look after a sleeping generator.
 #[derive(Clone, Debug)]
-pub struct Pulse(Arc<Shared>);
+pub struct SleepFlag(Arc<Shared>);
 
-impl Pulse {
+impl SleepFlag {
     /// Whether it sleeps although somebody plays: once, it is taken for awake then.
     pub fn quickens(&self) -> bool {
         self.0.asleep.load(Ordering::Relaxed)
@@ -81,26 +81,29 @@ impl Pulse {
 
 /// Both ends of a new link.
 #[allow(clippy::disallowed_methods)] // made on the main thread
-pub fn link() -> (Near, Far) {
+pub fn link() -> (AudioEnd, GeneratorEnd) {
     let (report, reports) = RingBuffer::new(REPORTS);
     let (answer, answers) = RingBuffer::new(ANSWERS);
     let shared = Arc::new(Shared::default());
-    (Near { reports: report, answers, shared: shared.clone(), lost: false }, Far { reports, answers: answer, shared })
+    (
+        AudioEnd { reports: report, answers, shared: shared.clone(), lost: false },
+        GeneratorEnd { reports, answers: answer, shared },
+    )
 }
 
-impl Near {
+impl AudioEnd {
     /// Tells of what steers nothing, such as a note. `false`: no room, it is lost whole.
-    pub fn offer(&mut self, report: Report) -> bool {
+    pub fn offer(&mut self, report: Message) -> bool {
         self.reports.slots() > RESERVE && self.reports.push(report).is_ok()
     }
 
-    /// Whether [`Near::offer`] has room.
+    /// Whether [`AudioEnd::offer`] has room.
     pub fn has_room(&self) -> bool {
         self.reports.slots() > RESERVE
     }
 
-    /// Steers. `false`: no room even in the reserve; [`Near::mend`] has to succeed first.
-    pub fn steer(&mut self, report: Report) -> bool {
+    /// Steers. `false`: no room even in the reserve; [`AudioEnd::mend`] has to succeed first.
+    pub fn steer(&mut self, report: Message) -> bool {
         if !self.lost {
             self.lost = self.reports.push(report).is_err();
         }
@@ -109,21 +112,21 @@ impl Near {
 
     /// After a lost steering message: calls off whatever the other side believes to be playing.
     /// `true`: both sides agree again (or always did).
-    pub fn mend(&mut self, epoch: Epoch) -> bool {
+    pub fn mend(&mut self, revision: Revision) -> bool {
         if self.lost {
-            self.lost = self.reports.push(Report::End(epoch, End::CALLED_OFF)).is_err();
+            self.lost = self.reports.push(Message::End(revision, End::CANCELED)).is_err();
         }
         !self.lost
     }
 
     /// The next generated note.
-    pub fn answer(&mut self) -> Option<Answer> {
+    pub fn answer(&mut self) -> Option<Generated> {
         self.answers.pop().ok()
     }
 
-    /// Throws away the waiting answers of epochs before this one, which stand in front.
-    pub fn skip_before(&mut self, epoch: Epoch) {
-        while self.answers.peek().is_ok_and(|answer| answer.epoch < epoch) {
+    /// Throws away the waiting answers of revisions before this one, which stand in front.
+    pub fn skip_before(&mut self, revision: Revision) {
+        while self.answers.peek().is_ok_and(|answer| answer.revision < revision) {
             let _ = self.answers.pop();
         }
     }
@@ -149,9 +152,9 @@ impl Near {
     }
 }
 
-impl Far {
+impl GeneratorEnd {
     /// The next message, if there is one.
-    pub fn report(&mut self) -> Option<Report> {
+    pub fn report(&mut self) -> Option<Message> {
         self.reports.pop().ok()
     }
 
@@ -161,7 +164,7 @@ impl Far {
     }
 
     /// Sends a generated note. `false`: no room.
-    pub fn answer(&mut self, answer: Answer) -> bool {
+    pub fn answer(&mut self, answer: Generated) -> bool {
         self.answers.push(answer).is_ok()
     }
 
@@ -186,8 +189,8 @@ impl Far {
     }
 
     /// For those who look after this thread while it sleeps.
-    pub fn pulse(&self) -> Pulse {
-        Pulse(self.shared.clone())
+    pub fn pulse(&self) -> SleepFlag {
+        SleepFlag(self.shared.clone())
     }
 
     /// Says whether this thread sleeps until somebody plays.

@@ -1,4 +1,4 @@
-//! How things stand: what the audio thread and the inference thread tell the editor and test hosts.
+//! How things stand: what the audio thread and the generator tell the editor and test hosts.
 //! Atomics only; any thread may read and write.
 
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use crate::clock::Instant;
 /// How much of a slow note's time is reckoned with at the next.
 const SLOWLY_FORGOTTEN: f64 = 0.99;
 
-/// How the inference thread is.
+/// How the generator is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Health {
@@ -116,10 +116,10 @@ impl Times {
 #[derive(Debug, Default)]
 pub struct Status {
     health: AtomicU8,
-    /// How often the inference thread lost its memory of a take under way: by breaking, or by
+    /// How often the generator lost its memory of a take under way: by breaking, or by
     /// changing the weights. The audio thread ends the turn when it sees a change.
     lapses: AtomicU32,
-    /// When the inference thread last showed a sign of life, in milliseconds since [`origin`].
+    /// When the generator last showed a sign of life, in milliseconds since [`origin`].
     pulse_ms: AtomicU64,
     /// The weights that are chosen cannot be loaded, and the built-in ones play in their place.
     stand_in: AtomicBool,
@@ -127,7 +127,7 @@ pub struct Status {
     on_gpu: AtomicBool,
     /// How often one failed and the CPU took over.
     pub gpu_failures: Count,
-    /// How often the inference thread broke and was restarted.
+    /// How often the generator broke and was restarted.
     pub restarts: Count,
     /// The player's notes that were handed to the model.
     pub heard: Count,
@@ -146,7 +146,7 @@ pub struct Status {
     /// Events that no host should send, which were dropped: of keys or channels that do not exist, of notes that nobody
     /// knows, of values that are no numbers.
     pub invalid: Count,
-    /// Offline renders that waited in vain for the inference thread.
+    /// Offline renders that waited in vain for the generator.
     pub timeouts: Count,
     /// The latest hand-over, in seconds of the stream since the last reset.
     pub hand_over_s: Gauge,
@@ -156,14 +156,14 @@ pub struct Status {
     pub longest_note_us: Gauge,
     /// The same, lately.
     slow_note_us: Gauge,
-    /// How long the inference thread worked, each time, to go back to a note and be ready to think on.
+    /// How long the generator worked, each time, to go back to a note and be ready to think on.
     pub rollbacks: Times,
     /// How far ahead of the audio thread the model has thought, in seconds.
     pub look_ahead_s: Gauge,
 }
 
 impl Status {
-    /// How the inference thread is.
+    /// How the generator is.
     pub fn health(&self) -> Health {
         match self.health.load(Relaxed) {
             0 => Health::Starting,
@@ -173,19 +173,19 @@ impl Status {
         }
     }
 
-    /// Says how the inference thread is.
+    /// Says how the generator is.
     pub fn set_health(&self, health: Health) {
         self.health.store(health as u8, Relaxed);
     }
 
-    /// The inference thread is alive; returns when. Never on the audio thread: it asks for the time.
+    /// The generator is alive; returns when. Never on the audio thread: it asks for the time.
     pub fn beat(&self) -> Instant {
         let now = Instant::now();
         self.pulse_ms.store(now.saturating_duration_since(origin()).as_millis() as u64, Relaxed);
         now
     }
 
-    /// For how long the inference thread has not shown a sign of life, when it should: it is frozen, slow
+    /// For how long the generator has not shown a sign of life, when it should: it is frozen, slow
     /// or gone. Never on the audio thread.
     pub fn silence(&self) -> Duration {
         match self.health() {
@@ -219,7 +219,7 @@ impl Status {
         self.lapses.load(Relaxed)
     }
 
-    /// The inference thread no longer knows the take under way.
+    /// The generator no longer knows the take under way.
     pub fn lapse(&self) {
         self.lapses.fetch_add(1, Relaxed);
     }

@@ -1,9 +1,9 @@
-//! The log of takes: what was played after which phrase. Written on the inference thread, shown in
+//! The log of takes: what was played after which phrase. Written on the generator, shown in
 //! the editor; the audio thread knows nothing of it.
 //!
 //! The editor holds [`Takes`]: look at [`Takes::version`], and when it has changed, at
 //! [`Takes::list`], oldest first. To have a take heard again, thrown away, or kept from being
-//! displaced by later ones, [`Takes::ask`]; the inference thread obeys within some milliseconds, and
+//! displaced by later ones, [`Takes::ask`]; the generator obeys within some milliseconds, and
 //! the version changes where the list does. A take enters the log when it ends.
 
 use std::collections::VecDeque;
@@ -78,7 +78,7 @@ pub struct Takes {
     requests: Sender<Request>,
 }
 
-/// The inference thread's end.
+/// The generator's end.
 #[derive(Debug)]
 pub struct TakeLog {
     shared: Arc<Shared>,

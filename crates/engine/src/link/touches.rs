@@ -16,19 +16,19 @@ pub struct Touch {
 
 /// The editor's end of its keyboard.
 #[derive(Debug)]
-pub struct Toucher(Producer<Touch>);
+pub struct KeyboardSender(Producer<Touch>);
 
 /// The audio thread's end of the editor's keyboard.
 #[derive(Debug)]
-pub struct Touched(Consumer<Touch>);
+pub struct KeyboardReceiver(Consumer<Touch>);
 
 /// Both ends of a new keyboard.
-pub fn touches() -> (Toucher, Touched) {
+pub fn touches() -> (KeyboardSender, KeyboardReceiver) {
     let (touch, touches) = RingBuffer::new(TOUCHES);
-    (Toucher(touch), Touched(touches))
+    (KeyboardSender(touch), KeyboardReceiver(touches))
 }
 
-impl Toucher {
+impl KeyboardSender {
     /// Tells of a touch. `false`: no room, which means that no audio runs; the touch is lost. The last
     /// places are for keys that go up.
     pub fn touch(&mut self, touch: Touch) -> bool {
@@ -36,7 +36,7 @@ impl Toucher {
     }
 }
 
-impl Touched {
+impl KeyboardReceiver {
     /// The next touch.
     pub fn pop(&mut self) -> Option<Touch> {
         self.0.pop().ok()

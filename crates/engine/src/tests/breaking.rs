@@ -1,4 +1,4 @@
-//! What happens when the inference thread breaks, and what it remembers.
+//! What happens when the generator breaks, and what it remembers.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -10,10 +10,10 @@ use notes::Note;
 
 use super::*;
 use crate::generator::device::pretend;
-use crate::generator::memory::Memory;
-use crate::generator::session::Thinker;
-use crate::link::messages::{Answer, Begin, End, Epoch, Place, Report, Source};
-use crate::link::queues::{Far, Near, link};
+use crate::generator::memory::PhraseHistory;
+use crate::generator::session::NetworkSession;
+use crate::link::messages::{Begin, End, Generated, Message, Place, Revision, Source};
+use crate::link::queues::{AudioEnd, GeneratorEnd, link};
 use crate::link::status::Health;
 use crate::link::takes::{TakeLog, Takes, takes};
 
@@ -21,7 +21,7 @@ const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running
 
 /// Wishes that leave nothing as it is.
 const BUSY: Wishes = Wishes {
-    rhythm: Rhythm { strength: 0.7, density: 2.0, speed: Speed::Double, pulse: Pulse::Phrase, ..WISHES.rhythm },
+    rhythm: Rhythm { strength: 0.7, density: 2.0, speed: Speed::Double, pulse: BeatSource::Phrase, ..WISHES.rhythm },
     limits: Limits {
         key: Key::Phrase,
         lowest: 40,
@@ -36,22 +36,22 @@ const BUSY: Wishes = Wishes {
 };
 
 /// The model takes the turn.
-fn begin(epoch: Epoch, at: f64) -> Report {
-    begin_with(epoch, at, WISHES)
+fn begin(revision: Revision, at: f64) -> Message {
+    begin_with(revision, at, WISHES)
 }
 
-fn begin_with(epoch: Epoch, at: f64, wishes: Wishes) -> Report {
-    begin_of(epoch, at, wishes, Length::Open)
+fn begin_with(revision: Revision, at: f64, wishes: Wishes) -> Message {
+    begin_of(revision, at, wishes, Length::Open)
 }
 
-fn begin_of(epoch: Epoch, at: f64, wishes: Wishes, length: Length) -> Report {
+fn begin_of(revision: Revision, at: f64, wishes: Wishes, length: Length) -> Message {
     let (source, called) = (Source::GoOn, false);
-    Report::Begin(Begin { epoch, at, number: 0, source, called, place: PLACE, wishes, length })
+    Message::Begin(Begin { revision, at, number: 0, source, called, place: PLACE, wishes, length })
 }
 
 /// The player enters.
-fn end(since: f64) -> Report {
-    Report::End(Epoch(2), End { limit: since, since, at: 1.5 + since, ..END })
+fn end(since: f64) -> Message {
+    Message::End(Revision(2), End { limit: since, since, at: 1.5 + since, ..END })
 }
 
 /// How it ends, but for when.
@@ -66,15 +66,15 @@ fn note(onset: f64, pitch: u8) -> Note {
 fn until(mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "the inference thread does not answer");
+        assert!(start.elapsed() < Duration::from_secs(60), "the generator does not answer");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-fn answers(near: &mut Near, epoch: Epoch, count: usize) -> Vec<Note> {
+fn answers(near: &mut AudioEnd, revision: Revision, count: usize) -> Vec<Note> {
     let mut answers = Vec::new();
     until(|| {
-        answers.extend(std::iter::from_fn(|| near.answer()).filter(|answer: &Answer| answer.epoch == epoch));
+        answers.extend(std::iter::from_fn(|| near.answer()).filter(|answer: &Generated| answer.revision == revision));
         answers.len() >= count
     });
     answers.iter().take(count).filter_map(|answer| answer.note).collect()
@@ -86,16 +86,16 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
     let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
     let thread = GeneratorThread::start(generator).unwrap();
     for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
-        assert!(near.offer(Report::Heard(note(at, pitch))));
+        assert!(near.offer(Message::Heard(note(at, pitch))));
     }
     // The look-ahead must reach that far, however slow the music.
     near.progress(1e6);
     let mut heard = Vec::new();
     for round in 0..=3u64 {
-        near.steer(begin(Epoch(round), 2.0));
-        heard.push(answers(&mut near, Epoch(round), 5));
+        near.steer(begin(Revision(round), 2.0));
+        heard.push(answers(&mut near, Revision(round), 5));
         assert_eq!(status.health(), Health::Ready);
-        near.steer(Report::Break);
+        near.steer(Message::Break);
         until(|| status.restarts.get() == round + 1);
     }
     assert!(heard.iter().all(|take| *take == heard[0]), "the same phrase, the same continuation");
@@ -143,11 +143,11 @@ fn a_gpu_that_fails_in_mid_take_is_not_heard() {
         let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
         let _thread = GeneratorThread::start(generator).unwrap();
         for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
-            assert!(near.offer(Report::Heard(note(at, pitch))));
+            assert!(near.offer(Message::Heard(note(at, pitch))));
         }
         near.progress(1e6);
-        near.steer(begin(Epoch(1), 2.0));
-        takes_so_far.push(answers(&mut near, Epoch(1), 20));
+        near.steer(begin(Revision(1), 2.0));
+        takes_so_far.push(answers(&mut near, Revision(1), 20));
         assert_eq!((status.restarts.get(), status.lapses(), status.is_on_gpu()), (0, 0, false));
         let gpu = wish == DeviceChoice::Gpu;
         until(|| status.gpu_failures.get() == u64::from(gpu));
@@ -194,21 +194,21 @@ fn the_stand_in_plays_in_place_of_a_bad_choice() {
     let (audio, generator, ui) = engine_with(choice.clone(), || DeviceChoice::Cpu);
     let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
     let _thread = GeneratorThread::start(generator).unwrap();
-    for (version, why) in [(0, "There is no such file. Choose another."), (1, "These weights cannot be read")] {
+    for (version, why) in [(0, "There is no such file. Choose another."), (1, "This model cannot be read")] {
         choice.0.store(version, Ordering::Relaxed);
         until(|| {
             bulletin.update();
             bulletin.output_buffer().missing.as_ref().is_some_and(|missing| missing.starts_with(why))
         });
         let said = bulletin.output_buffer().clone();
-        assert!(said.missing.unwrap().ends_with("Until then the built-in weights play."));
+        assert!(said.missing.unwrap().ends_with("Until then the built-in model plays."));
         until(|| status.health() == Health::Ready);
         assert_eq!((said.weights, status.is_stand_in()), (network().card().name.clone(), true));
     }
-    assert!(near.offer(Report::Heard(note(0.0, 60))));
+    assert!(near.offer(Message::Heard(note(0.0, 60))));
     near.progress(1e6);
-    near.steer(begin(Epoch(1), 2.0));
-    assert_eq!(answers(&mut near, Epoch(1), 5).len(), 5);
+    near.steer(begin(Revision(1), 2.0));
+    assert_eq!(answers(&mut near, Revision(1), 5).len(), 5);
 
     choice.0.store(2, Ordering::Relaxed);
     until(|| !status.is_stand_in() && status.health() == Health::Ready);
@@ -219,10 +219,10 @@ fn the_stand_in_plays_in_place_of_a_bad_choice() {
 
 /// Sends reports to a thinker and collects all it answers.
 struct Talk {
-    near: Near,
-    far: Far,
-    memory: Memory,
-    thinker: Thinker,
+    near: AudioEnd,
+    far: GeneratorEnd,
+    memory: PhraseHistory,
+    thinker: NetworkSession,
     log: TakeLog,
     takes: Takes,
     status: Status,
@@ -231,17 +231,17 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         let (mut near, mut far) = link();
-        let mut memory = Memory::default();
-        let mut thinker = Thinker::new(network(), &mut memory);
+        let mut memory = PhraseHistory::default();
+        let mut thinker = NetworkSession::new(network(), &mut memory);
         for (at, pitch) in [(0.0, 48), (0.0, 60), (0.4, 64), (0.8, 67)] {
-            near.offer(Report::Heard(note(at, pitch)));
+            near.offer(Message::Heard(note(at, pitch)));
         }
         let (mut log, takes) = takes();
         thinker.listen(&mut far, &mut memory, &mut log, &Status::default(), &AtomicBool::new(false));
         Self { near, far, memory, thinker, log, takes, status: Status::default() }
     }
 
-    fn say(&mut self, report: Report) {
+    fn say(&mut self, report: Message) {
         self.near.steer(report);
         self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status, &AtomicBool::new(false));
     }
@@ -268,10 +268,16 @@ fn a_change_does_not_depend_on_the_look_ahead() {
         let mut first = None;
         for ahead in [20, 60, 100] {
             let mut talk = Talk::new();
-            talk.say(begin_with(Epoch(1), 1.5, before));
+            talk.say(begin_with(Revision(1), 1.5, before));
             let notes = talk.notes(ahead);
             let since = notes[9].struck() + 0.001;
-            talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes: after, length: Length::Open });
+            talk.say(Message::Change {
+                revision: Revision(2),
+                since,
+                place: PLACE,
+                wishes: after,
+                length: Length::Open,
+            });
             let changed = talk.notes(10);
             assert!(changed.iter().all(|note| note.struck() >= since));
             let first = first.get_or_insert_with(|| changed.clone());
@@ -285,7 +291,7 @@ fn a_change_does_not_depend_on_the_look_ahead() {
 fn a_turn_that_is_over_is_not_thought_on() {
     for (length, seconds) in [(Length::Notes(5), f64::INFINITY), (Length::Seconds(2.0), 2.0)] {
         let mut talk = Talk::new();
-        talk.say(begin_of(Epoch(1), 1.5, WISHES, length));
+        talk.say(begin_of(Revision(1), 1.5, WISHES, length));
         talk.near.progress(1e6);
         let mut notes = Vec::new();
         while talk.thinker.play_on(&mut talk.far, &talk.memory, &talk.status) {
@@ -299,7 +305,7 @@ fn a_turn_that_is_over_is_not_thought_on() {
         let notes = if let Length::Notes(notes) = length { notes } else { u32::MAX };
         let over =
             End { limit: seconds, notes, since: 20.0, at: 21.5, beats_per_second: 2.0, cut: false, remembered: true };
-        talk.say(Report::End(Epoch(2), over));
+        talk.say(Message::End(Revision(2), over));
         assert_eq!(talk.memory.len(), 4 + played);
     }
 }
@@ -309,11 +315,11 @@ fn a_turn_that_is_over_is_not_thought_on() {
 fn a_limit_holds_from_the_next_note_on() {
     let limits = Limits { lowest: 30, highest: 41, polyphony: Some(1), ..WISHES.limits };
     let mut talk = Talk::new();
-    talk.say(begin(Epoch(1), 1.5));
+    talk.say(begin(Revision(1), 1.5));
     let before = talk.notes(40);
     let since = before[9].struck() + 0.001;
-    talk.say(Report::Change {
-        epoch: Epoch(2),
+    talk.say(Message::Change {
+        revision: Revision(2),
         since,
         place: PLACE,
         wishes: Wishes { limits, ..WISHES },
@@ -333,20 +339,20 @@ fn a_limit_holds_from_the_next_note_on() {
 fn what_is_forgotten_teaches_no_more() {
     let mut talk = Talk::new();
     assert_eq!(talk.memory.taught(), 4);
-    talk.say(begin_with(Epoch(1), 1.5, BUSY));
+    talk.say(begin_with(Revision(1), 1.5, BUSY));
     let notes = talk.notes(30);
     talk.say(end(notes[19].struck() + 0.0005));
     assert_eq!(talk.memory.taught(), 4, "not from itself");
-    talk.say(Report::Heard(note(90.0, 70)));
-    talk.say(Report::Heard(note(90.5, 72)));
-    talk.say(Report::Undo);
+    talk.say(Message::Heard(note(90.0, 70)));
+    talk.say(Message::Heard(note(90.5, 72)));
+    talk.say(Message::Undo);
     assert_eq!(talk.memory.taught(), 6);
-    talk.say(begin(Epoch(3), 91.0));
+    talk.say(begin(Revision(3), 91.0));
     talk.notes(10);
     talk.say(end(0.5));
-    talk.say(Report::ForgetPhrase { at: 95.0 });
+    talk.say(Message::ForgetPhrase { at: 95.0 });
     assert!(talk.memory.taught() < 6);
-    talk.say(Report::Forget { epoch: Epoch(4) });
+    talk.say(Message::Forget { revision: Revision(4) });
     assert_eq!(talk.memory.taught(), 0);
 }
 
@@ -355,14 +361,14 @@ fn what_is_forgotten_teaches_no_more() {
 fn after_a_take_it_remembers_what_was_played() {
     let mut talk = Talk::new();
     let before = talk.state();
-    talk.say(begin(Epoch(1), 1.5));
+    talk.say(begin(Revision(1), 1.5));
     talk.notes(8);
-    talk.say(Report::End(Epoch(2), End::CALLED_OFF));
+    talk.say(Message::End(Revision(2), End::CANCELED));
     assert_eq!(talk.state(), before, "a hand-over that was called off leaves no trace");
 
     for (ahead, wishes) in [(30, WISHES), (200, WISHES), (30, BUSY), (200, BUSY)] {
         let mut talk = Talk::new();
-        talk.say(begin_with(Epoch(1), 1.5, wishes));
+        talk.say(begin_with(Revision(1), 1.5, wishes));
         let notes = talk.notes(ahead);
         let since = notes[19].struck() + 0.0005;
         // The player entered here; the thread heard of it later, having thought on.
@@ -400,19 +406,19 @@ fn a_held_note_counts_as_long_as_it_was() {
         (Some(1.3), true, 40),
     ] {
         let mut talk = Talk::new();
-        talk.say(Report::Held(held));
+        talk.say(Message::Held(held));
         let drawn = talk.memory.durations().last().unwrap();
         assert!(drawn >= 0.4);
-        talk.say(Report::Heard(note(1.2, 72)));
-        talk.say(begin_with(Epoch(1), 1.5, WISHES));
+        talk.say(Message::Heard(note(1.2, 72)));
+        talk.say(begin_with(Revision(1), 1.5, WISHES));
         let notes = talk.notes(60);
         if let Some(duration) = let_go {
-            talk.say(Report::LetGo(Note { duration, ..held }));
+            talk.say(Message::LetGo(Note { duration, ..held }));
         }
         let since = notes[count - 1].struck() + 0.001;
         if changes {
             let wishes = Wishes { seed: 6, ..WISHES };
-            talk.say(Report::Change { epoch: Epoch(2), since, place: PLACE, wishes, length: Length::Open });
+            talk.say(Message::Change { revision: Revision(2), since, place: PLACE, wishes, length: Length::Open });
             talk.notes(20);
         }
         talk.say(end(since));
@@ -424,7 +430,7 @@ fn a_held_note_counts_as_long_as_it_was() {
         let mut again = Mind::new(network());
         talk.memory.recall(&mut again);
         assert_eq!(talk.state() == *again.state(), count <= 32, "let go {let_go:?}, changes {changes}");
-        talk.say(Report::Undo);
+        talk.say(Message::Undo);
         talk.memory.recall(&mut again);
         assert_eq!(talk.state(), *again.state(), "{count} notes, which are taken back");
     }
@@ -439,13 +445,13 @@ fn a_take_that_is_taken_back_takes_its_time_along() {
         for (slowed, remembered) in [(1.0, true), (2.5, true), (1.0, false)] {
             let mut talk = Talk::new();
             let before = talk.state();
-            talk.say(begin_with(Epoch(1), 1.5, wishes));
+            talk.say(begin_with(Revision(1), 1.5, wishes));
             let since = talk.notes(count)[count - 1].struck() + 0.01;
             let at = 1.5 + slowed * since;
             let end = End { at, remembered, ..END };
-            talk.say(Report::End(Epoch(2), End { limit: since, since, ..end }));
+            talk.say(Message::End(Revision(2), End { limit: since, since, ..end }));
             if remembered {
-                talk.say(Report::Undo);
+                talk.say(Message::Undo);
             }
             let latest = talk.memory.latest().unwrap();
             assert!((latest - (at - 0.7)).abs() < 1e-6, "{count} notes: {latest} s at {at} s");
@@ -460,23 +466,23 @@ fn what_the_player_has_played_in_a_take_that_is_taken_back_stays_at_its_time() {
     let half = Wishes { rhythm: Rhythm { speed: Speed::Half, ..WISHES.rhythm }, ..WISHES };
     for (count, wishes) in [(10, WISHES), (10, half), (400, WISHES)] {
         let mut talk = Talk::new();
-        talk.say(begin_with(Epoch(1), 1.5, wishes));
+        talk.say(begin_with(Revision(1), 1.5, wishes));
         let mut joined = Vec::new();
-        for epoch in 2..5 {
+        for revision in 2..5 {
             let latest = talk.notes(count / 2)[count / 2 - 1].struck();
             let since = latest + 0.1;
-            let note = Report::Join { epoch: Epoch(epoch), since, from: since, pitch: 80, velocity: 60 };
+            let note = Message::Join { revision: Revision(revision), since, from: since, pitch: 80, velocity: 60 };
             talk.say(note);
-            talk.say(Report::Leave { since: since + 0.25, pitch: None });
+            talk.say(Message::Leave { since: since + 0.25, pitch: None });
             joined.push(since);
         }
         let since = talk.notes(count)[count - 1].struck() + 0.01;
-        talk.say(Report::End(Epoch(9), End { limit: since, since, at: 1.5 + since, ..END }));
-        talk.say(Report::Undo);
+        talk.say(Message::End(Revision(9), End { limit: since, since, at: 1.5 + since, ..END }));
+        talk.say(Message::Undo);
         assert!((talk.memory.latest().unwrap() - (1.5 + joined[2])).abs() < 1e-6, "{count} notes");
         let mut fresh = Talk::new();
         for since in joined {
-            fresh.say(Report::Heard(Note { duration: 0.25, velocity: 60, ..note(1.5 + since, 80) }));
+            fresh.say(Message::Heard(Note { duration: 0.25, velocity: 60, ..note(1.5 + since, 80) }));
         }
         assert_eq!(talk.memory.len(), 7);
         for (step, wanted) in talk.memory.steps().zip(fresh.memory.steps()) {

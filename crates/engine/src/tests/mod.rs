@@ -4,8 +4,8 @@
 mod breaking;
 mod calls;
 mod modes;
+mod note_off_invariants;
 mod overflow;
-mod stage_fright;
 mod turns;
 mod wishes;
 
@@ -21,8 +21,8 @@ use crate::generator::networks::{Loaded, Networks};
 use crate::generator::thread::GeneratorThread;
 use crate::link::status::Status;
 use crate::settings::{
-    DeviceChoice, Dynamics, Grid, Heat, Key, Length, Limits, Mode, Pulse, Rhythm, Scale, Settings, Silence, Speed,
-    Strokes, Trigger, TriggerBy, Wishes,
+    BeatSource, Buttons, DeviceChoice, Dynamics, Grid, Heat, Key, Length, Limits, Mode, Rhythm, Scale, Settings,
+    Silence, Speed, Trigger, TriggerBy, Wishes,
 };
 use crate::{Config, GeneratorSide, UiSide};
 
@@ -70,7 +70,7 @@ impl Networks for Lively {
 }
 
 /// An engine that plays with the tests' network, on the CPU.
-fn engine() -> (AudioSide, GeneratorSide, UiSide) {
+fn engine() -> (AudioSide<()>, GeneratorSide, UiSide) {
     network();
     engine_with(Arc::new(Lively), || DeviceChoice::Cpu)
 }
@@ -78,7 +78,7 @@ fn engine() -> (AudioSide, GeneratorSide, UiSide) {
 fn engine_with(
     networks: Arc<dyn Networks>,
     device: impl Fn() -> DeviceChoice + Send + 'static,
-) -> (AudioSide, GeneratorSide, UiSide) {
+) -> (AudioSide<()>, GeneratorSide, UiSide) {
     crate::new(Config { status: Arc::default(), networks, device: Box::new(device), viewer: Default::default() })
 }
 
@@ -96,7 +96,7 @@ pub const SETTINGS: Settings = Settings {
     rings_out: false,
     remembers_own: true,
     freeze: false,
-    strokes: Strokes {
+    buttons: Buttons {
         go: false,
         again: false,
         another: false,
@@ -123,7 +123,7 @@ pub const WISHES: Wishes = Wishes {
         strength: 0.0,
         grid: Grid::Sixteenth,
         swing: 0.5,
-        pulse: Pulse::Host,
+        pulse: BeatSource::Host,
         speed: Speed::Normal,
         density: 1.0,
     },
@@ -177,8 +177,8 @@ pub fn turns(silence: impl Strategy<Value = f64>) -> impl Strategy<Value = Setti
         1 => (0.25..1.0f64).prop_map(Silence::Beats),
     ];
     let rare = |chance| prop::bool::weighted(chance);
-    let strokes = (rare(0.5), rare(0.2), rare(0.2), rare(0.1), rare(0.1), rare(0.1), rare(0.1));
-    let strokes = strokes.prop_map(|(go, again, another, undo, forget_phrase, forget, panic)| Strokes {
+    let buttons = (rare(0.5), rare(0.2), rare(0.2), rare(0.1), rare(0.1), rare(0.1), rare(0.1));
+    let buttons = buttons.prop_map(|(go, again, another, undo, forget_phrase, forget, panic)| Buttons {
         go,
         again,
         another,
@@ -189,14 +189,14 @@ pub fn turns(silence: impl Strategy<Value = f64>) -> impl Strategy<Value = Setti
     });
     let switches = (any::<bool>(), any::<bool>(), rare(0.2), any::<bool>(), any::<bool>(), any::<bool>());
     let notes = (prop::option::weighted(0.2, 0..16u8), rare(0.8), rare(0.3), 1..3u32, 1..3u32);
-    ((modes, length, trigger, silence), (strokes, switches, notes), (0.3..1.5f32, 0..4u64)).prop_map(
-        |((mode, length, trigger, silence), (strokes, switches, notes), (temperature, seed))| Settings {
+    ((modes, length, trigger, silence), (buttons, switches, notes), (0.3..1.5f32, 0..4u64)).prop_map(
+        |((mode, length, trigger, silence), (buttons, switches, notes), (temperature, seed))| Settings {
             bypass: false,
             mode,
             silence,
             trigger,
             length,
-            strokes,
+            buttons,
             rings_out: switches.0,
             remembers_own: switches.1,
             freeze: switches.2,
@@ -290,7 +290,7 @@ impl Out for Host {
 
 /// An engine whose audio side waits for the generator's thread, as in an offline render.
 struct Offline {
-    partner: AudioSide,
+    partner: AudioSide<()>,
     status: Arc<Status>,
     _thread: GeneratorThread,
 }
@@ -306,7 +306,7 @@ impl Offline {
 
 /// An engine whose generator works between blocks, as fast as the test says.
 struct Paced {
-    partner: AudioSide,
+    partner: AudioSide<()>,
     status: Arc<Status>,
     generator: Driven,
 }
@@ -326,7 +326,7 @@ impl Paced {
 
 /// One block: what the player does in it (offsets in order), between opening and closing.
 fn block(
-    partner: &mut AudioSide,
+    partner: &mut AudioSide<()>,
     transport: &Transport,
     (base, frames): (u64, u32),
     settings: Settings,

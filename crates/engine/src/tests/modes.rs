@@ -247,7 +247,7 @@ fn again_and_another() {
     let from = |notes: &[(u64, u8, u8)], begin: u64| -> Vec<(u64, u8, u8)> {
         notes.iter().map(|note| (note.0 - begin, note.1, note.2)).collect()
     };
-    session.settings.strokes.again = true;
+    session.settings.buttons.again = true;
     let stroke = session.now;
     session.wait(80_000);
     let again = session.notes(stroke);
@@ -256,7 +256,7 @@ fn again_and_another() {
     for (one, other) in first.iter().zip(&again) {
         assert!(one.0.abs_diff(other.0) <= 1 && one.1 == other.1 && one.2 == other.2, "{one:?} and {other:?}");
     }
-    session.settings.strokes.another = true;
+    session.settings.buttons.another = true;
     let stroke = session.now;
     session.wait(80_000);
     let another = from(&session.notes(stroke), stroke);
@@ -336,7 +336,7 @@ fn it_rings_out_if_it_is_to_and_panic_ends_all() {
     session.wait(8_000);
     let now = session.now;
     session.until(now + 100, &[(now + 5, pedal), (now + 10, ON)]);
-    session.settings.strokes.panic = true;
+    session.settings.buttons.panic = true;
     session.wait(10);
     assert_eq!(session.host.moved, vec![(now + 100, 3, 64, 0)]);
     assert!(session.host.sent.contains(&(now + 100, false, 3, 62, 0)), "the player's key");

@@ -5,9 +5,9 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
-use crate::generator::memory::Memory;
-use crate::generator::session::Thinker;
-use crate::link::messages::{Answer, Begin, Epoch, Place, Report, Source};
+use crate::generator::memory::PhraseHistory;
+use crate::generator::session::NetworkSession;
+use crate::link::messages::{Begin, Generated, Message, Place, Revision, Source};
 use crate::link::queues::link;
 use crate::link::takes::{Request, TAKES, TakeRecord, takes};
 use crate::link::touches::{Touch, touches};
@@ -27,7 +27,7 @@ fn ten_times_too_much_is_dropped_whole_and_counted() {
     for number in 0..NOTES {
         let key = 40 + (number % 40) as u8;
         // Every change of it swaps the turns.
-        settings.strokes.go = number % 2 == 0;
+        settings.buttons.go = number % 2 == 0;
         block(
             &mut paced.partner,
             &Transport::default(),
@@ -87,12 +87,12 @@ fn what_the_listener_has_no_room_for_is_counted() {
 #[test]
 fn thoughts_wait_for_room() {
     let (mut near, mut far) = link();
-    let (mut memory, status) = (Memory::default(), Status::default());
-    let mut thinker = Thinker::new(network(), &mut memory);
+    let (mut memory, status) = (PhraseHistory::default(), Status::default());
+    let mut thinker = NetworkSession::new(network(), &mut memory);
     let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
-    let (epoch, source, called) = (Epoch(1), Source::GoOn, false);
-    near.steer(Report::Begin(Begin {
-        epoch,
+    let (revision, source, called) = (Revision(1), Source::GoOn, false);
+    near.steer(Message::Begin(Begin {
+        revision,
         at: 1.0,
         number: 0,
         source,
@@ -113,7 +113,7 @@ fn thoughts_wait_for_room() {
     assert!(indices.into_iter().eq(0..2_560));
 }
 
-/// An inference thread gone wild sends ten times the look-ahead that the audio thread has room for.
+/// An generator gone wild sends ten times the look-ahead that the audio thread has room for.
 #[test]
 fn a_look_ahead_without_room_is_counted_and_what_sounds_ends() {
     const NOTES: u32 = 5_120;
@@ -123,20 +123,20 @@ fn a_look_ahead_without_room_is_counted_and_what_sounds_ends() {
     let off = Heard::Off { channel: Some(0), key: Some(60) };
     block(&mut paced.partner, &Transport::default(), (0, 400), SETTINGS, &[(0, on), (300, off)], &mut host);
     let mut base = 400;
-    let mut epoch = Epoch(0);
+    let mut revision = Revision(0);
     while paced.status.turns.get() == 0 {
         block(&mut paced.partner, &Transport::default(), (base, 80), SETTINGS, &[], &mut host);
         base += 80;
         while let Some(report) = paced.generator.side.far.report() {
-            if let Report::Begin(begin) = report {
-                epoch = begin.epoch;
+            if let Message::Begin(begin) = report {
+                revision = begin.revision;
             }
         }
     }
     for index in 0..NOTES {
         let onset = 5.0 + f64::from(index) * 1e-3;
         let note = Note { onset, spread: 0.0, duration: 0.5, pitch: (index % 128) as u8, velocity: 80 };
-        assert!(paced.generator.side.far.answer(Answer { epoch, index, note: Some(note) }));
+        assert!(paced.generator.side.far.answer(Generated { revision, index, note: Some(note) }));
         if index % 64 == 63 {
             block(&mut paced.partner, &Transport::default(), (base, 8), SETTINGS, &[], &mut host);
             base += 8;

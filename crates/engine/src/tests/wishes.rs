@@ -14,7 +14,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::*;
-use crate::generator::ear::Ear;
+use crate::generator::analysis::PhraseAnalysis;
 use crate::generator::memory::{Plan, Start};
 use crate::generator::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
 use crate::link::messages::Place;
@@ -26,7 +26,7 @@ const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.6, bar: 4.0, running
 /// A phrase is heard, and a take is played upon it. Times are seconds since the hand-over.
 struct Session {
     mind: Mind,
-    ear: Ear,
+    ear: PhraseAnalysis,
     memory: Markov,
     phrase: Vec<Note>,
 }
@@ -36,8 +36,12 @@ impl Session {
     fn new(phrase: &[(f64, u8)], velocity: u8, silence: f64) -> Self {
         let length: f64 = phrase.iter().map(|note| note.0).sum();
         let mut onset = -length - silence;
-        let mut session =
-            Self { mind: Mind::new(network()), ear: Ear::default(), memory: Markov::default(), phrase: vec![] };
+        let mut session = Self {
+            mind: Mind::new(network()),
+            ear: PhraseAnalysis::default(),
+            memory: Markov::default(),
+            phrase: vec![],
+        };
         for &(step, pitch) in phrase {
             let previous = session.phrase.last().map(|note| note.onset);
             onset += step;
@@ -184,7 +188,7 @@ fn random_wishes() -> impl Strategy<Value = Wishes> {
         strength,
         one_of(&GRIDS),
         0.5..0.75f32,
-        one_of(&[Pulse::Host, Pulse::Phrase]),
+        one_of(&[BeatSource::Host, BeatSource::Phrase]),
         one_of(&[Speed::Half, Speed::Normal, Speed::Double]),
         0.25..4.0f32,
     )
@@ -211,7 +215,7 @@ fn random_wishes() -> impl Strategy<Value = Wishes> {
 }
 
 /// The pitches that keep the limits on range, chord and scale, as far as there are any.
-fn wanted(limits: &Limits, ear: &Ear) -> u128 {
+fn wanted(limits: &Limits, ear: &PhraseAnalysis) -> u128 {
     let range = range(limits.lowest, limits.highest);
     let chord = if limits.chord == 0 { u128::MAX } else { of_classes(classes_of(limits.chord)) };
     let scale = match limits.key {
@@ -223,7 +227,7 @@ fn wanted(limits: &Limits, ear: &Ear) -> u128 {
 }
 
 /// How a take keeps its limits; an error says which one it breaks.
-fn check(take: &[Note], wishes: &Wishes, ear: &Ear) -> Result<(), TestCaseError> {
+fn check(take: &[Note], wishes: &Wishes, ear: &PhraseAnalysis) -> Result<(), TestCaseError> {
     let Wishes { limits, rhythm, .. } = wishes;
     let wanted = wanted(limits, ear);
     let mut sounding: HashMap<u8, f64> = HashMap::new();
@@ -304,7 +308,7 @@ proptest! {
         check(&take, &wishes, &session.ear)?;
         if wishes.rhythm.strength == 1.0 {
             prop_assert!(take.iter().all(|note| note.spread == 0.0));
-            if wishes.rhythm.pulse == Pulse::Host {
+            if wishes.rhythm.pulse == BeatSource::Host {
                 let off = take.iter().map(|note| off_the_grid(note.onset, &wishes.rhythm)).fold(0.0, f64::max);
                 prop_assert!(off < 1e-9, "{off} beats off the grid");
             }
@@ -487,10 +491,11 @@ fn a_plan_is_the_take_that_the_search_chooses() {
             Alone { mind, trail: trail.clone(), cue, notes: vec![], judged: vec![] }
         };
         let mut takes = OneByOne { phrasing: &phrasing, learnt: &session.memory, takes: (0..4).map(alone).collect() };
-        let judge = Judge { critic: network.critic().unwrap(), phrase: &phrase, so_far: &[] };
+        let judge =
+            Judge { critic: network.critic().unwrap(), phrase: &phrase, so_far: &[], others: &[], hand_over: 0.0 };
         let chosen = search.plan(&mut takes, &judge, count, (wishes.seed, 0));
 
-        let mut plan = Plan::new(session.phrase.iter().copied());
+        let mut plan = Plan::new(session.phrase.clone(), vec![]);
         plan.set_search(search);
         let (phrasing, trail, learnt) = (&phrasing, &trail, &session.memory);
         // As many notes at once as the reference plays.

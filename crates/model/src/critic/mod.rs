@@ -106,11 +106,7 @@ impl Critic {
     pub fn tensors(&self) -> BTreeMap<String, Tensor> {
         let layers = self.layers.iter().flat_map(|layer| [&layer.weight, &layer.bias]);
         let data = [&self.mean, &self.scale].into_iter().chain(layers);
-        shapes()
-            .into_iter()
-            .zip(data)
-            .map(|((name, shape), data)| (name, Tensor { shape, data: data.clone() }))
-            .collect()
+        shapes().into_iter().zip(data).map(|((name, shape), data)| (name, Tensor::new(shape, data.clone()))).collect()
     }
 
     /// log p(real) - log p(the network's own) of what these statistics describe, both as likely before.

@@ -9,6 +9,8 @@
 mod form;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -187,6 +189,9 @@ impl Matrix {
             // SAFETY: as above.
             #[cfg(target_arch = "aarch64")]
             Version::NeonDot => self.each(first, panels, xs, |p, x, s| unsafe { neon::dot(&self.form, p, x, s) }),
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Version::Plain => self.each(first, panels, xs, |p, x, _| wasm::dot(p, x.words())),
+            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
             Version::Plain => self.each(first, panels, xs, |p, x, _| plain(p, x)),
         }
     }
@@ -215,6 +220,7 @@ impl Matrix {
 }
 
 /// For every processor.
+#[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), expect(dead_code, reason = "vectors do better"))]
 fn plain(panel: &[Line], x: &Quantised) -> Sums {
     let mut sums = [0; ROWS];
     for (lines, x) in panel.as_chunks::<4>().0.iter().zip(x.words().as_chunks::<CHUNK>().0) {

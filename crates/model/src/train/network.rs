@@ -89,7 +89,7 @@ impl Model {
             .iter()
             .map(|(name, var)| {
                 let data = var.flatten_all()?.to_vec1::<f32>()?;
-                Ok((name.clone(), weights::Tensor { shape: var.dims().to_vec(), data }))
+                Ok((name.clone(), weights::Tensor::new(var.dims().to_vec(), data)))
             })
             .collect::<Result<_>>()?;
         Ok(Weights::new(card, tensors))

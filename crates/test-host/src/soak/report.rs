@@ -100,6 +100,8 @@ pub struct Report {
     pub flushes: u64,
     /// Transports told of inside blocks.
     pub told: u64,
+    /// Events of notes with ids.
+    pub named: u64,
     /// Hand-overs.
     pub turns: u64,
     /// The player's notes that the model was told.

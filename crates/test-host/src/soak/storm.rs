@@ -190,7 +190,9 @@ impl Session<'_> {
         }
         player.advance(frames);
         report.flushes += u64::from(frames == 0 && !events.is_empty());
-        report.told += events.iter().filter(|timed| matches!(timed.event, Event::Transport(_))).count() as u64;
+        let count = |is: fn(&Event) -> bool| events.iter().filter(|timed| is(&timed.event)).count() as u64;
+        report.told += count(|event| matches!(event, Event::Transport(_)));
+        report.named += count(|event| matches!(event, Event::Named { .. }));
         Ok(())
     }
 }

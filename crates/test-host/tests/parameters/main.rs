@@ -263,9 +263,7 @@ fn every_parameter_is_named_reads_what_it_shows_and_comes_back_with_the_project(
             let text = first.text_of(number, value).unwrap();
             let read = first.value_read(number, &text).unwrap_or_else(|error| panic!("{id}: {error:#}"));
             assert_eq!(first.text_of(number, read).unwrap(), text, "{id} at {value}");
-            // Names of choices are nice-plug's to read, as they stand there; the window reads them in any case.
-            let cases = [text.to_uppercase(), text.to_lowercase()];
-            for typed in cases.into_iter().filter(|_| !parameter.stepped) {
+            for typed in [text.to_uppercase(), text.to_lowercase(), format!("  {text} ")] {
                 let again = first.value_read(number, &typed).unwrap_or_else(|error| panic!("{id}: {error:#}"));
                 // As below.
                 assert!((again - read).abs() < 1e-6, "{id}: {typed} is read as {again}");
@@ -275,6 +273,7 @@ fn every_parameter_is_named_reads_what_it_shows_and_comes_back_with_the_project(
                 assert!((read - value).abs() < 0.01, "{id}: {text} is read as {read}");
             }
         }
+        assert!(first.value_read(number, "nonsense").is_err(), "{id} reads nonsense");
         assert_eq!(first.get(id).unwrap(), parameter.default, "{id}");
         assert!(parameter.writable, "{id}");
     }

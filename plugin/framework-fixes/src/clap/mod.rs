@@ -6,12 +6,14 @@
 //!   window has a thread of its own, which by then may ask for the instance and panics when it finds none
 //!   (`wrapper/clap/context.rs`, lines 532 to 649), or has just asked for it and drops the last of it on the wrong thread:
 //!   either way the host is aborted. So here the window goes first.
+//! * `texts`: names of choices that somebody types.
 //!
 //! nice-plug has such an entry point ready, `nice_export_clap!`, which leaves no room for any of this.
 //!
 //! Gone when `destroy` calls `ext_gui_destroy`, or holds the instance until the window's thread has ended.
 
 mod blocks;
+mod texts;
 
 use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
@@ -19,6 +21,8 @@ use std::ptr::null;
 use std::sync::{Arc, OnceLock};
 
 use clap_sys::ext::gui::{CLAP_EXT_GUI, clap_plugin_gui};
+use clap_sys::ext::params::{CLAP_EXT_PARAMS, clap_plugin_params};
+use clap_sys::id::clap_id;
 use clap_sys::process::{CLAP_PROCESS_ERROR, clap_process, clap_process_status};
 use nice_plug::prelude::ClapPlugin;
 use nice_plug::wrapper::clap::{
@@ -116,6 +120,9 @@ struct Framework {
 
 static FRAMEWORK: OnceLock<Framework> = OnceLock::new();
 
+/// The parameters' functions, fixed, and the framework's own.
+static PARAMS: OnceLock<(clap_plugin_params, clap_plugin_params)> = OnceLock::new();
+
 /// Gives an instance the fixed functions.
 ///
 /// # Safety
@@ -130,6 +137,7 @@ unsafe fn fix(plugin: *mut clap_plugin) {
     FRAMEWORK.get_or_init(|| Framework { process, destroy, get_extension });
     plugin.process = Some(self::process);
     plugin.destroy = Some(self::destroy);
+    plugin.get_extension = Some(self::get_extension);
 }
 
 /// See [`blocks`].
@@ -140,6 +148,36 @@ unsafe extern "C" fn process(plugin: *const clap_plugin, block: *const clap_proc
     };
     // SAFETY: as the host has called.
     unsafe { blocks::process(framework.process, plugin, block) }
+}
+
+/// The framework's extensions, of which one is fixed.
+unsafe extern "C" fn get_extension(plugin: *const clap_plugin, id: *const c_char) -> *const c_void {
+    let Some(framework) = FRAMEWORK.get() else {
+        return null();
+    };
+    // SAFETY: as the host has called; what it is given are functions, the same for all instances.
+    unsafe {
+        let theirs = (framework.get_extension)(plugin, id);
+        if theirs.is_null() || CStr::from_ptr(id) != CLAP_EXT_PARAMS {
+            return theirs;
+        }
+        let (fixed, _) = PARAMS.get_or_init(|| {
+            let theirs = theirs.cast::<clap_plugin_params>().read();
+            (clap_plugin_params { text_to_value: Some(text_to_value), ..theirs }, theirs)
+        });
+        (&raw const *fixed).cast()
+    }
+}
+
+/// See [`texts`].
+unsafe extern "C" fn text_to_value(
+    plugin: *const clap_plugin,
+    id: clap_id,
+    text: *const c_char,
+    value: *mut f64,
+) -> bool {
+    // SAFETY: as the host has called.
+    PARAMS.get().is_some_and(|(_, framework)| unsafe { texts::read(framework, plugin, id, text, value) })
 }
 
 /// Closes the window, and then lets go of the instance.

@@ -1,6 +1,6 @@
 //! A CLAP host: what reaches the plug-in through the entry point, and what does through the framework alone.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::{size_of, zeroed};
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
@@ -12,13 +12,14 @@ use clap_sys::events::{
     clap_input_events, clap_output_events,
 };
 use clap_sys::ext::gui::{CLAP_EXT_GUI, CLAP_WINDOW_API_X11, clap_host_gui, clap_plugin_gui};
+use clap_sys::ext::params::{CLAP_EXT_PARAMS, clap_plugin_params};
 use clap_sys::fixedpoint::CLAP_BEATTIME_FACTOR;
 use clap_sys::host::clap_host;
 use clap_sys::plugin::clap_plugin;
 use clap_sys::process::{CLAP_PROCESS_CONTINUE, clap_process};
 use nice_plug::wrapper::clap::{CLAP_PLUGIN_FACTORY_ID, CLAP_VERSION, Wrapper, clap_plugin_factory};
 
-use super::probe::Block;
+use super::probe::{Block, TEXTS};
 use super::{CLAP, Probe, seen};
 
 const RATE: f64 = 48_000.0;
@@ -166,8 +167,12 @@ fn knob(time: u32, value: f64) -> Event {
     // SAFETY: numbers and pointers.
     let event: clap_event_param_value = unsafe { zeroed() };
     let header = header::<clap_event_param_value>(CLAP_EVENT_PARAM_VALUE, time);
-    let id = c"knob".to_bytes().iter().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add((*byte).into()));
-    Event::Knob(clap_event_param_value { header, param_id: id & !(1 << 31), note_id: -1, value, ..event })
+    Event::Knob(clap_event_param_value { header, param_id: number("knob"), note_id: -1, value, ..event })
+}
+
+/// A parameter's.
+fn number(id: &str) -> u32 {
+    id.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) & !(1 << 31)
 }
 
 /// Rolls, in bars of 4/4 of which one begins a quarter note after the song.
@@ -255,6 +260,36 @@ fn upstream_counts_an_offset_twice() {
     let (blocks, _) = Instance::upstream().process(BLOCK, 1.0, &[told(1_024, HALF_WAY)]);
     let twice = 1.0 + 2_048.0 / 24_000.0;
     assert!((blocks[1].beats.unwrap() - twice).abs() < 1e-6, "it is fixed upstream: `clap::blocks` may go");
+}
+
+/// What a text means to a parameter.
+fn read(instance: &Instance, id: &str, text: &str) -> Option<f64> {
+    let (text, mut value) = (CString::new(text).unwrap(), -1.0);
+    // SAFETY: an instance, called as a host calls it.
+    let read = unsafe {
+        let params = (*instance.0).get_extension.unwrap()(instance.0, CLAP_EXT_PARAMS.as_ptr());
+        (*params.cast::<clap_plugin_params>()).text_to_value.unwrap()(instance.0, number(id), text.as_ptr(), &mut value)
+    };
+    read.then_some(value)
+}
+
+#[test]
+fn names_of_choices_are_read_in_any_case() {
+    let instance = Instance::fixed();
+    for (text, step) in TEXTS {
+        assert_eq!(read(&instance, "color", text), step.map(f64::from), "{text:?}");
+    }
+    let seven = read(&instance, "knob", " 7 ").unwrap();
+    assert!((seven - 7.0).abs() < 1e-5, "{seven}");
+    assert_eq!(read(&instance, "knob", "green"), None);
+    assert_eq!(read(&instance, "none", "green"), None);
+}
+
+#[test]
+fn upstream_reads_choices_in_their_own_case() {
+    let instance = Instance::upstream();
+    assert_eq!(read(&instance, "color", "Green"), Some(1.0));
+    assert_eq!(read(&instance, "color", "green"), None, "it is fixed upstream: `texts` may go");
 }
 
 #[test]

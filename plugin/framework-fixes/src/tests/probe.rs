@@ -52,10 +52,35 @@ pub fn seen<R>(look: impl FnOnce(&mut Seen) -> R) -> R {
     permit_alloc(|| SEEN.with_borrow_mut(look))
 }
 
+/// What there is to choose from.
+#[derive(Clone, Copy, Debug, Enum, PartialEq)]
+enum Color {
+    #[name = "Deep Red"]
+    DeepRed,
+    Green,
+    #[name = "Größer Blau"]
+    Blue,
+}
+
+/// Texts, and the step of `color` that each means.
+pub const TEXTS: [(&str, Option<u32>); 9] = [
+    ("Deep Red", Some(0)),
+    ("deep red", Some(0)),
+    ("  DEEP RED ", Some(0)),
+    ("gReEn", Some(1)),
+    ("größer blau", Some(2)),
+    ("GRÖSSER BLAU", None),
+    ("deepred", None),
+    ("", None),
+    ("1", None),
+];
+
 #[derive(Params)]
 struct Knobs {
     #[id = "knob"]
     knob: IntParam,
+    #[id = "color"]
+    color: EnumParam<Color>,
 }
 
 /// See the [module](self).
@@ -65,7 +90,8 @@ pub struct Probe<const STEREO: bool> {
 
 impl<const STEREO: bool> Default for Probe<STEREO> {
     fn default() -> Self {
-        Self { knobs: Arc::new(Knobs { knob: IntParam::new("Knob", 0, IntRange::Linear { min: 0, max: 10 }) }) }
+        let knob = IntParam::new("Knob", 0, IntRange::Linear { min: 0, max: 10 });
+        Self { knobs: Arc::new(Knobs { knob, color: EnumParam::new("Color", Color::DeepRed) }) }
     }
 }
 

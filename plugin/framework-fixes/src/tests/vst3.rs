@@ -11,14 +11,15 @@ use nice_plug::prelude::{ProcessMode, Vst3Plugin};
 use nice_plug::wrapper::vst3::Wrapper;
 use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{
     AudioBusBuffers, AudioBusBuffers__type0, Event, Event_::EventTypes_, Event__type0, IAudioProcessor,
-    IAudioProcessorTrait, IComponent, IComponent_iid, IComponentTrait, IEventList, IEventListTrait, NoteOnEvent,
-    ProcessData, ProcessModes_, ProcessSetup, SymbolicSampleSizes_,
+    IAudioProcessorTrait, IComponent, IComponent_iid, IComponentTrait, IEditController, IEditControllerTrait,
+    IEventList, IEventListTrait, NoteOnEvent, ProcessData, ProcessModes_, ProcessSetup, SymbolicSampleSizes_,
 };
 use nice_plug::wrapper::vst3::vst3::Steinberg::{
     IPluginFactory, IPluginFactoryTrait, int32, kInvalidArgument, kResultOk, tresult,
 };
 use nice_plug::wrapper::vst3::vst3::{Class, ComPtr, ComWrapper};
 
+use super::probe::TEXTS;
 use super::{Probe, VST3, seen};
 
 const BLOCK: usize = 256;
@@ -234,6 +235,34 @@ fn upstream_starting_processing_resets() {
         instance.0.setProcessing(1);
     }
     assert_eq!(seen(|seen| seen.resets), before + 1, "it is fixed upstream: `restart` may go");
+}
+
+/// What a text means to a parameter.
+fn read(component: &ComPtr<IComponent>, id: &str, text: &str) -> Option<f64> {
+    let number = id.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) & !(1 << 31);
+    let mut text: Vec<u16> = text.encode_utf16().chain([0]).collect();
+    let mut value = -1.0;
+    let controller = component.cast::<IEditController>().unwrap();
+    // SAFETY: an instance, called as a host calls it.
+    let result = unsafe { controller.getParamValueByString(number, text.as_mut_ptr(), &mut value) };
+    (result == kResultOk).then_some(value)
+}
+
+#[test]
+fn names_of_choices_are_read_in_any_case() {
+    let component = component();
+    for (text, step) in TEXTS {
+        assert_eq!(read(&component, "color", text), step.map(|step| f64::from(step) / 2.0), "{text:?}");
+    }
+    assert_eq!((read(&component, "knob", " 7 ").is_some(), read(&component, "knob", "green")), (true, None));
+    assert_eq!(read(&component, "none", "green"), None);
+}
+
+#[test]
+fn upstream_reads_choices_in_their_own_case() {
+    let component = upstream();
+    assert_eq!(read(&component, "color", "Green"), Some(0.5));
+    assert_eq!(read(&component, "color", "green"), None, "it is fixed upstream: `texts` may go");
 }
 
 /// The kind of window that this system's views are attached to.

@@ -5,6 +5,7 @@
 //!   for the model, and after it the live audio thread would. Here each instance is set up twice with the same, so that the
 //!   second time stores the mode of the first.
 //! * [`process`]: events of calls without audio.
+//! * `texts`: names of choices that somebody types.
 //! * `view`: windows.
 //!
 //! nice-plug has such entry points ready, `nice_export_vst3!`, which leave no room for any of this.
@@ -12,6 +13,7 @@
 //! Gone when `upstream_learns_of_an_offline_render_too_late` fails.
 
 pub mod process;
+mod texts;
 mod view;
 
 use std::ffi::c_void;
@@ -20,7 +22,8 @@ use std::sync::OnceLock;
 
 use nice_plug::prelude::Vst3Plugin;
 use nice_plug::wrapper::vst3::vst3::Steinberg::Vst::{
-    IAudioProcessor, IAudioProcessorVtbl, IEditController, IEditControllerVtbl, ProcessData, ProcessSetup,
+    IAudioProcessor, IAudioProcessorVtbl, IEditController, IEditControllerVtbl, ParamID, ParamValue, ProcessData,
+    ProcessSetup, TChar,
 };
 use nice_plug::wrapper::vst3::vst3::Steinberg::{
     FIDString, FUnknown, IPlugView, IPluginFactory, IPluginFactory2, IPluginFactory2Trait, IPluginFactory3,
@@ -180,7 +183,6 @@ impl IPluginFactory3Trait for Factory {
 }
 
 type SetUp = unsafe extern "system" fn(*mut IAudioProcessor, *mut ProcessSetup) -> tresult;
-type CreateView = unsafe extern "system" fn(*mut IEditController, FIDString) -> *mut IPlugView;
 
 /// The framework's own functions of an audio processor, the same for all instances.
 struct Framework {
@@ -191,7 +193,7 @@ struct Framework {
 /// The functions of an audio processor, fixed, and what they call.
 static PROCESSOR: OnceLock<(IAudioProcessorVtbl, Framework)> = OnceLock::new();
 /// The same of a controller.
-static CONTROLLER: OnceLock<(IEditControllerVtbl, CreateView)> = OnceLock::new();
+static CONTROLLER: OnceLock<(IEditControllerVtbl, IEditControllerVtbl)> = OnceLock::new();
 
 /// Gives an instance, which nobody else knows yet, the fixed functions.
 fn fix<P: Vst3Plugin>(instance: &ComWrapper<Wrapper<P>>) {
@@ -211,7 +213,9 @@ fn fix<P: Vst3Plugin>(instance: &ComWrapper<Wrapper<P>>) {
         (*processor).vtbl = fixed;
         let (fixed, _) = CONTROLLER.get_or_init(|| {
             let theirs = (*controller).vtbl.read();
-            (IEditControllerVtbl { createView: create_view, ..theirs }, theirs.createView)
+            let fixed =
+                IEditControllerVtbl { createView: create_view, getParamValueByString: value_by_string, ..theirs };
+            (fixed, theirs)
         });
         (*controller).vtbl = fixed;
     }
@@ -239,11 +243,25 @@ unsafe extern "system" fn process(processor: *mut IAudioProcessor, block: *mut P
     unsafe { process::process(framework.process, processor, block) }
 }
 
+/// See [`texts`].
+unsafe extern "system" fn value_by_string(
+    controller: *mut IEditController,
+    id: ParamID,
+    text: *mut TChar,
+    value: *mut ParamValue,
+) -> tresult {
+    let Some((_, framework)) = CONTROLLER.get() else {
+        return kInvalidArgument;
+    };
+    // SAFETY: called as the host has called.
+    unsafe { texts::read(framework, controller, id, text, value) }
+}
+
 /// See [`view`].
 unsafe extern "system" fn create_view(controller: *mut IEditController, name: FIDString) -> *mut IPlugView {
     let Some((_, framework)) = CONTROLLER.get() else {
         return null_mut();
     };
     // SAFETY: called as the host has called; the view is the caller's.
-    unsafe { view::wrap(framework(controller, name), controller) }
+    unsafe { view::wrap((framework.createView)(controller, name), controller) }
 }

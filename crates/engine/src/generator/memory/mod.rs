@@ -1,8 +1,8 @@
-//! What the inference thread remembers: phrases of the player and takes of the model, in turn. Each
+//! What the generator remembers: phrases of the player and takes of the model, in turn. Each
 //! begins with a copy of what the network knew before it, so that it can be taken back.
 //!
 //! A *phrase* is what the player plays between two turns of the model. When a take is taken back
-//! ([`Memory::undo`]), or was not to be remembered, its time is taken out too: the next note follows
+//! ([`PhraseHistory::undo`]), or was not to be remembered, its time is taken out too: the next note follows
 //! the one before the take after the pause before it and the pause after it, however long the take was, and
 //! however little of it is remembered.
 
@@ -16,28 +16,32 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::markov::ORDER;
+use model::search::BEGINNING;
 use model::{Markov, Mind, Moment, Snapshot, note_rng};
 use notes::{Note, Successor};
 
 use self::held::Held;
+use self::plan::FEWEST_NOTES;
 #[cfg(test)]
 pub use self::plan::{Plan, Start};
 pub use self::take::Take;
-use crate::generator::ear::Ear;
+use crate::generator::analysis::PhraseAnalysis;
 use crate::link::takes::TakeRecord;
 
 /// Notes that are remembered one by one: what survives a restart, a change of the weights, an undo.
 const NOTES: usize = 512;
 /// Phrases and takes that can be taken back. A snapshot each: 14 KiB.
 const PARTS: usize = 64;
-/// How much a note counts in [`Memory::usual_s`].
+/// Takes of one phrase that the next one shall be unlike, at most.
+const OTHERS: usize = 16;
+/// How much a note counts in [`PhraseHistory::usual_s`].
 const USUAL: f64 = 0.1;
 /// The luck with which the network says how long a note lasts that the player holds: the same whatever the take's.
 const HELD: u64 = 0x6865_6c64;
 
 /// See the [module](self).
 #[derive(Debug)]
-pub struct Memory {
+pub struct PhraseHistory {
     /// Oldest first. What is older than the oldest is only in the network's state.
     parts: VecDeque<Part>,
     /// The latest onset, in seconds of the stream.
@@ -49,16 +53,18 @@ pub struct Memory {
     /// How long the player's notes lately are, in seconds: what a note that has just begun counts.
     usual_s: f64,
     /// What the player's notes say, and what they have taught.
-    ear: Ear,
+    ear: PhraseAnalysis,
     learnt: Markov,
     /// What `again` plays.
     record: Option<Arc<TakeRecord>>,
+    /// How the takes of this phrase begin that were not wanted, in seconds since the hand-over.
+    others: Vec<Vec<Note>>,
     /// What it is to play the next time, though another take may end before.
     chosen: Option<Arc<TakeRecord>>,
     spare: Spare,
 }
 
-impl Default for Memory {
+impl Default for PhraseHistory {
     fn default() -> Self {
         Self {
             parts: VecDeque::new(),
@@ -66,9 +72,10 @@ impl Default for Memory {
             phrase: VecDeque::new(),
             held: None,
             usual_s: 0.3,
-            ear: Ear::default(),
+            ear: PhraseAnalysis::default(),
             learnt: Markov::default(),
             record: None,
+            others: Vec::new(),
             chosen: None,
             spare: Spare::default(),
         }
@@ -112,7 +119,7 @@ impl Part {
 /// What the player's notes had said and taught before a part began.
 #[derive(Clone, Debug)]
 struct Lessons {
-    ear: Ear,
+    ear: PhraseAnalysis,
     mark: u64,
 }
 
@@ -156,7 +163,7 @@ impl Spare {
     }
 }
 
-impl Memory {
+impl PhraseHistory {
     /// Warms a fresh mind up with what is remembered.
     pub fn recall(&mut self, mind: &mut Mind) {
         mind.reset();
@@ -282,6 +289,24 @@ impl Memory {
     /// Whether a take is the latest thing that is remembered.
     fn ends_with_take(&self) -> bool {
         self.parts.back().is_some_and(|part| part.take.is_some())
+    }
+
+    /// The latest take is not wanted: the next one shall be unlike it.
+    fn set_apart(&mut self) {
+        if let Some(record) = &self.record {
+            if self.others.len() == OTHERS {
+                self.others.remove(0);
+            }
+            self.others.push(record.notes.iter().take(BEGINNING).copied().collect());
+        }
+    }
+
+    /// What the player has played since the take before; or, if that is next to nothing, before the latest take.
+    fn latest_phrase(&self) -> Vec<Note> {
+        match &self.record {
+            Some(record) if self.phrase.len() < record.phrase.len().min(FEWEST_NOTES) => record.phrase.clone(),
+            _ => self.phrase.iter().copied().collect(),
+        }
     }
 
     /// This is the latest take, which `again` plays.

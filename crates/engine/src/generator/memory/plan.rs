@@ -16,7 +16,7 @@ use notes::Note;
 use crate::generator::phrasing::{Cue, Phrasing, Trail, heard};
 
 /// A phrase with fewer notes says too little to compare a continuation with.
-const FEWEST_NOTES: usize = 8;
+pub const FEWEST_NOTES: usize = 8;
 /// Where a take's number stands in its seed.
 const PLACE: u32 = 48;
 
@@ -26,6 +26,8 @@ pub struct Plan {
     search: Search,
     /// What the player has played, as the critic knows it; `None`: too little.
     phrase: Option<Phrase>,
+    /// Other takes of the phrase, in seconds since the hand-over: this one shall be unlike them.
+    others: Vec<Vec<Note>>,
     /// What is chosen and not played yet, in seconds of the take.
     notes: VecDeque<Note>,
     /// How many notes were planned since the hand-over or the latest change.
@@ -52,11 +54,11 @@ pub struct Start<'a> {
 
 impl Plan {
     /// A take that follows this phrase: canonical notes, in order.
-    pub fn new(phrase: impl DoubleEndedIterator<Item = Note>) -> Self {
-        let mut notes: Vec<Note> = phrase.rev().take(MOST_NOTES).collect();
-        notes.reverse();
+    /// `others`: earlier takes of it, which it shall be unlike.
+    pub fn new(mut notes: Vec<Note>, others: Vec<Vec<Note>>) -> Self {
+        notes.drain(..notes.len().saturating_sub(MOST_NOTES));
         let phrase = (notes.len() >= FEWEST_NOTES).then(|| Phrase::new(notes));
-        Self { search: Search::OFF, phrase, notes: VecDeque::new(), planned: 0, chorus: None }
+        Self { search: Search::OFF, phrase, others, notes: VecDeque::new(), planned: 0, chorus: None }
     }
 
     /// So many takes side by side from the next plan on.
@@ -80,6 +82,11 @@ impl Plan {
     pub fn void(&mut self) {
         self.notes.clear();
         self.planned = 0;
+    }
+
+    /// How many notes are planned and not played yet.
+    pub fn len(&self) -> usize {
+        self.notes.len()
     }
 
     /// The next note that is planned.
@@ -114,7 +121,7 @@ impl Plan {
             played: vec![Vec::with_capacity(notes); takes],
             judged: vec![Vec::with_capacity(notes); takes],
         };
-        let judge = Judge { critic, phrase, so_far: &so_far };
+        let judge = Judge { critic, phrase, so_far: &so_far, others: &self.others, hand_over: 0.0 };
         let chosen = self.search.plan(&mut side_by_side, &judge, notes, (start.cue.seed, start.cue.index.into()));
         self.notes.extend(mem::take(&mut side_by_side.played[chosen]));
         self.planned += notes;

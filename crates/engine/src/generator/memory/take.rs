@@ -12,13 +12,13 @@ use super::held::Held;
 use super::past::Past;
 use super::plan::{Plan, Start};
 use super::script::Script;
-use super::{Memory, Part, Remembered, Spare};
-use crate::generator::ear::Ear;
+use super::{Part, PhraseHistory, Remembered, Spare};
+use crate::generator::analysis::PhraseAnalysis;
 use crate::generator::grid::Beats;
 use crate::generator::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
-use crate::link::messages::{Begin, End, Epoch, ON_END_S, Place, REACTION_S, Source, loop_beats};
+use crate::link::messages::{Begin, End, ON_END_S, Place, REACTION_S, Revision, Source, loop_beats};
 use crate::link::takes::TakeRecord;
-use crate::settings::{Length, Pulse, Wishes};
+use crate::settings::{BeatSource, Length, Wishes};
 
 /// Notes that it can go back to: the look-ahead and as many again, which may still sound.
 const STATES: usize = 128;
@@ -83,7 +83,7 @@ enum Hand {
 #[derive(Debug)]
 pub struct Take {
     begin: Begin,
-    epoch: Epoch,
+    revision: Revision,
     /// Its luck.
     seed: u64,
     /// What comes next, as far as it is chosen already.
@@ -92,7 +92,7 @@ pub struct Take {
     place: Place,
     length: Length,
     /// What the player's notes say, those that have joined included.
-    ear: Ear,
+    ear: PhraseAnalysis,
     /// The beats of the phrase; `None`: nobody has asked for them yet.
     pulse: Option<Option<Beats>>,
     phrasing: Phrasing,
@@ -123,10 +123,13 @@ pub struct Take {
 
 impl Take {
     /// Takes the turn.
-    pub fn begin(memory: &mut Memory, mind: &mut Mind, begin: Begin) -> Self {
-        let Begin { epoch, at, number, source, place, wishes, length, .. } = begin;
+    pub fn begin(memory: &mut PhraseHistory, mind: &mut Mind, begin: Begin) -> Self {
+        let Begin { revision, at, number, source, place, wishes, length, .. } = begin;
         if source == Source::Another && memory.ends_with_take() {
             memory.undo(mind);
+            memory.set_apart();
+        } else if source != Source::Again {
+            memory.others.clear();
         }
         if source == Source::Again
             && let Some(chosen) = memory.chosen.take()
@@ -150,9 +153,12 @@ impl Take {
         let seed = wishes.seed ^ u64::from(number) << 32;
         let mut take = Self {
             begin,
-            epoch,
+            revision,
             seed,
-            plan: Plan::new(memory.phrase.iter().copied().filter(|_| source != Source::Alone)),
+            plan: match source {
+                Source::Alone => Plan::new(Vec::new(), Vec::new()),
+                _ => Plan::new(memory.latest_phrase(), memory.others.clone()),
+            },
             wishes,
             place,
             length,
@@ -186,13 +192,13 @@ impl Take {
 
     /// The next note of its own, heard by the network; `None`, once: there are no more. Never more than one
     /// that is beyond the take's length: what the network hears and no one else is to be taken back yet.
-    pub fn next(&mut self, memory: &Memory, mind: &mut Mind) -> (Epoch, u32, Option<Note>) {
+    pub fn next(&mut self, memory: &PhraseHistory, mind: &mut Mind) -> (Revision, u32, Option<Note>) {
         let index = self.index();
         if let (Hand::Free, Length::Notes(notes)) = (&self.hand, self.length)
             && index >= notes
         {
             self.done = true;
-            return (self.epoch, index, None);
+            return (self.revision, index, None);
         }
         if let Hand::Free | Hand::Closing(_) = self.hand {
             let note = self.draw(memory, mind, index);
@@ -209,7 +215,7 @@ impl Take {
                     self.done =
                         matches!((&self.hand, self.length), (Hand::Free, Length::Seconds(end)) if note.onset >= end);
                     self.hear(mind, note, Voice::Mine { next: 0 }, self.phrasing.speed());
-                    return (self.epoch, index, Some(note));
+                    return (self.revision, index, Some(note));
                 }
             }
         }
@@ -218,7 +224,12 @@ impl Take {
             self.hear(mind, note, Voice::Mine { next: self.next }, self.phrasing.speed());
         }
         self.done = note.is_none();
-        (self.epoch, index, note)
+        (self.revision, index, note)
+    }
+
+    /// How many notes are planned and not played yet.
+    pub fn planned(&self) -> usize {
+        self.plan.len()
     }
 
     /// What is known at an onset of the take, when so many notes of its own have begun, beside what is known `already`.
@@ -253,7 +264,7 @@ impl Take {
     }
 
     /// Draws the next note, or takes it from the plan.
-    fn draw(&mut self, memory: &Memory, mind: &mut Mind, index: u32) -> Note {
+    fn draw(&mut self, memory: &PhraseHistory, mind: &mut Mind, index: u32) -> Note {
         if let Some(note) = self.plan.next() {
             return note;
         }
@@ -291,11 +302,11 @@ impl Take {
     }
 
     /// From `since` on, plays otherwise: back to the last note struck before it.
-    pub fn change(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, (place, wishes, length): Manner) {
+    pub fn change(&mut self, mind: &mut Mind, revision: Revision, since: f64, (place, wishes, length): Manner) {
         self.seed ^= self.wishes.seed ^ wishes.seed;
         self.plan.set_takes(wishes.search.into());
         (self.place, self.wishes, self.length) = (place, wishes, length);
-        self.resume(mind, epoch, since);
+        self.resume(mind, revision, since);
         self.rephrase(mind);
         self.orient(mind);
     }
@@ -306,13 +317,13 @@ impl Take {
         if self.pulse.is_none() {
             self.pulse = phrase_beats(&wishes.rhythm, &self.ear, self.begin.at).map(Some);
         }
-        let pulse = self.pulse.flatten().filter(|_| wishes.rhythm.pulse == Pulse::Phrase);
+        let pulse = self.pulse.flatten().filter(|_| wishes.rhythm.pulse == BeatSource::Phrase);
         self.phrasing = Phrasing::new(&mind.network().card().controls, wishes, &self.place, &self.ear, pulse);
     }
 
     /// A key of the player's goes down at `since`, while the model plays on; its notes before `from` stay.
-    pub fn join(&mut self, mind: &mut Mind, epoch: Epoch, (since, from): (f64, f64), pitch: u8, velocity: u8) {
-        self.resume(mind, epoch, from);
+    pub fn join(&mut self, mind: &mut Mind, revision: Revision, (since, from): (f64, f64), pitch: u8, velocity: u8) {
+        self.resume(mind, revision, from);
         self.floor = self.floor.max(since + REACTION_S);
         let note = Note { onset: since, spread: 0.0, duration: self.usual_s, pitch, velocity };
         let voice = Voice::Yours { lasted: None };
@@ -344,7 +355,7 @@ impl Take {
 
     /// Keys of the player's that have joined come up at `since`. The network learns of it when it
     /// next thinks again.
-    pub fn leave(&mut self, memory: &mut Memory, since: f64, pitch: Option<u8>) {
+    pub fn leave(&mut self, memory: &mut PhraseHistory, since: f64, pitch: Option<u8>) {
         let open = |step: &&mut Step| step.voice == Voice::Yours { lasted: None };
         let which = |step: &&mut Step| pitch.is_none_or(|pitch| step.note.pitch == pitch);
         for step in self.steps.iter_mut().filter(open).filter(which) {
@@ -364,25 +375,25 @@ impl Take {
     }
 
     /// What is played until `since`, the end of a `round`, comes again from there on, as often as it can.
-    pub fn freeze(&mut self, mind: &mut Mind, epoch: Epoch, since: f64, round: f64) {
+    pub fn freeze(&mut self, mind: &mut Mind, revision: Revision, since: f64, round: f64) {
         self.hand = Hand::Closing(round);
         let floor = self.floor;
-        self.resume(mind, epoch, since);
+        self.resume(mind, revision, since);
         // Up to there it plays on as it would.
         self.floor = floor;
         self.orient(mind);
     }
 
     /// From `since` on, plays freely again.
-    pub fn thaw(&mut self, mind: &mut Mind, epoch: Epoch, since: f64) {
+    pub fn thaw(&mut self, mind: &mut Mind, revision: Revision, since: f64) {
         self.hand = Hand::Free;
-        self.resume(mind, epoch, since);
+        self.resume(mind, revision, since);
         self.orient(mind);
     }
 
     /// Back to the last note struck before `since`, to think again from there.
-    fn resume(&mut self, mind: &mut Mind, epoch: Epoch, since: f64) {
-        self.epoch = epoch;
+    fn resume(&mut self, mind: &mut Mind, revision: Revision, since: f64) {
+        self.revision = revision;
         self.plan.void();
         self.keep(mind, since, false, |_, note| note.struck() < since);
         if let Hand::Script(script) = &self.hand
@@ -397,7 +408,7 @@ impl Take {
     }
 
     /// Ends: what was played of it is remembered, and told.
-    pub fn end(mut self, memory: &mut Memory, mind: &mut Mind, end: End) -> Option<TakeRecord> {
+    pub fn end(mut self, memory: &mut PhraseHistory, mind: &mut Mind, end: End) -> Option<TakeRecord> {
         let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
         self.begin.place.beats_per_second = beats_per_second;
         if let Some(held) = &mut self.held {
@@ -434,7 +445,7 @@ impl Take {
 
     /// Hands what was played to the memory. `latest`: the latest onset, in seconds of the stream; `lasted`: how long
     /// the take was, in its own.
-    fn remember(&mut self, memory: &mut Memory, mind: &mut Mind, latest: Option<f64>, lasted: f64, own: bool) {
+    fn remember(&mut self, memory: &mut PhraseHistory, mind: &mut Mind, latest: Option<f64>, lasted: f64, own: bool) {
         let now = self.spare.snapshot(mind);
         let alone = own && self.begin.source == Source::Alone;
         if alone {
@@ -467,7 +478,7 @@ impl Take {
 
     /// What there was of it until `lasted`; of a take that is too long to be kept whole, the latest bars, without
     /// the phrase.
-    fn record(&mut self, memory: &mut Memory, lasted: f64) -> TakeRecord {
+    fn record(&mut self, memory: &mut PhraseHistory, lasted: f64) -> TakeRecord {
         let from = self.past.heard_from(self.bar());
         let heard = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.begin.at, ..note });
         TakeRecord {

@@ -1,0 +1,208 @@
+//! What the host has yet to get, because its queue was full: the one place where anything waits for it.
+//!
+//! First of all go the ends of generated notes, of what panic ends, and the lifting of pedals: what the player strikes
+//! on such a key meanwhile must not be ended by them. Behind them wait the player's own events, in order. When even that
+//! queue is full, ends of notes are still remembered, by key, and pedals that come up; the rest is dropped, until all that
+//! waits has gone out. Generated notes do not overtake what waits; they are given up.
+
+use std::collections::VecDeque;
+
+use super::midi_thru::Bits;
+use super::trigger::{ALL_NOTES_OFF, HELD, PEDALS};
+use super::{Heard, Out, Through};
+
+/// The player's events that can wait.
+const EVENTS: usize = 1024;
+
+/// See the [module](self). `E`: an event as the host knows it.
+pub struct Owed<E> {
+    first: Ends,
+    events: VecDeque<E>,
+    /// Of the player's, and behind `events`.
+    last: Ends,
+}
+
+/// Notes that are to end and controllers that are to go to 0, by channel.
+#[derive(Default)]
+struct Ends {
+    keys: Bits,
+    controllers: Bits,
+}
+
+impl Ends {
+    fn is_empty(&self) -> bool {
+        self.keys.any() | self.controllers.any() == 0
+    }
+
+    /// Sends what the host takes.
+    fn retry(&mut self, out: &mut impl Out) {
+        self.keys.retain(|channel, key| !out.off(0, channel, key));
+        self.controllers.retain(|channel, controller| !out.controller(0, channel, controller, 0));
+    }
+}
+
+impl<E: Copy> Default for Owed<E> {
+    fn default() -> Self {
+        Self { first: Ends::default(), events: VecDeque::with_capacity(EVENTS), last: Ends::default() }
+    }
+}
+
+impl<E: Copy> Owed<E> {
+    /// Whether nothing of the player's waits: only then may a generated note go out.
+    pub fn lets_through(&self) -> bool {
+        self.events.is_empty() && self.last.is_empty()
+    }
+
+    /// Whether nothing at all waits.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.lets_through()
+    }
+
+    /// A note ends, now or as soon as the host takes it.
+    pub fn off(&mut self, offset: u32, channel: u8, key: u8, out: &mut impl Out) {
+        if !out.off(offset, channel, key) {
+            self.first.keys.set(channel, key, true);
+        }
+    }
+
+    /// A controller goes to 0, likewise.
+    pub fn lift(&mut self, offset: u32, channel: u8, controller: u8, out: &mut impl Out) {
+        if !out.controller(offset, channel, controller, 0) {
+            self.first.controllers.set(channel, controller, true);
+        }
+    }
+
+    /// Whether this key is free to be struck: an end that is owed there goes out first.
+    pub fn clears_key(&mut self, offset: u32, channel: u8, key: u8, out: &mut impl Out) -> bool {
+        if self.first.keys.has(channel, key) && out.off(offset, channel, key) {
+            self.first.keys.set(channel, key, false);
+        }
+        !self.first.keys.has(channel, key)
+    }
+
+    /// Whether this pedal is free to go down, likewise.
+    pub fn clears_pedal(&mut self, offset: u32, channel: u8, pedal: u8, out: &mut impl Out) -> bool {
+        if self.first.controllers.has(channel, pedal) && out.controller(offset, channel, pedal, 0) {
+            self.first.controllers.set(channel, pedal, false);
+        }
+        !self.first.controllers.has(channel, pedal)
+    }
+
+    /// Sends the ends that are owed: before anything else of a block.
+    pub fn retry(&mut self, out: &mut impl Out) {
+        self.first.retry(out);
+    }
+
+    /// Sends what of the player's waits, once no ends are owed: before any new event of a block.
+    pub fn catch_up(&mut self, out: &mut impl Through<E>) {
+        if !self.first.is_empty() {
+            return;
+        }
+        while let Some(&event) = self.events.front() {
+            if !out.pass(0, event) {
+                return;
+            }
+            self.events.pop_front();
+        }
+        self.last.retry(out);
+    }
+
+    /// Passes an event of the player's on, or lets it wait. `false`: there is no room for it, it is dropped.
+    pub fn pass(&mut self, offset: u32, event: E, heard: Option<&Heard>, out: &mut impl Through<E>) -> bool {
+        if self.is_empty() && out.pass(offset, event) {
+            return true;
+        }
+        if self.events.len() < EVENTS && self.last.is_empty() {
+            self.events.push_back(event);
+            return true;
+        }
+        let all = |channel: Option<u8>| channel.map_or(0..=15, |channel| channel..=channel);
+        match heard {
+            Some(Heard::Off { channel, key: Some(key) } | Heard::Covered { channel, key: Some(key) }) => {
+                for channel in all(*channel) {
+                    self.last.keys.set(channel, *key, true);
+                }
+            }
+            Some(Heard::Off { channel, key: None } | Heard::Covered { channel, key: None }) => {
+                for channel in all(*channel) {
+                    self.last.controllers.set(channel, ALL_NOTES_OFF, true);
+                }
+            }
+            Some(Heard::Controller { channel, controller, value }) if PEDALS.contains(controller) && *value < HELD => {
+                self.last.controllers.set(*channel, *controller, true);
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host that takes so many events.
+    #[derive(Default)]
+    struct Narrow {
+        room: usize,
+        got: Vec<String>,
+    }
+
+    impl Narrow {
+        fn take(&mut self, event: String) -> bool {
+            let takes = self.room > 0;
+            if takes {
+                self.room -= 1;
+                self.got.push(event);
+            }
+            takes
+        }
+    }
+
+    impl Through<u32> for Narrow {
+        fn pass(&mut self, _: u32, event: u32) -> bool {
+            self.take(format!("event {event}"))
+        }
+    }
+
+    impl Out for Narrow {
+        fn on(&mut self, _: u32, _: u8, key: u8, _: u8) -> bool {
+            self.take(format!("on {key}"))
+        }
+
+        fn off(&mut self, _: u32, _: u8, key: u8) -> bool {
+            self.take(format!("off {key}"))
+        }
+
+        fn controller(&mut self, _: u32, _: u8, controller: u8, value: u8) -> bool {
+            self.take(format!("controller {controller} {value}"))
+        }
+    }
+
+    #[test]
+    fn ends_go_first_then_the_players_events_in_order_then_what_found_no_room() {
+        let (mut owed, mut host) = (Owed::default(), Narrow::default());
+        owed.off(3, 0, 60, &mut host);
+        owed.lift(3, 0, 64, &mut host);
+        assert!(!owed.is_empty() && owed.lets_through());
+        assert!((0..EVENTS as u32).all(|event| owed.pass(0, event, None, &mut host)));
+        let off = Heard::Off { channel: Some(0), key: Some(61) };
+        assert!(owed.pass(0, 9_999, Some(&off), &mut host), "an end is never lost");
+        assert!(!owed.pass(0, 9_999, None, &mut host), "anything else is dropped");
+        assert!(!owed.clears_key(0, 0, 60, &mut host) && owed.clears_key(0, 0, 62, &mut host));
+
+        host.room = 1;
+        owed.retry(&mut host);
+        owed.catch_up(&mut host);
+        assert_eq!(host.got, ["off 60"], "nothing passes while an end is owed");
+        host.room = 3;
+        owed.retry(&mut host);
+        owed.catch_up(&mut host);
+        assert_eq!(host.got[1..], ["controller 64 0", "event 0", "event 1"]);
+        host.room = usize::MAX;
+        owed.catch_up(&mut host);
+        assert!(owed.is_empty() && owed.pass(0, 7, None, &mut host));
+        assert_eq!(host.got[host.got.len() - 3..], ["event 1023", "off 61", "event 7"]);
+        assert_eq!(host.got.len(), 4 + EVENTS - 2 + 2);
+    }
+}

@@ -1,0 +1,323 @@
+//! The golden takes: what the shipped weights play after one phrase, in several modes and with several seeds, to the bit.
+//! Every system must play them; `crates/test-host/tests/golden.rs` asks the built plugin for the same.
+//!
+//! `cargo xtask golden` writes them anew, after new weights or a change that is meant to be heard.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::audio::{Heard, Out};
+use engine::generator::networks::{Loaded, Networks};
+use engine::generator::thread::GeneratorThread;
+use engine::link::takes::TakeRecord;
+use engine::settings::{BeatSource, DeviceChoice, Key, Mode, Settings, Silence};
+use engine::{AudioSide, Config, UiSide};
+use model::Network;
+use model::fnv::{BASIS, fnv1a};
+use notes::{Note, Transport};
+use serde_json::{Value, json};
+
+static WEIGHTS: &[u8] = include_bytes!("../../../weights/antiphon.safetensors");
+/// Set to anything: the takes are written, not compared.
+const WRITE: &str = "ANTIPHON_WRITE_GOLDEN";
+const RATE: f64 = 48_000.0;
+const BLOCK: u32 = 512;
+/// Beats per minute of a transport that runs.
+const TEMPO: f64 = 120.0;
+
+/// The shipped weights.
+struct Shipped(Arc<Network>);
+
+impl Networks for Shipped {
+    fn version(&self) -> u32 {
+        0
+    }
+
+    fn load(&self, _: &dyn Fn() -> bool) -> Result<Loaded, String> {
+        Ok(Loaded { network: self.0.clone(), found: None, trouble: None })
+    }
+
+    fn stand_in(&self, _: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
+        Ok(self.0.clone())
+    }
+}
+
+/// What is asked for. Parameters are named as the plugin names them, so that it can be asked for the same.
+struct Scene {
+    name: &'static str,
+    parameters: &'static [(&'static str, &'static str)],
+    /// The host's transport runs.
+    rolls: bool,
+    /// When `go` is pressed, at a block's start, in samples.
+    pressed: Option<u64>,
+    /// When the phrase is played, in seconds.
+    phrases: &'static [f64],
+    seconds: f64,
+}
+
+const SCENES: [Scene; 6] = [
+    Scene { name: "auto", parameters: &[("seed", "1")], rolls: false, pressed: None, phrases: &[0.1], seconds: 12.0 },
+    Scene {
+        name: "auto, hotter, after an interruption",
+        parameters: &[("seed", "2"), ("temp", "1.3")],
+        rolls: true,
+        pressed: None,
+        phrases: &[0.1, 6.0],
+        seconds: 14.0,
+    },
+    Scene {
+        name: "trade",
+        parameters: &[("mode", "trade"), ("seed", "3"), ("yours", "1"), ("mine", "2")],
+        rolls: true,
+        pressed: None,
+        phrases: &[0.1],
+        seconds: 14.0,
+    },
+    Scene {
+        name: "duet",
+        parameters: &[("mode", "duet"), ("seed", "4")],
+        rolls: true,
+        pressed: None,
+        phrases: &[0.1, 5.0],
+        seconds: 12.0,
+    },
+    Scene {
+        name: "alone",
+        parameters: &[("mode", "alone"), ("seed", "5"), ("search", "off")],
+        rolls: false,
+        pressed: Some(47 * BLOCK as u64),
+        phrases: &[],
+        seconds: 12.0,
+    },
+    Scene {
+        name: "in the phrase's key and beat, denser",
+        parameters: &[
+            ("seed", "6"),
+            ("strength", "100"),
+            ("pulse", "phrase"),
+            ("key", "as the phrase"),
+            ("density", "1.5"),
+        ],
+        rolls: false,
+        pressed: None,
+        phrases: &[0.1],
+        seconds: 12.0,
+    },
+];
+
+impl Scene {
+    fn settings(&self) -> Settings {
+        let mut settings = Settings { silence: Silence::Seconds(0.3), ..Settings::default() };
+        let wishes = &mut settings.wishes;
+        for &(id, text) in self.parameters {
+            let number = || text.parse::<f32>().unwrap();
+            match (id, text) {
+                ("mode", "trade") => settings.mode = Mode::Trade,
+                ("mode", "duet") => settings.mode = Mode::Duet,
+                ("mode", "alone") => settings.mode = Mode::Alone,
+                ("search", "off") => wishes.search = 1,
+                ("seed", _) => wishes.seed = number() as u64,
+                ("temp", _) => {
+                    let heat = &mut wishes.heat;
+                    for heat in [&mut heat.pitch, &mut heat.rhythm, &mut heat.length, &mut heat.dynamics] {
+                        *heat = number();
+                    }
+                }
+                ("yours", _) => settings.your_bars = number() as u32,
+                ("mine", _) => settings.my_bars = number() as u32,
+                ("strength", _) => wishes.rhythm.strength = number() / 100.0,
+                ("density", _) => wishes.rhythm.density = number(),
+                ("pulse", "phrase") => wishes.rhythm.pulse = BeatSource::Phrase,
+                ("key", "as the phrase") => wishes.limits.key = Key::Phrase,
+                _ => panic!("no parameter {id} = {text} here"),
+            }
+        }
+        settings
+    }
+
+    /// The player's notes: on and off (samples), key, velocity.
+    fn played(&self) -> Vec<(u64, u64, u8, u8)> {
+        let keys = [60, 64, 67, 72, 67, 64, 62, 65].into_iter().enumerate();
+        let sample = |seconds: f64| (seconds * RATE).round() as u64;
+        let note = |from: f64, index: usize, key: u8| {
+            let on = from + 0.21 * index as f64 + 0.004 * f64::from(key % 3);
+            (sample(on), sample(on + 0.2), key, 60 + key % 20)
+        };
+        self.phrases.iter().flat_map(|from| keys.clone().map(|(index, key)| note(*from, index, key))).collect()
+    }
+
+    /// Plays it as an offline render does; what went out, and the takes.
+    fn play(&self) -> (Vec<[u64; 4]>, Vec<Arc<TakeRecord>>) {
+        let (mut audio, generator, ui) = engine::new(Config {
+            status: Arc::default(),
+            networks: Arc::new(Shipped(network())),
+            device: Box::new(|| DeviceChoice::Cpu),
+            viewer: Default::default(),
+        });
+        let _thread = GeneratorThread::start(generator).unwrap();
+        audio.activate(RATE, true);
+        let sounded = self.run(&mut audio);
+        (sounded, takes(&ui))
+    }
+
+    fn run(&self, audio: &mut AudioSide<()>) -> Vec<[u64; 4]> {
+        let mut settings = self.settings();
+        let mut events = Vec::new();
+        for (on, off, key, velocity) in self.played() {
+            events.push((on, Heard::On { channel: 0, key, velocity }));
+            events.push((off, Heard::Off { channel: Some(0), key: Some(key) }));
+        }
+        events.sort_by_key(|event| event.0);
+        let mut events = events.into_iter().peekable();
+        let mut host = Host::default();
+        let end = (self.seconds * RATE) as u64;
+        while host.base < end {
+            let transport = Transport {
+                playing: self.rolls,
+                tempo: Some(TEMPO),
+                pos_beats: self.rolls.then(|| host.base as f64 / RATE * TEMPO / 60.0),
+                loop_beats: None,
+                time_signature: Some((4, 4)),
+                bar_start_beats: self.rolls.then(|| (host.base as f64 / RATE * TEMPO / 240.0).floor() * 4.0),
+            };
+            settings.buttons.go |= self.pressed.is_some_and(|at| at <= host.base);
+            let frames = BLOCK.min((end - host.base) as u32);
+            audio.open(&transport, frames, settings, &mut host);
+            while let Some((at, heard)) = events.next_if(|event| event.0 < host.base + u64::from(frames)) {
+                let offset = (at - host.base) as u32;
+                audio.play_until(offset, &mut host);
+                audio.receive_event(offset, (), Some(heard), &mut host);
+            }
+            audio.play_until(frames, &mut host);
+            audio.close();
+            host.base += u64::from(frames);
+        }
+        // Bypassed, it gives back: the take that was under way is told.
+        audio.open(&Transport::default(), BLOCK, Settings { bypass: true, ..settings }, &mut host);
+        audio.play_until(BLOCK, &mut host);
+        audio.close();
+        host.sounded.retain(|note| note[1] < end);
+        host.sounded
+    }
+}
+
+/// A host that takes everything.
+#[derive(Default)]
+struct Host {
+    /// Samples before the block.
+    base: u64,
+    /// Generated notes: on, off (samples), key, velocity.
+    sounded: Vec<[u64; 4]>,
+}
+
+impl Out for Host {
+    fn on(&mut self, offset: u32, _: u8, key: u8, velocity: u8) -> bool {
+        self.sounded.push([self.base + u64::from(offset), u64::MAX, key.into(), velocity.into()]);
+        true
+    }
+
+    fn off(&mut self, offset: u32, _: u8, key: u8) -> bool {
+        let open = |note: &&mut [u64; 4]| note[1] == u64::MAX && note[2] == u64::from(key);
+        self.sounded.iter_mut().find(open).expect("it sounds")[1] = self.base + u64::from(offset);
+        true
+    }
+
+    fn controller(&mut self, _: u32, _: u8, _: u8, _: u8) -> bool {
+        true
+    }
+}
+
+fn network() -> Arc<Network> {
+    static NETWORK: std::sync::OnceLock<Arc<Network>> = std::sync::OnceLock::new();
+    NETWORK.get_or_init(|| Arc::new(Network::from_bytes(WEIGHTS).unwrap())).clone()
+}
+
+/// The takes so far. The last one is told by another thread.
+fn takes(ui: &UiSide) -> Vec<Arc<TakeRecord>> {
+    let began = std::time::Instant::now();
+    let mut version = None;
+    loop {
+        let now = ui.takes.version();
+        if version.replace(now) == Some(now) && now > 0 {
+            return ui.takes.list();
+        }
+        assert!(began.elapsed().as_secs() < 60, "no take was told");
+        std::thread::sleep(std::time::Duration::from_millis(500));
+    }
+}
+
+/// A note to the bit.
+fn exactly(note: &Note) -> Value {
+    let bits = |value: f64| format!("{:016x}", value.to_bits());
+    json!([bits(note.onset), bits(note.spread), bits(note.duration), note.pitch, note.velocity])
+}
+
+fn told(scene: &Scene) -> Value {
+    let (sounded, takes) = scene.play();
+    let takes = takes.iter().map(|take| take.notes.iter().map(exactly).collect::<Vec<_>>());
+    json!({
+        "name": scene.name,
+        "parameters": scene.parameters,
+        "rolls": scene.rolls,
+        "pressed": scene.pressed,
+        "seconds": scene.seconds,
+        "played": scene.played(),
+        "sounded": sounded,
+        "takes": takes.collect::<Vec<_>>(),
+    })
+}
+
+#[test]
+fn golden_takes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/takes.json");
+    let weights = format!("{:016x}", fnv1a(BASIS, WEIGHTS.iter().copied()));
+    let scenes: Vec<Value> = SCENES.iter().map(told).collect();
+    for scene in &scenes {
+        assert!(scene["sounded"].as_array().unwrap().len() > 8, "{} is hardly a take", scene["name"]);
+    }
+    if std::env::var_os(WRITE).is_some() {
+        // A line for each note.
+        let mut text = format!("{{\"weights\": \"{weights}\", \"tempo\": {TEMPO}, \"scenes\": [\n");
+        for (index, scene) in scenes.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ",\n" };
+            text += &format!("{comma}{}", lines(scene));
+        }
+        std::fs::write(&path, text + "\n]}\n").unwrap();
+        return;
+    }
+    let known: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(known["weights"], json!(weights), "other weights: `cargo xtask golden` writes their takes");
+    for (known, scene) in known["scenes"].as_array().unwrap().iter().zip(&scenes) {
+        let of = |what: &str| known[what].as_array().unwrap().iter().zip(scene[what].as_array().unwrap());
+        let differs = of("takes").enumerate().find(|(_, (known, now))| known != now);
+        if let Some((take, (known, now))) = differs {
+            let note = known.as_array().unwrap().iter().zip(now.as_array().unwrap()).position(|(k, n)| k != n);
+            panic!(
+                "{}: take {take} is another from note {note:?} on; if that is meant: cargo xtask golden",
+                scene["name"]
+            );
+        }
+        assert_eq!(known, scene, "{}", scene["name"]);
+    }
+    assert_eq!(known["scenes"].as_array().unwrap().len(), scenes.len());
+}
+
+/// A scene as JSON, a line for each note.
+fn lines(scene: &Value) -> String {
+    let list = |value: &Value| {
+        let lines = value.as_array().unwrap().iter().map(Value::to_string);
+        format!("[\n{}\n]", lines.collect::<Vec<_>>().join(",\n"))
+    };
+    let takes: Vec<String> = scene["takes"].as_array().unwrap().iter().map(list).collect();
+    format!(
+        "{{\"name\": {}, \"parameters\": {}, \"rolls\": {}, \"pressed\": {}, \"seconds\": {},\n\"played\": {},\n\"sounded\": {},\n\"takes\": [{}]}}",
+        scene["name"],
+        scene["parameters"],
+        scene["rolls"],
+        scene["pressed"],
+        scene["seconds"],
+        scene["played"],
+        list(&scene["sounded"]),
+        takes.join(", ")
+    )
+}

@@ -1,0 +1,107 @@
+//! How the editor looks, as the project keeps it: its size, its zoom, what is open.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nice_plug::params::persist::PersistentField;
+use serde::{Deserialize, Serialize};
+
+use crate::params::GROUPS;
+
+/// The zooms that can be chosen, in percent. Below 100 the smallest text would be too small to read.
+pub const ZOOMS: [u16; 5] = [100, 125, 150, 200, 300];
+/// The smallest window in which everything can be read, in points.
+pub const SMALLEST: [f32; 2] = [640.0, 420.0];
+/// Seconds of the past that the piano roll can show.
+pub const PASTS: std::ops::RangeInclusive<f32> = 3.0..=60.0;
+
+/// Light on dark, or dark on light.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Theme {
+    /// Light on dark.
+    #[default]
+    Dark,
+    /// Dark on light.
+    Light,
+}
+
+/// See the [module](self).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UiState {
+    /// The window's width and height in points, before the zoom.
+    pub size: [f32; 2],
+    /// In percent.
+    pub zoom: u16,
+    /// Light or dark.
+    pub theme: Theme,
+    /// Seconds of the past in the piano roll.
+    pub past_s: f32,
+    /// Whether the list of takes is open.
+    pub takes: bool,
+    /// The group of controls that is open, by its key: see [`crate::params::GROUPS`].
+    pub group: Option<String>,
+}
+
+impl Default for UiState {
+    fn default() -> Self {
+        Self { size: [900.0, 600.0], zoom: 100, theme: Theme::Dark, past_s: 12.0, takes: false, group: None }
+    }
+}
+
+impl UiState {
+    /// The same, with everything in its range: projects are files, and files can be edited.
+    pub fn sane(self) -> Self {
+        let side = |side: f32, least: f32| if side.is_finite() { side.clamp(least, 4_000.0) } else { least };
+        Self {
+            size: [side(self.size[0], SMALLEST[0]), side(self.size[1], SMALLEST[1])],
+            zoom: self.zoom.clamp(ZOOMS[0], ZOOMS[ZOOMS.len() - 1]),
+            past_s: if self.past_s.is_finite() { self.past_s.clamp(*PASTS.start(), *PASTS.end()) } else { 12.0 },
+            group: self.group.filter(|group| GROUPS.contains(&group.as_str())),
+            ..self
+        }
+    }
+
+    /// The zoom as a factor.
+    pub fn factor(&self) -> f32 {
+        f32::from(self.zoom) / 100.0
+    }
+}
+
+/// The looks as the editor and the project share them. Copies are the same looks.
+#[derive(Clone, Debug, Default)]
+pub struct SharedUiState(Arc<Mutex<UiState>>);
+
+impl SharedUiState {
+    /// To read and to change. Never on the audio thread.
+    pub fn lock(&self) -> MutexGuard<'_, UiState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PersistentField<'_, UiState> for SharedUiState {
+    fn set(&self, looks: UiState) {
+        *self.lock() = looks.sane();
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&UiState) -> R,
+    {
+        f(&self.lock())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_project_says_of_the_looks_is_taken_with_care() {
+        let looks: UiState =
+            serde_json::from_str(r#"{"size":[10,1e9],"zoom":9,"theme":"light","later":1,"group":"Gone"}"#).unwrap();
+        let looks = looks.sane();
+        assert_eq!((looks.size, looks.zoom, looks.theme), ([SMALLEST[0], 4_000.0], ZOOMS[0], Theme::Light));
+        assert_eq!((looks.past_s, looks.group), (UiState::default().past_s, None), "what it does not say");
+    }
+}

@@ -1,0 +1,24 @@
+//! What the page plays with: the plugin's own defaults, and what can be set on the page.
+
+use engine::settings::{Heat, Mode, Settings, Wishes};
+
+/// A new instance of the plugin, with *Search* off: a page has no time for many takes at once.
+pub fn default() -> Settings {
+    Settings { wishes: Wishes { search: 1, ..Wishes::default() }, ..Settings::default() }
+}
+
+/// The modes that make sense without a transport, by their numbers on the page.
+pub fn mode(number: u32) -> Mode {
+    match number {
+        1 => Mode::Trigger,
+        2 => Mode::Duet,
+        3 => Mode::Alone,
+        _ => Mode::Auto,
+    }
+}
+
+/// One temperature for all, as far as the plugin's control goes.
+pub fn heat(temperature: f32) -> Heat {
+    let all = temperature.clamp(0.1, 2.0);
+    Heat { pitch: all, rhythm: all, length: all, dynamics: all }
+}

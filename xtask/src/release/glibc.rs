@@ -1,0 +1,87 @@
+//! Which version of glibc a binary needs, by the versions of the symbols that it takes from it; and from which other
+//! libraries it takes any.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use goblin::elf::Elf;
+
+/// That of Debian 11 and Ubuntu 20.04.
+pub const OLDEST: (u32, u32) = (2, 31);
+
+/// What a binary needs of the system.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// The newest version of glibc among its symbols'.
+    pub glibc: (u32, u32),
+    /// Shared libraries, as the loader looks for them.
+    pub libraries: Vec<String>,
+}
+
+/// Reads a binary.
+pub fn needs(path: &Path) -> Result<Needs> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let elf = Elf::parse(&bytes).with_context(|| format!("cannot parse {}", path.display()))?;
+    let names =
+        elf.verneed.iter().flat_map(|section| section.iter()).flat_map(|need| {
+            need.iter().filter_map(|version| elf.dynstrtab.get_at(version.vna_name)).collect::<Vec<_>>()
+        });
+    let glibc = names.filter_map(version).max().context("no symbol of glibc's has a version")?;
+    Ok(Needs { glibc, libraries: elf.libraries.iter().map(|name| (*name).to_owned()).collect() })
+}
+
+/// `GLIBC_2.31` or `GLIBC_2.2.5`; the third number never matters here.
+fn version(name: &str) -> Option<(u32, u32)> {
+    let mut numbers = name.strip_prefix("GLIBC_")?.split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// Fails if a binary needs a newer glibc than [`OLDEST`], or a library that is not on every Linux desktop.
+pub fn check(path: &Path, others: &[&str]) -> Result<Needs> {
+    let needs = needs(path)?;
+    ensure!(
+        needs.glibc <= OLDEST,
+        "{} needs glibc {}.{}, but it is to run with {}.{}",
+        path.display(),
+        needs.glibc.0,
+        needs.glibc.1,
+        OLDEST.0,
+        OLDEST.1
+    );
+    const ALWAYS: [&str; 8] = [
+        "ld-linux-x86-64.so.2",
+        "libc.so.6",
+        "libdl.so.2",
+        "libgcc_s.so.1",
+        "libm.so.6",
+        "libpthread.so.0",
+        "librt.so.1",
+        "libutil.so.1",
+    ];
+    for library in &needs.libraries {
+        let known = ALWAYS.contains(&library.as_str()) || others.contains(&library.as_str());
+        ensure!(known, "{} needs {library}, which not every system has", path.display());
+    }
+    Ok(needs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{needs, version};
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(version("GLIBC_2.2.5"), Some((2, 2)));
+        assert!(version("GLIBC_2.4") < version("GLIBC_2.31"));
+        assert_eq!(version("GCC_3.0"), None);
+        assert_eq!(version("GLIBC_PRIVATE"), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn this_program_needs_no_newer_glibc_than_the_system_has() {
+        let program = needs(&std::env::current_exe().unwrap()).unwrap();
+        assert!(program.libraries.iter().any(|name| name == "libc.so.6"), "{program:?}");
+        assert!(program.glibc >= (2, 14) && program.glibc < (3, 0), "{program:?}");
+    }
+}

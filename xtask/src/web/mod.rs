@@ -1,0 +1,102 @@
+//! `cargo xtask web`: the page that has Antiphon in it, as files that any web server can hand out.
+
+mod browser;
+mod server;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+pub use browser::{is_there, try_out};
+use server::Server;
+
+use crate::book;
+use crate::workspace::Workspace;
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Where `--serve` listens.
+const PORT: u16 = 8000;
+/// The most that the page may take over the wire, in bytes.
+const MOST_BYTES: u64 = 8 << 20;
+
+/// Builds the page; `--serve [PORT]` also hands it out to this machine's browsers, until it is ended.
+pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
+    let port = match args {
+        [] => None,
+        [option] if option == "--serve" => Some(PORT),
+        [option, port] if option == "--serve" => Some(port.parse().with_context(|| format!("`{port}` is not a port"))?),
+        _ => anyhow::bail!("`cargo xtask web` has one option: --serve [PORT]"),
+    };
+    let folder = build(workspace)?;
+    let (files, bytes) = book::size(&folder)?;
+    println!("{}: {files} files, {:.2} MB over the wire", folder.join("index.html").display(), bytes as f64 / 1e6);
+    match port {
+        None => println!("Any web server can hand them out; here: cargo xtask web --serve"),
+        Some(port) => {
+            let server = Server::start(&folder, port)?;
+            println!("{} (Ctrl-C ends it)", server.address());
+            server.wait();
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds the page into `target/web`; returns the folder.
+pub fn build(workspace: &Workspace) -> Result<PathBuf> {
+    target()?;
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--package", "web", "--lib", "--target", TARGET]);
+    ensure!(cargo.status().context("cannot run cargo")?.success(), "the page's engine could not be built; see above");
+    let module = std::fs::read(workspace.target.join(TARGET).join("release").join("web.wasm"))?;
+
+    let weights = workspace.target.join("tmp").join("antiphon.weights");
+    std::fs::create_dir_all(weights.parent().context("a file without a folder")?)?;
+    let mut cargo = Command::new("cargo");
+    cargo.args(["run", "--quiet", "--package", "model", "--example", "compact", "weights/antiphon.safetensors"]);
+    ensure!(cargo.arg(&weights).status()?.success(), "the weights could not be made compact; see above");
+
+    let folder = workspace.target.join("web");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    for entry in std::fs::read_dir("web/page")? {
+        let entry = entry?;
+        std::fs::copy(entry.path(), folder.join(entry.file_name()))?;
+    }
+    std::fs::copy("plugin/icon/antiphon.svg", folder.join("icon.svg"))?;
+    std::fs::copy("weights/antiphon.md", folder.join("model-card.md"))?;
+    pack(&module, &folder.join("antiphon.wasm.gz"))?;
+    pack(&std::fs::read(&weights)?, &folder.join("antiphon.weights.gz"))?;
+    let (_, bytes) = book::size(&folder)?;
+    ensure!(bytes <= MOST_BYTES, "the page has {bytes} bytes; more than {MOST_BYTES} take too long to load");
+    Ok(folder)
+}
+
+/// Adds the page's target to the toolchain, unless it is there; without rustup it may be there all the same.
+pub fn target() -> Result<()> {
+    match Command::new("rustup").args(["target", "add", TARGET]).status() {
+        Ok(status) => ensure!(status.success(), "rustup could not add {TARGET}; add it yourself, and run this again"),
+        Err(error) => eprintln!("cannot run rustup ({error}); going on with the targets that are there"),
+    }
+    Ok(())
+}
+
+/// Type-checks the page's engine, which must do without threads and files.
+pub fn check() -> Result<()> {
+    let clippy = ["clippy", "--package", "web", "--lib", "--target", TARGET, "--", "-D", "warnings"];
+    let status = Command::new("cargo").args(clippy).status().context("cannot run cargo")?;
+    ensure!(status.success(), "see above");
+    Ok(())
+}
+
+/// Packs bytes as every browser can unpack them, whatever the server does.
+fn pack(bytes: &[u8], file: &Path) -> Result<()> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(bytes)?;
+    std::fs::write(file, packer.finish()?).with_context(|| format!("cannot write {}", file.display()))
+}
