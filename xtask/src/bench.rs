@@ -10,13 +10,11 @@ use crate::{bundle, host};
 /// Builds the plugin, our own engine and candle's, then leaves the measuring to `host bench`.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     bundle::build(workspace, &[])?;
-    // Either needs nothing to build, and a graphics processor only to be measured.
-    let device = if cfg!(target_os = "macos") { "device-metal" } else { "device-cuda" };
-    for example in [["step", "--features", device], ["candle_step", "--features", "train"]] {
+    for (example, features) in [("step", "gpu"), ("candle_step", "train")] {
         let mut build = Command::new("cargo");
-        build.args(["build", "--release", "--package", "model", "--example"]).args(example);
+        build.args(["build", "--release", "--package", "model", "--example", example, "--features", features]);
         let status = build.status().context("cannot run cargo")?;
-        ensure!(status.success(), "the example {} could not be built; see above", example[0]);
+        ensure!(status.success(), "the example {example} could not be built; see above");
     }
     let figures = workspace.target.join("bench.json");
     let example = |name: &str| {

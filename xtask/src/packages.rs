@@ -18,6 +18,9 @@ const JACK: &[(&str, &str)] = &[("jackd2", "")];
 const SCREEN: &[(&str, &str)] =
     &[("xvfb", ""), ("libgl1", ""), ("libgl1-mesa-dri", ""), ("libfontconfig1", ""), ("fonts-droid-fallback", "")];
 
+/// What GPU tests need: Mesa's lavapipe is a Vulkan driver that runs on the CPU.
+const LAVAPIPE: &[(&str, &str)] = &[("libvulkan1", ""), ("mesa-vulkan-drivers", "")];
+
 /// What linking for Windows, and running it, needs: a VST3 there has a window of its own for messages, and without a
 /// screen Wine makes none. Dependencies with C in them want the compiler for a check too.
 const MINGW: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", "")];
@@ -65,6 +68,14 @@ pub fn ensure_standalone() -> Result<()> {
 /// Checks for what playing to the program of its own over JACK needs.
 pub fn ensure_jack() -> Result<()> {
     ensure_packages(&[STANDALONE, JACK].concat())
+}
+
+/// Checks for a Vulkan driver, for GPU tests.
+pub fn ensure_vulkan() -> Result<()> {
+    ensure!(cfg!(target_os = "linux"), "only Debian and its like can be given a GPU's driver that runs on the CPU");
+    ensure_packages(LAVAPIPE)?;
+    ensure!(LAVAPIPE.iter().all(|&(package, _)| is_installed(package)), "install Mesa's lavapipe");
+    Ok(())
 }
 
 /// Checks for what a screen in memory needs.

@@ -72,8 +72,6 @@ const UNSAFE: &[&str] = &[
     "crates/test-host/tests/faults.rs",
     "crates/test-host/tests/vst3.rs",
     "crates/model/examples/common/mod.rs",
-    "crates/model/src/device/cuda.rs",
-    "crates/model/src/device/metal.rs",
     "crates/model/src/dot/mod.rs",
     "crates/model/src/dot/neon.rs",
     "crates/model/src/dot/wasm.rs",

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{bundle, install, links, sources, tools, web};
+use crate::{bundle, install, links, packages, sources, tools, web};
 
 /// How many tests have run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,8 +62,15 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     // Before the tests, since those in crates/test-host/tests/ load it. Without it they would only fail as well.
     let bundled = report.stage("release bundle", || bundle::build(workspace, &[]));
     if bundled {
+        // Without a driver they still run where there is a GPU, and else say that they do not.
+        let adapter = packages::ensure_vulkan();
+        if let Err(why) = &adapter {
+            report.skipped.push(("GPU tests", format!("{why:#}")));
+        }
         report.stage("tests", || {
-            count = tests(workspace, &["--workspace", "--no-fail-fast"])?;
+            // Those that need a GPU must find one, if there is a driver.
+            let variables: &[_] = if adapter.is_ok() { &[("ANTIPHON_GPU_TESTS", "1")] } else { &[] };
+            count = tests(workspace, &["--workspace", "--no-fail-fast"], variables)?;
             ensure!(count.passed + count.failed > 0, "no test ran");
             ensure!(count.failed == 0, "{} tests failed", count.failed);
             Ok(())
@@ -72,21 +79,13 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     if bundled {
         report.stage("installation", || install::check(workspace));
     }
-    if cfg!(target_os = "linux") {
-        report.stage("CUDA's way", || {
-            let more = tests(workspace, &["-p", "model", "--features", "device-cuda", "--test", "cuda"])?;
-            count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
-            ensure!(more.passed > 0 && more.failed == 0, "{} tests failed", more.failed);
-            Ok(())
-        });
-    }
 
     if bundled && web::is_there() {
         report.stage("web page", || {
             web::try_out(workspace, |variables| {
                 // All packages, so that dependencies keep the features that they are built with already.
                 let which = ["--workspace", "--test", "browser", "--", "--ignored"];
-                let more = tests_with(workspace, &which, variables)?;
+                let more = tests(workspace, &which, variables)?;
                 count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
                 ensure!(more.passed > 0 && more.failed == 0, "{} tests failed", more.failed);
                 Ok(())
@@ -116,11 +115,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
 
 /// Runs tests. All of all crates come in one run of cargo, so that dependencies are built for one set of
 /// features only; those in crates/test-host/tests/ get the bundle that was just built.
-fn tests(workspace: &Workspace, which: &[&str]) -> Result<Count> {
-    tests_with(workspace, which, &[])
-}
-
-fn tests_with(workspace: &Workspace, which: &[&str], variables: &[(&str, &str)]) -> Result<Count> {
+fn tests(workspace: &Workspace, which: &[&str], variables: &[(&str, &str)]) -> Result<Count> {
     let mut child = Command::new("cargo")
         .arg("test")
         .args(which)

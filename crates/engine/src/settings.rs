@@ -429,11 +429,11 @@ pub enum Dynamics {
 /// Where the network runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
-    /// Wherever it is faster, as measured at the start.
-    #[default]
+    /// Wherever it is faster, as measured when an instance first plays.
     Auto,
-    /// On the processor.
+    /// On the CPU. No GPU's driver is loaded.
+    #[default]
     Cpu,
-    /// On the GPU, where there is one that this build can use, else on the processor.
+    /// On the GPU, where there is one, else on the CPU.
     Gpu,
 }

@@ -1,10 +1,10 @@
 //! One note of the shipped network, in each precision: a step of the network, all heads, and the drawing,
 //! after as many notes as its memory of motifs holds. Then warm-up in one block against note by note, and
-//! 1 to 8 takes side by side. Prints CPU times and heap calls as lines of JSON, for `cargo xtask bench`. Where
-//! there is a graphics processor, the trunk on it too, as `gpu`: by the clock on the wall, since waiting is no
-//! time of the CPU's.
+//! 1 to 64 takes side by side. Prints CPU times and heap calls as lines of JSON, for `cargo xtask bench`. With the
+//! feature `gpu`, and where there is an adapter, the same takes with their trunk on it: by the clock on the wall, since
+//! waiting is no time of the CPU's.
 //!
-//!     cargo run --release -p model --example step [-- ENGINE NOTES]
+//!     cargo run --release -p model --example step [--features gpu] [-- ENGINE NOTES]
 //!
 //! With an engine's name that one plays so many notes and nothing else: what `valgrind --tool=callgrind`
 //! counts.
@@ -14,10 +14,11 @@ mod common;
 use std::sync::Arc;
 use std::time::Instant;
 
-use common::{Costs, measure, report};
+use common::{measure, report};
 use model::device::open;
 use model::{Chorus, Controls, Mind, Network, Precision, Weights, note_rng};
 use notes::Successor;
+use serde_json::json;
 
 /// Notes that count (of all but the shipped engine, a quarter), and notes before them.
 const NOTES: usize = 2000;
@@ -49,30 +50,35 @@ fn main() {
         report(name, 1, &measure(WARM_UP, notes, |number| play(&mut mind, number as u64)));
     }
     let mut mind = mind(shipped);
-    if let Ok(trunk) = open(mind.network()) {
-        mind.feed_all(&music);
-        mind.run_on(Some(trunk));
-        let mut us = Vec::with_capacity(WARM_UP + NOTES);
-        let costs = measure(WARM_UP, NOTES, |number| {
-            let start = Instant::now();
-            play(&mut mind, number as u64);
-            us.push(start.elapsed().as_secs_f64() * 1e6);
-        });
-        report("gpu", 1, &Costs { us: us.split_off(WARM_UP), ..costs });
-        mind.run_on(None);
-    }
     let phrase = &music[..PHRASE];
     report("warm_up.at_once", PHRASE, &measure(1, PHRASES, |_| mind.feed_all(phrase)));
     let note_by_note = measure(1, PHRASES, |_| phrase.iter().for_each(|note| mind.feed(note)));
     report("warm_up.note_by_note", PHRASE, &note_by_note);
-    for takes in 1..=8 {
+    for takes in (1..=8).chain([16, 32, 64]) {
         let mut chorus = Chorus::new(&mind, takes);
-        let costs = measure(WARM_UP, NOTES / 4, |number| {
-            let mut rngs: [_; 8] = std::array::from_fn(|take| note_rng(take as u64, number as u64));
-            chorus.play(&Controls::default(), 0.0, &mut rngs[..takes]);
-        });
+        let costs = measure(WARM_UP, NOTES / 4 / takes.div_ceil(8), |number| play_all(&mut chorus, takes, number));
         report(&format!("batch.{takes}"), takes, &costs);
     }
+    let Ok(gpu) = open(mind.network()) else { return };
+    for takes in [1, 8, 16, 32, 64] {
+        let mut chorus = Chorus::new(&mind, takes);
+        chorus.run_on(Some(gpu.twin(takes).expect("it has room")));
+        let mut us = Vec::new();
+        measure(WARM_UP, NOTES / 4 / takes.div_ceil(8), |number| {
+            let start = Instant::now();
+            play_all(&mut chorus, takes, number);
+            us.push(start.elapsed().as_secs_f64() * 1e6);
+        });
+        assert_eq!(chorus.take_failure(), None);
+        let row = json!({ "name": format!("gpu.{takes}"), "notes": takes, "us": us.split_off(WARM_UP), "adapter": gpu.name() });
+        println!("{row}");
+    }
+}
+
+/// Draws a note for each take, and each hears its own.
+fn play_all(chorus: &mut Chorus, takes: usize, number: usize) {
+    let mut rngs: [_; 64] = std::array::from_fn(|take| note_rng(take as u64, number as u64));
+    chorus.play(&Controls::default(), 0.0, &mut rngs[..takes]);
 }
 
 /// Draws a note and hears it.

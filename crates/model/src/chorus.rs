@@ -8,6 +8,7 @@ use rand::RngCore;
 
 use crate::{
     context::Context,
+    device::{DeviceError, Seat, Trunk},
     drawing::{Drawn, Loudness, NOTHING, Onset, Timing, What, When},
     mind::Mind,
     network::{Network, Scratch, State},
@@ -25,13 +26,15 @@ pub struct Chorus {
     network: Arc<Network>,
     states: Vec<State>,
     scratch: Scratch,
+    /// Where the trunk runs.
+    seat: Seat,
     timings: Vec<Timing>,
     notes: Vec<Successor>,
     nats: Vec<f64>,
 }
 
 impl Chorus {
-    /// So many takes that go on from what this mind remembers.
+    /// So many takes that go on from what this mind remembers, on the device that it runs on.
     ///
     /// # Panics
     /// If they are none, or more than 64.
@@ -41,6 +44,7 @@ impl Chorus {
             network: mind.network.clone(),
             states: vec![mind.state.clone(); takes],
             scratch: Scratch::new(takes),
+            seat: mind.seat.twin(takes, mind.network.input_width()),
             timings: vec![Timing { step: 0.0, usual: 0.0 }; takes],
             notes: vec![NOTHING; takes],
             nats: vec![0.0; takes],
@@ -65,14 +69,19 @@ impl Chorus {
         }
     }
 
-    /// Whether these are so many takes of this mind's network.
+    /// Whether these are so many takes of this mind's network, on its device.
     pub fn goes_on(&self, mind: &Mind, takes: usize) -> bool {
-        self.states.len() == takes && Arc::ptr_eq(&self.network, &mind.network)
+        self.states.len() == takes && Arc::ptr_eq(&self.network, &mind.network) && self.device() == mind.device()
     }
 
     /// What a take has heard so far.
     pub fn context(&self, take: usize) -> &Context {
         &self.states[take].context
+    }
+
+    /// What a take remembers.
+    pub fn state(&self, take: usize) -> &State {
+        &self.states[take]
     }
 
     /// What each take has cost so far, in nats: the likeliest has the least.
@@ -93,9 +102,8 @@ impl Chorus {
             *step = timing.step;
         }
         self.sample_notes(controls, &what[..takes], rngs);
-        let Self { network, states, scratch, notes, .. } = self;
-        network.step_all(notes.iter().map(Some), states, scratch);
-        notes
+        self.step();
+        &self.notes
     }
 
     /// Draws the step of each take's next note, as [`Mind::sample_step`].
@@ -103,7 +111,7 @@ impl Chorus {
     /// # Panics
     /// If there are not as many limits and generators as takes.
     pub fn sample_steps(&mut self, controls: &Controls, when: &[When], rngs: &mut [impl RngCore]) -> &[Timing] {
-        let Self { network, states, scratch, timings, notes, nats } = self;
+        let Self { network, states, scratch, timings, notes, nats, .. } = self;
         assert_eq!([when.len(), rngs.len()], [states.len(); 2], "limits and a generator for each take");
         let each = states.iter().zip(when).zip(rngs).zip(&mut *timings);
         if network.kind() == Kind::Seed {
@@ -169,9 +177,30 @@ impl Chorus {
     /// # Panics
     /// If there are not as many notes as takes.
     pub fn feed(&mut self, notes: &[Successor]) {
-        let Self { network, states, scratch, .. } = self;
-        assert_eq!(notes.len(), states.len(), "a note for each take");
-        network.step_all(notes.iter().map(Some), states, scratch);
+        self.notes.copy_from_slice(notes);
+        self.step();
+    }
+
+    /// Each take hears its note, on the device if there is one.
+    fn step(&mut self) {
+        let Self { network, states, scratch, seat, notes, .. } = self;
+        network.listen_all(notes, states, scratch);
+        seat.think(network, states, scratch);
+    }
+
+    /// As [`Mind::run_on`], with a place for as many takes.
+    pub fn run_on(&mut self, trunk: Option<Box<dyn Trunk>>) {
+        self.seat = Seat::new(trunk, self.states.len(), self.network.input_width());
+    }
+
+    /// The device's name, if it is not the CPU.
+    pub fn device(&self) -> Option<&str> {
+        self.seat.name()
+    }
+
+    /// Why the device was given up, once.
+    pub fn take_failure(&mut self) -> Option<DeviceError> {
+        self.seat.take_failure()
     }
 
     /// Draws one attribute of all takes.

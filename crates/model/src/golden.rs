@@ -10,6 +10,7 @@ use crate::{
     network::{Network, Scratch, State},
     shapes::{self, Attribute, HIDDEN, Kind},
     told::{Left, Meter, Moment, Source},
+    trunk::{Memory, States},
     weights::{Card, Tensor, Weights},
 };
 
@@ -29,7 +30,8 @@ fn every_layer_agrees_over_64_steps() {
         assert_eq!(steps.len(), phrase.len());
         for (t, (expected, next)) in steps.iter().zip(&phrase).enumerate() {
             let heard = t.checked_sub(1);
-            network.step(heard.map(|t| &phrase[t]), heard.map(moment), &mut state, &mut scratch);
+            network.listen(heard.map(|t| &phrase[t]), heard.map(moment), &mut state, &mut scratch);
+            network.think(std::slice::from_mut(&mut state), &mut scratch);
             let found = trace(&network, &state, next, &mut scratch);
             assert_eq!(found.len(), expected.len());
             for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -46,7 +48,9 @@ fn every_layer_agrees_over_64_steps() {
 
 /// h and c of each layer, then the logits of each head.
 fn trace(network: &Network, state: &State, next: &Successor, scratch: &mut Scratch) -> Step {
-    let mut all: Step = state.layers.iter().flat_map(|memory| [short(&memory.h), short(&memory.c)]).collect();
+    let Memory::Floats(States { h, c }) = &state.memory else { unreachable!("it is played in floats") };
+    let layers = h.chunks_exact(HIDDEN).zip(c.chunks_exact(HIDDEN));
+    let mut all: Step = layers.flat_map(|(h, c)| [short(h), short(c)]).collect();
     match network.point_estimates(state, scratch) {
         Some(timing) => {
             all.push(short(network.logits(Attribute::Pitch, next, state, scratch)));

@@ -18,6 +18,7 @@ mod dot;
 mod drawing;
 pub mod encoding;
 pub mod features;
+mod fixed;
 mod floats;
 pub mod fnv;
 #[cfg(test)]
@@ -42,6 +43,7 @@ mod snapshot;
 mod told;
 #[cfg(feature = "train")]
 pub mod train;
+mod trunk;
 mod turn;
 pub mod weights;
 

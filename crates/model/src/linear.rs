@@ -5,10 +5,11 @@ use half::f16;
 
 use crate::{
     dot::{self, Version},
-    floats,
+    fixed, floats,
     quantise::{Quantised, Rounded, eight_bits, four_bits},
     shapes::Kind,
     simd::widest,
+    trunk::Outputs,
     weights::{Tensor, Weights},
 };
 
@@ -20,8 +21,8 @@ pub enum Precision {
     /// 16-bit floats, widened as they are read: the same results as [`Precision::F32`] for weights that
     /// come from a file of 16-bit floats.
     F16,
-    /// 8 bits with a scale per row, activations in 15 bits with a scale per vector, sums exact in 32 bits:
-    /// sums of integers come out the same on every processor.
+    /// 8 bits with a scale per row, activations in 15 bits, sums exact in 32 bits, and an LSTM step in whole numbers from
+    /// end to end: it comes out the same on every processor.
     Int8,
     /// As [`Precision::Int8`], but the LSTM's weights in 4 bits, as indices into sixteen values per matrix.
     Int4,
@@ -46,7 +47,8 @@ impl Precision {
         match weights.card.kind {
             Kind::Seed if weights.fit_16_bits() => Self::F16,
             Kind::Seed => Self::F32,
-            Kind::Antiphon => Self::Int4,
+            Kind::Antiphon if fixed::fits(weights) => Self::Int4,
+            Kind::Antiphon => Self::F32,
         }
     }
 
@@ -123,30 +125,39 @@ impl Dense {
         match &self.weights {
             Packed::F32(weights) => weights.times(x, self.columns, &mut add),
             Packed::F16(weights) => weights.times(x, self.columns, &mut add),
-            Packed::Integers { matrix, scales } => {
+            Packed::Integers { .. } => {
                 let quantised = &mut scratch.0[..vectors];
                 for (quantised, x) in quantised.iter_mut().zip(x.chunks_exact(self.columns)) {
                     quantised.set(x);
                 }
-                matrix.times(quantised, |vector, first, sums| {
-                    let out = &mut out[vector * rows..][..rows];
-                    scale(sums, &scales[first..], quantised[vector].step(), &mut out[first..]);
-                });
+                self.add_integers(quantised, out);
             }
         }
     }
 
-    /// `[rows]`, or empty.
-    pub fn bias(&self) -> &[f32] {
-        &self.bias
+    /// [`Dense::apply`] to what the trunk says.
+    ///
+    /// # Panics
+    /// If the trunk is integers and these weights are not.
+    pub fn apply_to(&self, outputs: Outputs, scratch: &mut Scratch, out: &mut [f32]) {
+        match outputs {
+            Outputs::Floats(xs) => self.apply(xs, scratch, out),
+            Outputs::Integers(xs) => {
+                for out in out.chunks_exact_mut(self.bias.len()) {
+                    out.copy_from_slice(&self.bias);
+                }
+                self.add_integers(xs, out);
+            }
+        }
     }
 
-    /// The weights as the integers that they are multiplied as. `None`: they are floats.
-    pub fn integers(&self) -> Option<Rounded> {
-        let Packed::Integers { matrix, scales } = &self.weights else { return None };
-        let rows = 0..scales.len();
-        let values = rows.flat_map(|row| (0..self.columns).map(move |column| matrix.value(row, column))).collect();
-        Some(Rounded { values, scales: scales.clone() })
+    fn add_integers(&self, xs: &[Quantised], out: &mut [f32]) {
+        let Packed::Integers { matrix, scales } = &self.weights else { unreachable!("these weights are floats") };
+        let rows = scales.len();
+        matrix.times(xs, |vector, first, sums| {
+            let out = &mut out[vector * rows..][..rows];
+            scale(sums, &scales[first..], xs[vector].step(), &mut out[first..]);
+        });
     }
 
     /// Bytes in memory.

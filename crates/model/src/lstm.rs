@@ -4,28 +4,9 @@
 use crate::{
     activation::{sigmoid, tanh},
     linear::{Dense, Precision, Scratch},
-    shapes::HIDDEN,
     simd::widest,
     weights::Weights,
 };
-
-/// Hidden and cell state of one layer: `[HIDDEN]` each.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Memory {
-    pub h: Vec<f32>,
-    pub c: Vec<f32>,
-}
-
-impl Memory {
-    pub fn zero() -> Self {
-        Self { h: vec![0.0; HIDDEN], c: vec![0.0; HIDDEN] }
-    }
-
-    pub fn copy_from(&mut self, other: &Self) {
-        self.h.copy_from_slice(&other.h);
-        self.c.copy_from_slice(&other.c);
-    }
-}
 
 /// Weights of one layer. Pre-activations are `W_ih x + (b_ih + b_hh)`, then `+ W_hh h`: in this order, so that
 /// the first part can be worked out for many notes beforehand and gives the same bits.

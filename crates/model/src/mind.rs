@@ -5,7 +5,7 @@ use std::{slice, sync::Arc};
 use notes::Successor;
 
 use crate::{
-    device::{Device, DeviceError, Trunk},
+    device::{DeviceError, Seat, Trunk},
     encoding::{PITCHES, cell, cell_mass, spread_bin, time_bin, time_range, velocity_level},
     motifs::Symbol,
     network::{Network, Scratch, State},
@@ -50,9 +50,8 @@ pub struct Mind {
     pub(crate) network: Arc<Network>,
     pub(crate) state: State,
     pub(crate) scratch: Scratch,
-    /// Where the trunk runs, if not here.
-    device: Option<Device>,
-    failure: Option<DeviceError>,
+    /// Where the trunk runs.
+    pub(crate) seat: Seat,
     trace: Trace,
 }
 
@@ -60,7 +59,7 @@ impl Mind {
     /// A mind that has heard nothing.
     pub fn new(network: Arc<Network>) -> Self {
         let (state, scratch) = (network.zero_state(), Scratch::new(1));
-        let mut mind = Self { state, network, scratch, device: None, failure: None, trace: Trace::default() };
+        let mut mind = Self { state, network, scratch, seat: Seat::default(), trace: Trace::default() };
         mind.reset();
         mind
     }
@@ -105,33 +104,27 @@ impl Mind {
         self.state.context.lately.moment
     }
 
-    /// One step, on the device if there is one. Where that fails the CPU takes over, for good: the state is as
-    /// it was before, so nothing is lost.
+    /// One step, on the device if there is one.
     fn step(&mut self, note: Option<&Successor>, moment: Option<Moment>) {
-        let Self { network, state, scratch, device, failure, .. } = self;
-        let Some(on) = device else { return network.step(note, moment, state, scratch) };
-        let input = network.listen(note, moment, state, scratch);
-        if let Err(error) = on.step(input, &mut state.layers) {
-            network.think(slice::from_mut(state), scratch);
-            (*device, *failure) = (None, Some(error));
-        }
+        let Self { network, state, scratch, seat, .. } = self;
+        network.listen(note, moment, state, scratch);
+        seat.think(network, slice::from_mut(state), scratch);
     }
 
     /// From the next note on its trunk runs there; `None`: on the CPU. The device must have this network's
-    /// weights.
+    /// weights. Where it fails the CPU takes over, with the same note.
     pub fn run_on(&mut self, trunk: Option<Box<dyn Trunk>>) {
-        self.device = trunk.map(Device::new);
-        self.failure = None;
+        self.seat = Seat::new(trunk, 1, self.network.input_width());
     }
 
     /// The device's name, if it is not the CPU.
     pub fn device(&self) -> Option<&str> {
-        self.device.as_ref().map(Device::name)
+        self.seat.name()
     }
 
     /// Why the device was given up, once.
     pub fn take_failure(&mut self) -> Option<DeviceError> {
-        self.failure.take()
+        self.seat.take_failure()
     }
 
     /// Hears a whole phrase at once: the same as [`Mind::feed`] for each note, to the bit, several times

@@ -10,12 +10,13 @@ use notes::Successor;
 use crate::{
     context::Context,
     critic::Critic,
+    device::{self, Batch, DeviceError},
     encoding::PITCHES,
     features::{self, Features},
     linear::{self, Dense, Precision, Sparse},
-    lstm::{Layer, Memory, cell},
-    shapes::{Attribute, EMBEDDING, HEAD, HIDDEN, Kind, LAYERS, SEED_EMBEDDING, SEED_HEAD},
+    shapes::{Attribute, EMBEDDING, HEAD, Kind, SEED_EMBEDDING, SEED_HEAD},
     told::Moment,
+    trunk::{self, Memory, Trunk, integers},
     weights::{Card, Weights, WeightsError},
 };
 
@@ -25,7 +26,7 @@ pub struct Network {
     card: Card,
     precision: Precision,
     body: Body,
-    layers: Vec<Layer>,
+    trunk: Trunk,
     critic: Option<Critic>,
 }
 
@@ -56,22 +57,16 @@ struct Head {
 /// All that changes from note to note: hidden and cell state of each layer, and the context.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    pub(crate) layers: [Memory; LAYERS],
+    pub(crate) memory: Memory,
     pub(crate) context: Context,
     /// A begin-of-sequence was fed last.
     pub(crate) begins: bool,
 }
 
 impl State {
-    fn zero() -> Self {
-        Self { layers: [(); LAYERS].map(|()| Memory::zero()), context: Context::default(), begins: true }
-    }
-
     /// Takes over another state without allocating.
     pub fn copy_from(&mut self, other: &Self) {
-        for (mine, theirs) in self.layers.iter_mut().zip(&other.layers) {
-            mine.copy_from(theirs);
-        }
+        self.memory.copy_from(&other.memory);
         self.context.clone_from(&other.context);
         self.begins = other.begins;
     }
@@ -80,11 +75,6 @@ impl State {
     pub fn context(&self) -> &Context {
         &self.context
     }
-
-    /// The output of the last layer: `[HIDDEN]`.
-    pub(crate) fn output(&self) -> &[f32] {
-        &self.layers[LAYERS - 1].h
-    }
 }
 
 /// Notes of a phrase that are heard at once: their inputs share one pass over the weights, and the weights
@@ -92,8 +82,6 @@ impl State {
 const BLOCK: usize = 32;
 /// Width of the first layer's input, at most.
 const WIDEST_INPUT: usize = if EMBEDDING > SEED_EMBEDDING + 2 { EMBEDDING } else { SEED_EMBEDDING + 2 };
-/// Width of any layer's input, at most.
-const WIDEST: usize = if WIDEST_INPUT > HIDDEN { WIDEST_INPUT } else { HIDDEN };
 /// Width of a head's hidden layer, at most.
 const WIDEST_HEAD: usize = if HEAD > SEED_HEAD { HEAD } else { SEED_HEAD };
 
@@ -102,12 +90,7 @@ const WIDEST_HEAD: usize = if HEAD > SEED_HEAD { HEAD } else { SEED_HEAD };
 pub(crate) struct Scratch {
     /// Of each take.
     features: Vec<Features>,
-    /// Inputs of a layer: `[takes, width]`.
-    inputs: Vec<f32>,
-    /// `[takes, 4 HIDDEN]`
-    gates: Vec<f32>,
-    /// One layer's hidden state: `[takes, HIDDEN]`.
-    states: Vec<f32>,
+    pub(crate) trunk: trunk::Scratch,
     products: linear::Scratch,
     /// Hidden layer of a head: `[takes, width]`.
     hidden: Vec<f32>,
@@ -120,24 +103,10 @@ impl Scratch {
     pub fn new(takes: usize) -> Self {
         Self {
             features: (0..takes).map(|_| Features::new()).collect(),
-            inputs: vec![0.0; takes * WIDEST],
-            gates: vec![0.0; takes * 4 * HIDDEN],
-            states: vec![0.0; takes * HIDDEN],
+            trunk: trunk::Scratch::new(takes, WIDEST_INPUT),
             products: linear::Scratch::new(takes),
             hidden: vec![0.0; takes * WIDEST_HEAD],
             outputs: vec![0.0; takes * Attribute::ALL.map(Attribute::outputs).into_iter().max().unwrap_or(0)],
-        }
-    }
-
-    /// The first layer's input of the first take.
-    pub fn input_mut(&mut self, width: usize) -> &mut [f32] {
-        &mut self.inputs[..width]
-    }
-
-    /// The output of the last layer of each take: `[takes, HIDDEN]`.
-    fn gather(&mut self, states: &[State]) {
-        for (out, state) in self.states.chunks_exact_mut(HIDDEN).zip(states) {
-            out.copy_from_slice(state.output());
         }
     }
 }
@@ -181,9 +150,8 @@ impl Network {
                     .collect::<Option<_>>()?,
             },
         };
-        let layer = |layer| wanted().then(|| Layer::new(weights, layer, precision));
-        let layers = (0..LAYERS).map(layer).collect::<Option<_>>()?;
-        Some(Self { card: weights.card.clone(), precision, body, layers, critic: weights.critic() })
+        let trunk = Trunk::new(weights, precision, wanted)?;
+        Some(Self { card: weights.card.clone(), precision, body, trunk, critic: weights.critic() })
     }
 
     /// Which network this is.
@@ -203,7 +171,7 @@ impl Network {
 
     /// The state before anything was heard: zero.
     pub fn zero_state(&self) -> State {
-        State::zero()
+        State { memory: self.trunk.zero(), context: Context::default(), begins: true }
     }
 
     /// What its weights are held in.
@@ -223,96 +191,71 @@ impl Network {
                 input.bytes() + heads.iter().map(head).sum::<usize>()
             }
         };
-        body + self.layers.iter().map(Layer::bytes).sum::<usize>()
+        body + self.trunk.bytes()
     }
 
-    /// One step of the trunk: hears a note, or begin-of-sequence (`None`), and is told what is known at its
-    /// onset; `None`: what follows from the note before.
-    pub(crate) fn step(
-        &self,
-        note: Option<&Successor>,
-        moment: Option<Moment>,
-        state: &mut State,
-        scratch: &mut Scratch,
-    ) {
-        self.listen(note, moment, state, scratch);
-        self.think(slice::from_mut(state), scratch);
-    }
-
-    /// One step of each of several takes, in one pass over the weights.
-    pub(crate) fn step_all<'a>(
-        &self,
-        notes: impl IntoIterator<Item = Option<&'a Successor>>,
-        states: &mut [State],
-        scratch: &mut Scratch,
-    ) {
-        let Scratch { features, inputs, .. } = scratch;
-        let inputs = inputs.chunks_exact_mut(self.input_width());
-        for ((note, state), input) in notes.into_iter().zip(&mut *states).zip(inputs) {
-            self.hear(note, None, state, &mut features[0], input);
+    /// Takes each take's note into its context and writes its input, as [`Network::listen`].
+    pub(crate) fn listen_all(&self, notes: &[Successor], states: &mut [State], scratch: &mut Scratch) {
+        let Scratch { features, trunk, .. } = scratch;
+        let inputs = trunk.inputs.chunks_exact_mut(self.input_width());
+        for ((note, state), input) in notes.iter().zip(states).zip(inputs) {
+            self.hear(Some(note), None, state, &mut features[0], input);
         }
-        self.think(states, scratch);
     }
 
-    /// Takes a note into the context and hands out the first layer's input: what [`Network::think`] goes on from.
-    pub(crate) fn listen<'a>(
+    /// Hears a note, or begin-of-sequence (`None`), and is told what is known at its onset (`None`: what follows from the
+    /// note before): writes the first layer's input, which [`Network::think`] goes on from.
+    pub(crate) fn listen(
         &self,
         note: Option<&Successor>,
         moment: Option<Moment>,
         state: &mut State,
-        scratch: &'a mut Scratch,
-    ) -> &'a [f32] {
-        let input = &mut scratch.inputs[..self.input_width()];
+        scratch: &mut Scratch,
+    ) {
+        let input = &mut scratch.trunk.inputs[..self.input_width()];
         self.hear(note, moment, state, &mut scratch.features[0], input);
-        input
     }
 
     /// The layers' step of several takes, whose inputs stand in `scratch`.
     pub(crate) fn think(&self, states: &mut [State], scratch: &mut Scratch) {
-        let Scratch { inputs, gates, states: hidden, products, .. } = scratch;
-        let takes = states.len();
-        let mut width = self.input_width();
-        let (gates, hidden) = (&mut gates[..takes * 4 * HIDDEN], &mut hidden[..takes * HIDDEN]);
-        for (n, layer) in self.layers.iter().enumerate() {
-            layer.listen(&inputs[..takes * width], products, gates);
-            for (hidden, state) in hidden.chunks_exact_mut(HIDDEN).zip(&*states) {
-                hidden.copy_from_slice(&state.layers[n].h);
-            }
-            layer.remember(hidden, products, gates);
-            width = HIDDEN;
-            let takes = gates.chunks_exact_mut(4 * HIDDEN).zip(&mut *states).zip(inputs.chunks_exact_mut(width));
-            for ((gates, state), input) in takes {
-                let Memory { c, h } = &mut state.layers[n];
-                cell(gates, c, h);
-                input.copy_from_slice(h);
-            }
+        self.trunk.step(self.input_width(), states, &mut scratch.trunk);
+    }
+
+    /// [`Network::think`] on a device. After an error the states are as they were.
+    pub(crate) fn think_on(
+        &self,
+        device: &mut dyn device::Trunk,
+        batch: &mut Batch,
+        states: &mut [State],
+        scratch: &mut Scratch,
+    ) -> Result<(), DeviceError> {
+        if self.trunk.integers().is_none() {
+            return Err(DeviceError::Weights);
         }
+        let inputs = self.trunk.round_inputs(self.input_width(), states.len(), &mut scratch.trunk);
+        batch.fill(inputs.iter().zip(states.iter_mut().map(|state| &*integers(state))));
+        device.step(batch)?;
+        for (take, state) in states.iter_mut().enumerate() {
+            batch.get(take, integers(state));
+        }
+        Ok(())
+    }
+
+    /// The layers.
+    pub(crate) fn trunk(&self) -> &Trunk {
+        &self.trunk
     }
 
     /// Hears many notes: the same as so many steps, to the bit. Allocates.
     pub(crate) fn sequence(&self, notes: &[Successor], moment: impl Fn(usize) -> Option<Moment>, state: &mut State) {
-        let Scratch { mut features, mut inputs, mut gates, mut products, .. } = Scratch::new(notes.len().min(BLOCK));
+        let Scratch { mut features, mut trunk, .. } = Scratch::new(notes.len().min(BLOCK));
+        let width = self.input_width();
         for (block, notes) in notes.chunks(BLOCK).enumerate() {
-            let mut width = self.input_width();
-            for (index, (note, input)) in notes.iter().zip(inputs.chunks_exact_mut(width)).enumerate() {
+            for (index, (note, input)) in notes.iter().zip(trunk.inputs.chunks_exact_mut(width)).enumerate() {
                 self.hear(Some(note), moment(block * BLOCK + index), state, &mut features[0], input);
             }
-            let gates = &mut gates[..notes.len() * 4 * HIDDEN];
-            for (layer, Memory { c, h }) in self.layers.iter().zip(&mut state.layers) {
-                layer.listen(&inputs[..notes.len() * width], &mut products, gates);
-                width = HIDDEN;
-                for (gates, output) in gates.chunks_exact_mut(4 * HIDDEN).zip(inputs.chunks_exact_mut(width)) {
-                    layer.remember(h, &mut products, gates);
-                    cell(gates, c, h);
-                    output.copy_from_slice(h);
-                }
-            }
+            self.trunk.sequence(width, notes.len(), state, &mut trunk);
         }
-    }
-
-    /// The trunk.
-    pub(crate) fn layers(&self) -> &[Layer] {
-        &self.layers
     }
 
     /// Width of the first layer's input.
@@ -358,9 +301,11 @@ impl Network {
     /// `None` for other networks.
     pub(crate) fn point_estimates(&self, state: &State, scratch: &mut Scratch) -> Option<[f64; 2]> {
         let Body::Seed(seed) = &self.body else { return None };
+        let Scratch { trunk, products, .. } = scratch;
+        let last = self.trunk.outputs(slice::from_ref(state), trunk);
         let mut out = [0.0; 2];
-        seed.step.apply(state.output(), &mut scratch.products, &mut out[..1]);
-        seed.duration.apply(state.output(), &mut scratch.products, &mut out[1..]);
+        seed.step.apply_to(last, products, &mut out[..1]);
+        seed.duration.apply_to(last, products, &mut out[1..]);
         Some(out.map(f64::from))
     }
 
@@ -385,15 +330,14 @@ impl Network {
         states: &[State],
         scratch: &'a mut Scratch,
     ) -> &'a mut [f32] {
-        scratch.gather(states);
-        let Scratch { features, states: last, products, hidden, outputs, .. } = scratch;
+        let Scratch { features, trunk, products, hidden, outputs } = scratch;
         let takes = states.len();
-        let last = &last[..takes * HIDDEN];
+        let last = self.trunk.outputs(states, trunk);
         match &self.body {
             Body::Seed(seed) => {
                 debug_assert_eq!(attribute, Attribute::Pitch);
                 let hidden = &mut hidden[..takes * SEED_HEAD];
-                seed.hidden.apply(last, products, hidden);
+                seed.hidden.apply_to(last, products, hidden);
                 relu(hidden);
                 let outputs = &mut outputs[..takes * (PITCHES + 1)];
                 seed.pitch.apply(hidden, products, outputs);
@@ -402,7 +346,7 @@ impl Network {
             Body::Antiphon { heads, .. } => {
                 let head = &heads[attribute as usize];
                 let hidden = &mut hidden[..takes * HEAD];
-                head.state.apply(last, products, hidden);
+                head.state.apply_to(last, products, hidden);
                 let each = so_far.iter().zip(states).zip(&mut *features);
                 for (((next, state), features), hidden) in each.zip(hidden.chunks_exact_mut(HEAD)) {
                     before(attribute, features, &state.context, next);

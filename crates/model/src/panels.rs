@@ -35,6 +35,7 @@ impl<T: Copy + Default, const N: usize> Panels<T, N> {
     }
 
     /// The lines of panel `panel`.
+    #[cfg(any(test, feature = "gpu"))]
     pub fn panel(&self, panel: usize) -> &[Line<T, N>] {
         &self.lines[panel * self.stride..][..self.stride]
     }

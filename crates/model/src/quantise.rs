@@ -1,7 +1,7 @@
 //! From floats to integers: activations in 15 bits with a scale per vector, weights in 8 or 4 bits with a
 //! scale per row.
 
-use crate::{activation::ROUND, simd::widest, weights::Tensor};
+use crate::{activation::ROUND, fixed, simd::widest, weights::Tensor};
 
 /// Columns that are multiplied together: a multiply-add takes four bytes, and a nibble of each byte of a
 /// line belongs to either of two such fours.
@@ -20,8 +20,9 @@ pub(crate) struct Quantised {
     words: Vec<i16>,
     /// High and low bytes of the integers, [`OFFSET`] added.
     bytes: [Vec<u8>; 2],
-    /// What one stands for.
+    /// What one stands for: this, or 2^(exponent - 14).
     step: f32,
+    exponent: i32,
 }
 
 impl Quantised {
@@ -31,20 +32,60 @@ impl Quantised {
             words: Vec::with_capacity(MOST_COLUMNS),
             bytes: [(); 2].map(|()| Vec::with_capacity(MOST_COLUMNS)),
             step: 0.0,
+            exponent: 0,
         }
     }
 
-    /// Rounds a vector.
+    /// Rounds a vector, with a step of its own.
     pub fn set(&mut self, x: &[f32]) {
-        let columns = x.len().next_multiple_of(CHUNK);
+        let largest = largest(x).max(1e-9);
+        self.step = largest / LARGEST;
+        self.round(x, LARGEST / largest);
+    }
+
+    /// Rounds a vector, with a step that is a power of two: what the trunk is fed. What lies beyond `2^most` becomes
+    /// that.
+    pub fn set_input(&mut self, x: &[f32], most: i32) {
+        self.set_exponent(fixed::exponent(largest(x), most));
+        self.round(x, self.step.recip());
+    }
+
+    /// Takes a hidden state.
+    pub fn set_state(&mut self, h: &[i16]) {
+        self.set_integers(h, 0);
+    }
+
+    /// Takes integers as they are.
+    pub fn set_integers(&mut self, x: &[i16], exponent: i32) {
+        let words = self.words_mut(x.len());
+        words[..x.len()].copy_from_slice(x);
+        words[x.len()..].fill(0);
+        self.set_exponent(exponent);
+        self.split();
+    }
+
+    fn set_exponent(&mut self, exponent: i32) {
+        let exponent_of_step = exponent - fixed::POINT;
+        (self.step, self.exponent) = (f32::from_bits(((127 + exponent_of_step) as u32) << 23), exponent);
+    }
+
+    fn round(&mut self, x: &[f32], scale: f32) {
+        integers(x, scale, self.words_mut(x.len()));
+        self.split();
+    }
+
+    /// Space for so many, padded.
+    fn words_mut(&mut self, columns: usize) -> &mut [i16] {
+        let columns = columns.next_multiple_of(CHUNK);
         assert!(columns <= MOST_COLUMNS, "sums could overflow");
         self.words.resize(columns, 0);
         self.bytes.iter_mut().for_each(|bytes| bytes.resize(columns, 0));
-        let mut step = [0.0];
+        &mut self.words
+    }
+
+    fn split(&mut self) {
         let [high, low] = &mut self.bytes;
-        integers(x, &mut self.words, &mut step);
         split(&self.words, high, low);
-        self.step = step[0];
     }
 
     /// The integers: a whole number of chunks.
@@ -62,19 +103,34 @@ impl Quantised {
     pub fn step(&self) -> f32 {
         self.step
     }
+
+    /// Of what one stands for, if that is a power of two: 2^(exponent - 14).
+    pub fn exponent(&self) -> i32 {
+        self.exponent
+    }
+}
+
+/// The largest of some numbers, whatever their signs.
+fn largest(x: &[f32]) -> f32 {
+    let mut largest = [0.0];
+    magnitude(x, &mut largest);
+    largest[0]
 }
 
 widest! {
-    /// `x` -> integers and the value of one (`step`). The rest of `out` becomes 0.
-    fn integers(x: &[f32], out: &mut [i16], step: &mut [f32; 1]) {
+    fn magnitude(x: &[f32], largest: &mut [f32; 1]) {
         // Floats without a sign are in the order of their bits, and integers have no order of operations to keep.
-        let largest = x.iter().map(|x| x.to_bits() & !(1 << 31)).max().unwrap_or(0);
-        let largest = f32::from_bits(largest).max(1e-9);
-        let scale = LARGEST / largest;
-        step[0] = largest / LARGEST;
+        largest[0] = f32::from_bits(x.iter().map(|x| x.to_bits() & !(1 << 31)).max().unwrap_or(0));
+    }
+}
+
+widest! {
+    /// `x * scale` as integers. The rest of `out` becomes 0.
+    fn integers(x: &[f32], scale: f32, out: &mut [i16]) {
+        let most = fixed::LARGEST as f32;
         let (used, padding) = out.split_at_mut(x.len());
         for (out, x) in used.iter_mut().zip(x) {
-            *out = (x * scale + ROUND).to_bits() as i16;
+            *out = ((x * scale).clamp(-most, most) + ROUND).to_bits() as i16;
         }
         padding.fill(0);
     }

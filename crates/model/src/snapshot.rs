@@ -8,19 +8,18 @@ use std::sync::Arc;
 
 use crate::{
     context::{Context, Lately},
-    lstm::Memory,
     motifs::{Motifs, Symbol},
     network::State,
-    shapes::LAYERS,
+    trunk::Memory,
 };
 
 /// Notes after which the motifs are copied: hearing so many again takes a part of a step's time.
 const REPLAYED: usize = 64;
 
-/// What a mind knows at a note. 14 KiB, and a share of a copy of the motifs.
+/// What a mind knows at a note. 11 KiB, and a share of a copy of the motifs.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    layers: [Memory; LAYERS],
+    memory: Memory,
     lately: Lately,
     begins: bool,
     trail: Trail,
@@ -67,17 +66,15 @@ impl Trace {
 
     /// The present state.
     pub fn snapshot(&mut self, state: &State) -> Snapshot {
-        let State { layers, context: Context { lately, motifs }, begins } = state;
+        let State { memory, context: Context { lately, motifs }, begins } = state;
         let trail = self.trail(motifs).clone();
-        Snapshot { layers: layers.clone(), lately: lately.clone(), begins: *begins, trail }
+        Snapshot { memory: memory.clone(), lately: lately.clone(), begins: *begins, trail }
     }
 
     /// The same in place of an older one, whose memory it takes.
     pub fn snapshot_into(&mut self, state: &State, out: &mut Snapshot) {
-        let State { layers, context: Context { lately, motifs }, begins } = state;
-        for (mine, theirs) in out.layers.iter_mut().zip(layers) {
-            mine.copy_from(theirs);
-        }
+        let State { memory, context: Context { lately, motifs }, begins } = state;
+        out.memory.copy_from(memory);
         out.lately.clone_from(lately);
         out.begins = *begins;
         out.trail.clone_from(self.trail(motifs));
@@ -85,10 +82,8 @@ impl Trace {
 
     /// Makes `state` what it was then.
     pub fn restore(&mut self, snapshot: &Snapshot, state: &mut State) {
-        let State { layers, context: Context { lately, motifs }, begins } = state;
-        for (mine, theirs) in layers.iter_mut().zip(&snapshot.layers) {
-            mine.copy_from(theirs);
-        }
+        let State { memory, context: Context { lately, motifs }, begins } = state;
+        memory.copy_from(&snapshot.memory);
         lately.clone_from(&snapshot.lately);
         *begins = snapshot.begins;
         let Trail { copy, since, count } = &snapshot.trail;

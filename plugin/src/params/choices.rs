@@ -142,8 +142,8 @@ choice! {
 choice! {
     /// Where the network runs.
     DeviceChoice {
-        #[default] Auto = "auto" "auto",
-        Cpu = "cpu" "CPU",
+        Auto = "auto" "auto",
+        #[default] Cpu = "cpu" "CPU",
         Gpu = "gpu" "GPU",
     }
 }

@@ -70,7 +70,7 @@ impl Default for ModelParams {
             learn: share("Learn from you", 0.0, 0.0, 1.0),
             search: EnumParam::new("Search", Search::default()),
             // Where it runs is the machine's business, and no music: nothing to automate.
-            device: EnumParam::new("Device", DeviceChoice::Auto).non_automatable(),
+            device: EnumParam::new("Device", DeviceChoice::Cpu).non_automatable(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Where the network runs: on the CPU or on a GPU, whichever is faster here or is wished for.
 //! The notes are the same, so it may change at any time, and in a take.
 //!
-//! Used on the generator only. Nothing is known of a GPU, and no driver touched, before
-//! an instance that may use one plays.
+//! Used on the generator only. Nothing is known of a GPU, and no driver loaded, before an instance plays that may use
+//! one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,6 +12,9 @@ use model::{Mind, Network};
 
 use crate::link::status::Status;
 use crate::settings::DeviceChoice;
+
+/// Takes side by side that devices are measured with: as many as *Search* weighs unless told otherwise.
+const TAKES: usize = 16;
 
 /// Where it runs, as the editor shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -117,7 +120,7 @@ fn choose(survey: &Survey, forced: bool) -> (Place, Option<Box<dyn Trunk>>) {
     if !forced && survey.faster().is_none() {
         return (Place::cpu(times, false), None);
     }
-    match found.place() {
+    match found.place(1) {
         Ok(trunk) => (Place { name: found.name.clone(), reason: times, amiss: false }, Some(trunk)),
         Err(error) => (Place::cpu(format!("{}: the CPU plays", sentence(&error)), true), None),
     }
@@ -126,7 +129,7 @@ fn choose(survey: &Survey, forced: bool) -> (Place, Option<Box<dyn Trunk>>) {
 fn times(cpu_us: f64, found: &Found) -> String {
     let (cpu, other) = (cpu_us / 1e3, found.us / 1e3);
     format!(
-        "The longest of 32 steps took {cpu:.2} ms on the CPU, {other:.2} ms on {}; the notes are the same",
+        "The longest of 32 steps of {TAKES} takes took {cpu:.2} ms on the CPU, {other:.2} ms on {}; the notes are the same",
         found.name
     )
 }
@@ -151,8 +154,8 @@ fn survey(network: &Arc<Network>) -> Arc<Survey> {
         return survey;
     }
     // Drivers are other people's programs.
-    let found_out = catch_unwind(AssertUnwindSafe(|| Survey::new(network, open(network))));
-    let broke = |_| Survey::new(network, Err(DeviceError::Failed("its driver broke".to_owned())));
+    let found_out = catch_unwind(AssertUnwindSafe(|| Survey::new(network, TAKES, open(network))));
+    let broke = |_| Survey::new(network, TAKES, Err(DeviceError::Failed("its driver broke".to_owned())));
     enter(&mut surveys, network, found_out.unwrap_or_else(broke))
 }
 
@@ -179,7 +182,7 @@ mod tests {
     #[test]
     fn the_faster_one_is_taken_unless_one_is_wished_for() {
         let network = network();
-        let mut survey = Survey::new(&network, Ok(Box::new(Processor::new(network.clone()))));
+        let mut survey = Survey::new(&network, 1, Ok(Box::new(Processor::new(network.clone()).unwrap())));
         for (cpu_us, us, forced, there) in
             [(90.0, 100.0, false, false), (110.0, 100.0, false, true), (90.0, 100.0, true, true)]
         {
@@ -190,7 +193,7 @@ mod tests {
             assert!(place.reason.contains("0.10 ms"), "{}", place.reason);
         }
         for (error, forced) in [(DeviceError::Missing, true), (DeviceError::Differs, false)] {
-            let (place, trunk) = choose(&Survey::new(&network, Err(error)), forced);
+            let (place, trunk) = choose(&Survey::new(&network, 1, Err(error)), forced);
             assert!(trunk.is_none() && place.name == "CPU" && place.amiss == forced);
             assert!(place.reason.ends_with("the CPU plays"), "{}", place.reason);
         }

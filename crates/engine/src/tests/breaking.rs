@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use model::device::{DeviceError, Processor, Survey, Trunk};
+use model::device::{Batch, DeviceError, Processor, Survey, Trunk};
 use model::{Mind, State};
 use notes::Note;
 
@@ -108,8 +108,9 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
 /// The CPU in a GPU's place. Those that are given to minds fail after so many steps.
 #[derive(Debug)]
 struct Failing {
-    on: Processor,
+    on: Box<dyn Trunk>,
     after: usize,
+    surveyed: AtomicBool,
 }
 
 impl Trunk for Failing {
@@ -117,20 +118,23 @@ impl Trunk for Failing {
         "failing"
     }
 
-    fn step(&mut self, input: &[f32], before: &[f32], after: &mut [f32]) -> Result<(), DeviceError> {
+    fn step(&mut self, batch: &mut Batch) -> Result<(), DeviceError> {
         self.after = self.after.checked_sub(1).ok_or_else(|| DeviceError::Failed("as a test has asked".to_owned()))?;
-        self.on.step(input, before, after)
+        self.on.step(batch)
     }
 
-    fn twin(&self) -> Result<Box<dyn Trunk>, DeviceError> {
-        Ok(Box::new(Self { on: Processor::new(network()), after: 9 }))
+    fn twin(&self, takes: usize) -> Result<Box<dyn Trunk>, DeviceError> {
+        // The survey's own plays on; those after it do not.
+        let after = if self.surveyed.swap(true, Ordering::Relaxed) { 9 } else { usize::MAX };
+        Ok(Box::new(Self { on: self.on.twin(takes)?, after, surveyed: AtomicBool::new(true) }))
     }
 }
 
 #[test]
 fn a_gpu_that_fails_in_mid_take_is_not_heard() {
-    let failing = Failing { on: Processor::new(network()), after: usize::MAX };
-    let _known = pretend(&network(), Survey::new(&network(), Ok(Box::new(failing))));
+    let on = Box::new(Processor::new(network()).unwrap());
+    let failing = Failing { on, after: usize::MAX, surveyed: AtomicBool::new(false) };
+    let _known = pretend(&network(), Survey::new(&network(), 1, Ok(Box::new(failing))));
     let mut takes_so_far = Vec::new();
     for wish in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
         let wished = Arc::new(Mutex::new(wish));

@@ -118,6 +118,7 @@ impl Matrix {
     }
 
     /// One weight, as it is multiplied: the way back from [`Matrix::new`].
+    #[cfg(any(test, feature = "gpu"))]
     pub fn value(&self, row: usize, column: usize) -> i8 {
         let lines = &self.panels.panel(row / ROWS)[column / CHUNK * self.form.lines()..];
         let (half, quad) = (row % ROWS / LINE_ROWS, column % CHUNK / QUAD);

@@ -28,6 +28,8 @@ struct Line {
     allocs: Option<u64>,
     /// Steps that `us` stands for, each: 1 if not said.
     notes: Option<f64>,
+    /// The GPU that ran it; then `us` is by the clock on the wall.
+    adapter: Option<String>,
 }
 
 /// What was measured of one engine.
@@ -36,9 +38,10 @@ struct Found {
     us: Vec<f64>,
     allocs: Option<u64>,
     notes: f64,
+    adapter: Option<String>,
 }
 
-/// Measures `step`, `warm_up`, `batch` and `instructions`.
+/// Measures `step`, `warm_up`, `batch`, `gpu` and `instructions`.
 pub fn run(options: &Options) -> Result<Map<String, Value>> {
     let ours = options.step.as_deref().context("--step is missing: use `cargo xtask bench`")?;
     let mut found = BTreeMap::new();
@@ -56,11 +59,14 @@ pub fn run(options: &Options) -> Result<Map<String, Value>> {
     let mut figures = Map::new();
     let shipped = found.get(SHIPPED).and_then(|found| Spread::of(found.us.clone()));
     let shipped = shipped.context("our own steps were not measured")?.median_us;
-    for (name, Found { us, allocs, notes }) in found {
+    for (name, Found { us, allocs, notes, adapter }) in found {
         let Some(spread) = Spread::of(us) else { continue };
         let (part, name) = name.split_once('.').unwrap_or(("step", &name));
         let mut row = serde_json::to_value(spread)?;
         row["allocs"] = allocs.into();
+        if let Some(adapter) = adapter {
+            row["adapter"] = adapter.into();
+        }
         match part {
             "step" => row["times_default"] = (spread.median_us / shipped).into(),
             _ => row["us_per_note"] = (spread.median_us / notes).into(),
@@ -109,11 +115,12 @@ fn peers(options: &Options) -> Vec<(&'static str, Command)> {
 fn take_in(found: &mut BTreeMap<String, Found>, command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("cannot start {}", command.get_program().display()))?;
     for line in output.stdout.split(|&byte| byte == b'\n') {
-        let Ok(Line { name, us, allocs, notes }) = serde_json::from_slice(line) else { continue };
+        let Ok(Line { name, us, allocs, notes, adapter }) = serde_json::from_slice(line) else { continue };
         let found = found.entry(name).or_default();
         found.us.extend(us);
         found.allocs = found.allocs.max(allocs);
         found.notes = notes.unwrap_or(1.0);
+        found.adapter = adapter.or(found.adapter.take());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     let last = errors.lines().last().unwrap_or_default();

@@ -462,7 +462,7 @@ pub const MODEL: &[Case] = &[
         given: &[],
         player: ALONE,
         at: IN_TURN_S,
-        to: "CPU",
+        to: "GPU",
         // Where it runs must not be heard.
         acts: |without, with| music(&without.notes) == music(&with.notes),
     },

@@ -1,0 +1,274 @@
+//! The three LSTM layers of the live path, and what they remember: in whole numbers, as what ships is played, or in floats.
+
+use crate::{
+    fixed, linear,
+    linear::Precision,
+    lstm,
+    network::State,
+    quantise::Quantised,
+    shapes::{HIDDEN, LAYERS},
+    weights::Weights,
+};
+
+/// Hidden and cell states of all layers: `[LAYERS, HIDDEN]` each.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct States<H, C> {
+    pub h: Vec<H>,
+    pub c: Vec<C>,
+}
+
+impl<H: Copy + Default, C: Copy + Default> States<H, C> {
+    fn zero() -> Self {
+        Self { h: vec![H::default(); LAYERS * HIDDEN], c: vec![C::default(); LAYERS * HIDDEN] }
+    }
+
+    fn copy_from(&mut self, other: &Self) {
+        self.h.copy_from_slice(&other.h);
+        self.c.copy_from_slice(&other.c);
+    }
+
+    /// A layer's cells and hidden state.
+    fn layer(&mut self, layer: usize) -> (&mut [C], &mut [H]) {
+        let place = layer * HIDDEN..(layer + 1) * HIDDEN;
+        (&mut self.c[place.clone()], &mut self.h[place])
+    }
+
+    /// What the last layer says.
+    fn output(&self) -> &[H] {
+        &self.h[(LAYERS - 1) * HIDDEN..]
+    }
+}
+
+/// What a trunk remembers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Memory {
+    Floats(States<f32, f32>),
+    /// Of `fixed`.
+    Integers(States<i16, i32>),
+}
+
+impl Memory {
+    /// Takes over another one of the same network without allocating.
+    pub fn copy_from(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Floats(mine), Self::Floats(theirs)) => mine.copy_from(theirs),
+            (Self::Integers(mine), Self::Integers(theirs)) => mine.copy_from(theirs),
+            (mine, theirs) => *mine = theirs.clone(),
+        }
+    }
+}
+
+/// The layers.
+#[derive(Debug)]
+pub(crate) enum Trunk {
+    Floats(Vec<lstm::Layer>),
+    Integers(Vec<fixed::Layer>),
+}
+
+/// Buffers for a pass over so many takes, or notes.
+#[derive(Clone, Debug)]
+pub(crate) struct Scratch {
+    /// Inputs of a layer: `[takes, width]`.
+    pub inputs: Vec<f32>,
+    /// Outputs of the last layer, for the heads: `[takes, HIDDEN]`.
+    outputs: Vec<f32>,
+    gates: Vec<f32>,
+    products: linear::Scratch,
+    /// The same in whole numbers.
+    integer_inputs: Vec<Quantised>,
+    integer_states: Vec<Quantised>,
+    integer_gates: Vec<i32>,
+}
+
+impl Scratch {
+    /// `width`: of the widest input.
+    pub fn new(takes: usize, width: usize) -> Self {
+        let integers = || vec![Quantised::new(); takes];
+        Self {
+            inputs: vec![0.0; takes * width.max(HIDDEN)],
+            outputs: vec![0.0; takes * HIDDEN],
+            gates: vec![0.0; takes * 4 * HIDDEN],
+            products: linear::Scratch::new(takes),
+            integer_inputs: integers(),
+            integer_states: integers(),
+            integer_gates: vec![0; takes * 4 * HIDDEN],
+        }
+    }
+
+    /// The place for a take's rounded input.
+    pub fn integer_input(&mut self, take: usize) -> &mut Quantised {
+        &mut self.integer_inputs[take]
+    }
+}
+
+/// What the last layers of some takes say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outputs<'a> {
+    /// `[takes, HIDDEN]`
+    Floats(&'a [f32]),
+    /// Of each take.
+    Integers(&'a [Quantised]),
+}
+
+impl Trunk {
+    /// Packs the layers; `None`: it was not `wanted` any more.
+    pub fn new(weights: &Weights, precision: Precision, wanted: impl Fn() -> bool) -> Option<Self> {
+        let layers = (0..LAYERS).map(|layer| wanted().then_some(layer));
+        match precision {
+            Precision::F32 | Precision::F16 => layers
+                .map(|layer| Some(lstm::Layer::new(weights, layer?, precision)))
+                .collect::<Option<_>>()
+                .map(Self::Floats),
+            Precision::Int8 | Precision::Int4 => layers
+                .map(|layer| Some(fixed::Layer::new(weights, layer?, precision == Precision::Int4)))
+                .collect::<Option<_>>()
+                .map(Self::Integers),
+        }
+    }
+
+    /// Before anything was heard.
+    pub fn zero(&self) -> Memory {
+        match self {
+            Self::Floats(_) => Memory::Floats(States::zero()),
+            Self::Integers(_) => Memory::Integers(States::zero()),
+        }
+    }
+
+    /// The layers, if they are played in whole numbers.
+    pub fn integers(&self) -> Option<&[fixed::Layer]> {
+        let Self::Integers(layers) = self else { return None };
+        Some(layers)
+    }
+
+    /// Bytes in memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Floats(layers) => layers.iter().map(lstm::Layer::bytes).sum(),
+            Self::Integers(layers) => layers.iter().map(fixed::Layer::bytes).sum(),
+        }
+    }
+
+    /// One step of several takes, whose inputs, `width` each, stand in `scratch`.
+    pub fn step(&self, width: usize, states: &mut [State], scratch: &mut Scratch) {
+        let takes = states.len();
+        let mut width = width;
+        match self {
+            Self::Floats(layers) => {
+                let Scratch { inputs, outputs, gates, products, .. } = scratch;
+                let (gates, hidden) = (&mut gates[..takes * 4 * HIDDEN], &mut outputs[..takes * HIDDEN]);
+                for (n, layer) in layers.iter().enumerate() {
+                    layer.listen(&inputs[..takes * width], products, gates);
+                    for (hidden, state) in hidden.chunks_exact_mut(HIDDEN).zip(&mut *states) {
+                        hidden.copy_from_slice(floats(state).layer(n).1);
+                    }
+                    layer.remember(hidden, products, gates);
+                    width = HIDDEN;
+                    let takes =
+                        gates.chunks_exact_mut(4 * HIDDEN).zip(&mut *states).zip(inputs.chunks_exact_mut(width));
+                    for ((gates, state), input) in takes {
+                        let (c, h) = floats(state).layer(n);
+                        lstm::cell(gates, c, h);
+                        input.copy_from_slice(h);
+                    }
+                }
+            }
+            Self::Integers(_) => {
+                self.round_inputs(width, takes, scratch);
+                self.step_integers(states, scratch);
+            }
+        }
+    }
+
+    /// Rounds so many inputs for a trunk of integers, and hands them out.
+    pub fn round_inputs<'a>(&self, width: usize, takes: usize, scratch: &'a mut Scratch) -> &'a [Quantised] {
+        let Self::Integers(layers) = self else { unreachable!("a trunk of floats") };
+        let xs = &mut scratch.integer_inputs[..takes];
+        for (x, input) in xs.iter_mut().zip(scratch.inputs.chunks_exact(width)) {
+            x.set_input(input, layers[0].exponent);
+        }
+        xs
+    }
+
+    /// One step of several takes, whose rounded inputs stand in `scratch`.
+    pub fn step_integers(&self, states: &mut [State], scratch: &mut Scratch) {
+        let Self::Integers(layers) = self else { unreachable!("a trunk of floats") };
+        let Scratch { integer_inputs, integer_states, integer_gates, .. } = scratch;
+        let takes = states.len();
+        let gates = &mut integer_gates[..takes * 4 * HIDDEN];
+        let (xs, hs) = (&mut integer_inputs[..takes], &mut integer_states[..takes]);
+        for (n, layer) in layers.iter().enumerate() {
+            layer.listen(xs, gates);
+            for (h, state) in hs.iter_mut().zip(&mut *states) {
+                h.set_state(integers(state).layer(n).1);
+            }
+            layer.remember(hs, gates);
+            for ((gates, state), x) in gates.chunks_exact(4 * HIDDEN).zip(&mut *states).zip(&mut *xs) {
+                let (c, h) = integers(state).layer(n);
+                fixed::cell(gates, c, h);
+                x.set_state(h);
+            }
+        }
+    }
+
+    /// Many steps of one take: the same as one by one, to the bit, in one pass over the input's weights.
+    pub fn sequence(&self, width: usize, notes: usize, state: &mut State, scratch: &mut Scratch) {
+        let mut width = width;
+        match self {
+            Self::Floats(layers) => {
+                let Scratch { inputs, gates, products, .. } = scratch;
+                let gates = &mut gates[..notes * 4 * HIDDEN];
+                for (n, layer) in layers.iter().enumerate() {
+                    layer.listen(&inputs[..notes * width], products, gates);
+                    width = HIDDEN;
+                    for (gates, output) in gates.chunks_exact_mut(4 * HIDDEN).zip(inputs.chunks_exact_mut(width)) {
+                        let (c, h) = floats(state).layer(n);
+                        layer.remember(h, products, gates);
+                        lstm::cell(gates, c, h);
+                        output.copy_from_slice(h);
+                    }
+                }
+            }
+            Self::Integers(layers) => {
+                self.round_inputs(width, notes, scratch);
+                let Scratch { integer_inputs, integer_states, integer_gates, .. } = scratch;
+                let (gates, xs) = (&mut integer_gates[..notes * 4 * HIDDEN], &mut integer_inputs[..notes]);
+                for (n, layer) in layers.iter().enumerate() {
+                    layer.listen(xs, gates);
+                    for (gates, x) in gates.chunks_exact_mut(4 * HIDDEN).zip(&mut *xs) {
+                        let (c, h) = integers(state).layer(n);
+                        integer_states[0].set_state(h);
+                        layer.remember(&integer_states[..1], gates);
+                        fixed::cell(gates, c, h);
+                        x.set_state(h);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the last layer says of each take.
+    pub fn outputs<'a>(&self, states: &[State], scratch: &'a mut Scratch) -> Outputs<'a> {
+        let Scratch { outputs, integer_states, .. } = scratch;
+        for (n, state) in states.iter().enumerate() {
+            match &state.memory {
+                Memory::Floats(states) => outputs[n * HIDDEN..][..HIDDEN].copy_from_slice(states.output()),
+                Memory::Integers(states) => integer_states[n].set_state(states.output()),
+            }
+        }
+        match self {
+            Self::Floats(_) => Outputs::Floats(&outputs[..states.len() * HIDDEN]),
+            Self::Integers(_) => Outputs::Integers(&integer_states[..states.len()]),
+        }
+    }
+}
+
+fn floats(state: &mut State) -> &mut States<f32, f32> {
+    let Memory::Floats(states) = &mut state.memory else { unreachable!("a state of another network") };
+    states
+}
+
+/// A take's states, if they are whole numbers.
+pub(crate) fn integers(state: &mut State) -> &mut States<i16, i32> {
+    let Memory::Integers(states) = &mut state.memory else { unreachable!("a state of another network") };
+    states
+}

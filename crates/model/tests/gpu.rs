@@ -1,0 +1,117 @@
+//! The trunk on whatever GPU the system names: where there is none, Mesa's lavapipe, a Vulkan driver that runs on the CPU.
+//! Where there is not even that, these tests say so and prove nothing, unless `ANTIPHON_GPU_TESTS` is set, as
+//! `cargo xtask test` does once it has seen to a driver.
+
+use std::io::Write;
+use std::process::Command;
+use std::sync::Arc;
+
+use model::device::{DeviceError, Survey, Trunk, open};
+use model::{Chorus, Controls, Kind, Mind, Network, Precision, Weights, note_rng};
+use notes::Successor;
+
+fn network(kind: Kind, precision: Precision) -> Arc<Network> {
+    Arc::new(Network::new(&Weights::random(kind, 11), precision))
+}
+
+/// Says which adapter it is, past the test's captured output.
+fn gpu(network: &Network) -> Option<Box<dyn Trunk>> {
+    let (trunk, said) = match open(network) {
+        Ok(trunk) => {
+            let said = format!("GPU tests run on {}", trunk.name());
+            (Some(trunk), said)
+        }
+        Err(DeviceError::Missing) if std::env::var_os("ANTIPHON_GPU_TESTS").is_none() => {
+            (None, "GPU tests are skipped: no adapter was found (Debian: mesa-vulkan-drivers)".to_owned())
+        }
+        Err(error) => panic!("{error}"),
+    };
+    writeln!(std::io::stderr(), "{said}").unwrap();
+    trunk
+}
+
+fn next(mind: &mut Mind, index: u64) -> Successor {
+    mind.sample(&Controls::default(), 0.0, &mut note_rng(5, index))
+}
+
+/// Whole takes with going back, as when a knob is turned; two instances in turn.
+#[test]
+fn a_take_is_the_cpus_to_the_bit() {
+    for (kind, precision) in [(Kind::Antiphon, Precision::Int4), (Kind::Seed, Precision::Int8)] {
+        let network = network(kind, precision);
+        let Some(trunk) = gpu(&network) else { return };
+        let [mut cpu, mut one, mut two] = [(); 3].map(|()| Mind::new(network.clone()));
+        one.run_on(Some(trunk.twin(1).unwrap()));
+        two.run_on(Some(trunk.twin(1).unwrap()));
+        // The weights outlive whoever brought them.
+        drop(trunk);
+        let mut snapshot = None;
+        for index in 0..64 {
+            if index == 16 {
+                snapshot = Some(cpu.snapshot());
+            }
+            if index == 32 {
+                for mind in [&mut cpu, &mut one, &mut two] {
+                    mind.restore(snapshot.as_ref().unwrap());
+                }
+            }
+            let note = next(&mut cpu, index);
+            assert_eq!([next(&mut one, index), next(&mut two, index)], [note; 2]);
+            for mind in [&mut cpu, &mut one, &mut two] {
+                mind.feed(&note);
+            }
+            assert!(
+                *one.state() == *cpu.state() && *two.state() == *cpu.state(),
+                "{kind:?} {precision:?}, note {index}"
+            );
+        }
+        assert_eq!([one.take_failure(), two.take_failure()], [None, None]);
+        assert!(one.device().is_some() && two.device().is_some());
+    }
+}
+
+/// Each take of a batch is what the CPU plays, whether the batch fills the kernel's tiles or not.
+#[test]
+fn takes_side_by_side_are_the_cpus_to_the_bit() {
+    let network = network(Kind::Antiphon, Precision::Int4);
+    let Some(trunk) = gpu(&network) else { return };
+    let mut mind = Mind::new(network);
+    for index in 0..5 {
+        let note = next(&mut mind, index);
+        mind.feed(&note);
+    }
+    for takes in [1, 3, 8, 13, 64] {
+        let [mut cpu, mut gpu] = [(); 2].map(|()| Chorus::new(&mind, takes));
+        gpu.run_on(Some(trunk.twin(takes).unwrap()));
+        for index in 0..12 {
+            let play = |chorus: &mut Chorus| {
+                let mut rngs: Vec<_> = (0..takes as u64).map(|take| note_rng(take, index)).collect();
+                chorus.play(&Controls::default(), 0.0, &mut rngs).to_vec()
+            };
+            assert_eq!(play(&mut cpu), play(&mut gpu), "{takes} takes, note {index}");
+            assert!((0..takes).all(|take| cpu.state(take) == gpu.state(take)), "{takes} takes, note {index}");
+        }
+        assert_eq!(gpu.take_failure(), None, "{takes} takes");
+        assert!(gpu.device().is_some());
+    }
+    let survey = Survey::new(mind.network(), 8, Ok(trunk));
+    assert!(survey.other.unwrap().us > 0.0);
+}
+
+/// A process of its own, since drivers are looked for by way of the environment.
+#[test]
+fn a_driver_that_is_missing_is_said_to_be() {
+    if std::env::var_os("ANTIPHON_NO_DRIVER").is_some() {
+        assert_eq!(open(&network(Kind::Antiphon, Precision::Int4)).map(drop), Err(DeviceError::Missing));
+        return;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_driver_that_is_missing_is_said_to_be"])
+        .env("ANTIPHON_NO_DRIVER", "1")
+        .envs(["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].map(|name| (name, "/nowhere.json")))
+        .output()
+        .unwrap();
+    // Where drivers are not Vulkan's they cannot be hidden.
+    let hidden = cfg!(target_os = "linux");
+    assert!(!hidden || output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
