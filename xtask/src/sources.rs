@@ -47,17 +47,8 @@ const BANNED: &[&str] = &[
 ];
 
 /// What the engine must do without, directly or not: plug-in frameworks, windows, dialogs, and all that has files.
-const NOT_IN_ENGINE: &[&str] = &[
-    "baseview",
-    "clap-sys",
-    "disk",
-    "egui",
-    "framework-fixes",
-    "nice-plug",
-    "nice-plug-egui",
-    "rfd",
-    "vst3",
-];
+const NOT_IN_ENGINE: &[&str] =
+    &["baseview", "clap-sys", "disk", "egui", "framework-fixes", "nice-plug", "nice-plug-egui", "rfd", "vst3"];
 
 /// The files with reason to be unsafe; each block says its own.
 const UNSAFE: &[&str] = &[

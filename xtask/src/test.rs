@@ -156,12 +156,11 @@ fn parse(line: &str) -> Option<Count> {
 fn workflows(actionlint: &Path) -> Result<()> {
     let program = actionlint.join("bin").join("actionlint");
     // Without these it looks at more or less, depending on what else is installed.
-    let status =
-        Command::new(program)
-            .args(["-shellcheck=", "-pyflakes="])
-            .env("PYTHONPATH", actionlint)
-            .status()
-            .context("cannot run actionlint")?;
+    let status = Command::new(program)
+        .args(["-shellcheck=", "-pyflakes="])
+        .env("PYTHONPATH", actionlint)
+        .status()
+        .context("cannot run actionlint")?;
     ensure!(status.success(), "see above");
     Ok(())
 }

@@ -26,6 +26,8 @@ fn gpu(network: &Network) -> Option<Box<dyn Trunk>> {
         }
         Err(error) => panic!("{error}"),
     };
+    // Not `eprintln`: that would be captured, and the run is to name its adapter.
+    #[allow(clippy::explicit_write)]
     writeln!(std::io::stderr(), "{said}").unwrap();
     trunk
 }

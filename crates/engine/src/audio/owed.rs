@@ -138,6 +138,7 @@ impl<E: Copy> Owed<E> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
