@@ -127,7 +127,7 @@ fn a_transport_told_of_in_the_middle_of_a_block_is_no_jump() {
             music(&events, &outputs.unwrap())
         };
         let untold = played(&[]);
-        assert!(untold.len() > 10, "{settings:?}: {} notes", untold.len());
+        assert!(untold.len() > 3, "{settings:?}: {} notes", untold.len());
         for places in [&[1_024][..], &[1, 500, 1_024, 1_025, 2_047]] {
             assert_eq!(played(places), untold, "told of at {places:?}, {settings:?}");
         }

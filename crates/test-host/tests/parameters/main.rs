@@ -225,6 +225,8 @@ fn the_one_for_late_notes_acts() {
             let mut plugin = plugin();
             plugin.set("silence", "300 ms").unwrap();
             plugin.set(LATE, late).unwrap();
+            // A plan is many notes at once: all are in time, or too late to be moved.
+            plugin.set("search", "off").unwrap();
             plugin.set_offline(pace == Pace::Offline).unwrap();
             plugin.activate(RATE, BLOCK).unwrap();
             let events = events(&[]);
