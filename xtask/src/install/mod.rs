@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_stays() {
-        let Home { bundled, places, .. } = home();
+        let Home { bundled, places, folder: _kept } = home();
         let foreign = places.clap.join("Antiphon.clap");
         fs::create_dir_all(&places.clap).unwrap();
         fs::write(&foreign, b"another plugin").unwrap();
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_build_of_ours_without_a_receipt_is_replaced() {
-        let Home { bundled, places, .. } = home();
+        let Home { bundled, places, folder: _kept } = home();
         fs::create_dir_all(&places.clap).unwrap();
         fs::write(places.clap.join("Antiphon.clap"), b"an old dev.antiphon.antiphon out of a zip").unwrap();
         install(&bundled, &places, &[Part::Clap]).unwrap();

@@ -77,8 +77,10 @@ impl Player {
             ..Timeline::standing(rng.random_range(20.0..999.0))
         });
         let swallows = |parameter: &Parameter| SWALLOWERS.iter().any(|id| test_host::param_id(id) == parameter.id);
-        let turned =
-            parameters.iter().filter(|parameter| parameter.writable && (temper.swallows || !swallows(parameter)));
+        // A GPU made of software is too slow for a bounce that waits no longer than a few seconds.
+        let device = test_host::param_id("device");
+        let parameters = parameters.iter().filter(|parameter| parameter.id != device);
+        let turned = parameters.filter(|parameter| parameter.writable && (temper.swallows || !swallows(parameter)));
         let parameters = turned.cloned().collect();
         Self { temper, parameters, down: BTreeMap::new(), id: 0, rate, turn: 0, playing: false, timeline, told: None }
     }
