@@ -21,6 +21,7 @@ mod test;
 mod tools;
 mod verify;
 mod web;
+mod words;
 mod workspace;
 
 use std::process::ExitCode;

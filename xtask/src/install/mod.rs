@@ -12,7 +12,7 @@ pub use places::Places;
 use receipt::{Receipt, Removed};
 
 use crate::workspace::Workspace;
-use crate::{bundle, host, packages};
+use crate::{bundle, host, packages, words};
 
 /// What can be installed, by the word for it on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,9 @@ impl Part {
 
 /// Builds what is asked for (everything, if nothing is) and installs it.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
-    let mut parts = parts(args)?;
+    let mut parts = words::chosen(args, Part::ALL, Part::word, |word, words| {
+        format!("there is no `{word}` to install; there are: {words}")
+    })?;
     // Nobody asked for the app by name: a system that cannot build it still gets the plugins.
     if args.is_empty() && !packages::standalone_can_be_built() {
         println!("The standalone app is left out: building it needs {}.", packages::STANDALONE_NEEDS);
@@ -72,17 +74,6 @@ pub fn undo(args: &[String]) -> Result<ExitCode> {
         println!("There is nothing to remove: `cargo xtask install` has installed nothing here.");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn parts(args: &[String]) -> Result<Vec<Part>> {
-    if args.is_empty() {
-        return Ok(Part::ALL.to_vec());
-    }
-    let part = |word: &String| {
-        let part = Part::ALL.into_iter().find(|part| part.word() == word);
-        part.with_context(|| format!("there is no `{word}` to install; there are: clap, vst3, app"))
-    };
-    args.iter().map(part).collect()
 }
 
 /// Copies parts out of a folder of built bundles. Returns what a user would look for.

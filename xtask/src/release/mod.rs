@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::workspace::Workspace;
-use crate::{book, digest, web};
+use crate::{book, digest, web, words};
 use legal::Papers;
 
 /// What a release consists of.
@@ -64,7 +64,9 @@ enum Made {
 
 /// Makes the parts that are named, else all, and says of each what it left or why it is not there.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
-    let parts = parts(args)?;
+    let parts = words::chosen(args, Part::ALL, Part::word, |word, words| {
+        format!("a release has no part `{word}`; it has: {words}")
+    })?;
     let version = workspace.version()?;
     let dist = workspace.target.join("dist");
     if dist.exists() {
@@ -109,18 +111,6 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         println!("{size:8.2} MB  {}", entry.file_name().unwrap_or_default().to_string_lossy());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn parts(args: &[String]) -> Result<Vec<Part>> {
-    if args.is_empty() {
-        return Ok(Part::ALL.to_vec());
-    }
-    let part = |word: &String| {
-        let part = Part::ALL.into_iter().find(|part| part.word() == word);
-        let words = Part::ALL.map(Part::word).join(", ");
-        part.with_context(|| format!("a release has no part `{word}`; it has: {words}"))
-    };
-    args.iter().map(part).collect()
 }
 
 /// `SHA256SUMS`, as `sha256sum --check` reads it.
