@@ -34,18 +34,14 @@ pub fn begin_loading() {
     begin(&LOADING);
 }
 
-/// What an older form says otherwise. Before there was a search, *Likeliest of* chose among takes by likelihood; projects
-/// from then search as many takes, and none if they chose among none.
+/// What an older form says otherwise: *Likeliest of* became a search.
 pub fn migrate(state: &mut PluginState) {
-    let likeliest = state.params.remove("choice");
-    if !state.params.contains_key("search") {
-        let search = match likeliest {
-            Some(ParamValue::I32(2..=4)) => "4",
-            Some(ParamValue::I32(5..)) => "8",
-            _ => "off",
-        };
-        state.params.insert("search".to_owned(), ParamValue::String(search.to_owned()));
-    }
+    let likeliest = match state.params.remove("choice") {
+        Some(ParamValue::I32(takes)) => takes.try_into().unwrap_or(0),
+        _ => 0,
+    };
+    let search = || ParamValue::String(stored::search_in_place_of(likeliest).to_owned());
+    state.params.entry("search".to_owned()).or_insert_with(search);
 }
 
 // Values that are loaded one by one and read one by one, by another thread: what was read holds together if `latest` says

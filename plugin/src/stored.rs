@@ -120,13 +120,17 @@ const WORDS: [(&str, &str, f64); 3] =
 
 /// Version 1: *Likeliest of* so many takes; now as many are searched. A file that did not say searches none.
 fn search(likeliest: &str) -> Option<Stored> {
-    let takes: u32 = likeliest.trim().parse().ok()?;
-    let search = match takes {
+    Some(Stored::Choice(search_in_place_of(likeliest.trim().parse().ok()?).to_owned()))
+}
+
+/// Before there was a search, *Likeliest of* chose among so many takes by likelihood: the id of the search that does as
+/// much; none where it chose among none.
+pub fn search_in_place_of(likeliest: u32) -> &'static str {
+    match likeliest {
         0 | 1 => "off",
         2..=4 => "4",
         _ => "8",
-    };
-    Some(Stored::Choice(search.to_owned()))
+    }
 }
 
 /// Version 1: what a text says.

@@ -1,13 +1,10 @@
 //! Playing with search: several takes side by side, one of which is chosen plan by plan ([`model::search`]).
 
 use crate::play::{self, Length, Style};
-use model::critic::{MOST_NOTES, Phrase};
-use model::search::{Judge, Takes};
+use model::critic::Phrase;
+use model::search::{Judge, Takes, take_seed};
 use model::{Chorus, Controls, Mind, note_rng};
 use notes::{Note, Successor};
-
-/// Where a take's number stands in its seed.
-const PLACE: u32 = 48;
 
 /// Takes of one plan, as the trainer plays them: without limits or a tempo.
 struct SideBySide<'a> {
@@ -27,8 +24,8 @@ struct SideBySide<'a> {
 
 impl Takes for SideBySide<'_> {
     fn play(&mut self) {
-        let seeds = (0..self.notes.len() as u64).map(|take| self.seed ^ take << PLACE);
-        let mut rngs: Vec<_> = seeds.map(|seed| note_rng(seed, self.index)).collect();
+        let rng = |take| note_rng(take_seed(self.seed, take), self.index);
+        let mut rngs: Vec<_> = (0..self.notes.len()).map(rng).collect();
         let played = self.chorus.play(self.controls, self.silence, &mut rngs);
         for ((next, heard), notes) in played.iter().zip(&mut self.heard).zip(&mut self.notes) {
             heard.push(*next);
@@ -62,7 +59,7 @@ pub fn take(
     let Some(critic) = network.critic().filter(|_| search.takes > 1) else {
         return play::take(mind, controls, seed, from, silence, length);
     };
-    let phrase = Phrase::new(phrase[phrase.len().saturating_sub(MOST_NOTES)..].to_vec());
+    let phrase = Phrase::new(phrase);
     let mut chorus = Chorus::new(mind, search.takes);
     let mut notes: Vec<Note> = Vec::new();
     let (handed_over, mut silence) = (silence, silence);

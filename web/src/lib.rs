@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use engine::audio::{AudioSide, Heard, Out};
 use engine::generator::driven::Driven;
-use engine::generator::networks::{Loaded, Networks};
+use engine::generator::networks::Fixed;
 use engine::link::roll::{Drawn, Whose};
 use engine::link::status::Status;
 use engine::link::viewer::Viewer;
@@ -23,23 +23,6 @@ use piano::{Action, Piano};
 const CHANNEL: u8 = 0;
 /// Notes that may be thought of between two blocks: with 128 samples there is time for one.
 const NOTES_AT_ONCE: usize = 1;
-
-/// One network, which is there already.
-struct Ready(Arc<Network>);
-
-impl Networks for Ready {
-    fn version(&self) -> u32 {
-        0
-    }
-
-    fn load(&self, _: &dyn Fn() -> bool) -> Result<Loaded, String> {
-        Ok(Loaded { network: self.0.clone(), found: None, trouble: None })
-    }
-
-    fn stand_in(&self, _: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
-        Ok(self.0.clone())
-    }
-}
 
 /// A note event that sounded, for those who want to know exactly.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -120,7 +103,7 @@ impl Page {
         viewer.set_open(true);
         let (mut audio, generator, ui) = engine::new(Config {
             status: Arc::new(Status::default()),
-            networks: Arc::new(Ready(Arc::new(network))),
+            networks: Arc::new(Fixed(Arc::new(network))),
             device: Box::new(|| DeviceChoice::Cpu),
             viewer: viewer.clone(),
         });

@@ -4,7 +4,7 @@ use engine::settings::{Heat, Mode, Settings, Wishes};
 
 /// A new instance of the plugin, with *Search* off: a page has no time for many takes at once.
 pub fn default() -> Settings {
-    Settings { wishes: Wishes { search: 1, ..Wishes::default() }, ..Settings::default() }
+    Settings { wishes: Wishes { search: 1, ..Wishes::INITIAL }, ..Settings::INITIAL }
 }
 
 /// The modes that make sense without a transport, by their numbers on the page.

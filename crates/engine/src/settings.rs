@@ -71,7 +71,7 @@ pub enum Length {
 }
 
 /// Switches whose every change acts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buttons {
     /// Swaps the turns.
     pub go: bool,
@@ -87,6 +87,19 @@ pub struct Buttons {
     pub forget: bool,
     /// Ends every note, of the player's too, and gives the turn back.
     pub panic: bool,
+}
+
+impl Buttons {
+    /// All off.
+    pub const OFF: Self = Self {
+        go: false,
+        again: false,
+        another: false,
+        undo: false,
+        forget_phrase: false,
+        forget: false,
+        panic: false,
+    };
 }
 
 /// The player's wishes as plain values, as of a block's start.
@@ -134,32 +147,30 @@ pub struct Settings {
     pub wishes: Wishes,
 }
 
-impl Default for Settings {
+impl Settings {
     /// As the parameters are at first.
-    fn default() -> Self {
-        Self {
-            state: Some(0),
-            bypass: false,
-            mode: Mode::Auto,
-            silence: Silence::Seconds(0.8),
-            pedal_holds: false,
-            trigger: Trigger { by: TriggerBy::Button, key: 24, controller: 80, toggles: false },
-            your_bars: 4,
-            my_bars: 4,
-            length: Length::Open,
-            rings_out: false,
-            remembers_own: true,
-            freeze: false,
-            buttons: Buttons::default(),
-            late_s: 0.05,
-            channel: None,
-            passes: true,
-            pedal_lengthens: false,
-            pedal_out: false,
-            follows_chord: false,
-            wishes: Wishes::default(),
-        }
-    }
+    pub const INITIAL: Self = Self {
+        state: Some(0),
+        bypass: false,
+        mode: Mode::Auto,
+        silence: Silence::Seconds(0.8),
+        pedal_holds: false,
+        trigger: Trigger { by: TriggerBy::Button, key: 24, controller: 80, toggles: false },
+        your_bars: 4,
+        my_bars: 4,
+        length: Length::Open,
+        rings_out: false,
+        remembers_own: true,
+        freeze: false,
+        buttons: Buttons::OFF,
+        late_s: 0.05,
+        channel: None,
+        passes: true,
+        pedal_lengthens: false,
+        pedal_out: false,
+        follows_chord: false,
+        wishes: Wishes::INITIAL,
+    };
 }
 
 impl Mode {
@@ -199,37 +210,35 @@ pub struct Wishes {
     pub bars: Option<u32>,
 }
 
-impl Default for Wishes {
+impl Wishes {
     /// The network as it is.
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            heat: Heat { pitch: 1.0, rhythm: 1.0, length: 1.0, dynamics: 1.0 },
-            top_p: 1.0,
-            rhythm: Rhythm {
-                strength: 0.0,
-                grid: Grid::Sixteenth,
-                swing: 0.5,
-                pulse: BeatSource::Host,
-                speed: Speed::Normal,
-                density: 1.0,
-            },
-            limits: Limits {
-                key: Key::Free,
-                scale: Scale::Major,
-                lowest: 0,
-                highest: 127,
-                chord: 0,
-                polyphony: None,
-                longest_s: None,
-                repeats: None,
-            },
-            dynamics: Dynamics::Model,
-            learn: 0.0,
-            search: 16,
-            bars: None,
-        }
-    }
+    pub const INITIAL: Self = Self {
+        seed: 1,
+        heat: Heat { pitch: 1.0, rhythm: 1.0, length: 1.0, dynamics: 1.0 },
+        top_p: 1.0,
+        rhythm: Rhythm {
+            strength: 0.0,
+            grid: Grid::Sixteenth,
+            swing: 0.5,
+            pulse: BeatSource::Host,
+            speed: Speed::Normal,
+            density: 1.0,
+        },
+        limits: Limits {
+            key: Key::Free,
+            scale: Scale::Major,
+            lowest: 0,
+            highest: 127,
+            chord: 0,
+            polyphony: None,
+            longest_s: None,
+            repeats: None,
+        },
+        dynamics: Dynamics::Model,
+        learn: 0.0,
+        search: 16,
+        bars: None,
+    };
 }
 
 /// Factors on the temperatures.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::audio::{Heard, Out};
-use engine::generator::networks::{Loaded, Networks};
+use engine::generator::networks::Fixed;
 use engine::generator::thread::GeneratorThread;
 use engine::link::takes::TakeRecord;
 use engine::settings::{BeatSource, DeviceChoice, Key, Mode, Settings, Silence};
@@ -27,23 +27,6 @@ const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 512;
 /// Beats per minute of a transport that runs.
 const TEMPO: f64 = 120.0;
-
-/// The shipped weights.
-struct Shipped(Arc<Network>);
-
-impl Networks for Shipped {
-    fn version(&self) -> u32 {
-        0
-    }
-
-    fn load(&self, _: &dyn Fn() -> bool) -> Result<Loaded, String> {
-        Ok(Loaded { network: self.0.clone(), found: None, trouble: None })
-    }
-
-    fn stand_in(&self, _: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
-        Ok(self.0.clone())
-    }
-}
 
 /// What is asked for. Parameters are named as the plugin names them, so that it can be asked for the same.
 struct Scene {
@@ -110,7 +93,7 @@ const SCENES: [Scene; 6] = [
 
 impl Scene {
     fn settings(&self) -> Settings {
-        let mut settings = Settings { silence: Silence::Seconds(0.3), ..Settings::default() };
+        let mut settings = Settings { silence: Silence::Seconds(0.3), ..Settings::INITIAL };
         let wishes = &mut settings.wishes;
         for &(id, text) in self.parameters {
             let number = || text.parse::<f32>().unwrap();
@@ -153,7 +136,7 @@ impl Scene {
     fn play(&self) -> (Vec<[u64; 4]>, Vec<Arc<TakeRecord>>) {
         let (mut audio, generator, ui) = engine::new(Config {
             status: Arc::default(),
-            networks: Arc::new(Shipped(network())),
+            networks: Arc::new(Fixed(network())),
             device: Box::new(|| DeviceChoice::Cpu),
             viewer: Default::default(),
         });

@@ -22,6 +22,14 @@ const FEWEST: f64 = 0.6;
 /// Where the number of a plan's first note stands in the seed of its random choices.
 const CHOICE: u64 = 0x0063_686f_6963_6500;
 
+/// Where a take's number stands in its seed.
+const TAKE: u32 = 48;
+
+/// The seed of one of the takes that a turn of this seed goes on in side by side; the first one's is the turn's.
+pub fn take_seed(turn: u64, take: usize) -> u64 {
+    turn ^ (take as u64) << TAKE
+}
+
 /// Takes of one phrase that go on side by side. Each is a sequence of notes in seconds of the turn.
 pub trait Takes {
     /// Each take plays one note more.

@@ -215,6 +215,6 @@ mod tests {
 
     #[test]
     fn the_parameters_begin_as_the_engine_says() {
-        assert_eq!(AntiphonParams::new(Arc::default()).settings(), Settings::default());
+        assert_eq!(AntiphonParams::new(Arc::default()).settings(), Settings::INITIAL);
     }
 }

@@ -1,6 +1,6 @@
 //! What the critic learns from: how music went on in truth, and how the network goes on after the same.
 
-use crate::dataset::{Piece, Split};
+use crate::dataset::Piece;
 use crate::measures::two_sample::classify::area_under_curve;
 use crate::parallel;
 use crate::play::{self, Length};
@@ -150,19 +150,14 @@ fn go_on(mind: &mut Mind, controls: &Controls, phrase: &[Note], silence: f64, se
 }
 
 /// Both sides at all counts that both reach.
-pub fn compare(phrase: &[Note], sides: [&[Note]; 2], source: Option<Source>) -> Vec<Example> {
-    let phrase = Phrase::new(phrase[phrase.len().saturating_sub(MOST_NOTES)..].to_vec());
+fn compare(phrase: &[Note], sides: [&[Note]; 2], source: Option<Source>) -> Vec<Example> {
+    let phrase = Phrase::new(phrase);
     let shorter = sides.map(<[Note]>::len).into_iter().min().unwrap_or(0);
     let counts = COUNTS.into_iter().filter(|&count| count <= shorter);
     counts
         .flat_map(|count| [(true, sides[0]), (false, sides[1])].map(|(real, notes)| (count, real, &notes[..count])))
         .map(|(count, real, notes)| Example { statistics: phrase.statistics(notes), count, real, source })
         .collect()
-}
-
-/// The pieces of a split.
-pub fn of_split(data: &crate::dataset::Dataset, split: Split) -> Vec<&Piece> {
-    data.split(split).collect()
 }
 
 /// Areas under the curve of these log odds, by count of notes, then by source.

@@ -3,7 +3,7 @@
 pub mod examples;
 pub mod fit;
 
-use self::examples::{Example, Plan, areas, of_split};
+use self::examples::{Example, Plan, areas};
 use self::fit::Fit;
 use crate::dataset::Split;
 use crate::error::{BadInput, bad_input, read_input};
@@ -70,7 +70,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let controls = args.sampling.controls(&network);
     let data = prepare::open_all(&args.data)?;
     let made = |split, phrases, seed| {
-        let pieces = of_split(&data, split);
+        let pieces: Vec<_> = data.split(split).collect();
         if pieces.iter().all(|piece| piece.flat) {
             return Err(BadInput(format!("the data has no pieces with dynamics in its {} split", split.name())));
         }

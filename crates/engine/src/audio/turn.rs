@@ -222,7 +222,7 @@ mod tests {
     }
 
     fn of(mode: Mode) -> Settings {
-        Settings { mode, ..Settings::default() }
+        Settings { mode, ..Settings::INITIAL }
     }
 
     fn commands(state: State, settings: &Settings, event: Event) -> Commands {

@@ -139,7 +139,7 @@ fn a_gpu_that_fails_in_mid_take_is_not_heard() {
     for wish in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
         let wished = Arc::new(Mutex::new(wish));
         let asked = wished.clone();
-        let (audio, generator, ui) = engine_with(Arc::new(Lively), move || *asked.lock().unwrap());
+        let (audio, generator, ui) = engine_with(Arc::new(Fixed(network())), move || *asked.lock().unwrap());
         let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
         let _thread = GeneratorThread::start(generator).unwrap();
         for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {

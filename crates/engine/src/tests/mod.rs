@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 use crate::audio::{AudioSide, Heard, Out};
 use crate::generator::driven::Driven;
-use crate::generator::networks::{Loaded, Networks};
+use crate::generator::networks::{Fixed, Loaded, Networks};
 use crate::generator::thread::GeneratorThread;
 use crate::link::status::Status;
 use crate::settings::{
@@ -52,27 +52,10 @@ pub fn network() -> Arc<Network> {
     made.clone()
 }
 
-/// The choice of the tests' network, which never changes.
-struct Lively;
-
-impl Networks for Lively {
-    fn version(&self) -> u32 {
-        0
-    }
-
-    fn load(&self, _: &dyn Fn() -> bool) -> Result<Loaded, String> {
-        Ok(Loaded { network: network(), found: None, trouble: None })
-    }
-
-    fn stand_in(&self, _: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
-        Ok(network())
-    }
-}
-
 /// An engine that plays with the tests' network, on the CPU.
 fn engine() -> (AudioSide<()>, GeneratorSide, UiSide) {
     network();
-    engine_with(Arc::new(Lively), || DeviceChoice::Cpu)
+    engine_with(Arc::new(Fixed(network())), || DeviceChoice::Cpu)
 }
 
 fn engine_with(
@@ -83,65 +66,10 @@ fn engine_with(
 }
 
 /// Settings that hand over soon and play on.
-pub const SETTINGS: Settings = Settings {
-    state: Some(0),
-    bypass: false,
-    mode: Mode::Auto,
-    silence: Silence::Seconds(0.2),
-    pedal_holds: false,
-    trigger: Trigger { by: TriggerBy::Button, key: 24, controller: 80, toggles: false },
-    your_bars: 4,
-    my_bars: 4,
-    length: Length::Open,
-    rings_out: false,
-    remembers_own: true,
-    freeze: false,
-    buttons: Buttons {
-        go: false,
-        again: false,
-        another: false,
-        undo: false,
-        forget_phrase: false,
-        forget: false,
-        panic: false,
-    },
-    late_s: 0.05,
-    channel: None,
-    passes: true,
-    pedal_lengthens: false,
-    pedal_out: false,
-    follows_chord: false,
-    wishes: WISHES,
-};
+pub const SETTINGS: Settings = Settings { silence: Silence::Seconds(0.2), wishes: WISHES, ..Settings::INITIAL };
 
 /// Wishes that leave the network as it is.
-pub const WISHES: Wishes = Wishes {
-    seed: 7,
-    heat: Heat { pitch: 1.0, rhythm: 1.0, length: 1.0, dynamics: 1.0 },
-    top_p: 1.0,
-    rhythm: Rhythm {
-        strength: 0.0,
-        grid: Grid::Sixteenth,
-        swing: 0.5,
-        pulse: BeatSource::Host,
-        speed: Speed::Normal,
-        density: 1.0,
-    },
-    limits: Limits {
-        key: Key::Free,
-        scale: Scale::Major,
-        lowest: 0,
-        highest: 127,
-        chord: 0,
-        polyphony: None,
-        longest_s: None,
-        repeats: None,
-    },
-    dynamics: Dynamics::Model,
-    learn: 0.0,
-    search: 4,
-    bars: None,
-};
+pub const WISHES: Wishes = Wishes { seed: 7, search: 4, ..Wishes::INITIAL };
 
 /// The same wishes at another temperature and with another seed.
 fn wishes(temperature: f32, seed: u64) -> Wishes {

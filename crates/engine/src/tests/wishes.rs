@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use model::critic::Phrase as CriticsPhrase;
 use model::limits::{classes_of, of_classes, range};
-use model::search::{Judge, Search, Takes, likeness};
+use model::search::{Judge, Search, Takes, likeness, take_seed};
 use model::{Chorus, Markov, Mind};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
@@ -410,7 +410,7 @@ fn takes_side_by_side_are_the_takes_alone() {
     let mut runner = TestRunner::deterministic();
     for _ in 0..8 {
         let wishes = strategy.new_tree(&mut runner).unwrap().current();
-        let seeds = [0, 1, 2].map(|take| wishes.seed ^ take << 48);
+        let seeds = [0, 1, 2].map(|take| take_seed(wishes.seed, take));
         let takes = Session::new(&TUNE, 70, 0.5).play_all(&wishes, &seeds, 8);
         for (&seed, take) in seeds.iter().zip(&takes) {
             assert_eq!(&Session::new(&TUNE, 70, 0.5).play(&Wishes { seed, ..wishes }, 8), take, "{wishes:?}");
@@ -482,11 +482,11 @@ fn a_plan_is_the_take_that_the_search_chooses() {
         let (phrasing, trail) = (session.phrasing(&wishes), session.trail());
         let previous = session.phrase.last().map(|note| note.onset);
         let cue = Cue { seed: wishes.seed, index: 0, previous, floor: 0.0, pause: 0.0 };
-        let (network, phrase) = (network(), CriticsPhrase::new(session.phrase.clone()));
+        let (network, phrase) = (network(), CriticsPhrase::new(&session.phrase));
         let search = Search { takes: 4, plan: count, ..Search::OFF };
 
-        let alone = |take: u64| {
-            let cue = Cue { seed: cue.seed ^ take << 48, ..cue };
+        let alone = |take| {
+            let cue = Cue { seed: take_seed(cue.seed, take), ..cue };
             let mind = Session::new(&session.phrase_as_steps(), 70, 0.5).mind;
             Alone { mind, trail: trail.clone(), cue, notes: vec![], judged: vec![] }
         };

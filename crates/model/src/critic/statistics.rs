@@ -9,6 +9,7 @@ use std::hash::Hash;
 
 use notes::Note;
 
+use super::MOST_NOTES;
 use crate::key::{correlation, key_profile};
 
 /// Numbers that describe a stretch by itself.
@@ -41,7 +42,9 @@ pub(super) struct Stretch<'a> {
     intervals: Vec<f64>,
     melody: Vec<u8>,
     bass: Vec<u8>,
+    /// How many notes there are of each pitch class, and how well each key fits them.
     classes: [f64; 12],
+    profile: [f64; 24],
 }
 
 impl<'a> Stretch<'a> {
@@ -53,7 +56,7 @@ impl<'a> Stretch<'a> {
         let bass = onsets.iter().map(|onset| onset[0].pitch).collect();
         let mut classes = [0.0; 12];
         notes.iter().for_each(|note| classes[usize::from(note.pitch % 12)] += 1.0);
-        Self { notes, onsets, intervals, melody, bass, classes }
+        Self { notes, onsets, intervals, melody, bass, classes, profile: key_profile(&classes) }
     }
 
     /// From the first onset to the last, in seconds; and a moment more, so that it is never 0.
@@ -128,9 +131,8 @@ impl<'a> Stretch<'a> {
     }
 
     fn durations(&self, out: &mut Vec<f64>) {
-        let logs = || self.notes.iter().map(|note| log2(note.duration));
-        out.extend(moments(logs()));
-        classes(logs(), INTERVAL_LIMITS.map(log2), out);
+        out.extend(moments(self.lengths()));
+        classes(self.lengths(), INTERVAL_LIMITS.map(log2), out);
         classes(self.articulation(), ARTICULATION_LIMITS, out);
         out.extend(moments(self.articulation()));
         let change = || self.notes.windows(2).map(|pair| (log2(pair[1].duration) - log2(pair[0].duration)).abs());
@@ -173,7 +175,7 @@ impl<'a> Stretch<'a> {
         let total: f64 = self.classes.iter().sum::<f64>().max(1.0);
         let share = self.classes.iter().map(|count| count / total).filter(|share| *share > 0.0);
         out.push(share.map(|share| -share * libm::log(share)).sum());
-        out.push(key_profile(&self.classes).into_iter().fold(0.0, f64::max));
+        out.push(self.profile.into_iter().fold(0.0, f64::max));
     }
 
     fn repetition(&self, out: &mut Vec<f64>) {
@@ -187,48 +189,93 @@ impl<'a> Stretch<'a> {
         }
     }
 
+    fn moves(&self) -> [Vec<i16>; 2] {
+        [&self.melody, &self.bass].map(|line| moves(line))
+    }
+
+    /// Intervals inside each chord, whatever its lowest note.
+    fn shapes(&self) -> Vec<u128> {
+        self.sets().into_iter().filter(|set| set.count_ones() > 1).map(|set| set >> set.trailing_zeros()).collect()
+    }
+
+    /// Logarithms of durations.
+    fn lengths(&self) -> impl Iterator<Item = f64> + Clone {
+        self.notes.iter().map(|note| log2(note.duration))
+    }
+
     /// Pushes [`RELATED`] numbers.
-    fn related(&self, phrase: &Self, out: &mut Vec<f64>) {
-        for length in [2, 4] {
-            out.push(quoted(&phrase.melody, &self.melody, length));
-            out.push(quoted(&phrase.bass, &self.bass, length));
+    fn related(&self, phrase: &Phrase, out: &mut Vec<f64>) {
+        for (melody, bass) in phrase.melody.iter().zip(&phrase.bass) {
+            out.push(melody.quoted_in(&self.melody));
+            out.push(bass.quoted_in(&self.bass));
         }
-        out.push(quoted(&moves(&phrase.melody), &moves(&self.melody), 4));
-        out.push(quoted(&moves(&phrase.bass), &moves(&self.bass), 4));
-        out.push(quoted(&phrase.sets(), &self.sets(), 1));
-        let shapes = |stretch: &Self| -> Vec<u128> {
-            stretch
-                .sets()
-                .into_iter()
-                .filter(|set| set.count_ones() > 1)
-                .map(|set| set >> set.trailing_zeros())
-                .collect()
-        };
-        out.push(quoted(&shapes(phrase), &shapes(self), 1));
-        let [a, b] = [phrase, self].map(|stretch| key_profile(&stretch.classes));
-        out.push(correlation(&a, &b));
+        out.extend(phrase.moves.iter().zip(self.moves()).map(|(known, moves)| known.quoted_in(&moves)));
+        out.push(phrase.sets.quoted_in(&self.sets()));
+        out.push(phrase.shapes.quoted_in(&self.shapes()));
+        out.push(correlation(&phrase.profile, &self.profile));
         out.push(correlation(&phrase.classes, &self.classes));
         let foreign = self.notes.iter().map(|note| phrase.classes[usize::from(note.pitch % 12)]);
         out.push(share(foreign, |count| count == 0.0));
-        out.push(known_times(phrase.intervals.iter().copied(), self.intervals.iter().copied()));
-        let durations = |stretch: &Self| stretch.notes.iter().map(|note| log2(note.duration)).collect::<Vec<_>>();
-        out.push(known_times(durations(phrase).into_iter(), durations(self).into_iter()));
+        out.push(known_times(&phrase.intervals, self.intervals.iter().copied()));
+        out.push(known_times(&phrase.lengths, self.lengths()));
+    }
+}
+
+/// Runs of so many things that occur in a phrase.
+#[derive(Clone, Debug)]
+struct Grams<T> {
+    length: usize,
+    known: HashSet<Vec<T>>,
+}
+
+impl<T: Clone + Eq + Hash> Grams<T> {
+    fn new(items: &[T], length: usize) -> Self {
+        Self { length, known: items.windows(length).map(<[T]>::to_vec).collect() }
+    }
+
+    /// Share of runs among these that are known.
+    fn quoted_in(&self, items: &[T]) -> f64 {
+        share(items.windows(self.length), |run| self.known.contains(run))
     }
 }
 
 /// What a phrase is like: what a continuation is compared with.
 #[derive(Clone, Debug)]
 pub struct Phrase {
-    notes: Vec<Note>,
     alone: Vec<f64>,
+    /// Of two notes, and of four.
+    melody: [Grams<u8>; 2],
+    bass: [Grams<u8>; 2],
+    /// Of the melody, and of the bass.
+    moves: [Grams<i16>; 2],
+    sets: Grams<u128>,
+    shapes: Grams<u128>,
+    profile: [f64; 24],
+    classes: [f64; 12],
+    /// Logarithms, in ascending order.
+    intervals: Vec<f64>,
+    lengths: Vec<f64>,
 }
 
 impl Phrase {
-    /// Of canonical notes, in order; perhaps none.
-    pub fn new(notes: Vec<Note>) -> Self {
+    /// Of canonical notes, in order, of which the latest [`MOST_NOTES`] count; perhaps none.
+    pub fn new(notes: &[Note]) -> Self {
+        let stretch = Stretch::new(&notes[notes.len().saturating_sub(MOST_NOTES)..]);
         let mut alone = Vec::with_capacity(ALONE);
-        Stretch::new(&notes).alone(&mut alone);
-        Self { notes, alone }
+        stretch.alone(&mut alone);
+        let line = |line: &[u8]| [2, 4].map(|length| Grams::new(line, length));
+        Self {
+            alone,
+            melody: line(&stretch.melody),
+            bass: line(&stretch.bass),
+            moves: stretch.moves().map(|moves| Grams::new(&moves, 4)),
+            sets: Grams::new(&stretch.sets(), 1),
+            shapes: Grams::new(&stretch.shapes(), 1),
+            profile: stretch.profile,
+            classes: stretch.classes,
+            intervals: sorted(stretch.intervals.iter().copied()),
+            lengths: sorted(stretch.lengths()),
+        }
     }
 
     /// What this continuation is like, and how it follows the phrase. Canonical notes, in order, on any axis of time.
@@ -239,7 +286,7 @@ impl Phrase {
         for index in 0..ALONE {
             all.push(all[index] - self.alone[index]);
         }
-        stretch.related(&Stretch::new(&self.notes), &mut all);
+        stretch.related(self, &mut all);
         all.extend([log2(continuation.len() as f64 / 16.0), log2(stretch.seconds())]);
         assert_eq!(all.len(), STATISTICS);
         std::array::from_fn(|index| all[index] as f32)
@@ -293,16 +340,14 @@ fn repeated<T: Eq + Hash>(items: &[T], length: usize) -> f64 {
     share(items.windows(length), |run| !seen.insert(run))
 }
 
-/// Share of runs of `length` that occur in the phrase.
-fn quoted<T: Eq + Hash>(phrase: &[T], items: &[T], length: usize) -> f64 {
-    let known: HashSet<&[T]> = phrase.windows(length).collect();
-    share(items.windows(length), |run| known.contains(run))
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut all: Vec<f64> = values.collect();
+    all.sort_by(f64::total_cmp);
+    all
 }
 
-/// Share of times of which the phrase has an equal one. All are logarithms.
-fn known_times(phrase: impl Iterator<Item = f64>, times: impl Iterator<Item = f64>) -> f64 {
-    let mut known: Vec<f64> = phrase.collect();
-    known.sort_by(f64::total_cmp);
+/// Share of times of which there is an equal one among those that are `known`, in ascending order. All are logarithms.
+fn known_times(known: &[f64], times: impl Iterator<Item = f64>) -> f64 {
     share(times, |time| {
         let next = known.partition_point(|known| *known < time - RATIO_LIMITS[0]);
         known.get(next).is_some_and(|known| *known <= time + RATIO_LIMITS[0])
@@ -337,9 +382,9 @@ mod tests {
             Stretch::new(&phrase).alone(&mut alone);
             prop_assert_eq!(alone.len(), ALONE);
             let mut related = Vec::new();
-            Stretch::new(&next).related(&Stretch::new(&phrase), &mut related);
+            Stretch::new(&next).related(&Phrase::new(&phrase), &mut related);
             prop_assert_eq!(related.len(), RELATED);
-            let all = Phrase::new(phrase).statistics(&next);
+            let all = Phrase::new(&phrase).statistics(&next);
             prop_assert!(all.iter().all(|value| value.is_finite()), "{all:?}");
         }
 
@@ -347,7 +392,7 @@ mod tests {
         #[test]
         fn the_origin_of_time_does_not_matter(phrase in music(), next in music()) {
             let later: Vec<Note> = next.iter().map(|note| Note { onset: note.onset + 64.0, ..*note }).collect();
-            let phrase = Phrase::new(phrase);
+            let phrase = Phrase::new(&phrase);
             let [a, b] = [&next, &later].map(|notes| phrase.statistics(notes));
             let far = a.iter().zip(&b).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();
             // Times at a limit between classes may fall to its other side.

@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use model::critic::{MOST_NOTES, Phrase};
-use model::search::{Judge, Search, Takes};
+use model::critic::Phrase;
+use model::search::{Judge, Search, Takes, take_seed};
 use model::{Chorus, Markov, Mind};
 use notes::Note;
 
@@ -17,8 +17,6 @@ use crate::generator::phrasing::{Cue, Phrasing, Trail, heard};
 
 /// A phrase with fewer notes says too little to compare a continuation with.
 pub const FEWEST_NOTES: usize = 8;
-/// Where a take's number stands in its seed.
-const PLACE: u32 = 48;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -55,9 +53,8 @@ pub struct Start<'a> {
 impl Plan {
     /// A take that follows this phrase: canonical notes, in order.
     /// `others`: earlier takes of it, which it shall be unlike.
-    pub fn new(mut notes: Vec<Note>, others: Vec<Vec<Note>>) -> Self {
-        notes.drain(..notes.len().saturating_sub(MOST_NOTES));
-        let phrase = (notes.len() >= FEWEST_NOTES).then(|| Phrase::new(notes));
+    pub fn new(notes: Vec<Note>, others: Vec<Vec<Note>>) -> Self {
+        let phrase = (notes.len() >= FEWEST_NOTES).then(|| Phrase::new(&notes));
         Self { search: Search::OFF, phrase, others, notes: VecDeque::new(), planned: 0, chorus: None }
     }
 
@@ -111,7 +108,7 @@ impl Plan {
         let notes = self.search.next_plan(self.planned).min(start.left);
         let speed = start.phrasing.speed();
         let so_far: Vec<Note> = start.so_far.iter().map(|note| at_speed(note, speed)).collect();
-        let cues = (0..takes as u64).map(|take| Cue { seed: start.cue.seed ^ take << PLACE, ..start.cue });
+        let cues = (0..takes).map(|take| Cue { seed: take_seed(start.cue.seed, take), ..start.cue });
         let mut side_by_side = SideBySide {
             chorus: &mut chorus,
             phrasing: start.phrasing,
