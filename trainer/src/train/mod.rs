@@ -92,7 +92,7 @@ pub struct Args {
     /// Where to compute: cpu, cuda, cuda:N, or auto: on a graphics card if this program was built for one (feature cuda).
     #[arg(long, default_value_t)]
     device: device::Choice,
-    /// Precision of products on the CPU: f32, or bf16 (fast where the processor has AVX512_BF16), instead of the
+    /// Precision of products on the CPU: f32, or bf16 (fast where the processor has AVX512_BF16, faster with AMX), instead of the
     /// configuration's. With --resume: from here on another one.
     #[arg(long)]
     precision: Option<MatmulPrecision>,

@@ -1,34 +1,41 @@
 //! Products of matrices rounded to bf16: the upper half of an f32, so its range with 8 bits of precision. Sums are f32.
 //!
-//! Both factors are packed as the instruction wants them: two values that are next to each other in the depth of the
-//! product side by side in 32 bits. The kernel is a tile of up to twelve rows by two vectors. A processor without the
-//! instruction computes the same up to the rounding of the sums, slowly.
+//! Both factors are packed as the instructions want them: two values that are next to each other in the depth of the
+//! product side by side in 32 bits. The kernel is a tile of 32 rows where the processor has [tiles](super::amx), or else of up
+//! to twelve rows by two vectors. A processor with neither computes the same up to the rounding of the sums, slowly.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{matmul::Matrix, packed::prefetch};
+use super::{
+    amx::{self, Tiles},
+    matmul::Matrix,
+    packed::prefetch,
+};
 use crate::simd::widest;
 
-/// Rows of a tile, at most: with two vectors of sums for each, all registers but eight.
+/// Rows of a tile of vectors, at most: with two vectors of sums for each, all registers but eight.
 const ROWS: usize = 12;
 /// Columns of a panel: two vectors.
-const COLUMNS: usize = 32;
+pub(super) const COLUMNS: usize = 32;
 /// Pairs of a panel that are used up for all rows before the next ones are: 16 KiB, which stay near.
 const DEPTH: usize = 128;
 /// Rows whose factors are packed together, and a thread's share at least.
-const BLOCK: usize = 11 * ROWS;
+const BLOCK: usize = 132;
+/// The same for the processor's tiles.
+const TILED_BLOCK: usize = 128;
 
 /// How far ahead values are asked for from memory.
 const AHEAD: usize = 8;
 
 /// Two values, the first in the lower half.
-type Pair = u32;
+pub(super) type Pair = u32;
 /// A line of a panel.
-type Line = [Pair; COLUMNS];
+pub(super) type Line = [Pair; COLUMNS];
 
-/// `[depth, columns]`, packed in panels of some columns each; the last one is filled up with zeros.
+/// `[depth, columns]`, packed in panels of some columns each; the last one is filled up with zeros, and so is their depth to
+/// whole [tiles](amx::SIDE).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Panels {
     lines: Vec<Line>,
@@ -49,7 +56,7 @@ impl Panels {
     pub fn pack(&mut self, [depth, columns]: [usize; 2], matrix: Matrix) {
         assert!(matrix.holds(depth, columns));
         (self.depth, self.columns) = (depth, columns);
-        let (pairs, panels) = (depth.div_ceil(2), columns.div_ceil(COLUMNS));
+        let (pairs, panels) = (pairs_of(depth), columns.div_ceil(COLUMNS));
         self.lines.resize(panels * pairs, [0; COLUMNS]);
         // Parts lie one behind the other, and in each the panels.
         self.lines.par_chunks_mut(DEPTH * panels).enumerate().for_each(|(n, part)| {
@@ -64,9 +71,10 @@ impl Panels {
     /// the number of threads.
     pub fn multiply(&self, rows: usize, a: Matrix, out: &mut [f32], stride: usize, accumulate: bool) {
         assert!(a.holds(rows, self.depth) && (rows - 1) * stride + self.columns <= out.len());
-        let blocks = out[..(rows - 1) * stride + self.columns].par_chunks_mut(BLOCK * stride).enumerate();
+        let block = if amx::has_tiles() { TILED_BLOCK } else { BLOCK };
+        let blocks = out[..(rows - 1) * stride + self.columns].par_chunks_mut(block * stride).enumerate();
         blocks.for_each_init(Vec::new, |room, (n, out)| {
-            let block = n * BLOCK..rows.min((n + 1) * BLOCK);
+            let block = n * block..rows.min((n + 1) * block);
             self.block(block, a, out, stride, accumulate, room);
         });
     }
@@ -87,15 +95,60 @@ impl Panels {
         accumulate: bool,
         room: &mut Vec<Pair>,
     ) {
-        let (rows, panels) = (block.len(), self.columns.div_ceil(COLUMNS));
+        match Tiles::new() {
+            Some(tiles) => self.tiled_block(&tiles, block, a, out, stride, accumulate, room),
+            None => self.vector_block(block, a, out, stride, accumulate, room),
+        }
+    }
+
+    /// The parts of the depth that are used up one after the other, with their lines: panel by panel.
+    fn parts(&self) -> impl Iterator<Item = (Range<usize>, &[Line])> {
+        let panels = self.columns.div_ceil(COLUMNS);
+        let depth = |part: usize| part * 2 * DEPTH..self.depth.min((part + 1) * 2 * DEPTH);
+        self.lines.chunks(DEPTH * panels).enumerate().map(move |(part, lines)| (depth(part), lines))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn tiled_block(
+        &self,
+        tiles: &Tiles,
+        block: Range<usize>,
+        a: Matrix,
+        out: &mut [f32],
+        stride: usize,
+        accumulate: bool,
+        room: &mut Vec<Pair>,
+    ) {
+        let rows = block.len();
+        for (depth, lines) in self.parts() {
+            let (pairs, add) = (pairs_of(depth.len()), accumulate || depth.start > 0);
+            room.resize(rows.next_multiple_of(amx::SIDE) * pairs, 0);
+            pack_rows(room, a, &block, &depth);
+            for (n, panel) in lines.chunks_exact(pairs).enumerate() {
+                let (column, width) = (n * COLUMNS, COLUMNS.min(self.columns - n * COLUMNS));
+                let out = &mut out[column..(rows - 1) * stride + column + width];
+                tiles.multiply(room, panel, out, rows, stride, add);
+            }
+        }
+    }
+
+    fn vector_block(
+        &self,
+        block: Range<usize>,
+        a: Matrix,
+        out: &mut [f32],
+        stride: usize,
+        accumulate: bool,
+        room: &mut Vec<Pair>,
+    ) {
+        let rows = block.len();
         // Tiles of as equal heights as can be: a low one would keep the multipliers waiting.
         let tiles = rows.div_ceil(ROWS);
         let tile = |n: usize| n * rows / tiles..(n + 1) * rows / tiles;
         let strip = |n: usize| Strip { first: block.start + tile(n).start, rows: tile(n).len(), width: tile(n).len() };
         let strips: Vec<Strip> = (0..tiles).map(strip).collect();
-        for (part, lines) in self.lines.chunks(DEPTH * panels).enumerate() {
-            let depth = part * 2 * DEPTH..self.depth.min((part + 1) * 2 * DEPTH);
-            let (pairs, add) = (depth.len().div_ceil(2), accumulate || part > 0);
+        for (depth, lines) in self.parts() {
+            let (pairs, add) = (pairs_of(depth.len()), accumulate || depth.start > 0);
             room.resize(rows * pairs, 0);
             pack(room, a, &strips, &depth);
             for (n, panel) in lines.chunks_exact(pairs).enumerate() {
@@ -123,6 +176,11 @@ impl Panels {
     }
 }
 
+/// Pairs of so much depth, filled up to whole tiles.
+fn pairs_of(depth: usize) -> usize {
+    depth.div_ceil(2).next_multiple_of(amx::SIDE)
+}
+
 /// Rows of a matrix that are packed side by side, `[pairs, width]`; what is wider than the rows is filled with zeros.
 struct Strip {
     first: usize,
@@ -145,9 +203,11 @@ widest! {
     fn pack_along(out: &mut [Pair], data: &[f32], stride: usize, strips: &[Strip], depth: &Range<usize>) {
         let (mut rest, mut pairs) = (out, [0; DEPTH]);
         for strip in strips {
-            let out = rest.split_off_mut(..depth.len().div_ceil(2) * strip.width).expect("there is room for all strips");
+            let out = rest.split_off_mut(..pairs_of(depth.len()) * strip.width).expect("there is room for all strips");
             if strip.rows < strip.width {
                 out.fill(0);
+            } else {
+                out[depth.len() / 2 * strip.width..].fill(0);
             }
             for row in 0..strip.rows {
                 let (values, last) = data[(strip.first + row) * stride..][depth.clone()].as_chunks::<2>();
@@ -173,7 +233,7 @@ widest! {
     /// Where values of one depth lie next to each other. Depths begin `stride` apart, and are read from one end to the
     /// other for all strips.
     fn pack_across(out: &mut [Pair], data: &[f32], stride: usize, strips: &[Strip], depth: &Range<usize>) {
-        let count = depth.len().div_ceil(2);
+        let (count, room) = (depth.len().div_ceil(2), pairs_of(depth.len()));
         // What an odd depth is filled up with.
         let end = strips.iter().map(|strip| strip.first + strip.rows).max().unwrap_or(0);
         let zeros = if depth.len() % 2 == 1 { vec![0.0; end] } else { Vec::new() };
@@ -183,7 +243,7 @@ widest! {
             let mut begin = 0;
             for &Strip { first, rows, width } in strips {
                 let out = &mut out[begin + n * width..][..width];
-                begin += count * width;
+                begin += room * width;
                 // Depths lie too far apart for the processor to foresee the next ones.
                 if 2 * n + AHEAD + 1 < depth.len() {
                     prefetch(&data[(depth.start + 2 * n + AHEAD) * stride + first..]);
@@ -200,6 +260,78 @@ widest! {
                     out[i] = round(low[i], high[i]);
                 }
                 out[rows..].fill(0);
+            }
+        }
+        let mut rest = out;
+        for strip in strips {
+            let out = rest.split_off_mut(..room * strip.width).expect("there is room for all strips");
+            out[count * strip.width..].fill(0);
+        }
+    }
+}
+
+/// Packs rows one behind the other, of a part of their depth, `[rows, pairs]`; what makes tiles whole is filled with zeros.
+fn pack_rows(out: &mut [Pair], matrix: Matrix, rows: &Range<usize>, depth: &Range<usize>) {
+    if matrix.row_stride == 1 {
+        pack_rows_across(out, matrix.data, matrix.column_stride, rows, depth);
+    } else {
+        assert!(matrix.column_stride == 1, "values lie next to each other in rows or in columns");
+        pack_rows_along(out, matrix.data, matrix.row_stride, rows, depth);
+    }
+}
+
+widest! {
+    /// Where values that are next to each other in depth lie so in memory. Rows begin `stride` apart.
+    fn pack_rows_along(out: &mut [Pair], data: &[f32], stride: usize, rows: &Range<usize>, depth: &Range<usize>) {
+        let pairs = pairs_of(depth.len());
+        for (row, out) in out.chunks_exact_mut(pairs).enumerate() {
+            if row >= rows.len() {
+                out.fill(0);
+                continue;
+            }
+            let (values, last) = data[(rows.start + row) * stride..][depth.clone()].as_chunks::<2>();
+            for i in 0..values.len() {
+                out[i] = round(values[i][0], values[i][1]);
+            }
+            out[values.len()..].fill(0);
+            if let &[last] = last {
+                out[values.len()] = round(last, 0.0);
+            }
+        }
+    }
+}
+
+widest! {
+    /// Where values of one depth lie next to each other. Depths begin `stride` apart.
+    fn pack_rows_across(out: &mut [Pair], data: &[f32], stride: usize, rows: &Range<usize>, depth: &Range<usize>) {
+        const SIDE: usize = amx::SIDE;
+        let pairs = pairs_of(depth.len());
+        for first_pair in (0..pairs).step_by(SIDE) {
+            for first_row in (0..rows.len()).step_by(SIDE) {
+                let height = SIDE.min(rows.len() - first_row);
+                // Turned over here: out there its columns lie far apart.
+                let mut tile = [[0; SIDE]; SIDE];
+                for (pair, tile) in tile.iter_mut().enumerate() {
+                    let values = |depth: usize| &data[depth * stride + rows.start + first_row..][..height];
+                    let at = depth.start + 2 * (first_pair + pair);
+                    if at + 1 < depth.end {
+                        let (low, high) = (values(at), values(at + 1));
+                        for row in 0..height {
+                            tile[row] = round(low[row], high[row]);
+                        }
+                    } else if at < depth.end {
+                        let low = values(at);
+                        for row in 0..height {
+                            tile[row] = round(low[row], 0.0);
+                        }
+                    }
+                }
+                for row in 0..SIDE {
+                    let out = &mut out[(first_row + row) * pairs + first_pair..][..SIDE];
+                    for pair in 0..SIDE {
+                        out[pair] = tile[pair][row];
+                    }
+                }
             }
         }
     }
@@ -300,21 +432,26 @@ mod tests {
             for (turned_a, turned_b, accumulate) in [(false, false, true), (true, true, true), (false, true, false)] {
                 let a = if turned_a { Matrix::rows(&a, rows).transposed() } else { Matrix::rows(&a, depth) };
                 let b = if turned_b { Matrix::rows(&b, depth).transposed() } else { Matrix::rows(&b, columns) };
-                let (mut panels, mut out) = (Panels::default(), start.clone());
+                let mut panels = Panels::default();
                 panels.pack([depth, columns], b);
-                panels.multiply(rows, a, &mut out, stride, accumulate);
-                for (at, (&out, &start)) in out.iter().zip(&start).enumerate() {
-                    let (row, column) = (at / stride, at % stride);
-                    if column >= columns {
-                        assert_eq!(out, start, "what lies beside the result stays");
-                        continue;
+                // By tiles where the processor has them, and always by vectors.
+                let [mut tiled, mut by_vectors] = [start.clone(), start.clone()];
+                panels.multiply(rows, a, &mut tiled, stride, accumulate);
+                panels.vector_block(0..rows, a, &mut by_vectors, stride, accumulate, &mut vec![u32::MAX; 7]);
+                for out in [tiled, by_vectors] {
+                    for (at, (&out, &start)) in out.iter().zip(&start).enumerate() {
+                        let (row, column) = (at / stride, at % stride);
+                        if column >= columns {
+                            assert_eq!(out, start, "what lies beside the result stays");
+                            continue;
+                        }
+                        let exact = (0..depth).map(|k| value(a.get(row, k)) * value(b.get(k, column))).sum::<f64>()
+                            + f64::from(if accumulate { start } else { 0.0 });
+                        assert!(
+                            (f64::from(out) - exact).abs() < 1e-4,
+                            "{rows} x {depth} x {columns} at {at}: {out}, {exact}"
+                        );
                     }
-                    let exact = (0..depth).map(|k| value(a.get(row, k)) * value(b.get(k, column))).sum::<f64>()
-                        + f64::from(if accumulate { start } else { 0.0 });
-                    assert!(
-                        (f64::from(out) - exact).abs() < 1e-4,
-                        "{rows} x {depth} x {columns} at {at}: {out}, {exact}"
-                    );
                 }
             }
         }

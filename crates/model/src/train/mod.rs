@@ -1,6 +1,7 @@
 //! The differentiable side, on candle: the networks over whole sequences, their losses, the
 //! optimiser. Shapes are `[time, lane, ...]`: a lane is one of the pieces that stream side by side.
 
+mod amx;
 mod batch;
 mod bf16;
 mod loss;
