@@ -185,7 +185,7 @@ fn in_bin(times: impl Iterator<Item = f64> + Clone, begin: f64, end: f64) -> Opt
     /// As a part of the time.
     const CLOSE: f64 = 0.03;
     let near = |time: f64| {
-        let nearest = time.min(end).max(begin);
+        let nearest = inside(time, begin, end);
         ((time - nearest).abs() <= CLOSE * time).then_some(nearest)
     };
     times.clone().find(|time| begin <= *time && *time < end).or_else(|| times.filter_map(near).next())
@@ -222,8 +222,15 @@ pub(crate) fn place(meter: Meter) -> (usize, Option<usize>) {
 /// `seconds`, off by a deviation whose logarithm is even with this standard deviation, but within [`begin`, `end`).
 pub(crate) fn deviate(seconds: f64, deviation: f64, even: f64, begin: f64, end: f64) -> f64 {
     let off = exp((deviation * even * 3f64.sqrt()) as f32);
-    // `end` itself belongs to the next bin.
-    (seconds * f64::from(off)).min(end - 1e-6).max(begin)
+    inside(seconds * f64::from(off), begin, end)
+}
+
+/// The time in [`begin`, `end`) that is nearest to `seconds`, and never quite at a border: from two onsets, a time comes back
+/// off by its last bits, and at a border these would say in which bin it lies.
+fn inside(seconds: f64, begin: f64, end: f64) -> f64 {
+    const MARGIN_S: f64 = 1e-6;
+    let margin = MARGIN_S.min((end - begin) / 2.0);
+    seconds.min(end - margin).max(begin + margin)
 }
 
 #[cfg(test)]

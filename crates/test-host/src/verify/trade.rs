@@ -45,7 +45,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
             row.case(*over, (*over > 0.0).then(|| format!("case {number}: by {over:.1} samples at {at:.3} s")));
         }
     }
-    ensure!(row.cases > 4 * found.len() as u64, "only {} notes", row.cases);
+    ensure!(row.cases > 10 * found.len() as u64, "only {} notes", row.cases);
     Ok(vec![row])
 }
 

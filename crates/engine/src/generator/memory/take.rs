@@ -37,9 +37,6 @@ const CALLED_S: f64 = 0.5;
 const CLOSES_S: f64 = 30.0;
 const CLOSES_NOTES: u32 = 150;
 
-/// The network is told the place in the bar in parts of a beat as small as this many of them make a beat.
-const PARTS: f64 = 65_536.0;
-
 /// How a take is to be played: where it lies in the host's time, how, and until when.
 pub type Manner = (Place, Wishes, Length);
 
@@ -244,8 +241,7 @@ impl Take {
         let speed = self.phrasing.speed();
         let meter = running.then(|| Meter {
             beat_s: speed / beats_per_second,
-            // In whole parts: the same place in another bar is the same number, though it was reckoned from farther away.
-            position: ((beat + onset * beats_per_second) * PARTS).round().rem_euclid(bar * PARTS) / PARTS,
+            position: (beat + onset * beats_per_second).rem_euclid(bar),
             bar,
         });
         let bars_s = self.wishes.bars.map(|bars| (f64::from(bars.max(1)) * bar - beat) / beats_per_second);
