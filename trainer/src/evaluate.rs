@@ -163,7 +163,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
     sets.dedup();
 
     let controls = args.sampling.controls(network);
-    let style = Style { controls, search: args.searching.search() };
+    let style = Style { controls, search: args.searching.search(1) };
     let mut report = Report {
         weights: network.card().name.clone(),
         kind: network.kind(),
@@ -299,7 +299,7 @@ fn judge(
         .collect();
     // Against itself, the train split would be all copy.
     let copier = if args.split == Split::Train || excerpts.is_empty() { None } else { Copier::train(train) };
-    let style = Style { controls: args.sampling.controls(network), search: args.searching.search() };
+    let style = Style { controls: args.sampling.controls(network), search: args.searching.search(1) };
     let options = Options { style: &style, seed: args.seed, runs: args.judge_runs };
     let takes = excerpts.iter().map(|(_, excerpts)| excerpts.len() * options.runs).sum::<usize>();
     let bar = progress::bar(takes as u64, "judging");

@@ -5,6 +5,7 @@ use crate::files::write_whole;
 use crate::play::{self, Length, Sampling, Searching, Style, not_negative};
 use crate::search;
 use midi::{Tempo, Track};
+use model::search::Search;
 use model::{Kind, Mind};
 use notes::{Note, chords};
 use serde_json::json;
@@ -127,7 +128,7 @@ pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
         mind.hand_over();
     }
     let length = Length { seconds: playing.seconds, notes: usize::MAX };
-    let style = Style { controls, search: args.searching.search() };
+    let style = Style { controls, search: args.searching.search(Search::USUAL_TAKES) };
     let take = search::take(&mut mind, &style, &phrase, playing.seed, args.silence, length);
     let tracks =
         [Track { name: "Phrase", channel: 0, notes: &phrase }, Track { name: "Antiphon", channel: 1, notes: &take }];

@@ -47,6 +47,12 @@ pub struct Sampling {
     /// How firmly notes stay as long as in the phrase; 0: not at all [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     length: Option<f64>,
+    /// How firmly short and long notes stay as frequent as in the phrase; 0: not at all [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    durations: Option<f64>,
+    /// How firmly onsets stay as dense as in the phrase; 0: not at all [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    density: Option<f64>,
     /// Further factors on the temperatures of step, pitch, duration and velocity.
     #[arg(long, num_args = 4, value_names = ["STEP", "PITCH", "DURATION", "VELOCITY"], value_parser = not_negative)]
     temperatures: Option<Vec<f64>>,
@@ -64,9 +70,10 @@ pub struct Style {
 /// How takes are chosen among, on the command line.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Searching {
-    /// Takes side by side, of which a critic chooses one plan by plan; 1: no search. It needs weights with a critic.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-    search: u16,
+    /// Takes side by side, of which a critic chooses one plan by plan; 1: no search. It needs weights with a critic [default:
+    /// 16 to play on, 1 to measure].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    search: Option<u16>,
     /// How much the critic's word counts; 1: as it says.
     #[arg(long, default_value_t = Search::OFF.strength, value_name = "BETA", value_parser = not_negative)]
     search_strength: f64,
@@ -79,10 +86,10 @@ pub struct Searching {
 }
 
 impl Searching {
-    /// The search that is asked for.
-    pub fn search(&self) -> Search {
+    /// The search that is asked for; `usual`: takes if nothing is.
+    pub fn search(&self, usual: usize) -> Search {
         Search {
-            takes: self.search.into(),
+            takes: self.search.map_or(usual, usize::from),
             strength: self.search_strength,
             plan: self.search_plan.into(),
             every: self.search_every.into(),
@@ -111,6 +118,8 @@ impl Sampling {
             (&mut controls.texture, self.texture),
             (&mut controls.evenness, self.evenness),
             (&mut controls.length, self.length),
+            (&mut controls.durations, self.durations),
+            (&mut controls.density, self.density),
         ];
         for (value, asked) in asked {
             *value = asked.map_or(*value, |asked| asked as f32);

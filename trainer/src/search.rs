@@ -1,7 +1,7 @@
 //! Playing with search: several takes side by side, one of which is chosen plan by plan ([`model::search`]).
 
 use crate::play::{self, Length, Style};
-use model::critic::Phrase;
+use model::critic::{FEWEST_NOTES, Phrase};
 use model::search::{Judge, Takes, take_seed};
 use model::{Chorus, Controls, Mind, note_rng};
 use notes::{Note, Successor};
@@ -45,7 +45,8 @@ impl Takes for SideBySide<'_> {
     }
 }
 
-/// [`play::take`] with search, after this phrase (canonical notes). Without a critic, or with one take, the same as without.
+/// [`play::take`] with search, after this phrase (canonical notes). Without a critic, with one take or after
+/// too short a phrase the same as without.
 pub fn take(
     mind: &mut Mind,
     Style { controls, search }: &Style,
@@ -56,7 +57,7 @@ pub fn take(
 ) -> Vec<Note> {
     let from = phrase.last().map_or(0.0, |note| note.onset);
     let network = mind.network().clone();
-    let Some(critic) = network.critic().filter(|_| search.takes > 1) else {
+    let Some(critic) = network.critic().filter(|_| search.takes > 1 && phrase.len() >= FEWEST_NOTES) else {
         return play::take(mind, controls, seed, from, silence, length);
     };
     let phrase = Phrase::new(phrase);

@@ -1,6 +1,8 @@
 //! What the player asks for, as plain values of one moment: [`Settings`] for the audio side, and in
 //! them the [`Wishes`] that go to the generator with the messages.
 
+use model::search::Search;
+
 /// When the turn changes hands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -236,7 +238,7 @@ impl Wishes {
         },
         dynamics: Dynamics::Model,
         learn: 0.0,
-        search: 16,
+        search: Search::USUAL_TAKES as u8,
         bars: None,
     };
 }

@@ -8,13 +8,16 @@ use rand::{Rng, RngCore};
 
 use crate::{
     activation::{exp, ln},
+    chorus::MOST,
     context::Context,
     encoding::{LONGEST_S, PITCHES, TIMES, VELOCITIES, spread_range, time_bin, time_range, velocity_range},
     markov::{Markov, Recent},
-    mind::{Mind, centre},
+    mind::centre,
+    network::{Network, Scratch, State},
     rhythm::deviate,
     sampling::{Controls, draw, heat, keep_likeliest, mix, tilt},
-    shapes::Attribute,
+    shapes::{Attribute, Kind},
+    turn::duration_class,
 };
 
 /// The shortest note that is played, in seconds after it is struck.
@@ -68,6 +71,11 @@ pub struct Timing {
     pub usual: f64,
 }
 
+impl Timing {
+    /// What is said before anything is drawn.
+    pub(crate) const AT_ONCE: Self = Self { step: 0.0, usual: 0.0 };
+}
+
 /// How loud the next note is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loudness {
@@ -106,65 +114,98 @@ impl Default for What<'_> {
     }
 }
 
-impl Mind {
-    /// Draws the next note; it is not fed. `silence`: seconds that have passed since the last
-    /// onset already; the step is drawn from p(step | step >= silence). The seed answers with
-    /// its point estimates for timing, and with the velocity it has heard lately.
-    pub fn sample(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
-        let timing = self.sample_step(controls, &When::after(silence), rng);
-        self.sample_note(controls, timing.step, &What::default(), rng)
+/// Takes of one network whose next notes are drawn side by side; often a single one. Nothing is fed, nothing allocated.
+pub(crate) struct Drawing<'a> {
+    pub network: &'a Network,
+    pub states: &'a [State],
+    pub scratch: &'a mut Scratch,
+    pub controls: &'a Controls,
+}
+
+impl Drawing<'_> {
+    /// Draws each take's step. Its distribution: the network's; what is ruled out taken out; what was learnt mixed in;
+    /// temperature; tilted to the density; top-p. The seed answers with its point estimate.
+    pub fn steps<R: RngCore>(&mut self, when: &[When], rngs: &mut [R], timings: &mut [Timing]) {
+        let Self { network, states, scratch, controls } = self;
+        assert_eq!([when.len(), rngs.len(), timings.len()], [states.len(); 3], "limits and a generator for each take");
+        let each = states.iter().zip(when).zip(rngs).zip(timings);
+        if network.kind() == Kind::Seed {
+            for (((state, when), rng), timing) in each {
+                let [estimate, _] = network.point_estimates(state, scratch).unwrap_or_default();
+                *timing = Onset::new(&state.context, when).around(estimate, rng);
+            }
+            return;
+        }
+        let logits = network.logits_all(Attribute::Step, &[NOTHING; MOST][..states.len()], states, scratch);
+        let logits = logits.chunks_exact_mut(TIMES);
+        for ((((state, when), rng), timing), logits) in each.zip(logits) {
+            *timing = Onset::new(&state.context, when).draw(logits, controls, rng);
+        }
     }
 
-    /// Draws the next note's step. Its distribution: the network's; what is ruled out taken out; what
-    /// was learnt mixed in; temperature; tilted to the density; top-p.
-    pub fn sample_step(&mut self, controls: &Controls, when: &When, rng: &mut impl RngCore) -> Timing {
-        let Self { network, state, scratch, .. } = self;
-        let onset = Onset::new(&state.context, when);
-        match network.point_estimates(state, scratch) {
-            Some([estimate, _]) => onset.around(estimate, rng),
-            None => onset.draw(network.logits(Attribute::Step, &NOTHING, state, scratch), controls, rng, &mut 0.0),
+    /// Draws all but the step of each take's next note. `what`: the step, and limits.
+    pub fn notes<R: RngCore>(&mut self, what: &[(f64, What)], rngs: &mut [R], notes: &mut [Successor]) {
+        assert_eq!(
+            [what.len(), rngs.len(), notes.len()],
+            [self.states.len(); 3],
+            "limits and a generator for each take"
+        );
+        for (note, (step, _)) in notes.iter_mut().zip(what) {
+            *note = Successor { step: *step, ..NOTHING };
         }
+        self.attribute(Attribute::Pitch, what, rngs, notes);
+        if self.network.kind() == Kind::Seed {
+            let Self { network, states, scratch, controls } = self;
+            for ((state, (_, what)), next) in states.iter().zip(what).zip(notes) {
+                let [_, duration] = network.point_estimates(state, scratch).unwrap_or_default();
+                Drawn { controls, what, context: &state.context, network }.rest_of_the_seed(duration, next);
+            }
+            return;
+        }
+        self.attribute(Attribute::Duration, what, rngs, notes);
+        self.attribute(Attribute::Velocity, what, rngs, notes);
+        let mut each = self.states.iter().zip(what).zip(&*notes);
+        if each.any(|((state, (_, what)), next)| what.spread > 0.0 && self.network.has_spread(next, &state.context)) {
+            self.attribute(Attribute::Spread, what, rngs, notes);
+        }
+        // A note sounds for a moment at least.
+        notes.iter_mut().for_each(|next| next.duration = next.duration.max(next.spread + SHORTEST_S));
     }
 
-    /// How long a note will last, in seconds, that has lasted `next.duration` so far and still sounds: drawn from the
-    /// network's own p(duration | duration >= that). The seed answers with its point estimate, or that.
-    pub fn sample_rest(&mut self, next: &Successor, rng: &mut impl RngCore) -> f64 {
-        let Self { network, state, scratch, .. } = self;
-        let so_far = next.duration.max(0.0);
-        if let Some([_, estimate]) = network.point_estimates(state, scratch) {
-            return estimate.max(so_far);
+    /// Draws one attribute of all takes.
+    fn attribute<R: RngCore>(
+        &mut self,
+        attribute: Attribute,
+        what: &[(f64, What)],
+        rngs: &mut [R],
+        notes: &mut [Successor],
+    ) {
+        let Self { network, states, scratch, controls } = self;
+        let logits = network.logits_all(attribute, notes, states, scratch);
+        let logits = logits.chunks_exact_mut(logits.len() / states.len());
+        let each = states.iter().zip(what).zip(notes).zip(logits).zip(rngs);
+        for ((((state, (_, what)), next), logits), rng) in each {
+            let drawn = Drawn { controls, what, context: &state.context, network };
+            match attribute {
+                Attribute::Step => unreachable!("steps are drawn first, by `Onset`"),
+                Attribute::Pitch => drawn.pitch(logits, next, rng),
+                Attribute::Duration => drawn.duration(logits, next, rng),
+                Attribute::Velocity => drawn.velocity(logits, next, rng),
+                Attribute::Spread => drawn.spread(logits, next, rng),
+            }
         }
-        let logits = network.logits(Attribute::Duration, next, state, scratch);
-        let first = time_bin(so_far);
-        logits[..first].fill(f32::NEG_INFINITY);
-        logits[first] += part_of(first, so_far, f64::INFINITY);
-        heat(logits, 1.0);
-        let (begin, end) = time_range(draw(logits, rng).unwrap_or(first));
-        let begin = begin.max(so_far);
-        begin + (end - begin).max(0.0) * rng.random::<f64>()
     }
+}
 
-    /// Draws all but the step of the next note, which is known; it is not fed.
-    pub fn sample_note(&mut self, controls: &Controls, step: f64, what: &What, rng: &mut impl RngCore) -> Successor {
-        let Self { network, state, scratch, .. } = self;
-        let mut next = Successor { step, ..NOTHING };
-        let mut drawn = Drawn { controls, what, context: &state.context, nats: &mut 0.0 };
-        drawn.pitch(network.logits(Attribute::Pitch, &next, state, scratch), &mut next, rng);
-        if let Some([_, duration]) = network.point_estimates(state, scratch) {
-            drawn.rest_of_the_seed(duration, &mut next);
-            return next;
-        }
-        drawn.duration(network.logits(Attribute::Duration, &next, state, scratch), &mut next, rng);
-        match what.loudness {
-            Loudness::Fixed(velocity) => next.velocity = velocity.clamp(1, 127),
-            _ => drawn.velocity(network.logits(Attribute::Velocity, &next, state, scratch), &mut next, rng),
-        }
-        if drawn.has_spread(&next) {
-            drawn.spread(network.logits(Attribute::Spread, &next, state, scratch), &mut next, rng);
-        }
-        drawn.finish(&mut next);
-        next
-    }
+/// A duration of at least `so_far` seconds, from the logits of all.
+pub(crate) fn draw_rest(logits: &mut [f32], so_far: f64, rng: &mut impl RngCore) -> f64 {
+    let first = time_bin(so_far);
+    logits[..first].fill(f32::NEG_INFINITY);
+    logits[first] += part_of(first, so_far, f64::INFINITY);
+    heat(logits, 1.0);
+    let (begin, end) = time_range(draw(logits, rng).unwrap_or(first));
+    let begin = begin.max(so_far);
+    begin + (end - begin).max(0.0) * rng.random::<f64>()
 }
 
 /// When the next onset may be, and what was learnt of it.
@@ -227,8 +268,8 @@ impl<'a> Onset<'a> {
         Timing { step, usual }
     }
 
-    /// From the network's distribution. `nats` grows by what the step costs.
-    pub fn draw(&self, logits: &mut [f32], controls: &Controls, rng: &mut impl RngCore, nats: &mut f64) -> Timing {
+    /// From the network's distribution.
+    pub fn draw(&self, logits: &mut [f32], controls: &Controls, rng: &mut impl RngCore) -> Timing {
         for (bin, logit) in logits.iter_mut().enumerate() {
             *logit = if self.possible(bin) { *logit } else { f32::NEG_INFINITY };
         }
@@ -237,6 +278,10 @@ impl<'a> Onset<'a> {
         }
         let turn = &self.context.lately.turn;
         logits[0] += controls.texture * turn.missing_chords();
+        let slower = controls.density * turn.missing_interval();
+        if slower != 0.0 {
+            logits[1..].iter_mut().zip(&LENGTHS[1..]).for_each(|(logit, length)| *logit += slower * length);
+        }
         if let Some((share, p)) = self.learnt {
             mix(logits, &p, share);
         }
@@ -248,18 +293,17 @@ impl<'a> Onset<'a> {
         }
         controls.keep(p);
         let usual = centre(median(&p[1..]) + 1).max(self.earliest);
-        let bin = chosen(p, rng, nats).unwrap_or(self.first);
+        let bin = draw(p, rng).unwrap_or(self.first);
         Timing { step: self.moment(bin, rng), usual }
     }
 }
 
 /// How a note is drawn once its step is known, attribute by attribute, each into the note.
-pub(crate) struct Drawn<'a> {
-    pub controls: &'a Controls,
-    pub what: &'a What<'a>,
-    pub context: &'a Context,
-    /// Grows by what each attribute costs.
-    pub nats: &'a mut f64,
+struct Drawn<'a> {
+    controls: &'a Controls,
+    what: &'a What<'a>,
+    context: &'a Context,
+    network: &'a Network,
 }
 
 impl Drawn<'_> {
@@ -267,7 +311,7 @@ impl Drawn<'_> {
         self.what.longest.clamp(SHORTEST_S, LONGEST_S)
     }
 
-    pub fn pitch(&mut self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
+    fn pitch(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
         let Self { controls, what, context, .. } = self;
         let logits = &mut logits[..PITCHES];
         for (pitch, loss) in context.weariness() {
@@ -286,11 +330,11 @@ impl Drawn<'_> {
         }
         controls.probabilities(logits, controls.temperature.pitch);
         let lowest = what.pitches.trailing_zeros() as usize;
-        next.pitch = chosen(logits, rng, self.nats).unwrap_or(lowest).min(PITCHES - 1) as u8;
+        next.pitch = draw(logits, rng).unwrap_or(lowest).min(PITCHES - 1) as u8;
     }
 
     /// The seed's duration is its estimate, and it knows no loudness but what it has heard.
-    pub fn rest_of_the_seed(&self, duration: f64, next: &mut Successor) {
+    fn rest_of_the_seed(&self, duration: f64, next: &mut Successor) {
         next.duration = duration.clamp(SHORTEST_S, self.longest());
         let velocity = match self.what.loudness {
             Loudness::Free => self.context.lately.velocity,
@@ -300,7 +344,7 @@ impl Drawn<'_> {
         next.velocity = velocity.round().clamp(1.0, 127.0) as u8;
     }
 
-    pub fn duration(&mut self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
+    fn duration(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
         let longest = self.longest();
         if longest < LONGEST_S {
             let last = time_bin(longest);
@@ -311,54 +355,49 @@ impl Drawn<'_> {
         if tilt != 0.0 {
             logits.iter_mut().zip(&*LENGTHS).for_each(|(logit, length)| *logit += tilt * length);
         }
+        if self.controls.durations != 0.0 {
+            let missing = self.context.lately.turn.missing_durations();
+            for (bin, logit) in logits.iter_mut().enumerate() {
+                *logit += self.controls.durations * missing[duration_class(centre(bin))];
+            }
+        }
         // Rare durations are what people play: they are not slips, as rare pitches are.
         heat(logits, self.controls.temperature.duration);
         keep_likeliest(logits, self.controls.top_p);
-        let (begin, end) = time_range(chosen(logits, rng, self.nats).unwrap_or(0));
+        let (begin, end) = time_range(draw(logits, rng).unwrap_or(0));
         let end = end.min(longest);
         let anywhere = begin + (end - begin).max(0.0) * rng.random::<f64>();
         let exact = rng.random::<f32>();
         next.duration = self.context.lately.rhythm.exact_duration(next.step, begin, end, exact).unwrap_or(anywhere);
     }
 
-    /// Where it is not fixed.
-    pub fn velocity(&mut self, p: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
+    fn velocity(&self, p: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
+        if let Loudness::Fixed(velocity) = self.what.loudness {
+            next.velocity = velocity.clamp(1, 127);
+            return;
+        }
         heat(p, self.controls.temperature.velocity);
         if let Loudness::Around(level) = self.what.loudness {
             turn_to(p, level - self.context.lately.velocity);
         }
         self.controls.keep(p);
-        let (low, high) = velocity_range(chosen(p, rng, self.nats).unwrap_or(16));
+        let (low, high) = velocity_range(draw(p, rng).unwrap_or(16));
         next.velocity = rng.random_range(low..=high);
     }
 
-    /// Whether the note stands in a chord and may be late there.
-    pub fn has_spread(&self, next: &Successor) -> bool {
-        next.step == 0.0 && self.context.lately.last.is_some() && self.what.spread > 0.0
-    }
-
-    pub fn spread(&mut self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
+    fn spread(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
+        if self.what.spread <= 0.0 || !self.network.has_spread(next, self.context) {
+            return;
+        }
         heat(logits, self.controls.temperature.velocity);
         keep_likeliest(logits, self.controls.top_p);
-        let bin = chosen(logits, rng, self.nats).unwrap_or(0);
+        let bin = draw(logits, rng).unwrap_or(0);
         if bin > 0 {
             let (begin, end) = spread_range(bin);
             let spread = begin + (end - begin) * rng.random::<f64>();
             next.spread = (spread * self.what.spread).min(self.longest() - SHORTEST_S);
         }
     }
-
-    /// A note sounds for a moment at least.
-    pub fn finish(&self, next: &mut Successor) {
-        next.duration = next.duration.max(next.spread + SHORTEST_S);
-    }
-}
-
-/// Draws a class, and adds to `nats` what it costs.
-fn chosen(p: &[f32], rng: &mut impl RngCore, nats: &mut f64) -> Option<usize> {
-    let class = draw(p, rng)?;
-    *nats -= f64::from(ln(p[class]));
-    Some(class)
 }
 
 /// The logarithm of the part of a bin that lies between these bounds.

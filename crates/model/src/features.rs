@@ -301,11 +301,12 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
     meter(out, context.lately.moment.after(step).meter);
 }
 
-/// For the spread head, which only notes inside a chord need: place, interval, pitch, velocity.
-pub(crate) fn before_spread(out: &mut Features, context: &Context, pitch: u8, velocity: u8) {
+/// For the spread head: inside a chord place and interval, and for all notes pitch and velocity.
+pub(crate) fn before_spread(out: &mut Features, context: &Context, step: f64, pitch: u8, velocity: u8) {
     out.clear();
-    out.class(PLACES, Some(context.lately.place.into()));
-    out.interval(context.lately.last, pitch);
+    let lately = &context.lately;
+    out.class(PLACES, (step == 0.0).then_some(lately.place.into()));
+    out.interval(lately.last.filter(|_| step == 0.0), pitch);
     out.class(PITCHES, Some(pitch.into()));
     out.class(VELOCITIES, Some(velocity_level(velocity)));
     source(out, context);

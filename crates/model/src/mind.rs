@@ -3,13 +3,15 @@
 use std::{slice, sync::Arc};
 
 use notes::Successor;
+use rand::RngCore;
 
 use crate::{
     device::{DeviceError, Seat, Trunk},
+    drawing::{Drawing, NOTHING, Timing, What, When, draw_rest},
     encoding::{PITCHES, cell, cell_mass, spread_bin, time_bin, time_range, velocity_level},
     motifs::Symbol,
     network::{Network, Scratch, State},
-    sampling::softmax,
+    sampling::{Controls, softmax},
     shapes::{Attribute, Kind},
     snapshot::{Snapshot, Trace},
     told::Moment,
@@ -29,7 +31,7 @@ pub struct Nats {
     pub duration: f64,
     /// In 32 levels, given all that. 0 for the seed, which has none.
     pub velocity: f64,
-    /// In bins of 2 ms; 0 outside chords.
+    /// In bins of 2 ms; 0 where it is not told.
     pub spread: f64,
 }
 
@@ -180,6 +182,45 @@ impl Mind {
         self.trace.restore(snapshot, &mut self.state);
     }
 
+    /// Draws the next note; it is not fed. `silence`: seconds that have passed since the last
+    /// onset already; the step is drawn from p(step | step >= silence). The seed answers with
+    /// its point estimates for timing, and with the velocity it has heard lately.
+    pub fn sample(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
+        let timing = self.sample_step(controls, &When::after(silence), rng);
+        self.sample_note(controls, timing.step, &What::FREE, rng)
+    }
+
+    /// Draws the next note's step.
+    pub fn sample_step<R: RngCore>(&mut self, controls: &Controls, when: &When, rng: &mut R) -> Timing {
+        let mut timing = Timing::AT_ONCE;
+        let when = slice::from_ref(when);
+        self.drawing(controls).steps(when, slice::from_mut(rng), slice::from_mut(&mut timing));
+        timing
+    }
+
+    /// Draws all but the step of the next note, which is known; it is not fed.
+    pub fn sample_note<R: RngCore>(&mut self, controls: &Controls, step: f64, what: &What, rng: &mut R) -> Successor {
+        let mut next = NOTHING;
+        self.drawing(controls).notes(&[(step, *what)], slice::from_mut(rng), slice::from_mut(&mut next));
+        next
+    }
+
+    fn drawing<'a>(&'a mut self, controls: &'a Controls) -> Drawing<'a> {
+        let Self { network, state, scratch, .. } = self;
+        Drawing { network, states: slice::from_ref(state), scratch, controls }
+    }
+
+    /// How long a note will last, in seconds, that has lasted `next.duration` so far and still sounds: drawn from the
+    /// network's own p(duration | duration >= that). The seed answers with its point estimate, or that.
+    pub fn sample_rest(&mut self, next: &Successor, rng: &mut impl RngCore) -> f64 {
+        let Self { network, state, scratch, .. } = self;
+        let so_far = next.duration.max(0.0);
+        if let Some([_, estimate]) = network.point_estimates(state, scratch) {
+            return estimate.max(so_far);
+        }
+        draw_rest(network.logits(Attribute::Duration, next, state, scratch), so_far, rng)
+    }
+
     /// What `next` would cost, before it is fed.
     pub fn score(&mut self, next: &Successor) -> Scores {
         match self.network.point_estimates(&self.state, &mut self.scratch) {
@@ -218,7 +259,7 @@ impl Mind {
         let p = network.logits(Attribute::Velocity, next, state, scratch);
         softmax(p);
         scores.nats.velocity = nats(p[velocity_level(next.velocity)].into());
-        if next.step == 0.0 && state.context.lately.last.is_some() {
+        if network.has_spread(next, &state.context) {
             let p = network.logits(Attribute::Spread, next, state, scratch);
             softmax(p);
             scores.nats.spread = nats(p[spread_bin(next.spread)].into());
@@ -240,13 +281,13 @@ impl Mind {
         if let Some([step, duration]) = timing {
             return [square(step - next.step), pitch, square(duration - next.duration), 0.0, 0.0];
         }
-        let in_chord = next.step == 0.0 && state.context.lately.last.is_some();
+        let has_spread = network.has_spread(next, &state.context);
         [
             cost(Attribute::Step, time_bin(next.step)),
             pitch,
             cost(Attribute::Duration, time_bin(next.duration)),
             cost(Attribute::Velocity, velocity_level(next.velocity)),
-            if in_chord { cost(Attribute::Spread, spread_bin(next.spread)) } else { 0.0 },
+            if has_spread { cost(Attribute::Spread, spread_bin(next.spread)) } else { 0.0 },
         ]
     }
 

@@ -159,6 +159,12 @@ impl Network {
         self.card.kind
     }
 
+    /// Whether the network says how late `next` is in its chord. A chord's first note is its lowest, not its earliest, and
+    /// may be late too.
+    pub(crate) fn has_spread(&self, next: &Successor, context: &Context) -> bool {
+        context.lately.last.is_some() && (next.step == 0.0 || self.card.first_spread)
+    }
+
     /// What its file says of itself.
     pub fn card(&self) -> &Card {
         &self.card
@@ -382,7 +388,7 @@ fn before(attribute: Attribute, out: &mut Features, context: &Context, next: &Su
         Attribute::Pitch => features::before_pitch(out, context, next.step),
         Attribute::Duration => features::before_duration(out, context, next.step, next.pitch),
         Attribute::Velocity => features::before_velocity(out, context, next.step, next.pitch, next.duration),
-        Attribute::Spread => features::before_spread(out, context, next.pitch, next.velocity),
+        Attribute::Spread => features::before_spread(out, context, next.step, next.pitch, next.velocity),
     }
 }
 

@@ -48,6 +48,14 @@ pub struct Controls {
     /// which the mean logarithm falls behind. 0: not at all.
     #[serde(default)]
     pub length: f32,
+    /// How firmly short and long notes stay as frequent as in the phrase: nats that a class of durations gains for each unit
+    /// of share in which it falls behind. 0: not at all.
+    #[serde(default)]
+    pub durations: f32,
+    /// How firmly onsets stay as dense as in the phrase: nats that a step gains over one e times shorter for each unit in which
+    /// the mean logarithm falls behind. 0: not at all.
+    #[serde(default)]
+    pub density: f32,
 }
 
 impl Controls {
@@ -67,7 +75,16 @@ impl Controls {
 impl Default for Controls {
     fn default() -> Self {
         let temperature = Temperature { step: 1.0, pitch: 1.0, duration: 1.0, velocity: 1.0 };
-        Self { temperature, top_p: 1.0, min_p: 0.0, texture: 0.0, evenness: 0.0, length: 0.0 }
+        Self {
+            temperature,
+            top_p: 1.0,
+            min_p: 0.0,
+            texture: 0.0,
+            evenness: 0.0,
+            length: 0.0,
+            durations: 0.0,
+            density: 0.0,
+        }
     }
 }
 

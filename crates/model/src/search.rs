@@ -110,6 +110,8 @@ const FIRST_PLAN: usize = 8;
 impl Search {
     /// One take, as the network alone would play it.
     pub const OFF: Self = Self { takes: 1, strength: 1.0, plan: 32, every: 16 };
+    /// Takes side by side if nobody asks for another number: more bring little.
+    pub const USUAL_TAKES: usize = 16;
 
     /// Notes of the next plan, when so many have been planned since the hand-over or the latest change: each plan as long
     /// as all before it together.

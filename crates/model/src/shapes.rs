@@ -95,7 +95,7 @@ impl Attribute {
             Self::Pitch => features::before_pitch(&mut out, &context, 0.0),
             Self::Duration => features::before_duration(&mut out, &context, 0.0, 0),
             Self::Velocity => features::before_velocity(&mut out, &context, 0.0, 0, 0.0),
-            Self::Spread => features::before_spread(&mut out, &context, 0, 0),
+            Self::Spread => features::before_spread(&mut out, &context, 0.0, 0, 0),
         }
         out.width()
     }

@@ -69,33 +69,52 @@ pub(crate) struct Turn {
     even: Share,
     /// Natural logarithms of durations in seconds.
     lengths: Share,
+    /// In each class of duration.
+    durations: [Share; DURATIONS],
+    /// Natural logarithms of intervals in seconds.
+    intervals: Share,
+}
+
+/// Classes of durations.
+pub(crate) const DURATIONS: usize = 6;
+/// Their limits, in seconds.
+const DURATION_LIMITS: [f64; DURATIONS - 1] = [0.06, 0.12, 0.24, 0.48, 0.96];
+
+/// The class of a duration.
+pub(crate) fn duration_class(seconds: f64) -> usize {
+    DURATION_LIMITS.iter().filter(|&&limit| seconds >= limit).count()
 }
 
 impl Turn {
+    fn shares(&mut self) -> impl Iterator<Item = &mut Share> {
+        let Self { chords, even, lengths, durations, intervals } = self;
+        [chords, even, lengths, intervals].into_iter().chain(durations)
+    }
+
     /// A turn begins.
     pub fn begin(&mut self) {
-        self.chords.begin_turn();
-        self.even.begin_turn();
-        self.lengths.begin_turn();
+        self.shares().for_each(Share::begin_turn);
     }
 
     /// The turn is over.
     pub fn end(&mut self) {
-        self.chords.end_turn();
-        self.even.end_turn();
-        self.lengths.end_turn();
+        self.shares().for_each(Share::end_turn);
     }
 
     /// Takes in the next note, which `rhythm` has not heard yet.
     pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, first: bool) {
         self.lengths.feed(ln((note.duration as f32).max(SHORTEST_S)));
+        let class = duration_class(note.duration);
+        self.durations.iter_mut().enumerate().for_each(|(n, share)| share.feed(f32::from(u8::from(n == class))));
         if first {
             return;
         }
         self.chords.feed(f32::from(u8::from(note.step == 0.0)));
-        if note.step > 0.0
-            && let Some(even) = rhythm.is_even(note.step)
-        {
+        if note.step == 0.0 {
+            return;
+        }
+        self.intervals.feed(ln((note.step as f32).max(SHORTEST_S)));
+        if let Some(even) = rhythm.is_even(note.step) {
             self.even.feed(f32::from(u8::from(even)));
         }
     }
@@ -108,6 +127,16 @@ impl Turn {
     /// How much shorter notes are than in the phrase, as the natural logarithm of a factor.
     pub fn missing_length(&self) -> f32 {
         self.lengths.missing()
+    }
+
+    /// How much rarer each class of durations is than in the phrase, as a share of notes.
+    pub fn missing_durations(&self) -> [f32; DURATIONS] {
+        self.durations.map(|share| share.missing())
+    }
+
+    /// How much shorter intervals are than in the phrase, as the natural logarithm of a factor.
+    pub fn missing_interval(&self) -> f32 {
+        self.intervals.missing()
     }
 
     /// How much rarer even intervals are than in the phrase, as a share of intervals.

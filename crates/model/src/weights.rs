@@ -46,6 +46,9 @@ pub struct Card {
     /// the seed's point estimates into densities. Unused by the others.
     #[serde(default)]
     pub residual_variance: Option<[f64; 2]>,
+    /// Whether the network says how late the first note of a chord is, the lowest; if not, it is never late.
+    #[serde(default)]
+    pub first_spread: bool,
     /// The sampling settings these weights were measured to play best with.
     #[serde(default)]
     pub controls: Controls,
@@ -66,6 +69,7 @@ impl Card {
             data: String::new(),
             training: String::new(),
             residual_variance: (kind == Kind::Seed).then_some([0.02, 0.11]),
+            first_spread: kind == Kind::Antiphon,
             controls: Controls::default(),
             critic: None,
         }

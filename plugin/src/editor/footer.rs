@@ -13,6 +13,8 @@ use crate::state::State;
 
 /// For how long the model may be out of reach before that is shown, in seconds.
 const SILENCE_S: f64 = 1.0;
+/// A note that takes longer is too long for busy music, of some twenty notes in a second; in milliseconds.
+const SLOW_MS: f64 = 25.0;
 
 /// Draws it.
 pub fn show(
@@ -94,14 +96,19 @@ pub fn show(
 /// What went wrong, in a few words, and in more.
 fn troubles(status: &Status, state: &State) -> Vec<(String, String)> {
     let counts = [
-        (status.late.get(), "late", "Notes that were ready too late and were shifted"),
-        (status.dropped.get(), "dropped", "Notes that were ready so late that they were left out"),
+        (status.late.get(), "late", "Notes that were ready too late and were shifted. A smaller Search needs less time"),
+        (status.dropped.get(), "dropped", "Notes that were ready so late that they were left out. A smaller Search needs less time"),
         (status.overflows.get(), "lost", "Messages, notes and events that were lost because a queue was full"),
         (status.restarts.get(), "restarts", "How often the model failed and was restarted"),
     ];
     let counted = counts.into_iter().filter(|trouble| trouble.0 > 0);
     let mut troubles: Vec<_> =
         counted.map(|(count, name, hint)| (format!("{count} {name}"), hint.to_owned())).collect();
+    let note_ms = status.note_us.get() / 1_000.0;
+    if note_ms > SLOW_MS {
+        let hint = format!("A note takes the model {note_ms:.0} ms here: too long for busy music. Choose a smaller Search");
+        troubles.push(("too slow".to_owned(), hint));
+    }
     if state.is_newer() {
         let hint = "This project was saved by a later version of Antiphon. What this version does not know is ignored, and \
                     lost when you save the project";
@@ -140,5 +147,7 @@ mod tests {
         assert_eq!(told(), ["3 lost"]);
         state.deserialize_fields(&BTreeMap::from([("unknown".to_owned(), "`mode` cannot be \"dance\"".to_owned())]));
         assert_eq!(told(), ["3 lost", "unknown settings"]);
+        status.note_us.set(40_000.0);
+        assert_eq!(told(), ["3 lost", "too slow", "unknown settings"]);
     }
 }

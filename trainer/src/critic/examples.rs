@@ -6,7 +6,7 @@ use crate::parallel;
 use crate::play::{self, Length};
 use crate::train::config::Augment;
 use crate::train::stream::played;
-use model::critic::{MOST_NOTES, Phrase, STATISTICS};
+use model::critic::{FEWEST_NOTES, MOST_NOTES, Phrase, STATISTICS};
 use model::{Controls, Mind, Network, Source};
 use notes::{Note, chords};
 use rand::Rng;
@@ -16,10 +16,8 @@ use std::sync::Arc;
 
 /// Notes after which a continuation is looked at.
 pub const COUNTS: [usize; 7] = [4, 8, 16, 32, 64, 128, 256];
-/// Seconds of a phrase: at least and at most.
-const PHRASE_S: [f64; 2] = [6.0, 30.0];
-/// A phrase has so many notes at least.
-const FEWEST_NOTES: usize = 8;
+/// Seconds of a phrase: at least and at most. Short ones are as frequent as long ones: people play both.
+const PHRASE_S: [f64; 2] = [1.5, 30.0];
 /// Seconds of a continuation at most.
 const LONGEST_S: f64 = 45.0;
 /// How often a phrase is looked for before a piece is given up.
@@ -122,7 +120,7 @@ impl<'a> Draws<'a> {
 fn cut(notes: &[Note], rng: &mut Pcg32) -> Option<(Vec<Note>, Vec<Note>, f64)> {
     let end = notes.last()?.onset;
     for _ in 0..TRIES {
-        let length = rng.random_range(PHRASE_S[0]..PHRASE_S[1]);
+        let length = PHRASE_S[0] * (PHRASE_S[1] / PHRASE_S[0]).powf(rng.random());
         if end < length + 5.0 {
             continue;
         }

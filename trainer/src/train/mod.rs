@@ -483,7 +483,8 @@ fn new_card(mut card: Card, config: &Config) -> Card {
 
 /// The card of weights that start from others: what they were made from still holds.
 fn tuned_card(from: &Card, config: &Config) -> Card {
-    let mut card = Card { training: format!("fine-tuned from \"{}\"", from.name), ..from.clone() };
+    let training = format!("fine-tuned from \"{}\"", from.name);
+    let mut card = Card { training, first_spread: from.kind == Kind::Antiphon, ..from.clone() };
     card.name.clone_from(&config.name);
     if !config.licence.is_empty() {
         card.licence.clone_from(&config.licence);

@@ -19,6 +19,8 @@ use crate::weights::Tensor;
 pub const VERSION: u32 = 1;
 /// Widths of the hidden layers.
 pub const HIDDEN: [usize; 2] = [64, 32];
+/// A phrase of fewer notes says too little to compare a continuation with.
+pub const FEWEST_NOTES: usize = 6;
 /// Notes at most that are compared: the latest of a phrase, and of what follows it.
 pub const MOST_NOTES: usize = 256;
 /// Statistics are not heard as more than so many standard deviations from their mean: what was never met in training

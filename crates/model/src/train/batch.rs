@@ -127,7 +127,7 @@ pub(super) enum Body {
 pub(super) struct Head {
     /// `[rows, features]`
     pub features: Sparse,
-    /// A row's weight is 1 where this attribute exists (spread: inside chords only), is learnt, and the row counts. The
+    /// A row's weight is 1 where this attribute exists (spread: not of the very first note), is learnt, and the row counts. The
     /// lowest pitch is the first that can follow inside the chord.
     pub targets: Targets,
 }
@@ -224,14 +224,14 @@ impl Batch {
                             velocity_level(next.velocity)
                         }
                         Attribute::Spread => {
-                            features::before_spread(scratch, context, next.pitch, next.velocity);
+                            features::before_spread(scratch, context, next.step, next.pitch, next.velocity);
                             spread_bin(next.spread)
                         }
                     };
                     told.rows.set(row, scratch.pairs());
                     targets.links.set(row, scratch.links());
                     targets.class[row] = class as u32;
-                    let exists = attribute != Attribute::Spread || (next.step == 0.0 && heard.is_some());
+                    let exists = attribute != Attribute::Spread || heard.is_some();
                     let learnt = exists && lane.told.learns[attribute as usize];
                     targets.weights[row] = f32::from(u8::from(learnt));
                 }

@@ -21,12 +21,12 @@ use model::{Markov, Mind, Moment, Snapshot, note_rng};
 use notes::{Note, Successor};
 
 use self::held::Held;
-use self::plan::FEWEST_NOTES;
 #[cfg(test)]
 pub use self::plan::{Plan, Start};
 pub use self::take::Take;
 use crate::generator::analysis::PhraseAnalysis;
 use crate::link::takes::TakeRecord;
+use model::critic::FEWEST_NOTES;
 
 /// Notes that are remembered one by one: what survives a restart, a change of the weights, an undo.
 const NOTES: usize = 512;

@@ -8,15 +8,12 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use model::critic::Phrase;
+use model::critic::{FEWEST_NOTES, Phrase};
 use model::search::{Judge, Search, Takes, take_seed};
 use model::{Chorus, Markov, Mind};
 use notes::Note;
 
 use crate::generator::phrasing::{Cue, Phrasing, Trail, heard};
-
-/// A phrase with fewer notes says too little to compare a continuation with.
-pub const FEWEST_NOTES: usize = 8;
 
 /// See the [module](self).
 #[derive(Debug)]
