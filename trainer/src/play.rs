@@ -53,6 +53,9 @@ pub struct Sampling {
     /// How firmly onsets stay as dense as in the phrase; 0: not at all [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     density: Option<f64>,
+    /// How firmly velocities stay as loud and as unlike each other as in the phrase; 0: not at all [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    dynamics: Option<f64>,
     /// Further factors on the temperatures of step, pitch, duration and velocity.
     #[arg(long, num_args = 4, value_names = ["STEP", "PITCH", "DURATION", "VELOCITY"], value_parser = not_negative)]
     temperatures: Option<Vec<f64>>,
@@ -120,6 +123,7 @@ impl Sampling {
             (&mut controls.length, self.length),
             (&mut controls.durations, self.durations),
             (&mut controls.density, self.density),
+            (&mut controls.dynamics, self.dynamics),
         ];
         for (value, asked) in asked {
             *value = asked.map_or(*value, |asked| asked as f32);

@@ -376,7 +376,12 @@ impl Drawn<'_> {
             next.velocity = velocity.clamp(1, 127);
             return;
         }
-        heat(p, self.controls.temperature.velocity);
+        let (turn, firmly) = (&self.context.lately.turn, self.controls.dynamics / 10.0);
+        let louder = if self.what.loudness == Loudness::Free { firmly * turn.missing_velocity() / 10.0 } else { 0.0 };
+        if louder != 0.0 {
+            p.iter_mut().zip(&*LEVELS).for_each(|(logit, velocity)| *logit += louder * velocity);
+        }
+        heat(p, self.controls.temperature.velocity * exp(firmly * turn.missing_change()));
         if let Loudness::Around(level) = self.what.loudness {
             turn_to(p, level - self.context.lately.velocity);
         }
@@ -422,6 +427,14 @@ fn median(p: &[f32]) -> usize {
 static LENGTHS: LazyLock<[f32; TIMES]> =
     LazyLock::new(|| std::array::from_fn(|bin| libm::log(centre(bin).max(SHORTEST_S)) as f32));
 
+/// The middles of the velocity levels, in MIDI units.
+static LEVELS: LazyLock<[f32; VELOCITIES]> = LazyLock::new(|| {
+    std::array::from_fn(|level| {
+        let (low, high) = velocity_range(level);
+        0.5 * (f32::from(low) + f32::from(high))
+    })
+});
+
 /// Tilts a distribution of steps, without the chords' bin, so that they are shorter by this factor in
 /// the mean of their logarithms: their shape stays, and with it the notes' values that the music has.
 fn crowd(p: &mut [f32], density: f32) {
@@ -433,12 +446,8 @@ fn crowd(p: &mut [f32], density: f32) {
 
 /// Tilts a distribution of velocity levels, so that its mean moves by `difference`, in MIDI units.
 fn turn_to(p: &mut [f32], difference: f32) {
-    let velocities: [f32; VELOCITIES] = std::array::from_fn(|level| {
-        let (low, high) = velocity_range(level);
-        0.5 * (f32::from(low) + f32::from(high))
-    });
-    let target = (mean(p, &velocities) + difference).clamp(velocities[0], velocities[VELOCITIES - 1]);
-    tilt(p, &velocities, target, STEEPEST_LEVEL);
+    let target = (mean(p, &*LEVELS) + difference).clamp(LEVELS[0], LEVELS[VELOCITIES - 1]);
+    tilt(p, &*LEVELS, target, STEEPEST_LEVEL);
 }
 
 fn mean(p: &[f32], values: &[f32]) -> f32 {

@@ -56,6 +56,10 @@ pub struct Controls {
     /// the mean logarithm falls behind. 0: not at all.
     #[serde(default)]
     pub density: f32,
+    /// How firmly velocities stay as loud and as unlike each other as in the phrase: for each ten units in which they fall behind,
+    /// nats that ten units more gain, and how much the logarithm of the temperature rises. 0: not at all.
+    #[serde(default)]
+    pub dynamics: f32,
 }
 
 impl Controls {
@@ -84,6 +88,7 @@ impl Default for Controls {
             length: 0.0,
             durations: 0.0,
             density: 0.0,
+            dynamics: 0.0,
         }
     }
 }

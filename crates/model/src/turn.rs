@@ -73,6 +73,10 @@ pub(crate) struct Turn {
     durations: [Share; DURATIONS],
     /// Natural logarithms of intervals in seconds.
     intervals: Share,
+    /// Velocities, and by how much each differs from the one before.
+    velocities: Share,
+    changes: Share,
+    last_velocity: f32,
 }
 
 /// Classes of durations.
@@ -87,8 +91,8 @@ pub(crate) fn duration_class(seconds: f64) -> usize {
 
 impl Turn {
     fn shares(&mut self) -> impl Iterator<Item = &mut Share> {
-        let Self { chords, even, lengths, durations, intervals } = self;
-        [chords, even, lengths, intervals].into_iter().chain(durations)
+        let Self { chords, even, lengths, durations, intervals, velocities, changes, .. } = self;
+        [chords, even, lengths, intervals, velocities, changes].into_iter().chain(durations)
     }
 
     /// A turn begins.
@@ -106,9 +110,13 @@ impl Turn {
         self.lengths.feed(ln((note.duration as f32).max(SHORTEST_S)));
         let class = duration_class(note.duration);
         self.durations.iter_mut().enumerate().for_each(|(n, share)| share.feed(f32::from(u8::from(n == class))));
+        let (velocity, last) = (f32::from(note.velocity), self.last_velocity);
+        self.velocities.feed(velocity);
+        self.last_velocity = velocity;
         if first {
             return;
         }
+        self.changes.feed((velocity - last).abs());
         self.chords.feed(f32::from(u8::from(note.step == 0.0)));
         if note.step == 0.0 {
             return;
@@ -137,6 +145,16 @@ impl Turn {
     /// How much shorter intervals are than in the phrase, as the natural logarithm of a factor.
     pub fn missing_interval(&self) -> f32 {
         self.intervals.missing()
+    }
+
+    /// How much softer notes are than in the phrase, in MIDI units.
+    pub fn missing_velocity(&self) -> f32 {
+        self.velocities.missing()
+    }
+
+    /// How much less neighbors differ in velocity than in the phrase, in MIDI units.
+    pub fn missing_change(&self) -> f32 {
+        self.changes.missing()
     }
 
     /// How much rarer even intervals are than in the phrase, as a share of intervals.

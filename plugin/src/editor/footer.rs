@@ -96,8 +96,16 @@ pub fn show(
 /// What went wrong, in a few words, and in more.
 fn troubles(status: &Status, state: &State) -> Vec<(String, String)> {
     let counts = [
-        (status.late.get(), "late", "Notes that were ready too late and were shifted. A smaller Search needs less time"),
-        (status.dropped.get(), "dropped", "Notes that were ready so late that they were left out. A smaller Search needs less time"),
+        (
+            status.late.get(),
+            "late",
+            "Notes that were ready too late and were shifted. A smaller Search needs less time",
+        ),
+        (
+            status.dropped.get(),
+            "dropped",
+            "Notes that were ready so late that they were left out. A smaller Search needs less time",
+        ),
         (status.overflows.get(), "lost", "Messages, notes and events that were lost because a queue was full"),
         (status.restarts.get(), "restarts", "How often the model failed and was restarted"),
     ];
@@ -106,7 +114,8 @@ fn troubles(status: &Status, state: &State) -> Vec<(String, String)> {
         counted.map(|(count, name, hint)| (format!("{count} {name}"), hint.to_owned())).collect();
     let note_ms = status.note_us.get() / 1_000.0;
     if note_ms > SLOW_MS {
-        let hint = format!("A note takes the model {note_ms:.0} ms here: too long for busy music. Choose a smaller Search");
+        let hint =
+            format!("A note takes the model {note_ms:.0} ms here: too long for busy music. Choose a smaller Search");
         troubles.push(("too slow".to_owned(), hint));
     }
     if state.is_newer() {

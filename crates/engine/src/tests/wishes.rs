@@ -252,7 +252,8 @@ fn check(take: &[Note], wishes: &Wishes, ear: &PhraseAnalysis) -> Result<(), Tes
                 let free = rhythm.strength == 0.0 || rhythm.strength < 1.0 && rhythm.speed == Speed::Double;
                 let apart = if free { 0.0 } else { WINDOW_S * 0.999 };
                 prop_assert!(note.onset - last.onset > apart, "{note:?} follows {last:?} too soon");
-                prop_assert_eq!(note.spread, 0.0);
+                // A chord's first note may be late, too.
+                prop_assert!((0.0..WINDOW_S).contains(&note.spread));
             }
             None => {}
         }
@@ -363,7 +364,7 @@ fn speed_is_a_factor_on_time_alone() {
 
 #[test]
 fn more_density_is_more_notes() {
-    let of = |density| notes_per_second(&Wishes { rhythm: Rhythm { density, ..WISHES.rhythm }, ..WISHES }, 300);
+    let of = |density| notes_per_second(&Wishes { rhythm: Rhythm { density, ..WISHES.rhythm }, ..WISHES }, 900);
     let rates = [0.25, 0.5, 1.0, 2.0, 4.0].map(of);
     let ratios: Vec<f64> = rates.windows(2).map(|pair| pair[1] / pair[0]).collect();
     // The tests' network has no steps beyond half a second, so it cannot be tilted to where they are few.
