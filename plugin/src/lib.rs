@@ -205,14 +205,14 @@ impl<F: Format> Default for Antiphon<F> {
         let notifier = RepaintNotifier::default();
         let repaint = notifier.clone();
         let viewer = Viewer::new(move || repaint.request_repaint());
-        let wishes = params.clone();
+        let generation = params.clone();
         let (audio, generator, ui) = engine::new(engine::Config {
             status: status.clone(),
             networks: Arc::new(params.weights.clone()),
-            device: Box::new(move || wishes.model.device.value().into()),
+            device: Box::new(move || generation.model.device.value().into()),
             viewer: viewer.clone(),
         });
-        let learner = Learner::new(params.learnt.clone(), params.clone(), viewer.clone());
+        let learner = Learner::new(params.learned.clone(), params.clone(), viewer.clone());
         let voice = F::voice();
         Self {
             views: Some(Views {

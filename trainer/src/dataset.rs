@@ -26,7 +26,7 @@ pub const VERSION: u32 = 3;
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Learnt from.
+    /// Learned from.
     #[default]
     Train,
     /// Watched while learning; every choice is made by it.

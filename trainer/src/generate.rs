@@ -6,7 +6,7 @@ use crate::play::{self, Length, Sampling, Searching, Style, not_negative};
 use crate::search;
 use midi::{Tempo, Track};
 use model::search::Search;
-use model::{Kind, Mind};
+use model::{Decoder, Kind};
 use notes::{Note, chords};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -103,9 +103,9 @@ pub fn generate(args: GenerateArgs) -> anyhow::Result<()> {
     let network = play::load_network(&playing.weights)?;
     let controls = playing.sampling.controls(&network);
     let started = Instant::now();
-    let mut mind = Mind::new(network);
+    let mut decoder = Decoder::new(network);
     let length = Length { seconds: playing.seconds, notes: args.notes.unwrap_or(usize::MAX) };
-    let take = play::from_scratch(&mut mind, &controls, playing.seed, length);
+    let take = play::from_scratch(&mut decoder, &controls, playing.seed, length);
     let tracks = [Track { name: "Antiphon", channel: 0, notes: &take }];
     write_whole(&playing.out, &midi::write(&tracks, Tempo::default()))?;
     playing.report(&[], &take, started);
@@ -122,14 +122,14 @@ pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
     }
     let controls = playing.sampling.controls(&network);
     let started = Instant::now();
-    let mut mind = Mind::new(network);
-    play::listen(&mut mind, &phrase);
+    let mut decoder = Decoder::new(network);
+    play::listen(&mut decoder, &phrase);
     if !args.no_begin_of_sequence {
-        mind.hand_over();
+        decoder.hand_over();
     }
     let length = Length { seconds: playing.seconds, notes: usize::MAX };
     let style = Style { controls, search: args.searching.search(Search::USUAL_TAKES) };
-    let take = search::take(&mut mind, &style, &phrase, playing.seed, args.silence, length);
+    let take = search::take(&mut decoder, &style, &phrase, playing.seed, args.silence, length);
     let tracks =
         [Track { name: "Phrase", channel: 0, notes: &phrase }, Track { name: "Antiphon", channel: 1, notes: &take }];
     write_whole(&playing.out, &midi::write(&tracks, Tempo::default()))?;

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Applies `work` to every item; results stand in the items' order. Each thread makes one `tool` (a
-/// mind, a buffer) and takes the next item that nobody has, so `work` must leave nothing behind in it
+/// decoder, a buffer) and takes the next item that nobody has, so `work` must leave nothing behind in it
 /// that the next item could notice.
 pub fn map<I: Sync, T, R: Send>(
     items: &[I],

@@ -2,7 +2,7 @@
 //! measures that listen.
 
 use crate::error::{bad_input, read_input};
-use model::{Controls, Mind, Network, Search, note_rng};
+use model::{Controls, Decoder, Network, Search, note_rng};
 use notes::{Note, Successor};
 use std::path::Path;
 use std::sync::Arc;
@@ -141,11 +141,11 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
 }
 
 /// Listens to a phrase (canonical notes) from nothing.
-pub fn listen(mind: &mut Mind, phrase: &[Note]) {
-    mind.reset();
+pub fn listen(decoder: &mut Decoder, phrase: &[Note]) {
+    decoder.reset();
     let previous = [None].into_iter().chain(phrase.iter().map(|note| Some(note.onset)));
     let notes: Vec<Successor> = previous.zip(phrase).map(|(previous, note)| Successor::after(previous, note)).collect();
-    mind.feed_all(&notes);
+    decoder.feed_all(&notes);
 }
 
 /// No take of so many seconds has more notes.
@@ -153,28 +153,35 @@ pub fn most_notes(seconds: f64) -> usize {
     (seconds.max(1.0) * MOST_NOTES_PER_SECOND) as usize
 }
 
-/// Plays on from whatever the mind has heard. `from`: the last onset heard, in seconds, or 0.
+/// Plays on from whatever the decoder has heard. `from`: the last onset heard, in seconds, or 0.
 /// `silence`: seconds since then in which nothing was played already.
-pub fn take(mind: &mut Mind, controls: &Controls, seed: u64, from: f64, silence: f64, length: Length) -> Vec<Note> {
+pub fn take(
+    decoder: &mut Decoder,
+    controls: &Controls,
+    seed: u64,
+    from: f64,
+    silence: f64,
+    length: Length,
+) -> Vec<Note> {
     let most = most_notes(length.seconds);
     let (mut previous, mut silence) = (from, silence);
     let mut notes = Vec::new();
     for index in 0..length.notes.min(most) {
-        let next = mind.sample(controls, silence, &mut note_rng(seed, index as u64));
+        let next = decoder.sample(controls, silence, &mut note_rng(seed, index as u64));
         let note = next.note(previous);
         if note.onset > from + length.seconds {
             break;
         }
         notes.push(note);
-        mind.feed(&next);
+        decoder.feed(&next);
         (previous, silence) = (note.onset, 0.0);
     }
     notes
 }
 
 /// Plays from nothing: state zero, begin-of-sequence, and on.
-pub fn from_scratch(mind: &mut Mind, controls: &Controls, seed: u64, length: Length) -> Vec<Note> {
-    mind.reset();
-    mind.hand_over();
-    take(mind, controls, seed, 0.0, 0.0, length)
+pub fn from_scratch(decoder: &mut Decoder, controls: &Controls, seed: u64, length: Length) -> Vec<Note> {
+    decoder.reset();
+    decoder.hand_over();
+    take(decoder, controls, seed, 0.0, 0.0, length)
 }

@@ -3,12 +3,12 @@
 use crate::play::{self, Length, Style};
 use model::critic::{FEWEST_NOTES, Phrase};
 use model::search::{Judge, Takes, take_seed};
-use model::{Chorus, Controls, Mind, note_rng};
+use model::{BatchDecoder, Controls, Decoder, note_rng};
 use notes::{Note, Successor};
 
 /// Takes of one plan, as the trainer plays them: without limits or a tempo.
 struct SideBySide<'a> {
-    chorus: &'a mut Chorus,
+    batch: &'a mut BatchDecoder,
     controls: &'a Controls,
     seed: u64,
     /// Number of the next note in the turn.
@@ -26,7 +26,7 @@ impl Takes for SideBySide<'_> {
     fn play(&mut self) {
         let rng = |take| note_rng(take_seed(self.seed, take), self.index);
         let mut rngs: Vec<_> = (0..self.notes.len()).map(rng).collect();
-        let played = self.chorus.play(self.controls, self.silence, &mut rngs);
+        let played = self.batch.play(self.controls, self.silence, &mut rngs);
         for ((next, heard), notes) in played.iter().zip(&mut self.heard).zip(&mut self.notes) {
             heard.push(*next);
             notes.push(next.note(notes.last().map_or(self.from, |note| note.onset)));
@@ -39,7 +39,7 @@ impl Takes for SideBySide<'_> {
     }
 
     fn become_copy(&mut self, take: usize, of: usize) {
-        self.chorus.become_copy(take, of);
+        self.batch.become_copy(take, of);
         self.heard[take] = self.heard[of].clone();
         self.notes[take] = self.notes[of].clone();
     }
@@ -48,7 +48,7 @@ impl Takes for SideBySide<'_> {
 /// [`play::take`] with search, after this phrase (canonical notes). Without a critic, with one take or after
 /// too short a phrase the same as without.
 pub fn take(
-    mind: &mut Mind,
+    decoder: &mut Decoder,
     Style { controls, search }: &Style,
     phrase: &[Note],
     seed: u64,
@@ -56,12 +56,12 @@ pub fn take(
     length: Length,
 ) -> Vec<Note> {
     let from = phrase.last().map_or(0.0, |note| note.onset);
-    let network = mind.network().clone();
+    let network = decoder.network().clone();
     let Some(critic) = network.critic().filter(|_| search.takes > 1 && phrase.len() >= FEWEST_NOTES) else {
-        return play::take(mind, controls, seed, from, silence, length);
+        return play::take(decoder, controls, seed, from, silence, length);
     };
     let phrase = Phrase::new(phrase);
-    let mut chorus = Chorus::new(mind, search.takes);
+    let mut batch = BatchDecoder::new(decoder, search.takes);
     let mut notes: Vec<Note> = Vec::new();
     let (handed_over, mut silence) = (silence, silence);
     loop {
@@ -70,9 +70,9 @@ pub fn take(
         if left == 0 || last > from + length.seconds {
             break;
         }
-        chorus.restart(mind);
+        batch.restart(decoder);
         let mut takes = SideBySide {
-            chorus: &mut chorus,
+            batch: &mut batch,
             controls,
             seed,
             index: notes.len() as u64,
@@ -85,7 +85,7 @@ pub fn take(
         let plan = search.next_plan(notes.len()).min(left);
         let chosen = search.plan(&mut takes, &judge, plan, (seed, notes.len() as u64));
         let (heard, chosen) = (takes.heard.swap_remove(chosen), takes.notes.swap_remove(chosen));
-        mind.feed_all(&heard);
+        decoder.feed_all(&heard);
         notes.extend(chosen);
         silence = 0.0;
     }

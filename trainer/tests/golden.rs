@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Mind, Network};
+use model::{Decoder, Network};
 use serde_json::Value;
 use trainer::play::{Length, from_scratch};
 
@@ -16,7 +16,7 @@ fn from_nothing_the_trainer_plays_what_the_engine_plays() {
 
     let network = Arc::new(Network::from_bytes(include_bytes!("../../weights/antiphon.safetensors")).unwrap());
     let controls = network.card().controls;
-    let notes = from_scratch(&mut Mind::new(network), &controls, seed, Length { seconds: 60.0, notes: take.len() });
+    let notes = from_scratch(&mut Decoder::new(network), &controls, seed, Length { seconds: 60.0, notes: take.len() });
     let bits = |value: &Value| f64::from_bits(u64::from_str_radix(value.as_str().unwrap(), 16).unwrap());
     assert_eq!(notes.len(), take.len());
     for (index, (note, golden)) in notes.iter().zip(take).enumerate() {

@@ -163,13 +163,13 @@ pub extern "C" fn set_mode(number: u32) {
 /// Sets the temperature, 0.1–2.
 #[unsafe(no_mangle)]
 pub extern "C" fn set_temperature(temperature: f32) {
-    page(|page| page.settings.wishes.heat = settings::heat(temperature));
+    page(|page| page.settings.generation.temperature = settings::temperature_scales(temperature));
 }
 
 /// Sets the seed, 0–9,999.
 #[unsafe(no_mangle)]
 pub extern "C" fn set_seed(seed: u32) {
-    page(|page| page.settings.wishes.seed = u64::from(seed.min(9_999)));
+    page(|page| page.settings.generation.seed = u64::from(seed.min(9_999)));
 }
 
 /// Continues, or stops.

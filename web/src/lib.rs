@@ -21,7 +21,7 @@ use piano::{Action, Piano};
 
 /// The player's MIDI channel, and Antiphon's.
 const CHANNEL: u8 = 0;
-/// Notes that may be thought of between two blocks: with 128 samples there is time for one.
+/// Notes that may be generated between two blocks: with 128 samples there is time for one.
 const NOTES_AT_ONCE: usize = 1;
 
 /// A note event that sounded, for those who want to know exactly.

@@ -1,10 +1,10 @@
 //! What the page plays with: the plugin's own defaults, and what can be set on the page.
 
-use engine::settings::{Heat, Mode, Settings, Wishes};
+use engine::settings::{GenerationParams, Mode, Settings, TemperatureScales};
 
 /// A new instance of the plugin, with *Search* off: a page has no time for many takes at once.
 pub fn default() -> Settings {
-    Settings { wishes: Wishes { search: 1, ..Wishes::INITIAL }, ..Settings::INITIAL }
+    Settings { generation: GenerationParams { search: 1, ..GenerationParams::INITIAL }, ..Settings::INITIAL }
 }
 
 /// The modes that make sense without a transport, by their numbers on the page.
@@ -18,7 +18,7 @@ pub fn mode(number: u32) -> Mode {
 }
 
 /// One temperature for all, as far as the plugin's control goes.
-pub fn heat(temperature: f32) -> Heat {
+pub fn temperature_scales(temperature: f32) -> TemperatureScales {
     let all = temperature.clamp(0.1, 2.0);
-    Heat { pitch: all, rhythm: all, length: all, dynamics: all }
+    TemperatureScales { pitch: all, rhythm: all, length: all, dynamics: all }
 }

@@ -1,5 +1,5 @@
 //! What the player asks for, as plain values of one moment: [`Settings`] for the audio side, and in
-//! them the [`Wishes`] that go to the generator with the messages.
+//! them the [`GenerationParams`] that go to the generator with the messages.
 
 use model::search::Search;
 
@@ -146,7 +146,7 @@ pub struct Settings {
     /// The chord that the player holds is all that the model may play.
     pub follows_chord: bool,
     /// How the model is to play.
-    pub wishes: Wishes,
+    pub generation: GenerationParams,
 }
 
 impl Settings {
@@ -171,7 +171,7 @@ impl Settings {
         pedal_lengthens: false,
         pedal_out: false,
         follows_chord: false,
-        wishes: Wishes::INITIAL,
+        generation: GenerationParams::INITIAL,
     };
 }
 
@@ -191,11 +191,11 @@ impl Settings {
 
 /// What the player asks of the model, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Wishes {
+pub struct GenerationParams {
     /// Which continuation.
     pub seed: u64,
     /// Multiply the network's own temperatures.
-    pub heat: Heat,
+    pub temperature: TemperatureScales,
     /// Multiplies the network's own top-p.
     pub top_p: f32,
     /// How its time relates to the host's.
@@ -212,11 +212,11 @@ pub struct Wishes {
     pub bars: Option<u32>,
 }
 
-impl Wishes {
+impl GenerationParams {
     /// The network as it is.
     pub const INITIAL: Self = Self {
         seed: 1,
-        heat: Heat { pitch: 1.0, rhythm: 1.0, length: 1.0, dynamics: 1.0 },
+        temperature: TemperatureScales { pitch: 1.0, rhythm: 1.0, length: 1.0, dynamics: 1.0 },
         top_p: 1.0,
         rhythm: Rhythm {
             strength: 0.0,
@@ -245,7 +245,7 @@ impl Wishes {
 
 /// Factors on the temperatures.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Heat {
+pub struct TemperatureScales {
     /// Of pitches.
     pub pitch: f32,
     /// Of steps.

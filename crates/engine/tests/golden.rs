@@ -94,27 +94,27 @@ const SCENES: [Scene; 6] = [
 impl Scene {
     fn settings(&self) -> Settings {
         let mut settings = Settings { silence: Silence::Seconds(0.3), ..Settings::INITIAL };
-        let wishes = &mut settings.wishes;
+        let generation = &mut settings.generation;
         for &(id, text) in self.parameters {
             let number = || text.parse::<f32>().unwrap();
             match (id, text) {
                 ("mode", "trade") => settings.mode = Mode::Trade,
                 ("mode", "duet") => settings.mode = Mode::Duet,
                 ("mode", "alone") => settings.mode = Mode::Alone,
-                ("search", "off") => wishes.search = 1,
-                ("seed", _) => wishes.seed = number() as u64,
+                ("search", "off") => generation.search = 1,
+                ("seed", _) => generation.seed = number() as u64,
                 ("temp", _) => {
-                    let heat = &mut wishes.heat;
-                    for heat in [&mut heat.pitch, &mut heat.rhythm, &mut heat.length, &mut heat.dynamics] {
-                        *heat = number();
+                    let scales = &mut generation.temperature;
+                    for scale in [&mut scales.pitch, &mut scales.rhythm, &mut scales.length, &mut scales.dynamics] {
+                        *scale = number();
                     }
                 }
                 ("yours", _) => settings.your_bars = number() as u32,
                 ("mine", _) => settings.my_bars = number() as u32,
-                ("strength", _) => wishes.rhythm.strength = number() / 100.0,
-                ("density", _) => wishes.rhythm.density = number(),
-                ("pulse", "phrase") => wishes.rhythm.pulse = BeatSource::Phrase,
-                ("key", "as the phrase") => wishes.limits.key = Key::Phrase,
+                ("strength", _) => generation.rhythm.strength = number() / 100.0,
+                ("density", _) => generation.rhythm.density = number(),
+                ("pulse", "phrase") => generation.rhythm.pulse = BeatSource::Phrase,
+                ("key", "as the phrase") => generation.limits.key = Key::Phrase,
                 _ => panic!("no parameter {id} = {text} here"),
             }
         }

@@ -47,7 +47,7 @@ impl Seed {
 }
 
 fn main() -> candle_core::Result<()> {
-    // As plain tensors: state that hangs on a variable keeps a graph that grows.
+    // As plain tensors: state that depends on a variable keeps a graph that grows.
     let random = VarMap::new();
     Seed::new(&VarBuilder::from_varmap(&random, DType::F32, &Device::Cpu))?;
     let plain =

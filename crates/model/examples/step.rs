@@ -1,5 +1,5 @@
 //! One note of the shipped network, in each precision: a step of the network, all heads, and the drawing,
-//! after as many notes as its memory of motifs holds. Then warm-up in one block against note by note, and
+//! after as many notes as its memory of repetition memory holds. Then warm-up in one block against note by note, and
 //! 1 to 64 takes side by side. Prints CPU times and heap calls as lines of JSON, for `cargo xtask bench`. With the
 //! feature `gpu`, and where there is an adapter, the same takes with their trunk on it: by the clock on the wall, since
 //! waiting is no time of the CPU's.
@@ -16,14 +16,14 @@ use std::time::Instant;
 
 use common::{measure, report};
 use model::device::open;
-use model::{Chorus, Controls, Mind, Network, Precision, Weights, note_rng};
+use model::{BatchDecoder, Controls, Decoder, Network, Precision, Weights, note_rng};
 use notes::Successor;
 use serde_json::json;
 
 /// Notes that count (of all but the shipped engine, a quarter), and notes before them.
 const NOTES: usize = 2000;
 const WARM_UP: usize = 50;
-/// Notes heard before: the memory of motifs is full.
+/// Notes heard before: the memory of repetition memory is full.
 const HEARD: u64 = 4096;
 /// A phrase that arrives at once.
 const PHRASE: usize = 256;
@@ -34,57 +34,57 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let weights = Weights::from_bytes(include_bytes!("../../../weights/antiphon.safetensors")).expect("they ship");
     let shipped = Precision::of(&weights);
-    let mind = |precision| Mind::new(Arc::new(Network::new(&weights, precision)));
+    let decoder = |precision| Decoder::new(Arc::new(Network::new(&weights, precision)));
     let engines = || [("default", shipped)].into_iter().chain(Precision::ALL.map(|p| (p.name(), p)));
     if let [engine, notes] = &args[..] {
         let precision = engines().find(|(name, _)| name == engine).expect("an engine").1;
-        let mut mind = mind(precision);
-        (0..notes.parse().expect("a number of notes")).for_each(|index| play(&mut mind, index));
+        let mut decoder = decoder(precision);
+        (0..notes.parse().expect("a number of notes")).for_each(|index| play(&mut decoder, index));
         return;
     }
     let music = music(HEARD);
     for (name, precision) in engines() {
-        let mut mind = mind(precision);
-        mind.feed_all(&music);
+        let mut decoder = decoder(precision);
+        decoder.feed_all(&music);
         let notes = if name == "default" { NOTES } else { NOTES / 4 };
-        report(name, 1, &measure(WARM_UP, notes, |number| play(&mut mind, number as u64)));
+        report(name, 1, &measure(WARM_UP, notes, |number| play(&mut decoder, number as u64)));
     }
-    let mut mind = mind(shipped);
+    let mut decoder = decoder(shipped);
     let phrase = &music[..PHRASE];
-    report("warm_up.at_once", PHRASE, &measure(1, PHRASES, |_| mind.feed_all(phrase)));
-    let note_by_note = measure(1, PHRASES, |_| phrase.iter().for_each(|note| mind.feed(note)));
+    report("warm_up.at_once", PHRASE, &measure(1, PHRASES, |_| decoder.feed_all(phrase)));
+    let note_by_note = measure(1, PHRASES, |_| phrase.iter().for_each(|note| decoder.feed(note)));
     report("warm_up.note_by_note", PHRASE, &note_by_note);
     for takes in (1..=8).chain([16, 32, 64]) {
-        let mut chorus = Chorus::new(&mind, takes);
-        let costs = measure(WARM_UP, NOTES / 4 / takes.div_ceil(8), |number| play_all(&mut chorus, takes, number));
+        let mut batch = BatchDecoder::new(&decoder, takes);
+        let costs = measure(WARM_UP, NOTES / 4 / takes.div_ceil(8), |number| play_all(&mut batch, takes, number));
         report(&format!("batch.{takes}"), takes, &costs);
     }
-    let Ok(gpu) = open(mind.network()) else { return };
+    let Ok(gpu) = open(decoder.network()) else { return };
     for takes in [1, 8, 16, 32, 64] {
-        let mut chorus = Chorus::new(&mind, takes);
-        chorus.run_on(Some(gpu.twin(takes).expect("it has room")));
+        let mut batch = BatchDecoder::new(&decoder, takes);
+        batch.run_on(Some(gpu.twin(takes).expect("it has room")));
         let mut us = Vec::new();
         measure(WARM_UP, NOTES / 4 / takes.div_ceil(8), |number| {
             let start = Instant::now();
-            play_all(&mut chorus, takes, number);
+            play_all(&mut batch, takes, number);
             us.push(start.elapsed().as_secs_f64() * 1e6);
         });
-        assert_eq!(chorus.take_failure(), None);
+        assert_eq!(batch.take_failure(), None);
         let row = json!({ "name": format!("gpu.{takes}"), "notes": takes, "us": us.split_off(WARM_UP), "adapter": gpu.name() });
         println!("{row}");
     }
 }
 
 /// Draws a note for each take, and each hears its own.
-fn play_all(chorus: &mut Chorus, takes: usize, number: usize) {
+fn play_all(batch: &mut BatchDecoder, takes: usize, number: usize) {
     let mut rngs: [_; 64] = std::array::from_fn(|take| note_rng(take as u64, number as u64));
-    chorus.play(&Controls::default(), 0.0, &mut rngs[..takes]);
+    batch.play(&Controls::default(), 0.0, &mut rngs[..takes]);
 }
 
 /// Draws a note and hears it.
-fn play(mind: &mut Mind, index: u64) {
-    let note = mind.sample(&Controls::default(), 0.0, &mut note_rng(1, index));
-    mind.feed(&note);
+fn play(decoder: &mut Decoder, index: u64) {
+    let note = decoder.sample(&Controls::default(), 0.0, &mut note_rng(1, index));
+    decoder.feed(&note);
 }
 
 /// Music by a rule: figures that come back, in other places too.

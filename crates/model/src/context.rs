@@ -1,14 +1,14 @@
 //! What can be told of the notes heard so far without any learning: which pitch classes and
 //! pitches were frequent, which keys are down and for how long. A sense of key, given instead of
-//! learnt: with it the network learns pitch about three times faster.
+//! learned: with it the network learns pitch about three times faster.
 
 use notes::Successor;
 
 use crate::{
     encoding::PITCHES,
-    mood::{LOOPS, Loops, Mood},
-    motifs::{Motifs, Symbol},
+    repetition::{RepetitionMemory, Symbol},
     rhythm::Rhythm,
+    running::{LOOPS, Loops, RunningStatistics},
     told::Moment,
     turn::Turn,
 };
@@ -31,7 +31,7 @@ const OVERLAP_S: f32 = 0.010;
 pub struct Context {
     pub(crate) lately: Lately,
     /// Much larger than all the rest: see [`crate::Snapshot`]. Too large for a thread's stack.
-    pub(crate) motifs: Box<Motifs>,
+    pub(crate) repetition: Box<RepetitionMemory>,
 }
 
 /// Profiles, averages and the last notes.
@@ -58,7 +58,7 @@ pub(crate) struct Lately {
     pub run: u8,
     /// How many notes in a row had the pitch of the note before the one before.
     pub alternation: u8,
-    pub mood: Mood,
+    pub running: RunningStatistics,
     pub rhythm: Rhythm,
     pub turn: Turn,
     /// What is known at the last onset, beside the notes.
@@ -83,7 +83,7 @@ impl Default for Lately {
             velocity: 64.0,
             run: 0,
             alternation: 0,
-            mood: Mood::default(),
+            running: RunningStatistics::default(),
             rhythm: Rhythm::default(),
             turn: Turn::default(),
             moment: Moment::default(),
@@ -95,12 +95,12 @@ impl Default for Lately {
 impl Context {
     /// Takes in the next note.
     pub fn feed(&mut self, note: &Successor) {
-        let Self { lately, motifs } = self;
+        let Self { lately, repetition } = self;
         for (loops, notes) in lately.loops.iter_mut().zip(LOOPS) {
-            loops.feed(motifs.in_a_loop(notes).is_some_and(|echo| echo.pitch == note.pitch.min(127)));
+            loops.feed(repetition.in_a_loop(notes).is_some_and(|matched| matched.pitch == note.pitch.min(127)));
         }
         lately.feed(note);
-        motifs.feed(Symbol::of(note));
+        repetition.feed(Symbol::of(note));
     }
 
     /// A turn begins, after what was heard so far.
@@ -116,11 +116,11 @@ impl Context {
 
     /// Where the music has gone round in a loop for longer than real music does: the pitch that would
     /// go on with it, and what it loses in nats when the next note is drawn.
-    pub(crate) fn weariness(&self) -> impl Iterator<Item = (u8, f32)> {
+    pub(crate) fn repetition_penalty(&self) -> impl Iterator<Item = (u8, f32)> {
         self.lately.loops.iter().enumerate().filter_map(|(kind, loops)| {
-            let loss = loops.weariness(kind);
-            let next = if loss > 0.0 { self.motifs.in_a_loop(LOOPS[kind]) } else { None };
-            next.map(|echo| (echo.pitch, loss))
+            let loss = loops.repetition_penalty(kind);
+            let next = if loss > 0.0 { self.repetition.in_a_loop(LOOPS[kind]) } else { None };
+            next.map(|matched| (matched.pitch, loss))
         })
     }
 
@@ -162,7 +162,7 @@ impl Lately {
         };
         self.run = again(self.run, self.last);
         self.alternation = again(self.alternation, self.before);
-        self.mood.feed(note);
+        self.running.feed(note);
         self.turn.feed(note, &self.rhythm, self.last.is_none());
         self.rhythm.feed(note, self.last.is_none());
         self.moment = self.moment.after(note.step);

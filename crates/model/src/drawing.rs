@@ -8,14 +8,14 @@ use rand::{Rng, RngCore};
 
 use crate::{
     activation::{exp, ln},
-    chorus::MOST,
+    batch_decoder::MOST,
     context::Context,
+    decoder::centre,
     encoding::{LONGEST_S, PITCHES, TIMES, VELOCITIES, spread_range, time_bin, time_range, velocity_range},
     markov::{Markov, Recent},
-    mind::centre,
     network::{Network, Scratch, State},
     rhythm::deviate,
-    sampling::{Controls, draw, heat, keep_likeliest, mix, tilt},
+    sampling::{Controls, apply_temperature, apply_top_p, draw, mix, tilt},
     shapes::{Attribute, Kind},
     turn::duration_class,
 };
@@ -33,7 +33,7 @@ const STEEPEST: f32 = 8.0;
 const STEEPEST_LEVEL: f32 = 0.5;
 /// What the player's own notes have taught, and how much it counts.
 #[derive(Clone, Copy, Debug)]
-pub struct Learnt<'a> {
+pub struct Learned<'a> {
     /// What is remembered.
     pub memory: &'a Markov,
     /// The notes before the one that is drawn.
@@ -52,13 +52,13 @@ pub struct When<'a> {
     /// Onsets are to be this many times as many.
     pub density: f32,
     /// To be mixed in.
-    pub learnt: Option<Learnt<'a>>,
+    pub learned: Option<Learned<'a>>,
 }
 
 impl When<'_> {
     /// No sooner than `earliest`, and no limit else.
     pub fn after(earliest: f64) -> Self {
-        Self { earliest, in_chord: true, density: 1.0, learnt: None }
+        Self { earliest, in_chord: true, density: 1.0, learned: None }
     }
 }
 
@@ -99,13 +99,13 @@ pub struct What<'a> {
     /// Factor on the spread of chords: 0 has them struck at once.
     pub spread: f64,
     /// To be mixed in.
-    pub learnt: Option<Learnt<'a>>,
+    pub learned: Option<Learned<'a>>,
 }
 
 impl What<'_> {
     /// No limits, no wishes.
     pub const FREE: Self =
-        Self { pitches: u128::MAX, longest: LONGEST_S, loudness: Loudness::Free, spread: 1.0, learnt: None };
+        Self { pitches: u128::MAX, longest: LONGEST_S, loudness: Loudness::Free, spread: 1.0, learned: None };
 }
 
 impl Default for What<'_> {
@@ -123,7 +123,7 @@ pub(crate) struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    /// Draws each take's step. Its distribution: the network's; what is ruled out taken out; what was learnt mixed in;
+    /// Draws each take's step. Its distribution: the network's; what is ruled out taken out; what was learned mixed in;
     /// temperature; tilted to the density; top-p. The seed answers with its point estimate.
     pub fn steps<R: RngCore>(&mut self, when: &[When], rngs: &mut [R], timings: &mut [Timing]) {
         let Self { network, states, scratch, controls } = self;
@@ -202,13 +202,13 @@ pub(crate) fn draw_rest(logits: &mut [f32], so_far: f64, rng: &mut impl RngCore)
     let first = time_bin(so_far);
     logits[..first].fill(f32::NEG_INFINITY);
     logits[first] += part_of(first, so_far, f64::INFINITY);
-    heat(logits, 1.0);
+    apply_temperature(logits, 1.0);
     let (begin, end) = time_range(draw(logits, rng).unwrap_or(first));
     let begin = begin.max(so_far);
     begin + (end - begin).max(0.0) * rng.random::<f64>()
 }
 
-/// When the next onset may be, and what was learnt of it.
+/// When the next onset may be, and what was learned of it.
 pub(crate) struct Onset<'a> {
     when: &'a When<'a>,
     earliest: f64,
@@ -217,7 +217,7 @@ pub(crate) struct Onset<'a> {
     next: usize,
     /// It may join the last chord.
     chords: bool,
-    learnt: Option<(f32, [f32; TIMES])>,
+    learned: Option<(f32, [f32; TIMES])>,
     context: &'a Context,
 }
 
@@ -230,12 +230,12 @@ impl<'a> Onset<'a> {
         let chords = earliest == 0.0 && when.in_chord && usize::from(context.floor(0.0)) < PITCHES;
         let first = time_bin(earliest);
         let next = first.max(time_bin(SHORTEST_STEP_S));
-        let mut onset = Self { when, earliest, first, next, chords, learnt: None, context };
-        let mut learnt = [0.0; TIMES];
-        onset.learnt = when
-            .learnt
-            .filter(|own| own.memory.steps(own.recent, |bin| onset.possible(bin), &mut learnt))
-            .map(|own| (own.share, learnt));
+        let mut onset = Self { when, earliest, first, next, chords, learned: None, context };
+        let mut learned = [0.0; TIMES];
+        onset.learned = when
+            .learned
+            .filter(|own| own.memory.steps(own.recent, |bin| onset.possible(bin), &mut learned))
+            .map(|own| (own.share, learned));
         onset
     }
 
@@ -260,7 +260,7 @@ impl<'a> Onset<'a> {
     /// All the network's mass is on its estimate, in seconds.
     pub fn around(&self, estimate: f64, rng: &mut impl RngCore) -> Timing {
         let usual = (estimate / f64::from(self.when.density)).max(self.earliest);
-        let step = match self.learnt {
+        let step = match self.learned {
             Some((share, p)) if rng.random::<f32>() < share => self.moment(draw(&p, rng).unwrap_or(self.first), rng),
             _ if usual > 0.0 || self.chords => usual,
             _ => SHORTEST_STEP_S,
@@ -282,10 +282,10 @@ impl<'a> Onset<'a> {
         if slower != 0.0 {
             logits[1..].iter_mut().zip(&LENGTHS[1..]).for_each(|(logit, length)| *logit += slower * length);
         }
-        if let Some((share, p)) = self.learnt {
+        if let Some((share, p)) = self.learned {
             mix(logits, &p, share);
         }
-        heat(logits, controls.temperature.step * exp(-controls.evenness * turn.missing_evenness()));
+        apply_temperature(logits, controls.temperature.step * exp(-controls.evenness * turn.missing_evenness()));
         let p = logits;
         if self.when.density != 1.0 {
             // Chords stay as thick as they are: what changes is how soon the next onset comes.
@@ -314,18 +314,18 @@ impl Drawn<'_> {
     fn pitch(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
         let Self { controls, what, context, .. } = self;
         let logits = &mut logits[..PITCHES];
-        for (pitch, loss) in context.weariness() {
+        for (pitch, loss) in context.repetition_penalty() {
             logits[usize::from(pitch)] -= loss;
         }
         for (pitch, logit) in logits.iter_mut().enumerate() {
             *logit = if what.pitches >> pitch & 1 == 1 { *logit } else { f32::NEG_INFINITY };
         }
-        if let Some(Learnt { memory, recent, share }) = what.learnt {
+        if let Some(Learned { memory, recent, share }) = what.learned {
             let possible = (0..PITCHES).filter(|&pitch| logits[pitch] > f32::NEG_INFINITY);
             let possible = possible.fold(0, |set, pitch| set | 1 << pitch);
-            let mut learnt = [0.0; PITCHES];
-            if memory.pitches(recent, next.step, possible, &mut learnt) {
-                mix(logits, &learnt, share);
+            let mut learned = [0.0; PITCHES];
+            if memory.pitches(recent, next.step, possible, &mut learned) {
+                mix(logits, &learned, share);
             }
         }
         controls.probabilities(logits, controls.temperature.pitch);
@@ -362,8 +362,8 @@ impl Drawn<'_> {
             }
         }
         // Rare durations are what people play: they are not slips, as rare pitches are.
-        heat(logits, self.controls.temperature.duration);
-        keep_likeliest(logits, self.controls.top_p);
+        apply_temperature(logits, self.controls.temperature.duration);
+        apply_top_p(logits, self.controls.top_p);
         let (begin, end) = time_range(draw(logits, rng).unwrap_or(0));
         let end = end.min(longest);
         let anywhere = begin + (end - begin).max(0.0) * rng.random::<f64>();
@@ -381,7 +381,7 @@ impl Drawn<'_> {
         if louder != 0.0 {
             p.iter_mut().zip(&*LEVELS).for_each(|(logit, velocity)| *logit += louder * velocity);
         }
-        heat(p, self.controls.temperature.velocity * exp(firmly * turn.missing_change()));
+        apply_temperature(p, self.controls.temperature.velocity * exp(firmly * turn.missing_change()));
         if let Loudness::Around(level) = self.what.loudness {
             turn_to(p, level - self.context.lately.velocity);
         }
@@ -394,8 +394,8 @@ impl Drawn<'_> {
         if self.what.spread <= 0.0 || !self.network.has_spread(next, self.context) {
             return;
         }
-        heat(logits, self.controls.temperature.velocity);
-        keep_likeliest(logits, self.controls.top_p);
+        apply_temperature(logits, self.controls.temperature.velocity);
+        apply_top_p(logits, self.controls.top_p);
         let bin = draw(logits, rng).unwrap_or(0);
         if bin > 0 {
             let (begin, end) = spread_range(bin);

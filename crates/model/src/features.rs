@@ -1,5 +1,5 @@
 //! What each part of the network is told, as sparse features. The same functions serve training,
-//! scoring and playing, so what is learnt is what is heard.
+//! scoring and playing, so what is learned is what is heard.
 
 use notes::Successor;
 
@@ -7,9 +7,9 @@ use crate::{
     activation::ln,
     context::Context,
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES, spread_bin, time_bin, velocity_level},
-    mood::{Averages, RATES},
-    motifs::{Echo, LAGS, LENGTHS, LEVELS, ROUNDS},
+    repetition::{LAGS, LENGTHS, LEVELS, Match, ROUNDS},
     rhythm::{PHASES, RATIOS, Reference, SIXTEENTHS, landing, place},
+    running::{Averages, RATES},
     told::{Left, Meter, Source},
 };
 
@@ -29,10 +29,10 @@ const PITCH_COUNTS: usize = 40;
 const SHARES: usize = 9;
 /// Levels of density and of mean duration.
 const PACES: usize = 24;
-/// Echoes that the pitch head can point at: here, here with another pitch, transposed.
-pub(crate) const PITCH_ECHOES: usize = 3;
-/// Echoes that a head of times can point at, each followed by its neighbouring bins.
-pub(crate) const TIME_ECHOES: usize = 3;
+/// Matches that the pitch head can point at: here, here with another pitch, transposed.
+pub(crate) const PITCH_MATCHES: usize = 3;
+/// Matches that a head of times can point at, each followed by its neighbouring bins.
+pub(crate) const TIME_MATCHES: usize = 3;
 
 /// Times that the step head compares with: the last two intervals, and both together.
 const STEP_REFERENCES: usize = 3;
@@ -159,15 +159,15 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
     harmony(out, context, 0.0);
     home(out, context);
     runs(out, context);
-    mood(out, context, |out, now| {
+    running(out, context, |out, now| {
         loudness(out, now);
         density(out, now);
         holding(out, now);
     });
-    let echo = context.motifs.same(|_| true);
-    agreement(out, echo);
-    out.class(INTERVALS, echo_interval(context, echo));
-    out.class(TIMES, echo.map(|echo| echo.step));
+    let matched = context.repetition.same(|_| true);
+    agreement(out, matched);
+    out.class(INTERVALS, match_interval(context, matched));
+    out.class(TIMES, matched.map(|matched| matched.step));
     source(out, context);
     let [interval, before, _] = context.lately.rhythm.step_references();
     ratio(out, before, interval);
@@ -182,12 +182,12 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
 pub(crate) fn before_step(out: &mut Features, context: &Context) {
     out.clear();
     ends(out, context, 0.0);
-    mood(out, context, density);
-    let first = context.motifs.same(|_| true);
-    let second = first.and_then(|first| context.motifs.same(|echo| echo.step.abs_diff(first.step) > 1));
-    let third = context.motifs.rhythm(|_| true);
+    running(out, context, density);
+    let first = context.repetition.same(|_| true);
+    let second = first.and_then(|first| context.repetition.same(|matched| matched.step.abs_diff(first.step) > 1));
+    let third = context.repetition.rhythm(|_| true);
     runs(out, context);
-    times(out, [first, second, third].map(|echo| echo.map(|echo| (echo, echo.step))));
+    times(out, [first, second, third].map(|matched| matched.map(|matched| (matched, matched.step))));
     source(out, context);
     let references = context.lately.rhythm.step_references();
     let [interval, before, _] = references;
@@ -195,7 +195,7 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
     let moment = context.lately.moment;
     meter(out, moment.meter);
     left(out, moment.left);
-    let mut output = TIMES + 2 * TIME_ECHOES;
+    let mut output = TIMES + 2 * TIME_MATCHES;
     for reference in references {
         compare(out, reference, FIRST_STEP, output);
         output += RATIOS;
@@ -213,7 +213,7 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
     if let Some(Left::Seconds(seconds)) = moment.left {
         for bin in FIRST_STEP..TIMES {
             // The lowest level is for what would come after the end.
-            let rest = seconds as f32 - crate::mind::centre(bin) as f32;
+            let rest = seconds as f32 - crate::decoder::centre(bin) as f32;
             out.link(bin, output + if rest < 0.0 { 0 } else { 1 + octaves(rest).min(LEFTS as f32 - 2.0) as usize });
         }
     }
@@ -234,17 +234,17 @@ pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
     home(out, context);
     runs(out, context);
     let (bin, floor) = (time_bin(step), context.floor(step));
-    let fits = |echo: &Echo| (echo.step == 0) == (bin == 0) && echo.pitch >= floor;
-    let first = context.motifs.same(fits);
-    let is = |echo: &Echo, other: Option<Echo>| other.is_some_and(|other| other.pitch == echo.pitch);
-    let second = first.and_then(|_| context.motifs.same(|echo| fits(echo) && !is(echo, first)));
-    let third = context.motifs.transposed(|echo| fits(echo) && !is(echo, first) && !is(echo, second));
-    for (n, echo) in [first, second, third].into_iter().enumerate() {
-        agreement(out, echo);
-        out.class(INTERVALS, echo_interval(context, echo));
-        out.class(2, echo.map(|echo| usize::from(echo.step.abs_diff(bin) <= 1)));
-        if let Some(echo) = echo {
-            out.link(echo.pitch.into(), PITCHES + INTERVALS + n);
+    let fits = |matched: &Match| (matched.step == 0) == (bin == 0) && matched.pitch >= floor;
+    let first = context.repetition.same(fits);
+    let is = |matched: &Match, other: Option<Match>| other.is_some_and(|other| other.pitch == matched.pitch);
+    let second = first.and_then(|_| context.repetition.same(|matched| fits(matched) && !is(matched, first)));
+    let third = context.repetition.transposed(|matched| fits(matched) && !is(matched, first) && !is(matched, second));
+    for (n, matched) in [first, second, third].into_iter().enumerate() {
+        agreement(out, matched);
+        out.class(INTERVALS, match_interval(context, matched));
+        out.class(2, matched.map(|matched| usize::from(matched.step.abs_diff(bin) <= 1)));
+        if let Some(matched) = matched {
+            out.link(matched.pitch.into(), PITCHES + INTERVALS + n);
         }
     }
     source(out, context);
@@ -260,10 +260,10 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
     out.class(PITCHES, Some(pitch.into()));
     out.interval(context.lately.last, pitch);
     ends(out, context, step as f32);
-    mood(out, context, holding);
-    let (first, second) = echoes_of(context, step, pitch);
-    let third = context.motifs.rhythm(|echo| (echo.step == 0) == (step == 0.0));
-    times(out, [first, second, third].map(|echo| echo.map(|echo| (echo, echo.duration))));
+    running(out, context, holding);
+    let (first, second) = matches_for(context, step, pitch);
+    let third = context.repetition.rhythm(|matched| (matched.step == 0) == (step == 0.0));
+    times(out, [first, second, third].map(|matched| matched.map(|matched| (matched, matched.duration))));
     source(out, context);
     let references = context.lately.rhythm.duration_references(step);
     let [interval, duration] = references;
@@ -271,7 +271,7 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
     let moment = context.lately.moment.after(step);
     meter(out, moment.meter);
     left(out, moment.left);
-    let mut output = TIMES + 2 * TIME_ECHOES;
+    let mut output = TIMES + 2 * TIME_MATCHES;
     for reference in references {
         compare(out, reference, 0, output);
         output += RATIOS;
@@ -290,12 +290,12 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
     out.class(PITCHES, Some(pitch.into()));
     out.interval(context.lately.last, pitch);
     out.class(TIMES, Some(time_bin(duration)));
-    mood(out, context, loudness);
-    let (echo, _) = echoes_of(context, step, pitch);
-    agreement(out, echo);
-    out.class(VELOCITIES, echo.map(|echo| echo.velocity));
-    if let Some(echo) = echo {
-        point(out, echo.velocity, VELOCITIES, VELOCITIES);
+    running(out, context, loudness);
+    let (matched, _) = matches_for(context, step, pitch);
+    agreement(out, matched);
+    out.class(VELOCITIES, matched.map(|matched| matched.velocity));
+    if let Some(matched) = matched {
+        point(out, matched.velocity, VELOCITIES, VELOCITIES);
     }
     source(out, context);
     meter(out, context.lately.moment.after(step).meter);
@@ -393,7 +393,7 @@ fn runs(out: &mut Features, context: &Context) {
     out.class(RUNS, context.lately.last.map(|_| context.lately.run.into()));
     out.class(RUNS, context.lately.last.map(|_| context.lately.alternation.into()));
     for notes in VARIETY {
-        out.class(PITCH_COUNTS, context.lately.last.map(|_| context.motifs.variety(notes)));
+        out.class(PITCH_COUNTS, context.lately.last.map(|_| context.repetition.variety(notes)));
     }
     for share in context.lately.loops[0].shares() {
         out.between(SHARES, share * (SHARES - 1) as f32);
@@ -401,8 +401,8 @@ fn runs(out: &mut Features, context: &Context) {
 }
 
 /// All averages as numbers, then some of them as `told`.
-fn mood(out: &mut Features, context: &Context, told: impl Fn(&mut Features, Option<&Averages>)) {
-    let averages = context.lately.mood.averages();
+fn running(out: &mut Features, context: &Context, told: impl Fn(&mut Features, Option<&Averages>)) {
+    let averages = context.lately.running.averages();
     for rate in 0..RATES {
         let now = averages.as_ref().map(|all| &all[rate]);
         out.values(now.map_or([0.0; 4], |now| {
@@ -441,36 +441,37 @@ fn holding(out: &mut Features, now: Option<&Averages>) {
 }
 
 /// How far an echo can be trusted.
-fn agreement(out: &mut Features, echo: Option<Echo>) {
-    out.class(LEVELS, echo.map(|echo| echo.level));
-    out.class(LENGTHS, echo.map(|echo| echo.length));
-    out.class(LAGS, echo.map(|echo| echo.distance()));
-    out.class(ROUNDS, echo.map(|echo| echo.rounds));
+fn agreement(out: &mut Features, matched: Option<Match>) {
+    out.class(LEVELS, matched.map(|matched| matched.level));
+    out.class(LENGTHS, matched.map(|matched| matched.length));
+    out.class(LAGS, matched.map(|matched| matched.distance()));
+    out.class(ROUNDS, matched.map(|matched| matched.rounds));
 }
 
-fn echo_interval(context: &Context, echo: Option<Echo>) -> Option<usize> {
-    context.lately.last.zip(echo).map(|(last, echo)| interval_class(last, echo.pitch))
+fn match_interval(context: &Context, matched: Option<Match>) -> Option<usize> {
+    context.lately.last.zip(matched).map(|(last, matched)| interval_class(last, matched.pitch))
 }
 
-/// Echoes of a note of which step and pitch are known: here or else in another key; and another
+/// Matches of a note of which step and pitch are known: here or else in another key; and another
 /// one with another duration.
-fn echoes_of(context: &Context, step: f64, pitch: u8) -> (Option<Echo>, Option<Echo>) {
-    let fits = |echo: &Echo| echo.pitch == pitch && (echo.step == 0) == (step == 0.0);
-    let first = context.motifs.same(fits);
-    let other = |echo: &Echo| fits(echo) && first.is_none_or(|first| first.duration.abs_diff(echo.duration) > 1);
-    let transposed = context.motifs.transposed(other);
+fn matches_for(context: &Context, step: f64, pitch: u8) -> (Option<Match>, Option<Match>) {
+    let fits = |matched: &Match| matched.pitch == pitch && (matched.step == 0) == (step == 0.0);
+    let first = context.repetition.same(fits);
+    let other =
+        |matched: &Match| fits(matched) && first.is_none_or(|first| first.duration.abs_diff(matched.duration) > 1);
+    let transposed = context.repetition.transposed(other);
     match first {
         None => (transposed, None),
-        Some(_) => (first, transposed.or_else(|| context.motifs.same(other))),
+        Some(_) => (first, transposed.or_else(|| context.repetition.same(other))),
     }
 }
 
-/// Echoes with the time bin that each foretells.
-fn times(out: &mut Features, echoes: [Option<(Echo, usize)>; TIME_ECHOES]) {
-    for (n, echo) in echoes.into_iter().enumerate() {
-        agreement(out, echo.map(|(echo, _)| echo));
-        out.class(TIMES, echo.map(|(_, bin)| bin));
-        if let Some((_, bin)) = echo {
+/// Matches with the time bin that each foretells.
+fn times(out: &mut Features, matches: [Option<(Match, usize)>; TIME_MATCHES]) {
+    for (n, matched) in matches.into_iter().enumerate() {
+        agreement(out, matched.map(|(matched, _)| matched));
+        out.class(TIMES, matched.map(|(_, bin)| bin));
+        if let Some((_, bin)) = matched {
             point(out, bin, TIMES, TIMES + 2 * n);
         }
     }

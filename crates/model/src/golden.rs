@@ -31,7 +31,7 @@ fn every_layer_agrees_over_64_steps() {
         for (t, (expected, next)) in steps.iter().zip(&phrase).enumerate() {
             let heard = t.checked_sub(1);
             network.listen(heard.map(|t| &phrase[t]), heard.map(moment), &mut state, &mut scratch);
-            network.think(std::slice::from_mut(&mut state), &mut scratch);
+            network.forward(std::slice::from_mut(&mut state), &mut scratch);
             let found = trace(&network, &state, next, &mut scratch);
             assert_eq!(found.len(), expected.len());
             for (i, (found, expected)) in found.iter().zip(expected).enumerate() {

@@ -6,13 +6,14 @@
 //!
 //! From a note to the next: [`encoding`] cuts its attributes into classes, `features` tells each part
 //! of the network what it needs, [`network`] steps the LSTM, [`sampling`] draws, within [`limits`] and mixed
-//! with what [`markov`] remembers of the player. [`Mind`] holds it together.
+//! with what [`markov`] remembers of the player. [`Decoder`] holds it together.
 
 mod activation;
-mod chorus;
+mod batch_decoder;
 pub mod compact;
 mod context;
 pub mod critic;
+mod decoder;
 pub mod device;
 mod dot;
 mod drawing;
@@ -28,13 +29,12 @@ pub mod limits;
 mod linear;
 mod lstm;
 pub mod markov;
-mod mind;
-mod mood;
-mod motifs;
 pub mod network;
 mod panels;
 mod quantise;
+mod repetition;
 mod rhythm;
+mod running;
 pub mod sampling;
 pub mod search;
 pub mod shapes;
@@ -47,14 +47,14 @@ mod trunk;
 mod turn;
 pub mod weights;
 
-pub use chorus::Chorus;
+pub use batch_decoder::BatchDecoder;
 pub use context::Context;
 pub use critic::Critic;
-pub use drawing::{Learnt, Loudness, Timing, What, When};
+pub use decoder::{Decoder, Nats, Scores};
+pub use drawing::{Learned, Loudness, Timing, What, When};
 pub use limits::{Hands, Pitches};
 pub use linear::Precision;
 pub use markov::{Markov, Recent};
-pub use mind::{Mind, Nats, Scores};
 pub use network::{Network, State};
 pub use sampling::{Controls, Temperature, note_rng};
 pub use search::Search;

@@ -60,13 +60,13 @@ impl Recent {
 pub struct Markov {
     /// In the order in which they were played.
     notes: Vec<Heard>,
-    /// How many notes have been learnt since the beginning.
-    learnt: u64,
+    /// How many notes have been learned since the beginning.
+    learned: u64,
 }
 
 impl Default for Markov {
     fn default() -> Self {
-        Self { notes: Vec::with_capacity(2 * NOTES), learnt: 0 }
+        Self { notes: Vec::with_capacity(2 * NOTES), learned: 0 }
     }
 }
 
@@ -79,25 +79,25 @@ impl Markov {
         }
         let symbol = Symbol { pitch: note.pitch.min(127), in_chord: note.step == 0.0 && !begins };
         self.notes.push(Heard { symbol, step: time_bin(note.step) as u8, begins });
-        self.learnt += 1;
+        self.learned += 1;
     }
 
-    /// How many notes have been learnt so far: a mark to forget from.
+    /// How many notes have been learned so far: a mark to forget from.
     pub fn mark(&self) -> u64 {
-        self.learnt
+        self.learned
     }
 
-    /// Forgets what was learnt since `mark`.
+    /// Forgets what was learned since `mark`.
     pub fn forget_since(&mut self, mark: u64) {
-        let since = self.learnt.saturating_sub(mark) as usize;
+        let since = self.learned.saturating_sub(mark) as usize;
         self.notes.truncate(self.notes.len().saturating_sub(since));
-        self.learnt = self.learnt.min(mark);
+        self.learned = self.learned.min(mark);
     }
 
     /// Forgets everything.
     pub fn forget(&mut self) {
         self.notes.clear();
-        self.learnt = 0;
+        self.learned = 0;
     }
 
     /// Writes the distribution over time bins of the next step among the bins that `allowed` leaves.

@@ -210,7 +210,7 @@ impl Network {
     }
 
     /// Hears a note, or begin-of-sequence (`None`), and is told what is known at its onset (`None`: what follows from the
-    /// note before): writes the first layer's input, which [`Network::think`] goes on from.
+    /// note before): writes the first layer's input, which [`Network::forward`] goes on from.
     pub(crate) fn listen(
         &self,
         note: Option<&Successor>,
@@ -223,12 +223,12 @@ impl Network {
     }
 
     /// The layers' step of several takes, whose inputs stand in `scratch`.
-    pub(crate) fn think(&self, states: &mut [State], scratch: &mut Scratch) {
+    pub(crate) fn forward(&self, states: &mut [State], scratch: &mut Scratch) {
         self.trunk.step(self.input_width(), states, &mut scratch.trunk);
     }
 
-    /// [`Network::think`] on a device. After an error the states are as they were.
-    pub(crate) fn think_on(
+    /// [`Network::forward`] on a device. After an error the states are as they were.
+    pub(crate) fn forward_on(
         &self,
         device: &mut dyn device::Trunk,
         batch: &mut Batch,

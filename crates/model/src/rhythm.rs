@@ -7,8 +7,8 @@ use notes::Successor;
 
 use crate::{
     activation::{exp, ln},
+    decoder::centre,
     encoding::{FINE_BINS, TIMES, time_bin, time_range},
-    mind::centre,
     told::Meter,
 };
 

@@ -13,7 +13,7 @@ const COLDEST: f32 = 0.01;
 /// Halvings of the range in which a tilt is looked for: more than a float resolves.
 const HALVINGS: usize = 24;
 
-/// How adventurous each attribute is drawn: 1 as learnt, lower nearer to the likeliest.
+/// How adventurous each attribute is drawn: 1 as learned, lower nearer to the likeliest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Temperature {
     /// For steps.
@@ -65,13 +65,13 @@ pub struct Controls {
 impl Controls {
     /// Keeps the likeliest classes, by [`Controls::top_p`] and [`Controls::min_p`].
     pub(crate) fn keep(&self, p: &mut [f32]) {
-        keep_likeliest(p, self.top_p);
-        keep_above(p, self.min_p);
+        apply_top_p(p, self.top_p);
+        apply_min_p(p, self.min_p);
     }
 
     /// Turns logits into the probabilities that are drawn from: temperature, then the likeliest.
     pub(crate) fn probabilities(&self, logits: &mut [f32], temperature: f32) {
-        heat(logits, temperature);
+        apply_temperature(logits, temperature);
         self.keep(logits);
     }
 }
@@ -133,7 +133,7 @@ pub fn mix(logits: &mut [f32], other: &[f32], share: f32) {
 }
 
 /// Turns logits into probabilities at this temperature.
-pub fn heat(logits: &mut [f32], temperature: f32) {
+pub fn apply_temperature(logits: &mut [f32], temperature: f32) {
     if temperature < COLDEST {
         let top = argmax(logits);
         let possible = logits[top] > f32::NEG_INFINITY;
@@ -181,7 +181,7 @@ pub fn tilt(p: &mut [f32], values: &[f32], target: f32, steepest: f32) {
 
 /// Keeps the likeliest classes that together reach `mass`, and scales them to sum to 1. At 1 and above
 /// nothing happens.
-pub fn keep_likeliest(p: &mut [f32], mass: f32) {
+pub fn apply_top_p(p: &mut [f32], mass: f32) {
     if mass >= 1.0 {
         return;
     }
@@ -206,7 +206,7 @@ pub fn keep_likeliest(p: &mut [f32], mass: f32) {
 }
 
 /// Leaves out what is less likely than this part of the likeliest, and scales the rest to sum to 1. At 0 nothing happens.
-pub fn keep_above(p: &mut [f32], part: f32) {
+pub fn apply_min_p(p: &mut [f32], part: f32) {
     if part <= 0.0 {
         return;
     }
@@ -267,7 +267,7 @@ mod tests {
     fn a_mixture_has_its_shares() {
         let mut logits = [0.0, f32::NEG_INFINITY, 0.0, 0.0];
         mix(&mut logits, &[0.0, 0.0, 0.25, 0.75], 0.4);
-        heat(&mut logits, 1.0);
+        apply_temperature(&mut logits, 1.0);
         for (p, expected) in logits.into_iter().zip([0.2, 0.0, 0.3, 0.5]) {
             assert!((p - expected).abs() < 1e-6, "{logits:?}");
         }
@@ -282,7 +282,7 @@ mod tests {
             logits in prop::collection::vec(-3.0..3.0f32, 12), part in 0.1..0.9f32, share in 0.1..1.0f32,
         ) {
             let mut p = logits;
-            heat(&mut p, 1.0);
+            apply_temperature(&mut p, 1.0);
             p.iter_mut().for_each(|p| *p *= share);
             p[4] = 0.0;
             let total: f32 = p.iter().sum();

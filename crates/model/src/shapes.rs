@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     context::Context,
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES},
-    features::{self, DURATION_LINKS, Features, INTERVALS, PITCH_ECHOES, STEP_LINKS, TIME_ECHOES},
+    features::{self, DURATION_LINKS, Features, INTERVALS, PITCH_MATCHES, STEP_LINKS, TIME_MATCHES},
 };
 
 /// Which network the weights are for.
@@ -78,9 +78,9 @@ impl Attribute {
     /// score what came next in like places, those of times also ratios to other times and places in beat and bar.
     pub fn outputs(self) -> usize {
         let more = match self {
-            Self::Pitch => INTERVALS + PITCH_ECHOES,
-            Self::Step => 2 * TIME_ECHOES + STEP_LINKS,
-            Self::Duration => 2 * TIME_ECHOES + DURATION_LINKS,
+            Self::Pitch => INTERVALS + PITCH_MATCHES,
+            Self::Step => 2 * TIME_MATCHES + STEP_LINKS,
+            Self::Duration => 2 * TIME_MATCHES + DURATION_LINKS,
             Self::Velocity => 2,
             Self::Spread => 0,
         };

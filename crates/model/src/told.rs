@@ -94,14 +94,14 @@ impl Moment {
     }
 }
 
-/// What is known of a whole piece in training, beside its notes. By default: nothing, and all of it is learnt from.
+/// What is known of a whole piece in training, beside its notes. By default: nothing, and all of it is learned from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
     /// Before the first note.
     pub start: Moment,
     /// At each note's onset, as many as there are notes; or empty: what follows from the start.
     pub moments: Vec<Moment>,
-    /// Which attributes are learnt from it, in the order of `Attribute::ALL`: a source without dynamics teaches none.
+    /// Which attributes are learned from it, in the order of `Attribute::ALL`: a source without dynamics teaches none.
     pub learns: [bool; 5],
 }
 

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use model::device::{Batch, DeviceError, Processor, Survey, Trunk};
-use model::{Chorus, Controls, Kind, Mind, Network, Precision, Weights, note_rng};
+use model::{BatchDecoder, Controls, Decoder, Kind, Network, Precision, Weights, note_rng};
 use notes::Successor;
 
 fn network(kind: Kind, precision: Precision) -> Arc<Network> {
     Arc::new(Network::new(&Weights::random(kind, 11), precision))
 }
 
-fn next(mind: &mut Mind, index: u64) -> Successor {
-    mind.sample(&Controls::default(), 0.0, &mut note_rng(5, index))
+fn next(decoder: &mut Decoder, index: u64) -> Successor {
+    decoder.sample(&Controls::default(), 0.0, &mut note_rng(5, index))
 }
 
 /// The CPU as a device that dies after so many steps, or is off by the last bit of one number.
@@ -53,28 +53,28 @@ fn the_cpu_takes_over_in_mid_take() {
     for (kind, precision) in [(Kind::Antiphon, Precision::Int4), (Kind::Seed, Precision::Int8)] {
         let network = network(kind, precision);
         for dies in [0, 9] {
-            let [mut cpu, mut mind] = [(); 2].map(|()| Mind::new(network.clone()));
+            let [mut cpu, mut decoder] = [(); 2].map(|()| Decoder::new(network.clone()));
             let spoilt = Spoilt::new(&network, dies, false);
-            let mut chorus = Chorus::new(&mind, 3);
-            chorus.run_on(Some(spoilt.twin(3).unwrap()));
-            mind.run_on(Some(Box::new(spoilt)));
+            let mut batch = BatchDecoder::new(&decoder, 3);
+            batch.run_on(Some(spoilt.twin(3).unwrap()));
+            decoder.run_on(Some(Box::new(spoilt)));
             for index in 0..20 {
                 let failed = index as usize > dies;
                 assert_eq!(
-                    (mind.device(), chorus.device()),
+                    (decoder.device(), batch.device()),
                     ((!failed).then_some("spoilt"), (!failed).then_some("spoilt"))
                 );
                 let note = next(&mut cpu, index);
-                assert_eq!(next(&mut mind, index), note);
+                assert_eq!(next(&mut decoder, index), note);
                 cpu.feed(&note);
-                mind.feed(&note);
-                assert!(mind.state() == cpu.state(), "note {index}");
-                chorus.feed(&[note; 3]);
-                assert_eq!(chorus.context(2), cpu.state().context());
+                decoder.feed(&note);
+                assert!(decoder.state() == cpu.state(), "note {index}");
+                batch.feed(&[note; 3]);
+                assert_eq!(batch.context(2), cpu.state().context());
                 if index as usize == dies {
                     let failure = Some(DeviceError::Failed("no more".to_owned()));
-                    assert_eq!([mind.take_failure(), chorus.take_failure()], [failure.clone(), failure]);
-                    assert_eq!([mind.take_failure(), chorus.take_failure()], [None, None], "it is said once");
+                    assert_eq!([decoder.take_failure(), batch.take_failure()], [failure.clone(), failure]);
+                    assert_eq!([decoder.take_failure(), batch.take_failure()], [None, None], "it is said once");
                 }
             }
         }

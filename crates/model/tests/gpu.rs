@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use model::device::{DeviceError, Survey, Trunk, open};
-use model::{Chorus, Controls, Kind, Mind, Network, Precision, Weights, note_rng};
+use model::{BatchDecoder, Controls, Decoder, Kind, Network, Precision, Weights, note_rng};
 use notes::Successor;
 
 fn network(kind: Kind, precision: Precision) -> Arc<Network> {
@@ -32,8 +32,8 @@ fn gpu(network: &Network) -> Option<Box<dyn Trunk>> {
     trunk
 }
 
-fn next(mind: &mut Mind, index: u64) -> Successor {
-    mind.sample(&Controls::default(), 0.0, &mut note_rng(5, index))
+fn next(decoder: &mut Decoder, index: u64) -> Successor {
+    decoder.sample(&Controls::default(), 0.0, &mut note_rng(5, index))
 }
 
 /// Whole takes with going back, as when a knob is turned; two instances in turn.
@@ -42,7 +42,7 @@ fn a_take_is_the_cpus_to_the_bit() {
     for (kind, precision) in [(Kind::Antiphon, Precision::Int4), (Kind::Seed, Precision::Int8)] {
         let network = network(kind, precision);
         let Some(trunk) = gpu(&network) else { return };
-        let [mut cpu, mut one, mut two] = [(); 3].map(|()| Mind::new(network.clone()));
+        let [mut cpu, mut one, mut two] = [(); 3].map(|()| Decoder::new(network.clone()));
         one.run_on(Some(trunk.twin(1).unwrap()));
         two.run_on(Some(trunk.twin(1).unwrap()));
         // The weights outlive whoever brought them.
@@ -53,14 +53,14 @@ fn a_take_is_the_cpus_to_the_bit() {
                 snapshot = Some(cpu.snapshot());
             }
             if index == 32 {
-                for mind in [&mut cpu, &mut one, &mut two] {
-                    mind.restore(snapshot.as_ref().unwrap());
+                for decoder in [&mut cpu, &mut one, &mut two] {
+                    decoder.restore(snapshot.as_ref().unwrap());
                 }
             }
             let note = next(&mut cpu, index);
             assert_eq!([next(&mut one, index), next(&mut two, index)], [note; 2]);
-            for mind in [&mut cpu, &mut one, &mut two] {
-                mind.feed(&note);
+            for decoder in [&mut cpu, &mut one, &mut two] {
+                decoder.feed(&note);
             }
             assert!(
                 *one.state() == *cpu.state() && *two.state() == *cpu.state(),
@@ -77,18 +77,18 @@ fn a_take_is_the_cpus_to_the_bit() {
 fn takes_side_by_side_are_the_cpus_to_the_bit() {
     let network = network(Kind::Antiphon, Precision::Int4);
     let Some(trunk) = gpu(&network) else { return };
-    let mut mind = Mind::new(network);
+    let mut decoder = Decoder::new(network);
     for index in 0..5 {
-        let note = next(&mut mind, index);
-        mind.feed(&note);
+        let note = next(&mut decoder, index);
+        decoder.feed(&note);
     }
     for takes in [1, 3, 8, 13, 64] {
-        let [mut cpu, mut gpu] = [(); 2].map(|()| Chorus::new(&mind, takes));
+        let [mut cpu, mut gpu] = [(); 2].map(|()| BatchDecoder::new(&decoder, takes));
         gpu.run_on(Some(trunk.twin(takes).unwrap()));
         for index in 0..12 {
-            let play = |chorus: &mut Chorus| {
+            let play = |batch: &mut BatchDecoder| {
                 let mut rngs: Vec<_> = (0..takes as u64).map(|take| note_rng(take, index)).collect();
-                chorus.play(&Controls::default(), 0.0, &mut rngs).to_vec()
+                batch.play(&Controls::default(), 0.0, &mut rngs).to_vec()
             };
             assert_eq!(play(&mut cpu), play(&mut gpu), "{takes} takes, note {index}");
             assert!((0..takes).all(|take| cpu.state(take) == gpu.state(take)), "{takes} takes, note {index}");
@@ -96,7 +96,7 @@ fn takes_side_by_side_are_the_cpus_to_the_bit() {
         assert_eq!(gpu.take_failure(), None, "{takes} takes");
         assert!(gpu.device().is_some());
     }
-    let survey = Survey::new(mind.network(), 8, Ok(trunk));
+    let survey = Survey::new(decoder.network(), 8, Ok(trunk));
     assert!(survey.other.unwrap().us > 0.0);
 }
 

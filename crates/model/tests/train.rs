@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor, Var};
 use model::{
-    Kind, Mind, Network, Precision, Weights,
+    Decoder, Kind, Network, Precision, Weights,
     train::{Batch, Carry, Lane, Lstm, MatmulPrecision, Model},
 };
 use notes::{Note, Successor};
@@ -97,19 +97,19 @@ fn sequence_and_step_agree() {
             }
         }
 
-        let mut mind = Mind::new(Arc::new(Network::new(&weights, Precision::F32)));
+        let mut decoder = Decoder::new(Arc::new(Network::new(&weights, Precision::F32)));
         if kind == Kind::Seed {
-            mind.hand_over(); // begin-of-sequence
+            decoder.hand_over(); // begin-of-sequence
         }
         let (mut expected, mut previous) = ([0.0f64; 5], None);
         for note in &notes {
             let next = Successor::after(previous, note);
             previous = Some(note.onset);
-            let costs = mind.costs(&next);
+            let costs = decoder.costs(&next);
             for (sum, cost) in expected.iter_mut().zip(costs) {
                 *sum += cost;
             }
-            mind.feed(&next);
+            decoder.feed(&next);
         }
         for (attribute, (a, b)) in sums.iter().zip(expected).enumerate() {
             assert!((a - b).abs() / 96.0 < 1e-5, "{kind:?}, attribute {attribute}: {a} is not {b}");

@@ -20,7 +20,7 @@ const SILENT: f32 = 2e-5;
 /// Events of one block that are heard at their sample; more are heard at its end.
 const EVENTS: usize = 256;
 /// A room of damped echoes: their delays in samples at 48 kHz, and how much of each comes back.
-const ECHOES: [(usize, f32); 4] = [(1_487, 0.5), (1_693, 0.48), (2_017, 0.45), (2_399, 0.42)];
+const MATCHES: [(usize, f32); 4] = [(1_487, 0.5), (1_693, 0.48), (2_017, 0.45), (2_399, 0.42)];
 /// How much of the room is heard.
 const ROOM: f32 = 0.09;
 /// Of everything, so that many strings fit below full scale.
@@ -74,7 +74,7 @@ pub struct Piano {
     strings: Vec<Struck>,
     pedal: bool,
     events: Vec<(u32, Action)>,
-    echoes: [Vec<f32>; 4],
+    matches: [Vec<f32>; 4],
     place: usize,
 }
 
@@ -85,7 +85,7 @@ impl Default for Piano {
             strings: Vec::with_capacity(STRINGS),
             pedal: false,
             events: Vec::with_capacity(EVENTS),
-            echoes: ECHOES.map(|(delay, _)| vec![0.0; delay]),
+            matches: MATCHES.map(|(delay, _)| vec![0.0; delay]),
             place: 0,
         }
     }
@@ -170,13 +170,13 @@ impl Piano {
         });
         let mono = 0.5 * (dry[0] + dry[1]);
         let mut wet = 0.0;
-        for (line, (_, back)) in self.echoes.iter_mut().zip(ECHOES) {
+        for (line, (_, back)) in self.matches.iter_mut().zip(MATCHES) {
             let place = self.place % line.len();
-            let echo = line[place];
+            let matched = line[place];
             // What is too small for a float's full precision is slow to work with.
-            let into = mono + echo * back;
+            let into = mono + matched * back;
             line[place] = if into.abs() < 1e-15 { 0.0 } else { into };
-            wet += echo;
+            wet += matched;
         }
         self.place = self.place.wrapping_add(1);
         dry.map(|dry| GAIN * (dry + ROOM * wet))

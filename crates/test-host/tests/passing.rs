@@ -100,9 +100,9 @@ fn expressions_of_notes_pass() {
 #[test]
 fn a_learnt_controller_moves_its_parameter_at_its_sample_and_goes_no_further() {
     let move_at = 2 * 48_000 + 7;
-    let play = |learnt: &str| {
+    let play = |learned: &str| {
         let mut plugin = plugin();
-        plugin.edit_state(&[("learnt", learnt)]).unwrap();
+        plugin.edit_state(&[("learnt", learned)]).unwrap();
         plugin.set("mode", "trigger").unwrap();
         plugin.set_offline(true).unwrap();
         plugin.activate(RATE, 512).unwrap();

@@ -116,7 +116,7 @@ fn what_sounds_ends_at_once_or_at_its_length() {
     }
 }
 
-/// What it played itself it remembers, or not, or no more: then what comes next does not hang on it.
+/// What it played itself it remembers, or not, or no more: then what comes next does not depend on it.
 #[test]
 fn it_remembers_its_own_notes_if_it_is_to() {
     let mut events = phrase(0.1);

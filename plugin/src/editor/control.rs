@@ -35,7 +35,7 @@ pub struct UiContext<'a> {
     /// The colours.
     pub palette: Palette,
     /// Controllers that move parameters.
-    pub learnt: &'a MidiMap,
+    pub learned: &'a MidiMap,
     /// The mouse's wheel turns what is under it, and does not scroll.
     pub wheel: bool,
 }
@@ -55,7 +55,7 @@ pub fn show(ui: &mut Ui, hand: &UiContext, handle: &Handle, size: Vec2, acts: bo
     let palette = dimmed(hand.palette, strength);
     let hand = &UiContext { palette, ..*hand };
     let name = FontId::proportional(SMALL);
-    let learning = hand.learnt.is_learning(&handle.id);
+    let learning = hand.learned.is_learning(&handle.id);
     let (title, colour) =
         if learning { ("move a controller …", palette.mine) } else { (handle.name(), palette.quiet) };
     let top = pos2(cell.center().x, cell.top() + 2.0);
@@ -78,10 +78,10 @@ pub fn show(ui: &mut Ui, hand: &UiContext, handle: &Handle, size: Vec2, acts: bo
 
 /// The right-click menu of a button, and a sign that it waits for its pad.
 pub fn learn_menu(hand: &UiContext, handle: &Handle, response: &Response) {
-    if hand.learnt.controller(&handle.id).is_some() {
+    if hand.learned.controller(&handle.id).is_some() {
         Popup::context_menu(response).show(|ui| learn(ui, hand, handle));
     }
-    if hand.learnt.is_learning(&handle.id) {
+    if hand.learned.is_learning(&handle.id) {
         let painter = response.ctx.layer_painter(response.layer_id);
         let stroke = Stroke::new(2.0, hand.palette.mine);
         painter.rect_stroke(response.rect, 5.0, stroke, egui::StrokeKind::Inside);
@@ -91,25 +91,25 @@ pub fn learn_menu(hand: &UiContext, handle: &Handle, response: &Response) {
 
 /// In such a menu: a controller for it, if it can learn one.
 fn learn(ui: &mut Ui, hand: &UiContext, handle: &Handle) {
-    if let Some(controller) = hand.learnt.controller(&handle.id) {
-        let learning = hand.learnt.is_learning(&handle.id);
+    if let Some(controller) = hand.learned.controller(&handle.id) {
+        let learning = hand.learned.is_learning(&handle.id);
         let hint = "Move a knob, pad or pedal: from then on it controls this and is not passed on";
         if !learning && ui.button("MIDI learn").on_hover_text(hint).clicked() {
-            hand.learnt.learn(Some(&handle.id));
+            hand.learned.learn(Some(&handle.id));
         }
         if learning && ui.button("Cancel").clicked() {
-            hand.learnt.learn(None);
+            hand.learned.learn(None);
         }
         if let Some(number) = controller
             && ui.button(format!("Clear CC {number}")).clicked()
         {
-            hand.learnt.forget(&handle.id);
+            hand.learned.forget(&handle.id);
         }
-        let mut soft = hand.learnt.is_soft();
+        let mut soft = hand.learned.is_soft();
         let hint = "On: a knob does nothing until it passes the value. Off: the value jumps to the knob. For all controllers \
                     of this project";
         if ui.checkbox(&mut soft, "Soft takeover").on_hover_text(hint).clicked() {
-            hand.learnt.set_soft(soft);
+            hand.learned.set_soft(soft);
         }
     }
 }
@@ -191,7 +191,7 @@ fn number(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect) -> Respons
         [centre + direction * (RADIUS - 10.0), centre + direction * (RADIUS - 5.5)],
         Stroke::new(2.0, palette.ink),
     );
-    if let Some(at) = hand.learnt.waiting(&handle.id) {
+    if let Some(at) = hand.learned.waiting(&handle.id) {
         // Where the knob of the keyboard stands, which has yet to pass the value.
         let direction = Vec2::angled(FROM + SWEEP * at);
         let [inner, outer] = [RADIUS - 2.0, RADIUS + 3.0].map(|radius| centre + direction * radius);

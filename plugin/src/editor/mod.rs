@@ -192,7 +192,7 @@ impl App {
         } = self;
         let (roll, outlook, bulletin) = (roll.roll(), outlook.output_buffer(), bulletin.output_buffer());
         let hand =
-            UiContext { context: &context, palette: Palette::of(looks.theme), learnt: &params.learnt, wheel: true };
+            UiContext { context: &context, palette: Palette::of(looks.theme), learned: &params.learned, wheel: true };
         let frame = Frame::new().fill(hand.palette.ground).inner_margin(Margin::symmetric(12, 8));
 
         files.look(&params.weights);
@@ -256,7 +256,7 @@ impl Moved {
     /// Tells the host, once the hand is at rest: what it hears comes back to the parameter a block later, and
     /// would pull against a hand that is still turning.
     fn tell(&mut self, ui: &Ui, hand: &UiContext, handles: &Handles) {
-        for id in hand.learnt.moved() {
+        for id in hand.learned.moved() {
             self.ids.insert(id);
             self.since = Some(Instant::now());
         }

@@ -14,7 +14,7 @@ use crate::ui_state::PASTS;
 
 /// Keys shown at least: four octaves around the middle, more where notes lie outside.
 const KEYS: std::ops::RangeInclusive<u8> = 36..=84;
-/// Room for the model's mind, in points.
+/// Room for the model's decoder, in points.
 const MIND_WIDTH: f32 = 44.0;
 /// Bars closer than this, in points, are not all drawn.
 const CLOSE: f32 = 14.0;
@@ -62,10 +62,10 @@ pub fn show(
     }
     paper.legend(&painter);
 
-    let mind = Rect::from_min_max(pos2(all.left() + KEYS_WIDTH, all.top()), pos2(left, all.bottom()));
-    paper.mind(&ui.painter_at(mind), mind, outlook);
+    let decoder = Rect::from_min_max(pos2(all.left() + KEYS_WIDTH, all.top()), pos2(left, all.bottom()));
+    paper.decoder(&ui.painter_at(decoder), decoder, outlook);
     let hint = "The model's mind: the longer the bar, the likelier this pitch is to come next";
-    ui.allocate_rect(mind, Sense::hover()).on_hover_text(hint);
+    ui.allocate_rect(decoder, Sense::hover()).on_hover_text(hint);
     let keys = Rect::from_min_max(all.min, pos2(all.left() + KEYS_WIDTH, all.bottom()));
     keyboard::show(ui, palette, &paper, keys, roll, touching).on_hover_cursor(CursorIcon::PointingHand);
     ui.painter().rect_stroke(all, 4.0, Stroke::new(1.0, palette.line), StrokeKind::Inside);
@@ -193,7 +193,7 @@ impl Viewport {
     }
 
     /// How likely each pitch is to come next: a bar for each, the likeliest fills the room.
-    fn mind(&self, painter: &Painter, room: Rect, outlook: &PitchForecast) {
+    fn decoder(&self, painter: &Painter, room: Rect, outlook: &PitchForecast) {
         painter.rect_filled(room, 0.0, mix(self.palette.paper, self.palette.ground, 0.5));
         let most = outlook.pitches.iter().copied().fold(0.0, f32::max);
         if most <= 0.0 {

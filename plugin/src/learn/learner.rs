@@ -21,7 +21,7 @@ const NEAR: f32 = 1.0 / 127.0;
 
 /// See the [module](self).
 pub struct Learner {
-    learnt: MidiMap,
+    learned: MidiMap,
     /// By learner, the parameter. `params` owns it.
     parameters: [Option<ParamPtr>; LEARNERS.len()],
     /// Controllers that are down, as pads: bit n, controller n.
@@ -53,10 +53,10 @@ impl Knob {
 
 impl Learner {
     /// Controllers that move these parameters.
-    pub fn new(learnt: MidiMap, params: Arc<AntiphonParams>, viewer: Viewer) -> Self {
+    pub fn new(learned: MidiMap, params: Arc<AntiphonParams>, viewer: Viewer) -> Self {
         let map = params.param_map();
         let find = |id: &str| map.iter().find(|(name, ..)| name == id).map(|(_, parameter, _)| *parameter);
-        Self { learnt, parameters: LEARNERS.map(find), down: 0, knobs: Default::default(), viewer, params }
+        Self { learned, parameters: LEARNERS.map(find), down: 0, knobs: Default::default(), viewer, params }
     }
 
     /// A controller moves, to 0–127. `true`: it has moved a parameter, or is to from now on, and goes no further.
@@ -64,7 +64,7 @@ impl Learner {
         if controller >= MODES {
             return false;
         }
-        let shared = &self.learnt.0;
+        let shared = &self.learned.0;
         let learning = shared.learning.swap(NONE, Relaxed);
         if let Some(mine) = shared.controllers.get(usize::from(learning)) {
             // Each moves one parameter.

@@ -174,23 +174,23 @@ mod tests {
     #[test]
     fn a_controller_moves_what_it_was_learnt_for_and_is_stored() {
         let params = Arc::new(AntiphonParams::new(Default::default()));
-        let learnt = params.learnt.clone();
-        learnt.set_soft(false);
-        let mut learner = Learner::new(learnt.clone(), params.clone(), Viewer::default());
-        assert!(!learner.hear(21, 127), "nobody has learnt it");
-        assert_eq!((params.model.temperature.value(), learnt.controller("temp")), (1.0, Some(None)));
+        let learned = params.learned.clone();
+        learned.set_soft(false);
+        let mut learner = Learner::new(learned.clone(), params.clone(), Viewer::default());
+        assert!(!learner.hear(21, 127), "nobody has learned it");
+        assert_eq!((params.model.temperature.value(), learned.controller("temp")), (1.0, Some(None)));
 
-        learnt.learn(Some("temp"));
-        assert!(learnt.is_learning("temp") && learner.hear(21, 127) && !learnt.is_learning("temp"));
-        assert_eq!((params.model.temperature.value(), learnt.controller("temp")), (2.0, Some(Some(21))));
-        assert_eq!(learnt.moved().collect::<Vec<_>>(), ["temp"]);
-        assert_eq!(learnt.moved().count(), 0);
+        learned.learn(Some("temp"));
+        assert!(learned.is_learning("temp") && learner.hear(21, 127) && !learned.is_learning("temp"));
+        assert_eq!((params.model.temperature.value(), learned.controller("temp")), (2.0, Some(Some(21))));
+        assert_eq!(learned.moved().collect::<Vec<_>>(), ["temp"]);
+        assert_eq!(learned.moved().count(), 0);
         assert!(learner.hear(21, 0) && params.model.temperature.value() == 0.1);
 
         // A pad: each press is one, but that which the model plays for as long as it is held.
         let presses = [(127, true), (0, true), (100, false), (0, false)];
         for (pad, id) in [(36, "another"), (37, "freeze"), (38, "go")] {
-            learnt.learn(Some(id));
+            learned.learn(Some(id));
             for (value, on) in presses {
                 assert!(learner.hear(pad, value));
                 let handle = &Handles::new(&params)[id];
@@ -205,14 +205,14 @@ mod tests {
         }
 
         let later = MidiMap::default();
-        later.set(learnt.map(BTreeMap::clone));
+        later.set(learned.map(BTreeMap::clone));
         assert_eq!(later.controller("another"), Some(Some(36)));
-        learnt.learn(Some("density"));
+        learned.learn(Some("density"));
         assert!(learner.hear(21, 64));
-        assert_eq!(learnt.controller("temp"), Some(None), "each moves one");
-        learnt.forget("density");
+        assert_eq!(learned.controller("temp"), Some(None), "each moves one");
+        learned.forget("density");
         assert!(!learner.hear(21, 64));
-        assert_eq!(learnt.controller("velocity"), None, "not one of the main ones");
+        assert_eq!(learned.controller("velocity"), None, "not one of the main ones");
     }
 
     /// A knob on the table stands anywhere: what it moves follows from where the knob passes it, and waits again once
@@ -220,24 +220,24 @@ mod tests {
     #[test]
     fn a_controller_takes_over_where_it_passes_the_parameter() {
         let params = Arc::new(AntiphonParams::new(Default::default()));
-        let learnt = params.learnt.clone();
-        let mut learner = Learner::new(learnt.clone(), params.clone(), Viewer::default());
+        let learned = params.learned.clone();
+        let mut learner = Learner::new(learned.clone(), params.clone(), Viewer::default());
         let handles = Handles::new(&params);
         // In the middle of its way, and in steps of one of 9,999; a choice of five; and by the bottom end.
         for (id, start) in [("temp", 0.5), ("seed", 0.5), ("mode", 0.5), ("density", 0.0)] {
             let handle = &handles[id];
             handle.force(start);
             let start = handle.value();
-            learnt.learn(Some(id));
+            learned.learn(Some(id));
             for value in [127, 110, 90] {
                 assert!(learner.hear(21, value), "it is spoken for all the same");
                 assert_eq!(handle.value(), start, "{id} jumps at {value}");
-                assert_eq!(learnt.waiting(id), Some(f32::from(value) / 127.0));
+                assert_eq!(learned.waiting(id), Some(f32::from(value) / 127.0));
             }
             // A quick hand leaves values out.
             let passing = if start == 0.0 { 0 } else { 40 };
             assert!(learner.hear(21, passing));
-            assert_eq!(learnt.waiting(id), None);
+            assert_eq!(learned.waiting(id), None);
             let mut last = handle.value();
             assert!(last <= start, "{id}");
             for value in [60, 80, 127] {
@@ -250,23 +250,23 @@ mod tests {
             handle.force(start);
             learner.hear(21, 126);
             assert_eq!(handle.value(), start, "{id}: a mouse has moved it, and the knob stands elsewhere");
-            learnt.set_soft(false);
+            learned.set_soft(false);
             learner.hear(21, 127);
             assert_eq!(handle.value(), 1.0, "{id}");
-            learnt.set_soft(true);
+            learned.set_soft(true);
         }
 
         // A knob that stands where the parameter is has nothing to wait for, whatever the parameter's steps are.
         handles["temp"].force(0.5);
-        learnt.learn(Some("temp"));
+        learned.learn(Some("temp"));
         learner.hear(22, 64);
-        assert_eq!(learnt.waiting("temp"), None);
+        assert_eq!(learned.waiting("temp"), None);
         learner.hear(22, 70);
         assert!(handles["temp"].value() > 0.5);
 
         let later = MidiMap::default();
-        learnt.set_soft(false);
-        later.soft().set(learnt.soft().map(|soft| *soft));
+        learned.set_soft(false);
+        later.soft().set(learned.soft().map(|soft| *soft));
         assert!(!later.is_soft());
     }
 

@@ -148,7 +148,7 @@ choice! {
     }
 }
 
-/// How many takes are thought of side by side, of which one is played.
+/// How many takes are generated side by side, of which one is played.
 #[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // their names say it
 pub enum Search {

@@ -15,7 +15,7 @@ mod turn;
 use std::sync::Arc;
 
 use engine::link::status::Status;
-use engine::settings::{Settings, Wishes};
+use engine::settings::{GenerationParams, Settings};
 use nice_plug::formatters;
 use nice_plug::prelude::*;
 
@@ -71,7 +71,7 @@ pub struct AntiphonParams {
 
     /// Controllers that move parameters.
     #[persist = "learnt"]
-    pub learnt: MidiMap,
+    pub learned: MidiMap,
 
     /// Whether they take parameters over softly.
     #[persist = "takeover"]
@@ -89,7 +89,7 @@ pub struct AntiphonParams {
 impl AntiphonParams {
     /// Parameters at their defaults. `status`: what the state tells test hosts.
     pub fn new(status: Arc<Status>) -> Self {
-        let (weights, learnt) = (WeightsChoice::default(), MidiMap::default());
+        let (weights, learned) = (WeightsChoice::default(), MidiMap::default());
         Self {
             bypass: BoolParam::new("Bypass", false)
                 .with_value_to_string(formatters::v2s_bool_bypass())
@@ -101,8 +101,8 @@ impl AntiphonParams {
             model: ModelParams::default(),
             digest: weights.digest(),
             weights,
-            takeover: learnt.soft(),
-            learnt,
+            takeover: learned.soft(),
+            learned,
             looks: SharedUiState::default(),
             state: Arc::new(State::new(status)),
         }
@@ -134,9 +134,9 @@ impl AntiphonParams {
             pedal_lengthens: notes.pedal_lengthens.value(),
             pedal_out: notes.pedal_out.value(),
             follows_chord: notes.follows_chord.value(),
-            wishes: Wishes {
+            generation: GenerationParams {
                 seed: model.seed.value() as u64,
-                heat: model.heat(),
+                temperature: model.temperature(),
                 top_p: model.top_p.value(),
                 rhythm: time.rhythm(),
                 limits: notes.limits(),

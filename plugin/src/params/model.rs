@@ -1,6 +1,6 @@
 //! How the model draws its notes, and where it runs.
 
-use engine::settings::Heat;
+use engine::settings::TemperatureScales;
 use nice_plug::prelude::*;
 
 use super::choices::{DeviceChoice, Search};
@@ -40,13 +40,13 @@ pub struct ModelParams {
     pub top_p: FloatParam,
 
     /// How much the model plays after what it has heard in this session, instead of what it has
-    /// learnt before: at 100 %, wherever it can, the steps and pitches that followed when the player played
+    /// learned before: at 100 %, wherever it can, the steps and pitches that followed when the player played
     /// the same before. It learns from the player alone; `Forget last phrase` and `Forget` are heeded.
     #[id = "learn"]
     pub learn: FloatParam,
 
     /// So many takes go on side by side, and a critic that knows what music is like plays the one that is most like it. More
-    /// takes sound better and ask more of the processor; off: the first one that comes to mind.
+    /// takes sound better and ask more of the processor; off: the first one that comes to decoder.
     #[id = "search"]
     pub search: EnumParam<Search>,
 
@@ -58,14 +58,14 @@ pub struct ModelParams {
 impl Default for ModelParams {
     fn default() -> Self {
         // 2 is where music ends; 0 would be a loop of one chord.
-        let heat = |name| factor(name, 1.0, 0.1, 2.0);
+        let scale = |name| factor(name, 1.0, 0.1, 2.0);
         Self {
             seed: count("Seed", 1, 0, 9_999),
-            temperature: heat("Temperature"),
-            temperature_pitch: heat("Pitch temperature"),
-            temperature_rhythm: heat("Rhythm temperature"),
-            temperature_length: heat("Length temperature"),
-            temperature_dynamics: heat("Dynamics temperature"),
+            temperature: scale("Temperature"),
+            temperature_pitch: scale("Pitch temperature"),
+            temperature_rhythm: scale("Rhythm temperature"),
+            temperature_length: scale("Length temperature"),
+            temperature_dynamics: scale("Dynamics temperature"),
             top_p: factor("Top-p", 1.0, 0.1, 1.0),
             learn: share("Learn from you", 0.0, 0.0, 1.0),
             search: EnumParam::new("Search", Search::default()),
@@ -77,9 +77,9 @@ impl Default for ModelParams {
 
 impl ModelParams {
     /// Factors on the network's own temperatures.
-    pub fn heat(&self) -> Heat {
+    pub fn temperature(&self) -> TemperatureScales {
         let all = self.temperature.value();
-        Heat {
+        TemperatureScales {
             pitch: all * self.temperature_pitch.value(),
             rhythm: all * self.temperature_rhythm.value(),
             length: all * self.temperature_length.value(),

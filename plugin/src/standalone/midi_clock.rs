@@ -19,7 +19,7 @@ const SETTLED: f64 = 48.0;
 /// Without a tick for so long there is no clock any more, in seconds; slower than 5 beats a minute none is.
 const LOST_S: f64 = 0.5;
 /// The tempo is told in so many parts of a beat a minute, and stays while the estimate is within one. Else every block
-/// would have a tempo of its own, and each change makes the model think again.
+/// would have a tempo of its own, and each change makes the model generate again.
 const TEMPO_PARTS: f64 = 10.0;
 /// Beats a minute until the second tick.
 const TEMPO: f64 = 120.0;

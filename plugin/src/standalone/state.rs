@@ -21,7 +21,7 @@ pub struct State {
     format: Option<u32>,
     /// By parameter id, as [`stored`] keeps them. All others are at their defaults.
     set: BTreeMap<String, Value>,
-    /// What is stored beside parameters: weights, learnt controllers, looks.
+    /// What is stored beside parameters: weights, learned controllers, looks.
     fields: BTreeMap<String, String>,
 }
 
@@ -114,8 +114,8 @@ mod tests {
         assert_eq!(state.put(&params), ["`mode` cannot be \"dance\""], "all but what nothing understands");
         let settings = params.settings();
         assert_eq!((settings.my_bars, settings.length), (2, engine::settings::Length::Notes(40)));
-        assert_eq!((settings.channel, settings.wishes.limits.polyphony), (Some(4), Some(3)));
-        assert_eq!((settings.wishes.limits.lowest, settings.wishes.rhythm.strength), (36, 0.75));
+        assert_eq!((settings.channel, settings.generation.limits.polyphony), (Some(4), Some(3)));
+        assert_eq!((settings.generation.limits.lowest, settings.generation.rhythm.strength), (36, 0.75));
         assert!(settings.rings_out && !settings.passes);
         assert_eq!(params.looks.lock().group.as_deref(), Some("Time"));
     }

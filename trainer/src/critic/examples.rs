@@ -7,7 +7,7 @@ use crate::play::{self, Length};
 use crate::train::config::Augment;
 use crate::train::stream::played;
 use model::critic::{FEWEST_NOTES, MOST_NOTES, Phrase, STATISTICS};
-use model::{Controls, Mind, Network, Source};
+use model::{Controls, Decoder, Network, Source};
 use notes::{Note, chords};
 use rand::Rng;
 use rand_pcg::Pcg32;
@@ -70,13 +70,13 @@ pub fn examples(network: &Arc<Network>, pieces: &[&Piece], plan: &Plan, done: im
     let numbers: Vec<u64> = (0..plan.phrases as u64).collect();
     let made = parallel::map(
         &numbers,
-        || Mind::new(network.clone()),
-        |mind, &number| {
+        || Decoder::new(network.clone()),
+        |decoder, &number| {
             let rng = &mut Pcg32::new(plan.seed ^ 0x6372_6974_6963, number);
             let piece = draws.draw(rng);
             let notes = played(piece, &augment, plan.seed, number);
             let Some((phrase, truth, silence)) = cut(&notes, rng) else { return Vec::new() };
-            let own = go_on(mind, plan.controls, &phrase, silence, plan.seed.wrapping_add(number << 20));
+            let own = go_on(decoder, plan.controls, &phrase, silence, plan.seed.wrapping_add(number << 20));
             compare(&phrase, [&truth, &own], piece.source)
         },
         done,
@@ -137,12 +137,12 @@ fn cut(notes: &[Note], rng: &mut Pcg32) -> Option<(Vec<Note>, Vec<Note>, f64)> {
     None
 }
 
-fn go_on(mind: &mut Mind, controls: &Controls, phrase: &[Note], silence: f64, seed: u64) -> Vec<Note> {
-    play::listen(mind, phrase);
-    mind.hand_over();
+fn go_on(decoder: &mut Decoder, controls: &Controls, phrase: &[Note], silence: f64, seed: u64) -> Vec<Note> {
+    play::listen(decoder, phrase);
+    decoder.hand_over();
     let from = phrase.last().map_or(0.0, |note| note.onset);
     let length = Length { seconds: silence + LONGEST_S, notes: MOST_NOTES };
-    let mut notes = play::take(mind, controls, seed, from, silence, length);
+    let mut notes = play::take(decoder, controls, seed, from, silence, length);
     chords::canonicalise(&mut notes);
     notes
 }

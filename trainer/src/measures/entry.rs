@@ -7,7 +7,7 @@
 use crate::measures::excerpts::{Excerpt, PART_S};
 use crate::parallel;
 use crate::play::{self, Length};
-use model::{Mind, Network, note_rng};
+use model::{Decoder, Network, note_rng};
 use notes::{Note, Successor};
 use serde::Serialize;
 use std::sync::Arc;
@@ -61,22 +61,22 @@ pub fn entry(network: &Arc<Network>, excerpts: &[Excerpt], seed: u64, done: impl
     let indices: Vec<usize> = (0..excerpts.len()).collect();
     let measured = parallel::map(
         &indices,
-        || Mind::new(network.clone()),
-        |mind, &index| {
+        || Decoder::new(network.clone()),
+        |decoder, &index| {
             let Excerpt { prompt, truth, .. } = excerpts[index];
             let held: Vec<Note> = prompt.iter().filter(|note| note.end() > PART_S).copied().collect();
             let real = texture(held.iter().chain(truth));
             let seed = seed.wrapping_add(index as u64);
             let counts = [Count::SoFar, Count::Drawn, Count::Truth].map(|count| {
-                listen(mind, prompt, count, seed);
-                mind.hand_over();
+                listen(decoder, prompt, count, seed);
+                decoder.hand_over();
                 let from = prompt.last().map_or(0.0, |note| note.onset);
-                let after = mind.snapshot();
-                let nats = nats(mind, truth, from);
-                mind.restore(&after);
+                let after = decoder.snapshot();
+                let nats = nats(decoder, truth, from);
+                decoder.restore(&after);
                 let length = Length { seconds: PART_S, notes: usize::MAX };
                 let controls = network.card().controls;
-                let take = play::take(mind, &controls, seed, from, PART_S - from, length);
+                let take = play::take(decoder, &controls, seed, from, PART_S - from, length);
                 let own = texture(held.iter().chain(&take));
                 Counted { nats_per_note: nats, texture: own, texture_error: (own - real).abs() }
             });
@@ -104,8 +104,8 @@ pub fn entry(network: &Arc<Network>, excerpts: &[Excerpt], seed: u64, done: impl
 }
 
 /// Listens to a phrase until the hand-over, at which some of its notes sound.
-fn listen(mind: &mut Mind, phrase: &[Note], count: Count, seed: u64) {
-    mind.reset();
+fn listen(decoder: &mut Decoder, phrase: &[Note], count: Count, seed: u64) {
+    decoder.reset();
     let mut previous = None;
     for (index, note) in (0..).zip(phrase) {
         let mut next = Successor::after(previous, note);
@@ -114,25 +114,25 @@ fn listen(mind: &mut Mind, phrase: &[Note], count: Count, seed: u64) {
             next.duration = match count {
                 Count::SoFar => so_far,
                 Count::Drawn => {
-                    mind.sample_rest(&Successor { duration: so_far, ..next }, &mut note_rng(seed ^ 1 << 63, index))
+                    decoder.sample_rest(&Successor { duration: so_far, ..next }, &mut note_rng(seed ^ 1 << 63, index))
                 }
                 Count::Truth => note.duration,
             };
         }
-        mind.feed(&next);
+        decoder.feed(&next);
         previous = Some(note.onset);
     }
 }
 
 /// Nats of the first of these notes, per note; the last onset before them was there.
-fn nats(mind: &mut Mind, notes: &[Note], from: f64) -> f64 {
+fn nats(decoder: &mut Decoder, notes: &[Note], from: f64) -> f64 {
     let (mut sum, mut previous) = (0.0, from);
     let notes = &notes[..NOTES.min(notes.len())];
     for note in notes {
         let next = Successor::after(Some(previous), note);
-        let nats = mind.score(&next).nats;
+        let nats = decoder.score(&next).nats;
         sum += nats.step + nats.pitch + nats.duration + nats.velocity + nats.spread;
-        mind.feed(&next);
+        decoder.feed(&next);
         previous = note.onset;
     }
     sum / notes.len() as f64

@@ -6,7 +6,7 @@
 use crate::dataset::Piece;
 use crate::play::{self, Length, Style};
 use crate::search;
-use model::{Kind, Mind};
+use model::{Decoder, Kind};
 use notes::{Note, chords};
 use std::collections::BTreeMap;
 
@@ -74,15 +74,15 @@ fn cut<'a>(index: usize, piece: &'a Piece, most: usize, apart: f64) -> Vec<Excer
 
 /// What a network plays after a prompt, canonical, with onsets in [`PART_S`]..2 [`PART_S`]. `begins`: whether the seed
 /// hears a begin-of-sequence between, as in its project; others never do.
-pub fn continuation(mind: &mut Mind, style: &Style, prompt: &[Note], seed: u64, begins: bool) -> Vec<Note> {
-    play::listen(mind, prompt);
-    if begins || mind.network().kind() == Kind::Antiphon {
-        mind.hand_over();
+pub fn continuation(decoder: &mut Decoder, style: &Style, prompt: &[Note], seed: u64, begins: bool) -> Vec<Note> {
+    play::listen(decoder, prompt);
+    if begins || decoder.network().kind() == Kind::Antiphon {
+        decoder.hand_over();
     }
     let from = prompt.last().map_or(0.0, |note| note.onset);
     let silence = PART_S - from;
     let length = Length { seconds: silence + PART_S, notes: MOST_NOTES };
-    within(search::take(mind, style, prompt, seed, silence, length))
+    within(search::take(decoder, style, prompt, seed, silence, length))
 }
 
 /// Notes as they would be heard: canonical, as those of pieces are, and not beyond the excerpt's end.

@@ -10,7 +10,7 @@ use crate::measures::histogram::jensen_shannon;
 use crate::parallel;
 use crate::play::Style;
 use model::key::{correlation, key_profile};
-use model::{Mind, Network};
+use model::{Decoder, Network};
 use notes::Note;
 use serde::Serialize;
 use std::sync::Arc;
@@ -93,10 +93,10 @@ pub fn fit(
     let indices: Vec<usize> = (0..excerpts.len()).collect();
     let nearness = parallel::map(
         &indices,
-        || Mind::new(network.clone()),
-        |mind, &index| {
+        || Decoder::new(network.clone()),
+        |decoder, &index| {
             let Excerpt { piece, prompt, truth, .. } = &excerpts[index];
-            let take = excerpts::continuation(mind, style, prompt, seed.wrapping_add(index as u64), begins);
+            let take = excerpts::continuation(decoder, style, prompt, seed.wrapping_add(index as u64), begins);
             let others = excerpts.iter().filter(|other| other.piece != *piece);
             let floor = Nearness::mean(others.map(|other| near(prompt, &other.truth)));
             [near(prompt, &take), near(prompt, truth), floor]

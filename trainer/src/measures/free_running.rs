@@ -6,7 +6,7 @@ use crate::measures::excerpts::{self, Excerpt, excerpts_by_work};
 use crate::measures::two_sample::features;
 use crate::parallel;
 use crate::play::Style;
-use model::{Controls, Kind, Mind, Network, Search};
+use model::{Controls, Decoder, Kind, Network, Search};
 use notes::Note;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,16 +58,16 @@ impl<'a> Prompts<'a> {
         self.0.is_empty()
     }
 
-    /// Lets the network continue them all. The same seed gives each prompt the same luck, whatever the network.
+    /// Lets the network continue them all. The same seed gives each prompt the same random stream, whatever the network.
     pub fn measure(&self, network: &Arc<Network>, controls: &Controls, seed: u64) -> Vec<Drift> {
         let begins = network.kind() == Kind::Seed;
         let style = Style { controls: *controls, search: Search::OFF };
         let all: Vec<(u64, &Excerpt)> = (seed..).zip(self.0.iter().flat_map(|(_, excerpts)| excerpts)).collect();
         let compared = parallel::map(
             &all,
-            || Mind::new(network.clone()),
-            |mind, (seed, Excerpt { prompt, truth, .. })| {
-                let played = excerpts::continuation(mind, &style, prompt, *seed, begins);
+            || Decoder::new(network.clone()),
+            |decoder, (seed, Excerpt { prompt, truth, .. })| {
+                let played = excerpts::continuation(decoder, &style, prompt, *seed, begins);
                 [truth, &played].map(|next| watched(prompt, next))
             },
             || (),

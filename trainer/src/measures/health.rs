@@ -10,7 +10,7 @@ use crate::parallel;
 use crate::play::{self, Length};
 use model::encoding::time_bin;
 use model::key::{correlation, key_profile};
-use model::{Controls, Mind, Network};
+use model::{Controls, Decoder, Network};
 use notes::Note;
 use serde::Serialize;
 use std::collections::HashSet;
@@ -77,8 +77,8 @@ pub fn takes(
     let seeds: Vec<u64> = (0..seeds as u64).map(|index| first_seed.wrapping_add(index)).collect();
     parallel::map(
         &seeds,
-        || Mind::new(network.clone()),
-        |mind, &seed| play::from_scratch(mind, controls, seed, length),
+        || Decoder::new(network.clone()),
+        |decoder, &seed| play::from_scratch(decoder, controls, seed, length),
         done,
     )
 }

@@ -3,7 +3,7 @@
 use crate::dataset::Piece;
 use crate::measures::NatsPerNote;
 use crate::parallel;
-use model::{Kind, Mind, Network};
+use model::{Decoder, Kind, Network};
 use notes::Successor;
 use serde::Serialize;
 use std::sync::Arc;
@@ -39,9 +39,9 @@ type Sums = [f64; 7];
 pub fn score(network: &Arc<Network>, pieces: &[&Piece], done: impl Fn(usize) + Sync) -> Likelihood {
     let per_piece = parallel::map(
         pieces,
-        || Mind::new(network.clone()),
-        |mind, piece| {
-            let sums = score_piece(mind, piece);
+        || Decoder::new(network.clone()),
+        |decoder, piece| {
+            let sums = score_piece(decoder, piece);
             done(piece.notes.len());
             sums
         },
@@ -68,15 +68,15 @@ pub fn score(network: &Arc<Network>, pieces: &[&Piece], done: impl Fn(usize) + S
     }
 }
 
-fn score_piece(mind: &mut Mind, piece: &Piece) -> Sums {
-    mind.reset();
-    mind.hand_over(); // the seed begins with a begin-of-sequence too
+fn score_piece(decoder: &mut Decoder, piece: &Piece) -> Sums {
+    decoder.reset();
+    decoder.hand_over(); // the seed begins with a begin-of-sequence too
     let mut previous = None;
     let mut sums: Sums = Default::default();
     for note in &piece.notes {
         let next = Successor::after(previous, note);
         if previous.is_some() {
-            let scores = mind.score(&next);
+            let scores = decoder.score(&next);
             let nats = scores.nats;
             let add = [
                 nats.step,
@@ -89,7 +89,7 @@ fn score_piece(mind: &mut Mind, piece: &Piece) -> Sums {
             ];
             sums.iter_mut().zip(add).for_each(|(sum, add)| *sum += add);
         }
-        mind.feed(&next);
+        decoder.feed(&next);
         previous = Some(note.onset);
     }
     sums

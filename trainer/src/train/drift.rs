@@ -27,7 +27,7 @@ const COLOURS: [RGBColor; 7] = [
 pub struct Line {
     /// Steps taken.
     pub step: u64,
-    /// Notes learnt from.
+    /// Notes learned from.
     pub notes: u64,
     /// Passes over the training split.
     pub epoch: f64,
@@ -89,7 +89,7 @@ pub fn write(folder: &Path, log: &[Line]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A panel per feature: over notes learnt from, each set's curve, and thin where its truth is.
+/// A panel per feature: over notes learned from, each set's curve, and thin where its truth is.
 fn picture(path: &Path, log: &[Line]) -> anyhow::Result<()> {
     install_font()?;
     let rows = WATCHED.len().div_ceil(COLUMNS);

@@ -441,8 +441,8 @@ impl Run {
 
 /// An error if these are no data to train on with this configuration.
 fn usable(data: &Dataset, config: &Config, non_commercial: bool) -> anyhow::Result<()> {
-    let learnt = |piece: &&Piece| config.weight(&piece.set) > 0.0;
-    let sets: BTreeSet<&str> = data.split(Split::Train).filter(learnt).map(|piece| &piece.set[..]).collect();
+    let learned = |piece: &&Piece| config.weight(&piece.set) > 0.0;
+    let sets: BTreeSet<&str> = data.split(Split::Train).filter(learned).map(|piece| &piece.set[..]).collect();
     let known: BTreeSet<&str> = data.pieces.iter().map(|piece| &piece.set[..]).collect();
     let problem = if let Some(set) = config.mixture.keys().find(|set| !known.contains(&set[..])) {
         let known: Vec<&str> = known.into_iter().collect();

@@ -11,7 +11,7 @@ use std::{fmt::Write, path::Path};
 pub struct Line {
     /// Steps taken.
     pub step: u64,
-    /// Notes learnt from.
+    /// Notes learned from.
     pub notes: u64,
     /// Passes over the training split.
     pub epoch: f64,

@@ -116,7 +116,7 @@ const MEASURE: &str = "
         wasm.process(128);
         times.push(performance.now() - began);
     }
-    // Most blocks think of nothing; those that think of a note are the slow ones.
+    // Most blocks generate nothing; those that generate a note are the slow ones.
     const ghosts = () => { wasm.draw(100); return new Float64Array(wasm.memory.buffer, wasm.picture(), 7); };
     const notes = Math.max(1, ghosts()[4] + ghosts()[5] - 7);
     times.sort((a, b) => b - a);

@@ -11,7 +11,7 @@ use super::{AudioSide, Out};
 use crate::audio::take::Take;
 use crate::link::messages::{Begin, End, Message, ON_END_S, Place, Revision, Source, loop_beats};
 use crate::link::roll::Whose;
-use crate::settings::{Length, Mode, Settings, Silence, Wishes};
+use crate::settings::{GenerationParams, Length, Mode, Settings, Silence};
 
 /// The generator learns of a hand-over this long before it, in seconds: time for some
 /// hundred notes on a slow machine.
@@ -67,7 +67,7 @@ pub struct PendingHandOver {
     source: Source,
     called: bool,
     place: Place,
-    wishes: Wishes,
+    generation: GenerationParams,
     length: Length,
 }
 
@@ -78,10 +78,10 @@ impl PendingHandOver {
         let moment = (self.at - other.at).abs() <= SAME_MOMENT;
         let same = moment && self.source == other.source && self.called == other.called;
         let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_PLACE * here.beats_per_second;
-        same && self.wishes == other.wishes && self.length == other.length && tempo && here.is(&there)
+        same && self.generation == other.generation && self.length == other.length && tempo && here.is(&there)
     }
 
-    /// Whether what was thought of for this one is right for the other, to the sample. Where the tempo
+    /// Whether what was generated for this one is right for the other, to the sample. Where the tempo
     /// ramps, the place was pending a little wrong; but only the grid asks for it.
     fn serves(&self, other: &Self) -> bool {
         let (here, there) = (self.place, other.place);
@@ -265,14 +265,21 @@ impl<E: Copy> AudioSide<E> {
     fn coming(&self, moment: Moment, source: Source, called: bool, settings: &Settings) -> PendingHandOver {
         let rate = self.time.span.beats_per_second_at(moment.offset);
         let place = self.place(moment.beats, moment.beats, rate);
-        PendingHandOver { at: moment.at, source, called, place, wishes: self.wishes(settings), length: settings.length }
+        PendingHandOver {
+            at: moment.at,
+            source,
+            called,
+            place,
+            generation: self.generation(settings),
+            length: settings.length,
+        }
     }
 
     fn begin(&mut self, coming: PendingHandOver) {
         let revision = Revision(self.output.schedule.raise_revision());
         self.connection.near.skip_before(revision);
         self.connection.near.progress((self.time.seconds(0) - coming.at).min(0.0));
-        let PendingHandOver { at, source, called, place, wishes, length } = coming;
+        let PendingHandOver { at, source, called, place, generation, length } = coming;
         self.connection.near.steer(Message::Begin(Begin {
             revision,
             at,
@@ -280,7 +287,7 @@ impl<E: Copy> AudioSide<E> {
             source,
             called,
             place,
-            wishes,
+            generation,
             length,
         }));
     }
@@ -309,7 +316,7 @@ impl<E: Copy> AudioSide<E> {
         if let Some(bars) = self.time.span.bars {
             self.time.lines.begin_at(moment.beats, bars);
         }
-        let mut take = Take::new(moment.beats, coming.place, source, settings, coming.wishes, self.input.channel);
+        let mut take = Take::new(moment.beats, coming.place, source, settings, coming.generation, self.input.channel);
         take.end = self.end_of(&take, settings);
         self.turns.turn = Turn::Mine(take);
         self.turns.takes += 1;
@@ -369,22 +376,22 @@ impl<E: Copy> AudioSide<E> {
     }
 
     /// How the model is to play now: as is set, within the chord that is held.
-    fn wishes(&self, settings: &Settings) -> Wishes {
-        let mut wishes = settings.wishes;
+    fn generation(&self, settings: &Settings) -> GenerationParams {
+        let mut generation = settings.generation;
         if settings.follows_chord {
-            wishes.limits.chord = self.input.chord();
+            generation.limits.chord = self.input.chord();
         }
-        wishes.bars = match (settings.mode, settings.length) {
+        generation.bars = match (settings.mode, settings.length) {
             (Mode::Trade, _) => Some(settings.my_bars),
             (_, Length::Bars(bars)) => Some(bars),
             (_, Length::Open | Length::Seconds(_) | Length::Notes(_)) => None,
         };
-        wishes
+        generation
     }
 
     /// If something about the take under way is to be different from here on, it is.
     pub(super) fn change(&mut self, moment: Moment, settings: &Settings, length: bool) {
-        let wishes = self.wishes(settings);
+        let generation = self.generation(settings);
         let Turn::Mine(take) = &mut self.turns.turn else {
             return;
         };
@@ -394,9 +401,9 @@ impl<E: Copy> AudioSide<E> {
             take.channel = channel;
             self.output.schedule.set_channel(channel);
         }
-        if wishes != take.wishes || length {
+        if generation != take.generation || length {
             self.think_again(moment, |take| {
-                take.wishes = wishes;
+                take.generation = generation;
                 take.length = settings.length;
             });
             if let Turn::Mine(mut take) = self.turns.turn {
@@ -411,7 +418,7 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
-    /// What the model would have played from here on it is to think of anew.
+    /// What the model would have played from here on must be generated again.
     pub(super) fn think_again(&mut self, moment: Moment, change: impl FnOnce(&mut Take)) {
         self.receive();
         let Turn::Mine(take) = &mut self.turns.turn else {
@@ -421,8 +428,8 @@ impl<E: Copy> AudioSide<E> {
         let since = since(take, moment);
         let revision = Revision(self.output.schedule.raise_revision_from(take.beats(since)));
         take.rethink(since);
-        let (place, wishes, length) = (take.place, take.wishes, take.length);
-        self.connection.near.steer(Message::Change { revision, since, place, wishes, length });
+        let (place, generation, length) = (take.place, take.generation, take.length);
+        self.connection.near.steer(Message::Change { revision, since, place, generation, length });
     }
 
     /// In a duet: a key goes down while the model plays.
@@ -485,7 +492,7 @@ impl<E: Copy> AudioSide<E> {
 }
 
 /// Seconds since a take's hand-over. Whole microseconds: see the [module](super). The moment itself, since
-/// where its sample begins hangs on the sample rate.
+/// where its sample begins depends on the sample rate.
 fn since(take: &Take, moment: Moment) -> f64 {
     micro(take.since(moment.beats))
 }

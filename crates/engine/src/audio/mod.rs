@@ -1,4 +1,4 @@
-//! The audio side: hears the player, knows whose turn it is, plays what the generator has thought of.
+//! The audio side: hears the player, knows whose turn it is, plays what the generator has sent.
 //! Lives on the audio thread, and allocates, locks and waits for nothing: tests can drive it with any host.
 //!
 //! A block goes like this: [`AudioSide::open`]; then for every event of the player

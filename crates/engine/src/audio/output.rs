@@ -101,7 +101,7 @@ impl<E: Copy> AudioSide<E> {
         self.connection.patience = patience;
     }
 
-    /// Takes in what the generator has thought of.
+    /// Takes in what the generator has generated.
     pub(super) fn receive(&mut self) {
         let now = self.time.boundary(self.time.played);
         let Turn::Mine(take) = &mut self.turns.turn else {

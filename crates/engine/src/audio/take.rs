@@ -4,7 +4,7 @@
 use notes::{Note, Planned};
 
 use crate::link::messages::{Place, REACTION_S, Revision, Source};
-use crate::settings::{Length, Settings, Wishes};
+use crate::settings::{GenerationParams, Length, Settings};
 
 /// The shortest that a shifted note sounds, in seconds.
 const SHORTEST_S: f64 = 0.030;
@@ -18,7 +18,7 @@ pub struct Take {
     /// its beats when the tempo changes.
     pub place: Place,
     /// How it is played now.
-    pub wishes: Wishes,
+    pub generation: GenerationParams,
     /// What ends it, beside the player.
     pub length: Length,
     /// A note that comes up to this many seconds too late sounds at once instead; one that comes
@@ -57,12 +57,19 @@ pub enum Arrival {
 
 impl Take {
     /// A take that begins at these beats. `channel`: the player's.
-    pub fn new(begin: f64, place: Place, source: Source, settings: &Settings, wishes: Wishes, channel: u8) -> Self {
+    pub fn new(
+        begin: f64,
+        place: Place,
+        source: Source,
+        settings: &Settings,
+        generation: GenerationParams,
+        channel: u8,
+    ) -> Self {
         let frozen = matches!(source, Source::Frozen { .. });
         Self {
             begin,
             place,
-            wishes,
+            generation,
             length: settings.length,
             late_s: settings.late_s,
             channel: settings.channel.unwrap_or(channel),
@@ -81,7 +88,7 @@ impl Take {
         self.begin
     }
 
-    /// What comes from so many seconds since the hand-over on is thought of anew. What comes before has arrived, if it had:
+    /// What comes from so many seconds since the hand-over on is generated again. What comes before has arrived, if it had:
     /// the thread may be so far ahead of it that it has nothing to say for long.
     pub fn rethink(&mut self, from: f64) {
         self.arrived = self.arrived.min(from);
@@ -164,7 +171,7 @@ mod tests {
     fn a_late_note_is_shifted_then_dropped() {
         let settings = Settings { length: Length::Seconds(4.0), late_s: 0.05, ..crate::tests::SETTINGS };
         let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
-        let take = Take::new(0.0, place, Source::GoOn, &settings, settings.wishes, 2);
+        let take = Take::new(0.0, place, Source::GoOn, &settings, settings.generation, 2);
         let note = |onset| Note { onset, spread: 0.01, duration: 0.2, pitch: 60, velocity: 80 };
         let arrive = |onset, now| take.place_note(Revision(3), 0, &note(onset), now);
         let Arrival::InTime(planned) = arrive(1.0, 2.0) else { panic!() };
@@ -177,7 +184,7 @@ mod tests {
         assert_eq!(arrive(3.99, 2.0), Arrival::Beyond, "struck at the very end");
         let few = Take { length: Length::Notes(5), ..take };
         assert_eq!(few.place_note(Revision(3), 5, &note(1.0), 2.0), Arrival::Beyond);
-        let again = Take::new(0.0, place, Source::Again, &settings, settings.wishes, 2);
+        let again = Take::new(0.0, place, Source::Again, &settings, settings.generation, 2);
         assert!(matches!(again.place_note(Revision(3), 5, &note(5.0), 2.0), Arrival::InTime(_)), "as long as it was");
     }
 
@@ -186,7 +193,7 @@ mod tests {
     fn what_is_not_thought_of_anew_has_arrived() {
         let place = Place { beats_per_second: 1.0, beat: 0.0, bar: 4.0, running: true };
         let settings = crate::tests::SETTINGS;
-        let mut take = Take::new(0.0, place, Source::GoOn, &settings, settings.wishes, 2);
+        let mut take = Take::new(0.0, place, Source::GoOn, &settings, settings.generation, 2);
         take.arrived = 3.0;
         take.freeze(true, 240.0);
         assert_eq!((take.arrived, take.joined(5.0)), (3.0, 5.0));

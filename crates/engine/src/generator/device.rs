@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use model::device::{DeviceError, Found, Survey, Trunk, open};
-use model::{Mind, Network};
+use model::{Decoder, Network};
 
 use crate::link::status::Status;
 use crate::settings::DeviceChoice;
@@ -50,13 +50,13 @@ impl Devices {
         }
     }
 
-    /// Where the mind runs.
+    /// Where the decoder runs.
     pub fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Gives a new mind its place.
-    pub fn seat(&mut self, mind: &mut Mind, status: &Status) {
+    /// Gives a new decoder its place.
+    pub fn seat(&mut self, decoder: &mut Decoder, status: &Status) {
         let wish = (self.wished)();
         if wish != self.heeded {
             (self.heeded, self.given_up) = (wish, None);
@@ -65,33 +65,33 @@ impl Devices {
             (DeviceChoice::Cpu, _) => (Place::cpu("As chosen".to_owned(), false), None),
             (_, Some(why)) => (Place::cpu(why.clone(), true), None),
             (wish, None) => {
-                let survey = survey(mind.network());
+                let survey = survey(decoder.network());
                 let seat = choose(&survey, wish == DeviceChoice::Gpu);
                 self.survey = Some(survey);
                 seat
             }
         };
-        mind.run_on(trunk);
-        status.set_on_gpu(mind.device().is_some());
+        decoder.run_on(trunk);
+        status.set_on_gpu(decoder.device().is_some());
         self.place = place;
     }
 
     /// Follows a new wish, and takes note of a device that has failed. `true`: the place is another.
-    pub fn look_after(&mut self, mind: &mut Mind, status: &Status) -> bool {
+    pub fn look_after(&mut self, decoder: &mut Decoder, status: &Status) -> bool {
         if (self.wished)() != self.heeded {
-            self.seat(mind, status);
+            self.seat(decoder, status);
             return true;
         }
-        let Some(failure) = mind.take_failure() else {
+        let Some(failure) = decoder.take_failure() else {
             return false;
         };
         status.gpu_failures.add(1);
         self.give_up(&failure);
-        self.seat(mind, status);
+        self.seat(decoder, status);
         true
     }
 
-    /// The thread broke: if it was on a GPU, the next mind runs on the CPU.
+    /// The thread broke: if it was on a GPU, the next decoder runs on the CPU.
     pub fn distrust(&mut self, status: &Status) {
         if status.is_on_gpu() {
             self.give_up(&DeviceError::Failed("its driver broke".to_owned()));
@@ -110,7 +110,7 @@ impl Place {
     }
 }
 
-/// The place for a mind; `forced`: a GPU is wished for, fast or not.
+/// The place for a decoder; `forced`: a GPU is wished for, fast or not.
 fn choose(survey: &Survey, forced: bool) -> (Place, Option<Box<dyn Trunk>>) {
     let found = match &survey.other {
         Ok(found) => found,

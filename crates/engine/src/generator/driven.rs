@@ -18,7 +18,7 @@ impl Driven {
         Self { side, playing: None }
     }
 
-    /// Takes in all that has come, and thinks of `notes` notes at most. `true`: it has thought of so many. Loads the
+    /// Takes in all that has come, and generates `notes` notes at most. `true`: it has generated so many. Loads the
     /// network that is chosen, if it has not done so yet.
     pub fn run(&mut self, notes: usize) -> bool {
         let version = self.side.choice.version();

@@ -94,7 +94,7 @@ mod tests {
 
     use super::*;
     use crate::settings::Grid as Lines;
-    use crate::tests::WISHES;
+    use crate::tests::GENERATION;
 
     const ALL: [Lines; 10] = [
         Lines::Quarter,
@@ -110,7 +110,7 @@ mod tests {
     ];
 
     fn grid(strength: f32, lines: Lines, swing: f32, beats: Beats) -> Grid {
-        Grid::new(&Rhythm { strength, grid: lines, swing, ..WISHES.rhythm }, beats)
+        Grid::new(&Rhythm { strength, grid: lines, swing, ..GENERATION.rhythm }, beats)
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl GeneratorSide {
     /// The network begins to work, with what is remembered.
     fn begin(&mut self, network: Arc<Network>) -> NetworkSession {
         let mut session = NetworkSession::new(network, &mut self.memory);
-        self.devices.seat(&mut session.mind, &self.status);
+        self.devices.seat(&mut session.decoder, &self.status);
         self.notice.tell(|said| said.place = self.devices.place().clone());
         self.status.beat();
         self.status.set_health(Health::Ready);
@@ -103,22 +103,22 @@ impl GeneratorSide {
         session.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status, stop)
     }
 
-    /// Listens, does what the window has asked for, and thinks of one more note, if there is one to think of: `true`.
+    /// Listens, does what the window has asked for, and generates one more note, if there is one to generate: `true`.
     fn turn(&mut self, session: &mut NetworkSession, stop: &AtomicBool) -> bool {
         let Self { far, status, choice: _, devices, notice, memory, log, outlook } = self;
         if let Some(record) = log.obey() {
             memory.choose(record);
             far.ask();
         }
-        if devices.look_after(&mut session.mind, status) {
+        if devices.look_after(&mut session.decoder, status) {
             notice.tell(|said| said.place = devices.place().clone());
         }
         let heard = session.listen(far, memory, log, status, stop);
-        let thought = session.play_on(far, memory, status);
-        if heard || thought {
-            outlook.tell(&mut session.mind);
+        let generated = session.play_on(far, memory, status);
+        if heard || generated {
+            outlook.tell(&mut session.decoder);
         }
-        thought
+        generated
     }
 
     /// Tells the editor which network plays, and what is wrong with it.

@@ -7,14 +7,15 @@
 
 use model::limits::{classes_of, of_classes, range};
 use model::{
-    Chorus, Context, Controls, Hands, Learnt, Loudness, Markov, Mind, Pitches, Recent, Timing, What, When, note_rng,
+    BatchDecoder, Context, Controls, Decoder, Hands, Learned, Loudness, Markov, Pitches, Recent, Timing, What, When,
+    note_rng,
 };
 use notes::{Note, Successor};
 
 use crate::generator::analysis::{PhraseAnalysis, track};
 use crate::generator::grid::{Beats, Grid};
 use crate::link::messages::Place;
-use crate::settings::{BeatSource, Dynamics, Key, Limits, Rhythm, Speed, Wishes};
+use crate::settings::{BeatSource, Dynamics, GenerationParams, Key, Limits, Rhythm, Speed};
 
 /// The shortest note, in seconds after it is struck.
 const SHORTEST_S: f64 = 0.010;
@@ -63,7 +64,7 @@ impl Trail {
 /// Which note is the next, and when it may come. Times are seconds of the take.
 #[derive(Clone, Copy, Debug)]
 pub struct Cue {
-    /// The take's luck.
+    /// The take's seed.
     pub seed: u64,
     /// The how-manieth note of it.
     pub index: u32,
@@ -111,17 +112,17 @@ impl Phrasing {
     /// played; `pulse`: its pulse, if that is to be followed and there is one.
     pub fn new(
         controls: &Controls,
-        wishes: &Wishes,
+        generation: &GenerationParams,
         place: &Place,
         ear: &PhraseAnalysis,
         pulse: Option<Beats>,
     ) -> Self {
-        let Wishes { heat, top_p, rhythm, limits, dynamics, learn, .. } = wishes;
+        let GenerationParams { temperature, top_p, rhythm, limits, dynamics, learn, .. } = generation;
         let mut controls = *controls;
-        controls.temperature.step *= heat.rhythm;
-        controls.temperature.pitch *= heat.pitch;
-        controls.temperature.duration *= heat.length;
-        controls.temperature.velocity *= heat.dynamics;
+        controls.temperature.step *= temperature.rhythm;
+        controls.temperature.pitch *= temperature.pitch;
+        controls.temperature.duration *= temperature.length;
+        controls.temperature.velocity *= temperature.dynamics;
         controls.top_p *= top_p;
         let host = Beats { per_second: place.beats_per_second, at_zero: place.beat };
         Self {
@@ -151,29 +152,29 @@ impl Phrasing {
     }
 
     /// Draws the next note.
-    pub fn draw(&self, mind: &mut Mind, trail: &Trail, memory: &Markov, cue: &Cue) -> Note {
+    pub fn draw(&self, decoder: &mut Decoder, trail: &Trail, memory: &Markov, cue: &Cue) -> Note {
         let rng = &mut note_rng(cue.seed, cue.index.into());
-        let entry = self.entry(mind.state().context(), trail, cue);
-        let timing = mind.sample_step(&self.controls, &self.when(&entry, trail, memory), rng);
+        let entry = self.entry(decoder.state().context(), trail, cue);
+        let timing = decoder.sample_step(&self.controls, &self.when(&entry, trail, memory), rng);
         let (onset, step, what) = self.what(&entry, &timing, trail, memory, cue);
-        self.note(onset, &mind.sample_note(&self.controls, step, &what, rng))
+        self.note(onset, &decoder.sample_note(&self.controls, step, &what, rng))
     }
 
     /// Draws the next note of each of some takes side by side: the very notes that [`Phrasing::draw`] would draw.
-    pub fn draw_all(&self, chorus: &mut Chorus, trails: &[Trail], memory: &Markov, cues: &[Cue]) -> Vec<Note> {
+    pub fn draw_all(&self, batch: &mut BatchDecoder, trails: &[Trail], memory: &Markov, cues: &[Cue]) -> Vec<Note> {
         let takes = || cues.iter().zip(trails);
         let mut rngs: Vec<_> = cues.iter().map(|cue| note_rng(cue.seed, cue.index.into())).collect();
         let entries: Vec<Entry> =
-            takes().enumerate().map(|(n, (cue, trail))| self.entry(chorus.context(n), trail, cue)).collect();
+            takes().enumerate().map(|(n, (cue, trail))| self.entry(batch.context(n), trail, cue)).collect();
         let when = trails.iter().zip(&entries).map(|(trail, entry)| self.when(entry, trail, memory));
-        let timings = chorus.sample_steps(&self.controls, &when.collect::<Vec<_>>(), &mut rngs);
+        let timings = batch.sample_steps(&self.controls, &when.collect::<Vec<_>>(), &mut rngs);
         let what = takes().zip(&entries).zip(timings);
         let what = what.map(|(((cue, trail), entry), timing)| {
             let (onset, step, what) = self.what(entry, timing, trail, memory, cue);
             (onset, (step, what))
         });
         let (onsets, what): (Vec<f64>, Vec<_>) = what.unzip();
-        let notes = chorus.sample_notes(&self.controls, &what, &mut rngs);
+        let notes = batch.sample_notes(&self.controls, &what, &mut rngs);
         onsets.iter().zip(notes).map(|(&onset, note)| self.note(onset, note)).collect()
     }
 
@@ -200,7 +201,7 @@ impl Phrasing {
             earliest: ((entry.floor - entry.from) * self.speed).max(0.0),
             in_chord: entry.may_join,
             density: self.factor(trail) as f32,
-            learnt: self.learnt(trail, memory),
+            learned: self.learned(trail, memory),
         }
     }
 
@@ -226,7 +227,7 @@ impl Phrasing {
             longest: if is_last_voice { longest.min(LEAVES * timing.usual) } else { longest },
             loudness: self.loudness,
             spread: self.grid.looseness(),
-            learnt: self.learnt(trail, memory),
+            learned: self.learned(trail, memory),
         };
         (onset, (onset - latest) * speed, what)
     }
@@ -241,8 +242,8 @@ impl Phrasing {
         self.limits.polyphony.map(usize::from)
     }
 
-    fn learnt<'a>(&self, trail: &'a Trail, memory: &'a Markov) -> Option<Learnt<'a>> {
-        (self.learn > 0.0).then_some(Learnt { memory, recent: &trail.recent, share: self.learn })
+    fn learned<'a>(&self, trail: &'a Trail, memory: &'a Markov) -> Option<Learned<'a>> {
+        (self.learn > 0.0).then_some(Learned { memory, recent: &trail.recent, share: self.learn })
     }
 
     /// The factor on the number of onsets that is asked of the next step. The network hears what it has

@@ -57,7 +57,7 @@ pub fn pulse(onsets: &[(f64, f64)]) -> Option<Pulse> {
     let period = best(&onsets, finer)?;
     let in_step = (1..=SHARES.len()).map(|part| fourier(&onsets, period / part as f64).0).fold(0.0, f64::max);
     (in_step >= LEAST * whole).then(|| {
-        // Whole microseconds: what comes of it must not hang on a machine's last digit.
+        // Whole microseconds: what comes of it must not depend on a machine's last digit.
         let micro = |seconds: f64| (seconds * 1e6).round() / 1e6;
         Pulse { period: micro(period), beat: micro(last + beat(&onsets, period)) }
     })

@@ -1,10 +1,10 @@
-//! The network at work: it hears what the audio side reports, and thinks ahead while a take is under way. Driven by
+//! The network at work: it hears what the audio side reports, and generates ahead while a take is under way. Driven by
 //! calls, whoever makes them: see [`crate::generator`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{Mind, Network};
+use model::{Decoder, Network};
 
 use crate::clock::Instant;
 use crate::generator::memory::{PhraseHistory, Take};
@@ -22,24 +22,24 @@ const LOOK_AHEAD_PER_S: f64 = 1000.0;
 /// Notes generated ahead at most, however dense.
 const LOOK_AHEAD_NOTES: usize = 64;
 
-/// The network at work: its mind, and the take it is in.
+/// The network at work: its decoder, and the take it is in.
 pub struct NetworkSession {
-    pub(super) mind: Mind,
+    pub(super) decoder: Decoder,
     take: Option<Take>,
 }
 
 impl NetworkSession {
     /// Wakes up with what is remembered.
     pub fn new(network: Arc<Network>, memory: &mut PhraseHistory) -> Self {
-        let mut mind = Mind::new(network);
-        memory.recall(&mut mind);
-        Self { mind, take: None }
+        let mut decoder = Decoder::new(network);
+        memory.recall(&mut decoder);
+        Self { decoder, take: None }
     }
 
-    /// What it has in mind.
+    /// What it has in decoder.
     #[cfg(test)]
-    pub fn mind(&self) -> &Mind {
-        &self.mind
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
     }
 
     /// Takes in all that the audio thread has reported, unless it is to stop. `false`: nothing.
@@ -51,7 +51,7 @@ impl NetworkSession {
         status: &Status,
         stop: &AtomicBool,
     ) -> bool {
-        let Self { mind, take } = self;
+        let Self { decoder, take } = self;
         let mut heard = false;
         while !stop.load(Ordering::Relaxed)
             && let Some(report) = far.report()
@@ -60,22 +60,22 @@ impl NetworkSession {
             status.beat();
             let watch = report.goes_back().then(Stopwatch::start);
             match report {
-                Message::Heard(note) => memory.hear(mind, &note),
-                Message::Held(note) => memory.hear_held(mind, &note),
+                Message::Heard(note) => memory.hear(decoder, &note),
+                Message::Held(note) => memory.hear_held(decoder, &note),
                 Message::LetGo(note) => {
                     if let Some(take) = take {
                         take.let_go(&note);
                     }
                 }
-                Message::Begin(begin) => *take = Some(Take::begin(memory, mind, begin)),
-                Message::Change { revision, since, place, wishes, length } => {
+                Message::Begin(begin) => *take = Some(Take::begin(memory, decoder, begin)),
+                Message::Change { revision, since, place, generation, length } => {
                     if let Some(take) = take {
-                        take.change(mind, revision, since, (place, wishes, length));
+                        take.change(decoder, revision, since, (place, generation, length));
                     }
                 }
                 Message::Join { revision, since, from, pitch, velocity } => {
                     if let Some(take) = take {
-                        take.join(mind, revision, (since, from), pitch, velocity);
+                        take.join(decoder, revision, (since, from), pitch, velocity);
                     }
                 }
                 Message::Leave { since, pitch } => {
@@ -85,26 +85,26 @@ impl NetworkSession {
                 }
                 Message::Freeze { revision, since, round } => {
                     if let Some(take) = take {
-                        take.freeze(mind, revision, since, round);
+                        take.freeze(decoder, revision, since, round);
                     }
                 }
                 Message::Thaw { revision, since } => {
                     if let Some(take) = take {
-                        take.thaw(mind, revision, since);
+                        take.thaw(decoder, revision, since);
                     }
                 }
                 Message::End(_, end) => {
                     if let Some(take) = take.take()
-                        && let Some(record) = take.end(memory, mind, end)
+                        && let Some(record) = take.end(memory, decoder, end)
                     {
                         memory.keep_take(log.add(record));
                     }
                 }
-                Message::Undo => memory.undo(mind),
-                Message::ForgetPhrase { at } => memory.forget_phrase(mind, at),
+                Message::Undo => memory.undo(decoder),
+                Message::ForgetPhrase { at } => memory.forget_phrase(decoder, at),
                 Message::Forget { revision: _ } => {
                     *take = None;
-                    memory.forget(mind);
+                    memory.forget(decoder);
                 }
                 #[cfg(test)]
                 Message::Break => panic!("as a test has asked"),
@@ -124,7 +124,7 @@ impl NetworkSession {
         };
         let start = Instant::now();
         let planned = take.planned();
-        let (revision, index, note) = take.next(memory, &mut self.mind);
+        let (revision, index, note) = take.next(memory, &mut self.decoder);
         // A plan is many notes at once; what counts is how long each of them takes.
         let notes = 1 + take.planned().saturating_sub(planned);
         status.timed(start.elapsed().as_secs_f64() * 1e6 / notes as f64);
@@ -135,7 +135,7 @@ impl NetworkSession {
 
 /// How far ahead of the audio thread notes are generated, in seconds, where one takes this long, in
 /// microseconds. A change voids what has not sounded, so on a fast machine length is wasted work; a
-/// slow one needs it. What is played does not hang on it.
+/// slow one needs it. What is played does not depend on it.
 fn look_ahead_s(note_us: f64) -> f64 {
     let slowness_s = if note_us.is_finite() { note_us * 1e-6 } else { 0.0 };
     (SHORTEST_LOOK_AHEAD_S + LOOK_AHEAD_PER_S * slowness_s).min(LONGEST_LOOK_AHEAD_S)

@@ -27,7 +27,7 @@ const POLLS: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(
 /// At rest, from which it is woken ([`super::waker`]); what only the editor asks for has the time,
 /// and what only a host does while no window is open has more.
 const RESTS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
-/// While it may be called any moment: the look, and the thought of a note, are to fit into a block of 64
+/// While it may be called any moment: the look, and generating a note, are to fit into a block of 64
 /// samples.
 const EXPECTANT: Duration = Duration::from_micros(250);
 
@@ -84,7 +84,7 @@ fn run(mut side: GeneratorSide, stop: &AtomicBool) {
 /// Plays with this network until another is chosen, it breaks for good, or the thread is stopped.
 fn play(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
     loop {
-        let done = catch_unwind(AssertUnwindSafe(|| think(side, network, version, fault, stop)));
+        let done = catch_unwind(AssertUnwindSafe(|| generate(side, network, version, fault, stop)));
         let asked = stop.load(Ordering::Relaxed) || side.choice.version() != version;
         if done.is_ok() && asked {
             return;
@@ -104,8 +104,8 @@ fn play(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &
     }
 }
 
-/// The thread's main flow: listen, and think ahead.
-fn think(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
+/// The thread's main flow: listen, and generate ahead.
+fn generate(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
     let mut session = side.begin(network.clone());
     while !stop.load(Ordering::Relaxed) && side.choice.version() == version {
         let began = side.status.beat();

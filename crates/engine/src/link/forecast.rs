@@ -1,7 +1,7 @@
 //! What the model expects: how likely each pitch is to come next. Told by the generator while
 //! somebody looks, read by the editor through a triple buffer.
 
-use model::Mind;
+use model::Decoder;
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::link::viewer::Viewer;
@@ -42,16 +42,16 @@ impl PitchForecastWriter {
         self.viewer.opening().is_some()
     }
 
-    /// Tells what this mind expects, if somebody looks. It costs a part of one note's thinking.
-    pub fn tell(&mut self, mind: &mut Mind) {
+    /// Tells what this decoder expects, if somebody looks. It costs a part of generating one note.
+    pub fn tell(&mut self, decoder: &mut Decoder) {
         if self.is_seen() {
-            mind.pitch_distribution(STEP_S, &mut self.out.input_buffer_mut().pitches);
+            decoder.pitch_distribution(STEP_S, &mut self.out.input_buffer_mut().pitches);
             self.out.publish();
             self.viewer.repaint();
         }
     }
 
-    /// There is no mind any more.
+    /// There is no decoder any more.
     pub fn clear(&mut self) {
         *self.out.input_buffer_mut() = PitchForecast::default();
         self.out.publish();

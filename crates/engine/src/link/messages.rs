@@ -3,7 +3,7 @@
 
 use notes::Note;
 
-use crate::settings::{Length, Wishes};
+use crate::settings::{GenerationParams, Length};
 
 /// Which generation of a take a message belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +30,7 @@ pub enum Source {
     GoOn,
     /// It begins from nothing: what was before is forgotten, once something has sounded.
     Alone,
-    /// It takes the latest take back, if nothing was played since, and goes on with other luck.
+    /// It takes the latest take back, if nothing was played since, and goes on with another random stream.
     Another,
     /// The latest take comes again.
     Again,
@@ -62,7 +62,7 @@ pub enum Message {
         /// Where it lies in the host's time now: signatures change, and hosts jump.
         place: Place,
         /// How to play from then on.
-        wishes: Wishes,
+        generation: GenerationParams,
         /// What ends it.
         length: Length,
     },
@@ -122,7 +122,7 @@ pub enum Message {
 }
 
 impl Message {
-    /// Whether it makes the network go back to what it knew before, to think on from there.
+    /// Whether it makes the network go back to what it knew before, to go on from there.
     pub fn goes_back(&self) -> bool {
         matches!(self, Self::Change { .. } | Self::Join { .. } | Self::Freeze { .. } | Self::Thaw { .. })
     }
@@ -144,7 +144,7 @@ pub struct Begin {
     /// Where it lies in the host's time.
     pub place: Place,
     /// How to play.
-    pub wishes: Wishes,
+    pub generation: GenerationParams,
     /// What ends it. A known one is as long as it was.
     pub length: Length,
 }

@@ -156,9 +156,9 @@ pub struct Status {
     pub longest_note_us: Gauge,
     /// The same, lately.
     slow_note_us: Gauge,
-    /// How long the generator worked, each time, to go back to a note and be ready to think on.
+    /// How long the generator worked, each time, to go back to a note and be ready to go on.
     pub rollbacks: Times,
-    /// How far ahead of the audio thread the model has thought, in seconds.
+    /// How far ahead of the audio thread the model has generated, in seconds.
     pub look_ahead_s: Gauge,
 }
 

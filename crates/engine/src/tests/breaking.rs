@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use model::device::{Batch, DeviceError, Processor, Survey, Trunk};
-use model::{Mind, State};
+use model::{Decoder, State};
 use notes::Note;
 
 use super::*;
@@ -19,34 +19,40 @@ use crate::link::takes::{TakeLog, Takes, takes};
 
 const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
 
-/// Wishes that leave nothing as it is.
-const BUSY: Wishes = Wishes {
-    rhythm: Rhythm { strength: 0.7, density: 2.0, speed: Speed::Double, pulse: BeatSource::Phrase, ..WISHES.rhythm },
+/// GenerationParams that leave nothing as it is.
+const BUSY: GenerationParams = GenerationParams {
+    rhythm: Rhythm {
+        strength: 0.7,
+        density: 2.0,
+        speed: Speed::Double,
+        pulse: BeatSource::Phrase,
+        ..GENERATION.rhythm
+    },
     limits: Limits {
         key: Key::Phrase,
         lowest: 40,
         polyphony: Some(3),
         longest_s: Some(0.6),
         repeats: Some(2),
-        ..WISHES.limits
+        ..GENERATION.limits
     },
     dynamics: Dynamics::Follow,
     learn: 0.5,
-    ..WISHES
+    ..GENERATION
 };
 
 /// The model takes the turn.
 fn begin(revision: Revision, at: f64) -> Message {
-    begin_with(revision, at, WISHES)
+    begin_with(revision, at, GENERATION)
 }
 
-fn begin_with(revision: Revision, at: f64, wishes: Wishes) -> Message {
-    begin_of(revision, at, wishes, Length::Open)
+fn begin_with(revision: Revision, at: f64, generation: GenerationParams) -> Message {
+    begin_of(revision, at, generation, Length::Open)
 }
 
-fn begin_of(revision: Revision, at: f64, wishes: Wishes, length: Length) -> Message {
+fn begin_of(revision: Revision, at: f64, generation: GenerationParams, length: Length) -> Message {
     let (source, called) = (Source::GoOn, false);
-    Message::Begin(Begin { revision, at, number: 0, source, called, place: PLACE, wishes, length })
+    Message::Begin(Begin { revision, at, number: 0, source, called, place: PLACE, generation, length })
 }
 
 /// The player enters.
@@ -105,7 +111,7 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
     drop(thread);
 }
 
-/// The CPU in a GPU's place. Those that are given to minds fail after so many steps.
+/// The CPU in a GPU's place. Those that are given to decoders fail after so many steps.
 #[derive(Debug)]
 struct Failing {
     on: Box<dyn Trunk>,
@@ -257,14 +263,16 @@ impl Talk {
     }
 
     fn state(&self) -> State {
-        self.thinker.mind().state().clone()
+        self.thinker.decoder().state().clone()
     }
 }
 
-/// However far it has thought ahead, going back leads to the same notes.
+/// However far it has generated ahead, going back leads to the same notes.
 #[test]
 fn a_change_does_not_depend_on_the_look_ahead() {
-    for (before, after) in [(WISHES, Wishes { seed: 6, ..WISHES }), (WISHES, BUSY), (BUSY, WISHES)] {
+    for (before, after) in
+        [(GENERATION, GenerationParams { seed: 6, ..GENERATION }), (GENERATION, BUSY), (BUSY, GENERATION)]
+    {
         let mut first = None;
         for ahead in [20, 60, 100] {
             let mut talk = Talk::new();
@@ -275,7 +283,7 @@ fn a_change_does_not_depend_on_the_look_ahead() {
                 revision: Revision(2),
                 since,
                 place: PLACE,
-                wishes: after,
+                generation: after,
                 length: Length::Open,
             });
             let changed = talk.notes(10);
@@ -286,12 +294,12 @@ fn a_change_does_not_depend_on_the_look_ahead() {
     }
 }
 
-/// While the last notes ring out there is time to think of many more: what is not played is not remembered.
+/// While the last notes ring out there is time to generate many more: what is not played is not remembered.
 #[test]
 fn a_turn_that_is_over_is_not_thought_on() {
     for (length, seconds) in [(Length::Notes(5), f64::INFINITY), (Length::Seconds(2.0), 2.0)] {
         let mut talk = Talk::new();
-        talk.say(begin_of(Revision(1), 1.5, WISHES, length));
+        talk.say(begin_of(Revision(1), 1.5, GENERATION, length));
         talk.near.progress(1e6);
         let mut notes = Vec::new();
         while talk.thinker.play_on(&mut talk.far, &talk.memory, &talk.status) {
@@ -313,7 +321,7 @@ fn a_turn_that_is_over_is_not_thought_on() {
 /// What a limit rules out is not played from the first note after the change on.
 #[test]
 fn a_limit_holds_from_the_next_note_on() {
-    let limits = Limits { lowest: 30, highest: 41, polyphony: Some(1), ..WISHES.limits };
+    let limits = Limits { lowest: 30, highest: 41, polyphony: Some(1), ..GENERATION.limits };
     let mut talk = Talk::new();
     talk.say(begin(Revision(1), 1.5));
     let before = talk.notes(40);
@@ -322,7 +330,7 @@ fn a_limit_holds_from_the_next_note_on() {
         revision: Revision(2),
         since,
         place: PLACE,
-        wishes: Wishes { limits, ..WISHES },
+        generation: GenerationParams { limits, ..GENERATION },
         length: Length::Open,
     });
     let after = talk.notes(20);
@@ -366,12 +374,12 @@ fn after_a_take_it_remembers_what_was_played() {
     talk.say(Message::End(Revision(2), End::CANCELED));
     assert_eq!(talk.state(), before, "a hand-over that was called off leaves no trace");
 
-    for (ahead, wishes) in [(30, WISHES), (200, WISHES), (30, BUSY), (200, BUSY)] {
+    for (ahead, generation) in [(30, GENERATION), (200, GENERATION), (30, BUSY), (200, BUSY)] {
         let mut talk = Talk::new();
-        talk.say(begin_with(Revision(1), 1.5, wishes));
+        talk.say(begin_with(Revision(1), 1.5, generation));
         let notes = talk.notes(ahead);
         let since = notes[19].struck() + 0.0005;
-        // The player entered here; the thread heard of it later, having thought on.
+        // The player entered here; the thread heard of it later, having gone on.
         if ahead == 30 {
             talk.say(end(since));
             let played: Vec<Note> = notes.iter().filter(|note| note.struck() < since).copied().collect();
@@ -386,7 +394,7 @@ fn after_a_take_it_remembers_what_was_played() {
             let since = notes[180].struck() + 0.0005;
             talk.say(end(since));
         }
-        let mut again = Mind::new(network());
+        let mut again = Decoder::new(network());
         talk.memory.recall(&mut again);
         assert_eq!(talk.state(), *again.state(), "{ahead} notes ahead");
     }
@@ -410,15 +418,15 @@ fn a_held_note_counts_as_long_as_it_was() {
         let drawn = talk.memory.durations().last().unwrap();
         assert!(drawn >= 0.4);
         talk.say(Message::Heard(note(1.2, 72)));
-        talk.say(begin_with(Revision(1), 1.5, WISHES));
+        talk.say(begin_with(Revision(1), 1.5, GENERATION));
         let notes = talk.notes(60);
         if let Some(duration) = let_go {
             talk.say(Message::LetGo(Note { duration, ..held }));
         }
         let since = notes[count - 1].struck() + 0.001;
         if changes {
-            let wishes = Wishes { seed: 6, ..WISHES };
-            talk.say(Message::Change { revision: Revision(2), since, place: PLACE, wishes, length: Length::Open });
+            let generation = GenerationParams { seed: 6, ..GENERATION };
+            talk.say(Message::Change { revision: Revision(2), since, place: PLACE, generation, length: Length::Open });
             talk.notes(20);
         }
         talk.say(end(since));
@@ -427,7 +435,7 @@ fn a_held_note_counts_as_long_as_it_was() {
         assert_eq!(lasted, let_go.unwrap_or(drawn.max(so_far)), "it was {drawn} s by the network");
         assert_eq!(talk.takes.list()[0].phrase[4].duration, let_go.unwrap_or(so_far));
         // The network has heard it so, and all that came after it, if it was not too much.
-        let mut again = Mind::new(network());
+        let mut again = Decoder::new(network());
         talk.memory.recall(&mut again);
         assert_eq!(talk.state() == *again.state(), count <= 32, "let go {let_go:?}, changes {changes}");
         talk.say(Message::Undo);
@@ -440,12 +448,12 @@ fn a_held_note_counts_as_long_as_it_was() {
 /// whatever speed, and whatever the host's tempo did in it.
 #[test]
 fn a_take_that_is_taken_back_takes_its_time_along() {
-    let half = Wishes { rhythm: Rhythm { speed: Speed::Half, ..WISHES.rhythm }, ..WISHES };
-    for (count, wishes) in [(10, WISHES), (700, WISHES), (300, BUSY), (300, half)] {
+    let half = GenerationParams { rhythm: Rhythm { speed: Speed::Half, ..GENERATION.rhythm }, ..GENERATION };
+    for (count, generation) in [(10, GENERATION), (700, GENERATION), (300, BUSY), (300, half)] {
         for (slowed, remembered) in [(1.0, true), (2.5, true), (1.0, false)] {
             let mut talk = Talk::new();
             let before = talk.state();
-            talk.say(begin_with(Revision(1), 1.5, wishes));
+            talk.say(begin_with(Revision(1), 1.5, generation));
             let since = talk.notes(count)[count - 1].struck() + 0.01;
             let at = 1.5 + slowed * since;
             let end = End { at, remembered, ..END };
@@ -463,10 +471,10 @@ fn a_take_that_is_taken_back_takes_its_time_along() {
 /// The same where the player has joined in: what the player has played stays, at its time and its own speed.
 #[test]
 fn what_the_player_has_played_in_a_take_that_is_taken_back_stays_at_its_time() {
-    let half = Wishes { rhythm: Rhythm { speed: Speed::Half, ..WISHES.rhythm }, ..WISHES };
-    for (count, wishes) in [(10, WISHES), (10, half), (400, WISHES)] {
+    let half = GenerationParams { rhythm: Rhythm { speed: Speed::Half, ..GENERATION.rhythm }, ..GENERATION };
+    for (count, generation) in [(10, GENERATION), (10, half), (400, GENERATION)] {
         let mut talk = Talk::new();
-        talk.say(begin_with(Revision(1), 1.5, wishes));
+        talk.say(begin_with(Revision(1), 1.5, generation));
         let mut joined = Vec::new();
         for revision in 2..5 {
             let latest = talk.notes(count / 2)[count / 2 - 1].struck();
@@ -523,7 +531,7 @@ fn a_thaw_brings_no_flood() {
     let mut base = 0;
     let mut play = |paced: &mut Paced, host: &mut Host, events: &[(u32, Heard)], notes: usize| {
         block(&mut paced.partner, &Transport::default(), (base, 80), SETTINGS, events, host);
-        paced.think(notes);
+        paced.generate(notes);
         base += 80;
         base
     };

@@ -88,13 +88,13 @@ fn a_reset_of_all_controllers_lifts_the_pedal() {
     assert!(!session.notes(0).is_empty());
 }
 
-/// The model's notes of some blocks, thought of so many at a time.
+/// The model's notes of some blocks, generated so many at a time.
 fn blocks(paced: &mut Paced, host: &mut Host, settings: Settings, count: u64, events: &[(u32, Heard)], notes: usize) {
     for number in 0..count {
         let events = if number == 0 { events } else { &[] };
         let base = host.base + u64::from(host.frames);
         block(&mut paced.partner, &Transport::default(), (base, 160), settings, events, host);
-        paced.think(notes);
+        paced.generate(notes);
     }
 }
 
@@ -120,7 +120,7 @@ fn the_take_that_was_chosen_is_heard_again() {
     assert_eq!(heard, [31, 35, 38]);
 }
 
-/// What is remembered of a take that was cut does not hang on how far ahead the thread has thought: here, of ninety
+/// What is remembered of a take that was cut does not depend on how far ahead the thread has generated: here, of ninety
 /// notes a second that all sound on.
 #[test]
 fn a_take_is_remembered_as_it_was_cut_however_far_ahead_the_thread_was() {

@@ -3,11 +3,11 @@
 
 mod breaking;
 mod calls;
+mod generation_params;
 mod modes;
 mod note_off_invariants;
 mod overflow;
 mod turns;
-mod wishes;
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,8 +21,8 @@ use crate::generator::networks::{Fixed, Loaded, Networks};
 use crate::generator::thread::GeneratorThread;
 use crate::link::status::Status;
 use crate::settings::{
-    BeatSource, Buttons, DeviceChoice, Dynamics, Grid, Heat, Key, Length, Limits, Mode, Rhythm, Scale, Settings,
-    Silence, Speed, Trigger, TriggerBy, Wishes,
+    BeatSource, Buttons, DeviceChoice, Dynamics, GenerationParams, Grid, Key, Length, Limits, Mode, Rhythm, Scale,
+    Settings, Silence, Speed, TemperatureScales, Trigger, TriggerBy,
 };
 use crate::{Config, GeneratorSide, UiSide};
 
@@ -30,7 +30,7 @@ use crate::{Config, GeneratorSide, UiSide};
 const RATE: f64 = 8_000.0;
 
 /// Untrained weights that play lively music: many chords, steps below half a second, notes below two.
-/// What the tests say must not hang on what the built-in weights have learnt.
+/// What the tests say must not depend on what the built-in weights have learned.
 pub fn network() -> Arc<Network> {
     static NETWORK: OnceLock<Arc<Network>> = OnceLock::new();
     let made = NETWORK.get_or_init(|| {
@@ -66,15 +66,16 @@ fn engine_with(
 }
 
 /// Settings that hand over soon and play on.
-pub const SETTINGS: Settings = Settings { silence: Silence::Seconds(0.2), wishes: WISHES, ..Settings::INITIAL };
+pub const SETTINGS: Settings = Settings { silence: Silence::Seconds(0.2), generation: GENERATION, ..Settings::INITIAL };
 
-/// Wishes that leave the network as it is.
-pub const WISHES: Wishes = Wishes { seed: 7, search: 4, ..Wishes::INITIAL };
+/// GenerationParams that leave the network as it is.
+pub const GENERATION: GenerationParams = GenerationParams { seed: 7, search: 4, ..GenerationParams::INITIAL };
 
 /// The same wishes at another temperature and with another seed.
-fn wishes(temperature: f32, seed: u64) -> Wishes {
-    let heat = Heat { pitch: temperature, rhythm: temperature, length: temperature, dynamics: temperature };
-    Wishes { heat, seed, ..WISHES }
+fn generation(temperature: f32, seed: u64) -> GenerationParams {
+    let temperature =
+        TemperatureScales { pitch: temperature, rhythm: temperature, length: temperature, dynamics: temperature };
+    GenerationParams { temperature, seed, ..GENERATION }
 }
 
 /// Any settings of the turn and of the notes' ways: silences in seconds from the strategy given.
@@ -136,7 +137,7 @@ pub fn turns(silence: impl Strategy<Value = f64>) -> impl Strategy<Value = Setti
             follows_chord: notes.2,
             your_bars: notes.3,
             my_bars: notes.4,
-            wishes: wishes(temperature, seed),
+            generation: generation(temperature, seed),
             ..SETTINGS
         },
     )
@@ -246,8 +247,8 @@ impl Paced {
         Self { partner, status: generator.status.clone(), generator: Driven::new(generator) }
     }
 
-    /// Lets it think of so many notes at most.
-    fn think(&mut self, notes: usize) {
+    /// Lets it generate so many notes at most.
+    fn generate(&mut self, notes: usize) {
         self.generator.run(notes);
     }
 }

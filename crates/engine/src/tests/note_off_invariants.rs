@@ -12,7 +12,7 @@ struct Moment {
     events: Vec<(u32, Heard)>,
     settings: Option<Settings>,
     transport: Transport,
-    /// Notes the generator gets to think of: 0 is frozen.
+    /// Notes the generator gets to generate: 0 is frozen.
     speed: usize,
     /// Share of events that the host refuses, in tenths.
     refused: u8,
@@ -112,7 +112,7 @@ proptest! {
                 let stale = host.sent[sent..].iter().find(|s| s.1 && s.0 > base + u64::from(entered.0) && s.0 < quiet);
                 prop_assert_eq!(stale, None, "the player entered at {}", entered.0);
             }
-            paced.think(moment.speed);
+            paced.generate(moment.speed);
             base += u64::from(moment.frames);
         }
         // Bypass, a host that takes everything: one block later nothing sounds.
@@ -137,7 +137,7 @@ fn gives_way_within_the_block() {
     for round in 0..40u64 {
         let mut step = |paced: &mut Paced, host: &mut Host, events: &[(u32, Heard)]| {
             block(&mut paced.partner, &Transport::default(), (base, 256), SETTINGS, events, host);
-            paced.think(8);
+            paced.generate(8);
             base += 256;
         };
         step(&mut paced, &mut host, &[(10, on), (200, off)]);
@@ -172,7 +172,7 @@ fn a_waiting_axis_keeps_the_order() {
         let events: &[(u32, Heard)] = if number % 30 == 0 { &[(30, on), (200, off)] } else { &[] };
         interrupted += if events.is_empty() { 0 } else { host.sounding().len() };
         block(&mut paced.partner, &transport, (base, 256), SETTINGS, events, &mut host);
-        paced.think(8);
+        paced.generate(8);
         base += 256;
     }
     assert!(interrupted > 5, "only {interrupted} notes were interrupted");

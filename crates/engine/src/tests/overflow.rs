@@ -13,7 +13,7 @@ use crate::link::takes::{Request, TAKES, TakeRecord, takes};
 use crate::link::touches::{Touch, touches};
 use notes::Note;
 
-/// Ten times as many notes and changes of mind as the queue holds, while nobody reads it: nothing waits,
+/// Ten times as many notes and changes of decoder as the queue holds, while nobody reads it: nothing waits,
 /// every note is handed over whole or dropped and counted, and afterwards both sides agree again.
 #[test]
 fn ten_times_too_much_is_dropped_whole_and_counted() {
@@ -44,14 +44,14 @@ fn ten_times_too_much_is_dropped_whole_and_counted() {
     assert_eq!(heard + dropped, NOTES);
     assert!(dropped > NOTES / 2, "{dropped} dropped");
 
-    paced.think(64);
+    paced.generate(64);
     assert!(paced.generator.side.memory.len() as u64 <= heard.min(512), "the memory has room for so many");
     let before = host.ons().count();
     for number in 0..200 {
         let events: &[(u32, Heard)] = if number == 0 { &[(0, on(60)), (300, off(60))] } else { &[] };
         block(&mut paced.partner, &Transport::default(), (base, 400), settings, events, &mut host);
         base += 400;
-        paced.think(64);
+        paced.generate(64);
     }
     assert!(host.ons().count() > before, "it plays again");
     assert_eq!(paced.status.overflows.get(), dropped, "nothing more is dropped");
@@ -68,7 +68,7 @@ fn what_the_listener_has_no_room_for_is_counted() {
     let off = |key| Heard::Off { channel: Some(0), key: Some(key) };
     let mut play = |paced: &mut Paced, number: u64, events: &[(u32, Heard)]| {
         block(&mut paced.partner, &Transport::default(), (number * 6, 6), SETTINGS, events, &mut host);
-        paced.think(0);
+        paced.generate(0);
     };
     play(&mut paced, 0, &[(0, on(30))]);
     for number in 1..=NOTES {
@@ -83,7 +83,7 @@ fn what_the_listener_has_no_room_for_is_counted() {
     assert!(dropped > NOTES / 2 && heard >= notes::listener::CAPACITY as u64, "{dropped} dropped, {heard} heard");
 }
 
-/// Nobody takes what is thought of: thinking stops, and no note is lost.
+/// Nobody takes what is generated: generating stops, and no note is lost.
 #[test]
 fn thoughts_wait_for_room() {
     let (mut near, mut far) = link();
@@ -99,7 +99,7 @@ fn thoughts_wait_for_room() {
         called,
         place,
         length: Length::Open,
-        wishes: WISHES,
+        generation: GENERATION,
     }));
     thinker.listen(&mut far, &mut memory, &mut takes().0, &status, &AtomicBool::new(false));
     // The look-ahead must reach that far, however slow the music.

@@ -167,7 +167,7 @@ fn a_turn_is_as_long_as_asked_for() {
 fn a_seed_is_a_continuation() {
     let (played, release) = phrase(0, &[(60, 0, 1500), (64, 1800, 1500), (67, 1800, 1500), (72, 1800, 1500)]);
     let render = |seed| {
-        let set = vec![(0, Settings { wishes: wishes(1.0, seed), ..SETTINGS })];
+        let set = vec![(0, Settings { generation: generation(1.0, seed), ..SETTINGS })];
         Scenario { played: played.clone(), set, tempo: None, end: release + 60_000 }.render(&[333])
     };
     let one = render(1);
@@ -185,7 +185,8 @@ fn a_knob_is_heard_at_once() {
     };
     let before = |sent: &[Sent]| sent.iter().filter(|sent| sent.0 < turn).copied().collect::<Vec<_>>();
     let after = |sent: &[Sent]| sent.iter().filter(|sent| sent.1 && sent.0 >= turn).map(|s| s.3).collect::<Vec<_>>();
-    let (left, turned) = (render(vec![]), render(vec![(turn, Settings { wishes: wishes(1.0, 99), ..SETTINGS })]));
+    let (left, turned) =
+        (render(vec![]), render(vec![(turn, Settings { generation: generation(1.0, 99), ..SETTINGS })]));
     assert_eq!(before(&left), before(&turned));
     assert!(!after(&turned).is_empty());
     assert_ne!(after(&left), after(&turned));

@@ -260,7 +260,7 @@ impl fmt::Debug for Gpu {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Chorus, Controls, Kind, Mind, Precision, Weights, note_rng};
+    use crate::{BatchDecoder, Controls, Decoder, Kind, Precision, Weights, note_rng};
 
     /// Lost, or hung, in mid-take: the CPU plays the note that did not come, and those after it.
     #[test]
@@ -271,30 +271,30 @@ mod tests {
             Err(DeviceError::Missing) if std::env::var_os("ANTIPHON_GPU_TESTS").is_none() => return,
             Err(error) => panic!("{error}"),
         };
-        let mind = Mind::new(network);
+        let decoder = Decoder::new(network);
         let takes = 16;
-        let play = |chorus: &mut Chorus, index| {
+        let play = |batch: &mut BatchDecoder, index| {
             let mut rngs: Vec<_> = (0..takes as u64).map(|take| note_rng(take, index)).collect();
-            chorus.play(&Controls::default(), 0.0, &mut rngs).to_vec()
+            batch.play(&Controls::default(), 0.0, &mut rngs).to_vec()
         };
         // What is lost is lost for all who share it: it comes last.
         for lost in [false, true] {
-            let [mut cpu, mut chorus] = [(); 2].map(|()| Chorus::new(&mind, takes));
+            let [mut cpu, mut batch] = [(); 2].map(|()| BatchDecoder::new(&decoder, takes));
             let mut place = Gpu::new(gpu.shared.clone(), takes).unwrap();
             if !lost {
                 place.patience = Duration::ZERO;
             }
-            chorus.run_on(Some(Box::new(place)));
+            batch.run_on(Some(Box::new(place)));
             for index in 0..8 {
                 if lost && index == 4 {
-                    assert_eq!(chorus.device(), Some(gpu.name()));
+                    assert_eq!(batch.device(), Some(gpu.name()));
                     gpu.shared.device.destroy();
                 }
-                assert_eq!(play(&mut cpu, index), play(&mut chorus, index), "note {index}");
-                assert!((0..takes).all(|take| cpu.state(take) == chorus.state(take)));
+                assert_eq!(play(&mut cpu, index), play(&mut batch, index), "note {index}");
+                assert!((0..takes).all(|take| cpu.state(take) == batch.state(take)));
             }
-            assert_eq!(chorus.device(), None);
-            let failure = chorus.take_failure().unwrap();
+            assert_eq!(batch.device(), None);
+            let failure = batch.take_failure().unwrap();
             assert!(
                 if lost { matches!(failure, DeviceError::Failed(_)) } else { failure == DeviceError::Hung },
                 "{failure}"

@@ -152,13 +152,13 @@ impl Seat {
 
     /// The layers' step of several takes, whose inputs stand in `scratch`. Where the device fails the CPU takes over, for
     /// good: the states are as they were before, so nothing is lost.
-    pub fn think(&mut self, network: &Network, states: &mut [State], scratch: &mut Scratch) {
+    pub fn forward(&mut self, network: &Network, states: &mut [State], scratch: &mut Scratch) {
         if let Some((trunk, batch)) = &mut self.device {
-            match network.think_on(&mut **trunk, batch, states, scratch) {
+            match network.forward_on(&mut **trunk, batch, states, scratch) {
                 Ok(()) => return,
                 Err(error) => (self.device, self.failure) = (None, Some(error)),
             }
         }
-        network.think(states, scratch);
+        network.forward(states, scratch);
     }
 }

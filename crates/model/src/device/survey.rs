@@ -72,11 +72,11 @@ fn compare(network: &Network, takes: usize, other: &mut dyn Trunk) -> Result<[f6
         scratch.trunk.inputs.iter_mut().for_each(|x| *x = rng.random_range(-1.0..1.0));
         let inputs = scratch.trunk.inputs.clone();
         let start = Instant::now();
-        network.think(&mut states, &mut scratch);
+        network.forward(&mut states, &mut scratch);
         let cpu = start.elapsed();
         scratch.trunk.inputs.copy_from_slice(&inputs);
         let start = Instant::now();
-        network.think_on(other, &mut batch, &mut others, &mut scratch)?;
+        network.forward_on(other, &mut batch, &mut others, &mut scratch)?;
         if step >= WARM_UP {
             for (longest, took) in longest.iter_mut().zip([cpu, start.elapsed()]) {
                 *longest = longest.max(took.as_secs_f64() * 1e6);

@@ -38,7 +38,7 @@ impl Lane {
     }
 
     /// The targets stay what they are, but each is predicted after `heard`, note for note as many: how the
-    /// piece ought to go on is learnt from a performance that strays.
+    /// piece ought to go on is learned from a performance that strays.
     ///
     /// # Panics
     /// If there are more or fewer of them.
@@ -127,7 +127,7 @@ pub(super) enum Body {
 pub(super) struct Head {
     /// `[rows, features]`
     pub features: Sparse,
-    /// A row's weight is 1 where this attribute exists (spread: not of the very first note), is learnt, and the row counts. The
+    /// A row's weight is 1 where this attribute exists (spread: not of the very first note), is learned, and the row counts. The
     /// lowest pitch is the first that can follow inside the chord.
     pub targets: Targets,
 }
@@ -232,8 +232,8 @@ impl Batch {
                     targets.links.set(row, scratch.links());
                     targets.class[row] = class as u32;
                     let exists = attribute != Attribute::Spread || heard.is_some();
-                    let learnt = exists && lane.told.learns[attribute as usize];
-                    targets.weights[row] = f32::from(u8::from(learnt));
+                    let learned = exists && lane.told.learns[attribute as usize];
+                    targets.weights[row] = f32::from(u8::from(learned));
                 }
                 let lowest = context.floor(next.step).min(next.pitch);
                 heads[Attribute::Pitch as usize].targets.lowest[row] = lowest.into();

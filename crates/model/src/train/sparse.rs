@@ -1,5 +1,5 @@
 //! A linear layer of sparse rows: of some thousand features, a hundred or two are not zero. Features are given, not
-//! learnt, so they need no gradient.
+//! learned, so they need no gradient.
 
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;

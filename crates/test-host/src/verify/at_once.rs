@@ -1,5 +1,5 @@
 //! *At once*: a parameter that moves is heard in the first note after it, and in none before, however
-//! many notes had been thought of already.
+//! many notes had been generated already.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const TEMPO: f64 = 120.0;
 const RENDERS: u64 = 12;
 const QUICK: u64 = 2;
 const MOVES: u64 = 10;
-/// In real time the model must have this long to think of the next note again, in seconds.
+/// In real time the model must have this long to generate the next note again, in seconds.
 const TO_THINK: f64 = 0.015;
 /// The look-ahead that is discarded by a move, in seconds at least: 4 beats.
 const LOOK_AHEAD_S: f64 = 4.0 * 60.0 / TEMPO;
@@ -181,7 +181,7 @@ fn in_real_time(context: &Context, found: &[Moved]) -> Result<[Row; 3]> {
     Ok([same, back, ahead])
 }
 
-/// How many notes are not as they were offline, but for those that no machine could have thought of.
+/// How many notes are not as they were offline, but for those that no machine could have generated.
 fn differ(offline: &Moved, live: &[Sounded]) -> usize {
     let late = |note: &Sounded| {
         let on = note.on as f64 / RATE;

@@ -20,7 +20,7 @@ const QUICK: u64 = 6;
 const RATES: [f64; 3] = [48_000.0, 44_100.0, 96_000.0];
 /// Block sizes, in samples; beside these, random ones.
 const SIZES: [u32; 6] = [480, 1, 17, 64, 1024, LONGEST_BLOCK];
-/// In real time a note cannot follow at once on what changes it: the model has to think of it again. So
+/// In real time a note cannot follow at once on what changes it: the model has to generate it again. So
 /// much time it needs, in seconds.
 const TO_THINK: f64 = 0.015;
 /// A machine that wakes the audio thread up so late is not idle: the run says nothing.
@@ -161,7 +161,7 @@ struct Live {
     busy: bool,
 }
 
-/// Whether no generated note follows so soon on what changes it that no machine could have thought of it.
+/// Whether no generated note follows so soon on what changes it that no machine could have generated it.
 fn leaves_time(outcome: &Outcome) -> bool {
     let rate = RATES[(outcome.scenario.number % RATES.len() as u64) as usize];
     let ons = || outcome.reference.notes.iter().map(|note| note.on as f64 / rate);

@@ -4,7 +4,7 @@
 //! one, for rounding to samples and of moments to [`ROUNDING_S`], wherever the tempo holds over a block; where
 //! it bends inside one, by what [`super::tempo::TempoMap::unknown`] says. What would last longer than that, a
 //! take's tempo from a hand-over in the rest of such a block, no scenario has. But a note that may be so much off may
-//! change places with a knob that moves, a key or a stop: then another note is thought of anew, and from there on the two
+//! change places with a knob that moves, a key or a stop: then another note is generated again, and from there on the two
 //! renders are not compared.
 
 use std::collections::BTreeMap;

@@ -74,7 +74,7 @@ fn entries_of(context: &Context, number: u64, settings: &[Event], entries: u64) 
         at += SILENCE + rng.random_range(1..20_000);
     }
     // One of five waits for the model. The others do not, as in real time, though they are much faster than
-    // it: what it has thought of too late comes in a later turn, and must not sound there.
+    // it: what it has generated too late comes in a later turn, and must not sound there.
     let pace = if number.is_multiple_of(5) { Pace::Offline } else { Pace::RealTime };
     let blocks = Blocks::Of(SIZES[number as usize % SIZES.len()]);
     let mut plugin = plugin(&context.bundle, &Setup { rate: RATE, blocks: blocks.clone(), pace })?;

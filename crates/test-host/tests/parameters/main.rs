@@ -2,7 +2,7 @@
 //! at a sample. Each must act on what is played, from that sample on and not before; the tables say how. A
 //! parameter that no table names fails the test.
 //!
-//! Needs the bundle, as `bundle.rs` does. In offline mode, so nothing hangs on how fast the machine is.
+//! Needs the bundle, as `bundle.rs` does. In offline mode, so nothing depends on how fast the machine is.
 
 mod cases;
 

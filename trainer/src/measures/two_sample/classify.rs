@@ -7,7 +7,7 @@ use smartcore::linalg::basic::matrix::DenseMatrix;
 use smartcore::linear::logistic_regression::{LogisticRegression, LogisticRegressionParameters};
 use smartcore::xgboost::{XGRegressor, XGRegressorParameters};
 
-/// Parts that the groups are dealt into, each of which is judged by what was learnt from the others.
+/// Parts that the groups are dealt into, each of which is judged by what was learned from the others.
 pub const FOLDS: usize = 5;
 /// Trees, their depth, and how much each of them says.
 const TREES: usize = 100;

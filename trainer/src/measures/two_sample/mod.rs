@@ -2,7 +2,7 @@
 //!
 //! Two-sample tests by classifiers (Lopez-Paz and Oquab, 2017). Judge A hears some ninety features of a continuation
 //! and of how it follows its prompt ([`features`]), by boosted trees and by logistic regression; judge B hears n-grams
-//! alone ([`grams`]); the strict judge is judge A with an ear for exact timing. Each says how well it tells what it has not learnt from: the area under the curve, 0.5 if it
+//! alone ([`grams`]); the strict judge is judge A with an ear for exact timing. Each says how well it tells what it has not learned from: the area under the curve, 0.5 if it
 //! cannot tell, 1 if it always can. All that belongs to a work is on one side of each of five folds, and so are the true
 //! and the made continuation of a prompt.
 //!
@@ -19,7 +19,7 @@ use crate::parallel;
 use crate::play::Style;
 use classify::{Classifier, FOLDS, Row, area_under_curve, boosting, cross_validated, logistic, logistic_on_grams};
 use features::COARSE;
-use model::{Mind, Network};
+use model::{Decoder, Network};
 use notes::Note;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg32;
@@ -157,12 +157,12 @@ pub fn judge(
     let begins = network.kind() == model::Kind::Seed;
     let made = parallel::map(
         &takes,
-        || Mind::new(network.clone()),
-        |mind, &(seed, index)| {
+        || Decoder::new(network.clone()),
+        |decoder, &(seed, index)| {
             let prompt = &excerpts[index].prompt;
             // Neighboring seeds must not share takes.
             let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index as u64);
-            let own = excerpts::continuation(mind, options.style, prompt, seed, begins);
+            let own = excerpts::continuation(decoder, options.style, prompt, seed, begins);
             let copied = copier.map(|copier| Heard::new(prompt, &copier.continuation(prompt, seed)));
             (Heard::new(prompt, &own), copied)
         },

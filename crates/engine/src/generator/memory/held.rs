@@ -1,7 +1,7 @@
 //! Notes that the player still held at the hand-over. The network says how long they will last; when their keys come
 //! up, it can hear how long they did.
 
-use model::{Mind, Snapshot};
+use model::{Decoder, Snapshot};
 use notes::listener::{CAPACITY, LONGEST_S};
 use notes::{Note, Successor};
 
@@ -75,12 +75,12 @@ impl Held {
     }
 
     /// The network hears them anew, if they are others than it has heard, and few enough.
-    pub fn hear_anew(&mut self, mind: &mut Mind) -> bool {
+    pub fn hear_anew(&mut self, decoder: &mut Decoder) -> bool {
         let anew = self.changed && self.notes.len() <= SOON;
         if anew {
             self.changed = false;
-            mind.restore(&self.before);
-            mind.feed_all(&self.notes.iter().map(|tail| tail.heard).collect::<Vec<_>>());
+            decoder.restore(&self.before);
+            decoder.feed_all(&self.notes.iter().map(|tail| tail.heard).collect::<Vec<_>>());
         }
         anew
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use model::markov::ORDER;
 use model::search::BEGINNING;
-use model::{Markov, Mind, Moment, Snapshot, note_rng};
+use model::{Decoder, Markov, Moment, Snapshot, note_rng};
 use notes::{Note, Successor};
 
 use self::held::Held;
@@ -54,7 +54,7 @@ pub struct PhraseHistory {
     usual_s: f64,
     /// What the player's notes say, and what they have taught.
     ear: PhraseAnalysis,
-    learnt: Markov,
+    learned: Markov,
     /// What `again` plays.
     record: Option<Arc<TakeRecord>>,
     /// How the takes of this phrase begin that were not wanted, in seconds since the hand-over.
@@ -73,7 +73,7 @@ impl Default for PhraseHistory {
             held: None,
             usual_s: 0.3,
             ear: PhraseAnalysis::default(),
-            learnt: Markov::default(),
+            learned: Markov::default(),
             record: None,
             others: Vec::new(),
             chosen: None,
@@ -152,57 +152,57 @@ impl Remembered {
 struct Spare(Vec<Snapshot>);
 
 impl Spare {
-    fn snapshot(&mut self, mind: &mut Mind) -> Snapshot {
+    fn snapshot(&mut self, decoder: &mut Decoder) -> Snapshot {
         match self.0.pop() {
             Some(mut spare) => {
-                mind.snapshot_into(&mut spare);
+                decoder.snapshot_into(&mut spare);
                 spare
             }
-            None => mind.snapshot(),
+            None => decoder.snapshot(),
         }
     }
 }
 
 impl PhraseHistory {
-    /// Warms a fresh mind up with what is remembered.
-    pub fn recall(&mut self, mind: &mut Mind) {
-        mind.reset();
+    /// Warms a fresh decoder up with what is remembered.
+    pub fn recall(&mut self, decoder: &mut Decoder) {
+        decoder.reset();
         for part in &mut self.parts {
-            part.before = mind.snapshot();
+            part.before = decoder.snapshot();
             let (notes, moments): (Vec<Successor>, Vec<Moment>) =
                 part.notes.iter().map(|heard| (heard.note, heard.moment)).unzip();
-            mind.feed_all_at(&notes, &moments);
-            mind.end_turn();
+            decoder.feed_all_at(&notes, &moments);
+            decoder.end_turn();
         }
         // The old ones are another network's.
         self.spare.0.clear();
     }
 
     /// Hears a note of the player, in seconds of the stream.
-    pub fn hear(&mut self, mind: &mut Mind, note: &Note) {
-        self.take_in(mind, note, false);
+    pub fn hear(&mut self, decoder: &mut Decoder, note: &Note) {
+        self.take_in(decoder, note, false);
     }
 
     /// Hears a note that the player still holds, and which has lasted so long. The network says how long it will last.
-    pub fn hear_held(&mut self, mind: &mut Mind, note: &Note) {
+    pub fn hear_held(&mut self, decoder: &mut Decoder, note: &Note) {
         if self.held.is_none() {
-            self.held = Some(Held::new(self.spare.snapshot(mind)));
+            self.held = Some(Held::new(self.spare.snapshot(decoder)));
         }
-        self.take_in(mind, note, true);
+        self.take_in(decoder, note, true);
     }
 
-    fn take_in(&mut self, mind: &mut Mind, note: &Note, held: bool) {
+    fn take_in(&mut self, decoder: &mut Decoder, note: &Note, held: bool) {
         let next = Successor::after(self.latest, note);
         // A note that began before the latest one (both hands of a handed-over chord) is its neighbour.
         let mut next = Successor { step: next.step.max(0.0), ..next };
         if held {
-            next.duration = mind.sample_rest(&next, &mut note_rng(HELD, self.learnt.mark()));
+            next.duration = decoder.sample_rest(&next, &mut note_rng(HELD, self.learned.mark()));
         }
         let begins = self.parts.back().is_none_or(|part| part.take.is_some());
         if begins {
-            self.begin_part(mind, None, self.lessons());
+            self.begin_part(decoder, None, self.lessons());
         }
-        mind.feed_at(&next, Moment::default());
+        decoder.feed_at(&next, Moment::default());
         self.keep(Remembered::yours(next));
         self.learn(note.onset, &next, begins);
         self.latest = Some(note.onset);
@@ -223,15 +223,15 @@ impl PhraseHistory {
     }
 
     /// Forgets everything.
-    pub fn forget(&mut self, mind: &mut Mind) {
-        let mut learnt = std::mem::take(&mut self.learnt);
-        learnt.forget();
-        *self = Self { spare: std::mem::take(&mut self.spare), learnt, ..Self::default() };
-        mind.reset();
+    pub fn forget(&mut self, decoder: &mut Decoder) {
+        let mut learned = std::mem::take(&mut self.learned);
+        learned.forget();
+        *self = Self { spare: std::mem::take(&mut self.spare), learned, ..Self::default() };
+        decoder.reset();
     }
 
     /// Forgets the player's latest phrase and what followed it, `at` these seconds of the stream.
-    pub fn forget_phrase(&mut self, mind: &mut Mind, at: f64) {
+    pub fn forget_phrase(&mut self, decoder: &mut Decoder, at: f64) {
         self.phrase.clear();
         let Some(place) = self.parts.iter().rposition(|part| part.take.is_none()) else {
             return;
@@ -240,8 +240,8 @@ impl PhraseHistory {
         let Some(phrase) = self.parts.pop_back() else {
             return;
         };
-        mind.restore(&phrase.before);
-        self.learnt.forget_since(phrase.lessons.mark);
+        decoder.restore(&phrase.before);
+        self.learned.forget_since(phrase.lessons.mark);
         self.ear = phrase.lessons.ear;
         // The next phrase follows after the pause that was before this one.
         let pause = phrase.lead_s.unwrap_or(0.0);
@@ -250,7 +250,7 @@ impl PhraseHistory {
 
     /// Takes the latest take back, as if it had never been played. What the player has played in it
     /// and since stays.
-    pub fn undo(&mut self, mind: &mut Mind) {
+    pub fn undo(&mut self, decoder: &mut Decoder) {
         let Some(place) = self.parts.iter().rposition(|part| part.take.is_some()) else {
             return;
         };
@@ -258,7 +258,7 @@ impl PhraseHistory {
         let Some(take) = self.parts.pop_back() else {
             return;
         };
-        mind.restore(&take.before);
+        decoder.restore(&take.before);
         let end = self.latest;
         self.latest = take.previous;
         // The steps of what goes are the next note's pause, in seconds of the stream.
@@ -274,13 +274,13 @@ impl PhraseHistory {
             let duration = heard.note.duration / heard.speed;
             stays.push(Remembered::yours(Successor { step, duration, ..heard.note }));
         }
-        self.hear_part(mind, stays, None, take.lessons);
+        self.hear_part(decoder, stays, None, take.lessons);
         for part in after {
             let mut notes: Vec<Remembered> = part.notes.into();
             if let Some(first) = notes.first_mut() {
                 first.note.step = (first.note.step + std::mem::take(&mut pause)).max(0.0);
             }
-            self.hear_part(mind, notes, part.take, part.lessons);
+            self.hear_part(decoder, notes, part.take, part.lessons);
         }
         // Nothing before it, nothing after it: there is no pause to speak of.
         self.latest = if self.parts.is_empty() && self.latest.is_none() { None } else { end.map(|end| end - pause) };
@@ -333,7 +333,7 @@ impl PhraseHistory {
     /// How many of the player's notes it learns from.
     #[cfg(test)]
     pub fn taught(&self) -> u64 {
-        self.learnt.mark()
+        self.learned.mark()
     }
 
     /// The steps of the notes that are remembered, in seconds of the stream.
@@ -358,11 +358,11 @@ impl PhraseHistory {
     /// note before it, if it does not begin.
     fn learn(&mut self, onset: f64, note: &Successor, begins: bool) {
         self.ear.hear(onset, note, begins);
-        self.learnt.learn(note, begins);
+        self.learned.learn(note, begins);
     }
 
     fn lessons(&self) -> Lessons {
-        Lessons { ear: self.ear.clone(), mark: self.learnt.mark() }
+        Lessons { ear: self.ear.clone(), mark: self.learned.mark() }
     }
 
     /// The latest notes, oldest first, whoever played them.
@@ -373,24 +373,24 @@ impl PhraseHistory {
         notes
     }
 
-    /// Feeds notes that are remembered, as a part of their own; they have been learnt from before.
-    fn hear_part(&mut self, mind: &mut Mind, notes: Vec<Remembered>, take: Option<f64>, lessons: Lessons) {
+    /// Feeds notes that are remembered, as a part of their own; they have been learned from before.
+    fn hear_part(&mut self, decoder: &mut Decoder, notes: Vec<Remembered>, take: Option<f64>, lessons: Lessons) {
         if notes.is_empty() {
             return;
         }
         if take.is_some() || self.parts.back().is_none_or(|part| part.take.is_some()) {
-            self.begin_part(mind, take, lessons);
+            self.begin_part(decoder, take, lessons);
         }
         for heard in notes {
-            mind.feed_at(&heard.note, heard.moment);
+            decoder.feed_at(&heard.note, heard.moment);
             self.keep(heard);
             self.latest = Some(self.latest.unwrap_or(0.0) + heard.step_s());
         }
-        mind.end_turn();
+        decoder.end_turn();
     }
 
-    fn begin_part(&mut self, mind: &mut Mind, take: Option<f64>, lessons: Lessons) {
-        let before = self.spare.snapshot(mind);
+    fn begin_part(&mut self, decoder: &mut Decoder, take: Option<f64>, lessons: Lessons) {
+        let before = self.spare.snapshot(decoder);
         self.push_part(Part::new(take, before, self.latest, lessons));
     }
 

@@ -1,4 +1,4 @@
-//! Notes that are thought of and not played yet: several takes go on side by side, and the one that the critic chooses is
+//! Notes that are generated and not played yet: several takes go on side by side, and the one that the critic chooses is
 //! played ([`model::search`]).
 //!
 //! A plan begins where the network is and ends so many notes later. The first one after the hand-over, or after a
@@ -10,7 +10,7 @@ use std::mem;
 
 use model::critic::{FEWEST_NOTES, Phrase};
 use model::search::{Judge, Search, Takes, take_seed};
-use model::{Chorus, Markov, Mind};
+use model::{BatchDecoder, Decoder, Markov};
 use notes::Note;
 
 use crate::generator::phrasing::{Cue, Phrasing, Trail, heard};
@@ -28,7 +28,7 @@ pub struct Plan {
     /// How many notes were planned since the hand-over or the latest change.
     planned: usize,
     /// Kept for the next plan.
-    chorus: Option<Chorus>,
+    batch: Option<BatchDecoder>,
 }
 
 /// What a plan goes on from.
@@ -37,8 +37,8 @@ pub struct Start<'a> {
     pub phrasing: &'a Phrasing,
     /// What of the notes so far matters for the next one.
     pub trail: &'a Trail,
-    /// What was learnt from the player.
-    pub learnt: &'a Markov,
+    /// What was learned from the player.
+    pub learned: &'a Markov,
     /// When the next note may come.
     pub cue: Cue,
     /// What was played since the hand-over, in seconds of the take.
@@ -52,7 +52,7 @@ impl Plan {
     /// `others`: earlier takes of it, which it shall be unlike.
     pub fn new(notes: Vec<Note>, others: Vec<Vec<Note>>) -> Self {
         let phrase = (notes.len() >= FEWEST_NOTES).then(|| Phrase::new(&notes));
-        Self { search: Search::OFF, phrase, others, notes: VecDeque::new(), planned: 0, chorus: None }
+        Self { search: Search::OFF, phrase, others, notes: VecDeque::new(), planned: 0, batch: None }
     }
 
     /// So many takes side by side from the next plan on.
@@ -90,26 +90,27 @@ impl Plan {
 
     /// Plans on from `start`. Without a critic, a phrase or more than one take nothing is planned, and the network draws
     /// note by note.
-    pub fn make(&mut self, mind: &Mind, start: Start) {
-        let (Some(critic), Some(phrase), true) = (mind.network().critic(), &self.phrase, self.search.takes > 1) else {
+    pub fn make(&mut self, decoder: &Decoder, start: Start) {
+        let (Some(critic), Some(phrase), true) = (decoder.network().critic(), &self.phrase, self.search.takes > 1)
+        else {
             return;
         };
         let takes = self.search.takes;
-        let mut chorus = match self.chorus.take().filter(|chorus| chorus.goes_on(mind, takes)) {
-            Some(mut chorus) => {
-                chorus.restart(mind);
-                chorus
+        let mut batch = match self.batch.take().filter(|batch| batch.goes_on(decoder, takes)) {
+            Some(mut batch) => {
+                batch.restart(decoder);
+                batch
             }
-            None => Chorus::new(mind, takes),
+            None => BatchDecoder::new(decoder, takes),
         };
         let notes = self.search.next_plan(self.planned).min(start.left);
         let speed = start.phrasing.speed();
         let so_far: Vec<Note> = start.so_far.iter().map(|note| at_speed(note, speed)).collect();
         let cues = (0..takes).map(|take| Cue { seed: take_seed(start.cue.seed, take), ..start.cue });
         let mut side_by_side = SideBySide {
-            chorus: &mut chorus,
+            batch: &mut batch,
             phrasing: start.phrasing,
-            learnt: start.learnt,
+            learned: start.learned,
             cues: cues.collect(),
             trails: vec![start.trail.clone(); takes],
             played: vec![Vec::with_capacity(notes); takes],
@@ -119,15 +120,15 @@ impl Plan {
         let chosen = self.search.plan(&mut side_by_side, &judge, notes, (start.cue.seed, start.cue.index.into()));
         self.notes.extend(mem::take(&mut side_by_side.played[chosen]));
         self.planned += notes;
-        self.chorus = Some(chorus);
+        self.batch = Some(batch);
     }
 }
 
 /// Takes of one plan, each within all limits and wishes.
 struct SideBySide<'a> {
-    chorus: &'a mut Chorus,
+    batch: &'a mut BatchDecoder,
     phrasing: &'a Phrasing,
-    learnt: &'a Markov,
+    learned: &'a Markov,
     cues: Vec<Cue>,
     trails: Vec<Trail>,
     /// As they sound.
@@ -139,7 +140,7 @@ struct SideBySide<'a> {
 impl Takes for SideBySide<'_> {
     fn play(&mut self) {
         let speed = self.phrasing.speed();
-        let drawn = self.phrasing.draw_all(self.chorus, &self.trails, self.learnt, &self.cues);
+        let drawn = self.phrasing.draw_all(self.batch, &self.trails, self.learned, &self.cues);
         let mut all = Vec::with_capacity(drawn.len());
         for (take, note) in drawn.into_iter().enumerate() {
             let (cue, trail) = (&mut self.cues[take], &mut self.trails[take]);
@@ -150,7 +151,7 @@ impl Takes for SideBySide<'_> {
             self.judged[take].push(at_speed(&note, speed));
             all.push(next);
         }
-        self.chorus.feed(&all);
+        self.batch.feed(&all);
     }
 
     fn notes(&self, take: usize) -> &[Note] {
@@ -158,7 +159,7 @@ impl Takes for SideBySide<'_> {
     }
 
     fn become_copy(&mut self, take: usize, of: usize) {
-        self.chorus.become_copy(take, of);
+        self.batch.become_copy(take, of);
         // The random stream stays its own.
         self.cues[take] = Cue { seed: self.cues[take].seed, ..self.cues[of] };
         self.trails[take] = self.trails[of].clone();

@@ -7,7 +7,7 @@ mod steps;
 use std::collections::VecDeque;
 
 use model::critic::MOST_NOTES;
-use model::{Left, Meter, Mind, Moment, Snapshot};
+use model::{Decoder, Left, Meter, Moment, Snapshot};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
@@ -21,12 +21,12 @@ use crate::generator::grid::Beats;
 use crate::generator::phrasing::{Cue, Phrasing, Trail, phrase_beats};
 use crate::link::messages::{Begin, ON_END_S, Place, REACTION_S, Revision, Source, loop_beats};
 use crate::link::takes::TakeRecord;
-use crate::settings::{BeatSource, Length, Wishes};
+use crate::settings::{BeatSource, GenerationParams, Length};
 
 /// Notes that it can go back to: the look-ahead and as many again, which may still sound.
 const STATES: usize = 128;
 /// Of what has sounded, the latest notes, which are given the length they came to have: the player's, and at a cut the
-/// model's own. Few enough to be at hand however far ahead the thread has thought: what is remembered must not hang on that.
+/// model's own. Few enough to be at hand however far ahead the thread has generated: what is remembered must not depend on that.
 const CORRECTED: usize = 32;
 /// Who is called upon to play counts no longer pause than this before it, in seconds: after a long
 /// one, a network that waits on would be late.
@@ -38,7 +38,7 @@ const CLOSES_S: f64 = 30.0;
 const CLOSES_NOTES: u32 = 150;
 
 /// How a take is to be played: where it lies in the host's time, how, and until when.
-pub type Manner = (Place, Wishes, Length);
+pub type Manner = (Place, GenerationParams, Length);
 
 /// A note of the take.
 #[derive(Debug)]
@@ -87,11 +87,11 @@ enum Hand {
 pub struct Take {
     begin: Begin,
     revision: Revision,
-    /// Its luck.
+    /// Its seed.
     seed: u64,
     /// What comes next, as far as it is chosen already.
     plan: Plan,
-    wishes: Wishes,
+    generation: GenerationParams,
     place: Place,
     length: Length,
     /// What the player's notes say, those that have joined included.
@@ -126,10 +126,10 @@ pub struct Take {
 
 impl Take {
     /// Takes the turn.
-    pub fn begin(memory: &mut PhraseHistory, mind: &mut Mind, begin: Begin) -> Self {
-        let Begin { revision, at, number, source, place, wishes, length, .. } = begin;
+    pub fn begin(memory: &mut PhraseHistory, decoder: &mut Decoder, begin: Begin) -> Self {
+        let Begin { revision, at, number, source, place, generation, length, .. } = begin;
         if source == Source::Another && memory.ends_with_take() {
-            memory.undo(mind);
+            memory.undo(decoder);
             memory.set_apart();
         } else if source != Source::Again {
             memory.others.clear();
@@ -139,21 +139,21 @@ impl Take {
         {
             memory.record = Some(chosen);
         }
-        let origin = memory.spare.snapshot(mind);
+        let origin = memory.spare.snapshot(decoder);
         if source == Source::Alone {
-            mind.reset();
+            decoder.reset();
         }
-        mind.hand_over();
+        decoder.hand_over();
         let trail = match source {
             Source::Alone => Trail::default(),
             _ => Trail::after(&memory.recent()),
         };
         let ear = memory.ear.clone();
-        let pulse = phrase_beats(&wishes.rhythm, &ear, at);
+        let pulse = phrase_beats(&generation.rhythm, &ear, at);
         let known = || memory.record.as_deref().map_or(Vec::new(), |record| replayed(record, &place));
         let lasted = memory.record.as_deref().map_or(0.0, |record| record.lasted_s * record.beats_per_second);
-        // Takes of one phrase must not repeat each other's luck.
-        let seed = wishes.seed ^ u64::from(number) << 32;
+        // Takes of one phrase must not repeat each other's random choices.
+        let seed = generation.seed ^ u64::from(number) << 32;
         let mut take = Self {
             begin,
             revision,
@@ -162,10 +162,10 @@ impl Take {
                 Source::Alone => Plan::new(Vec::new(), Vec::new()),
                 _ => Plan::new(memory.latest_phrase(), memory.others.clone()),
             },
-            wishes,
+            generation,
             place,
             length,
-            phrasing: Phrasing::new(&mind.network().card().controls, &wishes, &place, &ear, pulse),
+            phrasing: Phrasing::new(&decoder.network().card().controls, &generation, &place, &ear, pulse),
             pulse: pulse.map(Some),
             ear,
             trail,
@@ -188,14 +188,14 @@ impl Take {
             held: memory.held.take().filter(|_| source != Source::Alone),
             spare: std::mem::take(&mut memory.spare),
         };
-        take.plan.set_takes(take.wishes.search.into());
-        take.orient(mind);
+        take.plan.set_takes(take.generation.search.into());
+        take.orient(decoder);
         take
     }
 
     /// The next note of its own, heard by the network; `None`, once: there are no more. Never more than one
     /// that is beyond the take's length: what the network hears and no one else is to be taken back yet.
-    pub fn next(&mut self, memory: &PhraseHistory, mind: &mut Mind) -> (Revision, u32, Option<Note>) {
+    pub fn next(&mut self, memory: &PhraseHistory, decoder: &mut Decoder) -> (Revision, u32, Option<Note>) {
         let index = self.index();
         if let (Hand::Free, Length::Notes(notes)) = (&self.hand, self.length)
             && index >= notes
@@ -204,7 +204,7 @@ impl Take {
             return (self.revision, index, None);
         }
         if let Hand::Free | Hand::Closing(_) = self.hand {
-            let note = self.draw(memory, mind, index);
+            let note = self.draw(memory, decoder, index);
             match self.hand {
                 Hand::Closing(round) if note.struck().max(note.onset) >= round - ON_END_S => {
                     self.hand = Hand::Script(self.loop_until(round));
@@ -217,14 +217,14 @@ impl Take {
                 _ => {
                     self.done =
                         matches!((&self.hand, self.length), (Hand::Free, Length::Seconds(end)) if note.onset >= end);
-                    self.hear(mind, note, Voice::Mine { next: 0 }, self.phrasing.speed());
+                    self.hear(decoder, note, Voice::Mine { next: 0 }, self.phrasing.speed());
                     return (self.revision, index, Some(note));
                 }
             }
         }
         let note = self.read();
         if let Some(note) = note {
-            self.hear(mind, note, Voice::Mine { next: self.next }, self.phrasing.speed());
+            self.hear(decoder, note, Voice::Mine { next: self.next }, self.phrasing.speed());
         }
         self.done = note.is_none();
         (self.revision, index, note)
@@ -244,7 +244,7 @@ impl Take {
             position: (beat + onset * beats_per_second).rem_euclid(bar),
             bar,
         });
-        let bars_s = self.wishes.bars.map(|bars| (f64::from(bars.max(1)) * bar - beat) / beats_per_second);
+        let bars_s = self.generation.bars.map(|bars| (f64::from(bars.max(1)) * bar - beat) / beats_per_second);
         let length_s = if let Length::Seconds(seconds) = self.length { Some(seconds) } else { None };
         let seconds = bars_s.into_iter().chain(length_s).reduce(f64::min).map(|end| (end - onset) * speed);
         let left = match (&self.hand, seconds, self.length) {
@@ -260,14 +260,14 @@ impl Take {
 
     /// The network is told what is known now of the note that the next one follows: the tempo, the bars or the end of
     /// the turn may have changed since.
-    fn orient(&self, mind: &mut Mind) {
+    fn orient(&self, decoder: &mut Decoder) {
         // Before the first note, the one before it counts as the hand-over's.
         let onset = self.latest_onset().unwrap_or(0.0);
-        mind.set_moment(self.moment(onset, self.index(), mind.moment()));
+        decoder.set_moment(self.moment(onset, self.index(), decoder.moment()));
     }
 
     /// Draws the next note, or takes it from the plan.
-    fn draw(&mut self, memory: &PhraseHistory, mind: &mut Mind, index: u32) -> Note {
+    fn draw(&mut self, memory: &PhraseHistory, decoder: &mut Decoder, index: u32) -> Note {
         if let Some(note) = self.plan.next() {
             return note;
         }
@@ -275,9 +275,9 @@ impl Take {
         let own = self.past.latest(MOST_NOTES).chain(self.steps.iter().map(|step| step.note));
         let left =
             if let (Hand::Free, Length::Notes(all)) = (&self.hand, self.length) { all - index } else { u32::MAX };
-        let (phrasing, trail, learnt) = (&self.phrasing, &self.trail, &memory.learnt);
-        self.plan.make(mind, Start { phrasing, trail, learnt, cue, so_far: own.collect(), left: left as usize });
-        self.plan.next().unwrap_or_else(|| self.phrasing.draw(mind, &self.trail, &memory.learnt, &cue))
+        let (phrasing, trail, learned) = (&self.phrasing, &self.trail, &memory.learned);
+        self.plan.make(decoder, Start { phrasing, trail, learned, cue, so_far: own.collect(), left: left as usize });
+        self.plan.next().unwrap_or_else(|| self.phrasing.draw(decoder, &self.trail, &memory.learned, &cue))
     }
 
     /// When the next note may come.
@@ -305,28 +305,41 @@ impl Take {
     }
 
     /// From `since` on, plays otherwise: back to the last note struck before it.
-    pub fn change(&mut self, mind: &mut Mind, revision: Revision, since: f64, (place, wishes, length): Manner) {
-        self.seed ^= self.wishes.seed ^ wishes.seed;
-        self.plan.set_takes(wishes.search.into());
-        (self.place, self.wishes, self.length) = (place, wishes, length);
-        self.resume(mind, revision, since);
-        self.rephrase(mind);
-        self.orient(mind);
+    pub fn change(
+        &mut self,
+        decoder: &mut Decoder,
+        revision: Revision,
+        since: f64,
+        (place, generation, length): Manner,
+    ) {
+        self.seed ^= self.generation.seed ^ generation.seed;
+        self.plan.set_takes(generation.search.into());
+        (self.place, self.generation, self.length) = (place, generation, length);
+        self.resume(decoder, revision, since);
+        self.rephrase(decoder);
+        self.orient(decoder);
     }
 
     /// Plays on as is wished for now.
-    fn rephrase(&mut self, mind: &Mind) {
-        let wishes = &self.wishes;
+    fn rephrase(&mut self, decoder: &Decoder) {
+        let generation = &self.generation;
         if self.pulse.is_none() {
-            self.pulse = phrase_beats(&wishes.rhythm, &self.ear, self.begin.at).map(Some);
+            self.pulse = phrase_beats(&generation.rhythm, &self.ear, self.begin.at).map(Some);
         }
-        let pulse = self.pulse.flatten().filter(|_| wishes.rhythm.pulse == BeatSource::Phrase);
-        self.phrasing = Phrasing::new(&mind.network().card().controls, wishes, &self.place, &self.ear, pulse);
+        let pulse = self.pulse.flatten().filter(|_| generation.rhythm.pulse == BeatSource::Phrase);
+        self.phrasing = Phrasing::new(&decoder.network().card().controls, generation, &self.place, &self.ear, pulse);
     }
 
     /// A key of the player's goes down at `since`, while the model plays on; its notes before `from` stay.
-    pub fn join(&mut self, mind: &mut Mind, revision: Revision, (since, from): (f64, f64), pitch: u8, velocity: u8) {
-        self.resume(mind, revision, from);
+    pub fn join(
+        &mut self,
+        decoder: &mut Decoder,
+        revision: Revision,
+        (since, from): (f64, f64),
+        pitch: u8,
+        velocity: u8,
+    ) {
+        self.resume(decoder, revision, from);
         self.floor = self.floor.max(since + REACTION_S);
         let note = Note { onset: since, spread: 0.0, duration: self.usual_s, pitch, velocity };
         let voice = Voice::Yours { lasted: None };
@@ -349,15 +362,15 @@ impl Take {
             return; // both struck the same key: that is one note
         }
         let above: Vec<_> = self.steps.iter().skip(place).map(|step| (step.note, step.voice, step.speed)).collect();
-        self.go_back(mind, place);
-        self.hear(mind, note, voice, speed);
+        self.go_back(decoder, place);
+        self.hear(decoder, note, voice, speed);
         for (note, voice, speed) in above {
-            self.hear(mind, note, voice, speed);
+            self.hear(decoder, note, voice, speed);
         }
     }
 
     /// Keys of the player's that have joined come up at `since`. The network learns of it when it
-    /// next thinks again.
+    /// next generates again.
     pub fn leave(&mut self, memory: &mut PhraseHistory, since: f64, pitch: Option<u8>) {
         let open = |step: &&mut Step| step.voice == Voice::Yours { lasted: None };
         let which = |step: &&mut Step| pitch.is_none_or(|pitch| step.note.pitch == pitch);
@@ -370,7 +383,7 @@ impl Take {
     }
 
     /// A note that the player held when the take began may have ended: how it was played in the end, in seconds of the
-    /// stream. The network learns of it when it next thinks again.
+    /// stream. The network learns of it when it next generates again.
     pub fn let_go(&mut self, note: &Note) {
         if let Some(held) = &mut self.held {
             held.ended(note);
@@ -378,27 +391,27 @@ impl Take {
     }
 
     /// What is played until `since`, the end of a `round`, comes again from there on, as often as it can.
-    pub fn freeze(&mut self, mind: &mut Mind, revision: Revision, since: f64, round: f64) {
+    pub fn freeze(&mut self, decoder: &mut Decoder, revision: Revision, since: f64, round: f64) {
         self.hand = Hand::Closing(round);
         let floor = self.floor;
-        self.resume(mind, revision, since);
+        self.resume(decoder, revision, since);
         // Up to there it plays on as it would.
         self.floor = floor;
-        self.orient(mind);
+        self.orient(decoder);
     }
 
     /// From `since` on, plays freely again.
-    pub fn thaw(&mut self, mind: &mut Mind, revision: Revision, since: f64) {
+    pub fn thaw(&mut self, decoder: &mut Decoder, revision: Revision, since: f64) {
         self.hand = Hand::Free;
-        self.resume(mind, revision, since);
-        self.orient(mind);
+        self.resume(decoder, revision, since);
+        self.orient(decoder);
     }
 
-    /// Back to the last note struck before `since`, to think again from there.
-    fn resume(&mut self, mind: &mut Mind, revision: Revision, since: f64) {
+    /// Back to the last note struck before `since`, to generate again from there.
+    fn resume(&mut self, decoder: &mut Decoder, revision: Revision, since: f64) {
         self.revision = revision;
         self.plan.void();
-        self.keep(mind, since, false, |_, note| note.struck() < since);
+        self.keep(decoder, since, false, |_, note| note.struck() < since);
         if let Hand::Script(script) = &self.hand
             && let Some((begin, round)) = script.rounds()
             && since < begin

@@ -1,6 +1,6 @@
 //! How a take ends: what was played of it is remembered, and told to the window.
 
-use model::Mind;
+use model::Decoder;
 use notes::Note;
 
 use super::super::held::Held;
@@ -12,33 +12,33 @@ use crate::link::takes::TakeRecord;
 
 impl Take {
     /// Ends: what was played of it is remembered, and told.
-    pub fn end(mut self, memory: &mut PhraseHistory, mind: &mut Mind, end: End) -> Option<TakeRecord> {
+    pub fn end(mut self, memory: &mut PhraseHistory, decoder: &mut Decoder, end: End) -> Option<TakeRecord> {
         let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
         self.begin.place.beats_per_second = beats_per_second;
         if let Some(held) = &mut self.held {
             held.last_until(at);
             memory.correct(held);
         }
-        self.keep(mind, since, cut, |index, note| index < notes && note.struck() < limit);
+        self.keep(decoder, since, cut, |index, note| index < notes && note.struck() < limit);
         if let Some(held) = &mut self.held {
             // Taken back, the take leaves what is known by now.
-            let now = self.spare.snapshot(mind);
-            if held.hear_anew(mind) {
-                mind.snapshot_into(&mut self.origin);
-                mind.restore(&now);
+            let now = self.spare.snapshot(decoder);
+            if held.hear_anew(decoder) {
+                decoder.snapshot_into(&mut self.origin);
+                decoder.restore(&now);
             }
             self.spare.0.push(now);
         }
-        mind.end_turn();
+        decoder.end_turn();
         let latest = self.latest_onset();
         while !self.steps.is_empty() {
             self.retire();
         }
         let sounded = self.past.own() > 0;
         if self.past.is_empty() {
-            mind.restore(&self.origin);
+            decoder.restore(&self.origin);
         } else {
-            self.remember(memory, mind, latest.map(|onset| at - (since - onset)), since, remembered);
+            self.remember(memory, decoder, latest.map(|onset| at - (since - onset)), since, remembered);
         }
         let record = sounded.then(|| self.record(memory, since.min(limit)));
         memory.spare = std::mem::take(&mut self.spare);
@@ -49,16 +49,23 @@ impl Take {
 
     /// Hands what was played to the memory. `latest`: the latest onset, in seconds of the stream; `lasted`: how long
     /// the take was, in its own.
-    fn remember(&mut self, memory: &mut PhraseHistory, mind: &mut Mind, latest: Option<f64>, lasted: f64, own: bool) {
-        let now = self.spare.snapshot(mind);
+    fn remember(
+        &mut self,
+        memory: &mut PhraseHistory,
+        decoder: &mut Decoder,
+        latest: Option<f64>,
+        lasted: f64,
+        own: bool,
+    ) {
+        let now = self.spare.snapshot(decoder);
         let alone = own && self.begin.source == Source::Alone;
         if alone {
             // It began from nothing: so it does when it is taken back.
             memory.parts.clear();
             memory.latest = None;
-            mind.reset();
-            mind.snapshot_into(&mut self.origin);
-            mind.restore(&now);
+            decoder.reset();
+            decoder.snapshot_into(&mut self.origin);
+            decoder.restore(&now);
         }
         let before = std::mem::replace(&mut self.origin, now);
         // Its time goes with it, if only it was playing.
@@ -68,7 +75,7 @@ impl Take {
         part.gone_s = gone_s;
         memory.push_part(part);
         latest_heard.for_each(|heard| memory.keep(heard));
-        // The player is learnt from, the model is not.
+        // The player is learned from, the model is not.
         let mut before = None;
         for note in self.past.played(false) {
             memory.learn(self.begin.at + note.onset, &heard(before, &note, 1.0), before.is_none());
@@ -76,7 +83,7 @@ impl Take {
         }
         memory.latest = latest;
         if !own {
-            memory.undo(mind);
+            memory.undo(decoder);
         }
     }
 
@@ -87,7 +94,7 @@ impl Take {
         let heard = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.begin.at, ..note });
         TakeRecord {
             id: 0,
-            seed: self.wishes.seed,
+            seed: self.generation.seed,
             number: self.begin.number + 1,
             beats_per_second: self.begin.place.beats_per_second,
             phrase: heard.chain(self.past.played(false)).filter_map(|note| told_from(from, note)).collect(),

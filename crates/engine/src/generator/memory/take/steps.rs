@@ -1,6 +1,6 @@
 //! The notes of a take as the network hears them, one after the other, and how it goes back to one of them.
 
-use model::Mind;
+use model::Decoder;
 use notes::Note;
 
 use super::super::Remembered;
@@ -11,7 +11,7 @@ impl Take {
     /// Goes through the notes again: its own stay if `kept` says so of their number and them, and end by `now` at a
     /// `cut`; the player's are as long as they have lasted by then. From the first one that differs on, the network
     /// hears them anew.
-    pub(super) fn keep(&mut self, mind: &mut Mind, now: f64, cut: bool, kept: impl Fn(u32, &Note) -> bool) {
+    pub(super) fn keep(&mut self, decoder: &mut Decoder, now: f64, cut: bool, kept: impl Fn(u32, &Note) -> bool) {
         let mut index = self.past.own();
         let mut keep = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
@@ -27,7 +27,7 @@ impl Take {
             }
         }
         let few = self.past.is_empty() && keep.iter().flatten().count() <= CORRECTED;
-        let anew = few && self.held.as_mut().is_some_and(|held| held.hear_anew(mind));
+        let anew = few && self.held.as_mut().is_some_and(|held| held.hear_anew(decoder));
         let same = self.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
         let same = if anew { 0 } else { same };
         let mut again = Vec::new();
@@ -41,44 +41,44 @@ impl Take {
         }
         self.next = next;
         if anew {
-            mind.snapshot_into(&mut self.origin);
-            mind.hand_over();
+            decoder.snapshot_into(&mut self.origin);
+            decoder.hand_over();
             self.drop_steps(0);
         } else {
-            self.go_back(mind, same);
+            self.go_back(decoder, same);
         }
         for (note, voice, speed) in again {
-            self.hear(mind, note, voice, speed);
+            self.hear(decoder, note, voice, speed);
         }
     }
 
     /// The network hears a note, which then is the latest.
-    pub(super) fn hear(&mut self, mind: &mut Mind, note: Note, voice: Voice, speed: f64) {
+    pub(super) fn hear(&mut self, decoder: &mut Decoder, note: Note, voice: Voice, speed: f64) {
         if self.steps.len() >= STATES {
             // The first one left must have a snapshot.
             self.retire();
             self.retire();
         }
         let needed = self.steps.back().is_none_or(|last| last.before.is_none());
-        let before = needed.then(|| self.spare.snapshot(mind));
+        let before = needed.then(|| self.spare.snapshot(decoder));
         let trail = self.trail.clone();
         let heard = heard(self.latest_onset(), &note, speed);
         let mine = matches!(voice, Voice::Mine { .. });
-        let moment = self.moment(note.onset, self.index() + u32::from(mine), mind.moment());
-        mind.feed_at(&heard, moment);
+        let moment = self.moment(note.onset, self.index() + u32::from(mine), decoder.moment());
+        decoder.feed_at(&heard, moment);
         self.trail.hear(&note, &heard, mine);
         self.steps.push_back(Step { voice, note, heard, moment, speed, before, trail });
     }
 
     /// Takes the notes from this place on back.
-    pub(super) fn go_back(&mut self, mind: &mut Mind, place: usize) {
+    pub(super) fn go_back(&mut self, decoder: &mut Decoder, place: usize) {
         if place >= self.steps.len() {
             return;
         }
         let snapshots = self.steps.iter().enumerate().take(place + 1);
         if let Some((from, before)) = snapshots.rev().find_map(|(n, step)| Some((n, step.before.as_ref()?))) {
-            mind.restore(before);
-            self.steps.range(from..place).for_each(|step| mind.feed_at(&step.heard, step.moment));
+            decoder.restore(before);
+            self.steps.range(from..place).for_each(|step| decoder.feed_at(&step.heard, step.moment));
         }
         self.drop_steps(place);
     }

@@ -1,4 +1,4 @@
-//! A memory of motifs: which earlier place is like what was played just now, and what came next
+//! A memory of repetition memory: which earlier place is like what was played just now, and what came next
 //! there. Real music repeats itself, bar after bar and after minutes; a hidden state forgets.
 //!
 //! For every lag it is kept how well the last few notes agree with those `lag` notes before them.
@@ -41,7 +41,7 @@ struct Agreement {
 
 /// The notes heard last, and how well each lag agrees. Plain data of fixed size.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Motifs {
+pub(crate) struct RepetitionMemory {
     /// Rings: the note of index `i` since the beginning stands at `i % REMEMBERED`.
     pitch: [u8; REMEMBERED],
     /// 128 plus the interval in semitones that led to the note.
@@ -84,7 +84,7 @@ impl Symbol {
 
 /// A note that may come next because it did so before.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Echo {
+pub(crate) struct Match {
     /// MIDI key, transposed if the place is.
     pub pitch: u8,
     /// Time bin; 0: inside the chord.
@@ -104,7 +104,7 @@ pub(crate) struct Echo {
     pub rounds: usize,
 }
 
-impl Default for Motifs {
+impl Default for RepetitionMemory {
     fn default() -> Self {
         Self {
             pitch: [u8::MAX; REMEMBERED],
@@ -120,7 +120,7 @@ impl Default for Motifs {
     }
 }
 
-impl Motifs {
+impl RepetitionMemory {
     /// Takes in the next note.
     pub fn feed(&mut self, symbol: Symbol) {
         let Symbol { pitch, step, duration, velocity } = symbol;
@@ -144,12 +144,12 @@ impl Motifs {
 
     /// What came next at the place that agrees best, the latest of equals, among those whose next
     /// note is accepted.
-    pub fn same(&self, accept: impl Fn(&Echo) -> bool) -> Option<Echo> {
+    pub fn same(&self, accept: impl Fn(&Match) -> bool) -> Option<Match> {
         self.best(&self.same, REMEMBERED, |slot| Some(self.pitch[slot]), |a, b| self.pitch[a] == self.pitch[b], accept)
     }
 
     /// The same for places that agree in their intervals: the next note is transposed to here.
-    pub fn transposed(&self, accept: impl Fn(&Echo) -> bool) -> Option<Echo> {
+    pub fn transposed(&self, accept: impl Fn(&Match) -> bool) -> Option<Match> {
         let last = i32::from(self.pitch[slot(self.count.wrapping_sub(1))]);
         let here = |slot: usize| {
             let pitch = last + i32::from(self.interval[slot]) - 128;
@@ -159,12 +159,12 @@ impl Motifs {
     }
 
     /// The same for places that agree in their rhythm, whatever their pitches.
-    pub fn rhythm(&self, accept: impl Fn(&Echo) -> bool) -> Option<Echo> {
+    pub fn rhythm(&self, accept: impl Fn(&Match) -> bool) -> Option<Match> {
         self.best(&self.rhythm, REMEMBERED, |slot| Some(self.pitch[slot]), |a, b| self.step[a] == self.step[b], accept)
     }
 
-    /// The same as [`Motifs::same`] for places at most `notes` ago: what a loop would play.
-    pub fn in_a_loop(&self, notes: usize) -> Option<Echo> {
+    /// The same as [`RepetitionMemory::same`] for places at most `notes` ago: what a loop would play.
+    pub fn in_a_loop(&self, notes: usize) -> Option<Match> {
         let here = |slot: usize| Some(self.pitch[slot]);
         self.best(&self.same, notes, here, |a, b| self.pitch[a] == self.pitch[b], |_| true)
     }
@@ -182,8 +182,8 @@ impl Motifs {
         farthest: usize,
         pitch: impl Fn(usize) -> Option<u8>,
         equal: impl Fn(usize, usize) -> bool,
-        accept: impl Fn(&Echo) -> bool,
-    ) -> Option<Echo> {
+        accept: impl Fn(&Match) -> bool,
+    ) -> Option<Match> {
         let lags = farthest.min(self.count.min(REMEMBERED as u64) as usize);
         // A place where not even one of the last notes agrees is none.
         let (mut most, mut best) = (GAIN - 1, None);
@@ -199,7 +199,7 @@ impl Motifs {
                 let slot = slot(self.count - lag as u64);
                 let Some(pitch) = pitch(slot) else { continue };
                 let quarters = 4 * usize::from(agreement.kept[lag - 1]) / lag;
-                let echo = Echo {
+                let matched = Match {
                     pitch,
                     step: self.step[slot].into(),
                     duration: self.duration[slot].into(),
@@ -209,12 +209,12 @@ impl Motifs {
                     lag,
                     rounds: ROUNDS_UP_TO.partition_point(|&most| most <= quarters),
                 };
-                if accept(&echo) {
-                    (most, best) = (score, Some(echo));
+                if accept(&matched) {
+                    (most, best) = (score, Some(matched));
                 }
             }
         }
-        best.map(|echo| Echo { length: self.length(echo.lag, equal), ..echo })
+        best.map(|matched| Match { length: self.length(matched.lag, equal), ..matched })
     }
 
     /// How many of the last notes agree with those `lag` notes before them, without exception.
@@ -228,7 +228,7 @@ impl Motifs {
     }
 }
 
-impl Echo {
+impl Match {
     /// The class of its lag, below [`LAGS`].
     pub fn distance(&self) -> usize {
         let octave = self.lag.ilog2();
@@ -268,10 +268,10 @@ mod tests {
     use rand::Rng;
     use rand_pcg::Pcg32;
 
-    fn hear(motifs: &mut Motifs, pitches: impl IntoIterator<Item = u8>) {
+    fn hear(repetition: &mut RepetitionMemory, pitches: impl IntoIterator<Item = u8>) {
         for pitch in pitches {
             let step = f64::from(pitch) * 0.01;
-            motifs.feed(Symbol::of(&Successor { pitch, step, duration: 0.3, velocity: pitch, spread: 0.0 }));
+            repetition.feed(Symbol::of(&Successor { pitch, step, duration: 0.3, velocity: pitch, spread: 0.0 }));
         }
     }
 
@@ -285,46 +285,46 @@ mod tests {
     fn a_motif_is_known_again_here_and_in_another_key() {
         let theme = [60, 64, 67, 65, 62, 71, 72];
         for (distance, shift) in [(0, 0), (200, 0), (3900, 0), (200, 5), (3900, -7)] {
-            let mut motifs = Motifs::default();
-            hear(&mut motifs, wander(0, 300));
-            hear(&mut motifs, theme);
-            hear(&mut motifs, wander(1000, distance));
-            hear(&mut motifs, theme[..5].iter().map(|p| (i32::from(*p) + shift) as u8));
-            let echo = match shift {
-                0 => motifs.same(|_| true),
-                _ => motifs.transposed(|_| true),
+            let mut repetition = RepetitionMemory::default();
+            hear(&mut repetition, wander(0, 300));
+            hear(&mut repetition, theme);
+            hear(&mut repetition, wander(1000, distance));
+            hear(&mut repetition, theme[..5].iter().map(|p| (i32::from(*p) + shift) as u8));
+            let matched = match shift {
+                0 => repetition.same(|_| true),
+                _ => repetition.transposed(|_| true),
             };
-            let echo = echo.expect("it was played");
-            assert_eq!(i32::from(echo.pitch), 71 + shift, "after {distance} notes, {shift} semitones away");
-            assert_eq!(echo.step, time_bin(0.71));
-            assert_eq!(echo.velocity, velocity_level(71));
+            let matched = matched.expect("it was played");
+            assert_eq!(i32::from(matched.pitch), 71 + shift, "after {distance} notes, {shift} semitones away");
+            assert_eq!(matched.step, time_bin(0.71));
+            assert_eq!(matched.velocity, velocity_level(71));
             // The first interval of the theme led from another note.
-            assert_eq!(echo.length, if shift == 0 { 5 } else { 4 });
+            assert_eq!(matched.length, if shift == 0 { 5 } else { 4 });
         }
     }
 
     #[test]
     fn a_wrong_note_does_not_end_a_repetition() {
         let theme: Vec<u8> = wander(7, 20).collect();
-        let mut motifs = Motifs::default();
-        hear(&mut motifs, theme.iter().copied());
-        hear(&mut motifs, wander(500, 40));
-        hear(&mut motifs, theme[..12].iter().copied().chain([100]));
-        let echo = motifs.same(|_| true).expect("it was played");
-        assert_eq!((echo.pitch, echo.length), (theme[13], 0));
+        let mut repetition = RepetitionMemory::default();
+        hear(&mut repetition, theme.iter().copied());
+        hear(&mut repetition, wander(500, 40));
+        hear(&mut repetition, theme[..12].iter().copied().chain([100]));
+        let matched = repetition.same(|_| true).expect("it was played");
+        assert_eq!((matched.pitch, matched.length), (theme[13], 0));
     }
 
     #[test]
     fn what_is_too_long_ago_is_forgotten() {
-        let mut motifs = Motifs::default();
-        assert_eq!(motifs.same(|_| true), None);
-        hear(&mut motifs, [1, 2, 3, 4]);
-        hear(&mut motifs, wander(0, REMEMBERED - 4));
-        hear(&mut motifs, [1]);
+        let mut repetition = RepetitionMemory::default();
+        assert_eq!(repetition.same(|_| true), None);
+        hear(&mut repetition, [1, 2, 3, 4]);
+        hear(&mut repetition, wander(0, REMEMBERED - 4));
+        hear(&mut repetition, [1]);
         // Elsewhere some of so many notes agree by chance; nowhere else is there a 2.
-        assert_eq!(motifs.same(|echo| echo.pitch == 2).map(|echo| echo.lag), Some(REMEMBERED));
-        hear(&mut motifs, [5; 3]);
-        hear(&mut motifs, [1]);
-        assert_eq!(motifs.same(|echo| echo.pitch == 2), None);
+        assert_eq!(repetition.same(|matched| matched.pitch == 2).map(|matched| matched.lag), Some(REMEMBERED));
+        hear(&mut repetition, [5; 3]);
+        hear(&mut repetition, [1]);
+        assert_eq!(repetition.same(|matched| matched.pitch == 2), None);
     }
 }

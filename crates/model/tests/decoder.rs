@@ -1,4 +1,4 @@
-//! What a mind plays keeps the rules that it was asked to keep, whatever its weights.
+//! What a decoder plays keeps the rules that it was asked to keep, whatever its weights.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -6,29 +6,29 @@ use std::sync::Arc;
 use model::encoding::TIMES;
 use model::shapes::HEAD;
 use model::{
-    Card, Chorus, Controls, Kind, Loudness, Mind, Network, Precision, Temperature, Weights, WeightsError, What, When,
-    note_rng,
+    BatchDecoder, Card, Controls, Decoder, Kind, Loudness, Network, Precision, Temperature, Weights, WeightsError,
+    What, When, note_rng,
 };
 use notes::{Note, Successor};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
-fn mind(kind: Kind, seed: u64) -> Mind {
-    mind_in(kind, seed, Precision::Int8)
+fn decoder(kind: Kind, seed: u64) -> Decoder {
+    decoder_in(kind, seed, Precision::Int8)
 }
 
-fn mind_in(kind: Kind, seed: u64, precision: Precision) -> Mind {
-    Mind::new(Arc::new(Network::new(&Weights::random(kind, seed), precision)))
+fn decoder_in(kind: Kind, seed: u64, precision: Precision) -> Decoder {
+    Decoder::new(Arc::new(Network::new(&Weights::random(kind, seed), precision)))
 }
 
 /// Plays on from nothing: each note is drawn and heard.
-fn play(mind: &mut Mind, controls: &Controls, seed: u64, count: u64) -> Vec<Successor> {
-    play_within(mind, controls, &What::default(), 1.0, seed, count)
+fn play(decoder: &mut Decoder, controls: &Controls, seed: u64, count: u64) -> Vec<Successor> {
+    play_within(decoder, controls, &What::default(), 1.0, seed, count)
 }
 
 /// The same with wishes.
 fn play_within(
-    mind: &mut Mind,
+    decoder: &mut Decoder,
     controls: &Controls,
     what: &What,
     density: f32,
@@ -38,11 +38,11 @@ fn play_within(
     (0..count)
         .map(|index| {
             let rng = &mut note_rng(seed, index);
-            let above = what.pitches.checked_shr(mind.state().context().floor(0.0).into());
+            let above = what.pitches.checked_shr(decoder.state().context().floor(0.0).into());
             let when = When { in_chord: above.is_some_and(|left| left != 0), density, ..When::after(0.0) };
-            let timing = mind.sample_step(controls, &when, rng);
-            let note = mind.sample_note(controls, timing.step, what, rng);
-            mind.feed(&note);
+            let timing = decoder.sample_step(controls, &when, rng);
+            let note = decoder.sample_note(controls, timing.step, what, rng);
+            decoder.feed(&note);
             note
         })
         .collect()
@@ -66,7 +66,7 @@ proptest! {
             ..Controls::default()
         };
         let what = What { pitches: mask, longest, ..What::default() };
-        let take = play_within(&mut mind(Kind::Antiphon, 3), &controls, &what, density, seed, 48);
+        let take = play_within(&mut decoder(Kind::Antiphon, 3), &controls, &what, density, seed, 48);
         let mut onset = 0.0;
         let notes: Vec<Note> = take.iter().map(|note| {
             let note = note.note(onset);
@@ -95,10 +95,10 @@ proptest! {
     #[test]
     fn the_entry_never_falls_into_the_silence(seed: u64, silence in 0.001..25.0f64) {
         for kind in [Kind::Seed, Kind::Antiphon] {
-            let mut mind = mind(kind, 4);
-            play(&mut mind, &Controls::default(), seed, 3);
-            mind.hand_over();
-            let entry = mind.sample(&Controls::default(), silence, &mut note_rng(seed, 9));
+            let mut decoder = decoder(kind, 4);
+            play(&mut decoder, &Controls::default(), seed, 3);
+            decoder.hand_over();
+            let entry = decoder.sample(&Controls::default(), silence, &mut note_rng(seed, 9));
             prop_assert!(entry.step >= silence.min(19.0), "{kind:?}: {} after {silence}", entry.step);
         }
     }
@@ -108,20 +108,20 @@ proptest! {
 #[test]
 fn a_restored_state_goes_on_as_before() {
     for kind in [Kind::Seed, Kind::Antiphon] {
-        let mut mind = mind(kind, 5);
+        let mut decoder = decoder(kind, 5);
         for (before, after) in [(0, 1), (5, 63), (30, 70)] {
-            play(&mut mind, &Controls::default(), 1, before);
-            let (snapshot, state) = (mind.snapshot(), mind.state().clone());
-            let first = play(&mut mind, &Controls::default(), 2, after);
-            let (later, ahead) = (mind.snapshot(), mind.state().clone());
-            mind.restore(&snapshot);
-            assert!(*mind.state() == state, "{kind:?}, {after} notes back");
-            assert_eq!(play(&mut mind, &Controls::default(), 2, after), first);
+            play(&mut decoder, &Controls::default(), 1, before);
+            let (snapshot, state) = (decoder.snapshot(), decoder.state().clone());
+            let first = play(&mut decoder, &Controls::default(), 2, after);
+            let (later, ahead) = (decoder.snapshot(), decoder.state().clone());
+            decoder.restore(&snapshot);
+            assert!(*decoder.state() == state, "{kind:?}, {after} notes back");
+            assert_eq!(play(&mut decoder, &Controls::default(), 2, after), first);
             // On another branch, and from there back.
-            mind.restore(&snapshot);
-            play(&mut mind, &Controls::default(), 3, 3);
-            mind.restore(&later);
-            assert!(*mind.state() == ahead, "{kind:?}, from another branch");
+            decoder.restore(&snapshot);
+            play(&mut decoder, &Controls::default(), 3, 3);
+            decoder.restore(&later);
+            assert!(*decoder.state() == ahead, "{kind:?}, from another branch");
         }
     }
 }
@@ -138,13 +138,13 @@ fn apart(one: &[f64], other: &[f64]) -> (f64, f64) {
 /// them.
 #[test]
 fn the_entry_is_drawn_from_what_the_silence_has_left() {
-    let mut mind = mind(Kind::Antiphon, 4);
-    play(&mut mind, &Controls::default(), 1, 5);
+    let mut decoder = decoder(Kind::Antiphon, 4);
+    play(&mut decoder, &Controls::default(), 1, 5);
     let neutral = Controls::default();
     let mut steps = |earliest: f64, seed: u64| {
         let when = When::after(earliest);
         let mut steps: Vec<f64> =
-            (0..1500).map(|draw| mind.sample_step(&neutral, &when, &mut note_rng(seed, draw)).step).collect();
+            (0..1500).map(|draw| decoder.sample_step(&neutral, &when, &mut note_rng(seed, draw)).step).collect();
         steps.sort_by(f64::total_cmp);
         steps
     };
@@ -160,11 +160,11 @@ fn the_entry_is_drawn_from_what_the_silence_has_left() {
 /// A note that still sounds lasts as long as one of those that have lasted so long: the same, of durations.
 #[test]
 fn the_end_of_a_held_note_is_drawn_from_what_it_has_left() {
-    let mut mind = mind(Kind::Antiphon, 5);
-    play(&mut mind, &Controls::default(), 1, 12);
+    let mut decoder = decoder(Kind::Antiphon, 5);
+    play(&mut decoder, &Controls::default(), 1, 12);
     let mut lasts = |so_far: f64, seed: u64| -> Vec<f64> {
         let held = Successor { step: 0.2, spread: 0.0, duration: so_far, pitch: 60, velocity: 70 };
-        let mut all: Vec<f64> = (0..1500).map(|draw| mind.sample_rest(&held, &mut note_rng(seed, draw))).collect();
+        let mut all: Vec<f64> = (0..1500).map(|draw| decoder.sample_rest(&held, &mut note_rng(seed, draw))).collect();
         all.sort_by(f64::total_cmp);
         all
     };
@@ -191,8 +191,8 @@ fn density_is_a_factor_on_the_onsets() {
     let weights = Weights::new(random.card.clone(), tensors).expect("the same shapes");
     let network = Arc::new(Network::new(&weights, Precision::Int8));
     let of = |density| {
-        let mut mind = Mind::new(network.clone());
-        let take = play_within(&mut mind, &Controls::default(), &What::default(), density, 5, 400);
+        let mut decoder = Decoder::new(network.clone());
+        let take = play_within(&mut decoder, &Controls::default(), &What::default(), density, 5, 400);
         let onsets: Vec<f64> = take.iter().map(|note| note.step).filter(|step| *step > 0.0).collect();
         (onsets.iter().map(|step| step.ln()).sum::<f64>() / onsets.len() as f64, onsets.len())
     };
@@ -215,7 +215,7 @@ fn loudness_is_as_asked_for() {
         let mut before = 0.0;
         for level in [24.0, 64.0, 104.0] {
             let what = What { loudness: Loudness::Around(level), ..What::default() };
-            let take = play_within(&mut mind(kind, 3), &Controls::default(), &what, 1.0, 5, 300);
+            let take = play_within(&mut decoder(kind, 3), &Controls::default(), &what, 1.0, 5, 300);
             let mean = take[20..].iter().map(|note| f32::from(note.velocity)).sum::<f32>() / 280.0;
             // Untrained, a network does not hear how loud it plays, so it keeps pulling to the middle.
             assert!((mean - level).abs() < 6.0 + 0.5 * (level - 64.0).abs(), "{kind:?}: {mean} for {level}");
@@ -223,7 +223,7 @@ fn loudness_is_as_asked_for() {
             before = mean;
         }
         let what = What { loudness: Loudness::Fixed(77), ..What::default() };
-        let take = play_within(&mut mind(kind, 3), &Controls::default(), &what, 1.0, 5, 20);
+        let take = play_within(&mut decoder(kind, 3), &Controls::default(), &what, 1.0, 5, 20);
         assert!(take.iter().all(|note| note.velocity == 77));
     }
 }
@@ -232,13 +232,13 @@ fn loudness_is_as_asked_for() {
 #[test]
 fn narrow_weights_cost_next_to_nothing() {
     let weights = Weights::from_bytes(include_bytes!("../../../weights/antiphon.safetensors")).unwrap();
-    let mut minds = Precision::ALL.map(|precision| Mind::new(Arc::new(Network::new(&weights, precision))));
+    let mut minds = Precision::ALL.map(|precision| Decoder::new(Arc::new(Network::new(&weights, precision))));
     let mut sums = [0.0; Precision::ALL.len()];
     for index in 0..600 {
         let note = minds[0].sample(&Controls::default(), 0.0, &mut note_rng(1, index));
-        for (mind, sum) in minds.iter_mut().zip(&mut sums) {
-            *sum += mind.costs(&note).iter().sum::<f64>() / 600.0;
-            mind.feed(&note);
+        for (decoder, sum) in minds.iter_mut().zip(&mut sums) {
+            *sum += decoder.costs(&note).iter().sum::<f64>() / 600.0;
+            decoder.feed(&note);
         }
     }
     for (precision, bound) in Precision::ALL.into_iter().zip([0.0, 1e-6, 2e-3, 3e-2]) {
@@ -251,28 +251,32 @@ fn narrow_weights_cost_next_to_nothing() {
 #[test]
 fn takes_side_by_side_are_the_takes_one_by_one() {
     for (kind, precision) in [(Kind::Seed, Precision::F16), (Kind::Antiphon, Precision::Int4)] {
-        let mut mind = mind_in(kind, 6, precision);
-        play(&mut mind, &Controls::default(), 1, 20);
-        let before = mind.snapshot();
+        let mut decoder = decoder_in(kind, 6, precision);
+        play(&mut decoder, &Controls::default(), 1, 20);
+        let before = decoder.snapshot();
         for takes in [1, 3, 8] {
-            let mut chorus = Chorus::new(&mind, takes);
+            let mut batch = BatchDecoder::new(&decoder, takes);
             let mut together = vec![Vec::new(); takes];
             for index in 0..24 {
                 let mut rngs: Vec<_> = (0..takes as u64).map(|take| note_rng(take, index)).collect();
                 let silence = if index == 0 { 0.3 } else { 0.0 };
-                let notes = chorus.play(&Controls::default(), silence, &mut rngs);
+                let notes = batch.play(&Controls::default(), silence, &mut rngs);
                 together.iter_mut().zip(notes).for_each(|(take, note)| take.push(*note));
             }
             for (seed, take) in together.iter().enumerate() {
-                mind.restore(&before);
+                decoder.restore(&before);
                 for (index, note) in take.iter().enumerate() {
                     let silence = if index == 0 { 0.3 } else { 0.0 };
                     let rng = &mut note_rng(seed as u64, index as u64);
-                    assert_eq!(mind.sample(&Controls::default(), silence, rng), *note, "{kind:?}, {seed} of {takes}");
-                    mind.feed(note);
+                    assert_eq!(
+                        decoder.sample(&Controls::default(), silence, rng),
+                        *note,
+                        "{kind:?}, {seed} of {takes}"
+                    );
+                    decoder.feed(note);
                 }
             }
-            mind.restore(&before);
+            decoder.restore(&before);
         }
     }
 }
@@ -282,8 +286,8 @@ fn takes_side_by_side_are_the_takes_one_by_one() {
 fn a_phrase_at_once_is_the_phrase_note_by_note() {
     for (kind, precision) in [Kind::Seed, Kind::Antiphon].into_iter().flat_map(|k| Precision::ALL.map(|p| (k, p))) {
         let network = Arc::new(Network::new(&Weights::random(kind, 9), precision));
-        let phrase = play(&mut Mind::new(network.clone()), &Controls::default(), 2, 75);
-        let [mut slow, mut quick] = [(); 2].map(|()| Mind::new(network.clone()));
+        let phrase = play(&mut Decoder::new(network.clone()), &Controls::default(), 2, 75);
+        let [mut slow, mut quick] = [(); 2].map(|()| Decoder::new(network.clone()));
         phrase.iter().for_each(|note| slow.feed(note));
         quick.feed_all(&phrase[..1]);
         quick.feed_all(&phrase[1..]);

@@ -1,4 +1,4 @@
-//! The partner's mind: what it has heard so far, and what it would play next.
+//! The partner's decoder: what it has heard so far, and what it would play next.
 
 use std::{slice, sync::Arc};
 
@@ -9,8 +9,8 @@ use crate::{
     device::{DeviceError, Seat, Trunk},
     drawing::{Drawing, NOTHING, Timing, What, When, draw_rest},
     encoding::{PITCHES, cell, cell_mass, spread_bin, time_bin, time_range, velocity_level},
-    motifs::Symbol,
     network::{Network, Scratch, State},
+    repetition::Symbol,
     sampling::{Controls, softmax},
     shapes::{Attribute, Kind},
     snapshot::{Snapshot, Trace},
@@ -48,7 +48,7 @@ pub struct Scores {
 
 /// A network, its state, and the buffers to run it. Allocates on construction only.
 #[derive(Debug)]
-pub struct Mind {
+pub struct Decoder {
     pub(crate) network: Arc<Network>,
     pub(crate) state: State,
     pub(crate) scratch: Scratch,
@@ -57,13 +57,13 @@ pub struct Mind {
     trace: Trace,
 }
 
-impl Mind {
-    /// A mind that has heard nothing.
+impl Decoder {
+    /// A decoder that has heard nothing.
     pub fn new(network: Arc<Network>) -> Self {
         let (state, scratch) = (network.zero_state(), Scratch::new(1));
-        let mut mind = Self { state, network, scratch, seat: Seat::default(), trace: Trace::default() };
-        mind.reset();
-        mind
+        let mut decoder = Self { state, network, scratch, seat: Seat::default(), trace: Trace::default() };
+        decoder.reset();
+        decoder
     }
 
     /// The network it runs.
@@ -72,7 +72,7 @@ impl Mind {
     }
 
     /// Forgets everything. `antiphon` is fed begin-of-sequence; the seed is not: it is fed at the
-    /// hand-over, or by [`Mind::hand_over`] at the start when it plays alone.
+    /// hand-over, or by [`Decoder::hand_over`] at the start when it plays alone.
     pub fn reset(&mut self) {
         let zero = self.network.zero_state();
         self.state.copy_from(&zero);
@@ -88,14 +88,14 @@ impl Mind {
         self.step(Some(note), None);
     }
 
-    /// The same, told what is known at the note's onset. (After [`Mind::feed`] it is what follows from the note
+    /// The same, told what is known at the note's onset. (After [`Decoder::feed`] it is what follows from the note
     /// before: the same tempo, the same turn.)
     pub fn feed_at(&mut self, note: &Successor, moment: Moment) {
         self.trace.hear(Symbol::of(note));
         self.step(Some(note), Some(moment));
     }
 
-    /// What is known at the last onset, from the next draw on: the tempo may have changed since, or the turn. [`Mind::reset`]
+    /// What is known at the last onset, from the next draw on: the tempo may have changed since, or the turn. [`Decoder::reset`]
     /// forgets it.
     pub fn set_moment(&mut self, moment: Moment) {
         self.state.context.lately.moment = moment;
@@ -110,7 +110,7 @@ impl Mind {
     fn step(&mut self, note: Option<&Successor>, moment: Option<Moment>) {
         let Self { network, state, scratch, seat, .. } = self;
         network.listen(note, moment, state, scratch);
-        seat.think(network, slice::from_mut(state), scratch);
+        seat.forward(network, slice::from_mut(state), scratch);
     }
 
     /// From the next note on its trunk runs there; `None`: on the CPU. The device must have this network's
@@ -129,14 +129,14 @@ impl Mind {
         self.seat.take_failure()
     }
 
-    /// Hears a whole phrase at once: the same as [`Mind::feed`] for each note, to the bit, several times
+    /// Hears a whole phrase at once: the same as [`Decoder::feed`] for each note, to the bit, several times
     /// faster. Allocates.
     pub fn feed_all(&mut self, notes: &[Successor]) {
         notes.iter().for_each(|note| self.trace.hear(Symbol::of(note)));
         self.network.sequence(notes, |_| None, &mut self.state);
     }
 
-    /// The same as [`Mind::feed_at`] for each note.
+    /// The same as [`Decoder::feed_at`] for each note.
     ///
     /// # Panics
     /// If there are not as many moments as notes.

@@ -12,7 +12,7 @@ const LONGEST_STEP_S: f64 = 5.0;
 
 /// Running averages over the notes heard.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Mood {
+pub(crate) struct RunningStatistics {
     sums: [[f32; 4]; RATES],
     weights: [f32; RATES],
 }
@@ -30,7 +30,7 @@ pub(crate) struct Averages {
     pub chords: f32,
 }
 
-impl Mood {
+impl RunningStatistics {
     /// Takes in the next note.
     pub fn feed(&mut self, note: &Successor) {
         let now = [
@@ -86,7 +86,7 @@ impl Loops {
 
     /// What the next note of a loop of this kind loses, in nats: nothing in real music, more and more in
     /// music that is stuck.
-    pub fn weariness(&self, kind: usize) -> f32 {
+    pub fn repetition_penalty(&self, kind: usize) -> f32 {
         let beyond = self.shares().into_iter().zip(MOST[kind]).map(|(share, most)| share - most);
         WEARINESS * beyond.fold(0.0, f32::max)
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use model::critic::Phrase as CriticsPhrase;
 use model::limits::{classes_of, of_classes, range};
 use model::search::{Judge, Search, Takes, likeness, take_seed};
-use model::{Chorus, Markov, Mind};
+use model::{BatchDecoder, Decoder, Markov};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.6, bar: 4.0, running
 
 /// A phrase is heard, and a take is played upon it. Times are seconds since the hand-over.
 struct Session {
-    mind: Mind,
+    decoder: Decoder,
     ear: PhraseAnalysis,
     memory: Markov,
     phrase: Vec<Note>,
@@ -37,7 +37,7 @@ impl Session {
         let length: f64 = phrase.iter().map(|note| note.0).sum();
         let mut onset = -length - silence;
         let mut session = Self {
-            mind: Mind::new(network()),
+            decoder: Decoder::new(network()),
             ear: PhraseAnalysis::default(),
             memory: Markov::default(),
             phrase: vec![],
@@ -47,7 +47,7 @@ impl Session {
             onset += step;
             let note = Note { onset, spread: 0.0, duration: 0.4, pitch, velocity };
             let next = Successor::after(previous, &note);
-            session.mind.feed(&next);
+            session.decoder.feed(&next);
             session.ear.hear(onset, &next, previous.is_none());
             session.memory.learn(&next, previous.is_none());
             session.phrase.push(note);
@@ -55,9 +55,9 @@ impl Session {
         session
     }
 
-    fn phrasing(&self, wishes: &Wishes) -> Phrasing {
-        let pulse = phrase_beats(&wishes.rhythm, &self.ear, 0.0);
-        Phrasing::new(&network().card().controls, wishes, &PLACE, &self.ear, pulse)
+    fn phrasing(&self, generation: &GenerationParams) -> Phrasing {
+        let pulse = phrase_beats(&generation.rhythm, &self.ear, 0.0);
+        Phrasing::new(&network().card().controls, generation, &PLACE, &self.ear, pulse)
     }
 
     fn trail(&self) -> Trail {
@@ -67,15 +67,15 @@ impl Session {
         Trail::after(&successors)
     }
 
-    fn play(&mut self, wishes: &Wishes, count: u32) -> Vec<Note> {
-        let phrasing = self.phrasing(wishes);
+    fn play(&mut self, generation: &GenerationParams, count: u32) -> Vec<Note> {
+        let phrasing = self.phrasing(generation);
         let (mut trail, mut previous) = (self.trail(), self.phrase.last().map(|note| note.onset));
         (0..count)
             .map(|index| {
-                let cue = Cue { seed: wishes.seed, index, previous, floor: 0.0, pause: 0.0 };
-                let note = phrasing.draw(&mut self.mind, &trail, &self.memory, &cue);
+                let cue = Cue { seed: generation.seed, index, previous, floor: 0.0, pause: 0.0 };
+                let note = phrasing.draw(&mut self.decoder, &trail, &self.memory, &cue);
                 let next = heard(previous, &note, phrasing.speed());
-                self.mind.feed(&next);
+                self.decoder.feed(&next);
                 trail.hear(&note, &next, true);
                 previous = Some(note.onset);
                 note
@@ -93,16 +93,16 @@ impl Session {
     }
 
     /// Takes of these seeds side by side.
-    fn play_all(&self, wishes: &Wishes, seeds: &[u64], count: u32) -> Vec<Vec<Note>> {
-        let phrasing = self.phrasing(wishes);
-        let mut chorus = Chorus::new(&self.mind, seeds.len());
+    fn play_all(&self, generation: &GenerationParams, seeds: &[u64], count: u32) -> Vec<Vec<Note>> {
+        let phrasing = self.phrasing(generation);
+        let mut batch = BatchDecoder::new(&self.decoder, seeds.len());
         let mut trails = vec![self.trail(); seeds.len()];
         let previous = self.phrase.last().map(|note| note.onset);
         let first = |&seed| Cue { seed, index: 0, previous, floor: 0.0, pause: 0.0 };
         let mut cues: Vec<Cue> = seeds.iter().map(first).collect();
         let mut takes = vec![vec![]; seeds.len()];
         for _ in 0..count {
-            let notes = phrasing.draw_all(&mut chorus, &trails, &self.memory, &cues);
+            let notes = phrasing.draw_all(&mut batch, &trails, &self.memory, &cues);
             let mut all = vec![];
             for (take, note) in notes.into_iter().enumerate() {
                 let next = heard(cues[take].previous, &note, phrasing.speed());
@@ -111,7 +111,7 @@ impl Session {
                 takes[take].push(note);
                 all.push(next);
             }
-            chorus.feed(&all);
+            batch.feed(&all);
         }
         takes
     }
@@ -182,7 +182,7 @@ fn limits() -> impl Strategy<Value = Limits> {
         })
 }
 
-fn random_wishes() -> impl Strategy<Value = Wishes> {
+fn random_generation() -> impl Strategy<Value = GenerationParams> {
     let strength = prop_oneof![Just(0.0f32), Just(1.0), 0.0..1.0f32];
     let rhythm = (
         strength,
@@ -203,13 +203,13 @@ fn random_wishes() -> impl Strategy<Value = Wishes> {
     let dynamics = prop_oneof![Just(Dynamics::Model), Just(Dynamics::Follow), (1..128u8).prop_map(Dynamics::Fixed)];
     let learn = prop_oneof![Just(0.0f32), Just(1.0), 0.0..1.0f32];
     ((any::<u64>(), 0.1..2.0f32, 0.3..1.0f32), rhythm, limits(), dynamics, learn).prop_map(
-        |((seed, temperature, top_p), rhythm, limits, dynamics, learn)| Wishes {
+        |((seed, temperature, top_p), rhythm, limits, dynamics, learn)| GenerationParams {
             top_p,
             rhythm,
             limits,
             dynamics,
             learn,
-            ..wishes(temperature, seed)
+            ..generation(temperature, seed)
         },
     )
 }
@@ -227,8 +227,8 @@ fn wanted(limits: &Limits, ear: &PhraseAnalysis) -> u128 {
 }
 
 /// How a take keeps its limits; an error says which one it breaks.
-fn check(take: &[Note], wishes: &Wishes, ear: &PhraseAnalysis) -> Result<(), TestCaseError> {
-    let Wishes { limits, rhythm, .. } = wishes;
+fn check(take: &[Note], generation: &GenerationParams, ear: &PhraseAnalysis) -> Result<(), TestCaseError> {
+    let GenerationParams { limits, rhythm, .. } = generation;
     let wanted = wanted(limits, ear);
     let mut sounding: HashMap<u8, f64> = HashMap::new();
     // How often each pitch was struck in a row, up to this onset and up to the one before.
@@ -240,7 +240,7 @@ fn check(take: &[Note], wishes: &Wishes, ear: &PhraseAnalysis) -> Result<(), Tes
         if let Some(longest) = limits.longest_s {
             prop_assert!(note.duration <= f64::from(longest) + 1e-6, "{note:?} is too long");
         }
-        if let Dynamics::Fixed(velocity) = wishes.dynamics {
+        if let Dynamics::Fixed(velocity) = generation.dynamics {
             prop_assert_eq!(note.velocity, velocity);
         }
         prop_assert!(note.onset >= 0.0);
@@ -303,14 +303,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 160, failure_persistence: None, rng_seed: prop::test_runner::RngSeed::Fixed(11), ..ProptestConfig::default() })]
 
     #[test]
-    fn no_limit_is_ever_broken(wishes in random_wishes()) {
+    fn no_limit_is_ever_broken(generation in random_generation()) {
         let mut session = Session::new(&TUNE, 70, 0.5);
-        let take = session.play(&wishes, 40);
-        check(&take, &wishes, &session.ear)?;
-        if wishes.rhythm.strength == 1.0 {
+        let take = session.play(&generation, 40);
+        check(&take, &generation, &session.ear)?;
+        if generation.rhythm.strength == 1.0 {
             prop_assert!(take.iter().all(|note| note.spread == 0.0));
-            if wishes.rhythm.pulse == BeatSource::Host {
-                let off = take.iter().map(|note| off_the_grid(note.onset, &wishes.rhythm)).fold(0.0, f64::max);
+            if generation.rhythm.pulse == BeatSource::Host {
+                let off = take.iter().map(|note| off_the_grid(note.onset, &generation.rhythm)).fold(0.0, f64::max);
                 prop_assert!(off < 1e-9, "{off} beats off the grid");
             }
         }
@@ -322,8 +322,8 @@ proptest! {
 fn strength_draws_onsets_to_the_grid() {
     let mut before = f64::INFINITY;
     for strength in [0.0, 0.3, 0.6, 0.9, 1.0] {
-        let rhythm = Rhythm { strength, grid: Grid::Eighth, ..WISHES.rhythm };
-        let take = Session::new(&TUNE, 70, 0.5).play(&Wishes { rhythm, ..WISHES }, 200);
+        let rhythm = Rhythm { strength, grid: Grid::Eighth, ..GENERATION.rhythm };
+        let take = Session::new(&TUNE, 70, 0.5).play(&GenerationParams { rhythm, ..GENERATION }, 200);
         let off = take.iter().map(|note| off_the_grid(note.onset, &rhythm)).sum::<f64>() / 200.0;
         assert!(off < before, "{off} beats off at {strength}");
         assert!(off < 0.14 * f64::from(1.0 - strength) + 0.01, "{off} beats off at {strength}");
@@ -332,8 +332,8 @@ fn strength_draws_onsets_to_the_grid() {
 }
 
 /// Notes per second of a take of so many notes.
-fn notes_per_second(wishes: &Wishes, count: u32) -> f64 {
-    let take = Session::new(&TUNE, 70, 0.5).play(wishes, count);
+fn notes_per_second(generation: &GenerationParams, count: u32) -> f64 {
+    let take = Session::new(&TUNE, 70, 0.5).play(generation, count);
     f64::from(count - 1) / (take[take.len() - 1].onset - take[0].onset)
 }
 
@@ -342,8 +342,8 @@ fn notes_per_second(wishes: &Wishes, count: u32) -> f64 {
 #[test]
 fn speed_is_a_factor_on_time_alone() {
     let play = |speed| {
-        let rhythm = Rhythm { speed, ..WISHES.rhythm };
-        Session::new(&TUNE, 70, 0.0).play(&Wishes { rhythm, ..WISHES }, 60)
+        let rhythm = Rhythm { speed, ..GENERATION.rhythm };
+        Session::new(&TUNE, 70, 0.0).play(&GenerationParams { rhythm, ..GENERATION }, 60)
     };
     let [half, normal, double] = [Speed::Half, Speed::Normal, Speed::Double].map(play);
     for (others, factor, least) in [(half, 2.0, 60), (double, 0.5, 2)] {
@@ -364,21 +364,23 @@ fn speed_is_a_factor_on_time_alone() {
 
 #[test]
 fn more_density_is_more_notes() {
-    let of = |density| notes_per_second(&Wishes { rhythm: Rhythm { density, ..WISHES.rhythm }, ..WISHES }, 900);
+    let of = |density| {
+        notes_per_second(&GenerationParams { rhythm: Rhythm { density, ..GENERATION.rhythm }, ..GENERATION }, 900)
+    };
     let rates = [0.25, 0.5, 1.0, 2.0, 4.0].map(of);
     let ratios: Vec<f64> = rates.windows(2).map(|pair| pair[1] / pair[0]).collect();
     // The tests' network has no steps beyond half a second, so it cannot be tilted to where they are few.
     assert!(ratios[0] > 1.2 && ratios[1..].iter().all(|ratio| (1.2..3.0).contains(ratio)), "{rates:?}");
 }
 
-/// What was learnt speaks alone: the tune goes on where it was, in its own steps.
+/// What was learned speaks alone: the tune goes on where it was, in its own steps.
 #[test]
 fn who_learns_all_plays_what_it_has_heard() {
     let tune: Vec<(f64, u8)> =
         TUNE.iter().enumerate().map(|(i, &(step, pitch))| (if i == 0 { 0.25 } else { step }, pitch)).collect();
     let phrase: Vec<(f64, u8)> = tune.iter().cycle().take(24).copied().collect();
     let mut session = Session::new(&phrase, 70, 0.2);
-    let take = session.play(&Wishes { learn: 1.0, ..WISHES }, 40);
+    let take = session.play(&GenerationParams { learn: 1.0, ..GENERATION }, 40);
     for (index, (note, expected)) in take.iter().zip(tune.iter().cycle().skip(24)).enumerate() {
         assert_eq!(note.pitch, expected.1, "note {index}");
         if index > 0 {
@@ -387,8 +389,8 @@ fn who_learns_all_plays_what_it_has_heard() {
         }
     }
     // With limits, as far as they let it.
-    let limits = Limits { lowest: 60, highest: 66, ..WISHES.limits };
-    let take = Session::new(&phrase, 70, 0.2).play(&Wishes { learn: 1.0, limits, ..WISHES }, 40);
+    let limits = Limits { lowest: 60, highest: 66, ..GENERATION.limits };
+    let take = Session::new(&phrase, 70, 0.2).play(&GenerationParams { learn: 1.0, limits, ..GENERATION }, 40);
     assert!(take.iter().all(|note| [60, 62, 64, 65].contains(&note.pitch)));
 }
 
@@ -396,7 +398,7 @@ fn who_learns_all_plays_what_it_has_heard() {
 #[test]
 fn it_follows_the_players_level() {
     let of = |velocity, dynamics| {
-        let take = Session::new(&TUNE, velocity, 0.5).play(&Wishes { dynamics, ..WISHES }, 150);
+        let take = Session::new(&TUNE, velocity, 0.5).play(&GenerationParams { dynamics, ..GENERATION }, 150);
         take[20..].iter().map(|note| f64::from(note.velocity)).sum::<f64>() / 130.0
     };
     let [soft, loud] = [25, 105].map(|velocity| of(velocity, Dynamics::Follow));
@@ -407,14 +409,18 @@ fn it_follows_the_players_level() {
 /// Takes side by side are the very takes that each random stream alone would have given.
 #[test]
 fn takes_side_by_side_are_the_takes_alone() {
-    let strategy = random_wishes();
+    let strategy = random_generation();
     let mut runner = TestRunner::deterministic();
     for _ in 0..8 {
-        let wishes = strategy.new_tree(&mut runner).unwrap().current();
-        let seeds = [0, 1, 2].map(|take| take_seed(wishes.seed, take));
-        let takes = Session::new(&TUNE, 70, 0.5).play_all(&wishes, &seeds, 8);
+        let generation = strategy.new_tree(&mut runner).unwrap().current();
+        let seeds = [0, 1, 2].map(|take| take_seed(generation.seed, take));
+        let takes = Session::new(&TUNE, 70, 0.5).play_all(&generation, &seeds, 8);
         for (&seed, take) in seeds.iter().zip(&takes) {
-            assert_eq!(&Session::new(&TUNE, 70, 0.5).play(&Wishes { seed, ..wishes }, 8), take, "{wishes:?}");
+            assert_eq!(
+                &Session::new(&TUNE, 70, 0.5).play(&GenerationParams { seed, ..generation }, 8),
+                take,
+                "{generation:?}"
+            );
         }
     }
 }
@@ -422,13 +428,13 @@ fn takes_side_by_side_are_the_takes_alone() {
 /// The search, one take after the other and with a network each: what the search side by side is compared with.
 struct OneByOne<'a> {
     phrasing: &'a Phrasing,
-    learnt: &'a Markov,
+    learned: &'a Markov,
     takes: Vec<Alone>,
 }
 
 /// One of them.
 struct Alone {
-    mind: Mind,
+    decoder: Decoder,
     trail: Trail,
     cue: Cue,
     notes: Vec<Note>,
@@ -438,10 +444,10 @@ struct Alone {
 impl Takes for OneByOne<'_> {
     fn play(&mut self) {
         let speed = self.phrasing.speed();
-        for Alone { mind, trail, cue, notes, judged } in &mut self.takes {
-            let note = self.phrasing.draw(mind, trail, self.learnt, cue);
+        for Alone { decoder, trail, cue, notes, judged } in &mut self.takes {
+            let note = self.phrasing.draw(decoder, trail, self.learned, cue);
             let next = heard(cue.previous, &note, speed);
-            mind.feed(&next);
+            decoder.feed(&next);
             trail.hear(&note, &next, true);
             *cue = Cue { index: cue.index + 1, previous: Some(note.onset), pause: 0.0, ..*cue };
             notes.push(note);
@@ -454,13 +460,13 @@ impl Takes for OneByOne<'_> {
     }
 
     fn become_copy(&mut self, take: usize, of: usize) {
-        let snapshot = self.takes[of].mind.snapshot();
+        let snapshot = self.takes[of].decoder.snapshot();
         let Alone { trail, cue, notes, judged, .. } = &self.takes[of];
         let (trail, cue, notes, judged) = (trail.clone(), *cue, notes.clone(), judged.clone());
         let own = &mut self.takes[take];
-        own.mind.restore(&snapshot);
+        own.decoder.restore(&snapshot);
         *own = Alone {
-            mind: std::mem::replace(&mut own.mind, Mind::new(network())),
+            decoder: std::mem::replace(&mut own.decoder, Decoder::new(network())),
             trail,
             cue: Cue { seed: own.cue.seed, ..cue },
             notes,
@@ -473,38 +479,39 @@ impl Takes for OneByOne<'_> {
 /// is not what the first of them would have played.
 #[test]
 fn a_plan_is_the_take_that_the_search_chooses() {
-    let strategy = random_wishes();
+    let strategy = random_generation();
     let mut runner = TestRunner::deterministic();
     let mut others = 0;
     for number in 0..6 {
-        let wishes = strategy.new_tree(&mut runner).unwrap().current();
+        let generation = strategy.new_tree(&mut runner).unwrap().current();
         let phrase: Vec<(f64, u8)> = TUNE.iter().cycle().take(24).copied().collect();
         let (session, count) = (Session::new(&phrase, 70, 0.5), [8, 40][number % 2]);
-        let (phrasing, trail) = (session.phrasing(&wishes), session.trail());
+        let (phrasing, trail) = (session.phrasing(&generation), session.trail());
         let previous = session.phrase.last().map(|note| note.onset);
-        let cue = Cue { seed: wishes.seed, index: 0, previous, floor: 0.0, pause: 0.0 };
+        let cue = Cue { seed: generation.seed, index: 0, previous, floor: 0.0, pause: 0.0 };
         let (network, phrase) = (network(), CriticsPhrase::new(&session.phrase));
         let search = Search { takes: 4, plan: count, ..Search::OFF };
 
         let alone = |take| {
             let cue = Cue { seed: take_seed(cue.seed, take), ..cue };
-            let mind = Session::new(&session.phrase_as_steps(), 70, 0.5).mind;
-            Alone { mind, trail: trail.clone(), cue, notes: vec![], judged: vec![] }
+            let decoder = Session::new(&session.phrase_as_steps(), 70, 0.5).decoder;
+            Alone { decoder, trail: trail.clone(), cue, notes: vec![], judged: vec![] }
         };
-        let mut takes = OneByOne { phrasing: &phrasing, learnt: &session.memory, takes: (0..4).map(alone).collect() };
+        let mut takes = OneByOne { phrasing: &phrasing, learned: &session.memory, takes: (0..4).map(alone).collect() };
         let judge =
             Judge { critic: network.critic().unwrap(), phrase: &phrase, so_far: &[], others: &[], hand_over: 0.0 };
-        let chosen = search.plan(&mut takes, &judge, count, (wishes.seed, 0));
+        let chosen = search.plan(&mut takes, &judge, count, (generation.seed, 0));
 
         let mut plan = Plan::new(session.phrase.clone(), vec![]);
         plan.set_search(search);
-        let (phrasing, trail, learnt) = (&phrasing, &trail, &session.memory);
+        let (phrasing, trail, learned) = (&phrasing, &trail, &session.memory);
         // As many notes at once as the reference plays.
         plan.set_planned(count);
-        plan.make(&session.mind, Start { phrasing, trail, learnt, cue, so_far: vec![], left: usize::MAX });
+        plan.make(&session.decoder, Start { phrasing, trail, learned, cue, so_far: vec![], left: usize::MAX });
         let planned: Vec<Note> = std::iter::from_fn(|| plan.next()).collect();
-        assert_eq!(planned, takes.takes[chosen].notes, "{wishes:?}");
-        others += usize::from(planned != Session::new(&session.phrase_as_steps(), 70, 0.5).play(&wishes, count as u32));
+        assert_eq!(planned, takes.takes[chosen].notes, "{generation:?}");
+        others +=
+            usize::from(planned != Session::new(&session.phrase_as_steps(), 70, 0.5).play(&generation, count as u32));
     }
     assert!(others >= 3, "the search never chose another take");
 }
@@ -516,14 +523,14 @@ fn new_takes_are_unlike_the_ones_before() {
     let session = Session::new(&phrase, 70, 0.5);
     let previous = session.phrase.last().map(|note| note.onset);
     // Few pitches: takes have much in common by chance.
-    let wishes = Wishes { limits: Limits { lowest: 60, highest: 64, ..WISHES.limits }, ..WISHES };
-    let (phrasing, trail, learnt) = (&session.phrasing(&wishes), &session.trail(), &session.memory);
+    let generation = GenerationParams { limits: Limits { lowest: 60, highest: 64, ..GENERATION.limits }, ..GENERATION };
+    let (phrasing, trail, learned) = (&session.phrasing(&generation), &session.trail(), &session.memory);
     let take = |seed: u64, others: Vec<Vec<Note>>| -> Vec<Note> {
         let mut plan = Plan::new(session.phrase.clone(), others);
         plan.set_search(Search { takes: 8, plan: 32, ..Search::OFF });
         plan.set_planned(32);
         let cue = Cue { seed, index: 0, previous, floor: 0.0, pause: 0.0 };
-        plan.make(&session.mind, Start { phrasing, trail, learnt, cue, so_far: vec![], left: usize::MAX });
+        plan.make(&session.decoder, Start { phrasing, trail, learned, cue, so_far: vec![], left: usize::MAX });
         std::iter::from_fn(|| plan.next()).collect()
     };
     let (mut free, mut apart) = (0.0, 0.0);

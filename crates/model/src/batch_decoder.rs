@@ -1,4 +1,4 @@
-//! Several takes that go on side by side, each with luck of its own, in one pass over the weights per note:
+//! Several takes that go on side by side, each with a random stream of its own, in one pass over the weights per note:
 //! to choose among, at well under the price of one after the other.
 
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use rand::RngCore;
 
 use crate::{
     context::Context,
+    decoder::Decoder,
     device::{DeviceError, Seat, Trunk},
     drawing::{Drawing, NOTHING, Timing, What, When},
-    mind::Mind,
     network::{Network, Scratch, State},
     sampling::Controls,
 };
@@ -18,10 +18,10 @@ use crate::{
 /// Takes side by side at most.
 pub(crate) const MOST: usize = 64;
 
-/// Several takes of one phrase, thought of side by side. A note is drawn in the steps of [`Mind`]'s: when it comes, what
+/// Several takes of one phrase, generated side by side. A note is drawn in the steps of [`Decoder`]'s: when it comes, what
 /// it is, and then it is heard. Allocates on construction only.
 #[derive(Debug)]
-pub struct Chorus {
+pub struct BatchDecoder {
     network: Arc<Network>,
     states: Vec<State>,
     scratch: Scratch,
@@ -31,30 +31,30 @@ pub struct Chorus {
     notes: Vec<Successor>,
 }
 
-impl Chorus {
-    /// So many takes that go on from what this mind remembers, on the device that it runs on.
+impl BatchDecoder {
+    /// So many takes that go on from what this decoder remembers, on the device that it runs on.
     ///
     /// # Panics
     /// If they are none, or more than 64.
-    pub fn new(mind: &Mind, takes: usize) -> Self {
+    pub fn new(decoder: &Decoder, takes: usize) -> Self {
         assert!((1..=MOST).contains(&takes), "1 to {MOST} takes, not {takes}");
         Self {
-            network: mind.network.clone(),
-            states: vec![mind.state.clone(); takes],
+            network: decoder.network.clone(),
+            states: vec![decoder.state.clone(); takes],
             scratch: Scratch::new(takes),
-            seat: mind.seat.twin(takes, mind.network.input_width()),
+            seat: decoder.seat.twin(takes, decoder.network.input_width()),
             timings: vec![Timing::AT_ONCE; takes],
             notes: vec![NOTHING; takes],
         }
     }
 
-    /// All takes go on from what this mind remembers, as new ones would; nothing is allocated.
+    /// All takes go on from what this decoder remembers, as new ones would; nothing is allocated.
     ///
     /// # Panics
-    /// If the mind runs another network.
-    pub fn restart(&mut self, mind: &Mind) {
-        assert!(Arc::ptr_eq(&self.network, &mind.network), "takes are of one network");
-        self.states.iter_mut().for_each(|state| state.copy_from(&mind.state));
+    /// If the decoder runs another network.
+    pub fn restart(&mut self, decoder: &Decoder) {
+        assert!(Arc::ptr_eq(&self.network, &decoder.network), "takes are of one network");
+        self.states.iter_mut().for_each(|state| state.copy_from(&decoder.state));
     }
 
     /// A take goes on from where another one is.
@@ -64,9 +64,9 @@ impl Chorus {
         }
     }
 
-    /// Whether these are so many takes of this mind's network, on its device.
-    pub fn goes_on(&self, mind: &Mind, takes: usize) -> bool {
-        self.states.len() == takes && Arc::ptr_eq(&self.network, &mind.network) && self.device() == mind.device()
+    /// Whether these are so many takes of this decoder's network, on its device.
+    pub fn goes_on(&self, decoder: &Decoder, takes: usize) -> bool {
+        self.states.len() == takes && Arc::ptr_eq(&self.network, &decoder.network) && self.device() == decoder.device()
     }
 
     /// What a take has heard so far.
@@ -79,7 +79,7 @@ impl Chorus {
         &self.states[take]
     }
 
-    /// Draws each take's next note, from its own generator, and hears it: the very notes that as many minds
+    /// Draws each take's next note, from its own generator, and hears it: the very notes that as many decoders
     /// would have played one after the other. `silence`: seconds that have passed since the last onset already.
     ///
     /// # Panics
@@ -96,7 +96,7 @@ impl Chorus {
         &self.notes
     }
 
-    /// Draws the step of each take's next note, as [`Mind::sample_step`].
+    /// Draws the step of each take's next note, as [`Decoder::sample_step`].
     ///
     /// # Panics
     /// If there are not as many limits and generators as takes.
@@ -106,7 +106,7 @@ impl Chorus {
         timings
     }
 
-    /// Draws all but the step of each take's next note, as [`Mind::sample_note`]. `what`: the step, and limits.
+    /// Draws all but the step of each take's next note, as [`Decoder::sample_note`]. `what`: the step, and limits.
     ///
     /// # Panics
     /// If there are not as many limits and generators as takes.
@@ -134,10 +134,10 @@ impl Chorus {
     fn step(&mut self) {
         let Self { network, states, scratch, seat, notes, .. } = self;
         network.listen_all(notes, states, scratch);
-        seat.think(network, states, scratch);
+        seat.forward(network, states, scratch);
     }
 
-    /// As [`Mind::run_on`], with a place for as many takes.
+    /// As [`Decoder::run_on`], with a place for as many takes.
     pub fn run_on(&mut self, trunk: Option<Box<dyn Trunk>>) {
         self.seat = Seat::new(trunk, self.states.len(), self.network.input_width());
     }
