@@ -38,7 +38,7 @@ Usage: cargo xtask COMMAND
             played.mid, played.wav and played.png in DIR (target/demo)
   bundle [CARGO OPTIONS]
             build Antiphon.clap and Antiphon.vst3 under target/bundled/;
-            with --features standalone also a program of its own
+            with --features standalone also the standalone app
   bundle-universal
             the same for Intel and Apple's own processors in one (macOS)
   pictures [--out DIR] [--only PART]
@@ -48,7 +48,7 @@ Usage: cargo xtask COMMAND
   hand      use the editor as a hand does: turn, type and reset a knob, drag a take onto another
             window and compare the file that arrives
   standalone
-            play to the program of its own over JACK, with a server that has no sound card (Linux)
+            play to the standalone app over JACK, with a server that has no sound card (Linux)
   install [clap] [vst3] [app]
             build, then copy into your own plug-in folders; the standalone app with an entry in the menu
   uninstall remove what `install` has copied, and nothing else
@@ -61,7 +61,7 @@ Usage: cargo xtask COMMAND
             how fast a note, a block, many instances and loading are, beside other engines where they are
             installed (bench/README.md), as a table, target/bench.json and target/bench.png
   golden [--check]
-            write the golden takes (crates/engine/golden) anew, after new weights or a change that is meant to be
+            write the golden takes (crates/engine/golden) again, after new weights or a change that is meant to be
             heard; with --check compare them
   cross [--check]
             type-check and lint for Windows and both kinds of Mac, link the Windows bundle and play the host's
