@@ -9,8 +9,7 @@ use crate::workspace::Workspace;
 use crate::{links, tools};
 
 /// Builds the book and says where it is.
-pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
-    ensure!(args.is_empty(), "`cargo xtask book` takes no options");
+pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let folder = build(workspace)?;
     let (files, bytes) = size(&folder)?;
     println!(

@@ -14,12 +14,7 @@ const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const TARGETS: [&str; 3] = [WINDOWS, "x86_64-apple-darwin", "aarch64-apple-darwin"];
 
 /// Says of each step whether it went well; `--check` leaves the bundle and Wine out.
-pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
-    let only_check = match options {
-        [] => false,
-        [option] if option == "--check" => true,
-        _ => anyhow::bail!("`cargo xtask cross` has one option: --check"),
-    };
+pub fn run(workspace: &Workspace, only_check: bool) -> Result<ExitCode> {
     ensure!(cfg!(target_os = "linux"), "on Windows and macOS, `cargo xtask test` tells more");
     packages::ensure_cross(!only_check)?;
     add_targets(&TARGETS)?;

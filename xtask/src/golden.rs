@@ -4,13 +4,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-/// With `--check`, says whether the takes are what they were; else writes them.
-pub fn run(options: &[String]) -> Result<ExitCode> {
-    let only_check = match options {
-        [] => false,
-        [option] if option == "--check" => true,
-        _ => anyhow::bail!("`cargo xtask golden` has one option: --check"),
-    };
+/// Writes them, or only checks whether the takes are what they were.
+pub fn run(only_check: bool) -> Result<ExitCode> {
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--package", "engine", "--test", "golden"]);
     if !only_check {

@@ -21,64 +21,92 @@ mod test;
 mod tools;
 mod verify;
 mod web;
-mod words;
 mod workspace;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
 
 use workspace::Workspace;
 
-const HELP: &str = "\
-Usage: cargo xtask COMMAND
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
 
-  demo [PHRASE.mid] [--out DIR] [--seconds N] [--seed S] [--weights FILE] [--offline]
-            build the plugin, play a phrase to it and keep what it answers:
-            played.mid, played.wav and played.png in DIR (target/demo)
-  bundle [CARGO OPTIONS]
-            build Antiphon.clap and Antiphon.vst3 under target/bundled/;
-            with --features standalone also the standalone app
-  bundle-universal
-            the same for Intel and Apple's own processors in one (macOS)
-  pictures [--out DIR] [--only PART]
-            the real editor in its states, as docs/pictures/*.png (Linux, with Xvfb)
-  editor [--times N]
-            open and close the editor N times while it plays, and watch threads and memory
-  hand      use the editor as a hand does: turn, type and reset a knob, drag a take onto another
-            window and compare the file that arrives
-  standalone
-            play to the standalone app over JACK, with a server that has no sound card (Linux)
-  install [clap] [vst3] [app]
-            build, then copy into your own plug-in folders; the standalone app with an entry in the menu
-  uninstall remove what `install` has copied, and nothing else
-  soak [--blocks N] [--seed S]
-            random blocks, notes, parameters and transports against the built plugin;
-            counts what must never happen in target/soak.json
-  verify [--quick] [--only NAME] [--seed S]
-            what the built plugin promises about time and turns, as a table and target/verify.json
-  bench [--json] [--only PART] [--python FILE]
-            how fast a note, a block, many instances and loading are, beside other engines where they are
-            installed (bench/README.md), as a table, target/bench.json and target/bench.png
-  golden [--check]
-            write the golden takes (crates/engine/golden) again, after new weights or a change that is meant to be
-            heard; with --check compare them
-  cross [--check]
-            type-check and lint for Windows and both kinds of Mac, link the Windows bundle and play the host's
-            tests to it under Wine; with --check only the first (Linux)
-  web [--serve [PORT]]
-            Antiphon in a browser, as files for any web server, under target/web/
-  book      the book as a website under target/book/, with its links checked
-  release [papers] [web] [book] [linux] [windows] [macos]
-            what a tag publishes, as far as this system can make it, under target/dist/
-  test      everything that CI checks: formatting, lints, documentation, the bundle, all tests
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the plugin, play a phrase to it and keep what it answers: played.mid, played.wav and played.png in target/demo.
+    Demo(Passed),
+    /// Build Antiphon.clap and Antiphon.vst3 under target/bundled; with --features standalone also the standalone app.
+    Bundle(Passed),
+    /// The same for Intel and Apple silicon in one (macOS).
+    BundleUniversal,
+    /// Copy the plugins and the standalone app into your own folders, the app with an entry in the menu.
+    Install {
+        /// What to install; everything if not given.
+        parts: Vec<install::Part>,
+    },
+    /// Remove what `install` has copied, and nothing else.
+    Uninstall,
+    /// Everything that CI checks: formatting, lints, documentation, the bundle, all tests.
+    Test,
+    /// What the built plugin promises about time and turns, as a table and target/verify.json.
+    Verify(Passed),
+    /// Random blocks, notes, parameters and transports against the built plugin; target/soak.json counts what must never happen.
+    Soak(Passed),
+    /// How fast a note, a block, many instances and loading are, beside other engines where they are installed.
+    Bench(Passed),
+    /// Write the golden takes again, after new weights or a change that is meant to be heard.
+    Golden {
+        /// Compare them instead.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Type-check and lint for Windows and both kinds of Mac, and run the Windows bundle under Wine (Linux).
+    Cross {
+        /// Type-check and lint only.
+        #[arg(long)]
+        check: bool,
+    },
+    /// The real editor in its states, as docs/pictures/*.png (Linux, with Xvfb).
+    Pictures(Passed),
+    /// Open and close the editor while it plays, and watch threads and memory.
+    Editor(Passed),
+    /// Use the editor as a hand does: turn, type and reset a knob, drag a take onto another window.
+    Hand(Passed),
+    /// Play to the standalone app over JACK, with a server that has no sound card (Linux).
+    Standalone(Passed),
+    /// Antiphon in a browser, as files for any web server, under target/web.
+    Web {
+        /// Also serve them to this machine's browsers, at this port.
+        #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "8000")]
+        serve: Option<u16>,
+    },
+    /// The book as a website under target/book, with its links checked.
+    Book,
+    /// What a tag publishes, as far as this system can make it, under target/dist.
+    Release {
+        /// What to make; everything if not given.
+        parts: Vec<release::Part>,
+    },
+}
 
-`cargo xtask demo --help` tells more about the demo.
-";
+/// What another program is given; `--help` too.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+struct Passed {
+    /// See --help.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    options: Vec<String>,
+}
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    match run(&args) {
+    match run(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -87,40 +115,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &[String]) -> Result<ExitCode> {
-    let (command, rest) = match args.split_first() {
-        Some((command, rest)) => (command.as_str(), rest),
-        None => ("help", args),
-    };
+fn run(command: Command) -> Result<ExitCode> {
+    if let Command::Uninstall = command {
+        return install::undo();
+    }
+    let workspace = &Workspace::enter()?;
     match command {
-        "bundle" => bundle::run(&Workspace::enter()?, rest),
-        "bundle-universal" => bundle::universal(&Workspace::enter()?).map(|()| ExitCode::SUCCESS),
-        "install" => install::run(&Workspace::enter()?, rest),
-        "uninstall" => install::undo(rest),
-        "test" => test::run(&Workspace::enter()?),
-        "verify" => verify::run(&Workspace::enter()?, rest),
-        "bench" => bench::run(&Workspace::enter()?, rest),
-        "soak" => soak::run(&Workspace::enter()?, rest),
-        "pictures" => screen::pictures(&Workspace::enter()?, rest),
-        "editor" => screen::editor(&Workspace::enter()?, rest),
-        "standalone" => standalone::run(&Workspace::enter()?, rest),
-        "hand" => screen::hand(&Workspace::enter()?, rest),
-        "web" => web::run(&Workspace::enter()?, rest),
-        "release" => release::run(&Workspace::enter()?, rest),
-        "book" => book::run(&Workspace::enter()?, rest),
-        "cross" => cross::run(&Workspace::enter()?, rest),
-        "golden" => {
-            Workspace::enter()?;
-            golden::run(rest)
-        }
-        "demo" => demo::run(&Workspace::enter()?, rest),
-        "help" | "-h" | "--help" => {
-            print!("{HELP}");
-            Ok(ExitCode::SUCCESS)
-        }
-        other => {
-            eprint!("error: there is no command `{other}`\n\n{HELP}");
-            Ok(ExitCode::from(2))
-        }
+        Command::Demo(passed) => demo::run(workspace, &passed.options),
+        Command::Bundle(passed) => bundle::run(workspace, &passed.options),
+        Command::BundleUniversal => bundle::universal(workspace).map(|()| ExitCode::SUCCESS),
+        Command::Install { parts } => install::run(workspace, &parts),
+        Command::Uninstall => install::undo(),
+        Command::Test => test::run(workspace),
+        Command::Verify(passed) => verify::run(workspace, &passed.options),
+        Command::Soak(passed) => soak::run(workspace, &passed.options),
+        Command::Bench(passed) => bench::run(workspace, &passed.options),
+        Command::Golden { check } => golden::run(check),
+        Command::Cross { check } => cross::run(workspace, check),
+        Command::Pictures(passed) => screen::pictures(workspace, &passed.options),
+        Command::Editor(passed) => screen::editor(workspace, &passed.options),
+        Command::Hand(passed) => screen::hand(workspace, &passed.options),
+        Command::Standalone(passed) => standalone::run(workspace, &passed.options),
+        Command::Web { serve } => web::run(workspace, serve),
+        Command::Book => book::run(workspace),
+        Command::Release { parts } => release::run(workspace, &parts),
     }
 }

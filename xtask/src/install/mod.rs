@@ -12,35 +12,26 @@ pub use places::Places;
 use receipt::{Receipt, Removed};
 
 use crate::workspace::Workspace;
-use crate::{bundle, host, packages, words};
+use crate::{bundle, host, packages};
 
-/// What can be installed, by the word for it on the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What can be installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Part {
     Clap,
     Vst3,
+    /// The standalone app.
     App,
 }
 
 impl Part {
     pub const ALL: [Self; 3] = [Self::Clap, Self::Vst3, Self::App];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Clap => "clap",
-            Self::Vst3 => "vst3",
-            Self::App => "app",
-        }
-    }
 }
 
 /// Builds what is asked for (everything, if nothing is) and installs it.
-pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
-    let mut parts = words::chosen(args, Part::ALL, Part::word, |word, words| {
-        format!("there is no `{word}` to install; there are: {words}")
-    })?;
+pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
+    let mut parts = if asked.is_empty() { Part::ALL.to_vec() } else { asked.to_vec() };
     // Nobody asked for the app by name: a system that cannot build it still gets the plugins.
-    if args.is_empty() && !packages::standalone_can_be_built() {
+    if asked.is_empty() && !packages::standalone_can_be_built() {
         println!("The standalone app is left out: building it needs {}.", packages::STANDALONE_NEEDS);
         println!("Install these, then run `cargo xtask install app`.");
         parts.retain(|&part| part != Part::App);
@@ -61,8 +52,7 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
 }
 
 /// Removes what [`run`] has installed.
-pub fn undo(args: &[String]) -> Result<ExitCode> {
-    ensure!(args.is_empty(), "`cargo xtask uninstall` takes no options");
+pub fn undo() -> Result<ExitCode> {
     let removed = uninstall(&Places::of_this_user()?)?;
     for path in &removed.gone {
         println!("removed {}", path.display());

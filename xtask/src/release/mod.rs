@@ -15,34 +15,28 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
 
 use crate::workspace::Workspace;
-use crate::{book, digest, web, words};
+use crate::{book, digest, web};
 use legal::Papers;
 
-/// What a release consists of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    Linux,
-    Windows,
-    MacOs,
+/// What a release is made of, in the order in which it is made.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Part {
+    /// Licences of third parties, SBOM, model cards.
     Papers,
     Web,
     Book,
+    Linux,
+    Windows,
+    #[value(name = "macos")]
+    MacOs,
 }
 
 impl Part {
-    const ALL: [Self; 6] = [Self::Papers, Self::Web, Self::Book, Self::Linux, Self::Windows, Self::MacOs];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Linux => "linux",
-            Self::Windows => "windows",
-            Self::MacOs => "macos",
-            Self::Papers => "papers",
-            Self::Web => "web",
-            Self::Book => "book",
-        }
+    fn word(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 }
 
@@ -63,10 +57,8 @@ enum Made {
 }
 
 /// Makes the parts that are named, else all, and says of each what it left or why it is not there.
-pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
-    let parts = words::chosen(args, Part::ALL, Part::word, |word, words| {
-        format!("a release has no part `{word}`; it has: {words}")
-    })?;
+pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
+    let parts = if asked.is_empty() { Part::value_variants() } else { asked };
     let version = workspace.version()?;
     let dist = workspace.target.join("dist");
     if dist.exists() {
@@ -78,7 +70,7 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let papers = Papers::make(workspace)?;
     let mut rows = Vec::new();
     let mut left = Vec::new();
-    for part in parts {
+    for &part in parts {
         println!("== {}", part.word());
         let began = Instant::now();
         let made = match part {

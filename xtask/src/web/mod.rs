@@ -18,19 +18,11 @@ use crate::book;
 use crate::workspace::Workspace;
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// Where `--serve` listens.
-const PORT: u16 = 8000;
 /// The most that the page may take over the wire, in bytes.
 const MOST_BYTES: u64 = 8 << 20;
 
-/// Builds the page; `--serve [PORT]` also hands it out to this machine's browsers, until it is ended.
-pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
-    let port = match args {
-        [] => None,
-        [option] if option == "--serve" => Some(PORT),
-        [option, port] if option == "--serve" => Some(port.parse().with_context(|| format!("`{port}` is not a port"))?),
-        _ => anyhow::bail!("`cargo xtask web` has one option: --serve [PORT]"),
-    };
+/// Builds the page; with a port it also serves it to this machine's browsers, until it is ended.
+pub fn run(workspace: &Workspace, port: Option<u16>) -> Result<ExitCode> {
     let folder = build(workspace)?;
     let (files, bytes) = book::size(&folder)?;
     println!("{}: {files} files, {:.2} MB over the wire", folder.join("index.html").display(), bytes as f64 / 1e6);
