@@ -5,8 +5,9 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
+
+use tempfile::{Builder, TempPath};
 
 /// Replaces what is at `path` by these bytes. Folders on the way are made. What fails leaves nothing behind; what is
 /// killed may leave a file beside, whose name begins with `.tmp`.
@@ -23,27 +24,26 @@ pub fn replace<E: From<io::Error>>(path: &Path, write: impl FnOnce(&Path) -> Res
     let old = fs::canonicalize(path).ok();
     let path = old.as_deref().unwrap_or(path);
     let beside = beside(path)?;
-    let written = write(&beside).and_then(|()| {
-        let file = File::options().write(true).open(&beside)?;
-        if let (Some(old), false) = (&old, cfg!(windows)) {
-            file.set_permissions(fs::metadata(old)?.permissions())?;
-        }
-        file.sync_all()?;
-        drop(file);
-        Ok(fs::rename(&beside, path)?)
-    });
-    if written.is_err() {
-        // Without it there is no more to be said than the error says.
-        drop(fs::remove_file(&beside));
+    write(&beside)?;
+    let file = File::options().write(true).open(&beside)?;
+    if let (Some(old), false) = (&old, cfg!(windows)) {
+        file.set_permissions(fs::metadata(old)?.permissions())?;
     }
-    written
+    file.sync_all()?;
+    drop(file);
+    Ok(beside.persist(path).map_err(|error| error.error)?)
 }
 
-/// A name that no one else writes to now, on the same disk and with the same extension.
-fn beside(path: &Path) -> io::Result<PathBuf> {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let (process, number) = (std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    let mut name = OsString::from(format!(".tmp-{process}-{number}-"));
-    name.push(path.file_name().ok_or(io::ErrorKind::InvalidInput)?);
-    Ok(path.with_file_name(name))
+/// A file that no one else writes to, on the same disk and with the same extension; removed if it is dropped.
+fn beside(path: &Path) -> io::Result<TempPath> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut suffix = OsString::from("-");
+    suffix.push(name);
+    let mut builder = Builder::new();
+    builder.prefix(".tmp-").suffix(&suffix);
+    // As a new file is anywhere: what the user's mask lets others do.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(builder.tempfile_in(folder)?.into_temp_path())
 }
