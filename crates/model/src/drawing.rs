@@ -279,7 +279,8 @@ impl<'a> Onset<'a> {
         let turn = &self.context.lately.turn;
         logits[0] += controls.texture * turn.missing_chords();
         let slower = controls.density * turn.missing_interval();
-        if slower != 0.0 {
+        // Who asks for another density does not get the phrase's.
+        if slower != 0.0 && self.when.density == 1.0 {
             logits[1..].iter_mut().zip(&LENGTHS[1..]).for_each(|(logit, length)| *logit += slower * length);
         }
         if let Some((share, p)) = self.learned {

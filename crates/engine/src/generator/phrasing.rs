@@ -151,6 +151,11 @@ impl Phrasing {
         self.speed
     }
 
+    /// How many times as fast as the phrase the take is to be: its speed and its density.
+    pub fn pace_factor(&self) -> f64 {
+        self.speed * libm::exp(self.density)
+    }
+
     /// Draws the next note.
     pub fn draw(&self, decoder: &mut Decoder, trail: &Trail, memory: &Markov, cue: &Cue) -> Note {
         let rng = &mut note_rng(cue.seed, cue.index.into());

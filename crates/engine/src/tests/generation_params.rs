@@ -443,7 +443,7 @@ struct Alone {
 
 impl Takes for OneByOne<'_> {
     fn play(&mut self) {
-        let speed = self.phrasing.speed();
+        let (speed, pace) = (self.phrasing.speed(), self.phrasing.pace_factor());
         for Alone { decoder, trail, cue, notes, judged } in &mut self.takes {
             let note = self.phrasing.draw(decoder, trail, self.learned, cue);
             let next = heard(cue.previous, &note, speed);
@@ -451,7 +451,7 @@ impl Takes for OneByOne<'_> {
             trail.hear(&note, &next, true);
             *cue = Cue { index: cue.index + 1, previous: Some(note.onset), pause: 0.0, ..*cue };
             notes.push(note);
-            judged.push(Note { onset: note.onset * speed, duration: note.duration * speed, ..note });
+            judged.push(Note { onset: note.onset * pace, duration: note.duration * pace, ..note });
         }
     }
 

@@ -104,8 +104,10 @@ impl Plan {
             None => BatchDecoder::new(decoder, takes),
         };
         let notes = self.search.next_plan(self.planned).min(start.left);
-        let speed = start.phrasing.speed();
-        let so_far: Vec<Note> = start.so_far.iter().map(|note| at_speed(note, speed)).collect();
+        let pace = start.phrasing.pace_factor();
+        let at_pace = |notes: &[Note]| notes.iter().map(|note| at_pace(note, pace)).collect::<Vec<_>>();
+        let so_far = at_pace(&start.so_far);
+        let others: Vec<Vec<Note>> = self.others.iter().map(|take| at_pace(take)).collect();
         let cues = (0..takes).map(|take| Cue { seed: take_seed(start.cue.seed, take), ..start.cue });
         let mut side_by_side = SideBySide {
             batch: &mut batch,
@@ -116,7 +118,7 @@ impl Plan {
             played: vec![Vec::with_capacity(notes); takes],
             judged: vec![Vec::with_capacity(notes); takes],
         };
-        let judge = Judge { critic, phrase, so_far: &so_far, others: &self.others, hand_over: 0.0 };
+        let judge = Judge { critic, phrase, so_far: &so_far, others: &others, hand_over: 0.0 };
         let chosen = self.search.plan(&mut side_by_side, &judge, notes, (start.cue.seed, start.cue.index.into()));
         self.notes.extend(mem::take(&mut side_by_side.played[chosen]));
         self.planned += notes;
@@ -133,13 +135,13 @@ struct SideBySide<'a> {
     trails: Vec<Trail>,
     /// As they sound.
     played: Vec<Vec<Note>>,
-    /// In the network's time, which is the phrase's: at double speed, music is no denser for the critic.
+    /// At the phrase's pace: at double speed or density, music is no denser for the critic.
     judged: Vec<Vec<Note>>,
 }
 
 impl Takes for SideBySide<'_> {
     fn play(&mut self) {
-        let speed = self.phrasing.speed();
+        let (speed, pace) = (self.phrasing.speed(), self.phrasing.pace_factor());
         let drawn = self.phrasing.draw_all(self.batch, &self.trails, self.learned, &self.cues);
         let mut all = Vec::with_capacity(drawn.len());
         for (take, note) in drawn.into_iter().enumerate() {
@@ -148,7 +150,7 @@ impl Takes for SideBySide<'_> {
             trail.hear(&note, &next, true);
             *cue = Cue { index: cue.index + 1, previous: Some(note.onset), pause: 0.0, ..*cue };
             self.played[take].push(note);
-            self.judged[take].push(at_speed(&note, speed));
+            self.judged[take].push(at_pace(&note, pace));
             all.push(next);
         }
         self.batch.feed(&all);
@@ -168,7 +170,7 @@ impl Takes for SideBySide<'_> {
     }
 }
 
-/// The note in the network's time.
-fn at_speed(note: &Note, speed: f64) -> Note {
-    Note { onset: note.onset * speed, duration: note.duration * speed, ..*note }
+/// The note, as it would be without the wishes that make the take faster or denser than the phrase.
+fn at_pace(note: &Note, pace: f64) -> Note {
+    Note { onset: note.onset * pace, duration: note.duration * pace, ..*note }
 }
