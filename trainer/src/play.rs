@@ -56,6 +56,9 @@ pub struct Sampling {
     /// How firmly velocities stay as loud and as unlike each other as in the phrase; 0: not at all [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     dynamics: Option<f64>,
+    /// Nats that a pitch gains if it goes on with the last moves as before [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    repeats: Option<f64>,
     /// Further factors on the temperatures of step, pitch, duration and velocity.
     #[arg(long, num_args = 4, value_names = ["STEP", "PITCH", "DURATION", "VELOCITY"], value_parser = not_negative)]
     temperatures: Option<Vec<f64>>,
@@ -124,6 +127,7 @@ impl Sampling {
             (&mut controls.durations, self.durations),
             (&mut controls.density, self.density),
             (&mut controls.dynamics, self.dynamics),
+            (&mut controls.repeats, self.repeats),
         ];
         for (value, asked) in asked {
             *value = asked.map_or(*value, |asked| asked as f32);

@@ -114,6 +114,11 @@ impl Context {
         if left > OVERLAP_S { left } else { 0.0 }
     }
 
+    /// The pitch that followed where the last moves, two at least, were the same.
+    pub(crate) fn repeated(&self) -> Option<u8> {
+        self.repetition.transposed(|_| true).filter(|matched| matched.length >= 2).map(|matched| matched.pitch)
+    }
+
     /// Where the music has gone round in a loop for longer than real music does: the pitch that would
     /// go on with it, and what it loses in nats when the next note is drawn.
     pub(crate) fn repetition_penalty(&self) -> impl Iterator<Item = (u8, f32)> {

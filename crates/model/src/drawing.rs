@@ -315,6 +315,11 @@ impl Drawn<'_> {
     fn pitch(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
         let Self { controls, what, context, .. } = self;
         let logits = &mut logits[..PITCHES];
+        if controls.repeats > 0.0
+            && let Some(pitch) = context.repeated()
+        {
+            logits[usize::from(pitch)] += controls.repeats;
+        }
         for (pitch, loss) in context.repetition_penalty() {
             logits[usize::from(pitch)] -= loss;
         }

@@ -60,6 +60,10 @@ pub struct Controls {
     /// nats that ten units more gain, and how much the logarithm of the temperature rises. 0: not at all.
     #[serde(default)]
     pub dynamics: f32,
+    /// Nats that a pitch gains if it goes on with the last two moves as it did before: a network that hears its own slips repeats
+    /// itself less than music does.
+    #[serde(default)]
+    pub repeats: f32,
 }
 
 impl Controls {
@@ -89,6 +93,7 @@ impl Default for Controls {
             durations: 0.0,
             density: 0.0,
             dynamics: 0.0,
+            repeats: 0.0,
         }
     }
 }

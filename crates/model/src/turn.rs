@@ -73,10 +73,12 @@ pub(crate) struct Turn {
     durations: [Share; DURATIONS],
     /// Natural logarithms of intervals in seconds.
     intervals: Share,
-    /// Velocities, and by how much each differs from the one before.
+    /// Velocities.
     velocities: Share,
+    /// By how much the loudest note of an onset differs from that of the onset before, in MIDI units.
     changes: Share,
-    last_velocity: f32,
+    /// The loudest notes of the last two onsets.
+    levels: [Option<f32>; 2],
 }
 
 /// Classes of durations.
@@ -110,13 +112,19 @@ impl Turn {
         self.lengths.feed(ln((note.duration as f32).max(SHORTEST_S)));
         let class = duration_class(note.duration);
         self.durations.iter_mut().enumerate().for_each(|(n, share)| share.feed(f32::from(u8::from(n == class))));
-        let (velocity, last) = (f32::from(note.velocity), self.last_velocity);
+        let velocity = f32::from(note.velocity);
         self.velocities.feed(velocity);
-        self.last_velocity = velocity;
+        if first || note.step > 0.0 {
+            if let [Some(latest), Some(before)] = self.levels {
+                self.changes.feed((latest - before).abs());
+            }
+            self.levels = [Some(velocity), self.levels[0]];
+        } else if let [Some(latest), _] = &mut self.levels {
+            *latest = latest.max(velocity);
+        }
         if first {
             return;
         }
-        self.changes.feed((velocity - last).abs());
         self.chords.feed(f32::from(u8::from(note.step == 0.0)));
         if note.step == 0.0 {
             return;
@@ -152,7 +160,7 @@ impl Turn {
         self.velocities.missing()
     }
 
-    /// How much less neighbors differ in velocity than in the phrase, in MIDI units.
+    /// How much less neighboring onsets differ in velocity than in the phrase, in MIDI units.
     pub fn missing_change(&self) -> f32 {
         self.changes.missing()
     }

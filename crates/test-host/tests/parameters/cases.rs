@@ -269,10 +269,8 @@ pub const TIME: &[Case] = &[
         to: "phrase",
         acts: |without, with| without.on_lines(5.2, &[0.0], SIXTEENTH_S) && !with.on_lines(5.2, &[0.0], SIXTEENTH_S),
     },
-    // The search leans towards as many notes as there were.
-    Case { id: "speed", given: &[("search", "off")], player: ALONE, at: IN_TURN_S, to: "half", acts: fewer },
-    // The search leans towards as many notes as there were.
-    Case { id: "density", given: &[("search", "off")], player: ALONE, at: IN_TURN_S, to: "0.25", acts: fewer },
+    Case { id: "speed", given: &[], player: ALONE, at: IN_TURN_S, to: "half", acts: fewer },
+    Case { id: "density", given: &[], player: ALONE, at: IN_TURN_S, to: "0.25", acts: fewer },
 ];
 
 /// Fewer notes after the move.
