@@ -44,9 +44,6 @@ pub struct Sampling {
     /// How firmly intervals stay as even as in the phrase; 0: not at all [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     evenness: Option<f64>,
-    /// How firmly notes stay as long as in the phrase; 0: not at all [default: comes with the weights].
-    #[arg(long, value_parser = not_negative)]
-    length: Option<f64>,
     /// How firmly short and long notes stay as frequent as in the phrase; 0: not at all [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     durations: Option<f64>,
@@ -123,7 +120,6 @@ impl Sampling {
             (&mut controls.min_p, self.min_p),
             (&mut controls.texture, self.texture),
             (&mut controls.evenness, self.evenness),
-            (&mut controls.length, self.length),
             (&mut controls.durations, self.durations),
             (&mut controls.density, self.density),
             (&mut controls.dynamics, self.dynamics),

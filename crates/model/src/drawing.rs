@@ -357,10 +357,6 @@ impl Drawn<'_> {
             logits[last + 1..].fill(f32::NEG_INFINITY);
             logits[last] += part_of(last, 0.0, longest);
         }
-        let tilt = self.controls.length * self.context.lately.turn.missing_length();
-        if tilt != 0.0 {
-            logits.iter_mut().zip(&*LENGTHS).for_each(|(logit, length)| *logit += tilt * length);
-        }
         if self.controls.durations != 0.0 {
             let missing = self.context.lately.turn.missing_durations();
             for (bin, logit) in logits.iter_mut().enumerate() {
@@ -429,7 +425,7 @@ fn median(p: &[f32]) -> usize {
     p.iter().position(reaches_half).unwrap_or(p.len() - 1)
 }
 
-/// Natural logarithms of the bins' durations, in seconds.
+/// Natural logarithms of the bins' times, in seconds.
 static LENGTHS: LazyLock<[f32; TIMES]> =
     LazyLock::new(|| std::array::from_fn(|bin| libm::log(centre(bin).max(SHORTEST_S)) as f32));
 

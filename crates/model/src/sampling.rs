@@ -44,10 +44,6 @@ pub struct Controls {
     /// each unit of share in which even ones fall behind. 0: not at all.
     #[serde(default)]
     pub evenness: f32,
-    /// How firmly notes stay as long as in the phrase: nats that a duration gains over one e times shorter for each unit in
-    /// which the mean logarithm falls behind. 0: not at all.
-    #[serde(default)]
-    pub length: f32,
     /// How firmly short and long notes stay as frequent as in the phrase: nats that a class of durations gains for each unit
     /// of share in which it falls behind. 0: not at all.
     #[serde(default)]
@@ -89,7 +85,6 @@ impl Default for Controls {
             min_p: 0.0,
             texture: 0.0,
             evenness: 0.0,
-            length: 0.0,
             durations: 0.0,
             density: 0.0,
             dynamics: 0.0,

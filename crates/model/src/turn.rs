@@ -9,7 +9,7 @@ use crate::{activation::ln, rhythm::Rhythm};
 const PRIOR: f32 = 24.0;
 /// Decay per note of what was played lately: some sixty notes.
 const DECAY: f32 = 0.985;
-/// Durations below this count as this, in seconds.
+/// Intervals below this count as this, in seconds.
 const SHORTEST_S: f32 = 0.01;
 /// Fewer notes (or intervals) than this say nothing of a phrase.
 const FEWEST: f32 = 6.0;
@@ -67,9 +67,7 @@ pub(crate) struct Turn {
     chords: Share,
     /// Intervals as long as one of the last two.
     even: Share,
-    /// Natural logarithms of durations in seconds.
-    lengths: Share,
-    /// In each class of duration.
+    /// In each class of durations.
     durations: [Share; DURATIONS],
     /// Natural logarithms of intervals in seconds.
     intervals: Share,
@@ -93,8 +91,8 @@ pub(crate) fn duration_class(seconds: f64) -> usize {
 
 impl Turn {
     fn shares(&mut self) -> impl Iterator<Item = &mut Share> {
-        let Self { chords, even, lengths, durations, intervals, velocities, changes, .. } = self;
-        [chords, even, lengths, intervals, velocities, changes].into_iter().chain(durations)
+        let Self { chords, even, durations, intervals, velocities, changes, .. } = self;
+        [chords, even, intervals, velocities, changes].into_iter().chain(durations)
     }
 
     /// A turn begins.
@@ -109,7 +107,6 @@ impl Turn {
 
     /// Takes in the next note, which `rhythm` has not heard yet.
     pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, first: bool) {
-        self.lengths.feed(ln((note.duration as f32).max(SHORTEST_S)));
         let class = duration_class(note.duration);
         self.durations.iter_mut().enumerate().for_each(|(n, share)| share.feed(f32::from(u8::from(n == class))));
         let velocity = f32::from(note.velocity);
@@ -138,11 +135,6 @@ impl Turn {
     /// How much rarer chords are than in the phrase, as a share of notes.
     pub fn missing_chords(&self) -> f32 {
         self.chords.missing()
-    }
-
-    /// How much shorter notes are than in the phrase, as the natural logarithm of a factor.
-    pub fn missing_length(&self) -> f32 {
-        self.lengths.missing()
     }
 
     /// How much rarer each class of durations is than in the phrase, as a share of notes.

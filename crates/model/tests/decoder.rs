@@ -62,7 +62,10 @@ proptest! {
             top_p,
             texture: 4.0,
             evenness: 2.0,
-            length: 1.0,
+            durations: 12.0,
+            density: 1.0,
+            dynamics: 1.0,
+            repeats: 1.0,
             ..Controls::default()
         };
         let what = What { pitches: mask, longest, ..What::default() };

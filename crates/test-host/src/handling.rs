@@ -226,17 +226,7 @@ fn names(screen: &Screen) -> Result<()> {
         let frame = screen.frame(SIZE.0, SIZE.1)?;
         plugin.open_editor(frame.id, 1.0)?;
         screen.move_to(1, 1)?;
-        let began = Instant::now();
-        let mut last = screen.picture(frame)?;
-        let picture = loop {
-            plugin.idle(SEES);
-            let next = screen.picture(frame)?;
-            if next == last && next.colours() > 8 {
-                break next;
-            }
-            ensure!(began.elapsed() < PATIENCE, "the editor never comes to rest");
-            last = next;
-        };
+        let picture = screen.picture_at_rest(frame, SEES, |time| plugin.idle(time))?;
         plugin.close_editor()?;
         screen.close(frame)?;
         Ok(picture)

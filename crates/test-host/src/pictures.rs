@@ -2,9 +2,9 @@
 //! the pictures is arranged but the window's size and which parts of it are open.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use test_host::screen::{Picture, Screen};
 use test_host::{Audio, Blocks, Pace, Performer, Plugin, Timed, Timeline};
@@ -19,9 +19,7 @@ const BLOCK: u32 = 512;
 const TEMPO: f64 = 96.0;
 /// The end is played in real time, in seconds: so the model is ahead of it, as it is in a concert.
 const REAL_TIME_S: f64 = 1.5;
-/// How long a picture may take until it shows the same twice.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two looks at it.
+/// Between two looks at a picture.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// Open the built plugin's editor, play to it, and keep pictures of it. Needs an X11 screen, such as
@@ -117,17 +115,7 @@ fn take(scene: &Scene, screen: &Screen) -> Result<Picture> {
         performer.play_until(audio, end.max(u64::from(BLOCK)), |_| ())
     })?;
 
-    let began = Instant::now();
-    let mut last = screen.picture(frame)?;
-    let picture = loop {
-        plugin.idle(LOOK);
-        let next = screen.picture(frame)?;
-        if next == last && next.colours() > 8 {
-            break next;
-        }
-        ensure!(began.elapsed() < PATIENCE, "the editor never comes to rest");
-        last = next;
-    };
+    let picture = screen.picture_at_rest(frame, LOOK, |time| plugin.idle(time))?;
     plugin.close_editor()?;
     screen.close(frame)?;
     Ok(picture)

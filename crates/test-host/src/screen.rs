@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use x11rb::COPY_DEPTH_FROM_PARENT;
@@ -89,6 +89,26 @@ impl Screen {
         ensure!(image.data.len() == pixels * 4, "the screen has no pixels of 4 bytes; give Xvfb a depth of 24");
         let rgb = image.data.chunks_exact(4).flat_map(|bgr| [bgr[2], bgr[1], bgr[0]]).collect();
         Ok(Picture { width, height, rgb })
+    }
+
+    /// What the window shows when it shows the same twice, `look` apart, and something at all. `idle` lets the plugin go on
+    /// for so long.
+    ///
+    /// # Errors
+    /// If it never does.
+    pub fn picture_at_rest(&self, frame: Frame, look: Duration, mut idle: impl FnMut(Duration)) -> Result<Picture> {
+        const LONGEST: Duration = Duration::from_secs(20);
+        let began = Instant::now();
+        let mut last = self.picture(frame)?;
+        loop {
+            idle(look);
+            let next = self.picture(frame)?;
+            if next == last && next.colours() > 8 {
+                return Ok(next);
+            }
+            ensure!(began.elapsed() < LONGEST, "the editor never comes to rest");
+            last = next;
+        }
     }
 
     /// Moves the mouse to a place in the window and clicks, `times` times.
