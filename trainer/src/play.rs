@@ -50,9 +50,9 @@ pub struct Sampling {
     /// How firmly onsets stay as dense as in the phrase; 0: not at all [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     density: Option<f64>,
-    /// How firmly velocities stay as loud and as unlike each other as in the phrase; 0: not at all [default: comes with the weights].
+    /// How firmly chords stay as spread as in the phrase; 0: not at all [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
-    dynamics: Option<f64>,
+    spread: Option<f64>,
     /// Nats that a pitch gains if it goes on with the last moves as before [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     repeats: Option<f64>,
@@ -122,7 +122,7 @@ impl Sampling {
             (&mut controls.evenness, self.evenness),
             (&mut controls.durations, self.durations),
             (&mut controls.density, self.density),
-            (&mut controls.dynamics, self.dynamics),
+            (&mut controls.spread, self.spread),
             (&mut controls.repeats, self.repeats),
         ];
         for (value, asked) in asked {

@@ -252,7 +252,7 @@ pub struct TemperatureScales {
     pub rhythm: f32,
     /// Of durations.
     pub length: f32,
-    /// Of velocities and spreads.
+    /// Of velocities.
     pub dynamics: f32,
 }
 

@@ -378,12 +378,7 @@ impl Drawn<'_> {
             next.velocity = velocity.clamp(1, 127);
             return;
         }
-        let (turn, firmly) = (&self.context.lately.turn, self.controls.dynamics / 10.0);
-        let louder = if self.what.loudness == Loudness::Free { firmly * turn.missing_velocity() / 10.0 } else { 0.0 };
-        if louder != 0.0 {
-            p.iter_mut().zip(&*LEVELS).for_each(|(logit, velocity)| *logit += louder * velocity);
-        }
-        apply_temperature(p, self.controls.temperature.velocity * exp(firmly * turn.missing_change()));
+        apply_temperature(p, self.controls.temperature.velocity);
         if let Loudness::Around(level) = self.what.loudness {
             turn_to(p, level - self.context.lately.velocity);
         }
@@ -396,7 +391,20 @@ impl Drawn<'_> {
         if self.what.spread <= 0.0 || !self.network.has_spread(next, self.context) {
             return;
         }
-        apply_temperature(logits, self.controls.temperature.velocity);
+        let turn = &self.context.lately.turn;
+        if next.step > 0.0 {
+            // A first note that is late calls for others: chords begin here.
+            let chords = self.controls.texture * turn.missing_chords();
+            logits[1..].iter_mut().for_each(|logit| *logit += chords);
+        }
+        let wider = self.controls.spread * turn.missing_spread();
+        if wider != 0.0 {
+            for (bin, logit) in logits.iter_mut().enumerate() {
+                let (begin, end) = spread_range(bin);
+                *logit += wider * (50.0 * (begin + end)) as f32;
+            }
+        }
+        apply_temperature(logits, 1.0);
         apply_top_p(logits, self.controls.top_p);
         let bin = draw(logits, rng).unwrap_or(0);
         if bin > 0 {

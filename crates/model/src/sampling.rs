@@ -22,7 +22,7 @@ pub struct Temperature {
     pub pitch: f32,
     /// For durations.
     pub duration: f32,
-    /// For velocities and spreads.
+    /// For velocities.
     pub velocity: f32,
 }
 
@@ -52,10 +52,10 @@ pub struct Controls {
     /// the mean logarithm falls behind. 0: not at all.
     #[serde(default)]
     pub density: f32,
-    /// How firmly velocities stay as loud and as unlike each other as in the phrase: for each ten units in which they fall behind,
-    /// nats that ten units more gain, and how much the logarithm of the temperature rises. 0: not at all.
+    /// How firmly chords stay as spread as in the phrase: nats that a hundredth of a second gains over none for each hundredth
+    /// by which their notes are less late. 0: not at all.
     #[serde(default)]
-    pub dynamics: f32,
+    pub spread: f32,
     /// Nats that a pitch gains if it goes on with the last two moves as it did before: a network that hears its own slips repeats
     /// itself less than music does.
     #[serde(default)]
@@ -87,7 +87,7 @@ impl Default for Controls {
             evenness: 0.0,
             durations: 0.0,
             density: 0.0,
-            dynamics: 0.0,
+            spread: 0.0,
             repeats: 0.0,
         }
     }

@@ -71,12 +71,8 @@ pub(crate) struct Turn {
     durations: [Share; DURATIONS],
     /// Natural logarithms of intervals in seconds.
     intervals: Share,
-    /// Velocities.
-    velocities: Share,
-    /// By how much the loudest note of an onset differs from that of the onset before, in MIDI units.
-    changes: Share,
-    /// The loudest notes of the last two onsets.
-    levels: [Option<f32>; 2],
+    /// How late the notes of chords are, in hundredths of a second.
+    spreads: Share,
 }
 
 /// Classes of durations.
@@ -91,8 +87,8 @@ pub(crate) fn duration_class(seconds: f64) -> usize {
 
 impl Turn {
     fn shares(&mut self) -> impl Iterator<Item = &mut Share> {
-        let Self { chords, even, durations, intervals, velocities, changes, .. } = self;
-        [chords, even, intervals, velocities, changes].into_iter().chain(durations)
+        let Self { chords, even, durations, intervals, spreads } = self;
+        [chords, even, intervals, spreads].into_iter().chain(durations)
     }
 
     /// A turn begins.
@@ -109,18 +105,11 @@ impl Turn {
     pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, first: bool) {
         let class = duration_class(note.duration);
         self.durations.iter_mut().enumerate().for_each(|(n, share)| share.feed(f32::from(u8::from(n == class))));
-        let velocity = f32::from(note.velocity);
-        self.velocities.feed(velocity);
-        if first || note.step > 0.0 {
-            if let [Some(latest), Some(before)] = self.levels {
-                self.changes.feed((latest - before).abs());
-            }
-            self.levels = [Some(velocity), self.levels[0]];
-        } else if let [Some(latest), _] = &mut self.levels {
-            *latest = latest.max(velocity);
-        }
         if first {
             return;
+        }
+        if note.step == 0.0 || note.spread > 0.0 {
+            self.spreads.feed(100.0 * note.spread as f32);
         }
         self.chords.feed(f32::from(u8::from(note.step == 0.0)));
         if note.step == 0.0 {
@@ -147,14 +136,9 @@ impl Turn {
         self.intervals.missing()
     }
 
-    /// How much softer notes are than in the phrase, in MIDI units.
-    pub fn missing_velocity(&self) -> f32 {
-        self.velocities.missing()
-    }
-
-    /// How much less neighboring onsets differ in velocity than in the phrase, in MIDI units.
-    pub fn missing_change(&self) -> f32 {
-        self.changes.missing()
+    /// How much less late notes of chords are than in the phrase, in hundredths of a second.
+    pub fn missing_spread(&self) -> f32 {
+        self.spreads.missing()
     }
 
     /// How much rarer even intervals are than in the phrase, as a share of intervals.

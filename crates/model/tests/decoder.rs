@@ -64,7 +64,7 @@ proptest! {
             evenness: 2.0,
             durations: 12.0,
             density: 1.0,
-            dynamics: 1.0,
+            spread: 1.0,
             repeats: 1.0,
             ..Controls::default()
         };
