@@ -395,7 +395,10 @@ def told(head, n, c):
                  one_hot(32, e and e.velocity), SCORE, *meter_features(meter)]
         links = point(32, e, lambda e: e.velocity, 32)
     else:
-        parts, links = [one_hot(8, c.place), way, pitch, one_hot(32, n["velocity"] // 4), SCORE], []
+        in_chord = n["step"] == 0
+        place_in_chord, interval_in_chord = (c.place, interval(c.last, n["pitch"])) if in_chord else (None, None)
+        parts = [one_hot(8, place_in_chord), one_hot(49, interval_in_chord), pitch, one_hot(32, n["velocity"] // 4), SCORE]
+        links = []
     return np.concatenate(parts), links
 
 

@@ -83,16 +83,21 @@ proptest! {
             prop_assert!(next.duration <= longest, "{} is longer than {longest}", next.duration);
             match before {
                 Some(before) if next.step == 0.0 => prop_assert!(next.pitch > before.pitch),
-                Some(_) => prop_assert!(next.step > notes::chords::WINDOW_S && next.spread == 0.0),
+                Some(_) => prop_assert!(next.step > notes::chords::WINDOW_S),
                 None => prop_assert!(next.spread == 0.0),
             }
         }
-        // The listener's own function has nothing left to do, but for what it cannot know: onsets.
+        // The listener's own function has nothing left to do, but for what it cannot know, onsets; and but for a key that was
+        // late in its chord and is struck again in the next one, at the same moment.
         let mut struck: Vec<Note> = notes.iter().map(|n| Note {
             onset: n.struck(), spread: 0.0, duration: n.end() - n.struck(), ..*n
         }).collect();
         notes::chords::canonicalise(&mut struck);
-        prop_assert_eq!(struck.len(), notes.len());
+        let again = |pair: &[Note]| pair[1].struck() - pair[0].struck() <= notes::chords::WINDOW_S + 1e-9;
+        let mut by_key = notes.clone();
+        by_key.sort_by(|a, b| a.pitch.cmp(&b.pitch).then(a.struck().total_cmp(&b.struck())));
+        let most = by_key.windows(2).filter(|pair| pair[0].pitch == pair[1].pitch && again(pair)).count();
+        prop_assert!(struck.len() <= notes.len() && struck.len() + most >= notes.len());
     }
 
     #[test]
