@@ -69,6 +69,7 @@ const UNSAFE: &[&str] = &[
     "crates/model/src/dot/x86.rs",
     "crates/model/src/floats.rs",
     "crates/model/src/simd.rs",
+    "crates/model/src/train/amx.rs",
     "crates/model/src/train/bf16.rs",
     "crates/model/src/train/matmul.rs",
     "crates/model/src/train/packed.rs",

@@ -87,7 +87,7 @@ impl BatchDecoder {
     pub fn play(&mut self, controls: &Controls, silence: f64, rngs: &mut [impl RngCore]) -> &[Successor] {
         let takes = self.states.len();
         self.sample_steps(controls, &[When::after(silence); MOST][..takes], rngs);
-        let mut what = [(0.0, What::FREE); MOST];
+        let mut what = [(0.0, What::after(silence)); MOST];
         for ((step, _), timing) in what.iter_mut().zip(&self.timings) {
             *step = timing.step;
         }

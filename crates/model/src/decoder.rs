@@ -187,7 +187,7 @@ impl Decoder {
     /// its point estimates for timing, and with the velocity it has heard lately.
     pub fn sample(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
         let timing = self.sample_step(controls, &When::after(silence), rng);
-        self.sample_note(controls, timing.step, &What::FREE, rng)
+        self.sample_note(controls, timing.step, &What::after(silence), rng)
     }
 
     /// Draws the next note's step.

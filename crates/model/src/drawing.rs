@@ -106,6 +106,11 @@ impl What<'_> {
     /// No limits, no wishes.
     pub const FREE: Self =
         Self { pitches: u128::MAX, longest: LONGEST_S, loudness: Loudness::Free, spread: 1.0, learned: None };
+
+    /// No limits; but an entry after a silence, in seconds, is never late in its chord.
+    pub fn after(silence: f64) -> Self {
+        Self { spread: if silence > 0.0 { 0.0 } else { 1.0 }, ..Self::FREE }
+    }
 }
 
 impl Default for What<'_> {

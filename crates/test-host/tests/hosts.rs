@@ -111,7 +111,8 @@ fn tempo_again(samples: &[u64], end: u64) -> Vec<(u64, Change)> {
 
 #[test]
 fn a_transport_told_of_in_the_middle_of_a_block_is_no_jump() {
-    let events = phrase(0.1);
+    // Up to the line at which it is the plugin's turn.
+    let events = [phrase(0.1), phrase(2.1)].concat();
     let (grid, trade) = (("strength", "100"), [("mode", "trade"), ("yours", "2"), ("mine", "2")]);
     for settings in [&[][..], &[grid], &trade] {
         let end = 14.0;

@@ -111,7 +111,13 @@ fn what_sounds_ends_at_once_or_at_its_length() {
             let own = alone.iter().find(|own| own.0 == note.on && own.1 == note.key).expect("as without the entry");
             let (rings, ended) = (ring == "On", note.off.min(samples(until)));
             let expected = if rings { own.3.min(samples(until)) } else { own.3.min(entry) };
-            assert_eq!(ended, expected, "ring out {ring}: {note:?} for {own:?}");
+            // What its own key ended without the entry sounds on.
+            let struck_again = alone.iter().any(|other| other.1 == own.1 && other.0 == own.3);
+            if rings && struck_again {
+                assert!(ended >= expected, "ring out {ring}: {note:?} for {own:?}");
+            } else {
+                assert_eq!(ended, expected, "ring out {ring}: {note:?} for {own:?}");
+            }
         }
     }
 }
@@ -125,7 +131,7 @@ fn it_remembers_its_own_notes_if_it_is_to() {
     // whatever is played in it.
     let second = |own: &str, seed: &str, undo: bool| {
         let set = [("own", own), ("temp", "1.3"), ("seed", seed)];
-        let mut moves = vec![(2.5, "go", "On"), (7.9, "seed", "5")];
+        let mut moves = vec![(7.0, "go", "On"), (7.9, "seed", "5")];
         moves.extend(undo.then_some((7.8, "undo", "On")));
         let notes = music(&events, &play(&set, &events, &moves, 16.0));
         let (first, second): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| note.0 < samples(8.0));

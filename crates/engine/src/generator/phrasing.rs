@@ -231,7 +231,8 @@ impl Phrasing {
             pitches: if joins { in_chord } else { pitches.fresh(hands.fresh(limits.repeats, false)) },
             longest: if is_last_voice { longest.min(LEAVES * timing.usual) } else { longest },
             loudness: self.loudness,
-            spread: self.grid.looseness(),
+            // The entry is never late.
+            spread: if cue.index == 0 || cue.pause > 0.0 { 0.0 } else { self.grid.looseness() },
             learned: self.learned(trail, memory),
         };
         (onset, (onset - latest) * speed, what)
