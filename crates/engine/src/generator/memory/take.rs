@@ -393,10 +393,13 @@ impl Take {
     /// What is played until `since`, the end of a `round`, comes again from there on, as often as it can.
     pub fn freeze(&mut self, decoder: &mut Decoder, revision: Revision, since: f64, round: f64) {
         self.hand = Hand::Closing(round);
-        let floor = self.floor;
-        self.resume(decoder, revision, since);
-        // Up to there it plays on as it would.
-        self.floor = floor;
+        if self.steps.iter().any(|step| step.note.struck() >= since) {
+            // What comes before is all there: another plan might add to a chord that has sounded.
+            self.resume(decoder, revision, since);
+        } else {
+            // Up to there it plays on as planned.
+            (self.revision, self.done) = (revision, false);
+        }
         self.orient(decoder);
     }
 
