@@ -179,8 +179,11 @@ impl Referee {
         if (stopped || block.reset) && self.cut.is_none() {
             self.cut = Some(self.number);
         }
-        for timed in block.input {
+        for (place, timed) in block.input.iter().enumerate() {
+            // Of what is told of one sample, the last holds: a transport that stops for no time at all has not stopped.
+            let told_again = |later: &&Timed| later.at == timed.at && matches!(later.event, Event::Transport(_));
             match timed.event {
+                Event::Transport(_) if block.input[place + 1..].iter().any(|later| told_again(&later)) => {}
                 Event::Param { id, value } if Some(id) == self.bypass => {
                     let on = value > 0.5;
                     self.quiet = None;
