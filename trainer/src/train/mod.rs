@@ -401,7 +401,9 @@ impl Run {
     /// Logs a validation; keeps the weights as the last, and if they are the best so far. Without validation data
     /// the last are.
     fn keep(&mut self, line: Line, loss: Option<f64>) -> anyhow::Result<()> {
-        if loss.is_none_or(f64::is_finite) {
+        /// No weights cost as much that are not ruined; in nats, or seconds squared.
+        const RUINED: f64 = 1e6;
+        if loss.is_none_or(|loss| loss < RUINED) {
             let mut card = self.card.clone();
             let made = format!(
                 "{} notes ({:.1} epochs, {:.0} minutes); validation loss {}",
