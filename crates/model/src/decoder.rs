@@ -1,4 +1,4 @@
-//! The partner's decoder: what it has heard so far, and what it would play next.
+//! The decoder: a network, what it has heard so far, and what it would play next.
 
 use std::{slice, sync::Arc};
 

@@ -169,12 +169,19 @@ impl Drawing<'_> {
         }
         self.attribute(Attribute::Duration, what, rngs, notes);
         self.attribute(Attribute::Velocity, what, rngs, notes);
-        let mut each = self.states.iter().zip(what).zip(&*notes);
-        if each.any(|((state, (_, what)), next)| what.spread > 0.0 && self.network.has_spread(next, &state.context)) {
+        let Self { network, states, controls, .. } = self;
+        let mut each = states.iter().zip(what).zip(&*notes);
+        let may_be_late = |((state, (_, what)), next): ((&State, &(f64, What)), &Successor)| {
+            Drawn { controls, what, context: &state.context, network }.may_be_late(next)
+        };
+        if each.any(may_be_late) {
             self.attribute(Attribute::Spread, what, rngs, notes);
         }
-        // A note sounds for a moment at least.
-        notes.iter_mut().for_each(|next| next.duration = next.duration.max(next.spread + SHORTEST_S));
+        // A note sounds for a moment at least; rounding must not make that longer than it may be.
+        for (next, (_, what)) in notes.iter_mut().zip(what) {
+            let longest = what.longest.clamp(SHORTEST_S, LONGEST_S);
+            next.duration = next.duration.max((next.spread + SHORTEST_S).min(longest));
+        }
     }
 
     /// Draws one attribute of all takes.
@@ -392,8 +399,13 @@ impl Drawn<'_> {
         next.velocity = rng.random_range(low..=high);
     }
 
+    /// Whether the note may be late in its chord.
+    fn may_be_late(&self, next: &Successor) -> bool {
+        self.what.spread > 0.0 && self.network.has_spread(next, self.context)
+    }
+
     fn spread(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
-        if self.what.spread <= 0.0 || !self.network.has_spread(next, self.context) {
+        if !self.may_be_late(next) {
             return;
         }
         let turn = &self.context.lately.turn;

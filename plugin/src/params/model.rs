@@ -46,7 +46,7 @@ pub struct ModelParams {
     pub learn: FloatParam,
 
     /// So many takes go on side by side, and a critic that knows what music is like plays the one that is most like it. More
-    /// takes sound better and ask more of the processor; off: the first one that comes to decoder.
+    /// takes sound better and ask more of the processor; off: the first one that comes to mind.
     #[id = "search"]
     pub search: EnumParam<Search>,
 

@@ -36,7 +36,7 @@ impl NetworkSession {
         Self { decoder, take: None }
     }
 
-    /// What it has in decoder.
+    /// The decoder it generates with.
     #[cfg(test)]
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
