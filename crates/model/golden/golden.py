@@ -180,17 +180,23 @@ SCORE = one_hot(4, 1)
 
 class Context:
     def __init__(self):
-        self.moment, self.intervals, self.held = (None, (None, None)), [None, None], None
+        self.moment, self.intervals, self.held = (None, (None, None)), [None] * 4, None
         self.fast, self.slow, self.pitches, self.recent, self.left = (np.zeros(n) for n in (12, 12, 128, 128, 128))
         self.last = self.before = None
         self.place = self.run = self.alternation = 0
         self.notes, self.home, self.loops = [], np.zeros(12), []
+        self.onset, self.onsets, self.gap = 0.0, [], None
         self.same, self.transposed, self.rhythm = {}, {}, {}
 
     def feed(self, n, moment):
         self.moment, self.held = moment, n["duration"]
         if self.last is not None and n["step"] > 0:
-            self.intervals = [n["step"], self.intervals[0]]
+            self.intervals = [n["step"], *self.intervals[:3]]
+        if n["step"] > 0:
+            gaps = [n["step"] - left for left in self.left if left > 0]
+            self.gap = min(gaps, key=abs) if gaps else None
+        self.onset += n["step"]
+        self.onsets.append(self.onset)
         self.place = self.place + 1 if self.last is not None and n["step"] == 0 else 0
         self.left = np.maximum(self.left - n["step"], 0)
         self.left[n["pitch"]] = max(self.left[n["pitch"]], n["duration"])
@@ -218,6 +224,20 @@ class Context:
     def sounding(self, step):
         left = self.left - step
         return np.where(left > 0.01, left, 0)
+
+    def voice(self, step, pitch):
+        """(note, onset) that a note of this pitch goes on from: the nearest of the last 12 that was struck before it."""
+        last = [(n, t) for n, t in list(zip(self.notes, self.onsets))[:-13:-1] if t < self.onset + step]
+        return min(last, key=lambda n: abs(n[0]["pitch"] - pitch), default=(None, None))
+
+    def gap_class(self):
+        hundredths = None if self.gap is None else math.floor(self.gap * 100 + .5)
+        return one_hot(13, None if hundredths is None or abs(hundredths) > 6 else hundredths + 6)
+
+    def links_to_ends(self, step, first, output):
+        ending = self.ends(step) > 0
+        near = lambda bin: any(0 <= b < 128 and ending[b] for b in (bin - 1, bin + 1))
+        return [(bin, output + (not ending[bin])) for bin in range(first, 128) if ending[bin] or near(bin)]
 
     def keys(self):
         return [n["pitch"] for n in self.notes]
@@ -321,22 +341,31 @@ def point(n, echo, values, output):
 
 def more(c):
     e = c.echo_same()
-    last, before, held = (reference(t) for t in (*c.intervals, c.held))
+    last, before, held = (reference(t) for t in (*c.intervals[:2], c.held))
     return [c.home_and_runs(), c.mood(("velocity", 32), ("step", 24), ("duration", 24)), *agreement(e),
             one_hot(49, e and interval(c.last, e.pitch)), one_hot(128, e and e.step), SCORE,
             one_hot(129, ratio(last, before)), one_hot(129, ratio(held, last)),
-            *meter_features(c.moment[0]), *left_features(c.moment[1])]
+            *meter_features(c.moment[0]), *left_features(c.moment[1]), c.gap_class()]
+
+
+def own_voice(n, c):
+    voice, onset = c.voice(0, n["pitch"]) if n else (None, None)
+    if voice is None:
+        return [np.zeros(49 + 129 + 129)]
+    return [one_hot(49, interval(voice["pitch"], n["pitch"])),
+            one_hot(129, ratio(reference(n["duration"]), reference(voice["duration"]))),
+            one_hot(129, ratio(reference(c.intervals[0]), reference(c.onset - onset)))]
 
 
 def heard(n, c):
     if n is None:
-        return np.concatenate([one_hot(129, 128), np.zeros(12 + 11 + 49 + 128 + 128 + 32 + 16 + 6), c.harmony(0), *more(c)])
+        return np.concatenate([one_hot(129, 128), np.zeros(12 + 11 + 49 + 128 + 128 + 32 + 16 + 6), c.harmony(0), *more(c), *own_voice(n, c)])
     numbers = [n["step"], math.log((n["step"] + .01) / .1), n["duration"], math.log((n["duration"] + .01) / .1),
                n["velocity"] / 64 - 1, n["spread"] / .03]
     return np.concatenate([one_hot(129, n["pitch"]), one_hot(12, n["pitch"] % 12), one_hot(11, n["pitch"] // 12),
                            one_hot(49, interval(c.before, n["pitch"])), one_hot(128, bin_of(n["step"])),
                            one_hot(128, bin_of(n["duration"])), one_hot(32, n["velocity"] // 4),
-                           one_hot(16, int(n["spread"] / .002 + .5)), numbers, c.harmony(0), *more(c)])
+                           one_hot(16, int(n["spread"] / .002 + .5)), numbers, c.harmony(0), *more(c), *own_voice(n, c)])
 
 
 def told(head, n, c):
@@ -351,7 +380,7 @@ def told(head, n, c):
         for i, e in enumerate((first, second, c.echo_rhythm())):
             parts += agreement(e) + [one_hot(128, e and e.step)]
             links += point(128, e, lambda e: e.step, 128 + 2 * i)
-        last, before = c.intervals
+        last, before, third, fourth = c.intervals
         both = last + before if before is not None else None
         references = [reference(t) for t in (last, before, both)]
         meter, left = c.moment
@@ -364,9 +393,16 @@ def told(head, n, c):
             if left[0] is not None:
                 rest = left[0] - center(bin)
                 links.append((bin, 134 + 387 + 56 + (0 if rest < 0 else 1 + min(10, int(math.log2(1 + rest / 0.125))))))
+        sounding = [left for left in c.sounding(0) if left > 0]
+        more = [reference(t) for t in (third, fourth, c.held, min(sounding, default=None))]
+        parts += [one_hot(129, ratio(r, references[0])) for r in more[2:]] + [c.gap_class()]
+        links += [(bin, 134 + 387 + 68 + 129 * i + ratio(math.log(center(bin)), r))
+                  for i, r in enumerate(more) if r is not None for bin in range(3, 128)]
+        links += c.links_to_ends(0, 3, 134 + 387 + 68 + 516)
     elif head == "pitch":
         parts = [step, c.harmony(n["step"]), c.home_and_runs()]
-        links = [(c.last + d, 128 + d + 24) for d in range(-24, 25) if c.last is not None and 0 <= c.last + d < 128]
+        near = lambda p: [] if p is None else [(p + d, d + 24) for d in range(-24, 25) if 0 <= p + d < 128]
+        links = [(pitch, 128 + i) for pitch, i in near(c.last)]
         floor = c.last + 1 if c.last is not None and n["step"] == 0 else 0
         fits = lambda e: (e.step == 0) == (bin == 0) and e.pitch >= floor
         first = c.echo_same(fits)
@@ -377,6 +413,20 @@ def told(head, n, c):
             parts += agreement(e) + [one_hot(49, e and interval(c.last, e.pitch)), one_hot(2, e and int(abs(e.step - bin) <= 1))]
             links += [(e.pitch, 177 + i)] if e else []
         parts += [SCORE, *meter_features(meter), *left_features(left)]
+        for i, lag in enumerate(range(2, 9)):
+            p = c.notes[-lag]["pitch"] if lag <= len(c.notes) else None
+            parts.append(one_hot(49, interval(p, c.last)))
+            links += [(pitch, 180 + 49 * i + output) for pitch, output in near(p)]
+        down, keys = c.sounding(n["step"]), c.keys()[::-1]
+        for p in range(128):
+            if p in keys:
+                ago = keys.index(p) + 1
+                octave = int(math.log2(ago))
+                links.append((p, 523 + 2 * octave + (ago >= 1.5 * 2 ** octave if octave else 0)))
+            for i, profile in enumerate((c.fast, c.slow, c.home / max(c.home.sum(), 1))):
+                links.append((p, 539 + 8 * i + min(7, int(profile[p % 12] * 23.7))))
+            if down[p] > 0:
+                links.append((p, 563))
     elif head == "duration":
         parts, links = [step, pitch, way, c.ends(n["step"]), c.mood(("duration", 24))], []
         third = c.echo_rhythm(lambda e: (e.step == 0) == (n["step"] == 0))
@@ -389,20 +439,40 @@ def told(head, n, c):
             links += [(bin, 134 + 129 * i + ratio(math.log(center(max(bin, 1))), r))
                       for i, r in enumerate(references) if r is not None]
             links += [(bin, 134 + 258 + landing(meter, bin)[0])] if meter else []
+        voice, onset = c.voice(n["step"], n["pitch"])
+        parts.append(one_hot(49, voice and interval(voice["pitch"], n["pitch"])))
+        for i, t in enumerate((voice["duration"], c.onset + n["step"] - onset) if voice else (None, None)):
+            parts.append(one_hot(129, ratio(reference(t), references[0])))
+            links += [(bin, 134 + 258 + 24 + 129 * i + ratio(math.log(center(max(bin, 1))), reference(t)))
+                      for bin in range(128) if t is not None]
+        links += c.links_to_ends(n["step"], 0, 134 + 258 + 24 + 258)
     elif head == "velocity":
         e, _ = c.echoes_of(n["step"], n["pitch"])
         parts = [step, pitch, way, one_hot(128, bin_of(n["duration"])), c.mood(("velocity", 32)), *agreement(e),
                  one_hot(32, e and e.velocity), SCORE, *meter_features(meter)]
         links = point(32, e, lambda e: e.velocity, 32)
+        voice, _ = c.voice(n["step"], n["pitch"])
+        parts.append(one_hot(49, voice and interval(voice["pitch"], n["pitch"])))
+        mean = None
+        if c.notes:
+            w = .94 ** np.arange(len(c.notes))[::-1]
+            mean = float(w @ np.array([m["velocity"] for m in c.notes], float) / w.sum())
+        for i, v in enumerate((c.notes and c.notes[-1]["velocity"] or None, voice and voice["velocity"], mean)):
+            level = None if v is None else int(v) // 4
+            parts.append(one_hot(32, level))
+            links += [(l, 34 + 63 * i + l + 31 - level) for l in range(32) if level is not None]
     else:
         in_chord = n["step"] == 0
         place_in_chord, interval_in_chord = (c.place, interval(c.last, n["pitch"])) if in_chord else (None, None)
         parts = [one_hot(8, place_in_chord), one_hot(49, interval_in_chord), pitch, one_hot(32, n["velocity"] // 4), SCORE]
+        last = c.notes[-1] if in_chord and c.notes else None
+        parts += [one_hot(63, last and n["velocity"] // 4 + 31 - last["velocity"] // 4),
+                  one_hot(16, last and int(last["spread"] / .002 + .5))]
         links = []
     return np.concatenate(parts), links
 
 
-MORE = dict(step=6 + 3 * 129 + 24 + 32 + 12, pitch=49 + 3, duration=6 + 2 * 129 + 24, velocity=2, spread=0)
+MORE = dict(step=6 + 7 * 129 + 24 + 32 + 12 + 2, pitch=8 * 49 + 3 + 41, duration=6 + 4 * 129 + 24 + 2, velocity=2 + 3 * 63, spread=0)
 
 
 def antiphon(notes):

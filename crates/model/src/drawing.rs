@@ -263,6 +263,9 @@ impl<'a> Onset<'a> {
         let (begin, end) = time_range(bin);
         let begin = begin.max(self.earliest.max(SHORTEST_STEP_S));
         let lately = &self.context.lately;
+        if let Some(time) = lately.sounding.end_in(begin, end, lately.last(), rng.random()) {
+            return time;
+        }
         match lately.rhythm.meant(begin, end, lately.moment.meter) {
             Some((time, deviation)) => deviate(time, deviation, rng.random_range(-1.0..1.0), begin, end),
             None => begin + (end - begin).max(0.0) * rng.random::<f64>(),
@@ -327,10 +330,11 @@ impl Drawn<'_> {
     fn pitch(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
         let Self { controls, what, context, .. } = self;
         let logits = &mut logits[..PITCHES];
-        if controls.repeats > 0.0
+        let more = controls.repeats * context.lately.turn.missing_repeats();
+        if more != 0.0
             && let Some(pitch) = context.repeated()
         {
-            logits[usize::from(pitch)] += controls.repeats;
+            logits[usize::from(pitch)] += more;
         }
         for (pitch, loss) in context.repetition_penalty() {
             logits[usize::from(pitch)] -= loss;
@@ -381,8 +385,10 @@ impl Drawn<'_> {
         let (begin, end) = time_range(draw(logits, rng).unwrap_or(0));
         let end = end.min(longest);
         let anywhere = begin + (end - begin).max(0.0) * rng.random::<f64>();
-        let exact = rng.random::<f32>();
-        next.duration = self.context.lately.rhythm.exact_duration(next.step, begin, end, exact).unwrap_or(anywhere);
+        let lately = &self.context.lately;
+        let ends = lately.sounding.ends(next.step as f32);
+        let exact = lately.rhythm.exact_duration(next.step, ends, (begin, end), rng.random());
+        next.duration = exact.unwrap_or(anywhere);
     }
 
     fn velocity(&self, p: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {

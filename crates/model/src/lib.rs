@@ -31,6 +31,7 @@ mod lstm;
 pub mod markov;
 pub mod network;
 mod panels;
+mod profiles;
 mod quantise;
 mod repetition;
 mod rhythm;
@@ -40,11 +41,13 @@ pub mod search;
 pub mod shapes;
 mod simd;
 mod snapshot;
+mod sounding;
 mod told;
 #[cfg(feature = "train")]
 pub mod train;
 mod trunk;
 mod turn;
+mod voices;
 pub mod weights;
 
 pub use batch_decoder::BatchDecoder;

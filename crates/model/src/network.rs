@@ -162,7 +162,7 @@ impl Network {
     /// Whether the network says how late `next` is in its chord. A chord's first note is its lowest, not its earliest, and
     /// may be late too.
     pub(crate) fn has_spread(&self, next: &Successor, context: &Context) -> bool {
-        context.lately.last.is_some() && (next.step == 0.0 || self.card.first_spread)
+        context.lately.last().is_some() && (next.step == 0.0 || self.card.first_spread)
     }
 
     /// What its file says of itself.

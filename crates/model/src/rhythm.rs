@@ -32,6 +32,8 @@ const EXACT: f32 = 0.004;
 const EXACT_DECAY: f32 = 0.97;
 /// Durations that a new one may be as long as.
 const DURATIONS: usize = 4;
+/// Intervals that are kept.
+const INTERVALS: usize = 4;
 /// Deviation before anything was heard: that of a steady player.
 const DEVIATION: f32 = 0.02;
 
@@ -75,7 +77,7 @@ impl Reference {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rhythm {
     /// Seconds; from the last one back. `None`: not heard yet.
-    intervals: [Option<f32>; 2],
+    intervals: [Option<f32>; INTERVALS],
     /// Seconds the last notes were held for, the latest first.
     durations: [Option<f32>; DURATIONS],
     /// The last note's, as a part of the interval that led to it.
@@ -89,7 +91,7 @@ pub(crate) struct Rhythm {
 impl Default for Rhythm {
     fn default() -> Self {
         Self {
-            intervals: [None; 2],
+            intervals: [None; INTERVALS],
             durations: [None; DURATIONS],
             held: None,
             exact: 0.0,
@@ -117,19 +119,25 @@ impl Rhythm {
                 self.deviation = DEVIATION_DECAY * self.deviation + (1.0 - DEVIATION_DECAY) * off * off;
             }
         }
-        self.intervals = [Some(step), self.intervals[0]];
+        self.intervals.rotate_right(1);
+        self.intervals[0] = Some(step);
     }
 
     /// Whether an interval is as long as one of the last two, within a ratio class. `None`: there is none to compare it with.
     pub fn is_even(&self, step: f64) -> Option<bool> {
         let same = |interval: &Option<f32>| interval.is_some_and(|last| ln(step as f32 / last).abs() < *WIDTH);
-        self.intervals[0].map(|_| self.intervals.iter().any(same))
+        self.intervals[0].map(|_| self.intervals[..2].iter().any(same))
     }
 
     /// What the next interval is compared with: the last one, the one before, both together.
     pub fn step_references(&self) -> [Option<Reference>; 3] {
-        let [last, before] = self.intervals;
+        let [last, before, ..] = self.intervals;
         [last, before, last.zip(before).map(|(last, before)| last + before)].map(|time| time.map(Reference::of))
+    }
+
+    /// And with the two before those: figures of three and four notes.
+    pub fn earlier_references(&self) -> [Option<Reference>; 2] {
+        [self.intervals[2], self.intervals[3]].map(|time| time.map(Reference::of))
     }
 
     /// What the duration of a note after `step` seconds is compared with: the interval that leads to it, and the
@@ -146,11 +154,20 @@ impl Rhythm {
         self.durations.into_iter().chain([part, interval]).flatten().map(f64::from)
     }
 
-    /// The duration in [`begin`, `end`) that is exactly one of those, or the border of the bin where the first comes close
-    /// to it. `None`: nothing heard says so; or `chance`, even in 0–1, decides against it: durations are exact as often
-    /// as they were.
-    pub fn exact_duration(&self, step: f64, begin: f64, end: f64, chance: f32) -> Option<f64> {
-        if chance >= self.exact { None } else { in_bin(self.durations_meant(step), begin, end) }
+    /// The duration in [`begin`, `end`) that is exactly one of those or lasts until one of these `ends`, or the border of the
+    /// bin where the first comes close to it. `None`: nothing heard says so; or `chance`, even in 0–1, decides against it:
+    /// durations are exact as often as they were.
+    pub fn exact_duration(
+        &self,
+        step: f64,
+        ends: impl Iterator<Item = f32> + Clone,
+        (begin, end): (f64, f64),
+        chance: f32,
+    ) -> Option<f64> {
+        if chance >= self.exact {
+            return None;
+        }
+        in_bin(self.durations_meant(step).chain(ends.map(f64::from)), begin, end)
     }
 
     /// The time in [`begin`, `end`) that a player would mean: the place in the beat if onsets keep to it, else
@@ -171,7 +188,7 @@ impl Rhythm {
                 return Some(((position - meter.position) * meter.beat_s, deviation)).filter(|(time, _)| inside(time));
             }
         }
-        let [last, before] = self.intervals.map(|time| time.map(f64::from));
+        let [last, before, ..] = self.intervals.map(|time| time.map(f64::from));
         let both = last.zip(before).map(|(last, before)| last + before);
         let multiples = MULTIPLES.iter().filter_map(|by| last.map(|last| by * last));
         let equal = [last, before, both].into_iter().flatten();
@@ -227,7 +244,7 @@ pub(crate) fn deviate(seconds: f64, deviation: f64, even: f64, begin: f64, end: 
 
 /// The time in [`begin`, `end`) that is nearest to `seconds`, and never quite at a border: from two onsets, a time comes back
 /// off by its last bits, and at a border these would say in which bin it lies.
-fn inside(seconds: f64, begin: f64, end: f64) -> f64 {
+pub(crate) fn inside(seconds: f64, begin: f64, end: f64) -> f64 {
     const MARGIN_S: f64 = 1e-6;
     let margin = MARGIN_S.min((end - begin) / 2.0);
     seconds.min(end - margin).max(begin + margin)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     context::Context,
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES},
-    features::{self, DURATION_LINKS, Features, INTERVALS, PITCH_MATCHES, STEP_LINKS, TIME_MATCHES},
+    features::{self, DURATION_LINKS, Features, INTERVALS, PITCH_LINKS, PITCH_MATCHES, STEP_LINKS, TIME_MATCHES, VELOCITY_LINKS},
 };
 
 /// Which network the weights are for.
@@ -74,14 +74,15 @@ impl Attribute {
         }
     }
 
-    /// Number of outputs of the head: the pitch head also scores intervals from the last pitch, all but the last
-    /// score what came next in like places, those of times also ratios to other times and places in beat and bar.
+    /// Number of outputs of the head: the pitch head also scores intervals from the last pitches, that of velocities
+    /// differences to others, all but the last score what came next in like places, those of times also ratios to other
+    /// times, ends of notes, and places in beat and bar.
     pub fn outputs(self) -> usize {
         let more = match self {
-            Self::Pitch => INTERVALS + PITCH_MATCHES,
+            Self::Pitch => INTERVALS + PITCH_MATCHES + PITCH_LINKS,
             Self::Step => 2 * TIME_MATCHES + STEP_LINKS,
             Self::Duration => 2 * TIME_MATCHES + DURATION_LINKS,
-            Self::Velocity => 2,
+            Self::Velocity => 2 + VELOCITY_LINKS,
             Self::Spread => 0,
         };
         self.classes() + more

@@ -1,16 +1,18 @@
 //! What each part of the network is told, as sparse features. The same functions serve training,
 //! scoring and playing, so what is learned is what is heard.
 
+mod parts;
+
 use notes::Successor;
 
+use self::parts::*;
 use crate::{
-    activation::ln,
-    context::Context,
+    context::{Context, Lately},
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES, spread_bin, time_bin, velocity_level},
-    repetition::{LAGS, LENGTHS, LEVELS, Match, ROUNDS},
-    rhythm::{PHASES, RATIOS, Reference, SIXTEENTHS, landing, place},
-    running::{Averages, RATES},
-    told::{Left, Meter, Source},
+    profiles::{self, RECENCIES},
+    repetition::Match,
+    rhythm::{PHASES, RATIOS, Reference, SIXTEENTHS, landing},
+    told::{Left, Source},
 };
 
 /// Intervals up to two octaves have a class of their own: -24 … 24 semitones.
@@ -44,10 +46,30 @@ const BARS: usize = 17;
 const LEFTS: usize = 12;
 /// Time left is told in octaves above this, in seconds.
 const LEAST_LEFT_S: f32 = 0.125;
+/// And the two intervals before those, the last duration, the next end.
+const MORE_STEP_REFERENCES: usize = 4;
+/// And what the note's own voice did last: its duration, its interval.
+const MORE_DURATION_REFERENCES: usize = 2;
+/// Outputs for the bins in which sounding notes end, and for their neighbours.
+const ENDS: usize = 2;
+/// The last notes that the pitch head compares with, beside the very last.
+const LAGS_OF_PITCHES: std::ops::RangeInclusive<usize> = 2..=8;
 /// Outputs of the step head beyond classes and echoes.
-pub(crate) const STEP_LINKS: usize = STEP_REFERENCES * RATIOS + PHASES + SIXTEENTHS + LEFTS;
+pub(crate) const STEP_LINKS: usize =
+    (STEP_REFERENCES + MORE_STEP_REFERENCES) * RATIOS + PHASES + SIXTEENTHS + LEFTS + ENDS;
+/// Outputs of the pitch head beyond classes, intervals from the last pitch and echoes.
+pub(crate) const PITCH_LINKS: usize =
+    (*LAGS_OF_PITCHES.end() - *LAGS_OF_PITCHES.start() + 1) * INTERVALS + RECENCIES + 3 * profiles::LEVELS + 1;
 /// Outputs of the duration head beyond classes and echoes.
-pub(crate) const DURATION_LINKS: usize = DURATION_REFERENCES * RATIOS + PHASES;
+pub(crate) const DURATION_LINKS: usize = (DURATION_REFERENCES + MORE_DURATION_REFERENCES) * RATIOS + PHASES + ENDS;
+/// Velocities that the velocity head compares with: the last one, the voice's last, the mean of late.
+const VELOCITY_REFERENCES: usize = 3;
+/// Differences between velocity levels.
+const VELOCITY_DIFFERENCES: usize = 2 * VELOCITIES - 1;
+/// Outputs of the velocity head beyond classes and echoes.
+pub(crate) const VELOCITY_LINKS: usize = VELOCITY_REFERENCES * VELOCITY_DIFFERENCES;
+/// Gaps between the nearest end and an onset that are told apart, on either side of none, in hundredths of a second.
+const GAP_REACH: i32 = 6;
 /// The first bin that is no chord's: steps below the chord window do not exist.
 const FIRST_STEP: usize = 3;
 
@@ -63,7 +85,7 @@ pub struct Features {
 impl Features {
     /// Space for every feature of any part, so that filling never allocates.
     pub fn new() -> Self {
-        Self { pairs: Vec::with_capacity(2048), width: 0, links: Vec::with_capacity(1024) }
+        Self { pairs: Vec::with_capacity(2048), width: 0, links: Vec::with_capacity(2048) }
     }
 
     /// The non-zero features as (index, value), in ascending order of index.
@@ -140,7 +162,7 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
     out.class(PITCHES + 1, Some(note.map_or(PITCHES, |n| n.pitch.into())));
     out.class(12, note.map(|n| usize::from(n.pitch) % 12));
     out.class(11, note.map(|n| usize::from(n.pitch) / 12));
-    out.class(INTERVALS, note.and(context.lately.before).zip(note).map(|(b, n)| interval_class(b, n.pitch)));
+    out.class(INTERVALS, note.and(context.lately.before()).zip(note).map(|(b, n)| interval_class(b, n.pitch)));
     out.class(TIMES, note.map(|n| time_bin(n.step)));
     out.class(TIMES, note.map(|n| time_bin(n.duration)));
     out.class(VELOCITIES, note.map(|n| velocity_level(n.velocity)));
@@ -175,6 +197,11 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
     ratio(out, interval, duration);
     meter(out, context.lately.moment.meter);
     left(out, context.lately.moment.left);
+    gap(out, context);
+    let before = note.and_then(|note| context.lately.voices.before(note.pitch, 0.0));
+    out.class(INTERVALS, before.zip(note).map(|(before, note)| interval_class(before.pitch, note.pitch)));
+    ratio(out, before.map(|before| Reference::of(before.duration)), duration.filter(|_| note.is_some()));
+    ratio(out, before.map(|before| Reference::of(before.age)), interval.filter(|_| note.is_some()));
 }
 
 /// For the step head: when the sounding notes will end, the density so far, the steps that came
@@ -217,6 +244,19 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
             out.link(bin, output + if rest < 0.0 { 0 } else { 1 + octaves(rest).min(LEFTS as f32 - 2.0) as usize });
         }
     }
+    output += LEFTS;
+    let Lately { rhythm, sounding, .. } = &context.lately;
+    let [_, duration] = rhythm.duration_references(0.0);
+    let next_end = sounding.next_end().map(Reference::of);
+    ratio(out, interval, duration);
+    ratio(out, interval, next_end);
+    gap(out, context);
+    let [third, fourth] = rhythm.earlier_references();
+    for reference in [third, fourth, duration, next_end] {
+        compare(out, reference, FIRST_STEP, output);
+        output += RATIOS;
+    }
+    link_ends(out, context, 0.0, FIRST_STEP, output);
 }
 
 /// For the pitch head: the step, and the harmony that is left at its end.
@@ -224,13 +264,7 @@ pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
     harmony(out, context, step as f32);
-    if let Some(last) = context.lately.last {
-        let low = (i32::from(last) - REACH).max(0) as u8;
-        let high = (i32::from(last) + REACH).min(PITCHES as i32 - 1) as u8;
-        for pitch in low..=high {
-            out.link(pitch.into(), PITCHES + interval_class(last, pitch));
-        }
-    }
+    link_intervals(out, context.lately.last(), PITCHES);
     home(out, context);
     runs(out, context);
     let (bin, floor) = (time_bin(step), context.floor(step));
@@ -251,6 +285,25 @@ pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
     let moment = context.lately.moment.after(step);
     meter(out, moment.meter);
     left(out, moment.left);
+    let mut output = PITCHES + INTERVALS + PITCH_MATCHES;
+    for lag in LAGS_OF_PITCHES {
+        let pitch = context.lately.voices.pitch(lag);
+        out.class(INTERVALS, context.lately.last().zip(pitch).map(|(last, pitch)| interval_class(pitch, last)));
+        link_intervals(out, pitch, output);
+        output += INTERVALS;
+    }
+    let Lately { profiles, sounding, .. } = &context.lately;
+    for pitch in 0..PITCHES {
+        if let Some(recency) = profiles.recency(pitch) {
+            out.link(pitch, output + recency);
+        }
+        for (n, level) in profiles.levels(pitch).into_iter().enumerate() {
+            out.link(pitch, output + RECENCIES + n * profiles::LEVELS + level);
+        }
+        if sounding.left(pitch, step as f32) > 0.0 {
+            out.link(pitch, output + RECENCIES + 3 * profiles::LEVELS);
+        }
+    }
 }
 
 /// For the duration head: step, pitch, and when the other notes will end.
@@ -258,7 +311,7 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
     out.class(PITCHES, Some(pitch.into()));
-    out.interval(context.lately.last, pitch);
+    out.interval(context.lately.last(), pitch);
     ends(out, context, step as f32);
     running(out, context, holding);
     let (first, second) = matches_for(context, step, pitch);
@@ -281,6 +334,16 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
             out.link(bin, output + landing(meter, bin).0);
         }
     }
+    output += PHASES;
+    let before = context.lately.voices.before(pitch, step);
+    out.interval(before.map(|before| before.pitch), pitch);
+    let own = [before.map(|before| before.duration), before.map(|before| before.age + step as f32)];
+    for reference in own.map(|time| time.map(Reference::of)) {
+        ratio(out, interval, reference);
+        compare(out, reference, 0, output);
+        output += RATIOS;
+    }
+    link_ends(out, context, step as f32, 0, output);
 }
 
 /// For the velocity head: step, pitch and duration.
@@ -288,7 +351,7 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
     out.class(PITCHES, Some(pitch.into()));
-    out.interval(context.lately.last, pitch);
+    out.interval(context.lately.last(), pitch);
     out.class(TIMES, Some(time_bin(duration)));
     running(out, context, loudness);
     let (matched, _) = matches_for(context, step, pitch);
@@ -299,6 +362,18 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
     }
     source(out, context);
     meter(out, context.lately.moment.after(step).meter);
+    let voices = &context.lately.voices;
+    let before = voices.before(pitch, step);
+    out.interval(before.map(|before| before.pitch), pitch);
+    let last = voices.last().map(|last| f32::from(last.velocity));
+    let own = before.map(|before| f32::from(before.velocity));
+    let mean = context.lately.running.averages().map(|averages| averages[0].velocity);
+    let mut output = VELOCITIES + 2;
+    for reference in [last, own, mean] {
+        out.class(VELOCITIES, reference.map(|velocity| velocity_level(velocity as u8)));
+        compare_velocity(out, reference, output);
+        output += VELOCITY_DIFFERENCES;
+    }
 }
 
 /// For the spread head: inside a chord place and interval, and for all notes pitch and velocity.
@@ -306,204 +381,13 @@ pub(crate) fn before_spread(out: &mut Features, context: &Context, step: f64, pi
     out.clear();
     let lately = &context.lately;
     out.class(PLACES, (step == 0.0).then_some(lately.place.into()));
-    out.interval(lately.last.filter(|_| step == 0.0), pitch);
+    out.interval(lately.last().filter(|_| step == 0.0), pitch);
     out.class(PITCHES, Some(pitch.into()));
     out.class(VELOCITIES, Some(velocity_level(velocity)));
     source(out, context);
+    let last = lately.voices.last().filter(|_| step == 0.0);
+    let louder = |last: u8| velocity_level(velocity) + VELOCITIES - 1 - velocity_level(last);
+    out.class(VELOCITY_DIFFERENCES, last.map(|last| louder(last.velocity)));
+    out.class(SPREADS, last.map(|last| spread_bin(last.spread.into())));
 }
 
-/// Where the notes come from.
-fn source(out: &mut Features, context: &Context) {
-    out.class(Source::ALL.len(), context.lately.moment.source.map(|source| source as usize));
-}
-
-/// The ratio of a time to a reference.
-fn ratio(out: &mut Features, reference: Option<Reference>, time: Option<Reference>) {
-    out.class(RATIOS, reference.zip(time).map(|(reference, time)| reference.class_of(time)));
-}
-
-/// The place in beat and bar, the length of the bar, and the tempo.
-fn meter(out: &mut Features, meter: Option<Meter>) {
-    let here = meter.map(place);
-    out.class(PHASES, here.map(|(phase, _)| phase));
-    out.class(SIXTEENTHS, here.and_then(|(_, sixteenth)| sixteenth));
-    out.class(BARS, meter.map(|meter| (meter.bar * 2.0 + 0.5) as usize));
-    match meter {
-        // Seconds a beat, from 0.1 to 3.
-        Some(meter) => out.between(PACES, ln(meter.beat_s as f32 / 0.1) * 7.0),
-        None => out.skip(PACES),
-    }
-}
-
-/// What is left of the turn.
-fn left(out: &mut Features, left: Option<Left>) {
-    let (seconds, notes) = match left {
-        Some(Left::Seconds(seconds)) => (Some(octaves(seconds as f32)), None),
-        Some(Left::Notes(notes)) => (None, Some(ln(1.0 + notes as f32) / std::f32::consts::LN_2)),
-        None => (None, None),
-    };
-    for level in [seconds, notes] {
-        match level {
-            Some(level) => out.between(LEFTS, level),
-            None => out.skip(LEFTS),
-        }
-    }
-}
-
-/// Seconds as octaves above [`LEAST_LEFT_S`], from 0.
-fn octaves(seconds: f32) -> f32 {
-    ln(1.0 + seconds.max(0.0) / LEAST_LEFT_S) / std::f32::consts::LN_2
-}
-
-/// Links every time bin from `first` on to the output of its ratio to a reference.
-fn compare(out: &mut Features, reference: Option<Reference>, first: usize, output: usize) {
-    if let Some(reference) = reference {
-        for bin in first..TIMES {
-            out.link(bin, output + reference.class(bin));
-        }
-    }
-}
-
-/// Profiles as they are, and turned so that the last pitch is the origin: what is a third above
-/// the last note is seen at the same place in every key.
-fn harmony(out: &mut Features, context: &Context, step: f32) {
-    // The factors bring the profiles to about the size of one-hot features.
-    let origin = context.lately.last.map(usize::from);
-    out.values(context.lately.fast.iter().map(|v| v * 6.0));
-    out.values(context.lately.slow.iter().map(|v| v * 6.0));
-    for profile in [&context.lately.fast, &context.lately.slow] {
-        out.values((0..12).map(|i| origin.map_or(0.0, |o| profile[(o + i) % 12] * 6.0)));
-    }
-    out.values(context.lately.pitches.iter().map(|v| v * 12.0));
-    out.values(around(origin).map(|p| p.map_or(0.0, |p| context.lately.recent[p] * 4.0)));
-    out.values((0..PITCHES).map(|p| f32::from(u8::from(context.sounds_on(p, step) > 0.0))));
-    out.values(around(origin).map(|p| p.map_or(0.0, |p| f32::from(u8::from(context.sounds_on(p, step) > 0.0)))));
-}
-
-/// The profile of the home key, as it is and turned to the last pitch.
-fn home(out: &mut Features, context: &Context) {
-    let scale = if context.lately.home_weight > 0.0 { 3.0 / context.lately.home_weight } else { 0.0 };
-    out.values(context.lately.home.iter().map(|v| v * scale));
-    let origin = context.lately.last.map(usize::from);
-    out.values((0..12).map(|i| origin.map_or(0.0, |o| context.lately.home[(o + i) % 12] * scale)));
-}
-
-/// How much the last notes repeat themselves.
-fn runs(out: &mut Features, context: &Context) {
-    out.class(RUNS, context.lately.last.map(|_| context.lately.run.into()));
-    out.class(RUNS, context.lately.last.map(|_| context.lately.alternation.into()));
-    for notes in VARIETY {
-        out.class(PITCH_COUNTS, context.lately.last.map(|_| context.repetition.variety(notes)));
-    }
-    for share in context.lately.loops[0].shares() {
-        out.between(SHARES, share * (SHARES - 1) as f32);
-    }
-}
-
-/// All averages as numbers, then some of them as `told`.
-fn running(out: &mut Features, context: &Context, told: impl Fn(&mut Features, Option<&Averages>)) {
-    let averages = context.lately.running.averages();
-    for rate in 0..RATES {
-        let now = averages.as_ref().map(|all| &all[rate]);
-        out.values(now.map_or([0.0; 4], |now| {
-            [
-                now.velocity / 32.0 - 2.0,
-                libm::logf((now.step + 0.01) / 0.12),
-                now.log_duration + 1.0,
-                now.chords * 2.0 - 1.0,
-            ]
-        }));
-        told(out, now);
-    }
-}
-
-fn loudness(out: &mut Features, now: Option<&Averages>) {
-    match now {
-        Some(now) => out.between(VELOCITIES, now.velocity / 4.0 - 0.5),
-        None => out.skip(VELOCITIES),
-    }
-}
-
-/// Seconds from note to note, from 20 ms to 2 s.
-fn density(out: &mut Features, now: Option<&Averages>) {
-    match now {
-        Some(now) => out.between(PACES, libm::logf(now.step.max(0.01) / 0.02) * 5.0),
-        None => out.skip(PACES),
-    }
-}
-
-/// Durations from 30 ms to 3 s.
-fn holding(out: &mut Features, now: Option<&Averages>) {
-    match now {
-        Some(now) => out.between(PACES, (now.log_duration + 3.5) * 5.0),
-        None => out.skip(PACES),
-    }
-}
-
-/// How far an echo can be trusted.
-fn agreement(out: &mut Features, matched: Option<Match>) {
-    out.class(LEVELS, matched.map(|matched| matched.level));
-    out.class(LENGTHS, matched.map(|matched| matched.length));
-    out.class(LAGS, matched.map(|matched| matched.distance()));
-    out.class(ROUNDS, matched.map(|matched| matched.rounds));
-}
-
-fn match_interval(context: &Context, matched: Option<Match>) -> Option<usize> {
-    context.lately.last.zip(matched).map(|(last, matched)| interval_class(last, matched.pitch))
-}
-
-/// Matches of a note of which step and pitch are known: here or else in another key; and another
-/// one with another duration.
-fn matches_for(context: &Context, step: f64, pitch: u8) -> (Option<Match>, Option<Match>) {
-    let fits = |matched: &Match| matched.pitch == pitch && (matched.step == 0) == (step == 0.0);
-    let first = context.repetition.same(fits);
-    let other =
-        |matched: &Match| fits(matched) && first.is_none_or(|first| first.duration.abs_diff(matched.duration) > 1);
-    let transposed = context.repetition.transposed(other);
-    match first {
-        None => (transposed, None),
-        Some(_) => (first, transposed.or_else(|| context.repetition.same(other))),
-    }
-}
-
-/// Matches with the time bin that each foretells.
-fn times(out: &mut Features, matches: [Option<(Match, usize)>; TIME_MATCHES]) {
-    for (n, matched) in matches.into_iter().enumerate() {
-        agreement(out, matched.map(|(matched, _)| matched));
-        out.class(TIMES, matched.map(|(_, bin)| bin));
-        if let Some((_, bin)) = matched {
-            point(out, bin, TIMES, TIMES + 2 * n);
-        }
-    }
-}
-
-/// Links `output` to a class of an ordered scale, the output after it to both neighbours.
-fn point(out: &mut Features, class: usize, classes: usize, output: usize) {
-    out.link(class, output);
-    if class > 0 {
-        out.link(class - 1, output + 1);
-    }
-    if class + 1 < classes {
-        out.link(class + 1, output + 1);
-    }
-}
-
-/// The pitches within reach of `origin`, from below; `None` where the keyboard has ended.
-fn around(origin: Option<usize>) -> impl Iterator<Item = Option<usize>> {
-    (-REACH..=REACH).map(move |d| {
-        let pitch = origin? as i32 + d;
-        (0..PITCHES as i32).contains(&pitch).then_some(pitch as usize)
-    })
-}
-
-/// How many sounding notes end in each time bin after the onset that is `step` seconds away.
-fn ends(out: &mut Features, context: &Context, step: f32) {
-    let mut counts = [0.0f32; TIMES];
-    for pitch in 0..PITCHES {
-        let left = context.sounds_on(pitch, step);
-        if left > 0.0 {
-            counts[time_bin(left.into())] += 1.0;
-        }
-    }
-    out.values(counts);
-}
