@@ -66,12 +66,11 @@ impl Default for Lately {
 impl Context {
     /// Takes in the next note.
     pub fn feed(&mut self, note: &Successor) {
-        let repeated = self.repeated();
         let Self { lately, repetition } = self;
         for (loops, notes) in lately.loops.iter_mut().zip(LOOPS) {
             loops.feed(repetition.in_a_loop(notes).is_some_and(|matched| matched.pitch == note.pitch.min(127)));
         }
-        lately.feed(note, repeated);
+        lately.feed(note);
         repetition.feed(Symbol::of(note));
     }
 
@@ -116,7 +115,7 @@ impl Lately {
     }
 
     /// Takes in the next note, but for [`Lately::loops`].
-    fn feed(&mut self, note: &Successor, repeated: Option<u8>) {
+    fn feed(&mut self, note: &Successor) {
         let pitch = note.pitch.min(127);
         let (last, before) = (self.last(), self.before());
         self.place = match last {
@@ -137,7 +136,7 @@ impl Lately {
         self.sounding.feed(note);
         self.voices.feed(note);
         self.running.feed(note);
-        self.turn.feed(note, &self.rhythm, repeated, last.is_none());
+        self.turn.feed(note, &self.rhythm, last.is_none());
         self.rhythm.feed(note, last.is_none());
         self.moment = self.moment.after(note.step);
     }

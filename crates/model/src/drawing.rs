@@ -330,8 +330,9 @@ impl Drawn<'_> {
     fn pitch(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
         let Self { controls, what, context, .. } = self;
         let logits = &mut logits[..PITCHES];
-        let more = controls.repeats * context.lately.turn.missing_repeats();
-        if more != 0.0
+        // Where the rhythm is even it comes back by itself, and the pitches with it.
+        let more = controls.repeats * (1.0 - context.lately.turn.evenness());
+        if more > 0.0
             && let Some(pitch) = context.repeated()
         {
             logits[usize::from(pitch)] += more;

@@ -56,8 +56,8 @@ pub struct Controls {
     /// by which their notes are less late. 0: not at all.
     #[serde(default)]
     pub spread: f32,
-    /// How firmly repetition stays as frequent as in the phrase: nats that the pitch gains which goes on with the last moves as
-    /// before, for each unit of share in which such pitches fall behind. 0: not at all.
+    /// Nats that a pitch gains if it goes on with the last two moves as it did before, where no interval of the phrase is even;
+    /// the more are, the less: a network that hears its own slips repeats itself less than music does.
     #[serde(default)]
     pub repeats: f32,
 }

@@ -73,8 +73,6 @@ pub(crate) struct Turn {
     intervals: Share,
     /// How late the notes of chords are, in hundredths of a second.
     spreads: Share,
-    /// Of the notes where the last moves were made before, those that go on as it went on then.
-    repeats: Share,
 }
 
 /// Classes of durations.
@@ -89,8 +87,8 @@ pub(crate) fn duration_class(seconds: f64) -> usize {
 
 impl Turn {
     fn shares(&mut self) -> impl Iterator<Item = &mut Share> {
-        let Self { chords, even, durations, intervals, spreads, repeats } = self;
-        [chords, even, intervals, spreads, repeats].into_iter().chain(durations)
+        let Self { chords, even, durations, intervals, spreads } = self;
+        [chords, even, intervals, spreads].into_iter().chain(durations)
     }
 
     /// A turn begins.
@@ -103,11 +101,8 @@ impl Turn {
         self.shares().for_each(Share::end_turn);
     }
 
-    /// Takes in the next note, which `rhythm` has not heard yet, and the pitch with which the last moves would go on as before.
-    pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, repeated: Option<u8>, first: bool) {
-        if let Some(repeated) = repeated {
-            self.repeats.feed(f32::from(u8::from(note.pitch == repeated)));
-        }
+    /// Takes in the next note, which `rhythm` has not heard yet.
+    pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, first: bool) {
         let class = duration_class(note.duration);
         self.durations.iter_mut().enumerate().for_each(|(n, share)| share.feed(f32::from(u8::from(n == class))));
         if first {
@@ -136,9 +131,9 @@ impl Turn {
         self.durations.map(|share| share.missing())
     }
 
-    /// How much rarer it is than in the phrase that moves which were made before go on as before, as a share of such moves.
-    pub fn missing_repeats(&self) -> f32 {
-        self.repeats.missing()
+    /// The share of even intervals in the phrase before the turn; one half if there is no turn, or the phrase says nothing.
+    pub fn evenness(&self) -> f32 {
+        self.even.meant.unwrap_or(0.5)
     }
 
     /// How much shorter intervals are than in the phrase, as the natural logarithm of a factor.
@@ -166,7 +161,7 @@ mod tests {
         let note = |step: f64| Successor { step, spread: 0.0, duration: 0.2, pitch: 60, velocity: 64 };
         let (mut turn, mut rhythm) = (Turn::default(), Rhythm::default());
         let mut hear = |turn: &mut Turn, step: f64| {
-            turn.feed(&note(step), &rhythm, None, false);
+            turn.feed(&note(step), &rhythm, false);
             rhythm.feed(&note(step), false);
         };
         // Two notes at a time, evenly.
