@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use model::{Decoder, Network};
 
 use crate::clock::Instant;
-use crate::generator::memory::{PhraseHistory, Take};
+use crate::generator::memory::{Manner, PhraseHistory, Take};
 use crate::generator::stopwatch::Stopwatch;
 use crate::link::messages::{Generated, Message};
 use crate::link::queues::GeneratorEnd;
@@ -70,7 +70,7 @@ impl NetworkSession {
                 Message::Begin(begin) => *take = Some(Take::begin(memory, decoder, begin)),
                 Message::Change { revision, since, place, generation, length } => {
                     if let Some(take) = take {
-                        take.change(decoder, revision, since, (place, generation, length));
+                        take.change(decoder, revision, since, Manner { place, generation, length });
                     }
                 }
                 Message::Join { revision, since, from, pitch, velocity } => {

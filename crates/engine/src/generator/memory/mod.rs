@@ -23,7 +23,7 @@ use notes::{Note, Successor};
 use self::held::Held;
 #[cfg(test)]
 pub use self::plan::{Plan, Start};
-pub use self::take::Take;
+pub use self::take::{Manner, Take};
 use crate::generator::analysis::PhraseAnalysis;
 use crate::link::takes::TakeRecord;
 use model::critic::FEWEST_NOTES;

@@ -15,35 +15,35 @@ impl Take {
     pub fn end(mut self, memory: &mut PhraseHistory, decoder: &mut Decoder, end: End) -> Option<TakeRecord> {
         let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
         self.begin.place.beats_per_second = beats_per_second;
-        if let Some(held) = &mut self.held {
+        if let Some(held) = &mut self.phrase.held {
             held.last_until(at);
             memory.correct(held);
         }
         self.keep(decoder, since, cut, |index, note| index < notes && note.struck() < limit);
-        if let Some(held) = &mut self.held {
+        if let Some(held) = &mut self.phrase.held {
             // Taken back, the take leaves what is known by now.
             let now = self.spare.snapshot(decoder);
             if held.hear_anew(decoder) {
-                decoder.snapshot_into(&mut self.origin);
+                decoder.snapshot_into(&mut self.played.origin);
                 decoder.restore(&now);
             }
             self.spare.0.push(now);
         }
         decoder.end_turn();
         let latest = self.latest_onset();
-        while !self.steps.is_empty() {
+        while !self.played.steps.is_empty() {
             self.retire();
         }
-        let sounded = self.past.own() > 0;
-        if self.past.is_empty() {
-            decoder.restore(&self.origin);
+        let sounded = self.played.past.own() > 0;
+        if self.played.past.is_empty() {
+            decoder.restore(&self.played.origin);
         } else {
             self.remember(memory, decoder, latest.map(|onset| at - (since - onset)), since, remembered);
         }
         let record = sounded.then(|| self.record(memory, since.min(limit)));
         memory.spare = std::mem::take(&mut self.spare);
-        memory.spare.0.push(self.origin);
-        memory.spare.0.extend(self.held.map(Held::into_snapshot));
+        memory.spare.0.push(self.played.origin);
+        memory.spare.0.extend(self.phrase.held.map(Held::into_snapshot));
         record
     }
 
@@ -64,20 +64,20 @@ impl Take {
             memory.parts.clear();
             memory.latest = None;
             decoder.reset();
-            decoder.snapshot_into(&mut self.origin);
+            decoder.snapshot_into(&mut self.played.origin);
             decoder.restore(&now);
         }
-        let before = std::mem::replace(&mut self.origin, now);
+        let before = std::mem::replace(&mut self.played.origin, now);
         // Its time goes with it, if only it was playing.
-        let take = Some(if self.past.joined() { 0.0 } else { lasted });
+        let take = Some(if self.played.past.joined() { 0.0 } else { lasted });
         let mut part = Part::new(take, before, memory.latest, memory.lessons());
-        let (latest_heard, gone_s) = self.past.heard();
+        let (latest_heard, gone_s) = self.played.past.heard();
         part.gone_s = gone_s;
         memory.push_part(part);
         latest_heard.for_each(|heard| memory.keep(heard));
         // The player is learned from, the model is not.
         let mut before = None;
-        for note in self.past.played(false) {
+        for note in self.played.past.played(false) {
             memory.learn(self.begin.at + note.onset, &heard(before, &note, 1.0), before.is_none());
             before = Some(note.onset);
         }
@@ -90,14 +90,14 @@ impl Take {
     /// What there was of it until `lasted`; of a take that is too long to be kept whole, the latest bars, without
     /// the phrase.
     fn record(&mut self, memory: &mut PhraseHistory, lasted: f64) -> TakeRecord {
-        let from = self.past.heard_from(self.bar());
+        let from = self.played.past.heard_from(self.bar());
         let heard = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.begin.at, ..note });
         TakeRecord {
             id: 0,
-            seed: self.generation.seed,
+            seed: self.manner.generation.seed,
             number: self.begin.number + 1,
             beats_per_second: self.begin.place.beats_per_second,
-            phrase: heard.chain(self.past.played(false)).filter_map(|note| told_from(from, note)).collect(),
+            phrase: heard.chain(self.played.past.played(false)).filter_map(|note| told_from(from, note)).collect(),
             notes: self.own_notes(from),
             lasted_s: (lasted - from.unwrap_or(0.0)).max(0.0),
             kept: false,

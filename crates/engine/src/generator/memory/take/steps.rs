@@ -12,13 +12,13 @@ impl Take {
     /// `cut`; the player's are as long as they have lasted by then. From the first one that differs on, the network
     /// hears them anew.
     pub(super) fn keep(&mut self, decoder: &mut Decoder, now: f64, cut: bool, kept: impl Fn(u32, &Note) -> bool) {
-        let mut index = self.past.own();
-        let mut keep = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
+        let mut index = self.played.past.own();
+        let mut keep = Vec::with_capacity(self.played.steps.len());
+        for step in &self.played.steps {
             keep.push((!step.is_mine() || kept(index, &step.note)).then_some(step.note));
             index += u32::from(step.is_mine());
         }
-        let sounded = self.steps.iter().zip(&mut keep).rev().filter_map(|(step, note)| Some((step, note.as_mut()?)));
+        let sounded = self.played.steps.iter().zip(&mut keep).rev().filter_map(|(step, note)| Some((step, note.as_mut()?)));
         for (step, note) in sounded.take(CORRECTED) {
             match step.voice {
                 Voice::Yours { lasted } => note.duration = lasted.unwrap_or(note.duration.max(now - note.onset)),
@@ -26,13 +26,13 @@ impl Take {
                 Voice::Mine { .. } => {}
             }
         }
-        let few = self.past.is_empty() && keep.iter().flatten().count() <= CORRECTED;
-        let anew = few && self.held.as_mut().is_some_and(|held| held.hear_anew(decoder));
-        let same = self.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
+        let few = self.played.past.is_empty() && keep.iter().flatten().count() <= CORRECTED;
+        let anew = few && self.phrase.held.as_mut().is_some_and(|held| held.hear_anew(decoder));
+        let same = self.played.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
         let same = if anew { 0 } else { same };
         let mut again = Vec::new();
         let mut next = self.next;
-        for (step, note) in self.steps.iter().zip(keep).skip(same) {
+        for (step, note) in self.played.steps.iter().zip(keep).skip(same) {
             match (note, step.voice) {
                 (Some(note), voice) => again.push((note, voice, step.speed)),
                 (None, Voice::Mine { next: after }) => next = next.min(after.saturating_sub(1)),
@@ -41,7 +41,7 @@ impl Take {
         }
         self.next = next;
         if anew {
-            decoder.snapshot_into(&mut self.origin);
+            decoder.snapshot_into(&mut self.played.origin);
             decoder.hand_over();
             self.drop_steps(0);
         } else {
@@ -54,12 +54,12 @@ impl Take {
 
     /// The network hears a note, which then is the latest.
     pub(super) fn hear(&mut self, decoder: &mut Decoder, note: Note, voice: Voice, speed: f64) {
-        if self.steps.len() >= STATES {
+        if self.played.steps.len() >= STATES {
             // The first one left must have a snapshot.
             self.retire();
             self.retire();
         }
-        let needed = self.steps.back().is_none_or(|last| last.before.is_none());
+        let needed = self.played.steps.back().is_none_or(|last| last.before.is_none());
         let before = needed.then(|| self.spare.snapshot(decoder));
         let trail = self.trail.clone();
         let heard = heard(self.latest_onset(), &note, speed);
@@ -67,35 +67,35 @@ impl Take {
         let moment = self.moment(note.onset, self.index() + u32::from(mine), decoder.moment());
         decoder.feed_at(&heard, moment);
         self.trail.hear(&note, &heard, mine);
-        self.steps.push_back(Step { voice, note, heard, moment, speed, before, trail });
+        self.played.steps.push_back(Step { voice, note, heard, moment, speed, before, trail });
     }
 
     /// Takes the notes from this place on back.
     pub(super) fn go_back(&mut self, decoder: &mut Decoder, place: usize) {
-        if place >= self.steps.len() {
+        if place >= self.played.steps.len() {
             return;
         }
-        let snapshots = self.steps.iter().enumerate().take(place + 1);
+        let snapshots = self.played.steps.iter().enumerate().take(place + 1);
         if let Some((from, before)) = snapshots.rev().find_map(|(n, step)| Some((n, step.before.as_ref()?))) {
             decoder.restore(before);
-            self.steps.range(from..place).for_each(|step| decoder.feed_at(&step.heard, step.moment));
+            self.played.steps.range(from..place).for_each(|step| decoder.feed_at(&step.heard, step.moment));
         }
         self.drop_steps(place);
     }
 
     /// The notes from this place on are no more.
     pub(super) fn drop_steps(&mut self, place: usize) {
-        if let Some(first) = self.steps.get(place) {
+        if let Some(first) = self.played.steps.get(place) {
             self.trail = first.trail.clone();
-            self.spare.0.extend(self.steps.drain(place..).filter_map(|step| step.before));
+            self.spare.0.extend(self.played.steps.drain(place..).filter_map(|step| step.before));
         }
     }
 
     /// The first note of `steps` is final.
     pub(super) fn retire(&mut self) {
-        if let Some(step) = self.steps.pop_front() {
+        if let Some(step) = self.played.steps.pop_front() {
             let heard = Remembered { note: step.heard, mine: step.is_mine(), speed: step.speed, moment: step.moment };
-            self.past.push(heard, step.note);
+            self.played.past.push(heard, step.note);
             self.spare.0.extend(step.before);
         }
     }
