@@ -14,7 +14,6 @@ use crate::{
     encoding::{LONGEST_S, PITCHES, TIMES, VELOCITIES, spread_range, time_bin, time_range, velocity_range},
     markov::{Markov, Recent},
     network::{Network, Scratch, State},
-    rhythm::deviate,
     sampling::{Controls, apply_temperature, apply_top_p, draw, mix, tilt},
     shapes::{Attribute, Kind},
     turn::duration_class,
@@ -255,7 +254,7 @@ impl<'a> Onset<'a> {
         if bin == 0 { self.chords } else { bin >= self.next }
     }
 
-    /// A time in this bin: the one that is meant, off it as far as people are; or else any.
+    /// A time in this bin: where a note ends, or else as this player would play it, or else any.
     fn moment(&self, bin: usize, rng: &mut impl RngCore) -> f64 {
         if bin == 0 {
             return 0.0;
@@ -266,10 +265,9 @@ impl<'a> Onset<'a> {
         if let Some(time) = lately.sounding.end_in(begin, end, lately.last(), rng.random()) {
             return time;
         }
-        match lately.rhythm.meant(begin, end, lately.moment.meter) {
-            Some((time, deviation)) => deviate(time, deviation, rng.random_range(-1.0..1.0), begin, end),
-            None => begin + (end - begin).max(0.0) * rng.random::<f64>(),
-        }
+        let chance = rng.random();
+        let played = lately.rhythm.played(begin, end, lately.moment.meter, chance);
+        played.unwrap_or(begin + (end - begin).max(0.0) * chance)
     }
 
     /// All the network's mass is on its estimate, in seconds.
