@@ -239,6 +239,16 @@ class Context:
         near = lambda bin: any(0 <= b < 128 and ending[b] for b in (bin - 1, bin + 1))
         return [(bin, output + (not ending[bin])) for bin in range(first, 128) if ending[bin] or near(bin)]
 
+    def links_to_used(self, times, first, output):
+        counts = np.zeros(128)
+        for t in times:
+            counts *= .985
+            counts[bin_of(t)] += 1
+        level = lambda bin: sum(counts[bin] >= v for v in (.05, .3, .9, 2.1, 5.1, 12.1)) - 1 if 0 <= bin < 128 else -1
+        near = lambda bin: max(level(bin - 1), level(bin + 1))
+        return ([(bin, output + level(bin)) for bin in range(first, 128) if level(bin) >= 0]
+                + [(bin, output + 6 + near(bin)) for bin in range(first, 128) if near(bin) >= 0])
+
     def keys(self):
         return [n["pitch"] for n in self.notes]
 
@@ -399,6 +409,7 @@ def told(head, n, c):
         links += [(bin, 134 + 387 + 68 + 129 * i + ratio(math.log(center(bin)), r))
                   for i, r in enumerate(more) if r is not None for bin in range(3, 128)]
         links += c.links_to_ends(0, 3, 134 + 387 + 68 + 516)
+        links += c.links_to_used([m["step"] for m in c.notes[1:] if m["step"] > 0], 3, 134 + 387 + 68 + 518)
     elif head == "pitch":
         parts = [step, c.harmony(n["step"]), c.home_and_runs()]
         near = lambda p: [] if p is None else [(p + d, d + 24) for d in range(-24, 25) if 0 <= p + d < 128]
@@ -446,6 +457,7 @@ def told(head, n, c):
             links += [(bin, 134 + 258 + 24 + 129 * i + ratio(math.log(center(max(bin, 1))), reference(t)))
                       for bin in range(128) if t is not None]
         links += c.links_to_ends(n["step"], 0, 134 + 258 + 24 + 258)
+        links += c.links_to_used([m["duration"] for m in c.notes], 0, 134 + 258 + 24 + 260)
     elif head == "velocity":
         e, _ = c.echoes_of(n["step"], n["pitch"])
         parts = [step, pitch, way, one_hot(128, bin_of(n["duration"])), c.mood(("velocity", 32)), *agreement(e),
@@ -472,7 +484,7 @@ def told(head, n, c):
     return np.concatenate(parts), links
 
 
-MORE = dict(step=6 + 7 * 129 + 24 + 32 + 12 + 2, pitch=8 * 49 + 3 + 41, duration=6 + 4 * 129 + 24 + 2, velocity=2 + 3 * 63, spread=0)
+MORE = dict(step=6 + 7 * 129 + 24 + 32 + 12 + 14, pitch=8 * 49 + 3 + 41, duration=6 + 4 * 129 + 24 + 14, velocity=2 + 3 * 63, spread=0)
 
 
 def antiphon(notes):

@@ -45,6 +45,38 @@ static WIDTH: LazyLock<f32> = LazyLock::new(|| {
     ln((end / begin) as f32)
 });
 
+/// Decay per note of how often each time bin was heard.
+const USE_DECAY: f32 = 0.985;
+/// How often a bin was heard lately, as levels: below these, from the lowest on.
+const USES: [f32; USE_LEVELS - 1] = [0.3, 0.9, 2.1, 5.1, 12.1];
+/// Number of levels, for bins that were heard at all.
+pub(crate) const USE_LEVELS: usize = 6;
+/// Less than this is not at all.
+const UNUSED: f32 = 0.05;
+
+/// How often each time bin was heard lately: players keep to a few.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Used([f32; TIMES]);
+
+impl Default for Used {
+    fn default() -> Self {
+        Self([0.0; TIMES])
+    }
+}
+
+impl Used {
+    fn feed(&mut self, seconds: f64) {
+        self.0.iter_mut().for_each(|count| *count *= USE_DECAY);
+        self.0[time_bin(seconds)] += 1.0;
+    }
+
+    /// How much so; `None`: not at all.
+    pub fn level(&self, bin: usize) -> Option<usize> {
+        let count = *self.0.get(bin)?;
+        (count >= UNUSED).then(|| USES.iter().filter(|limit| count >= **limit).count())
+    }
+}
+
 /// A time that others are compared with, as a natural logarithm of seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Reference(f32);
@@ -89,6 +121,10 @@ pub(crate) struct Rhythm {
     deviations: [f32; DEVIATIONS],
     /// The next to be replaced.
     oldest: u8,
+    /// Intervals, by their bins.
+    pub intervals_used: Used,
+    /// Durations, by their bins.
+    pub durations_used: Used,
 }
 
 impl Default for Rhythm {
@@ -100,6 +136,8 @@ impl Default for Rhythm {
             exact: 0.0,
             deviations: std::array::from_fn(|n| DEVIATION * (2.0 * n as f32 / (DEVIATIONS - 1) as f32 - 1.0)),
             oldest: 0,
+            intervals_used: Used::default(),
+            durations_used: Used::default(),
         }
     }
 }
@@ -111,12 +149,14 @@ impl Rhythm {
         let same = |meant: f64| ln(duration / meant as f32).abs() < EXACT;
         let exact = self.durations_meant(note.step).any(same);
         self.exact = EXACT_DECAY * self.exact + (1.0 - EXACT_DECAY) * f32::from(u8::from(exact));
+        self.durations_used.feed(note.duration);
         self.durations.rotate_right(1);
         self.durations[0] = Some(duration);
         self.held = if step > 0.0 { Some(duration / step) } else { self.intervals[0].map(|last| duration / last) };
         if first || step <= 0.0 {
             return;
         }
+        self.intervals_used.feed(note.step);
         let off = self.equals().map(|meant| ln(step / meant as f32)).min_by(|a, b| a.abs().total_cmp(&b.abs()));
         if let Some(off) = off.filter(|off| off.abs() < EQUAL) {
             self.deviations[usize::from(self.oldest)] = off;

@@ -11,7 +11,7 @@ use crate::{
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES, spread_bin, time_bin, velocity_level},
     profiles::{self, RECENCIES},
     repetition::Match,
-    rhythm::{PHASES, RATIOS, Reference, SIXTEENTHS, landing},
+    rhythm::{PHASES, RATIOS, Reference, SIXTEENTHS, USE_LEVELS, landing},
     told::{Left, Source},
 };
 
@@ -56,12 +56,13 @@ const ENDS: usize = 2;
 const LAGS_OF_PITCHES: std::ops::RangeInclusive<usize> = 2..=8;
 /// Outputs of the step head beyond classes and echoes.
 pub(crate) const STEP_LINKS: usize =
-    (STEP_REFERENCES + MORE_STEP_REFERENCES) * RATIOS + PHASES + SIXTEENTHS + LEFTS + ENDS;
+    (STEP_REFERENCES + MORE_STEP_REFERENCES) * RATIOS + PHASES + SIXTEENTHS + LEFTS + ENDS + 2 * USE_LEVELS;
 /// Outputs of the pitch head beyond classes, intervals from the last pitch and echoes.
 pub(crate) const PITCH_LINKS: usize =
     (*LAGS_OF_PITCHES.end() - *LAGS_OF_PITCHES.start() + 1) * INTERVALS + RECENCIES + 3 * profiles::LEVELS + 1;
 /// Outputs of the duration head beyond classes and echoes.
-pub(crate) const DURATION_LINKS: usize = (DURATION_REFERENCES + MORE_DURATION_REFERENCES) * RATIOS + PHASES + ENDS;
+pub(crate) const DURATION_LINKS: usize =
+    (DURATION_REFERENCES + MORE_DURATION_REFERENCES) * RATIOS + PHASES + ENDS + 2 * USE_LEVELS;
 /// Velocities that the velocity head compares with: the last one, the voice's last, the mean of late.
 const VELOCITY_REFERENCES: usize = 3;
 /// Differences between velocity levels.
@@ -85,7 +86,7 @@ pub struct Features {
 impl Features {
     /// Space for every feature of any part, so that filling never allocates.
     pub fn new() -> Self {
-        Self { pairs: Vec::with_capacity(2048), width: 0, links: Vec::with_capacity(2048) }
+        Self { pairs: Vec::with_capacity(2048), width: 0, links: Vec::with_capacity(4096) }
     }
 
     /// The non-zero features as (index, value), in ascending order of index.
@@ -257,6 +258,7 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
         output += RATIOS;
     }
     link_ends(out, context, 0.0, FIRST_STEP, output);
+    link_used(out, &rhythm.intervals_used, FIRST_STEP, output + ENDS);
 }
 
 /// For the pitch head: the step, and the harmony that is left at its end.
@@ -344,6 +346,7 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
         output += RATIOS;
     }
     link_ends(out, context, step as f32, 0, output);
+    link_used(out, &context.lately.rhythm.durations_used, 0, output + ENDS);
 }
 
 /// For the velocity head: step, pitch and duration.

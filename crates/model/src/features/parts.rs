@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     activation::ln,
     repetition::{LAGS, LENGTHS, LEVELS, ROUNDS},
-    rhythm::place,
+    rhythm::{Used, place},
     running::{Averages, RATES},
     told::Meter,
 };
@@ -229,6 +229,19 @@ pub(super) fn link_ends(out: &mut Features, context: &Context, step: f32, first:
             out.link(bin, output);
         } else if bin > 0 && ending[bin - 1] || ending.get(bin + 1) == Some(&true) {
             out.link(bin, output + 1);
+        }
+    }
+}
+
+/// Links every time bin from `first` on to the output of how often it was heard lately, and to that of its neighbours.
+pub(super) fn link_used(out: &mut Features, used: &Used, first: usize, output: usize) {
+    for bin in first..TIMES {
+        if let Some(level) = used.level(bin) {
+            out.link(bin, output + level);
+        }
+        let below = bin.checked_sub(1).and_then(|below| used.level(below));
+        if let Some(level) = below.max(used.level(bin + 1)) {
+            out.link(bin, output + USE_LEVELS + level);
         }
     }
 }
