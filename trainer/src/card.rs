@@ -1,12 +1,12 @@
 //! What was measured, as a model card and as tables for the terminal.
 
 use crate::measures::NatsPerNote;
+use crate::measures::degeneration::Degeneration;
 use crate::measures::entry::Counted;
 use crate::measures::fit::Nearness;
 use crate::measures::free_running;
-use crate::measures::health::Health;
 use crate::measures::histogram::Divergence;
-use crate::measures::report::{Floor, Floors, Report};
+use crate::measures::report::{Baseline, Baselines, Report};
 use crate::measures::two_sample::{Judged, Verdict};
 use model::{Controls, Weights};
 use std::fmt::Write;
@@ -44,12 +44,13 @@ pub fn tables(report: &Report) -> String {
         sampling(&report.sampling)
     ));
 
-    let floor =
-        |get: fn(&Floors) -> Option<&Floor>| report.floors.as_ref().and_then(get).map(|floor| floor.nats_per_note);
+    let floor = |get: fn(&Baselines) -> Option<&Baseline>| {
+        report.baselines.as_ref().and_then(get).map(|floor| floor.nats_per_note)
+    };
     let rows: Vec<(&str, NatsPerNote)> = [
         ("network", report.nats_per_note),
-        ("unigram", floor(|floors| floors.unigram.as_ref())),
-        ("markov, up to order 5", floor(|floors| floors.markov.as_ref())),
+        ("unigram", floor(|baselines| baselines.unigram.as_ref())),
+        ("markov, up to order 5", floor(|baselines| baselines.markov.as_ref())),
     ]
     .into_iter()
     .filter_map(|(name, nats)| Some((name, nats?)))
@@ -74,7 +75,7 @@ pub fn tables(report: &Report) -> String {
         line(row("cross-entropy + MSE + MSE", values.map(|value| format!("{value:.4}"))));
         line(String::new());
     }
-    let halves = report.floors.as_ref().and_then(|floors| floors.split_halves.as_ref());
+    let halves = report.baselines.as_ref().and_then(|baselines| baselines.split_halves.as_ref());
     let per_split = report.jsd_per_split.iter().map(|(split, jsd)| (format!("against {split}"), *jsd));
     let divergences: Vec<(String, Divergence)> = report
         .jsd
@@ -90,11 +91,11 @@ pub fn tables(report: &Report) -> String {
         }
         line(report.jsd_method.as_ref().map_or(String::new(), |method| format!("\n{method}\n")));
     }
-    if !report.likeness.is_empty() {
+    if !report.similarity.is_empty() {
         let columns = ["overlap", "KL", "takes", "real"];
-        line(table_head("likeness of takes and real excerpts (Yang, Lerch)", &columns));
-        for (name, likeness) in &report.likeness {
-            let values = [likeness.overlap, likeness.divergence, likeness.takes, likeness.real];
+        line(table_head("similarity of takes and real excerpts (Yang, Lerch)", &columns));
+        for (name, similarity) in &report.similarity {
+            let values = [similarity.overlap, similarity.divergence, similarity.takes, similarity.real];
             line(row(&name.replace('_', " "), values.map(|value| format!("{value:.3}"))));
         }
         line(
@@ -129,24 +130,24 @@ pub fn tables(report: &Report) -> String {
         line(row("as long as they were", figures(&entry.truth)));
         line(format!("\nIn the pieces {:.3} notes sound together there.\n", entry.texture));
     }
-    if let Some(health) = &report.health {
-        let columns = [&health.run_60_s, &health.real_60_s, &health.run_600_s, &health.real_600_s];
-        line(table_head("health", &["60 s", "real pieces", "10 minutes", "real pieces"]));
-        let mut figure = |name: &str, get: &dyn Fn(&Health) -> String| line(row(name, columns.map(get)));
-        figure("takes", &|health| health.takes.to_string());
-        figure("collapsed", &|health| health.collapsed.to_string());
-        figure("notes per second", &|health| format!("{:.2}", health.notes_per_second));
-        figure("repeated 3-grams of pitches", &|health| format!("{:.3}", health.repeated_3_grams));
-        figure("repeated 8-grams of pitches", &|health| format!("{:.3}", health.repeated_8_grams));
-        figure("silences over 3 s a minute", &|health| format!("{:.3}", health.silences_a_minute));
-        figure("longest run of one pitch", &|health| health.longest_same_pitch.to_string());
-        figure("notes outside 21-108", &|health| format!("{:.4}", health.outside_piano));
-        figure("still sounding at the next note", &|health| format!("{:.3}", health.overlapping));
-        figure("entropy of pitch classes (nats)", &|health| format!("{:.3}", health.pitch_class_entropy));
-        figure("notes in the best-fitting scale", &|health| format!("{:.3}", health.scale_consistency));
-        figure("key kept from half to half", &|health| format!("{:.3}", health.key_kept));
+    if let Some(free) = &report.degeneration {
+        let columns = [&free.run_60_s, &free.real_60_s, &free.run_600_s, &free.real_600_s];
+        line(table_head("free running", &["60 s", "real pieces", "10 minutes", "real pieces"]));
+        let mut figure = |name: &str, get: &dyn Fn(&Degeneration) -> String| line(row(name, columns.map(get)));
+        figure("takes", &|free| free.takes.to_string());
+        figure("collapsed", &|free| free.collapsed.to_string());
+        figure("notes per second", &|free| format!("{:.2}", free.notes_per_second));
+        figure("repeated 3-grams of pitches", &|free| format!("{:.3}", free.repeated_3_grams));
+        figure("repeated 8-grams of pitches", &|free| format!("{:.3}", free.repeated_8_grams));
+        figure("silences over 3 s a minute", &|free| format!("{:.3}", free.silences_a_minute));
+        figure("longest run of one pitch", &|free| free.longest_same_pitch.to_string());
+        figure("notes outside 21-108", &|free| format!("{:.4}", free.outside_piano));
+        figure("still sounding at the next note", &|free| format!("{:.3}", free.overlapping));
+        figure("entropy of pitch classes (nats)", &|free| format!("{:.3}", free.pitch_class_entropy));
+        figure("notes in the best-fitting scale", &|free| format!("{:.3}", free.scale_consistency));
+        figure("key kept from half to half", &|free| format!("{:.3}", free.key_kept));
         line(String::new());
-        if let Some(copying) = &health.copying {
+        if let Some(copying) = &free.copying {
             line(table_head("longest run of notes that stands in the train split", &["longest", "mean"]));
             let figures = |longest: usize, mean: f64| [longest.to_string(), format!("{mean:.1}")];
             line(row("10 minute takes", figures(copying.longest_in_takes, copying.mean_in_takes)));

@@ -2,16 +2,16 @@
 
 use crate::dataset::{Dataset, Piece, Split};
 use crate::error::bad_input;
+use crate::measures::baselines::{Markov, Unigram};
 use crate::measures::copier::Copier;
+use crate::measures::degeneration;
 use crate::measures::entry;
 use crate::measures::excerpts::{Excerpt, excerpts_by_work, thinned};
 use crate::measures::fit;
-use crate::measures::floors::{Markov, Unigram};
-use crate::measures::health;
 use crate::measures::histogram::{self, Histograms};
 use crate::measures::likelihood;
-use crate::measures::likeness;
-use crate::measures::report::{Floor, Floors, Halves, HealthReport, Report};
+use crate::measures::report::{Baseline, Baselines, DegenerationReport, Halves, Report};
+use crate::measures::similarity;
 use crate::measures::two_sample::{self, Options};
 use crate::play::{Length, Sampling, Searching, Style};
 use crate::{card, files, pictures, prepare, progress};
@@ -33,11 +33,11 @@ const MOST_OF_A_WORK: usize = 16;
 ///
 /// nats: nats per note on a 10 ms grid, for every kind of network alike, and the seed project's loss
 /// (cross-entropy + MSE + MSE). jsd: Jensen-Shannon divergence of pitch, step and duration between takes
-/// from nothing and the real split, and the likeness of their features (Yang and Lerch). floors: nats of
+/// from nothing and the real split, and the similarity of their features (Yang and Lerch). baselines: nats of
 /// models that only count (unigram, Markov up to order 5; trained on the train split of the same data), and
 /// the divergence between halves of the split. fit: how near 20 s continuations are to their 20 s prompts,
 /// between the true continuation and other pieces'. entry: what comes after a hand-over at which notes still sound,
-/// by how long these count. health: 60 s and 10 minutes of free running, and how
+/// by how long these count. degeneration: 60 s and 10 minutes of free running, and how
 /// much is copied from the train split. judge: how well classifiers tell 20 s continuations of 20 s prompts from what
 /// came next in truth (area under the curve, 0.5: cannot tell, 1: always), for each set of the data; beside it truth
 /// against truth, which must be 0.5, and a player that copies the train split; and which features give most away.
@@ -111,19 +111,22 @@ pub enum Measure {
     /// Divergence of takes.
     Jsd,
     /// What counting alone achieves.
-    Floors,
+    #[value(alias = "floors")]
+    Baselines,
     /// Continuations against their prompts.
     Fit,
     /// Hand-overs at which notes still sound.
     Entry,
     /// Free running and copying.
-    Health,
+    #[value(alias = "health")]
+    Degeneration,
     /// Continuations told from the truth.
     Judge,
 }
 
 impl Measure {
-    const ALL: [Self; 7] = [Self::Nats, Self::Jsd, Self::Floors, Self::Fit, Self::Entry, Self::Health, Self::Judge];
+    const ALL: [Self; 7] =
+        [Self::Nats, Self::Jsd, Self::Baselines, Self::Fit, Self::Entry, Self::Degeneration, Self::Judge];
 }
 
 impl std::fmt::Display for Measure {
@@ -177,12 +180,12 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         jsd: None,
         jsd_per_split: BTreeMap::new(),
         jsd_method: None,
-        likeness: BTreeMap::new(),
-        floors: None,
+        similarity: BTreeMap::new(),
+        baselines: None,
         fit: None,
         fit_without_begin: None,
         entry: None,
-        health: None,
+        degeneration: None,
         judge: BTreeMap::new(),
     };
     if asked(Measure::Nats) {
@@ -197,7 +200,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
     if asked(Measure::Jsd) {
         let bar = progress::bar(args.samples as u64, "takes");
         let length = Length { seconds: LONG_RUN_S, notes: args.sample_notes };
-        takes = health::takes(network, &controls, args.seed, args.samples, length, || bar.inc(1));
+        takes = degeneration::takes(network, &controls, args.seed, args.samples, length, || bar.inc(1));
         bar.finish_and_clear();
         let made = Histograms::of(takes.iter().map(Vec::as_slice));
         let against = |pieces: &[&Piece]| made.divergence(&Histograms::of(pieces.iter().map(|p| p.notes.as_slice())));
@@ -209,7 +212,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
             }
         }
         let real: Vec<&[Note]> = pieces.iter().map(|piece| piece.notes.as_slice()).collect();
-        report.likeness = likeness::compare(&takes, &real).into_iter().flatten().collect();
+        report.similarity = similarity::compare(&takes, &real).into_iter().flatten().collect();
         report.jsd_method = Some(format!(
             "{} takes of up to {} notes from begin-of-sequence, seeds from {}; {}",
             args.samples,
@@ -218,22 +221,22 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
             histogram::BINS
         ));
     }
-    if asked(Measure::Floors) {
-        let bar = progress::bar(3, "floors");
+    if asked(Measure::Baselines) {
+        let bar = progress::bar(3, "baselines");
         let notes: Vec<&[Note]> = pieces.iter().map(|piece| piece.notes.as_slice()).collect();
         let halves = histogram::split_halves(&notes, HALVINGS);
         bar.inc(1);
-        let mut floors = Floors { unigram: None, markov: None, split_halves: halves.map(|jsd| Halves { jsd }) };
+        let mut baselines = Baselines { unigram: None, markov: None, split_halves: halves.map(|jsd| Halves { jsd }) };
         if !train.is_empty() {
             let unigram = Unigram::train(&train);
-            floors.unigram = Some(Floor { nats_per_note: unigram.score(&pieces) });
+            baselines.unigram = Some(Baseline { nats_per_note: unigram.score(&pieces) });
             bar.inc(1);
             let validation: Vec<&Piece> = data.split(Split::Validation).collect();
             let markov = Markov::train(&train, &validation, unigram);
-            floors.markov = Some(Floor { nats_per_note: markov.score(&pieces) });
+            baselines.markov = Some(Baseline { nats_per_note: markov.score(&pieces) });
         }
         bar.finish_and_clear();
-        report.floors = Some(floors);
+        report.baselines = Some(baselines);
     }
     if asked(Measure::Fit) {
         let seed = network.kind() == model::Kind::Seed;
@@ -250,22 +253,22 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         report.entry = entry::entry(network, &excerpts, args.seed, || bar.inc(1));
         bar.finish_and_clear();
     }
-    if asked(Measure::Health) && args.runs > 0 {
+    if asked(Measure::Degeneration) && args.runs > 0 {
         let bar = progress::bar(2 * args.runs as u64, "running");
         let run = |seconds| {
             let length = Length { seconds, notes: usize::MAX };
-            health::takes(network, &controls, args.seed, args.runs, length, || bar.inc(1))
+            degeneration::takes(network, &controls, args.seed, args.runs, length, || bar.inc(1))
         };
         let (short, long) = (run(SHORT_RUN_S), run(LONG_RUN_S));
         bar.finish_and_clear();
         // Against itself, the train split would be all copy.
         let foreign = args.split != Split::Train && !train.is_empty();
-        report.health = Some(HealthReport {
-            run_60_s: health::health(&short, Some(SHORT_RUN_S)),
-            run_600_s: health::health(&long, Some(LONG_RUN_S)),
-            real_60_s: health::health(&health::real(&pieces, SHORT_RUN_S), None),
-            real_600_s: health::health(&health::real(&pieces, LONG_RUN_S), None),
-            copying: foreign.then(|| health::copying(&long, &pieces, &train)),
+        report.degeneration = Some(DegenerationReport {
+            run_60_s: degeneration::degeneration(&short, Some(SHORT_RUN_S)),
+            run_600_s: degeneration::degeneration(&long, Some(LONG_RUN_S)),
+            real_60_s: degeneration::degeneration(&degeneration::real(&pieces, SHORT_RUN_S), None),
+            real_600_s: degeneration::degeneration(&degeneration::real(&pieces, LONG_RUN_S), None),
+            copying: foreign.then(|| degeneration::copying(&long, &pieces, &train)),
         });
         if takes.is_empty() {
             takes = short;

@@ -6,7 +6,7 @@ use crate::files::say;
 use crate::folder::{canonical_from_zero, find_midi, is_named_midi};
 use crate::progress;
 use crate::stats::Summary;
-use midi::{Dirt, Score};
+use midi::{Score, Warnings};
 use model::Weights;
 use notes::Note;
 use safetensors::SafeTensors;
@@ -68,7 +68,7 @@ fn inspect_midi(score: &Score) -> Value {
         "kind": "midi",
         "lead_silence_s": score.notes.first().map_or(0.0, |note| note.onset),
         "pedal_changes": score.pedal.len(),
-        "dirt": dirt_json(&score.dirt),
+        "dirt": warnings_json(&score.warnings),
         "as_played": Summary::of(std::iter::once(score.notes.as_slice())),
         "canonical": Summary::of(std::iter::once(canonical.as_slice())),
     })
@@ -80,12 +80,12 @@ fn inspect_folder(folder: &Path) -> anyhow::Result<Value> {
     files.sort();
     let bar = progress::bar(files.len() as u64, "reading");
     let (mut pieces, mut refused): (Vec<Vec<Note>>, Vec<Value>) = Default::default();
-    let mut dirt: Vec<Dirt> = Vec::new();
+    let mut warnings: Vec<Warnings> = Vec::new();
     for file in &files {
         match midi::read(&read_input(file)?) {
             Ok(score) => {
                 pieces.push(score.notes);
-                dirt.push(score.dirt);
+                warnings.push(score.warnings);
             }
             Err(error) => refused.push(json!({ "file": file.display().to_string(), "reason": error.to_string() })),
         }
@@ -97,7 +97,7 @@ fn inspect_folder(folder: &Path) -> anyhow::Result<Value> {
     }
     let as_played = Summary::of(pieces.iter().map(Vec::as_slice));
     pieces.iter_mut().for_each(canonical_from_zero);
-    let counts = dirt.iter().map(Dirt::counts).collect::<Vec<_>>();
+    let counts = warnings.iter().map(Warnings::counts).collect::<Vec<_>>();
     let per_kind: serde_json::Map<String, Value> = (0..counts[0].len())
         .map(|index| {
             let sum: usize = counts.iter().map(|file| file[index].1).sum();
@@ -115,8 +115,8 @@ fn inspect_folder(folder: &Path) -> anyhow::Result<Value> {
     }))
 }
 
-fn dirt_json(dirt: &Dirt) -> Value {
-    Value::Object(dirt.counts().iter().map(|&(name, count)| (name.to_owned(), json!(count))).collect())
+fn warnings_json(warnings: &Warnings) -> Value {
+    Value::Object(warnings.counts().iter().map(|&(name, count)| (name.to_owned(), json!(count))).collect())
 }
 
 fn inspect_dataset(data: &Dataset) -> Value {

@@ -226,7 +226,7 @@ fn continue_keeps_the_phrase_and_the_same_seed_gives_the_same_notes() {
         assert!(first != go_on("2.mid", "2").0, "{kind:?}: another seed");
 
         let score = midi::read(&first).unwrap();
-        assert_eq!(score.dirt.note_tracks, 2);
+        assert_eq!(score.warnings.note_tracks, 2);
         let phrase = midi::read(&fs::read(folder.path().join("good.mid")).unwrap()).unwrap().notes;
         let last = phrase.last().unwrap().onset;
         let (heard, take) = score.notes.split_at(phrase.len());

@@ -12,17 +12,17 @@
 
 mod beats;
 mod chunks;
-mod dirt;
 mod error;
 mod events;
 mod keys;
 mod mend;
 mod read;
 mod tempo;
+mod warnings;
 mod write;
 
 pub use beats::{BarPosition, Beats, Meter, TimeSignature};
-pub use dirt::Dirt;
 pub use error::ReadError;
 pub use read::{PEDAL_DOWN, Pedal, Score, read};
+pub use warnings::Warnings;
 pub use write::{PPQ, Tempo, Track, write};

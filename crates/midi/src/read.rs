@@ -5,7 +5,7 @@ use crate::chunks::Frame;
 use crate::events::{Event, Events};
 use crate::keys::{DRUMS, End, Keys, Ticked};
 use crate::tempo::{DEFAULT_TEMPO_US, TempoMap};
-use crate::{Dirt, ReadError};
+use crate::{ReadError, Warnings};
 use notes::Note;
 use notes::listener::LONGEST_S;
 
@@ -40,7 +40,7 @@ pub struct Score {
     /// Where the notes stand in beats and bars; `None` if the file's ticks are parts of seconds (SMPTE).
     pub beats: Option<Beats>,
     /// What was odd about the file and how often.
-    pub dirt: Dirt,
+    pub warnings: Warnings,
 }
 
 /// The sustain pedal going down or up.
@@ -65,7 +65,7 @@ struct Collected {
     signatures: Vec<(u64, u8, u8)>,
     /// All notes off, all sound off: (channel, tick).
     all_off: Vec<(u8, u64)>,
-    dirt: Dirt,
+    warnings: Warnings,
     /// Where the first event that cannot be read begins.
     damage: Option<usize>,
 }
@@ -78,13 +78,13 @@ struct Collected {
 /// one after another.
 ///
 /// Lengths and counts that are wrong, bytes that are no events, and the like, do not keep what is around them from being
-/// read; [`Score::dirt`] counts them. An error means that there is no note, or nothing that tells how long a tick is.
+/// read; [`Score::warnings`] counts them. An error means that there is no note, or nothing that tells how long a tick is.
 /// Never panics; it takes memory in proportion to the length of `bytes`, and never more than 100 MB beyond twice that.
 pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
     let frame = Frame::open(bytes)?;
     let mut collected = Collected::default();
-    collected.dirt.bytes_before_header = frame.before_header;
-    collected.dirt.misspelled_chunks = usize::from(frame.misspelled);
+    collected.warnings.bytes_before_header = frame.before_header;
+    collected.warnings.misspelled_chunks = usize::from(frame.misspelled);
     let mut keys = Keys::new();
     let (mut at, mut tracks, mut start) = (frame.tracks, 0, 0);
     while let Some(extent) = frame.track(at).filter(|_| tracks < MOST_TRACKS) {
@@ -101,23 +101,23 @@ pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
         if frame.format == FORMAT_PATTERNS {
             start = end;
         }
-        let dirt = &mut collected.dirt;
-        dirt.misspelled_chunks += usize::from(extent.misspelled);
+        let warnings = &mut collected.warnings;
+        warnings.misspelled_chunks += usize::from(extent.misspelled);
         if !events.ended() && extent.said > frame.bytes.len() && extent.limit == frame.bytes.len() {
-            dirt.cut_off += 1;
+            warnings.cut_off += 1;
         } else {
-            dirt.tracks_without_end += usize::from(!events.ended());
-            dirt.wrong_track_lengths += usize::from(events.at() != extent.said);
+            warnings.tracks_without_end += usize::from(!events.ended());
+            warnings.wrong_track_lengths += usize::from(events.at() != extent.said);
         }
         at = frame.after(&extent, &events);
         tracks += 1;
     }
     if frame.format == FORMAT_PATTERNS && tracks > 1 {
-        collected.dirt.patterns = tracks;
+        collected.warnings.patterns = tracks;
     }
-    collected.dirt.missing_tracks = frame.announced.saturating_sub(tracks);
+    collected.warnings.missing_tracks = frame.announced.saturating_sub(tracks);
     if collected.notes.is_empty() {
-        let Dirt { drums, cut_off, missing_tracks, .. } = collected.dirt;
+        let Warnings { drums, cut_off, missing_tracks, .. } = collected.warnings;
         return Err(match collected.damage {
             _ if drums > 0 => ReadError::DrumsOnly,
             _ if cut_off + missing_tracks > 0 => ReadError::Truncated { bytes: bytes.len() },
@@ -194,22 +194,22 @@ impl Collected {
         let is_piano = track.is_piano(&self.notes[first..]);
         let faults = keys.end(&mut self.notes, tick, is_piano);
         let drums = self.notes[first..].iter().filter(|note| note.channel == DRUMS).count();
-        let dirt = &mut self.dirt;
+        let warnings = &mut self.warnings;
         if is_piano {
-            dirt.piano_on_drum_channel += drums;
+            warnings.piano_on_drum_channel += drums;
         } else if drums > 0 {
-            dirt.drums += drums;
+            warnings.drums += drums;
             let of_track = self.notes.split_off(first);
             self.notes.extend(of_track.into_iter().filter(|note| note.channel != DRUMS));
         }
-        dirt.restruck += faults.restruck;
-        dirt.orphan_offs += faults.orphan_offs;
-        dirt.note_tracks += usize::from(self.notes.len() > first);
+        warnings.restruck += faults.restruck;
+        warnings.orphan_offs += faults.orphan_offs;
+        warnings.note_tracks += usize::from(self.notes.len() > first);
         let faults = events.faults();
-        dirt.bad_values += faults.bad_values;
-        dirt.bad_metas += faults.bad_lengths;
-        dirt.unknown_bytes += faults.unknown_bytes;
-        dirt.system_messages += faults.system_messages;
+        warnings.bad_values += faults.bad_values;
+        warnings.bad_metas += faults.bad_lengths;
+        warnings.unknown_bytes += faults.unknown_bytes;
+        warnings.system_messages += faults.system_messages;
         self.damage = self.damage.or(faults.first);
         tick
     }
@@ -217,7 +217,7 @@ impl Collected {
     /// A quarter note takes so many microseconds; 0 says nothing.
     fn tempo(&mut self, tick: u64, us: u32) {
         match us {
-            0 => self.dirt.bad_metas += 1,
+            0 => self.warnings.bad_metas += 1,
             1.. => self.tempo.push((tick, Some(us))),
         }
     }
@@ -226,7 +226,7 @@ impl Collected {
     fn signature(&mut self, tick: u64, numerator: u8, power: u8) {
         match (numerator, 1u8.checked_shl(power.into())) {
             (1.., Some(denominator)) => self.signatures.push((tick, numerator, denominator)),
-            _ => self.dirt.bad_metas += 1,
+            _ => self.warnings.bad_metas += 1,
         }
     }
 
@@ -235,10 +235,10 @@ impl Collected {
         self.notes.sort_by_key(|note| (note.on, note.pitch));
         self.count_notes();
         let mut ticks: Vec<u64> = self.tempo.iter().filter(|(_, us)| us.is_some()).map(|&(tick, _)| tick).collect();
-        self.dirt.tempo_events = ticks.len();
+        self.warnings.tempo_events = ticks.len();
         ticks.sort_unstable();
         ticks.dedup();
-        self.dirt.tempo_overridden = self.dirt.tempo_events - ticks.len();
+        self.warnings.tempo_overridden = self.warnings.tempo_events - ticks.len();
 
         let tempo = std::mem::take(&mut self.tempo);
         let tempo = tempo.into_iter().map(|(tick, us)| (tick, us.unwrap_or(DEFAULT_TEMPO_US))).collect();
@@ -274,7 +274,7 @@ impl Collected {
             let meter = Meter::new(self.signatures.iter().filter_map(signature).collect());
             Beats { onsets, meter, tempo: map }
         });
-        Score { notes, pedal, beats, dirt: self.dirt }
+        Score { notes, pedal, beats, warnings: self.warnings }
     }
 
     /// Where a note has no end of its own, all notes off on another track ends it, too.
@@ -293,17 +293,17 @@ impl Collected {
     fn count_notes(&mut self) {
         let mut last: [Option<(u64, u64)>; 128] = [None; 128]; // (onset, latest end) per pitch
         for note in &self.notes {
-            self.dirt.zero_durations += usize::from(note.on == note.off);
+            self.warnings.zero_durations += usize::from(note.on == note.off);
             match note.end {
                 End::Off => {}
-                End::Restrike => self.dirt.ended_by_restrike += 1,
-                End::AllOff => self.dirt.ended_by_all_off += 1,
-                End::Track => self.dirt.unended += 1,
+                End::Restrike => self.warnings.ended_by_restrike += 1,
+                End::AllOff => self.warnings.ended_by_all_off += 1,
+                End::Track => self.warnings.unended += 1,
             }
             let entry = &mut last[usize::from(note.pitch)];
             if let Some((on, end)) = *entry {
-                self.dirt.unisons += usize::from(on == note.on);
-                self.dirt.overlaps += usize::from(on < note.on && note.on < end);
+                self.warnings.unisons += usize::from(on == note.on);
+                self.warnings.overlaps += usize::from(on < note.on && note.on < end);
             }
             *entry = Some((note.on, entry.map_or(note.off, |(_, end)| end.max(note.off))));
         }

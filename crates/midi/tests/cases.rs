@@ -13,11 +13,11 @@ type Notes = &'static [(u32, u32, u8, u8)];
 const TWO: Notes = &[(0, 500, 60, 80), (500, 500, 64, 80)];
 const THREE: Notes = &[(0, 500, 60, 80), (0, 250, 67, 80), (500, 500, 64, 80)];
 
-/// Reads and compares; `odd` is [`midi::Dirt`] in words.
+/// Reads and compares; `odd` is [`midi::Warnings`] in words.
 fn check(what: &str, bytes: &[u8], expected: Notes, odd: &str) {
     let score = read(bytes).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(notes(&score), expected, "{what}");
-    assert_eq!(score.dirt.to_string(), odd, "{what}");
+    assert_eq!(score.warnings.to_string(), odd, "{what}");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn one_bad_byte_anywhere() {
             let pitches = |pitch: u8| score.notes.iter().any(|note| note.pitch == pitch);
             let lost = whole.iter().filter(|note| !pitches(note.2)).count();
             // A false length may cover up to 127 bytes.
-            assert!(lost <= 16, "{bad:#x} at {at}: {lost} of {} lost, {}", whole.len(), score.dirt);
+            assert!(lost <= 16, "{bad:#x} at {at}: {lost} of {} lost, {}", whole.len(), score.warnings);
         }
     }
 }
@@ -195,7 +195,11 @@ fn frames_that_lie() {
     // Cut between and inside events, in the second track: the first is whole.
     for len in second..whole.len() - 1 {
         let score = read(&whole[..len]).unwrap();
-        assert_eq!((score.dirt.cut_off, score.notes.iter().filter(|note| note.pitch < 67).count()), (1, 2), "{len}");
+        assert_eq!(
+            (score.warnings.cut_off, score.notes.iter().filter(|note| note.pitch < 67).count()),
+            (1, 2),
+            "{len}"
+        );
     }
 }
 
@@ -297,7 +301,7 @@ fn a_piano_on_the_drums_channel() {
     ];
     for (what, track) in pianos {
         let score = read(&file(1, PPQ_100, &[&track])).unwrap_or_else(|error| panic!("{what}: {error}"));
-        assert_eq!((score.dirt.piano_on_drum_channel, score.dirt.drums), (score.notes.len(), 0), "{what}");
+        assert_eq!((score.warnings.piano_on_drum_channel, score.warnings.drums), (score.notes.len(), 0), "{what}");
     }
     let drums = [
         ("nothing says so", notes(9, &keys)),
@@ -310,5 +314,5 @@ fn a_piano_on_the_drums_channel() {
     }
     let song = [name(b"Piano Man"), notes(0, &keys), notes(9, &kit)].concat();
     let score = read(&file(0, PPQ_100, &[&song])).unwrap();
-    assert_eq!((score.notes.len(), score.dirt.drums, score.dirt.restruck), (2, 4, 0));
+    assert_eq!((score.notes.len(), score.warnings.drums, score.warnings.restruck), (2, 4, 0));
 }

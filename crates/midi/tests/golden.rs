@@ -30,7 +30,7 @@ fn two_tracks_on_one_channel_do_not_end_each_others_notes() {
     let (one, other) = ([0, 0x90, 60, 64, 100, 0x80, 60, 0], [50, 0x90, 60, 80, 10, 0x80, 60, 0]);
     let score = read(&file(1, PPQ_100, &[&one, &other])).unwrap();
     assert_eq!(notes(&score), [(0, 500, 60, 64), (250, 50, 60, 80)]);
-    assert_eq!((score.dirt.overlaps, score.dirt.restruck, score.dirt.note_tracks), (1, 0, 2));
+    assert_eq!((score.warnings.overlaps, score.warnings.restruck, score.warnings.note_tracks), (1, 0, 2));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_key_struck_again_is_released_first_in_first_out() {
     let track = [0, 0x90, 60, 64, 10, 60, 80, 10, 60, 0, 10, 60, 0, 10, 60, 0];
     let score = read(&file(0, PPQ_100, &[&track])).unwrap();
     assert_eq!(notes(&score), [(0, 100, 60, 64), (50, 100, 60, 80)]);
-    assert_eq!((score.dirt.restruck, score.dirt.orphan_offs), (1, 1));
+    assert_eq!((score.warnings.restruck, score.warnings.orphan_offs), (1, 1));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn notes_without_length_or_end() {
     let track = [0, 0x90, 60, 64, 0, 60, 0, 0, 62, 64, 10, 0xb0, 7, 100];
     let score = read(&file(0, PPQ_100, &[&track])).unwrap();
     assert_eq!(notes(&score), [(0, 0, 60, 64), (0, 50, 62, 64)]);
-    assert_eq!((score.dirt.zero_durations, score.dirt.unended), (1, 1));
+    assert_eq!((score.warnings.zero_durations, score.warnings.unended), (1, 1));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn the_tempo_map_is_global_and_the_last_of_two_at_a_tick_wins() {
     ];
     let score = read(&file(1, PPQ_100, &[&[5, 0x90, 60, 64, 20, 60, 0], &tempo])).unwrap();
     assert_eq!(notes(&score), [(25, 25 + 200 + 25, 60, 64)]);
-    assert_eq!((score.dirt.tempo_events, score.dirt.tempo_overridden), (3, 1));
+    assert_eq!((score.warnings.tempo_events, score.warnings.tempo_overridden), (3, 1));
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn the_pedal_is_told_by_its_changes() {
 fn drums_are_left_out() {
     let score = read(&file(0, PPQ_100, &[&[0, 0x99, 36, 64, 0, 0x90, 60, 64, 10, 60, 0, 0, 0x99, 36, 0]])).unwrap();
     assert_eq!(notes(&score), [(0, 50, 60, 64)]);
-    assert_eq!(score.dirt.drums, 1);
+    assert_eq!(score.warnings.drums, 1);
     assert_eq!(read(&file(0, PPQ_100, &[&[0, 0x99, 36, 64, 9, 36, 0]])), Err(ReadError::DrumsOnly));
 }
 
@@ -152,7 +152,11 @@ fn what_is_refused_and_why() {
     for len in 26..whole.len() {
         let score = read(&whole[..len]).unwrap();
         assert_eq!(score.notes.len(), 1 + usize::from(len >= 45), "{len}");
-        assert!(score.dirt.cut_off + score.dirt.missing_tracks > 0 || len + 1 == whole.len(), "{len}: {}", score.dirt);
+        assert!(
+            score.warnings.cut_off + score.warnings.missing_tracks > 0 || len + 1 == whole.len(),
+            "{len}: {}",
+            score.warnings
+        );
     }
     assert_eq!(read(&file(0, PPQ_100, &[&[0, 0xb0, 64, 127]])), Err(ReadError::NoNotes));
     assert_eq!(read(&file(0, [0, 0], &[&[]])), Err(ReadError::Division { division: 0 }));

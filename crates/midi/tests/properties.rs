@@ -39,7 +39,7 @@ proptest! {
         ];
         let score = read(&write(&tracks, tempo)).unwrap();
         prop_assert_eq!(score.notes.len(), left.len() + right.len());
-        prop_assert_eq!((score.dirt.restruck, score.dirt.orphan_offs, score.dirt.unended), (0, 0, 0));
+        prop_assert_eq!((score.warnings.restruck, score.warnings.orphan_offs, score.warnings.unended), (0, 0, 0));
 
         // In the order of a key's notes nothing can be exchanged by rounding.
         let by_key = |notes: &[Note]| {
@@ -72,7 +72,7 @@ proptest! {
             .map(|(onset, duration, pitch, velocity)| Note { onset, spread: 0.0, duration, pitch, velocity })
             .collect();
         let score = read(&write(&[Track { name: "", channel: 0, notes: &notes }], Tempo::default())).unwrap();
-        prop_assert_eq!((score.dirt.restruck, score.dirt.orphan_offs, score.dirt.zero_durations), (0, 0, 0));
+        prop_assert_eq!((score.warnings.restruck, score.warnings.orphan_offs, score.warnings.zero_durations), (0, 0, 0));
         for note in &notes {
             let tick = Tempo::default().tick_s();
             prop_assert!(

@@ -61,7 +61,7 @@ fn a_file_of_nothing_but_notes_is_refused_in_time() {
     // Just few enough, and none of them ends.
     let bytes = crowd(&note, 3_100_000);
     let (result, taken) = heap::measured(|| read(&bytes));
-    assert_eq!(result.unwrap().dirt.ended_by_restrike, 1_033_333);
+    assert_eq!(result.unwrap().warnings.ended_by_restrike, 1_033_333);
     assert!(taken.peak < 100 << 20, "{taken:?}");
 }
 

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     context::Context,
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES},
-    features::{self, DURATION_LINKS, Features, INTERVALS, PITCH_LINKS, PITCH_MATCHES, STEP_LINKS, TIME_MATCHES, VELOCITY_LINKS},
+    features::{
+        self, DURATION_LINKS, Features, INTERVALS, PITCH_LINKS, PITCH_MATCHES, STEP_LINKS, TIME_MATCHES, VELOCITY_LINKS,
+    },
 };
 
 /// Which network the weights are for.

@@ -77,7 +77,11 @@ impl Sounding {
             return None;
         }
         let last = last.map(|last| self.left(last.into(), 0.0));
-        last.into_iter().chain(self.ends(0.0)).map(f64::from).find(|time| begin <= *time && *time < end).map(|time| inside(time, begin, end))
+        last.into_iter()
+            .chain(self.ends(0.0))
+            .map(f64::from)
+            .find(|time| begin <= *time && *time < end)
+            .map(|time| inside(time, begin, end))
     }
 }
 

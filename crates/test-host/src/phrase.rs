@@ -74,6 +74,6 @@ impl Phrase {
         // At one sample: releases, pedal, strikes.
         events.sort_by_key(|&(at, rank, _)| (at, rank));
         let events = events.into_iter().map(|(at, _, event)| Timed { at, event }).collect();
-        Ok(Self { name, events, end, notes, warnings: score.dirt.to_string() })
+        Ok(Self { name, events, end, notes, warnings: score.warnings.to_string() })
     }
 }

@@ -1,16 +1,16 @@
 //! What `evaluate` measures. Everything here is deterministic and independent of the number of cores.
 
+pub mod baselines;
 pub mod copier;
+pub mod degeneration;
 pub mod entry;
 pub mod excerpts;
 pub mod fit;
-pub mod floors;
 pub mod free_running;
-pub mod health;
 pub mod histogram;
 pub mod likelihood;
-pub mod likeness;
 pub mod report;
+pub mod similarity;
 pub mod two_sample;
 
 use serde::Serialize;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::NatsPerNote;
+use super::degeneration::{Copying, Degeneration};
 use super::entry::Entry;
 use super::fit::Fit;
-use super::health::{Copying, Health};
 use super::histogram::Divergence;
 use super::likelihood::Loss;
-use super::likeness::Likeness;
+use super::similarity::Similarity;
 use super::two_sample::Judged;
 use crate::dataset::Split;
 
@@ -47,11 +47,11 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jsd_method: Option<String>,
     /// Yang and Lerch's features of the same takes and of real excerpts.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub likeness: BTreeMap<&'static str, Likeness>,
+    #[serde(rename = "likeness", skip_serializing_if = "BTreeMap::is_empty")]
+    pub similarity: BTreeMap<&'static str, Similarity>,
     /// What counting alone achieves.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub floors: Option<Floors>,
+    #[serde(rename = "floors", skip_serializing_if = "Option::is_none")]
+    pub baselines: Option<Baselines>,
     /// Continuation fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
@@ -62,22 +62,22 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<Entry>,
     /// Free running.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub health: Option<HealthReport>,
+    #[serde(rename = "health", skip_serializing_if = "Option::is_none")]
+    pub degeneration: Option<DegenerationReport>,
     /// The judges, by set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub judge: BTreeMap<String, Judged>,
 }
 
-/// See [`super::floors`]; absent where the data has no train split or too few pieces.
+/// See [`super::baselines`]; absent where the data has no train split or too few pieces.
 #[derive(Clone, Debug, Serialize)]
-pub struct Floors {
+pub struct Baselines {
     /// Every attribute by its frequency.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub unigram: Option<Floor>,
+    pub unigram: Option<Baseline>,
     /// By the notes before it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub markov: Option<Floor>,
+    pub markov: Option<Baseline>,
     /// Between halves of the real split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_halves: Option<Halves>,
@@ -85,7 +85,7 @@ pub struct Floors {
 
 /// A model that only counts.
 #[derive(Clone, Debug, Serialize)]
-pub struct Floor {
+pub struct Baseline {
     /// As above.
     pub nats_per_note: NatsPerNote,
 }
@@ -99,15 +99,15 @@ pub struct Halves {
 
 /// Free runs beside real pieces.
 #[derive(Clone, Debug, Serialize)]
-pub struct HealthReport {
+pub struct DegenerationReport {
     /// 60 s from nothing.
-    pub run_60_s: Health,
+    pub run_60_s: Degeneration,
     /// 10 minutes from nothing.
-    pub run_600_s: Health,
+    pub run_600_s: Degeneration,
     /// Real pieces, their first 60 s.
-    pub real_60_s: Health,
+    pub real_60_s: Degeneration,
     /// Real pieces, their first 10 minutes.
-    pub real_600_s: Health,
+    pub real_600_s: Degeneration,
     /// What stands in the train split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copying: Option<Copying>,

@@ -393,4 +393,3 @@ pub(crate) fn before_spread(out: &mut Features, context: &Context, step: f64, pi
     out.class(VELOCITY_DIFFERENCES, last.map(|last| louder(last.velocity)));
     out.class(SPREADS, last.map(|last| spread_bin(last.spread.into())));
 }
-

@@ -74,7 +74,9 @@ pub(super) fn harmony(out: &mut Features, context: &Context, step: f32) {
     out.values(context.lately.profiles.pitches.iter().map(|v| v * 12.0));
     out.values(around(origin).map(|p| p.map_or(0.0, |p| context.lately.profiles.recent[p] * 4.0)));
     out.values((0..PITCHES).map(|p| f32::from(u8::from(context.lately.sounding.left(p, step) > 0.0))));
-    out.values(around(origin).map(|p| p.map_or(0.0, |p| f32::from(u8::from(context.lately.sounding.left(p, step) > 0.0)))));
+    out.values(
+        around(origin).map(|p| p.map_or(0.0, |p| f32::from(u8::from(context.lately.sounding.left(p, step) > 0.0)))),
+    );
 }
 
 /// The profile of the home key, as it is and turned to the last pitch.

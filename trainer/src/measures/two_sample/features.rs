@@ -5,7 +5,7 @@
 
 use crate::measures::excerpts::PART_S;
 use crate::measures::fit::pitch_classes;
-use crate::measures::likeness::{entropy, scale_consistency};
+use crate::measures::similarity::{entropy, scale_consistency};
 use model::key::{correlation, key_profile};
 use notes::Note;
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! What judge B hears: which n-grams of moves, rhythms and chords a stretch has, and nothing else.
 
-use crate::measures::floors::mix;
+use crate::measures::baselines::mix;
 use notes::Note;
 
 /// Columns that all n-grams share by their hash.

@@ -230,8 +230,7 @@ impl Take {
                     }
                 }
                 _ => {
-                    self.done =
-                        matches!((&self.hand, self.manner.length), (Hand::Free, Length::Seconds(end)) if note.onset >= end);
+                    self.done = matches!((&self.hand, self.manner.length), (Hand::Free, Length::Seconds(end)) if note.onset >= end);
                     self.hear(decoder, note, Voice::Mine { next: 0 }, self.phrasing.speed());
                     return (self.begin.revision, index, Some(note));
                 }
@@ -293,8 +292,11 @@ impl Take {
         }
         let cue = self.cue(index);
         let own = self.played.past.latest(MOST_NOTES).chain(self.played.steps.iter().map(|step| step.note));
-        let left =
-            if let (Hand::Free, Length::Notes(all)) = (&self.hand, self.manner.length) { all - index } else { u32::MAX };
+        let left = if let (Hand::Free, Length::Notes(all)) = (&self.hand, self.manner.length) {
+            all - index
+        } else {
+            u32::MAX
+        };
         let (phrasing, trail, learned) = (&self.phrasing, &self.trail, &memory.learned);
         self.plan.make(decoder, Start { phrasing, trail, learned, cue, so_far: own.collect(), left: left as usize });
         self.plan.next().unwrap_or_else(|| self.phrasing.draw(decoder, &self.trail, &memory.learned, &cue))
@@ -325,13 +327,7 @@ impl Take {
     }
 
     /// From `since` on, plays otherwise: back to the last note struck before it.
-    pub fn change(
-        &mut self,
-        decoder: &mut Decoder,
-        revision: Revision,
-        since: f64,
-        manner: Manner,
-    ) {
+    pub fn change(&mut self, decoder: &mut Decoder, revision: Revision, since: f64, manner: Manner) {
         self.plan.set_takes(manner.generation.search.into());
         self.manner = manner;
         self.resume(decoder, revision, since);
@@ -346,7 +342,8 @@ impl Take {
             self.phrase.pulse = phrase_beats(&generation.rhythm, &self.phrase.ear, self.begin.at).map(Some);
         }
         let pulse = self.phrase.pulse.flatten().filter(|_| generation.rhythm.pulse == BeatSource::Phrase);
-        self.phrasing = Phrasing::new(&decoder.network().card().controls, generation, &self.manner.place, &self.phrase.ear, pulse);
+        self.phrasing =
+            Phrasing::new(&decoder.network().card().controls, generation, &self.manner.place, &self.phrase.ear, pulse);
     }
 
     /// A key of the player's goes down at `since`, while the model plays on; its notes before `from` stay.
@@ -377,10 +374,14 @@ impl Take {
             None => (after, note),
         };
         let onset = note.onset;
-        if place > 0 && self.played.steps[place - 1].note.pitch == pitch && self.played.steps[place - 1].note.onset == onset {
+        if place > 0
+            && self.played.steps[place - 1].note.pitch == pitch
+            && self.played.steps[place - 1].note.onset == onset
+        {
             return; // both struck the same key: that is one note
         }
-        let above: Vec<_> = self.played.steps.iter().skip(place).map(|step| (step.note, step.voice, step.speed)).collect();
+        let above: Vec<_> =
+            self.played.steps.iter().skip(place).map(|step| (step.note, step.voice, step.speed)).collect();
         self.go_back(decoder, place);
         self.hear(decoder, note, voice, speed);
         for (note, voice, speed) in above {
@@ -484,7 +485,12 @@ impl Take {
 
     /// The onset of the note that the next one follows.
     fn latest_onset(&self) -> Option<f64> {
-        self.played.steps.back().map(|step| step.note.onset).or(self.played.past.latest_onset()).or(self.played.previous)
+        self.played
+            .steps
+            .back()
+            .map(|step| step.note.onset)
+            .or(self.played.past.latest_onset())
+            .or(self.played.previous)
     }
 }
 

@@ -18,7 +18,8 @@ impl Take {
             keep.push((!step.is_mine() || kept(index, &step.note)).then_some(step.note));
             index += u32::from(step.is_mine());
         }
-        let sounded = self.played.steps.iter().zip(&mut keep).rev().filter_map(|(step, note)| Some((step, note.as_mut()?)));
+        let sounded =
+            self.played.steps.iter().zip(&mut keep).rev().filter_map(|(step, note)| Some((step, note.as_mut()?)));
         for (step, note) in sounded.take(CORRECTED) {
             match step.voice {
                 Voice::Yours { lasted } => note.duration = lasted.unwrap_or(note.duration.max(now - note.onset)),

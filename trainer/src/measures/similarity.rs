@@ -18,7 +18,7 @@ const SCALE: [usize; 7] = [0, 2, 4, 5, 7, 9, 11];
 
 /// One feature, compared.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Likeness {
+pub struct Similarity {
     /// Overlapping area, 0 to 1.
     pub overlap: f64,
     /// Kullback-Leibler divergence from real-to-real to take-to-real distances, in nats.
@@ -64,7 +64,7 @@ pub fn scale_consistency(notes: &[Note]) -> f64 {
 }
 
 /// Compares takes with excerpts of real pieces that have as many notes. `None` with fewer than two of either.
-pub fn compare(takes: &[Vec<Note>], pieces: &[&[Note]]) -> Option<Vec<(&'static str, Likeness)>> {
+pub fn compare(takes: &[Vec<Note>], pieces: &[&[Note]]) -> Option<Vec<(&'static str, Similarity)>> {
     let takes: Vec<&[Note]> = takes.iter().map(Vec::as_slice).filter(|notes| notes.len() > 1).collect();
     let length = takes.iter().map(|notes| notes.len()).max()?;
     let real = excerpts(pieces, length, takes.len());
@@ -79,7 +79,7 @@ pub fn compare(takes: &[Vec<Note>], pieces: &[&[Note]]) -> Option<Vec<(&'static 
         let between: Vec<f64> =
             takes.iter().flat_map(|take| real.iter().map(move |other| (take - other).abs())).collect();
         let (overlap, divergence) = overlap_and_divergence(&within, &between);
-        (name, Likeness { overlap, divergence, takes: mean(takes.into_iter()), real: mean(real.into_iter()) })
+        (name, Similarity { overlap, divergence, takes: mean(takes.into_iter()), real: mean(real.into_iter()) })
     });
     Some(compared.collect())
 }

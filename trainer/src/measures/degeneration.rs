@@ -1,11 +1,11 @@
-//! Health: what goes wrong when a network plays alone for long, and what it copies.
+//! Degeneration: what goes wrong when a network plays alone for long, and what it copies.
 //!
 //! The same figures are taken of real pieces, since real music repeats itself and pauses too.
 
 use crate::dataset::Piece;
+use crate::measures::baselines::mix;
 use crate::measures::fit::pitch_classes;
-use crate::measures::floors::mix;
-use crate::measures::likeness::{entropy, scale_consistency};
+use crate::measures::similarity::{entropy, scale_consistency};
 use crate::parallel;
 use crate::play::{self, Length};
 use model::encoding::time_bin;
@@ -25,7 +25,7 @@ const END_S: f64 = 30.0;
 
 /// Of one or more takes, means unless it says otherwise.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Health {
+pub struct Degeneration {
     /// How many takes.
     pub takes: usize,
     /// Of them, how many broke down: see [`collapsed`].
@@ -90,8 +90,8 @@ pub fn real(pieces: &[&Piece], seconds: f64) -> Vec<Vec<Note>> {
 }
 
 /// `seconds`: how long the takes were to be; real pieces may be shorter and have `None`.
-pub fn health(takes: &[Vec<Note>], seconds: Option<f64>) -> Health {
-    let mut all = Health { takes: takes.len(), ..Health::default() };
+pub fn degeneration(takes: &[Vec<Note>], seconds: Option<f64>) -> Degeneration {
+    let mut all = Degeneration { takes: takes.len(), ..Degeneration::default() };
     for notes in takes {
         let length = seconds.unwrap_or_else(|| notes.last().map_or(0.0, |note| note.onset)).max(1.0);
         let share = 1.0 / takes.len() as f64;

@@ -2,7 +2,7 @@
 
 /// Counts of what real files have and tidy ones have not. None of it keeps a file from being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dirt {
+pub struct Warnings {
     /// Tracks with at least one note.
     pub note_tracks: usize,
     /// Tempo events in all tracks.
@@ -53,7 +53,7 @@ pub struct Dirt {
     pub system_messages: usize,
 }
 
-impl Dirt {
+impl Warnings {
     /// Every count with its name, in the order above.
     pub fn counts(&self) -> [(&'static str, usize); 24] {
         [
@@ -86,7 +86,7 @@ impl Dirt {
 }
 
 /// What is odd, in words: `orphan offs: 2, cut off: 1`, or nothing.
-impl std::fmt::Display for Dirt {
+impl std::fmt::Display for Warnings {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         // How many tracks and tempi there are is nothing odd.
         let odd = self.counts().into_iter().skip(2).filter(|&(_, count)| count > 0);
