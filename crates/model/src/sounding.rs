@@ -11,6 +11,8 @@ const OVERLAP_S: f32 = 0.010;
 const NEAR: (f32, f32) = (0.012, 0.03);
 /// An end and an onset that are nearer to each other are one moment, in seconds.
 const ONE_S: f32 = 0.0015;
+/// An onset that waits for an end comes so much after it, in seconds: which one is first must not depend on rounding.
+const AFTER_S: f64 = 20e-6;
 /// Decay per onset that belongs to an end of how many are one moment with it.
 const DECAY: f32 = 0.95;
 
