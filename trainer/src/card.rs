@@ -165,9 +165,10 @@ pub fn tables(report: &Report) -> String {
 }
 
 fn sampling(controls: &Controls) -> String {
-    let Controls { temperature, top_p, min_p, texture, evenness, durations, density, spread, repeats } = controls;
+    let Controls { temperature, top_p, min_p, texture, evenness, durations, density, spread, dynamics, repeats } =
+        controls;
     format!(
-        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}, durations {durations}, density {density}, spread {spread}, repeats {repeats}",
+        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}, durations {durations}, density {density}, spread {spread}, dynamics {dynamics}, repeats {repeats}",
         temperature.step, temperature.pitch, temperature.duration, temperature.velocity
     )
 }

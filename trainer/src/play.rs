@@ -53,9 +53,13 @@ pub struct Sampling {
     /// How firmly chords stay as spread as in the phrase; 0: not at all [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     spread: Option<f64>,
-    /// Nats that a pitch gains if it goes on with the last moves as before [default: comes with the weights].
+    /// Nats that a pitch gains if it goes on with the last moves as before, where no interval of the phrase is even; the more
+    /// are, the less [default: comes with the weights].
     #[arg(long, value_parser = not_negative)]
     repeats: Option<f64>,
+    /// How firmly velocities stay as varied as in the phrase; 0: not at all [default: comes with the weights].
+    #[arg(long, value_parser = not_negative)]
+    dynamics: Option<f64>,
     /// Further factors on the temperatures of step, pitch, duration and velocity.
     #[arg(long, num_args = 4, value_names = ["STEP", "PITCH", "DURATION", "VELOCITY"], value_parser = not_negative)]
     temperatures: Option<Vec<f64>>,
@@ -123,6 +127,7 @@ impl Sampling {
             (&mut controls.durations, self.durations),
             (&mut controls.density, self.density),
             (&mut controls.spread, self.spread),
+            (&mut controls.dynamics, self.dynamics),
             (&mut controls.repeats, self.repeats),
         ];
         for (value, asked) in asked {

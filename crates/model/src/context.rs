@@ -132,11 +132,11 @@ impl Lately {
         };
         self.run = again(self.run, last);
         self.alternation = again(self.alternation, before);
+        self.turn.feed(note, &self.rhythm, self.voices.last().map(|last| last.velocity));
         self.profiles.feed(pitch);
         self.sounding.feed(note);
         self.voices.feed(note);
         self.running.feed(note);
-        self.turn.feed(note, &self.rhythm, last.is_none());
         self.rhythm.feed(note, last.is_none());
         self.moment = self.moment.after(note.step);
     }

@@ -14,6 +14,7 @@ use crate::{
     encoding::{LONGEST_S, PITCHES, TIMES, VELOCITIES, spread_range, time_bin, time_range, velocity_range},
     markov::{Markov, Recent},
     network::{Network, Scratch, State},
+    rhythm::inside,
     sampling::{Controls, apply_temperature, apply_top_p, draw, mix, tilt},
     shapes::{Attribute, Kind},
     turn::duration_class,
@@ -262,12 +263,15 @@ impl<'a> Onset<'a> {
         let (begin, end) = time_range(bin);
         let begin = begin.max(self.earliest.max(SHORTEST_STEP_S));
         let lately = &self.context.lately;
-        if let Some(time) = lately.sounding.end_in(begin, end, lately.last(), rng.random()) {
-            return time;
-        }
         let chance = rng.random();
-        let played = lately.rhythm.played(begin, end, lately.moment.meter, chance);
-        played.unwrap_or(begin + (end - begin).max(0.0) * chance)
+        let time = match lately.sounding.end_in(begin, end, lately.last(), rng.random()) {
+            Some(end) => end,
+            None => {
+                let played = lately.rhythm.played(begin, end, lately.moment.meter, chance);
+                played.unwrap_or(begin + (end - begin).max(0.0) * chance)
+            }
+        };
+        inside(lately.sounding.after_ends(time), begin, end)
     }
 
     /// All the network's mass is on its estimate, in seconds.
@@ -395,7 +399,8 @@ impl Drawn<'_> {
             next.velocity = velocity.clamp(1, 127);
             return;
         }
-        apply_temperature(p, self.controls.temperature.velocity);
+        let more = exp(self.controls.dynamics * self.context.lately.turn.missing_change());
+        apply_temperature(p, self.controls.temperature.velocity * more);
         if let Loudness::Around(level) = self.what.loudness {
             turn_to(p, level - self.context.lately.velocity);
         }

@@ -114,7 +114,7 @@ pub(crate) struct Rhythm {
     durations: [Option<f32>; DURATIONS],
     /// The last note's, as a part of the interval that led to it.
     held: Option<f32>,
-    /// How many of the last durations were exactly as long as another was, or as their interval asked: 0–1.
+    /// Of the last durations in the bin of another, or of what their interval asked, how many were exactly as long: 0–1.
     exact: f32,
     /// How far the last intervals were off what they were meant to be, as natural logarithms of ratios, in a ring. Most
     /// are tiny and a few are large, in written music and in people's playing alike: no mean says that.
@@ -146,9 +146,12 @@ impl Rhythm {
     /// Takes in the next note.
     pub fn feed(&mut self, note: &Successor, first: bool) {
         let (step, duration) = (note.step as f32, (note.duration as f32).max(0.01));
-        let same = |meant: f64| ln(duration / meant as f32).abs() < EXACT;
-        let exact = self.durations_meant(note.step).any(same);
-        self.exact = EXACT_DECAY * self.exact + (1.0 - EXACT_DECAY) * f32::from(u8::from(exact));
+        let bin = time_bin(note.duration);
+        let mut near = self.durations_meant(note.step).filter(|meant| time_bin(*meant) == bin).peekable();
+        if near.peek().is_some() {
+            let exact = near.any(|meant| ln(duration / meant as f32).abs() < EXACT);
+            self.exact = EXACT_DECAY * self.exact + (1.0 - EXACT_DECAY) * f32::from(u8::from(exact));
+        }
         self.durations_used.feed(note.duration);
         self.durations.rotate_right(1);
         self.durations[0] = Some(duration);

@@ -56,6 +56,10 @@ pub struct Controls {
     /// by which their notes are less late. 0: not at all.
     #[serde(default)]
     pub spread: f32,
+    /// How firmly velocities stay as varied as in the phrase: how much the logarithm of their temperature rises for each 16
+    /// by which they change less from note to note. 0: not at all.
+    #[serde(default)]
+    pub dynamics: f32,
     /// Nats that a pitch gains if it goes on with the last two moves as it did before, where no interval of the phrase is even;
     /// the more are, the less: a network that hears its own slips repeats itself less than music does.
     #[serde(default)]
@@ -88,6 +92,7 @@ impl Default for Controls {
             durations: 0.0,
             density: 0.0,
             spread: 0.0,
+            dynamics: 0.0,
             repeats: 0.0,
         }
     }

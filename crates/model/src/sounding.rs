@@ -3,7 +3,7 @@
 
 use notes::Successor;
 
-use crate::{encoding::PITCHES, rhythm::inside};
+use crate::encoding::PITCHES;
 
 /// A note that ends less than this after an onset (seconds) does not sound on through it.
 const OVERLAP_S: f32 = 0.010;
@@ -11,7 +11,7 @@ const OVERLAP_S: f32 = 0.010;
 const NEAR: (f32, f32) = (0.012, 0.03);
 /// An end and an onset that are nearer to each other are one moment, in seconds.
 const ONE_S: f32 = 0.0015;
-/// An onset that waits for an end comes so much after it, in seconds: which one is first must not depend on rounding.
+/// An onset at an end comes so much after it, in seconds: which of them is first must not depend on rounding.
 const AFTER_S: f64 = 20e-6;
 /// Decay per onset that belongs to an end of how many are one moment with it.
 const DECAY: f32 = 0.95;
@@ -71,6 +71,12 @@ impl Sounding {
         self.gap
     }
 
+    /// The time of an onset, or a moment later if a note ends just then: two notes in a row do not overlap by a rounding.
+    pub fn after_ends(&self, time: f64) -> f64 {
+        let same = |end: &f64| (end - time).abs() < AFTER_S;
+        self.ends(0.0).map(f64::from).filter(same).fold(time, |time, end| time.max(end + AFTER_S))
+    }
+
     /// The end in [`begin`, `end`) seconds after the last onset that an onset there waits for; that of `last`, the last
     /// pitch, before others. `None`: there is none; or `chance`, even in 0–1, decides against it: onsets wait for ends
     /// as often as they did.
@@ -79,11 +85,7 @@ impl Sounding {
             return None;
         }
         let last = last.map(|last| self.left(last.into(), 0.0));
-        last.into_iter()
-            .chain(self.ends(0.0))
-            .map(f64::from)
-            .find(|time| begin <= *time && *time < end)
-            .map(|time| inside(time, begin, end))
+        last.into_iter().chain(self.ends(0.0)).map(f64::from).find(|time| begin <= *time && *time < end)
     }
 }
 

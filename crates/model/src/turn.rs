@@ -73,6 +73,8 @@ pub(crate) struct Turn {
     intervals: Share,
     /// How late the notes of chords are, in hundredths of a second.
     spreads: Share,
+    /// How much louder or softer a note is than the one before, in steps of 16 velocities.
+    changes: Share,
 }
 
 /// Classes of durations.
@@ -87,8 +89,8 @@ pub(crate) fn duration_class(seconds: f64) -> usize {
 
 impl Turn {
     fn shares(&mut self) -> impl Iterator<Item = &mut Share> {
-        let Self { chords, even, durations, intervals, spreads } = self;
-        [chords, even, intervals, spreads].into_iter().chain(durations)
+        let Self { chords, even, durations, intervals, spreads, changes } = self;
+        [chords, even, intervals, spreads, changes].into_iter().chain(durations)
     }
 
     /// A turn begins.
@@ -101,13 +103,12 @@ impl Turn {
         self.shares().for_each(Share::end_turn);
     }
 
-    /// Takes in the next note, which `rhythm` has not heard yet.
-    pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, first: bool) {
+    /// Takes in the next note, which `rhythm` has not heard yet, after one of velocity `last` (`None`: it is the first).
+    pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, last: Option<u8>) {
         let class = duration_class(note.duration);
         self.durations.iter_mut().enumerate().for_each(|(n, share)| share.feed(f32::from(u8::from(n == class))));
-        if first {
-            return;
-        }
+        let Some(last) = last else { return };
+        self.changes.feed(f32::from(note.velocity.abs_diff(last)) / 16.0);
         if note.step == 0.0 || note.spread > 0.0 {
             self.spreads.feed(100.0 * note.spread as f32);
         }
@@ -146,6 +147,11 @@ impl Turn {
         self.spreads.missing()
     }
 
+    /// How much less velocities change from note to note than in the phrase, in steps of 16.
+    pub fn missing_change(&self) -> f32 {
+        self.changes.missing()
+    }
+
     /// How much rarer even intervals are than in the phrase, as a share of intervals.
     pub fn missing_evenness(&self) -> f32 {
         self.even.missing()
@@ -161,7 +167,7 @@ mod tests {
         let note = |step: f64| Successor { step, spread: 0.0, duration: 0.2, pitch: 60, velocity: 64 };
         let (mut turn, mut rhythm) = (Turn::default(), Rhythm::default());
         let mut hear = |turn: &mut Turn, step: f64| {
-            turn.feed(&note(step), &rhythm, false);
+            turn.feed(&note(step), &rhythm, Some(64));
             rhythm.feed(&note(step), false);
         };
         // Two notes at a time, evenly.

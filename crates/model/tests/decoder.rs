@@ -65,6 +65,7 @@ proptest! {
             durations: 12.0,
             density: 1.0,
             spread: 1.0,
+            dynamics: 1.0,
             repeats: 1.0,
             ..Controls::default()
         };
