@@ -38,9 +38,9 @@ pub fn network() -> Arc<Network> {
         let mut tensors = random.tensors().clone();
         for (attribute, longest) in [("step", 0.5), ("duration", 2.0)] {
             let bias = &mut tensors.get_mut(&format!("{attribute}.out.bias")).unwrap().data;
-            // Beyond the bins stand the scores of what came next in like places: as unlikely.
-            for (bin, bias) in bias.iter_mut().enumerate() {
-                let wanted = bin < model::encoding::TIMES && model::encoding::time_range(bin).1 < longest;
+            // Beyond the bins stand the scores of what each is beside what was heard: the bins' own say enough.
+            for (bin, bias) in bias.iter_mut().enumerate().take(model::encoding::TIMES) {
+                let wanted = model::encoding::time_range(bin).1 < longest;
                 *bias = if wanted { *bias } else { -30.0 };
             }
             bias[0] += 3.0;
