@@ -44,13 +44,13 @@ pub fn tables(report: &Report) -> String {
         sampling(&report.sampling)
     ));
 
-    let floor = |get: fn(&Baselines) -> Option<&Baseline>| {
-        report.baselines.as_ref().and_then(get).map(|floor| floor.nats_per_note)
+    let baseline = |get: fn(&Baselines) -> Option<&Baseline>| {
+        report.baselines.as_ref().and_then(get).map(|baseline| baseline.nats_per_note)
     };
     let rows: Vec<(&str, NatsPerNote)> = [
         ("network", report.nats_per_note),
-        ("unigram", floor(|baselines| baselines.unigram.as_ref())),
-        ("markov, up to order 5", floor(|baselines| baselines.markov.as_ref())),
+        ("unigram", baseline(|baselines| baselines.unigram.as_ref())),
+        ("markov, up to order 5", baseline(|baselines| baselines.markov.as_ref())),
     ]
     .into_iter()
     .filter_map(|(name, nats)| Some((name, nats?)))

@@ -107,6 +107,11 @@ impl What<'_> {
     pub const FREE: Self =
         Self { pitches: u128::MAX, longest: LONGEST_S, loudness: Loudness::Free, spread: 1.0, learned: None };
 
+    /// The longest duration that can be, in seconds.
+    fn longest_s(&self) -> f64 {
+        self.longest.clamp(SHORTEST_S, LONGEST_S)
+    }
+
     /// No limits; but an entry after a silence, in seconds, is never late in its chord.
     pub fn after(silence: f64) -> Self {
         Self { spread: if silence > 0.0 { 0.0 } else { 1.0 }, ..Self::FREE }
@@ -179,8 +184,7 @@ impl Drawing<'_> {
         }
         // A note sounds for a moment at least; rounding must not make that longer than it may be.
         for (next, (_, what)) in notes.iter_mut().zip(what) {
-            let longest = what.longest.clamp(SHORTEST_S, LONGEST_S);
-            next.duration = next.duration.max((next.spread + SHORTEST_S).min(longest));
+            next.duration = next.duration.max((next.spread + SHORTEST_S).min(what.longest_s()));
         }
     }
 
@@ -325,10 +329,6 @@ struct Drawn<'a> {
 }
 
 impl Drawn<'_> {
-    fn longest(&self) -> f64 {
-        self.what.longest.clamp(SHORTEST_S, LONGEST_S)
-    }
-
     fn pitch(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
         let Self { controls, what, context, .. } = self;
         let logits = &mut logits[..PITCHES];
@@ -360,7 +360,7 @@ impl Drawn<'_> {
 
     /// The seed's duration is its estimate, and it knows no loudness but what it has heard.
     fn rest_of_the_seed(&self, duration: f64, next: &mut Successor) {
-        next.duration = duration.clamp(SHORTEST_S, self.longest());
+        next.duration = duration.clamp(SHORTEST_S, self.what.longest_s());
         let velocity = match self.what.loudness {
             Loudness::Free => self.context.lately.velocity,
             Loudness::Around(velocity) => velocity,
@@ -370,7 +370,7 @@ impl Drawn<'_> {
     }
 
     fn duration(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
-        let longest = self.longest();
+        let longest = self.what.longest_s();
         if longest < LONGEST_S {
             let last = time_bin(longest);
             logits[last + 1..].fill(f32::NEG_INFINITY);
@@ -437,7 +437,7 @@ impl Drawn<'_> {
         if bin > 0 {
             let (begin, end) = spread_range(bin);
             let spread = begin + (end - begin) * rng.random::<f64>();
-            next.spread = (spread * self.what.spread).min(self.longest() - SHORTEST_S);
+            next.spread = (spread * self.what.spread).min(self.what.longest_s() - SHORTEST_S);
         }
     }
 }

@@ -22,7 +22,7 @@ fn every_layer_agrees_over_64_steps() {
     let golden: BTreeMap<String, Vec<Step>> = serde_json::from_str(include_str!("../golden/golden.json")).unwrap();
     for (kind, steps) in [(Kind::Seed, &golden["seed"]), (Kind::Antiphon, &golden["antiphon"])] {
         // Hundreds of features add up in 32 bits before the heads of `antiphon`, and a dozen scores in each class behind them.
-        let tolerance = if kind == Kind::Seed { 1e-5 } else { 5e-5 };
+        let tolerance = if kind == Kind::Seed { 1e-5 } else { 3e-5 };
         let network = Network::new(&weights(kind), Precision::F32);
         let (mut state, mut scratch) = (network.zero_state(), Scratch::new(1));
         let phrase = phrase();

@@ -1,7 +1,7 @@
 //! Which pitch classes and pitches were frequent. A sense of key, given instead of learned: with it the network learns
 //! pitch about three times faster.
 
-use crate::encoding::PITCHES;
+use crate::{encoding::PITCHES, repetition::half_octaves};
 
 /// Decay per note of the pitch-class profile that follows a modulation.
 const FAST: f32 = 0.94;
@@ -63,15 +63,13 @@ impl Profiles {
 
     /// How long ago `pitch` was struck, in half octaves of notes: 0 for the last note. `None`: not lately.
     pub fn recency(&self, pitch: usize) -> Option<usize> {
-        let notes = self.since[pitch].checked_add(1)?;
-        let octave = notes.ilog2() as usize;
-        Some(2 * octave + if octave > 0 { usize::from(notes >> (octave - 1) & 1) } else { 0 })
+        Some(half_octaves(self.since[pitch].checked_add(1)?.into()))
     }
 
-    /// How much the music lately, for a while, and as a whole keeps to the class of `pitch`, in levels.
-    pub fn levels(&self, pitch: usize) -> [usize; 3] {
-        let home = if self.home_weight > 0.0 { self.home[pitch % 12] / self.home_weight } else { 0.0 };
-        [self.fast[pitch % 12], self.slow[pitch % 12], home].map(|share| ((share * 23.7) as usize).min(LEVELS - 1))
+    /// How much the music lately, for a while, and as a whole keeps to a pitch class, in levels.
+    pub fn levels(&self, class: usize) -> [usize; 3] {
+        let home = if self.home_weight > 0.0 { self.home[class] / self.home_weight } else { 0.0 };
+        [self.fast[class], self.slow[class], home].map(|share| ((share * 23.7) as usize).min(LEVELS - 1))
     }
 }
 

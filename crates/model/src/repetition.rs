@@ -228,12 +228,16 @@ impl RepetitionMemory {
     }
 }
 
+/// How many notes ago something was, 1 or more, in half octaves.
+pub(crate) fn half_octaves(lag: usize) -> usize {
+    let octave = lag.ilog2();
+    2 * octave as usize + usize::from(octave > 0 && lag >= 3 << (octave - 1))
+}
+
 impl Match {
     /// The class of its lag, below [`LAGS`].
     pub fn distance(&self) -> usize {
-        let octave = self.lag.ilog2();
-        let upper = octave > 0 && self.lag >= 3 << (octave - 1);
-        (2 * octave as usize + usize::from(upper)).min(LAGS - 1)
+        half_octaves(self.lag).min(LAGS - 1)
     }
 }
 

@@ -52,14 +52,13 @@ const MORE_STEP_REFERENCES: usize = 4;
 const MORE_DURATION_REFERENCES: usize = 2;
 /// Outputs for the bins in which sounding notes end, and for their neighbours.
 const ENDS: usize = 2;
-/// The last notes that the pitch head compares with, beside the very last.
-const LAGS_OF_PITCHES: std::ops::RangeInclusive<usize> = 2..=8;
+/// The last notes that the pitch head compares with, the very last among them.
+const LAST_PITCHES: usize = 8;
 /// Outputs of the step head beyond classes and echoes.
 pub(crate) const STEP_LINKS: usize =
     (STEP_REFERENCES + MORE_STEP_REFERENCES) * RATIOS + PHASES + SIXTEENTHS + LEFTS + ENDS + 2 * USE_LEVELS;
 /// Outputs of the pitch head beyond classes, intervals from the last pitch and echoes.
-pub(crate) const PITCH_LINKS: usize =
-    (*LAGS_OF_PITCHES.end() - *LAGS_OF_PITCHES.start() + 1) * INTERVALS + RECENCIES + 3 * profiles::LEVELS + 1;
+pub(crate) const PITCH_LINKS: usize = (LAST_PITCHES - 1) * INTERVALS + RECENCIES + 3 * profiles::LEVELS + 1;
 /// Outputs of the duration head beyond classes and echoes.
 pub(crate) const DURATION_LINKS: usize =
     (DURATION_REFERENCES + MORE_DURATION_REFERENCES) * RATIOS + PHASES + ENDS + 2 * USE_LEVELS;
@@ -201,15 +200,15 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
     gap(out, context);
     let before = note.and_then(|note| context.lately.voices.before(note.pitch, 0.0));
     out.class(INTERVALS, before.zip(note).map(|(before, note)| interval_class(before.pitch, note.pitch)));
-    ratio(out, before.map(|before| Reference::of(before.duration)), duration.filter(|_| note.is_some()));
-    ratio(out, before.map(|before| Reference::of(before.age)), interval.filter(|_| note.is_some()));
+    ratio(out, before.map(|before| Reference::of(before.duration)), duration);
+    ratio(out, before.map(|before| Reference::of(before.age)), interval);
 }
 
 /// For the step head: when the sounding notes will end, the density so far, the steps that came
 /// next in like places.
 pub(crate) fn before_step(out: &mut Features, context: &Context) {
     out.clear();
-    ends(out, context, 0.0);
+    let ending = ends(out, context, 0.0);
     running(out, context, density);
     let first = context.repetition.same(|_| true);
     let second = first.and_then(|first| context.repetition.same(|matched| matched.step.abs_diff(first.step) > 1));
@@ -257,7 +256,7 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
         compare(out, reference, FIRST_STEP, output);
         output += RATIOS;
     }
-    link_ends(out, context, 0.0, FIRST_STEP, output);
+    link_ends(out, &ending, FIRST_STEP, output);
     link_used(out, &rhythm.intervals_used, FIRST_STEP, output + ENDS);
 }
 
@@ -288,18 +287,19 @@ pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
     meter(out, moment.meter);
     left(out, moment.left);
     let mut output = PITCHES + INTERVALS + PITCH_MATCHES;
-    for lag in LAGS_OF_PITCHES {
+    for lag in 2..=LAST_PITCHES {
         let pitch = context.lately.voices.pitch(lag);
         out.class(INTERVALS, context.lately.last().zip(pitch).map(|(last, pitch)| interval_class(pitch, last)));
         link_intervals(out, pitch, output);
         output += INTERVALS;
     }
     let Lately { profiles, sounding, .. } = &context.lately;
+    let levels: [_; 12] = std::array::from_fn(|class| profiles.levels(class));
     for pitch in 0..PITCHES {
         if let Some(recency) = profiles.recency(pitch) {
             out.link(pitch, output + recency);
         }
-        for (n, level) in profiles.levels(pitch).into_iter().enumerate() {
+        for (n, level) in levels[pitch % 12].into_iter().enumerate() {
             out.link(pitch, output + RECENCIES + n * profiles::LEVELS + level);
         }
         if sounding.left(pitch, step as f32) > 0.0 {
@@ -314,7 +314,7 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
     out.class(TIMES, Some(time_bin(step)));
     out.class(PITCHES, Some(pitch.into()));
     out.interval(context.lately.last(), pitch);
-    ends(out, context, step as f32);
+    let ending = ends(out, context, step as f32);
     running(out, context, holding);
     let (first, second) = matches_for(context, step, pitch);
     let third = context.repetition.rhythm(|matched| (matched.step == 0) == (step == 0.0));
@@ -345,7 +345,7 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
         compare(out, reference, 0, output);
         output += RATIOS;
     }
-    link_ends(out, context, step as f32, 0, output);
+    link_ends(out, &ending, 0, output);
     link_used(out, &context.lately.rhythm.durations_used, 0, output + ENDS);
 }
 
@@ -389,7 +389,7 @@ pub(crate) fn before_spread(out: &mut Features, context: &Context, step: f64, pi
     out.class(VELOCITIES, Some(velocity_level(velocity)));
     source(out, context);
     let last = lately.voices.last().filter(|_| step == 0.0);
-    let louder = |last: u8| velocity_level(velocity) + VELOCITIES - 1 - velocity_level(last);
-    out.class(VELOCITY_DIFFERENCES, last.map(|last| louder(last.velocity)));
+    let level = velocity_level(velocity);
+    out.class(VELOCITY_DIFFERENCES, last.map(|last| velocity_difference(velocity_level(last.velocity), level)));
     out.class(SPREADS, last.map(|last| spread_bin(last.spread.into())));
 }

@@ -213,23 +213,23 @@ pub(super) fn link_intervals(out: &mut Features, from: Option<u8>, output: usize
     }
 }
 
-/// How many sounding notes end in each time bin after the onset that is `step` seconds away.
-pub(super) fn ends(out: &mut Features, context: &Context, step: f32) {
+/// How many sounding notes end in each time bin after the onset that is `step` seconds away; returns these numbers.
+pub(super) fn ends(out: &mut Features, context: &Context, step: f32) -> [f32; TIMES] {
     let mut counts = [0.0f32; TIMES];
     for left in context.lately.sounding.ends(step) {
         counts[time_bin(left.into())] += 1.0;
     }
     out.values(counts);
+    counts
 }
 
-/// Links the time bins in which sounding notes end, from `first` on, to `output`, and their neighbours to the one after it.
-pub(super) fn link_ends(out: &mut Features, context: &Context, step: f32, first: usize, output: usize) {
-    let mut ending = [false; TIMES];
-    context.lately.sounding.ends(step).for_each(|left| ending[time_bin(left.into())] = true);
+/// Links the time bins in which sounding notes end ([`ends`]), from `first` on, to `output`, and their neighbours to the one
+/// after it.
+pub(super) fn link_ends(out: &mut Features, ending: &[f32; TIMES], first: usize, output: usize) {
     for bin in first..TIMES {
-        if ending[bin] {
+        if ending[bin] > 0.0 {
             out.link(bin, output);
-        } else if bin > 0 && ending[bin - 1] || ending.get(bin + 1) == Some(&true) {
+        } else if bin > 0 && ending[bin - 1] > 0.0 || ending.get(bin + 1).is_some_and(|count| *count > 0.0) {
             out.link(bin, output + 1);
         }
     }
@@ -248,12 +248,17 @@ pub(super) fn link_used(out: &mut Features, used: &Used, first: usize, output: u
     }
 }
 
+/// The class of the difference between two velocity levels.
+pub(super) fn velocity_difference(from: usize, to: usize) -> usize {
+    to + VELOCITIES - 1 - from
+}
+
 /// Links every velocity level to the output of its difference to a velocity.
 pub(super) fn compare_velocity(out: &mut Features, velocity: Option<f32>, output: usize) {
     if let Some(velocity) = velocity {
         let reference = velocity_level(velocity as u8);
         for level in 0..VELOCITIES {
-            out.link(level, output + level + VELOCITIES - 1 - reference);
+            out.link(level, output + velocity_difference(reference, level));
         }
     }
 }

@@ -168,7 +168,7 @@ impl Take {
         let pulse = phrase_beats(&generation.rhythm, &ear, at);
         let known = || memory.record.as_deref().map_or(Vec::new(), |record| replayed(record, &place));
         let lasted = memory.record.as_deref().map_or(0.0, |record| record.lasted_s * record.beats_per_second);
-        let script = match source {
+        let hand = match source {
             Source::GoOn | Source::Alone | Source::Another => Hand::Free,
             Source::Again => Hand::Script(Script::once(known())),
             Source::Frozen { bars } => {
@@ -197,7 +197,7 @@ impl Take {
                 Source::Alone => Plan::new(Vec::new(), Vec::new()),
                 _ => Plan::new(memory.latest_phrase(), memory.others.clone()),
             },
-            hand: script,
+            hand,
             next: 0,
             done: false,
             floor: 0.0,
@@ -230,7 +230,8 @@ impl Take {
                     }
                 }
                 _ => {
-                    self.done = matches!((&self.hand, self.manner.length), (Hand::Free, Length::Seconds(end)) if note.onset >= end);
+                    let length = self.manner.length;
+                    self.done = matches!((&self.hand, length), (Hand::Free, Length::Seconds(end)) if note.onset >= end);
                     self.hear(decoder, note, Voice::Mine { next: 0 }, self.phrasing.speed());
                     return (self.begin.revision, index, Some(note));
                 }
