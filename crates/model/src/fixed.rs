@@ -108,7 +108,7 @@ fn multiplier(scale: f32) -> (i32, i32) {
     let scale = f64::from(scale);
     let [least, most] = SHIFTS;
     let shift = (least..most).rev().find(|shift| scale * f64::from(1 << shift) < 0.999_98).map_or(least, |shift| shift);
-    ((scale * f64::from(1 << (15 + shift))).round().min(32_767.0) as i32, shift)
+    ((scale * (1_i64 << (15 + shift)) as f64).round().min(32_767.0) as i32, shift)
 }
 
 widest! {
