@@ -1,6 +1,6 @@
-//! On Linux the library stays in the process once it is loaded. A host may unload it when its last instance is gone, but
-//! the threads that called into it live on, and each has a destructor of Rust's standard library's to run when it ends
-//! (`pthread_key_create`): in code that would not be there any more.
+//! On Linux the library is never unloaded. A host may unload it when its last instance is gone, but threads that have
+//! called into it live on, and each of them runs destructors of Rust's standard library when it ends
+//! (`pthread_key_create`): those would then be in unmapped code.
 
 #![allow(clippy::disallowed_macros, reason = "this is how a build script speaks to cargo")]
 

@@ -1,5 +1,6 @@
-//! The pages of the book that are made of what the plugin says of itself: its controls with their tooltips, its presets.
-//! `ANTIPHON_UPDATE=1 cargo test -p antiphon book` writes them; without it the test says whether they are up to date.
+//! Generates the documentation pages whose text comes from the plugin itself: the controls with their tooltips, and the
+//! presets. `ANTIPHON_UPDATE=1 cargo test -p antiphon book` writes them; without the variable the test checks that they
+//! are up to date.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -61,7 +62,7 @@ fn pages_are_up_to_date() {
     keep("presets.md", &list);
 }
 
-/// What a control can be set to.
+/// The values of a control: its choices, or its range.
 fn values(handle: &Handle) -> String {
     match handle.kind() {
         Kind::Switch => "off, on".to_owned(),
@@ -73,7 +74,7 @@ fn values(handle: &Handle) -> String {
     }
 }
 
-/// Compares a page with its file, or writes it.
+/// Compares a page with its file in `docs`, or writes the file.
 fn keep(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
     if std::env::var_os("ANTIPHON_UPDATE").is_some() {

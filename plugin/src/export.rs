@@ -1,18 +1,18 @@
-//! What was played, as MIDI files: a take, with or without its phrase; the last minute. Used by the
-//! editor; allocates, so never on the audio thread.
+//! Exports what was played as MIDI files: a take with or without its phrase, or the last minute. Used by the editor; it
+//! allocates, so never use it on the audio thread.
 //!
-//! The files stand at the project's tempo: a note's place in them, in beats, is its place in the
-//! song. The player is on channel 1, the model on channel 2, each on a track of its own.
+//! The files have the project's tempo, so intervals in beats are the same as in the song. The player is on channel 1
+//! and the model on channel 2, each on its own track.
 
 use engine::link::roll::{Drawn, Roll, Whose};
 use engine::link::takes::TakeRecord;
 use midi::{Tempo, Track, write};
 use notes::Note;
 
-/// How far back "the last minute" reaches, in seconds.
+/// The length of "the last minute", in seconds.
 pub const RECENT_S: f64 = 60.0;
 
-/// A take as a file; its first beat is the hand-over, or with the phrase the phrase's first note.
+/// A take as a MIDI file. It starts at the hand-over, or with its phrase at the phrase's first note.
 pub fn take(record: &TakeRecord, with_phrase: bool) -> Vec<u8> {
     let first = record.phrase.iter().map(Note::struck).fold(0.0, f64::min);
     let origin = if with_phrase { first } else { 0.0 };
@@ -21,8 +21,8 @@ pub fn take(record: &TakeRecord, with_phrase: bool) -> Vec<u8> {
     file(&phrase, &played, record.beats_per_second)
 }
 
-/// What the picture shows of the last minute; `None`: nothing. It begins with its first note. What
-/// still sounds ends now.
+/// The notes of the last minute as a MIDI file, starting at the first of them; `None` if there are none. Sounding notes
+/// end now.
 pub fn recent(roll: &Roll) -> Option<Vec<u8>> {
     let recent = |note: &&Drawn| note.start >= roll.now - RECENT_S && note.start <= roll.now;
     let origin = roll.notes().filter(recent).map(|note| note.start).min_by(f64::total_cmp)?;
@@ -38,10 +38,10 @@ pub fn recent(roll: &Roll) -> Option<Vec<u8>> {
             })
             .collect()
     };
-    Some(file(&of(Whose::Yours), &of(Whose::Mine), roll.beats_per_second))
+    Some(file(&of(Whose::Player), &of(Whose::Antiphon), roll.beats_per_second))
 }
 
-/// A name for a take's file, without a folder.
+/// A file name for a take, without a folder.
 pub fn name(record: &TakeRecord, with_phrase: bool) -> String {
     let phrase = if with_phrase { " with phrase" } else { "" };
     format!("Antiphon take {} seed {} no {}{phrase}.mid", record.id, record.seed, record.number)
@@ -51,7 +51,7 @@ fn from(notes: &[Note], origin: f64) -> Vec<Note> {
     notes.iter().map(|note| Note { onset: note.onset - origin, ..*note }).collect()
 }
 
-/// An empty track would be one more thing to delete in the host.
+/// Leaves out empty tracks, which the user would only have to delete in the host.
 fn file(phrase: &[Note], played: &[Note], beats_per_second: f64) -> Vec<u8> {
     let tracks =
         [Track { name: "Phrase", channel: 0, notes: phrase }, Track { name: "Antiphon", channel: 1, notes: played }];
@@ -68,7 +68,7 @@ mod tests {
     use engine::link::roll::roll;
     use engine::link::viewer::Viewer;
 
-    /// Notes that no key has twice at once, as an instrument plays them.
+    /// Notes as on an instrument: no two on the same key overlap.
     fn notes() -> impl Strategy<Value = Vec<Note>> {
         let note = (0.0..30.0, 0.0..0.03, 0.05..2.0, 0..128_u8, 1..128_u8);
         proptest::collection::vec(note, 1..40).prop_map(|all| {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     proptest! {
-        /// Pitch and velocity are the same, onset and length within a tick.
+        /// Pitch and velocity are exact, onset and duration within a tick.
         #[test]
         fn what_was_played_is_what_is_read(notes in notes(), bpm in 30.0..240.0_f64) {
             let bytes = take(&record(vec![], notes.clone(), bpm / 60.0), false);
@@ -111,7 +111,7 @@ mod tests {
         }
     }
 
-    /// A reader that is none of ours, from PyPI: prints pitch, velocity, onset and length in ticks.
+    /// An independent MIDI reader from PyPI: prints pitch, velocity, onset and length in ticks.
     const MIDO: &str = "
 import mido, sys
 file = mido.MidiFile(sys.argv[1])
@@ -127,7 +127,7 @@ for track in file.tracks:
             print(message.note, velocity, on, now - on)
 ";
 
-    /// Skipped where Python has no mido (`pip install mido`); `ANTIPHON_PYTHON` names another Python.
+    /// Skipped if Python has no mido (`pip install mido`); `ANTIPHON_PYTHON` names another Python.
     #[test]
     fn a_reader_of_others_reads_the_same() {
         let python = std::env::var("ANTIPHON_PYTHON").unwrap_or_else(|_| "python3".to_owned());
@@ -182,13 +182,13 @@ for track in file.tracks:
     fn the_last_minute_can_be_had_after_the_fact_though_a_phrase_was_forgotten() {
         let (mut writer, _) = roll(Viewer::default());
         assert!(recent(&writer.roll()).is_none());
-        writer.on(Whose::Yours, 0, 60, 80, 1.0);
-        writer.off(Whose::Yours, Some(0), Some(60), 1.5);
-        writer.on(Whose::Yours, 0, 62, 80, 50.0);
-        writer.off(Whose::Yours, Some(0), Some(62), 50.5);
+        writer.on(Whose::Player, 0, 60, 80, 1.0);
+        writer.off(Whose::Player, Some(0), Some(60), 1.5);
+        writer.on(Whose::Player, 0, 62, 80, 50.0);
+        writer.off(Whose::Player, Some(0), Some(62), 50.5);
         writer.clear();
-        writer.on(Whose::Mine, 0, 64, 70, 20.0);
-        writer.off(Whose::Mine, None, None, 20.25);
+        writer.on(Whose::Antiphon, 0, 64, 70, 20.0);
+        writer.off(Whose::Antiphon, None, None, 20.25);
         let read = midi::read(&recent(&writer.roll()).unwrap()).unwrap();
         let read: Vec<_> = read.notes.iter().map(|note| (note.onset, note.duration, note.pitch)).collect();
         assert_eq!(read, [(0.0, 0.5, 62), (20.5, 0.25, 64)], "the first is over a minute old");

@@ -1,4 +1,4 @@
-//! What `fuzz/` drives: the places where the plugin reads what others may have written.
+//! Entry points for `fuzz/`: the code that parses data from outside the plugin.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use nice_plug::prelude::{Params, PluginState};
 use crate::params::AntiphonParams;
 use crate::presets;
 
-/// Reads a state as the framework does, and hands a new instance's parameters what is the plugin's own in it.
+/// Reads a state as the framework does, and restores a new instance's own fields from it.
 pub fn state(bytes: &[u8]) {
     let Ok(state) = serde_json::from_slice::<PluginState>(bytes) else { return };
     let params = AntiphonParams::new(Arc::default());
@@ -17,7 +17,7 @@ pub fn state(bytes: &[u8]) {
     params.settings();
 }
 
-/// Reads a preset's file.
+/// Reads a preset file.
 pub fn preset(bytes: &[u8]) -> Result<(), String> {
     presets::read(bytes).map(drop)
 }

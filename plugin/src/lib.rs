@@ -1,34 +1,33 @@
 //! Antiphon: play a phrase; when you stop, it goes on.
 //!
-//! A note effect for CLAP and VST3 hosts, and a standalone app. What plays is the crate `engine`; here is what a host
-//! sees of it:
+//! A note effect for CLAP and VST3 hosts, and a standalone app. The crate `engine` does the playing; this crate is its
+//! interface to the host and the user:
 //!
 //! * `params`, `presets`, `state`: what can be set and is stored;
 //! * `host`: the host's events, in and out; [`Antiphon::process`] drives the engine's audio side with them;
-//! * `weights`: the files that networks come from;
+//! * `weights`: the files that networks are loaded from;
 //! * `editor`: the window, which sees parameters and the engine's UI side;
-//! * `learn`: controllers that move parameters;
-//! * `standalone`, `voice`, `ports`: the app.
+//! * `learn`: MIDI learn;
+//! * `standalone`, `voice`, `ports`: the standalone app.
 //!
 //! # For test hosts
 //!
 //! * CLAP id `dev.antiphon.antiphon`. One note port in and one out, no audio ports.
-//! * Parameters: see `src/params`; ids and names are permanent. `Go on / give back`, `Again`, `Another`,
-//!   `Undo take`, `Forget last phrase`, `Forget` and `Panic` act on every change.
-//! * `ANTIPHON_WEIGHTS=FILE` overrides the weights; `seed` stands for the built-in seed network.
-//!   Read when the inference thread starts, on the first activation.
-//! * `ANTIPHON_STATUS=1`: the saved state, which is JSON, also has `fields.status`: a string of JSON
-//!   with `health` (`starting`, `ready`, `no weights`, `broken`), `restarts`, `heard`, `played`,
-//!   `turns`, `late` (shifted), `dropped` (too late), `given_up`, `overflows`, `invalid`, `timeouts`,
-//!   `hand_over_s` (of the latest hand-over, in seconds since the phrase began: the last reset,
-//!   transport start or forget), `note_us` and `longest_note_us` (the model's time for a note),
-//!   `rollback_us` and `rollback_median_us` (the longest and the median time for which its thread worked to go back to
-//!   a note). The state may be saved at any time.
-//!   Also `stand_in`: the chosen weights cannot be loaded, and the built-in ones play; `silence_s`: for how long the inference thread has not shown a sign of life; `newer_state`: the
-//!   state loaded last is of a later release; `on_gpu`: where the model runs; `gpu_failures`: how often a
-//!   GPU failed and the CPU took over.
-//! * `ANTIPHON_FAULT=WHAT@N`: after N generated notes the inference thread meets with an accident, see
-//!   `fault`.
+//! * Parameters: see `src/params`; ids are permanent. `Continue / Stop`, `Replay`, `New take`, `Undo take`,
+//!   `Forget last phrase`, `Forget` and `Panic` act on every change.
+//! * `ANTIPHON_WEIGHTS=FILE` overrides the weights; `seed` stands for the built-in seed network. Read whenever weights
+//!   are loaded, first when the generator thread starts, on the first activation.
+//! * `ANTIPHON_STATUS=1`: the saved state, which is JSON, also has `fields.status`, a string of JSON with `health`
+//!   (`starting`, `ready`, `no weights`, `broken`), `restarts`, `heard`, `played`, `turns`, `late` (shifted), `dropped`
+//!   (too late), `given_up`, `overflows`, `invalid`, `timeouts`, `hand_over_s` (time of the latest hand-over, in
+//!   seconds since the last reset, transport start or forget), `note_us` and `longest_note_us` (the model's time per
+//!   note), `rollback_us` and `rollback_median_us` (the longest and the median time for the generator to go back to an
+//!   earlier note), `stand_in` (the chosen weights cannot be loaded, and the built-in ones play), `silence_s` (how long
+//!   the generator thread has not given a sign of life), `newer_state` (the state loaded last is from a later release),
+//!   `on_gpu` (whether the model runs on a GPU), `gpu_failures` (how often a GPU failed and the CPU took over),
+//!   `look_ahead_s` (how far ahead the model has generated). The state may be saved at any time.
+//! * `ANTIPHON_FAULT=WHAT@N`: a fault in the generator thread after N generated notes, see `engine`'s
+//!   `generator::fault`.
 //! * Offline (CLAP's render extension), `process` waits for the model; in real time it never does.
 //! * The phrase is forgotten on activation, on CLAP's `reset`, when the transport starts, and on `Forget`. A pause of
 //!   processing (CLAP's `stop_processing` and `start_processing`, VST3's `setProcessing`) changes nothing.
@@ -36,7 +35,7 @@
 #![warn(missing_docs)]
 // The real-time sanitizer, on a nightly compiler: see docs/checks.md.
 #![cfg_attr(rtsan, feature(sanitize))]
-// `clippy.toml` lists what blocks, allocates or wakes others. It is denied in the audio modules.
+// `clippy.toml` lists what blocks, allocates or wakes other threads; the audio modules deny it.
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::marker::PhantomData;
@@ -55,7 +54,7 @@ use nice_plug_egui::RepaintNotifier;
 #[cfg(test)]
 mod book;
 mod editor;
-// Files of the editor's.
+// For the editor.
 mod export;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
@@ -70,7 +69,7 @@ pub mod standalone;
 mod state;
 mod stored;
 mod ui_state;
-// Only the standalone app sounds by itself.
+// Only the standalone app makes sound itself.
 #[cfg_attr(not(feature = "standalone"), allow(dead_code))]
 mod voice;
 mod weights;
@@ -82,41 +81,41 @@ use params::AntiphonParams;
 use ports::MidiPorts;
 use voice::Voice;
 
-/// What the formats differ in: a CLAP note effect does without audio, but Ableton Live refuses a
-/// VST3 without, so that one passes stereo through.
+/// The differences between the formats. A CLAP note effect needs no audio ports, but Ableton Live refuses a VST3
+/// without any, so that one passes stereo through.
 pub trait Format: Send + 'static {
     /// Audio inputs and outputs.
     const AUDIO: &'static [AudioIOLayout];
 
-    /// A voice to hear the notes with; plugins leave that to an instrument.
+    /// The built-in piano; plugins leave the sound to an instrument.
     fn voice() -> Option<Voice> {
         None
     }
 
-    /// The MIDI ports that its window lets one choose; a host has its own.
+    /// The MIDI ports that the user can choose in the window; a host has its own.
     fn midi_ports(_: &Viewer) -> Option<MidiPorts> {
         None
     }
 
-    /// Sets new parameters to what is remembered where there is no host to do so.
+    /// Restores the parameters of the last session, where no host does.
     fn recall(_: &Arc<AntiphonParams>) {}
 
-    /// Asked in every block: whether all is to end, as the app does.
+    /// Called in every block: whether the standalone app is shutting down.
     fn is_leaving() -> bool {
         false
     }
 
-    /// Whether the framework's `reset` may be the host's wish: see [`framework_fixes::restart`].
+    /// Whether the framework's `reset` can be a request of the host: see [`framework_fixes::restart`].
     const RESETS: bool = true;
 
-    /// Told how to reach the framework's worker thread.
+    /// Called with access to the framework's worker thread.
     fn meet(_: &AsyncExecutor<Antiphon<Self>>)
     where
         Self: Sized,
     {
     }
 
-    /// What that thread does with a task.
+    /// Runs a task on that thread.
     fn work() {}
 }
 
@@ -186,13 +185,13 @@ pub struct Antiphon<F> {
     incoming: Incoming,
     /// Controllers that move parameters.
     learner: Learner,
-    /// In the standalone app.
+    /// Only in the standalone app.
     voice: Option<Voice>,
-    /// The engine's generator, before the first activation: scanning a plugin must not load weights.
+    /// The engine's generator side, until the first activation: scanning a plugin must not load weights.
     generator: Option<GeneratorSide>,
-    /// And after it.
+    /// The generator's thread, from then on.
     thread: Option<GeneratorThread>,
-    /// What the editor looks at, until it takes it.
+    /// What the editor needs, until it is created.
     views: Option<Views>,
     format: PhantomData<F>,
 }
@@ -246,12 +245,12 @@ impl<F: Format> Plugin for Antiphon<F> {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
     const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = F::AUDIO;
-    // Controllers must survive, and the sustain pedal is heard.
+    // Controllers must pass through, and the sustain pedal is used.
     const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
     const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
-    // More than any host sends in a block: the wrapper's queue grows, and so allocates, where there is no room.
+    // More than hosts send in a block: beyond it, the framework's queue grows, and thus allocates.
     const INPUT_EVENT_CAPACITY: usize = 8_192;
-    // A knob acts at its own moment in every block size: a bounce equals the live take.
+    // Automation acts at its own sample, whatever the block size: an export equals the live take.
     const SAMPLE_ACCURATE_AUTOMATION: bool = true;
 
     type Editor = Guarded<AntiphonEditor>;
@@ -281,7 +280,7 @@ impl<F: Format> Plugin for Antiphon<F> {
         if let Some(generator) = self.generator.take() {
             match GeneratorThread::start(generator) {
                 Ok(thread) => self.thread = Some(thread),
-                // Notes pass through all the same.
+                // Notes still pass through.
                 Err(_) => self.status.set_health(Health::Broken),
             }
         }
@@ -346,7 +345,7 @@ impl<F: Format> Plugin for Antiphon<F> {
             voice.play(audio);
         }
 
-        // Never to sleep: it may begin by itself, and a host that wakes it resets it.
+        // Never let the host put it to sleep: it may start to play by itself, and a host that wakes it up resets it.
         ProcessStatus::KeepAlive
     }
 }
@@ -365,8 +364,8 @@ impl ClapPlugin for Antiphon<Clap> {
 
 impl Vst3Plugin for Antiphon<Vst3> {
     const VST3_CLASS_ID: [u8; 16] = *b"AntiphonGoesOn.1";
-    // VST3 has no word for note effects. An effect could not stand on a MIDI track of Live's or Cubase's: an
-    // instrument can, and other tracks take its notes.
+    // VST3 has no category for note effects. Live and Cubase do not allow an effect on a MIDI track, but they do allow
+    // an instrument, whose notes other tracks can receive.
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Instrument, Vst3SubCategory::Tools];
 }
 

@@ -1,42 +1,42 @@
-//! The MIDI ports of the standalone app: what its window shows of them and what is chosen there, shared with the thread
-//! that keeps them connected. Never on the audio thread.
+//! The MIDI ports of the standalone app: what its window shows and lets the user choose, shared with the thread that
+//! keeps them connected. Never use it on the audio thread.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Thread;
 
 use engine::link::viewer::Viewer;
 
-/// To the app, or from it.
+/// The direction of a port, as seen from the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// What it hears.
+    /// The player's input.
     In,
-    /// What it plays to.
+    /// The output for all notes.
     Out,
 }
 
 /// The ports of one direction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Side {
-    /// Those that there are, by name.
+    /// The names of the available ports.
     pub there: Vec<String>,
-    /// What is chosen: a name; nothing, for the first keyboard there is; an empty name, for none.
+    /// The user's choice: a name; `None` for the first keyboard; an empty name for no port.
     pub chosen: Option<String>,
-    /// The one that is connected.
+    /// The connected port.
     pub connected: Option<String>,
 }
 
-/// See the [module](self). Copies are the same.
+/// The MIDI ports, as the window and the thread that connects them share them. Clones share the same state.
 #[derive(Clone, Default)]
 pub struct MidiPorts(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     sides: [Side; 2],
-    /// What is missing, a sentence each.
+    /// What is missing, one sentence each.
     notices: Vec<String>,
     viewer: Option<Viewer>,
-    /// The thread that keeps them connected.
+    /// The thread that keeps the ports connected.
     keeper: Option<Thread>,
 }
 
@@ -50,12 +50,12 @@ impl MidiPorts {
         self.lock().sides[direction as usize].clone()
     }
 
-    /// What is missing, a sentence each.
+    /// What is missing, one sentence each.
     pub fn notices(&self) -> Vec<String> {
         self.lock().notices.clone()
     }
 
-    /// Somebody chooses a port; see [`Side::chosen`].
+    /// Chooses a port, as in [`Side::chosen`].
     pub fn choose(&self, direction: Direction, port: Option<String>) {
         let mut state = self.lock();
         state.sides[direction as usize].chosen = port;
@@ -64,17 +64,17 @@ impl MidiPorts {
         }
     }
 
-    /// Where all that is shown.
+    /// The window to redraw when something changes.
     pub fn set_viewer(&self, viewer: Viewer) {
         self.lock().viewer = Some(viewer);
     }
 
-    /// The thread that is to hear of what is chosen.
+    /// The thread to wake when a port is chosen.
     pub fn set_keeper(&self, keeper: Thread) {
         self.lock().keeper = Some(keeper);
     }
 
-    /// What there is now, what is connected, and what is missing. Returns the sentences that are new.
+    /// Updates what is available, connected and missing. Returns the new ones among the notices.
     pub fn tell(&self, there: [Vec<String>; 2], connected: [Option<String>; 2], notices: Vec<String>) -> Vec<String> {
         let mut state = self.lock();
         let before = (state.sides.clone(), state.notices.clone());

@@ -1,12 +1,12 @@
-//! CLAP's remote-control pages: what a controller's eight knobs move. What matters most comes first, then what is
-//! called for with a press, then group by group.
+//! CLAP's remote-control pages: the parameters for a controller's eight knobs. The main ones come first, then those
+//! that are pressed, then the others by group.
 
 use nice_plug::params::internals::ParamPtr;
 use nice_plug::prelude::*;
 
 use crate::params::{AntiphonParams, CALLS, FRONT, GROUPS};
 
-/// Puts the pages together.
+/// Declares the pages.
 pub fn pages(params: &AntiphonParams, context: &mut impl RemoteControlsContext) {
     let map = params.param_map();
     context.add_section("Antiphon", |section| {
@@ -19,7 +19,7 @@ pub fn pages(params: &AntiphonParams, context: &mut impl RemoteControlsContext) 
         for name in GROUPS {
             section.add_page(name, |page| {
                 let of_group = map.iter().filter(|(id, _, group)| group == name && !CALLS.contains(&id.as_str()));
-                // Where the model runs is no matter for a knob.
+                // Where the model runs is nothing to turn a knob for.
                 of_group.filter(|(id, ..)| id != "device").for_each(|(_, parameter, _)| add(page, *parameter));
             });
         }
@@ -27,7 +27,7 @@ pub fn pages(params: &AntiphonParams, context: &mut impl RemoteControlsContext) 
 }
 
 fn add(page: &mut impl RemoteControlsPage, parameter: ParamPtr) {
-    // SAFETY: the parameters that the pages are made of outlive the making of the pages.
+    // SAFETY: the parameters outlive this call.
     unsafe {
         match parameter {
             ParamPtr::FloatParam(parameter) => page.add_param(&*parameter),
@@ -44,7 +44,7 @@ mod tests {
 
     use super::*;
 
-    /// A host that writes the pages down: of each parameter, where it lies.
+    /// A host that records the pages: the title and the parameters of each.
     #[derive(Default)]
     struct Pages(Vec<(String, Vec<ParamPtr>)>);
 

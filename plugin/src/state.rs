@@ -1,5 +1,5 @@
-//! What a saved state says beside the parameters: its version and, if asked to, how things stand. And whether one is being
-//! loaded just now: a value that is read meanwhile may be half the old ones'.
+//! What a saved state contains besides the parameters: its version and, on request, the engine's status. Also tracks
+//! whether a state is being loaded, since parameters that are read meanwhile may be a mix of old and new.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{
@@ -16,25 +16,25 @@ use nice_plug::prelude::{ParamPtr, Params, PluginState};
 use crate::params::choices;
 use crate::stored;
 
-/// Version of the state that projects store. Raised when a release could misread a later one's; whatever
-/// older ones say is read for ever.
+/// Version of the state that projects store. It is raised when older releases could misread a new state; states of
+/// older versions stay readable forever.
 const STATE: u32 = 1;
-/// Where it stands in the state; the first release's states have none and are version 1.
+/// The state's field for the version. The first release's states have none and count as version 1.
 const STATE_FIELD: &str = "format";
-/// Where [`note_unknown`] leaves what it finds.
+/// The field in which [`note_unknown`] stores its result.
 const UNKNOWN_FIELD: &str = "unknown";
-/// Set to anything: projects also store the [`Status`]; for test hosts.
+/// If set, to anything, projects also store the [`Status`]; for test hosts.
 const VARIABLE: &str = "ANTIPHON_STATUS";
 
-/// A state is being loaded just now, somewhere in the process: who loads does not say into which instance.
+/// A state is being loaded, by any instance in the process: the framework does not say by which.
 static LOADING: AtomicBool = AtomicBool::new(false);
 
-/// A state is about to be loaded, before any of its values.
+/// Called before any value of a state is loaded.
 pub fn begin_loading() {
     begin(&LOADING);
 }
 
-/// What an older form says otherwise: *Likeliest of* became a search.
+/// Converts older states: *Likeliest of* became *Search*.
 pub fn migrate(state: &mut PluginState) {
     let likeliest = match state.params.remove("choice") {
         Some(ParamValue::I32(takes)) => takes.try_into().unwrap_or(0),
@@ -44,29 +44,31 @@ pub fn migrate(state: &mut PluginState) {
     state.params.entry("search".to_owned()).or_insert_with(search);
 }
 
-// Values that are loaded one by one and read one by one, by another thread: what was read holds together if `latest` says
-// the same number before and after. The flag is looked at first: seen down, and the number read after it unchanged, no
-// load has been under way in between. The fences keep the values, which are read and written without any order, in theirs.
+// A sequence lock. One thread loads the values one by one while another may read them one by one. What was read is
+// consistent if `latest` returns the same number before and after. `latest` checks the flag first: if it is down and
+// the counter has not changed since, no load overlapped the read. The values themselves are loaded and read relaxed;
+// the fences order them with the flag and the counter.
 
-/// Values are about to be loaded.
+/// Marks the start of a load.
 fn begin(loading: &AtomicBool) {
     loading.store(true, Relaxed);
     fence(Release);
 }
 
-/// All of them are loaded.
+/// Marks the end of a load.
 fn end(loading: &AtomicBool, loads: &AtomicU32) {
     loads.fetch_add(1, Release);
     loading.store(false, Release);
 }
 
-/// How many loads there were; `None`: one is under way.
+/// The number of finished loads; `None` if one is in progress.
 fn latest(loading: &AtomicBool, loads: &AtomicU32) -> Option<u32> {
     fence(Acquire);
     (!loading.load(Acquire)).then(|| loads.load(Acquire))
 }
 
-/// Finds the choices in a state that no parameter has; the framework leaves those parameters as they are.
+/// Collects the choices in a state that no parameter has, into [`UNKNOWN_FIELD`]. The framework leaves those parameters
+/// unchanged.
 pub fn note_unknown(state: &mut PluginState) {
     let unknown = state.params.iter().filter_map(|(id, value)| match value {
         ParamValue::String(choice) if !choices::ids(id)?.contains(&choice.as_str()) => {
@@ -78,40 +80,40 @@ pub fn note_unknown(state: &mut PluginState) {
     state.fields.insert(UNKNOWN_FIELD.to_owned(), unknown);
 }
 
-/// See the [module](self).
+/// What a saved state contains besides the parameters.
 #[derive(Debug, Default)]
 pub struct State {
     status: Arc<Status>,
-    /// The latest state loaded is of a later version than this release knows.
+    /// Whether the state loaded last is of a later version than this release knows.
     newer: AtomicBool,
-    /// How many states have been loaded.
+    /// How many states this instance has loaded.
     loads: AtomicU32,
-    /// What of the latest one no parameter understands.
+    /// What no parameter understood in the state loaded last.
     unknown: Mutex<String>,
 }
 
 impl State {
-    /// Of an instance whose `status` it may tell.
+    /// For an instance with this `status`.
     pub fn new(status: Arc<Status>) -> Self {
         Self { status, ..Self::default() }
     }
 
-    /// How many states have been loaded; `None`: one is being loaded just now, here or elsewhere.
+    /// How many states this instance has loaded; `None` if one is being loaded, by this instance or another.
     pub fn latest(&self) -> Option<u32> {
         latest(&LOADING, &self.loads)
     }
 
-    /// Whether the project was saved by a later release, with things in it that this one leaves out.
+    /// Whether the project was saved by a later release; what this release does not know is ignored.
     pub fn is_newer(&self) -> bool {
         self.newer.load(Relaxed)
     }
 
-    /// What of the project no parameter understands; empty: nothing. Never on the audio thread.
+    /// What no parameter understood in the project; empty if there is nothing. Never call it on the audio thread.
     pub fn unknown(&self) -> String {
         self.unknown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Everything, for test hosts.
+    /// The status as JSON, for test hosts.
     fn to_json(&self) -> String {
         let gauge = |gauge: &Gauge| Some(gauge.get()).filter(|value| value.is_finite());
         serde_json::json!({
@@ -125,29 +127,29 @@ impl State {
             "newer_state": self.is_newer(),
             "silence_s": self.status.silence().as_secs_f64(),
             "on_gpu": self.status.is_on_gpu(),
-            "gpu_failures": self.status.gpu_failures.get(),
-            "restarts": self.status.restarts.get(),
-            "heard": self.status.heard.get(),
-            "played": self.status.played.get(),
-            "turns": self.status.turns.get(),
-            "late": self.status.late.get(),
-            "dropped": self.status.dropped.get(),
-            "given_up": self.status.given_up.get(),
-            "overflows": self.status.overflows.get(),
-            "invalid": self.status.invalid.get(),
-            "timeouts": self.status.timeouts.get(),
+            "gpu_failures": self.status.counts.gpu_failures.get(),
+            "restarts": self.status.counts.restarts.get(),
+            "heard": self.status.counts.heard.get(),
+            "played": self.status.counts.played.get(),
+            "turns": self.status.counts.turns.get(),
+            "late": self.status.counts.late.get(),
+            "dropped": self.status.counts.dropped.get(),
+            "given_up": self.status.counts.given_up.get(),
+            "overflows": self.status.counts.overflows.get(),
+            "invalid": self.status.counts.invalid.get(),
+            "timeouts": self.status.counts.timeouts.get(),
             "hand_over_s": gauge(&self.status.hand_over_s),
-            "note_us": gauge(&self.status.note_us),
-            "longest_note_us": gauge(&self.status.longest_note_us),
-            "rollback_us": Some(self.status.rollbacks.longest()).filter(|us| us.is_finite()),
-            "rollback_median_us": Some(self.status.rollbacks.median()).filter(|us| us.is_finite()),
-            "look_ahead_s": gauge(&self.status.look_ahead_s),
+            "note_us": gauge(&self.status.timing.note_us),
+            "longest_note_us": gauge(&self.status.timing.longest_note_us),
+            "rollback_us": Some(self.status.timing.rollbacks.longest()).filter(|us| us.is_finite()),
+            "rollback_median_us": Some(self.status.timing.rollbacks.median()).filter(|us| us.is_finite()),
+            "look_ahead_s": gauge(&self.status.timing.look_ahead_s),
         })
         .to_string()
     }
 }
 
-// SAFETY: there are no parameters in here, hence no pointers that could outlive it.
+// SAFETY: it contains no parameters, hence no pointers that could dangle.
 unsafe impl Params for State {
     fn param_map(&self) -> Vec<(String, ParamPtr, String)> {
         Vec::new()
@@ -166,7 +168,7 @@ unsafe impl Params for State {
         self.newer.store(newer, Relaxed);
         *self.unknown.lock().unwrap_or_else(PoisonError::into_inner) =
             fields.get(UNKNOWN_FIELD).cloned().unwrap_or_default();
-        // The last thing that loading a state does.
+        // Loading a state ends with this.
         end(&LOADING, &self.loads);
     }
 }
@@ -178,13 +180,13 @@ mod tests {
 
     use super::*;
 
-    /// In a cache line of its own, as the flag is from the number: what makes two threads meet.
+    /// In its own cache line, so that two threads race as much as possible.
     #[repr(align(128))]
     #[derive(Default)]
     struct Apart<T>(T);
 
-    /// Values that are always loaded together, and a reader that must never take them for whole when they are not. The
-    /// number looked at before the flag, it did, some hundred times in this half second.
+    /// Values that are always loaded together, and a reader that must never accept a mix. If `latest` read the counter
+    /// before the flag, this test would find some hundred mixes in its half second.
     #[test]
     fn what_is_read_while_it_is_loaded_counts_for_nothing() {
         let (loading, loads, over) = (Apart(AtomicBool::new(false)), Apart(AtomicU32::new(0)), AtomicBool::new(false));

@@ -1,7 +1,7 @@
-//! Parameters' values as files keep them: by key, never by what is shown, so that names, units and words may change.
+//! Parameter values as files store them: by key, never as shown, so that names, units and words may change.
 //!
-//! A switch is `true` or `false`, a number stands in the parameter's own unit, a choice by its permanent id. Files of
-//! version 1 had what the parameter showed; they are read for ever.
+//! A switch is `true` or `false`, a number is in the parameter's own unit, a choice is its permanent id. Files of
+//! version 1 stored the shown texts; they stay readable forever.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub const FORMAT: u32 = 2;
 pub enum Stored {
     /// Off or on.
     Switch(bool),
-    /// In the parameter's own unit; a share is 0–1.
+    /// In the parameter's own unit; shares are 0–1.
     Number(f64),
     /// The id of a choice.
     Choice(String),
@@ -28,8 +28,8 @@ pub enum Stored {
 /// Values by parameter id.
 pub type Values = BTreeMap<String, Stored>;
 
-/// Values as a file of this version says them (`None`: the first, which did not say its version), and of each that
-/// cannot be read, why not.
+/// Reads the values of a file of this version (`None`: version 1, which did not store it). Returns the values, and a
+/// message for each one that cannot be read.
 pub fn read(format: Option<u32>, set: BTreeMap<String, Value>) -> (Values, Vec<String>) {
     let mut values = Values::new();
     let mut unread = Vec::new();
@@ -56,13 +56,14 @@ pub fn read(format: Option<u32>, set: BTreeMap<String, Value>) -> (Values, Vec<S
     (values, unread)
 }
 
-/// Says that a parameter does not understand a value.
+/// The message for a value that a parameter does not understand.
 pub fn complaint(id: &str, value: &str) -> String {
     let value: String = value.chars().take(40).collect();
     format!("`{id}` cannot be {value}")
 }
 
-/// Version 1: what a choice showed, where that is not its id.
+/// Version 1: a choice's parameter, shown text and id, where the two differ or may be confused with other kinds of
+/// values.
 const CHOICES: [(&str, &str, &str); 45] = [
     ("trigby", "controller", "cc"),
     ("trigby", "sustain pedal", "sustain"),
@@ -110,21 +111,20 @@ const CHOICES: [(&str, &str, &str); 45] = [
     ("turn", "notes", "notes"),
     ("turn", "bars", "bars"),
 ];
-/// Version 1: choices that were shown by their ids.
+/// Version 1: choices whose shown texts are their ids, apart from those in [`CHOICES`].
 const SHOWN_BY_ID: [&str; 5] = ["mode", "trigby", "pulse", "speed", "scale"];
-/// Version 1: keys, which were shown by name.
+/// Version 1: MIDI keys, stored by name.
 const KEYS: [&str; 3] = ["trigkey", "low", "high"];
-/// Version 1: numbers of which one was shown as a word.
+/// Version 1: numbers with one value that was shown as a word.
 const WORDS: [(&str, &str, f64); 3] =
     [("poly", "no limit", 32.0), ("repeats", "no limit", 32.0), ("channel", "as played", 0.0)];
 
-/// Version 1: *Likeliest of* so many takes; now as many are searched. A file that did not say searches none.
+/// Version 1: the search that replaces *Likeliest of*; a file without it gets no search.
 fn search(likeliest: &str) -> Option<Stored> {
     Some(Stored::Choice(search_in_place_of(likeliest.trim().parse().ok()?).to_owned()))
 }
 
-/// Before there was a search, *Likeliest of* chose among so many takes by likelihood: the id of the search that does as
-/// much; none where it chose among none.
+/// The id of the search that replaces *Likeliest of*, which chose among this many takes by likelihood.
 pub fn search_in_place_of(likeliest: u32) -> &'static str {
     match likeliest {
         0 | 1 => "off",
@@ -133,7 +133,7 @@ pub fn search_in_place_of(likeliest: u32) -> &'static str {
     }
 }
 
-/// Version 1: what a text says.
+/// Version 1: the value for a shown text.
 fn first(id: &str, text: &str) -> Option<Stored> {
     let text = text.trim().to_lowercase();
     if let Some((.., choice)) = CHOICES.iter().find(|(of, shown, _)| *of == id && *shown == text) {
@@ -164,7 +164,7 @@ mod tests {
     use crate::editor::Handles;
     use crate::params::AntiphonParams;
 
-    /// What the version before showed for some values of every parameter, as it was written into its files.
+    /// Texts of version 1 for some values of every parameter, as its files stored them.
     #[test]
     fn what_version_1_has_written_is_read() {
         let params = Arc::new(AntiphonParams::new(Default::default()));
@@ -173,7 +173,7 @@ mod tests {
             serde_json::from_str(include_str!("stored/shown-1.json")).unwrap();
         assert!(shown.len() > 50);
         for handle in handles.iter() {
-            // Not the bypass, which no file keeps, nor what is newer.
+            // Without bypass, which is not stored, and newer parameters.
             for (value, text) in shown.get(&handle.id).into_iter().flatten() {
                 let set = BTreeMap::from([(handle.id.clone(), Value::String(text.clone()))]);
                 let (values, unread) = read(None, set);

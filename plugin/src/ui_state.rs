@@ -1,4 +1,4 @@
-//! How the editor looks, as the project keeps it: its size, its zoom, what is open.
+//! The editor's state, as the project stores it: size, zoom, theme, what is open.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::params::GROUPS;
 
-/// The zooms that can be chosen, in percent. Below 100 the smallest text would be too small to read.
+/// The zooms offered, in percent. Below 100 the smallest text would be too small to read.
 pub const ZOOMS: [u16; 5] = [100, 125, 150, 200, 300];
-/// The smallest window in which everything can be read, in points.
+/// The smallest window in which everything is readable, in points.
 pub const SMALLEST: [f32; 2] = [640.0, 420.0];
-/// Seconds of the past that the piano roll can show.
+/// Range of the past that the piano roll shows, in seconds.
 pub const PASTS: std::ops::RangeInclusive<f32> = 3.0..=60.0;
 
-/// Light on dark, or dark on light.
+/// The color theme.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Theme {
@@ -25,21 +25,21 @@ pub enum Theme {
     Light,
 }
 
-/// See the [module](self).
+/// The editor's state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UiState {
     /// The window's width and height in points, before the zoom.
     pub size: [f32; 2],
-    /// In percent.
+    /// The zoom in percent.
     pub zoom: u16,
-    /// Light or dark.
+    /// The color theme.
     pub theme: Theme,
-    /// Seconds of the past in the piano roll.
+    /// How much of the past the piano roll shows, in seconds.
     pub past_s: f32,
     /// Whether the list of takes is open.
     pub takes: bool,
-    /// The group of controls that is open, by its key: see [`crate::params::GROUPS`].
+    /// The key of the open group of controls: see [`crate::params::GROUPS`].
     pub group: Option<String>,
 }
 
@@ -50,7 +50,7 @@ impl Default for UiState {
 }
 
 impl UiState {
-    /// The same, with everything in its range: projects are files, and files can be edited.
+    /// The state with everything in its range, since project files can be edited.
     pub fn sane(self) -> Self {
         let side = |side: f32, least: f32| if side.is_finite() { side.clamp(least, 4_000.0) } else { least };
         Self {
@@ -68,12 +68,12 @@ impl UiState {
     }
 }
 
-/// The looks as the editor and the project share them. Copies are the same looks.
+/// The state, as the editor and the project share it. Clones share the same state.
 #[derive(Clone, Debug, Default)]
 pub struct SharedUiState(Arc<Mutex<UiState>>);
 
 impl SharedUiState {
-    /// To read and to change. Never on the audio thread.
+    /// Access for reading and writing. Never use it on the audio thread.
     pub fn lock(&self) -> MutexGuard<'_, UiState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! The standalone app's piano, as the host's events play it. Lives on the audio thread.
+//! The standalone app's piano, played by the outgoing events. Lives on the audio thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,30 +8,30 @@ use nice_plug::midi::control_change;
 use nice_plug::prelude::NoteEvent;
 use piano::{Action, Piano};
 
-/// See the [module](self).
+/// The standalone app's piano.
 pub struct Voice {
-    /// Whether it is to be heard.
+    /// Whether it is on.
     switch: Arc<AtomicBool>,
     piano: Piano,
 }
 
 impl Voice {
-    /// A voice that this switch turns on and off.
+    /// A piano with this switch.
     pub fn new(switch: Arc<AtomicBool>) -> Self {
         Self { switch, piano: Piano::default() }
     }
 
-    /// The switch.
+    /// The switch that turns it on and off.
     pub fn switch(&self) -> Arc<AtomicBool> {
         self.switch.clone()
     }
 
-    /// Plays at this sample rate from now on.
+    /// Sets the sample rate.
     pub fn set_rate(&mut self, rate: f32) {
         self.piano.set_rate(rate);
     }
 
-    /// Hears an event of the block under way; they come in order.
+    /// Plays an event of the current block; events must come in order.
     pub fn hear(&mut self, event: &NoteEvent<()>) {
         let action = match *event {
             NoteEvent::NoteOn { channel, key, velocity, .. } => match (channel.number(), key.number()) {
@@ -50,7 +50,7 @@ impl Voice {
         self.piano.at(event.timing(), action);
     }
 
-    /// Adds the block's sound to `audio`.
+    /// Adds the block's sound to `audio`, if the piano is on.
     pub fn play(&mut self, audio: &mut Buffer) {
         let heard = self.switch.load(Ordering::Relaxed);
         let frames = audio.samples();

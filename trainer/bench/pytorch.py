@@ -1,10 +1,10 @@
-"""What `trainer bench --network seed` measures, of PyTorch: the seed network on nn.LSTM, on the CPU.
+"""Measures the same as `trainer bench --network seed`, in PyTorch: the seed network with nn.LSTM, on the CPU.
 
     python -m venv venv && venv/bin/pip install torch numpy
     venv/bin/python trainer/bench/pytorch.py --threads 2 --json
 
-A step is forward (3 x 512, all lanes over a chunk, state carried), backward, clipping and AdamW; the median after
-warm-up counts. Compare on the same machine in the same hour, runs of both in turn: machines are noisy.
+A step is forward (3 x 512, all lanes over a chunk, state carried over), backward, clipping and AdamW; reported is the
+median after warm-up. To compare, alternate runs of both on the same machine within the same hour: timings are noisy.
 """
 
 import argparse
@@ -20,7 +20,7 @@ H = 512
 
 
 class Seed(nn.Module):
-    """The student project's network."""
+    """The network of the student project."""
 
     def __init__(self):
         super().__init__()
@@ -31,7 +31,7 @@ class Seed(nn.Module):
         self.duration = nn.Linear(H, 1)
 
     def forward(self, pitch, timing, state):
-        # A one-hot vector times the embedding, as a look-up: what both sides do.
+        # One-hot vector times embedding, as a lookup; ours does the same.
         embedded = nn.functional.embedding(pitch, self.embedding.weight.t())
         h, state = self.lstm(torch.cat([embedded, timing], -1), state)
         return self.pitch(h), self.step(h).squeeze(-1), self.duration(h).squeeze(-1), state

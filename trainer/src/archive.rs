@@ -1,4 +1,4 @@
-//! MIDI files in one archive beside their manifest: a `.tar.zst`, read where it lies, in memory.
+//! MIDI files in an archive next to their manifest: a `.tar.zst`, unpacked in memory.
 
 use crate::error::bad_input;
 use std::collections::HashMap;
@@ -6,14 +6,14 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// The ending of such an archive's name.
+/// File name ending of such an archive.
 const ENDING: &str = ".tar.zst";
-/// An archive may unpack to this many bytes: tens of thousands of piano pieces.
+/// Maximum unpacked size of an archive, in bytes; enough for tens of thousands of piano pieces.
 const LARGEST: u64 = 1 << 30;
-/// A larger member, in bytes, is no MIDI file for a keyboard.
+/// Maximum size of a file in it, in bytes; anything larger is not a MIDI file of keyboard music.
 const LARGEST_MEMBER: u64 = 16 << 20;
 
-/// The archive in a folder, if it has one. An error if it has several.
+/// The archive in a folder, if it has one; an error if it has several.
 pub fn find(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(|error| bad_input(folder, error))?;
     let mut found: Vec<PathBuf> = entries
@@ -27,12 +27,12 @@ pub fn find(folder: &Path) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
-/// Every file in the archive by its path inside it, with slashes; those too large to be a MIDI file are left out.
+/// All files in the archive by their paths in it, with slashes; files too large to be a MIDI file are skipped.
 pub fn read(path: &Path) -> anyhow::Result<HashMap<String, Vec<u8>>> {
     let broken = |error: &dyn std::fmt::Display| bad_input(path, format!("cannot be unpacked ({error})"));
     let file = BufReader::new(File::open(path).map_err(|error| bad_input(path, error))?);
     let unpacked = ruzstd::decoding::StreamingDecoder::new(file).map_err(|error| broken(&error))?;
-    // Headers and padding count too, so that endless small members end as well.
+    // The limit includes headers and padding, so that an endless sequence of small files ends, too.
     let mut archive = tar::Archive::new(unpacked.take(LARGEST));
     let mut members = HashMap::new();
     let mut size = 0;

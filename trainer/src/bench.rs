@@ -1,4 +1,4 @@
-//! `trainer bench`: how fast this machine trains.
+//! `trainer bench`: measures training speed on this machine.
 
 use crate::dataset::{Piece, Split};
 use crate::device;
@@ -18,44 +18,44 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{path::PathBuf, process::Command, time::Instant};
 
-/// How long each part of the stream is measured, in seconds.
+/// Time for which each part of the stream is measured, in seconds.
 const STREAM_S: f64 = 1.0;
 
-/// Measure how fast this machine trains, and in how much memory.
+/// Measure training speed and memory use on this machine.
 ///
-/// Whole training steps (features, forward, backward, clipping, AdamW) on random notes; the median after warm-up.
-/// trainer/bench/pytorch.py measures the same of PyTorch, for the seed network.
+/// Runs whole training steps (features, forward, backward, clipping, AdamW) on random notes and reports the median
+/// after warm-up. trainer/bench/pytorch.py measures the same for the seed network in PyTorch.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Network: antiphon or seed; both, each in a process of its own, if not given.
+    /// Network: antiphon or seed [default: both, each in a separate process].
     #[arg(long, value_parser = network)]
     network: Option<Kind>,
-    /// Pieces side by side.
+    /// Number of sequences per batch.
     #[arg(long, default_value_t = 32)]
     lanes: usize,
-    /// Notes of each per step.
+    /// Notes per sequence in each step.
     #[arg(long, default_value_t = 256)]
     chunk: usize,
-    /// Steps that count.
+    /// Number of measured steps.
     #[arg(long, default_value_t = 5)]
     steps: usize,
-    /// Steps before them.
+    /// Number of steps before measuring.
     #[arg(long, default_value_t = 2)]
     warmup: usize,
-    /// Threads; all cores if not given.
+    /// Number of threads [default: one per core].
     #[arg(long)]
     threads: Option<usize>,
-    /// Where to compute: cpu, cuda, cuda:N or auto.
+    /// Device to compute on: cpu, cuda, cuda:N or auto.
     #[arg(long, default_value_t)]
     device: device::Choice,
-    /// Precision of products on the CPU: f32 or bf16; the fastest if not given.
+    /// Precision of matrix products on the CPU: f32 or bf16 [default: the fastest].
     #[arg(long)]
     precision: Option<MatmulPrecision>,
-    /// Instead of that, how many notes in a second come from the training stream of these data, with all scores
-    /// humanized and everything told: before they are made features, and as chunks.
+    /// Measure the training stream of this data set instead: notes per second, with all scores humanized and all
+    /// conditioning, before and after conversion to chunks.
     #[arg(long, value_name = "DATA")]
     stream: Option<PathBuf>,
-    /// Report as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
@@ -64,7 +64,7 @@ fn network(name: &str) -> Result<Kind, String> {
     serde_json::from_value(name.into()).map_err(|_| "antiphon or seed expected".to_owned())
 }
 
-/// What was measured. All but the last two are medians over steps.
+/// The measurements of a network. Times and counts per second or per step are medians.
 #[derive(Debug, Serialize, Deserialize)]
 struct Figures {
     network: Kind,
@@ -75,15 +75,15 @@ struct Figures {
     precision: MatmulPrecision,
     notes_per_second: f64,
     seconds_per_step: f64,
-    /// Of the whole process, all threads.
+    /// CPU time of the whole process, all threads.
     cpu_seconds_per_step: Option<f64>,
-    /// Fresh pages that the system had to hand out.
+    /// Page faults without disk access: new pages that the system provided.
     page_faults_per_step: Option<f64>,
     peak_memory_mb: Option<f64>,
     steps: usize,
 }
 
-/// Measures and reports.
+/// Measures and prints the results.
 pub fn run(args: Args) -> anyhow::Result<()> {
     if let Some(path) = &args.stream {
         let data = prepare::open(path)?;
@@ -91,7 +91,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         if pieces.is_empty() {
             return Err(bad_input(path, "has no pieces to train on"));
         }
-        // Processor time where it can be had: other programs do not count.
+        // CPU time where available, so that other programs do not count.
         let start = Instant::now();
         let clock = || Usage::now().map_or_else(|| start.elapsed().as_secs_f64(), |usage| usage.cpu_seconds);
         let [heard, chunks] = stream_speed(pieces, args.chunk.max(1), STREAM_S, clock);
@@ -102,7 +102,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     let figures = match args.network {
         Some(kind) => vec![alone(kind, &args)?],
-        // Peak memory is a process's: one each.
+        // Peak memory is per process, so each network gets its own.
         None => {
             [Kind::Seed, Kind::Antiphon].map(|kind| in_a_process(kind, &args)).into_iter().collect::<Result<_, _>>()?
         }
@@ -154,7 +154,7 @@ fn alone(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
         Some(threads) => threads.max(1),
         None => std::thread::available_parallelism()?.get(),
     };
-    // SAFETY: no other thread has been started yet that could read the environment.
+    // SAFETY: no other thread that could read the environment has been started yet.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
     let device = args.device.open()?;
     let (lanes, chunk, steps, warmup) = (args.lanes.max(1), args.chunk.max(1), args.steps.max(1), args.warmup);
@@ -201,7 +201,7 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
 }
 
-/// Notes that lie like music: chords now and then, a wandering pitch.
+/// Random notes that resemble music: some chords, and a wandering pitch.
 fn piece(seed: u64, notes: usize) -> Vec<Note> {
     let mut rng = Pcg32::new(seed, 1);
     let (mut onset, mut pitch) = (0.0, 60);
@@ -214,14 +214,14 @@ fn piece(seed: u64, notes: usize) -> Vec<Note> {
         })
         .collect();
     notes::chords::canonicalise(&mut piece);
-    // Doubled pitches were merged: fill up behind.
+    // Doubled pitches were merged: add notes at the end to make up for them.
     while let Some(last) = piece.last().filter(|_| piece.len() < notes).copied() {
         piece.push(Note { onset: last.onset + 0.3, ..last });
     }
     piece
 }
 
-/// What this process has used so far, where the system tells (Linux).
+/// Resources used by this process so far, where the system reports them (Linux).
 #[derive(Clone, Debug)]
 struct Usage {
     cpu_seconds: f64,
@@ -229,7 +229,8 @@ struct Usage {
 }
 
 impl Usage {
-    /// Fields of `/proc/self/stat` behind the name, which is in brackets; times in hundredths of a second.
+    /// Reads the fields of `/proc/self/stat` after the name, which is in parentheses; times are in hundredths of a
+    /// second.
     fn now() -> Option<Self> {
         let text = std::fs::read_to_string("/proc/self/stat").ok()?;
         let fields: Vec<f64> =
@@ -242,7 +243,7 @@ impl Usage {
     }
 }
 
-/// Most memory this process has had at once.
+/// Peak resident memory of this process.
 fn peak_memory_mb() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

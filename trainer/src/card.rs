@@ -1,4 +1,4 @@
-//! What was measured, as a model card and as tables for the terminal.
+//! Formats the results of `evaluate` as a model card and as tables for the terminal.
 
 use crate::measures::NatsPerNote;
 use crate::measures::degeneration::Degeneration;
@@ -11,10 +11,10 @@ use crate::measures::two_sample::{Judged, Verdict};
 use model::{Controls, Weights};
 use std::fmt::Write;
 
-/// Features that are listed as giving most away.
+/// Number of features listed as most telling; watched ones are listed in addition.
 const TELLTALES: usize = 12;
 
-/// A model card in Markdown: what the weights say of themselves, and the report.
+/// A model card in Markdown: the weights' own card, and the report.
 pub fn write(weights: &Weights, report: &Report) -> String {
     let card = &weights.card;
     let or_unsaid = |text: &str| if text.is_empty() { "not said".to_owned() } else { text.to_owned() };
@@ -31,7 +31,7 @@ pub fn write(weights: &Weights, report: &Report) -> String {
     out
 }
 
-/// The report as Markdown tables, which read well in a terminal too.
+/// The report as Markdown tables, which are readable in a terminal, too.
 pub fn tables(report: &Report) -> String {
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes everything");
@@ -173,7 +173,7 @@ fn sampling(controls: &Controls) -> String {
     )
 }
 
-/// The judges on one set.
+/// The judges' results on one set, as tables.
 fn verdicts(set: &str, judged: &Judged) -> String {
     let Judged { prompts, works, runs, .. } = judged;
     let title = format!("judge, {set}: {prompts} prompts of {works} works");

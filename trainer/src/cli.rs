@@ -1,17 +1,17 @@
-//! The command line: which subcommand there is, and what it is for.
+//! The command line and its subcommands.
 
 use crate::{bench, critic, evaluate, export, generate, humanize, import, inspect, prepare, train};
 use clap::{Parser, Subcommand};
 
-/// Trains and measures the networks that continue what a pianist plays.
+/// Train and measure the networks that continue what a pianist plays.
 ///
-/// The usual way: `prepare` MIDI folders into a data set file, `train` on it, `evaluate` the weights,
-/// then hear them with `continue` or in the plugin. Every random choice comes from a seed, so the same
-/// command gives the same result. Exit codes: 0 fine, 2 input that cannot be used, 1 anything else.
+/// The usual workflow: `prepare` folders of MIDI files into a data set file, `train` a network on it, `evaluate` the
+/// weights, then listen to them with `continue` or in the plugin. All random choices derive from seeds, so the same
+/// command gives the same result. Exit codes: 0 success, 2 unusable input, 1 any other error.
 #[derive(Debug, Parser)]
 #[command(name = "trainer", version)]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand to run.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -19,31 +19,31 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Read folders of MIDI files into one data set file.
+    /// Read folders of MIDI files into a data set file.
     Prepare(prepare::Args),
     /// Train a network on a data set.
     Train(train::Args),
-    /// Measure weights against music they have not been trained on.
+    /// Measure weights on music that they were not trained on.
     Evaluate(evaluate::Args),
-    /// Let a network play from nothing.
+    /// Generate music with a network, from nothing.
     Generate(generate::GenerateArgs),
-    /// Let a network continue what a MIDI file plays.
+    /// Continue the music in a MIDI file with a network.
     Continue(generate::ContinueArgs),
-    /// Play scores as training hears them: MIDI files and pictures to judge by.
+    /// Render scores with the timing and dynamics used in training, as MIDI files and pictures.
     Humanize(humanize::Args),
-    /// Say what is in a MIDI, data set or weights file.
+    /// Show the contents of a MIDI, data set or weights file.
     Inspect(inspect::Args),
-    /// Turn a PyTorch state dict of the seed network into weights.
+    /// Convert a PyTorch state dict of the seed network to a weights file.
     Import(import::Args),
-    /// Make 16-bit weights for the plugin from those of a run.
+    /// Export the weights of a training run as a 16-bit weights file for the plugin.
     Export(export::Args),
-    /// Train the critic that chooses among takes.
+    /// Train the critic that `--search` uses to choose among takes.
     Critic(critic::Args),
-    /// Measure how fast this machine trains.
+    /// Measure training speed on this machine.
     Bench(bench::Args),
 }
 
-/// Does what was asked.
+/// Runs the chosen subcommand.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Prepare(args) => prepare::run(args),

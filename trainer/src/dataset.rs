@@ -1,8 +1,8 @@
-//! Pieces of music with their splits, and the one file they travel in.
+//! Pieces of music with their splits, and their file format.
 //!
-//! The file is a safetensors container: six columns over all notes, one after another, and one entry of
-//! JSON in the metadata for the pieces (name, set, split, work, source, number of notes, ...). One, because the
-//! container writes several in random order, and the same folders shall give the same bytes.
+//! The file is a safetensors container: six columns, each over the notes of all pieces, and a single JSON entry in the
+//! metadata that describes the pieces (name, set, split, work, source, number of notes, ...). A single entry, because
+//! the container writes several in random order, and the same folders should give the same bytes.
 
 use crate::error::{bad_input, read_input};
 use crate::files::write_whole;
@@ -15,23 +15,23 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// The key of the entry in the metadata.
+/// Key of the metadata entry.
 pub const KEY: &str = "antiphon-dataset";
-/// Raised when columns or entry change.
+/// Version of the format; raised when columns or entry change.
 pub const VERSION: u32 = 3;
 
-/// What a piece is used for. No work stands in two of them.
+/// What a piece is used for. All pieces of a work are in the same split.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Learned from.
+    /// For training.
     #[default]
     Train,
-    /// Watched while learning; every choice is made by it.
+    /// For validation during training; all choices are based on it.
     Validation,
-    /// Looked at once, for the figures that are published.
+    /// For the published results only.
     Test,
 }
 
@@ -39,7 +39,7 @@ impl Split {
     /// All three, in this order.
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
-    /// As the manifests and the command line write it.
+    /// The name used in manifests and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",
@@ -60,43 +60,43 @@ impl std::str::FromStr for Split {
 /// One piece of music.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Piece {
-    /// Path inside its folder.
+    /// Path in its folder.
     pub name: String,
-    /// Name of its folder.
+    /// Name of its folder, which names the set.
     pub set: String,
-    /// What it may be used for.
+    /// Split that it belongs to.
     pub split: Split,
-    /// The work that it is a performance of; never empty. Pieces with the same one stand in one split, and on
-    /// one side of every cross-validation.
+    /// The work that it is a performance of; never empty. Pieces of the same work are in the same split, and on the
+    /// same side in cross-validation.
     pub work: String,
-    /// What kind of source it comes from; `None`: nobody knows, as with a user's own music.
+    /// Kind of source; `None` if unknown, as for a user's own music.
     pub source: Option<Source>,
-    /// Velocities carry no meaning: all the same, or made up.
+    /// Whether velocities are meaningless: all the same, or made up.
     pub flat: bool,
-    /// Canonical ([`notes::chords`]), at least one; the first onset is 0.
+    /// The notes, canonical ([`notes::chords`]); at least one, and the first onset is 0.
     pub notes: Vec<Note>,
-    /// Each note's onset in quarter notes, as in [`crate::performance::Performance`]; empty: unknown.
+    /// Onset of each note in quarter notes, as in [`crate::performance::Performance`]; empty if unknown.
     pub beats: Vec<f64>,
-    /// Stretches of equal bars, in order: the beat where the first of them begins, and quarter notes in each.
-    /// Empty: unknown.
+    /// Sections with bars of equal length, in order: (beat of the section's first bar line, quarter notes per bar).
+    /// Empty if unknown.
     pub bars: Vec<(f64, f64)>,
 }
 
-/// Pieces, in the order they were read.
+/// Pieces, in the order in which they were read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
-    /// All splits together.
+    /// The pieces of all splits.
     pub pieces: Vec<Piece>,
 }
 
-/// The entry in the metadata.
+/// The metadata entry.
 #[derive(Serialize, Deserialize)]
 struct Contents {
     version: u32,
     pieces: Vec<Entry>,
 }
 
-/// A piece's line in it.
+/// A piece in the metadata entry.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     name: String,
@@ -105,7 +105,7 @@ struct Entry {
     work: String,
     source: Option<Source>,
     flat: bool,
-    /// Whether the column of beats means something.
+    /// Whether the piece's values in the column `beat` are valid.
     beats: bool,
     bars: Vec<(f64, f64)>,
     notes: usize,
@@ -117,12 +117,12 @@ impl Dataset {
         self.pieces.iter().filter(move |piece| piece.split == split)
     }
 
-    /// How many notes a split has.
+    /// Number of notes in a split.
     pub fn notes(&self, split: Split) -> usize {
         self.split(split).map(|piece| piece.notes.len()).sum()
     }
 
-    /// A number that other data would almost surely not have (FNV-1a over notes, splits and what is known of them).
+    /// A 64-bit fingerprint of the data (FNV-1a over notes, splits and metadata that affect training).
     pub fn fingerprint(&self) -> u64 {
         let of = |note: &Note| {
             let key = u64::from(note.pitch) << 8 | u64::from(note.velocity);
@@ -136,12 +136,12 @@ impl Dataset {
         })
     }
 
-    /// Writes the file whole or not at all.
+    /// Writes the data set file atomically.
     pub fn save(&self, path: &Path) -> anyhow::Result<()> {
         write_whole(path, &self.to_bytes()?)
     }
 
-    /// Reads what [`Dataset::save`] wrote.
+    /// Reads a file written by [`Dataset::save`].
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         Self::from_bytes(&read_input(path)?).map_err(|message| bad_input(path, message))
     }
@@ -185,7 +185,7 @@ impl Dataset {
         Ok(safetensors::serialize(views, Some(metadata))?)
     }
 
-    /// Everything is checked, so that nothing later has to be: a data set file may be anyone's.
+    /// Parses a data set file. Everything is validated here, because the file may come from anyone.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         const AGAIN: &str = "make it again with `trainer prepare`";
         let not_ours = || format!("not a data set file, or cut short; {AGAIN}");

@@ -1,18 +1,18 @@
-//! Where training runs: on the processor, or on a graphics card by CUDA (feature `cuda`).
+//! Where training runs: on the CPU, or on a GPU with CUDA (feature `cuda`).
 
 use crate::error::BadInput;
 use candle_core::Device;
 use std::{fmt, str::FromStr};
 
-/// What was asked for.
+/// A device as given on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
-    /// The first graphics card if this program was built for one and one is there, else the processor.
+    /// The first GPU, if this program was built with CUDA and there is one; otherwise the CPU.
     #[default]
     Auto,
-    /// The processor.
+    /// The CPU.
     Cpu,
-    /// The graphics card of this number.
+    /// The GPU with this index.
     Cuda(usize),
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for Choice {
 }
 
 impl Choice {
-    /// Opens it.
+    /// Opens the device.
     pub fn open(self) -> anyhow::Result<Device> {
         match self {
             Self::Auto => Ok(Device::new_cuda(0).unwrap_or(Device::Cpu)),
@@ -56,7 +56,7 @@ impl Choice {
     }
 }
 
-/// What it is called in reports.
+/// The device's name in reports.
 pub fn name(device: &Device) -> &'static str {
     match device {
         Device::Cpu => "cpu",

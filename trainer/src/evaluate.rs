@@ -1,4 +1,4 @@
-//! `trainer evaluate`: measures weights against music they have not been trained on.
+//! `trainer evaluate`: measures weights on music that they were not trained on.
 
 use crate::dataset::{Dataset, Piece, Split};
 use crate::error::bad_input;
@@ -21,83 +21,93 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Random halvings behind the `split_halves` floor.
+/// Number of random halvings for the `split_halves` baseline.
 const HALVINGS: u64 = 10;
-/// Lengths of free runs, in seconds.
+/// Lengths of the free runs, in seconds.
 const SHORT_RUN_S: f64 = 60.0;
 const LONG_RUN_S: f64 = 600.0;
-/// Prompts of one work that the judge hears at most.
+/// Maximum number of prompts from one work for the judge.
 const MOST_OF_A_WORK: usize = 16;
 
-/// Measure weights against music they have not been trained on.
+/// Measure weights on music that they were not trained on.
 ///
-/// nats: nats per note on a 10 ms grid, for every kind of network alike, and the seed project's loss
-/// (cross-entropy + MSE + MSE). jsd: Jensen-Shannon divergence of pitch, step and duration between takes
-/// from nothing and the real split, and the similarity of their features (Yang and Lerch). baselines: nats of
-/// models that only count (unigram, Markov up to order 5; trained on the train split of the same data), and
-/// the divergence between halves of the split. fit: how near 20 s continuations are to their 20 s prompts,
-/// between the true continuation and other pieces'. entry: what comes after a hand-over at which notes still sound,
-/// by how long these count. degeneration: 60 s and 10 minutes of free running, and how
-/// much is copied from the train split. judge: how well classifiers tell 20 s continuations of 20 s prompts from what
-/// came next in truth (area under the curve, 0.5: cannot tell, 1: always), for each set of the data; beside it truth
-/// against truth, which must be 0.5, and a player that copies the train split; and which features give most away.
-/// Judge A hears rhythm, texture, durations, density, repetition, key, register and velocity, judge B only n-grams of
-/// intervals, rhythms and chords; the strict judge hears exact timing, too.
+/// nats: nats per note on a 10 ms grid, comparable across networks, and the seed project's loss (cross-entropy + MSE +
+/// MSE).
+///
+/// jsd: Jensen-Shannon divergence of pitch, step and duration between takes generated from nothing and the real pieces,
+/// and similarity of their features (Yang and Lerch).
+///
+/// baselines: nats of models that only count (unigram, Markov up to order 5; trained on the train split of the same
+/// data), and the divergence between halves of the split.
+///
+/// fit: similarity of 20 s continuations to their 20 s prompts, between that of other pieces and that of the true
+/// continuation.
+///
+/// entry: likelihood and texture after hand-overs at which notes are still held, with three ways to set the durations
+/// of these notes.
+///
+/// degeneration: health of free runs of 60 s and of 10 minutes, and how much they copy from the train split.
+///
+/// judge: how well classifiers tell 20 s continuations of 20 s prompts from the true ones (area under the curve; 0.5:
+/// chance, 1: always), for each set of the data. For comparison: truth against truth, which should be 0.5, and a player
+/// that copies the train split. Also lists the most telling features. Judge A sees rhythm, texture, durations, density,
+/// repetition, key, register and velocity; judge B only n-grams of intervals, rhythms and chords; the strict judge also
+/// sees exact timing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer evaluate --weights weights/antiphon.safetensors --data music.safetensors \
                         --split test --json --out report/\n\
                         A quick look: add --measures nats --max-pieces 8\n\
                         Is colder better? --measures judge --temperature 0.9")]
 pub struct Args {
-    /// The weights to measure.
+    /// Weights file to measure.
     #[arg(long, short, value_name = "FILE")]
     weights: PathBuf,
-    /// A data set file from `prepare`, or a folder of MIDI files.
+    /// Data set file from `prepare`, or a folder of MIDI files.
     #[arg(long, short, value_name = "FILE|FOLDER")]
     data: PathBuf,
-    /// Which pieces to measure on.
+    /// Split to measure on.
     #[arg(long, value_enum, default_value = "test")]
     split: Split,
-    /// What to measure.
+    /// Measures to compute, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Measure::ALL)]
     measures: Vec<Measure>,
-    /// Play the network in this precision instead of its own: f32, f16, int8 or int4.
+    /// Run the network in this precision instead of its own: f32, f16, int8 or int4.
     #[arg(long, value_parser = precision)]
     precision: Option<Precision>,
-    /// Use at most this many pieces, evenly spread over the split.
+    /// Maximum number of pieces, evenly spread over the split.
     #[arg(long, value_name = "N")]
     max_pieces: Option<usize>,
-    /// Takes from nothing for the divergence.
+    /// Number of takes generated from nothing, for jsd.
     #[arg(long, default_value_t = 50, value_name = "N")]
     samples: usize,
-    /// Notes in each of them.
+    /// Number of notes in each of these takes, for jsd.
     #[arg(long, default_value_t = 256, value_name = "N")]
     sample_notes: usize,
-    /// Free runs of 60 s and of 10 minutes each.
+    /// Number of free runs of each length (60 s and 10 minutes), for degeneration.
     #[arg(long, default_value_t = 4, value_name = "N")]
     runs: usize,
-    /// Prompts of each set that the judge hears, at most.
+    /// Maximum number of prompts from each set, for judge.
     #[arg(long, default_value_t = 200, value_name = "N")]
     prompts: usize,
-    /// Takes of each prompt, each judged by itself; the medians are reported.
+    /// Number of takes of each prompt, for judge; each run is judged separately and the medians are reported.
     #[arg(long, default_value_t = 3, value_name = "N")]
     judge_runs: usize,
     #[command(flatten)]
     sampling: Sampling,
     #[command(flatten)]
     searching: Searching,
-    /// Of the first take; the others follow.
+    /// Seed of the first take; further takes use the seeds that follow.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Report as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Write report.json, a model card and pictures into this folder.
+    /// Also write report.json, a model card and pictures to this directory.
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
-/// Reads a precision by its name.
+/// Parses the name of a precision.
 fn precision(name: &str) -> Result<Precision, String> {
     let known = Precision::ALL.into_iter().find(|precision| precision.name() == name);
     known.ok_or_else(|| format!("expected one of {}", Precision::ALL.map(Precision::name).join(", ")))
@@ -106,21 +116,21 @@ fn precision(name: &str) -> Result<Precision, String> {
 /// A group of measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Measure {
-    /// Nats per note and loss.
+    /// Nats per note, and loss.
     Nats,
-    /// Divergence of takes.
+    /// Divergence of takes generated from nothing.
     Jsd,
-    /// What counting alone achieves.
+    /// What models that only count achieve.
     #[value(alias = "floors")]
     Baselines,
-    /// Continuations against their prompts.
+    /// Similarity of continuations to their prompts.
     Fit,
-    /// Hand-overs at which notes still sound.
+    /// Hand-overs at which notes are held.
     Entry,
-    /// Free running and copying.
+    /// Degeneration and copying in free runs.
     #[value(alias = "health")]
     Degeneration,
-    /// Continuations told from the truth.
+    /// How well classifiers tell continuations from the truth.
     Judge,
 }
 
@@ -135,7 +145,7 @@ impl std::fmt::Display for Measure {
     }
 }
 
-/// Measures, reports, writes.
+/// Measures, prints the report and writes files.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let bytes = crate::error::read_input(&args.weights)?;
     let weights = Weights::from_bytes(&bytes).map_err(|error| bad_input(&args.weights, error))?;
@@ -151,7 +161,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     files::say(&if args.json { json } else { card::tables(&report) })
 }
 
-/// The report, and the takes from nothing that it rests on.
+/// Computes the report; also returns the takes generated from nothing.
 fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Result<(Report, Vec<Vec<Note>>)> {
     let all: Vec<&Piece> = data.split(args.split).collect();
     if all.is_empty() {
@@ -261,7 +271,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         };
         let (short, long) = (run(SHORT_RUN_S), run(LONG_RUN_S));
         bar.finish_and_clear();
-        // Against itself, the train split would be all copy.
+        // Compared with itself, the train split would be nothing but copies.
         let foreign = args.split != Split::Train && !train.is_empty();
         report.degeneration = Some(DegenerationReport {
             run_60_s: degeneration::degeneration(&short, Some(SHORT_RUN_S)),
@@ -280,7 +290,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
     Ok((report, takes))
 }
 
-/// The judges on each set that has prompts of enough works.
+/// The judges' results on each set that has prompts from enough works.
 fn judge(
     args: &Args,
     network: &Arc<Network>,
@@ -300,7 +310,7 @@ fn judge(
             enough
         })
         .collect();
-    // Against itself, the train split would be all copy.
+    // Compared with itself, the train split would be nothing but copies.
     let copier = if args.split == Split::Train || excerpts.is_empty() { None } else { Copier::train(train) };
     let style = Style { controls: args.sampling.controls(network), search: args.searching.search(1) };
     let options = Options { style: &style, seed: args.seed, runs: args.judge_runs };

@@ -1,4 +1,4 @@
-//! `trainer export`: weights of a training run -> 16-bit weights for the plugin, with their card.
+//! `trainer export`: converts the weights of a training run to a 16-bit weights file for the plugin, with a model card.
 
 use crate::{
     error::{bad_input, read_input},
@@ -8,47 +8,47 @@ use crate::{
 use model::{Card, Weights, WeightsError};
 use std::path::{Path, PathBuf};
 
-/// Make weights for the plugin: half the size, and with a card that says what they are.
+/// Export weights for the plugin: half the size, with a model card.
 ///
-/// Takes best.safetensors of a training run, or any weights file, and writes it with 16-bit numbers. What is not said
-/// here stays as the card has it.
+/// Reads best.safetensors of a training run, or any other weights file, and writes it with 16-bit numbers. Fields of
+/// the card that are not given here stay unchanged.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer export runs/mine/best.safetensors --out mine.safetensors --name Mine")]
 pub struct Args {
-    /// Weights, such as best.safetensors of a run.
+    /// Weights file, such as best.safetensors of a training run.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The weights file to write, in 16 bits.
+    /// Weights file to write, in 16 bits.
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
     #[command(flatten)]
     card: CardEdits,
     #[command(flatten)]
     sampling: Sampling,
-    /// Overwrite --out if it is there.
+    /// Overwrite --out if it exists.
     #[arg(long)]
     force: bool,
 }
 
-/// What a weights file shall say of itself.
+/// Changes to a model card.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CardEdits {
     /// Name to show.
     #[arg(long)]
     name: Option<String>,
-    /// Licence of the weights: an SPDX expression, or a sentence.
+    /// License of the weights: an SPDX expression, or a sentence.
     #[arg(long)]
     licence: Option<String>,
-    /// What they were trained on, and whom to attribute it to.
+    /// Training data and its attribution.
     #[arg(long)]
     attribution: Option<String>,
-    /// How they were made.
+    /// How the weights were trained.
     #[arg(long)]
     training: Option<String>,
 }
 
 impl CardEdits {
-    /// Changes what was given.
+    /// Sets the fields that were given.
     pub fn apply(&self, card: &mut Card) {
         let fields = [
             (&self.name, &mut card.name),
@@ -64,7 +64,7 @@ impl CardEdits {
     }
 }
 
-/// Refuses to overwrite what is there, unless told to.
+/// Fails if the file exists, unless `force` is given.
 pub fn new_file(path: &Path, force: bool) -> anyhow::Result<()> {
     match path.exists() && !force {
         true => Err(bad_input(path, "is there already; choose another --out, or overwrite it with --force")),
@@ -72,7 +72,7 @@ pub fn new_file(path: &Path, force: bool) -> anyhow::Result<()> {
     }
 }
 
-/// Reads, edits, writes, tells.
+/// Reads the weights, edits their card, writes them and reports.
 pub fn run(args: Args) -> anyhow::Result<()> {
     new_file(&args.out, args.force)?;
     let bytes = read_input(&args.file)?;

@@ -1,20 +1,20 @@
-//! Files that are there whole or not at all, and reports to stdout.
+//! Atomic file writes, and output to stdout.
 
 use anyhow::Context;
 use std::io::Write;
 use std::path::Path;
 
-/// Replaces a file in one stroke; see [`disk::write_whole`].
+/// Replaces a file atomically; see [`disk::write_whole`].
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     disk::write_whole(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-/// Replaces a file that `write` writes to the path it gets; see [`disk::replace`].
+/// Replaces a file atomically; `write` writes to the path that it is given. See [`disk::replace`].
 pub fn replace(path: &Path, write: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
     disk::replace(path, write).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
-/// Prints a report. That nobody reads on (`trainer inspect FILE | head`) is no error.
+/// Prints a report. It is not an error if the reader closes the pipe (`trainer inspect FILE | head`).
 pub fn say(text: &str) -> anyhow::Result<()> {
     match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -1,9 +1,9 @@
-//! Folders of MIDI files -> a [`Dataset`].
+//! Reads folders of MIDI files into a [`Dataset`].
 //!
-//! A folder with a `manifest.csv` is read by it (see `manifest.rs`), and its splits hold; its files lie in it or
-//! in one archive beside it. A folder without one is someone's own music: every MIDI file (`.mid`, `.midi`, `.rmi`, `.kar`) below it, nine in
-//! ten for training and one for validation, drawn by file name and seed, so that the same folder is always split
-//! the same way.
+//! A folder with a `manifest.csv` is read according to it (see `manifest.rs`), including its splits; its files are in
+//! the folder or in one archive next to the manifest. A folder without one is a user's own music: every MIDI file
+//! (`.mid`, `.midi`, `.rmi`, `.kar`) below it is used, nine in ten for training and one for validation, chosen by file
+//! name and seed, so that the same folder is always split in the same way.
 
 use crate::dataset::{Dataset, Piece, Split};
 use crate::error::bad_input;
@@ -18,43 +18,43 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Of a folder without a manifest, one file in this many is for validation.
+/// In a folder without a manifest, one file in this many is for validation.
 const VALIDATION_ONE_IN: usize = 10;
-/// Folders below folders are followed this deep; enough for any collection, and an end to link loops.
+/// Maximum depth of subfolders; enough for any collection, and a limit for link loops.
 const DEEPEST: usize = 16;
 
-/// What [`gather`] found, and what it left out and why.
+/// The result of [`gather`]: the data set, and what was left out and why.
 #[derive(Debug, Default)]
 pub struct Gathered {
-    /// All pieces that could be read.
+    /// All pieces that could be read and are used.
     pub dataset: Dataset,
-    /// Files that could not be: path and one line.
+    /// Files that could not be read: (path, reason).
     pub skipped: Vec<(String, String)>,
-    /// Pieces left out because the same notes are there already: this one, that one.
+    /// Pieces left out because the same notes are in the data already: (this piece, the earlier one).
     pub repeated: Vec<(String, String)>,
-    /// Pieces moved to the split in which an earlier folder has their work.
+    /// Pieces moved to the split that already contains their work.
     pub moved: Vec<(String, Split)>,
-    /// Pieces of splits that are none of the three, and are not used: set and split, how many.
+    /// Numbers of unused pieces in unknown splits, by (set, split).
     pub unused: BTreeMap<(String, String), usize>,
 }
 
-/// A file that a folder offers, before it is read.
+/// A file found in a folder, before it is read.
 #[derive(Debug, Default)]
 pub(crate) struct Offer {
     pub set: String,
-    /// Path inside the folder, with slashes.
+    /// Path in the folder, with slashes.
     pub name: String,
     pub file: PathBuf,
-    /// What is in it, where it came from an archive.
+    /// The file's contents, if it came from an archive.
     pub bytes: Option<Vec<u8>>,
     pub split: Split,
     pub work: Option<String>,
     pub composer: Option<String>,
     pub same_notes_as: Option<String>,
     pub source: Option<Source>,
-    /// Whether velocities mean something, where that is known.
+    /// Whether velocities are meaningful, if known.
     pub dynamics: Option<bool>,
-    /// Whether ticks are musical time and bars are true, where that is known.
+    /// Whether ticks are musical time and bars are correct, if known.
     pub beats: Option<bool>,
 }
 
@@ -63,8 +63,8 @@ impl Offer {
         format!("{}/{}", self.set, self.name)
     }
 
-    /// The piece, once its notes are known. Where nobody knows the work, all of a composer or of a folder
-    /// counts as one: too wide a group harms nobody, too narrow a one lets a work be tested on itself.
+    /// The piece, once its notes are read. If the work is unknown, all pieces of a composer or of a folder count as one
+    /// work: too wide a group does no harm, too narrow a one could test a work on itself.
     fn piece(self, content: Content) -> Piece {
         let Self { set, name, split, work, composer, source, dynamics, .. } = self;
         let Content { performance: Performance { notes, beats }, bars } = content;
@@ -74,15 +74,16 @@ impl Offer {
     }
 }
 
-/// Fewer different velocities than this are none: the file is as loud everywhere as its program was set.
+/// A file with fewer different velocities than this is flat: its loudness is just a setting of the program that wrote
+/// it.
 const FEWEST_LEVELS: u32 = 3;
 
 fn levels(notes: &[Note]) -> u32 {
     notes.iter().fold(0u128, |seen, note| seen | 1 << note.velocity).count_ones()
 }
 
-/// Reads folders into one data set. Broken files are skipped and listed; a folder that is none, or
-/// that yields nothing at all, is an error. `progress` hears (files done, files in all).
+/// Reads folders into one data set. Unreadable files are skipped and listed; it is an error if a folder is not one, or
+/// if nothing at all could be used. Calls `progress` with (files done, files in total).
 pub fn gather(
     folders: &[PathBuf],
     split_seed: u64,
@@ -134,7 +135,8 @@ pub fn gather(
     Ok(gathered)
 }
 
-/// What a file holds, as the networks learn it: canonical, silence before the first note cut.
+/// A file's contents in the form that the networks learn from: canonical, with the silence before the first note
+/// removed.
 struct Content {
     performance: Performance,
     bars: Vec<(f64, f64)>,
@@ -158,7 +160,7 @@ fn read(offer: &Offer) -> Result<Content, String> {
     Ok(Content { performance, bars })
 }
 
-/// Makes notes canonical and lets the first one begin at 0.
+/// Makes notes canonical and shifts them so that the first onset is 0.
 pub fn canonical_from_zero(notes: &mut Vec<Note>) {
     let mut performance = Performance { notes: std::mem::take(notes), beats: Vec::new() };
     performance.canonicalise();
@@ -166,24 +168,24 @@ pub fn canonical_from_zero(notes: &mut Vec<Note>) {
     *notes = performance.notes;
 }
 
-/// What has been taken already.
+/// What has been added to the data set so far.
 #[derive(Default)]
 struct Seen {
-    /// Ids of pieces taken, and of pieces that those name as having the same notes -> the one taken.
+    /// Ids of added pieces, and ids given in `same_notes_as` -> id of the added piece.
     ids: HashMap<String, String>,
-    /// Hash of the notes -> the one taken.
+    /// Hash of the notes -> id of the added piece.
     contents: HashMap<u64, String>,
     works: HashMap<String, Split>,
 }
 
 impl Seen {
-    /// Whether a manifest says that these notes are there already, in whatever order the folders came.
+    /// The piece with the same notes according to a manifest, regardless of the order of folders.
     fn by_reference(&self, offer: &Offer) -> Option<String> {
         let names = [Some(offer.id()), offer.same_notes_as.clone()];
         names.into_iter().flatten().find_map(|name| self.ids.get(&name).cloned())
     }
 
-    /// Whether the very same notes are there already; if not, they are from now on.
+    /// The earlier piece with exactly the same notes; if there is none, records this one.
     fn by_content(&mut self, offer: &Offer, notes: &[Note]) -> Option<String> {
         let mut hasher = DefaultHasher::new();
         for note in notes {
@@ -196,7 +198,7 @@ impl Seen {
         }
         let id = offer.id();
         self.contents.insert(hash, id.clone());
-        // `work:...` names a work that other performances share, not the same notes.
+        // `work:...` refers to other performances of a work, not to the same notes.
         if let Some(same) = offer.same_notes_as.as_ref().filter(|same| same.contains('/')) {
             self.ids.insert(same.clone(), id.clone());
         }
@@ -204,7 +206,7 @@ impl Seen {
         None
     }
 
-    /// The split this offer's work already stands in, if that is another one.
+    /// The split that contains this file's work already, if it is a different one.
     fn work(&mut self, offer: &Offer) -> Option<Split> {
         let work = offer.work.clone()?;
         let split = *self.works.entry(work).or_insert(offer.split);
@@ -212,7 +214,7 @@ impl Seen {
     }
 }
 
-/// A folder's own name.
+/// The name of a folder.
 pub(crate) fn set_name(folder: &Path) -> String {
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     absolute.file_name().map_or_else(|| "folder".to_owned(), |name| name.to_string_lossy().into_owned())
@@ -242,13 +244,13 @@ fn by_name(folder: &Path, seed: u64) -> anyhow::Result<Vec<Offer>> {
     Ok(offers)
 }
 
-/// FNV-1a, then mixed.
+/// FNV-1a, followed by a final mix.
 fn name_hash(seed: u64, name: &str) -> u64 {
     let hash = fnv1a(BASIS ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), name.bytes());
     (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
-/// All MIDI files below a folder, in whatever order the system lists them.
+/// Collects all MIDI files below a folder, in the order in which the system lists them.
 pub fn find_midi(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -263,7 +265,7 @@ pub fn find_midi(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> std::
     Ok(())
 }
 
-/// Whether a file's name says that it is a MIDI file: by itself, in RIFF, or with a song's words.
+/// Whether a file name has the extension of a MIDI file, including RIFF MIDI and karaoke files.
 pub fn is_named_midi(path: &Path) -> bool {
     let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
     extension.is_some_and(|extension| ["mid", "midi", "rmi", "kar"].iter().any(|name| extension == *name))

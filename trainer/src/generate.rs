@@ -12,62 +12,61 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Let a network play from nothing.
+/// Generate music with a network, from nothing.
 ///
-/// The same weights, seed and settings give the same notes on every machine of a kind.
+/// The same weights, seed and settings give the same notes on machines of the same kind.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer generate --weights weights/antiphon.safetensors --seed 7 --out take.mid")]
 pub struct GenerateArgs {
     #[command(flatten)]
     playing: Playing,
-    /// Stop after this many notes.
+    /// Stop after this many notes [default: no limit].
     #[arg(long, value_name = "N")]
     notes: Option<usize>,
 }
 
-/// Let a network continue what a MIDI file plays.
+/// Continue the music in a MIDI file with a network.
 ///
-/// The network hears the whole file, then plays on from its last note. The result has two tracks: the
+/// The network receives the whole file as its prompt and continues from the last note. The result has two tracks: the
 /// phrase on channel 1 and the continuation on channel 2.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: trainer continue phrase.mid --weights weights/antiphon.safetensors --out both.mid --seconds 30"
 )]
 pub struct ContinueArgs {
-    /// The phrase.
+    /// Phrase to continue, a MIDI file.
     #[arg(value_name = "IN.mid")]
     phrase: PathBuf,
     #[command(flatten)]
     playing: Playing,
-    /// Seconds since the phrase's last onset that have already passed in silence: no note of the
-    /// continuation comes earlier.
+    /// Silence that has passed since the phrase's last onset, in seconds; no note of the continuation comes earlier.
     #[arg(long, default_value_t = 0.0, value_name = "SECONDS", value_parser = not_negative)]
     silence: f64,
-    /// Networks of kind `seed` only: play on without a begin-of-sequence after the phrase.
+    /// For networks of kind seed only: do not feed a begin-of-sequence after the phrase.
     #[arg(long)]
     no_begin_of_sequence: bool,
     #[command(flatten)]
     searching: Searching,
 }
 
-/// What both have in common.
+/// Options that both commands have in common.
 #[derive(Debug, clap::Args)]
 struct Playing {
-    /// The network's weights.
+    /// Weights file of the network.
     #[arg(long, short, value_name = "FILE")]
     weights: PathBuf,
-    /// The MIDI file to write.
+    /// MIDI file to write.
     #[arg(long, short, value_name = "OUT.mid")]
     out: PathBuf,
-    /// Which of all possible takes.
+    /// Seed of the take.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// How long to play.
+    /// Maximum length of the take, in seconds.
     #[arg(long, default_value_t = 60.0, value_name = "SECONDS", value_parser = not_negative)]
     seconds: f64,
     #[command(flatten)]
     sampling: Sampling,
-    /// Report as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
@@ -97,7 +96,7 @@ impl Playing {
     }
 }
 
-/// `trainer generate`.
+/// Runs `trainer generate`.
 pub fn generate(args: GenerateArgs) -> anyhow::Result<()> {
     let playing = &args.playing;
     let network = play::load_network(&playing.weights)?;
@@ -112,7 +111,7 @@ pub fn generate(args: GenerateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `trainer continue`.
+/// Runs `trainer continue`.
 pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
     let playing = &args.playing;
     let phrase = read_phrase(&args.phrase)?;
@@ -137,7 +136,7 @@ pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A MIDI file as the network hears it; times stay as they are in the file.
+/// Reads a MIDI file and makes its notes canonical; onsets are not shifted.
 fn read_phrase(path: &Path) -> anyhow::Result<Vec<Note>> {
     let mut notes = midi::read(&read_input(path)?).map_err(|error| bad_input(path, error))?.notes;
     chords::canonicalise(&mut notes);

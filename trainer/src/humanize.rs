@@ -1,4 +1,4 @@
-//! `trainer humanize`: scores as training hears them, to listen to and to look at.
+//! `trainer humanize`: renders scores as in training, to listen to and to look at.
 
 use crate::dataset::Piece;
 use crate::error::BadInput;
@@ -14,31 +14,31 @@ use rand::seq::IndexedRandom;
 use rand_pcg::Pcg32;
 use std::path::PathBuf;
 
-/// Play scores as training hears them: MIDI files and pictures to judge by.
+/// Render scores with the timing and dynamics used in training, as MIDI files and pictures.
 ///
-/// Draws pieces whose source is a score, lets a performer play each, and writes for each of them what the score
-/// says (1-score.mid), what is played (1.mid), and both as a piano roll (1.png).
+/// Draws pieces whose source is a score, renders each with a random performer, and writes for each the score
+/// (1-score.mid), the rendering (1.mid), and a piano roll of both (1.png).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer humanize --data DATA/polish --count 10 --out humanized")]
 pub struct Args {
-    /// Folders of MIDI files or data set files.
+    /// Data set files from `prepare`, or folders of MIDI files.
     #[arg(long, required = true, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// How many.
+    /// Number of pieces.
     #[arg(long, default_value_t = 10)]
     count: usize,
-    /// Folder to write to.
+    /// Directory to write to.
     #[arg(long, default_value = "humanized")]
     out: PathBuf,
-    /// Draws pieces and performers.
+    /// Seed for choosing pieces and performers.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Factor on the score's time: at most that, and at least one over it.
+    /// Maximum factor on the score's time, at least 1; factors are drawn between 1/TEMPO and TEMPO.
     #[arg(long, default_value_t = 1.4)]
     tempo: f64,
 }
 
-/// Draws, plays, writes, says what.
+/// Draws pieces, renders and writes them, and prints their names.
 pub fn run(args: Args) -> anyhow::Result<()> {
     if !(args.tempo >= 1.0 && args.tempo.is_finite()) {
         return Err(BadInput("--tempo is a factor of at least 1".into()).into());

@@ -1,4 +1,4 @@
-//! `trainer inspect`: what is in a file.
+//! `trainer inspect`: shows the contents of a file.
 
 use crate::dataset::{self, Dataset, Split};
 use crate::error::{bad_input, read_input};
@@ -13,22 +13,22 @@ use safetensors::SafeTensors;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// Say what is in a MIDI file, a folder of them, a data set file or a weights file.
+/// Show the contents of a MIDI file, a folder of them, a data set file or a weights file.
 ///
-/// MIDI: notes, duration, what is odd about the file (re-struck keys, note-offs without a note, damage, ...), and
-/// the figures of the notes as they stand and with chords made canonical. Data set: the same figures per
-/// set and split. Weights: card, architecture, every tensor.
+/// MIDI: number of notes, duration, problems of the file (re-struck keys, note-offs without a note, damage, ...), and
+/// statistics of the notes, as they are and with canonical chords. Data set: the same statistics per set and split.
+/// Weights: model card, architecture and all tensors.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The file, or a folder of MIDI files.
+    /// File, or folder of MIDI files.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Report as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Looks at the bytes, not at the name.
+/// Recognizes the file by its contents and prints the report.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let path = args.file.as_path();
     let report = if path.is_dir() {
@@ -50,7 +50,8 @@ enum Kind {
     Weights,
 }
 
-/// What cannot be told by its beginning is told by its name, so that the right reader complains.
+/// Files that cannot be recognized by their first bytes are recognized by name, so that the right parser reports the
+/// error.
 fn kind(path: &Path, bytes: &[u8]) -> Kind {
     if is_named_midi(path) || bytes.is_empty() || bytes.starts_with(b"MThd") || bytes.starts_with(b"RIFF") {
         return Kind::Midi;
@@ -156,7 +157,7 @@ fn inspect_weights(weights: &Weights) -> Value {
     })
 }
 
-/// JSON for people: one line per value, short lists on one line.
+/// Formats JSON for reading: one line per value, short lists on one line.
 fn tree(value: &Value, depth: usize) -> String {
     let Value::Object(fields) = value else { return format!("{}\n", line(value)) };
     let width = fields.keys().map(String::len).max().unwrap_or(0);

@@ -1,8 +1,8 @@
-//! From folders of MIDI files to weights, and everything that measures them.
+//! Trains networks on folders of MIDI files, and measures them.
 //!
-//! One binary, `trainer`; each subcommand is a module with its `Args` and its `run`. Nothing here runs
-//! on an audio thread. Results go to stdout (as JSON with `--json`), progress and complaints to stderr;
-//! the exit code is 0, 2 for input that cannot be used, 1 for everything else.
+//! There is one binary, `trainer`; each subcommand is a module with its `Args` and a `run` function. Nothing here runs
+//! on an audio thread. Results go to stdout (as JSON with `--json`), progress and messages to stderr; the exit code is
+//! 0 for success, 2 for unusable input, and 1 for any other error.
 
 pub mod archive;
 pub mod bench;

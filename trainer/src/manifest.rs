@@ -1,16 +1,16 @@
 //! A folder's `manifest.csv`.
 //!
-//! | column | what it says |
+//!  column | meaning |
 //! | --- | --- |
-//! | `path` | inside the folder, or inside its archive |
+//!  `path` | path in the folder, or in its archive |
 //! | `split` | train, validation or test; pieces of any other split are not used |
-//! | `work`, `composer` | what it is a performance of, and by whom |
+//!  `work`, `composer` | the work that it is a performance of, and its composer |
 //! | `same_notes_as` | `set/path` of a piece that has the same notes |
 //! | `kind` | sequenced, score, transcription, roll, or performance |
-//! | `beats` | 1: ticks are musical time and the bars are true; 0: they are not |
-//! | `dynamics` | 0: velocities carry no meaning |
+//!  `beats` | 1: ticks are musical time and bars are correct; 0: they are not |
+//!  `dynamics` | 0: velocities are meaningless |
 //!
-//! All but the first two may be missing.
+//! All columns except `path` and `split` may be missing.
 
 use crate::archive;
 use crate::dataset::Split;
@@ -20,7 +20,7 @@ use model::Source;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// What is known of sets whose manifests do not say it; of names that begin so.
+/// Sources of sets whose manifests do not state them: (start of the set's name, source).
 const SOURCES: [(&str, Source); 5] = [
     ("piano-midi", Source::Sequenced),
     ("giantmidi", Source::Transcription),
@@ -29,10 +29,10 @@ const SOURCES: [(&str, Source); 5] = [
     ("rolls", Source::Roll),
 ];
 
-/// Sets without dynamics whose manifests do not say it: their velocities mark the meter, as a program does.
+/// Sets without dynamics whose manifests do not state it: their velocities only mark the meter, as set by a program.
 const FLAT: [&str; 1] = ["hymnal"];
 
-/// What the kind of a piece in this set says of its source.
+/// The source of a piece, from its `kind`, or else from the name of its set.
 fn source(set: &str, kind: Option<&str>) -> Option<Source> {
     Source::ALL
         .into_iter()
@@ -40,7 +40,7 @@ fn source(set: &str, kind: Option<&str>) -> Option<Source> {
         .or_else(|| SOURCES.iter().find(|(name, _)| set.starts_with(name)).map(|&(_, source)| source))
 }
 
-/// What the manifest offers; pieces of other splits are counted in `unused`.
+/// Reads a manifest; pieces of unknown splits are only counted, in `unused`.
 pub(crate) fn read(
     folder: &Path,
     manifest: &Path,

@@ -1,12 +1,12 @@
-//! Work on all cores with a result that does not depend on how many there are.
+//! Runs work on all cores; results do not depend on the number of cores.
 
 use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Applies `work` to every item; results stand in the items' order. Each thread makes one `tool` (a
-/// decoder, a buffer) and takes the next item that nobody has, so `work` must leave nothing behind in it
-/// that the next item could notice.
+/// Applies `work` to every item; results are in the order of the items. Each thread creates one `tool` (such as a
+/// decoder or a buffer) and repeatedly takes the next item, so `work` must not leave any state in the tool that affects
+/// later items. Calls `done` after each item.
 pub fn map<I: Sync, T, R: Send>(
     items: &[I],
     tool: impl Fn() -> T + Sync,

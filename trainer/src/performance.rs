@@ -1,20 +1,20 @@
-//! Notes with their musical time.
+//! Notes with their positions in musical time.
 
 use notes::Note;
 
-/// Notes, and where each is in beats.
+/// Notes, and the position of each in beats.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Performance {
-    /// In any order until they are canonical.
+    /// In any order until they are made canonical.
     pub notes: Vec<Note>,
-    /// The moment at which each note is struck, in quarter notes from any fixed origin: of the beat as it goes on, not of
-    /// the score, so that a note struck a little late is a little behind its beat. Empty: unknown.
+    /// Position of each note in quarter notes from an arbitrary origin. Played time, not score time: a note struck a
+    /// little late is a little after its beat. Empty if unknown.
     pub beats: Vec<f64>,
 }
 
 impl Performance {
-    /// Makes the notes canonical ([`notes::chords`]). A chord's members share the beat of its first note, as they
-    /// share its onset.
+    /// Makes the notes canonical ([`notes::chords`]). The notes of a chord get the beat of its first note, as they get
+    /// its onset.
     pub fn canonicalise(&mut self) {
         let mut struck: Vec<(f64, f64)> =
             self.notes.iter().zip(&self.beats).map(|(note, &beat)| (note.struck() + 0.0, beat)).collect();
@@ -23,7 +23,7 @@ impl Performance {
             return;
         }
         struck.sort_by(|a, b| a.0.total_cmp(&b.0));
-        // A chord's onset is that of its first note, bit for bit.
+        // A chord's onset is exactly that of its first note.
         let mut next = 0;
         self.beats.clear();
         for note in &self.notes {
@@ -34,7 +34,7 @@ impl Performance {
         }
     }
 
-    /// Lets the first note begin at 0. Beats stay.
+    /// Shifts the notes so that the first onset is 0. Beats do not change.
     pub fn from_zero(&mut self) {
         let first = self.notes.first().map_or(0.0, |note| note.onset);
         for note in &mut self.notes {
@@ -43,8 +43,8 @@ impl Performance {
     }
 }
 
-/// Whether beats are musical time: most notes stand on twelfths of a beat. Ticks of a recording to no click are
-/// there by chance alone.
+/// Whether the beats are musical time: most notes are on twelfths of a beat. In a recording without a click, ticks are
+/// there only by chance.
 pub fn on_grid(beats: &[f64]) -> bool {
     const MOST: f64 = 0.75;
     const NEAR: f64 = 1e-3;

@@ -1,4 +1,4 @@
-//! Pictures for the report: the takes' distributions over the real ones, and a piano roll.
+//! Pictures for the report: distributions of the takes over those of real pieces, and a piano roll.
 
 use crate::dataset::{Dataset, Split};
 use crate::files::replace;
@@ -9,23 +9,23 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Once;
 
-/// Pixels.
+/// Size of most pictures, in pixels.
 const SIZE: (u32, u32) = (900, 420);
-/// Colours that colour-blind people can tell apart (Okabe and Ito): real music and takes.
+/// Colors for real music and takes, distinguishable for color-blind people (Okabe and Ito).
 const REAL: RGBColor = RGBColor(0, 114, 178);
 const TAKES: RGBColor = RGBColor(230, 159, 0);
-/// How much of a take the piano roll shows.
+/// Length of the take shown in the piano roll, in seconds.
 const ROLL_S: f64 = 60.0;
-/// How much of a piece is compared with another version.
+/// Length of a piece that is compared with another version, in seconds.
 const COMPARED_S: f64 = 12.0;
-/// Pixels of such a picture.
+/// Size of such a picture, in pixels.
 const COMPARED: (u32, u32) = (1500, 900);
-/// The range of the time axes, in seconds.
+/// Range of the time axes, in seconds.
 const TIMES_S: f64 = 2.0;
 /// Width of a column of the time axes, in seconds.
 const TIME_COLUMN_S: f64 = 0.02;
 
-/// Writes pitch.png, step.png, duration.png and take.png into `folder`. Nothing if there are no takes.
+/// Writes pitch.png, step.png, duration.png and take.png into `folder`; nothing if there are no takes.
 pub fn write(folder: &Path, data: &Dataset, split: Split, takes: &[Vec<Note>]) -> anyhow::Result<()> {
     let Some(longest) = takes.iter().max_by_key(|notes| notes.len()) else { return Ok(()) };
     install_font()?;
@@ -50,8 +50,7 @@ pub fn write(folder: &Path, data: &Dataset, split: Split, takes: &[Vec<Note>]) -
     draw(&folder.join("take.png"), SIZE, |area| roll(area, longest, ROLL_S, TAKES))
 }
 
-/// Writes a picture of the first seconds of two versions of a piece, one above the other: as much of the second as of
-/// the first, by number of notes.
+/// Writes a picture of the start of two versions of a piece, one above the other; both with the same number of notes.
 pub fn compare(path: &Path, versions: [(&str, &[Note]); 2]) -> anyhow::Result<()> {
     install_font()?;
     let most = versions[0].1.partition_point(|note| note.onset < COMPARED_S);
@@ -65,7 +64,7 @@ pub fn compare(path: &Path, versions: [(&str, &[Note]); 2]) -> anyhow::Result<()
     })
 }
 
-/// Plotters looks for fonts in the system unless it is given one; a picture must not depend on that.
+/// Registers a font: otherwise plotters looks for fonts on the system, and pictures would depend on it.
 pub(crate) fn install_font() -> anyhow::Result<()> {
     static ONCE: Once = Once::new();
     let mut result = Ok(());
@@ -92,7 +91,7 @@ fn shares(counts: Vec<f64>) -> Vec<f64> {
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
-/// A picture that is there whole or not at all.
+/// Draws a picture and writes it atomically.
 fn draw(path: &Path, size: (u32, u32), paint: impl Fn(&Area) -> anyhow::Result<()>) -> anyhow::Result<()> {
     replace(path, |path| {
         let area = BitMapBackend::new(path, size).into_drawing_area();

@@ -1,5 +1,4 @@
-//! Letting a network play: takes from scratch and continuations. For `generate`, `continue` and the
-//! measures that listen.
+//! Lets a network play: takes from scratch and continuations. Used by `generate`, `continue` and the measures.
 
 use crate::error::{bad_input, read_input};
 use model::{Controls, Decoder, Network, Search, note_rng};
@@ -7,93 +6,94 @@ use notes::{Note, Successor};
 use std::path::Path;
 use std::sync::Arc;
 
-/// No take has more notes than this per second of its length, far more than hands can play: an end for
-/// networks that only know chords.
+/// Maximum number of notes per second of a take, far more than hands can play; a limit for networks that play nothing
+/// but chords.
 const MOST_NOTES_PER_SECOND: f64 = 100.0;
 
-/// Reads and checks a weights file.
+/// Reads and validates a weights file.
 pub fn load_network(path: &Path) -> anyhow::Result<Arc<Network>> {
     let network = Network::from_bytes(&read_input(path)?).map_err(|error| bad_input(path, error))?;
     Ok(Arc::new(network))
 }
 
-/// When a take ends: at whichever comes first.
+/// The length of a take, which ends at whichever limit is reached first.
 #[derive(Clone, Copy, Debug)]
 pub struct Length {
-    /// No onset later than this many seconds after the take's beginning.
+    /// Maximum time from the start of the take to an onset, in seconds.
     pub seconds: f64,
-    /// No more notes than this.
+    /// Maximum number of notes.
     pub notes: usize,
 }
 
-/// How notes are drawn, on the command line.
+/// Sampling options on the command line.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Sampling {
-    /// How adventurous: scales the temperatures that come with the weights; 1 leaves them alone.
+    /// Factor on the sampling temperatures of the weights.
     #[arg(long, default_value_t = 1.0, value_parser = not_negative)]
     temperature: f64,
-    /// Choose among the likeliest that together have this share, 0 to 1 [default: comes with the weights].
+    /// Top-p: sample from the most likely classes that together have this probability, 0 to 1 [default: from the
+    /// weights].
     #[arg(long, value_parser = not_negative)]
     top_p: Option<f64>,
-    /// Leave out what is less likely than this part of the likeliest, 0 to 1 [default: comes with the weights].
+    /// Min-p: drop classes less likely than this fraction of the most likely one, 0 to 1 [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     min_p: Option<f64>,
-    /// How firmly chords stay as frequent as in the phrase; 0: not at all [default: comes with the weights].
+    /// How strongly chords are kept as frequent as in the phrase; 0 is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     texture: Option<f64>,
-    /// How firmly intervals stay as even as in the phrase; 0: not at all [default: comes with the weights].
+    /// How strongly intervals are kept as even as in the phrase; 0 is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     evenness: Option<f64>,
-    /// How firmly short and long notes stay as frequent as in the phrase; 0: not at all [default: comes with the weights].
+    /// How strongly short and long notes are kept as frequent as in the phrase; 0 is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     durations: Option<f64>,
-    /// How firmly onsets stay as dense as in the phrase; 0: not at all [default: comes with the weights].
+    /// How strongly the density of onsets is kept as in the phrase; 0 is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     density: Option<f64>,
-    /// How firmly chords stay as spread as in the phrase; 0: not at all [default: comes with the weights].
+    /// How strongly chords are kept as spread as in the phrase; 0 is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     spread: Option<f64>,
-    /// Nats that a pitch gains if it goes on with the last moves as before, where no interval of the phrase is even; the more
-    /// are, the less [default: comes with the weights].
+    /// Nats added to a pitch that repeats an earlier continuation of the last intervals, scaled by the share of uneven
+    /// intervals in the phrase; 0 is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     repeats: Option<f64>,
-    /// How firmly velocities stay as varied as in the phrase; 0: not at all [default: comes with the weights].
+    /// How strongly velocities are kept as varied as in the phrase; 0 is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     dynamics: Option<f64>,
-    /// Further factors on the temperatures of step, pitch, duration and velocity.
+    /// Additional factors on the temperatures of step, pitch, duration and velocity.
     #[arg(long, num_args = 4, value_names = ["STEP", "PITCH", "DURATION", "VELOCITY"], value_parser = not_negative)]
     temperatures: Option<Vec<f64>>,
 }
 
-/// How a network plays on.
+/// Settings for letting a network play.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
-    /// How notes are drawn.
+    /// Sampling settings.
     pub controls: Controls,
-    /// How takes are chosen among.
+    /// Search settings.
     pub search: Search,
 }
 
-/// How takes are chosen among, on the command line.
+/// Search options on the command line.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Searching {
-    /// Takes side by side, of which a critic chooses one plan by plan; 1: no search. It needs weights with a critic [default:
-    /// 16 to play on, 1 to measure].
+    /// Number of takes generated side by side, among which the critic chooses; 1 is no search. Needs weights with a
+    /// critic [default: 16 to continue, 1 to evaluate].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     search: Option<u16>,
-    /// How much the critic's word counts; 1: as it says.
+    /// Factor on the critic's log odds: 1 as they are, 0 to ignore them.
     #[arg(long, default_value_t = Search::OFF.strength, value_name = "BETA", value_parser = not_negative)]
     search_strength: f64,
-    /// Notes that are planned at a time, at most.
+    /// Maximum number of notes in a plan, after which one take is chosen.
     #[arg(long, default_value_t = Search::OFF.plan as u16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     search_plan: u16,
-    /// Notes between two comparisons.
+    /// Number of notes between two comparisons of the takes.
     #[arg(long, default_value_t = Search::OFF.every as u16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     search_every: u16,
 }
 
 impl Searching {
-    /// The search that is asked for; `usual`: takes if nothing is.
+    /// The search settings; `usual` is the number of takes if `--search` is not given.
     pub fn search(&self, usual: usize) -> Search {
         Search {
             takes: self.search.map_or(usual, usize::from),
@@ -105,12 +105,12 @@ impl Searching {
 }
 
 impl Sampling {
-    /// The network's own controls, changed as asked.
+    /// The network's own settings, with the given options applied.
     pub fn controls(&self, network: &Network) -> Controls {
         self.change(network.card().controls)
     }
 
-    /// These controls, changed as asked.
+    /// These settings, with the given options applied.
     pub fn change(&self, mut controls: Controls) -> Controls {
         let temperature = &mut controls.temperature;
         let each =
@@ -137,7 +137,7 @@ impl Sampling {
     }
 }
 
-/// Reads a number that is 0 or more.
+/// Parses a number that is 0 or more.
 pub fn not_negative(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
@@ -145,7 +145,7 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Listens to a phrase (canonical notes) from nothing.
+/// Resets the decoder and feeds it a phrase (canonical notes).
 pub fn listen(decoder: &mut Decoder, phrase: &[Note]) {
     decoder.reset();
     let previous = [None].into_iter().chain(phrase.iter().map(|note| Some(note.onset)));
@@ -153,13 +153,13 @@ pub fn listen(decoder: &mut Decoder, phrase: &[Note]) {
     decoder.feed_all(&notes);
 }
 
-/// No take of so many seconds has more notes.
+/// Maximum number of notes in a take of this length.
 pub fn most_notes(seconds: f64) -> usize {
     (seconds.max(1.0) * MOST_NOTES_PER_SECOND) as usize
 }
 
-/// Plays on from whatever the decoder has heard. `from`: the last onset heard, in seconds, or 0.
-/// `silence`: seconds since then in which nothing was played already.
+/// Continues from the decoder's state. `from` is the last onset fed, in seconds, or 0; `silence` is the time since then
+/// in which nothing was played, in seconds.
 pub fn take(
     decoder: &mut Decoder,
     controls: &Controls,
@@ -184,7 +184,7 @@ pub fn take(
     notes
 }
 
-/// Plays from nothing: state zero, begin-of-sequence, and on.
+/// Plays from nothing: initial state and begin-of-sequence.
 pub fn from_scratch(decoder: &mut Decoder, controls: &Controls, seed: u64, length: Length) -> Vec<Note> {
     decoder.reset();
     decoder.hand_over();

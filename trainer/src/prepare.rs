@@ -1,4 +1,4 @@
-//! `trainer prepare`: folders of MIDI files -> a data set file.
+//! `trainer prepare`: reads folders of MIDI files into a data set file.
 
 use crate::dataset::{Dataset, Split};
 use crate::files::say;
@@ -8,38 +8,41 @@ use model::Source;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Sets that hold the same pieces note for note: taking both is almost surely a mistake.
+/// Sets that contain exactly the same pieces: using both is almost certainly a mistake.
 const SAME_PIECES: [&str; 2] = ["piano-midi", "piano-midi-2021"];
-/// How many files of each kind are listed one by one.
+/// Maximum number of files listed for each kind of problem.
 const LISTED: usize = 20;
 
-/// Read folders of MIDI files into one data set file.
+/// Read folders of MIDI files into a data set file.
 ///
-/// A folder with a manifest.csv is read by it: columns path and split; work, composer, same_notes_as, kind (score,
-/// sequenced, transcription, roll), beats (1: ticks are musical time) and dynamics (0: velocities mean nothing) if
-/// known. Its files lie in the folder or in one archive beside the manifest (*.tar.zst), which is read as it is.
-/// Pieces whose split is not train, validation or test are not used. A folder without one is your own music: every MIDI file in it and below, one file in ten for
-/// validation, the others for training, drawn by file name and --seed. Chords are made canonical,
-/// silence before the first note is cut, pieces that are there already are taken once, and files that
-/// cannot be read are skipped, listed and counted.
+/// A folder with a manifest.csv is read according to it. Columns: path and split; optionally work, composer,
+/// same_notes_as, kind (score, sequenced, transcription, roll), beats (1: ticks are musical time) and dynamics (0:
+/// velocities are meaningless). Its files are in the folder, or in a single archive (*.tar.zst) next to the manifest,
+/// which does not have to be unpacked. Pieces of splits other than train, validation and test are not used.
+///
+/// A folder without a manifest is your own music: all MIDI files in it and its subfolders, one in ten for validation
+/// and the others for training, chosen by file name and --seed.
+///
+/// Chords are made canonical, silence before the first note is removed, repeated pieces are used only once, and files
+/// that cannot be read are skipped and listed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer prepare data/piano-midi-2021 data/mutopia --out music.safetensors")]
 pub struct Args {
     /// Folders of MIDI files.
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// The data set file to write.
+    /// Data set file to write.
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
-    /// Draws the validation files of folders that have no manifest.
+    /// Seed for choosing the validation files in folders without a manifest.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Report as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Reads, complains, writes, reports.
+/// Reads the folders, prints warnings, writes the data set and prints a table.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let gathered = gather_with_bar(&args.folders, args.seed)?;
     complain(&gathered);
@@ -53,8 +56,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     })
 }
 
-/// [`Dataset::load`] for a file; for a folder, what `prepare` would make of it. For every command
-/// with `--data`.
+/// Loads a data set file, or reads a folder in the same way as `prepare`. For every command with `--data`.
 pub fn open(path: &Path) -> anyhow::Result<Dataset> {
     if !path.is_dir() {
         return Dataset::load(path);
@@ -64,8 +66,8 @@ pub fn open(path: &Path) -> anyhow::Result<Dataset> {
     Ok(gathered.dataset)
 }
 
-/// [`open`] for several: folders are read together, so that no piece is there twice and no work
-/// stands in two splits.
+/// Same as [`open`], for several paths: folders are read together, so that no piece is used twice and no work is in two
+/// splits.
 pub fn open_all(paths: &[PathBuf]) -> anyhow::Result<Dataset> {
     let (folders, files): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| path.is_dir());
     let mut dataset = Dataset::default();
@@ -122,18 +124,18 @@ fn complain(gathered: &Gathered) {
     );
 }
 
-/// Figures of one set's split.
+/// Figures of one split of a set.
 struct Row {
     set: String,
     split: Split,
-    /// `None`: unknown, or several.
+    /// `None` if unknown or mixed.
     source: Option<Source>,
     pieces: usize,
     notes: usize,
     hours: f64,
-    /// Notes whose beats are known.
+    /// Number of notes with known beats.
     beats: usize,
-    /// Notes whose velocities carry no meaning.
+    /// Number of notes with meaningless velocities.
     flat: usize,
 }
 
@@ -162,7 +164,7 @@ fn percent(part: usize, whole: usize) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64
 }
 
-/// The data set as a table, a line per set and split; beats and flat velocities in percent of the notes.
+/// The data set as a table, with a line per set and split; `beats` and `flat` in percent of the notes.
 fn table(data: &Dataset) -> String {
     let mut text = format!(
         "{:<20} {:<10} {:<13} {:>6} {:>9} {:>7} {:>6} {:>6}\n",
@@ -179,7 +181,7 @@ fn table(data: &Dataset) -> String {
     text
 }
 
-/// The same table as JSON.
+/// The table as JSON.
 fn table_json(data: &Dataset) -> serde_json::Value {
     rows(data)
         .iter()

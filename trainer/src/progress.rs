@@ -1,8 +1,8 @@
-//! Progress bars, on stderr and only where someone is watching.
+//! Progress bars, on stderr and only if it is a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar over `total` things; silent when stderr is no terminal.
+/// A bar over `total` items; hidden if stderr is not a terminal.
 pub fn bar(total: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:>12} [{bar:30}] {pos}/{len}  {per_sec}, {eta} left")
         .expect("the template is constant")

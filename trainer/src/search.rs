@@ -1,4 +1,4 @@
-//! Playing with search: several takes side by side, one of which is chosen plan by plan ([`model::search`]).
+//! Playing with search: generates several takes side by side and chooses one, plan by plan ([`model::search`]).
 
 use crate::play::{self, Length, Style};
 use model::critic::{FEWEST_NOTES, Phrase};
@@ -6,18 +6,18 @@ use model::search::{Judge, Takes, take_seed};
 use model::{BatchDecoder, Controls, Decoder, note_rng};
 use notes::{Note, Successor};
 
-/// Takes of one plan, as the trainer plays them: without limits or a tempo.
+/// The takes of one plan, without limits or a tempo.
 struct SideBySide<'a> {
     batch: &'a mut BatchDecoder,
     controls: &'a Controls,
     seed: u64,
-    /// Number of the next note in the turn.
+    /// Index of the next note in the turn.
     index: u64,
-    /// Seconds since the last onset that have passed already.
+    /// Silence since the last onset that has already passed, in seconds.
     silence: f64,
-    /// Onset before the plan.
+    /// The last onset before the plan, in seconds.
     from: f64,
-    /// What each take has played: as the network hears it, and in seconds of the turn.
+    /// The notes of each take: as fed to the network, and in seconds of the turn.
     heard: Vec<Vec<Successor>>,
     notes: Vec<Vec<Note>>,
 }
@@ -45,8 +45,8 @@ impl Takes for SideBySide<'_> {
     }
 }
 
-/// [`play::take`] with search, after this phrase (canonical notes). Without a critic, with one take or after
-/// too short a phrase the same as without.
+/// Like [`play::take`], with search, after this phrase (canonical notes). Without a critic, with a single take, or
+/// after too short a phrase, it is the same as without search.
 pub fn take(
     decoder: &mut Decoder,
     Style { controls, search }: &Style,

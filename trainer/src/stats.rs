@@ -1,23 +1,23 @@
-//! What music looks like in figures: the summary that `inspect` prints.
+//! Statistics of music: the summary that `inspect` prints.
 
 use notes::Note;
 use serde::Serialize;
 
-/// The percentiles that are reported, in percent.
+/// The percentiles in the summary, in percent.
 pub const PERCENTILES: [f64; 8] = [1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0, 99.9];
 
-/// Of one or more pieces, each with its notes in order.
+/// Statistics of one or more pieces, each with sorted notes.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// Number of notes.
     pub notes: usize,
-    /// From each piece's first onset to its last release, summed up.
+    /// Total time from each piece's first onset to its last release, in seconds.
     pub seconds: f64,
-    /// Seconds from onset to onset; a piece's first note has none.
+    /// Inter-onset times in seconds; a piece's first note has none.
     pub step: Times,
-    /// Seconds from onset to release.
+    /// Durations in seconds.
     pub duration: Times,
-    /// Seconds of delay inside chords.
+    /// Delays in chords, in seconds.
     pub spread: Times,
     /// MIDI keys.
     pub pitch: Levels,
@@ -28,37 +28,37 @@ pub struct Summary {
 /// A distribution of times in seconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Times {
-    /// Share that is exactly 0.
+    /// Fraction that is exactly 0.
     pub zero: f64,
-    /// Share under 10 ms.
+    /// Fraction under 10 ms.
     pub under_10_ms: f64,
-    /// Share under 30 ms.
+    /// Fraction under 30 ms.
     pub under_30_ms: f64,
-    /// The mean.
+    /// Mean.
     pub mean: f64,
-    /// At [`PERCENTILES`].
+    /// Percentiles, as in [`PERCENTILES`].
     pub percentiles: [f64; 8],
-    /// The largest.
+    /// Maximum.
     pub max: f64,
 }
 
 /// A distribution of values from 0 to 127.
 #[derive(Clone, Debug, Serialize)]
 pub struct Levels {
-    /// The mean.
+    /// Mean.
     pub mean: f64,
     /// Standard deviation.
     pub deviation: f64,
-    /// The smallest.
+    /// Minimum.
     pub min: u8,
-    /// The largest.
+    /// Maximum.
     pub max: u8,
-    /// How many different ones.
+    /// Number of different values.
     pub distinct: usize,
 }
 
 impl Summary {
-    /// Of pieces whose notes are sorted by onset.
+    /// The summary of pieces whose notes are sorted by onset.
     pub fn of<'a>(pieces: impl Iterator<Item = &'a [Note]> + Clone) -> Self {
         let all = || pieces.clone().flatten();
         let ends = |notes: &[Note]| notes.iter().map(Note::end).fold(0.0, f64::max);
@@ -92,7 +92,7 @@ impl Times {
     }
 }
 
-/// Interpolated between neighbours of a sorted slice; 0 of nothing.
+/// A percentile of a sorted slice, interpolated between neighbors; 0 if it is empty.
 pub fn percentile(sorted: &[f64], percent: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return 0.0 };
     let place = percent / 100.0 * last as f64;

@@ -1,4 +1,4 @@
-//! The real binary on small MIDI files: what goes in, what comes out, what is refused and how.
+//! Tests the real binary on small MIDI files: what it accepts, writes and refuses.
 
 use midi::{Tempo, Track};
 use model::{Kind, Weights};
@@ -24,7 +24,7 @@ fn json(folder: &Path, args: &[&str]) -> Value {
     serde_json::from_str(&succeeds(folder, args)).expect("--json prints JSON")
 }
 
-/// Exit code 2, nothing on stdout, and one line that names the file and says `why`.
+/// Asserts exit code 2, nothing on stdout, and a single line that names the file and contains `why`.
 fn refuses(folder: &Path, args: &[&str], file: &str, why: &str) {
     let output = trainer(folder, args);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -35,7 +35,7 @@ fn refuses(folder: &Path, args: &[&str], file: &str, why: &str) {
     assert_eq!(errors.lines().filter(|line| line.starts_with("error")).count(), 1, "{args:?}: {errors}");
 }
 
-/// A broken-chord melody in C with a chord every fourth note; `shift` makes pieces differ.
+/// A broken-chord melody in C with a chord on every fourth note; `shift` makes pieces differ.
 fn piece(shift: u8, notes: usize) -> Vec<Note> {
     let mut piece = Vec::new();
     for index in 0..notes {
@@ -54,7 +54,7 @@ fn midi_bytes(notes: &[Note]) -> Vec<u8> {
     midi::write(&[Track { name: "piano", channel: 0, notes }], Tempo::default())
 }
 
-/// A folder with `good.mid` and the files that cannot be used.
+/// A folder with `good.mid` and several unusable files.
 fn midi_folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let good = midi_bytes(&piece(0, 40));
@@ -70,7 +70,7 @@ fn midi_folder() -> TempDir {
     folder
 }
 
-/// Files in a folder of [`midi_folder`], and what is said of each.
+/// Unusable files in a folder of [`midi_folder`], and part of the message for each.
 const BAD_MIDI: [(&str, &str); 5] = [
     ("empty.mid", "empty"),
     ("cut.mid", "cut off"),
@@ -79,7 +79,7 @@ const BAD_MIDI: [(&str, &str); 5] = [
     ("nowhere.mid", "cannot be read"),
 ];
 
-/// Writes untrained `weights.safetensors`, made strong enough that what was heard makes a difference.
+/// Writes untrained weights to `weights.safetensors`, scaled up so that the prompt makes a difference.
 fn weights(folder: &Path, kind: Kind) {
     let random = Weights::random(kind, 1);
     let mut tensors = random.tensors().clone();
@@ -127,7 +127,7 @@ fn every_command_that_reads_weights_refuses_bad_ones_in_one_line() {
     let bytes = good.to_bytes();
     let mut newer = good.clone();
     newer.card.format += 1;
-    // Another network's card on these tensors.
+    // The card of one kind of network with the tensors of another.
     let mut other = good.clone();
     other.card.kind = Kind::Seed;
     succeeds(folder.path(), &["prepare", ".", "--out", "music.safetensors"]);
@@ -146,7 +146,7 @@ fn every_command_that_reads_weights_refuses_bad_ones_in_one_line() {
             vec!["continue", "good.mid", "--weights", file, "--out", "out.mid"],
             evaluate.to_vec(),
         ] {
-            // What an empty file was meant to be, inspect cannot know.
+            // `inspect` cannot know what kind of file an empty one was meant to be.
             let why = if bytes.is_empty() && args[0] != "inspect" { "complete" } else { why };
             refuses(folder.path(), &args, file, why);
         }
@@ -168,7 +168,8 @@ fn prepare_takes_pieces_once_keeps_splits_and_counts_what_it_skips() {
         "one/manifest.csv",
         b"path,split,work,same_notes_as\n\"a, b.mid\",train,w1,\nc.mid,test,w2,\nbroken.mid,train,w3,\n",
     );
-    // d says that it is one/c; e is the same file as one/a under another name; f has one/c's work.
+    // d states that it is the same as one/c; e has the same content as one/a under another name; f is of the same work
+    // as one/c.
     put("two/d.mid", &midi_bytes(&piece(2, 30)));
     put("two/e.mid", &midi_bytes(&piece(0, 30)));
     put("two/f.mid", &midi_bytes(&piece(3, 30)));
@@ -202,7 +203,7 @@ fn prepare_takes_pieces_once_keeps_splits_and_counts_what_it_skips() {
     assert!(first == fs::read(root.path().join("again.safetensors")).unwrap(), "the same folders, the same file");
     let inspected = json(root.path(), &["inspect", "again.safetensors", "--json"]);
     assert_eq!(inspected["pieces"], 15);
-    // 25 notes with half a second of silence before them, which is cut.
+    // Half a second of silence before the first note is removed.
     let one = &inspected["sets"][2]["canonical"];
     assert_eq!((one["notes"].as_u64(), one["seconds"].as_f64().map(|s| (s * 100.0).round())), (Some(38), Some(745.0)));
 }
@@ -210,7 +211,7 @@ fn prepare_takes_pieces_once_keeps_splits_and_counts_what_it_skips() {
 #[test]
 fn continue_keeps_the_phrase_and_the_same_seed_gives_the_same_notes() {
     let folder = midi_folder();
-    // Untrained, the seed may play a hundred notes in a second.
+    // Untrained, the seed network may play a hundred notes per second.
     for (kind, seconds) in [(Kind::Antiphon, "20"), (Kind::Seed, "1.6")] {
         weights(folder.path(), kind);
         let go_on = |out: &str, seed: &str| {
@@ -231,7 +232,7 @@ fn continue_keeps_the_phrase_and_the_same_seed_gives_the_same_notes() {
         let last = phrase.last().unwrap().onset;
         let (heard, take) = score.notes.split_at(phrase.len());
         assert_eq!(heard, phrase);
-        // What falls on one key within a tick is written as one note.
+        // Notes on the same key within a tick are written as one.
         assert!(!take.is_empty() && take.len() as u64 <= played);
         assert!(
             take[0].onset >= last + 1.5 - 1e-3
@@ -302,7 +303,7 @@ fn evaluate_reports_what_its_help_promises() {
         assert!((0.0..=1.0).contains(&at(&format!("/jsd/{name}"))));
         assert!((0.0..=1.0).contains(&at(&format!("/floors/split_halves/jsd/{name}"))));
     }
-    // Untrained weights know less than counting does, and this music is nothing but patterns.
+    // Untrained weights predict worse than counting, and this music consists only of patterns.
     assert!(at("/nats_per_note/timed") > at("/floors/unigram/nats_per_note/timed"));
     assert!(at("/floors/markov/nats_per_note/timed") < at("/floors/unigram/nats_per_note/timed"));
     assert_eq!(at("/fit/prompts"), 5.0);
@@ -312,7 +313,7 @@ fn evaluate_reports_what_its_help_promises() {
 
     assert_eq!([at("/judge/music/prompts"), at("/judge/music/works")], [5.0, 5.0]);
     assert!(at("/judge/music/network/median/logistic") > 0.9, "untrained weights play nothing like these pieces");
-    // Of five prompts each may be told from the truth every time.
+    // With only five prompts, the classifiers may tell both from the truth every time.
     assert!(at("/judge/music/copier/median/logistic") <= at("/judge/music/network/median/logistic"));
     assert!(report["judge"]["music"]["telltales"].as_array().unwrap().len() > 50);
 

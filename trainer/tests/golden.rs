@@ -1,4 +1,5 @@
-//! `trainer generate` plays the golden take that the engine plays from nothing: see `crates/engine/tests/golden.rs`.
+//! `trainer generate` must give the same golden take as the engine without a phrase; see
+//! `crates/engine/tests/golden.rs`.
 
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ fn from_nothing_the_trainer_plays_what_the_engine_plays() {
             (golden[3].as_u64().unwrap(), golden[4].as_u64().unwrap()),
             "note {index}"
         );
-        // Both add up steps, each in its own order.
+        // Both add up the steps, but in a different order.
         assert!((note.onset - bits(&golden[0])).abs() < 1e-9 && note.spread == bits(&golden[1]), "note {index}");
     }
 }

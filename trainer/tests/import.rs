@@ -1,5 +1,6 @@
-//! PyTorch files of the seed network, as `torch.save` and `pickle.dump` write them: what they become, and what is refused. The fixtures
-//! come from `fixtures/make.py`; each of their tensors holds one number, its place in the network in hundredths.
+//! Imports PyTorch files of the seed network, as written by `torch.save` and `pickle.dump`, and checks what is refused.
+//! The fixtures come from `fixtures/make.py`; in each, a tensor contains a single number, its index in the network in
+//! hundredths.
 
 use model::{Kind, Weights, shapes};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ fn import(folder: &Path, name: &str, more: &[&str]) -> Output {
     command.output().expect("the binary starts")
 }
 
-/// Every tensor holds its place in the network.
+/// Checks that every tensor contains its index in the network.
 fn check(weights: &Weights, exactness: f32) {
     assert_eq!(weights.card.kind, Kind::Seed);
     for (place, (name, shape)) in shapes::of(Kind::Seed).into_iter().enumerate() {
@@ -99,16 +100,16 @@ fn what_does_not_fit_is_refused_in_one_line_that_says_what_was_expected() {
     assert!(output.status.code() == Some(2) && String::from_utf8_lossy(&output.stderr).contains("--force"));
 }
 
-/// A pickle of these instructions, in the form without zip.
+/// A pickle of these instructions, in the format without zip.
 fn legacy(instructions: &[u8]) -> Vec<u8> {
     let whole = bytes("flat.legacy.pk");
-    // Mark, version and sizes stay; each pickle ends with a full stop.
+    // Magic number, version and sizes stay the same; each pickle ends with a period.
     let start =
         whole.windows(8).position(|window| window == b"ccollect").expect("the state dict begins with its class") - 2;
     [&whole[..start], b"\x80\x02", instructions].concat()
 }
 
-/// No storages.
+/// An empty list of storages.
 const NONE_BEHIND: &[u8] = b"\x80\x02].";
 
 #[test]
@@ -133,9 +134,9 @@ fn nothing_in_a_pickle_is_run() {
             assert!(error.contains(&format!("`{name}`")) && error.contains("no tensors"), "{error}");
         }
     }
-    // Beside a state dict it does no harm: a pickle that makes a pair of the two.
+    // Next to a state dict, a call does no harm: this pickle is a dict with both.
     let state = bytes("flat4.pickle.pk");
-    let body = state[11..].strip_suffix(b".").unwrap(); // behind PROTO and FRAME
+    let body = state[11..].strip_suffix(b".").unwrap(); // after PROTO and FRAME
     let pair = [b"\x80\x04}(X\x05\0\0\0model", body, b"X\x04\0\0\0hook", &call(b"\x85Ru.")].concat();
     let weights = import::try_bytes(&pair).unwrap();
     assert_eq!(weights.get("pitch.2.bias").data[0], 0.16);
@@ -144,7 +145,8 @@ fn nothing_in_a_pickle_is_run() {
 
 #[test]
 fn memory_and_time_stay_bounded_whatever_a_pickle_says() {
-    // A dict in itself; dicts that name the one before twice, forty deep; sixty thousand nested lists.
+    // A dict that contains itself; forty nested dicts that each contain the previous one twice; sixty thousand nested
+    // lists.
     let circle = b"}q\0X\x01\0\0\0ah\0s.".to_vec();
     let mut doubling = b"}q\0".to_vec();
     for level in 1..40u8 {
@@ -161,7 +163,7 @@ fn memory_and_time_stay_bounded_whatever_a_pickle_says() {
             assert!(import::try_bytes(&file).unwrap_err().contains("no tensors"));
         }
     }
-    // One text of 60 kB decoded sixty thousand times; one file in itself again and again.
+    // A text of 60 kB decoded sixty thousand times; a file nested in itself several times.
     let text = [b"X\x60\xea\0\0", &[b'a'; 60_000][..], b"q\0"].concat();
     let again = b"c_codecs\nencode\nh\0\x85R0".repeat(60_000);
     let error = import::try_bytes(&[b"\x80\x02", &text[..], &again].concat()).unwrap_err();
@@ -181,8 +183,8 @@ fn memory_and_time_stay_bounded_whatever_a_pickle_says() {
     }
 }
 
-/// What is written takes the old file's place in one stroke: a disk that is full in the middle and a kill at any moment
-/// leave it whole.
+/// Output files are replaced atomically: the old file stays intact if the disk is full, or if the program is killed at
+/// any moment.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_and_kills_leave_the_old_weights() {
@@ -191,7 +193,7 @@ fn a_full_disk_and_kills_leave_the_old_weights() {
     assert!(import(folder.path(), "flat.zip.pt", &["--name", "old"]).status.success());
     let old = std::fs::read(&out).unwrap();
 
-    // A limit on the size of files stands for the disk.
+    // A limit on file size simulates a full disk.
     let limited = "trap '' XFSZ; ulimit -f 1000; exec \"$@\"";
     let mut command = Command::new("sh");
     command.current_dir(folder.path()).args(["-c", limited, "sh", env!("CARGO_BIN_EXE_trainer"), "import"]);

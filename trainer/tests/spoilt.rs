@@ -1,5 +1,4 @@
-//! PyTorch files and configurations spoilt in every way: read, or refused with a message, and never with more memory
-//! than is due.
+//! Damaged PyTorch files and configurations must be read, or refused with a message, without excessive use of memory.
 
 use std::path::Path;
 
@@ -8,10 +7,10 @@ use probe::{heap, spoil};
 use trainer::import::{self, pickle};
 use trainer::train::Config;
 
-/// What a text or pickle of some kilobytes may take beyond twice its size.
+/// Allowed memory beyond twice the size of a text or pickle, in bytes.
 const SPARE: usize = 256 << 10;
 
-/// All of the fixtures whose name ends like this.
+/// All fixtures whose names end with `end`.
 fn fixtures(end: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -20,8 +19,8 @@ fn fixtures(end: &str) -> Vec<Vec<u8>> {
     paths.iter().filter(ends).map(|path| std::fs::read(path).unwrap()).collect()
 }
 
-/// The importer as a whole. The fixtures' tensors are views of single numbers, so what is read has the network's own
-/// size, however small the file.
+/// Tests the whole importer. The fixtures' tensors are views of single numbers, so the imported weights have the full
+/// size of the network, however small the file is.
 #[test]
 fn spoilt_pytorch_files_are_imported_or_refused() {
     let network: usize = shapes::of(Kind::Seed).iter().map(|(_, shape)| 4 * shape.iter().product::<usize>()).sum();
@@ -32,7 +31,7 @@ fn spoilt_pytorch_files_are_imported_or_refused() {
     }
 }
 
-/// The pickle machine alone, which is where a file could make it do things.
+/// Tests the pickle reader alone, the part that a malicious file would target.
 #[test]
 fn spoilt_pickles_are_read_or_refused() {
     let outcome = spoil::survives(&fixtures(".legacy.pk"), (6, 1_600), SPARE, |bytes| {
@@ -45,7 +44,7 @@ fn spoilt_pickles_are_read_or_refused() {
     assert!(outcome.read > 50 && outcome.refused > 300, "{outcome:?}");
 }
 
-/// One byte builds an object of a hundred: there is an end to it.
+/// A single byte can create an object of a hundred bytes, so there must be a limit.
 #[test]
 fn a_pickle_that_only_builds_is_stopped() {
     for instructions in [&b")"[..], b"N", b"(", b"K\x01", b")q\x01", b"}h\x01", b"]N\x85"] {
@@ -65,7 +64,7 @@ fn spoilt_configurations_are_read_or_refused() {
         config.problem().map_or(Ok(()), Err)
     });
     assert!(outcome.read > 50 && outcome.refused > 300, "{outcome:?}");
-    // Brackets in brackets, and more of them than anyone needs.
+    // Deeply nested brackets.
     for text in ["[".repeat(60_000), format!("data = {}", "[".repeat(60_000)), "a.".repeat(30_000) + "b = 1"] {
         let (result, taken) = heap::measured(|| Config::parse(text.as_bytes()).map(drop));
         assert!(result.is_err());

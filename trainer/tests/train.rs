@@ -1,4 +1,4 @@
-//! `train` and `export` as a user meets them: Ctrl-C, going on, what is refused and how.
+//! Tests `train` and `export` as a user runs them: Ctrl-C, resuming, and what is refused.
 
 use midi::{Tempo, Track};
 use notes::Note;
@@ -23,7 +23,7 @@ fn succeeds(folder: &Path, args: &[&str]) {
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Exit code, and one line of complaint that has all of `parts`.
+/// Asserts the exit code, and a single error line that contains all of `parts`.
 fn fails(folder: &Path, args: &[&str], code: i32, parts: &[&str]) {
     let output = output(folder, args);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -34,7 +34,7 @@ fn fails(folder: &Path, args: &[&str], code: i32, parts: &[&str]) {
     assert!(parts.iter().all(|part| complaints[0].contains(part)), "{args:?}: {errors}");
 }
 
-/// `music`: twelve small pieces; `run.toml`: small steps.
+/// A folder with `music`, twelve small pieces, and `run.toml`, with small steps.
 fn folder(more: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("music")).unwrap();

@@ -1,5 +1,5 @@
-// The opening of Tchaikovsky's Old French Song (public domain), as in crates/test-host/phrases: start and length in
-// seconds, MIDI key, velocity.
+// The opening of Tchaikovsky's Old French Song (public domain), as in crates/test-host/phrases. Each row: start and
+// duration in seconds, MIDI key, velocity.
 export const EXAMPLE = [
   [0.062, 0.453, 62, 61],
   [0.488, 0.382, 58, 50],

@@ -1,4 +1,4 @@
-// The page: loads the engine into the audio worklet, hands it what is played, shows what it says.
+// The page: loads the engine into the audio worklet, sends it the player's input, and shows its state.
 
 import { Piano } from "./piano.js";
 import { draw, read } from "./roll.js";
@@ -7,13 +7,13 @@ import { EXAMPLE } from "./example.js";
 const $ = (id) => document.getElementById(id);
 const status = $("status");
 
-/** Says where things stand. */
+/** Shows a status text; `turn` sets its color. */
 function say(text, turn = "") {
   if (status.textContent !== text) status.textContent = text;
   status.dataset.turn = turn;
 }
 
-/** A packed file, unpacked. */
+/** Fetches a gzipped file and decompresses it. */
 async function load(name) {
   const response = await fetch(name);
   if (!response.ok) throw new Error(`${name}: ${response.status} ${response.statusText}`);
@@ -29,7 +29,7 @@ const context = new AudioContext({ latencyHint: "interactive" });
 /** Sends a message to the worklet. */
 const tell = (...message) => node?.port.postMessage(message);
 
-/** Asks the worklet for bytes. */
+/** Requests bytes from the worklet. */
 const ask = (name) => new Promise((resolve) => {
   answers.set(name, resolve);
   tell(name);
@@ -64,7 +64,7 @@ async function start() {
   node.connect(context.destination);
 }
 
-/** Browsers let a page sound only after somebody has done something. */
+/** Resumes audio: browsers only allow it after a user gesture. */
 function wake() {
   if (context.state === "suspended") context.resume();
 }
@@ -76,7 +76,7 @@ function play(key, velocity) {
 
 const piano = new Piano($("piano"), play);
 
-/** Between two pictures the roll moves on by itself. */
+/** Draws every frame; between two pictures from the worklet, the roll scrolls on by itself. */
 function frame() {
   if (picture) {
     const elapsed = context.state === "running" ? Math.min((performance.now() - received) / 1000, 0.1) : 0;
@@ -93,7 +93,7 @@ function frame() {
 }
 
 let timers = [];
-/** Plays the example's notes as if a person did. */
+/** Plays the example's notes as if the user did. */
 function example() {
   wake();
   timers.forEach(clearTimeout);
@@ -148,7 +148,7 @@ $("temperature").addEventListener("input", ({ target }) => {
 $("down").addEventListener("click", () => piano.shift(-1));
 $("up").addEventListener("click", () => piano.shift(1));
 
-// For the tests: every note event, as the audio thread counted it.
+// For the tests: the log of all note events, with the samples at which the audio thread played them.
 window.antiphon = { log: async () => Array.from(await ask("log")), rate: context.sampleRate };
 
 start().catch((error) => say(`Antiphon cannot start here: ${error.message}`, "trouble"));

@@ -1,22 +1,22 @@
-// The piano on the page: mouse, touch and pen, the computer's keyboard, and keys that a screen reader can find.
+// The on-screen piano: played by mouse, touch, pen or computer keyboard, with keys that screen readers can find.
 
-/** From the left: white keys in the middle row, black ones above, as in every music program. */
+/** From the left: white keys in the middle row, black keys above, as usual in music software. */
 const CODES = [
   "KeyA", "KeyW", "KeyS", "KeyE", "KeyD", "KeyF", "KeyT", "KeyG", "KeyY", "KeyH", "KeyU", "KeyJ", "KeyK", "KeyO", "KeyL",
   "KeyP", "Semicolon",
 ];
 const NAMES = ["C", "C sharp", "D", "D sharp", "E", "F", "F sharp", "G", "G sharp", "A", "A sharp", "B"];
 const BLACK = [1, 3, 6, 8, 10];
-/** Of the computer's keys, which know no velocity. */
+/** For computer keys, which have no velocity. */
 const VELOCITY = 80;
 
 export class Piano {
-  /** `play(key, velocity)` is told of every key that goes down, and with velocity 0 of every one that comes up. */
+  /** Calls `play(key, velocity)` for every key that goes down, and with velocity 0 when it comes up. */
   constructor(element, play) {
     this.element = element;
     this.play = play;
     this.base = 60;
-    /** What holds each key down. */
+    /** The key that each pointer or computer key holds down. */
     this.held = new Map();
     this.layOut();
     new ResizeObserver(() => this.layOut()).observe(element);
@@ -32,7 +32,7 @@ export class Piano {
     window.addEventListener("blur", () => [...this.held.keys()].forEach((by) => this.release(by)));
   }
 
-  /** Moves everything by octaves. */
+  /** Transposes the piano by octaves. */
   shift(octaves) {
     this.base = Math.min(Math.max(this.base + 12 * octaves, 36), 84);
     this.shown = null;
@@ -65,7 +65,7 @@ export class Piano {
     }));
   }
 
-  /** Shows which keys sound, by whom. */
+  /** Shows the sounding keys in their player's color. */
   show(sounding) {
     for (const button of this.element.children) {
       const by = sounding.get(Number(button.dataset.key));
@@ -99,7 +99,7 @@ export class Piano {
     const button = document.elementFromPoint(event.clientX, event.clientY)?.closest("#piano button");
     if (!button) return this.release(by);
     const { top, height } = button.getBoundingClientRect();
-    // The nearer to a key's end, the louder.
+    // The nearer to the lower end of the key, the louder.
     const depth = Math.min(Math.max((event.clientY - top) / height, 0), 1);
     this.press(by, Number(button.dataset.key), Math.round(45 + 65 * depth));
   }
@@ -113,7 +113,7 @@ export class Piano {
     if (event.code === "KeyX") this.shift(1);
   }
 
-  /** Arrows move from key to key, Enter and Space play. */
+  /** Arrow keys move the focus between keys, Enter and Space play. */
   walk(event) {
     const button = event.target.closest("button");
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.code];

@@ -1,4 +1,4 @@
-// The moving piano roll: you in blue, Antiphon in orange, what it will play next as outlines.
+// The piano roll: the player in blue, Antiphon in orange, its planned notes as outlines.
 
 const PAST_S = 8;
 const FUTURE_S = 4;
@@ -6,7 +6,7 @@ const LOWEST = 33;
 const HIGHEST = 96;
 const COLORS = { you: "#56b4e9", antiphon: "#f0a830", row: "#121317", line: "#2b2e36", now: "#c9ccd4", mark: "#8a8f9a" };
 
-/** The worklet's numbers as objects; see `Page::picture`. */
+/** Parses the worklet's numbers; see `Page::picture`. */
 export function read(numbers) {
   const [now, turn, since, until, notes, ghosts, marks] = numbers;
   const note = (index) => {
@@ -26,7 +26,7 @@ export function read(numbers) {
   };
 }
 
-/** Draws a picture, `elapsed` seconds after it was made. */
+/** Draws a picture that was made `elapsed` seconds ago. */
 export function draw(canvas, picture, elapsed) {
   const ratio = window.devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];

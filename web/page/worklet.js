@@ -1,9 +1,9 @@
-// The audio thread: one WebAssembly module is the engine, the network and the piano. Everything that the page asks
-// for comes as a message [name, ...numbers].
+// The audio thread: a single WebAssembly module contains the engine, the network and the piano. The page sends its
+// requests as messages [name, ...numbers].
 
-/** Blocks between two pictures: 60 a second at 48 kHz. */
+/** Blocks of 128 samples between two pictures: about 60 pictures per second at 48 kHz. */
 const BLOCKS_PER_PICTURE = 6;
-/** Seconds of the past that a picture shows. */
+/** Seconds of the past in a picture. */
 const PAST_S = 12;
 
 class Antiphon extends AudioWorkletProcessor {

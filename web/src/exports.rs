@@ -1,4 +1,5 @@
-//! What `page/worklet.js` calls. One page per module; numbers and places in the module's memory go back and forth.
+//! The functions that `page/worklet.js` calls. One page per module; arguments and results are numbers and addresses in
+//! the module's memory.
 #![allow(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -7,15 +8,15 @@ use engine::link::roll::Whose;
 
 use crate::{Page, settings};
 
-/// Samples of a block, at most.
+/// The most samples per block.
 const FRAMES: usize = 4_096;
 
 #[derive(Default)]
 struct Module {
     page: Option<Page>,
-    /// What JavaScript fills: weights.
+    /// Written by JavaScript: the weights.
     input: Vec<u8>,
-    /// What it reads: sentences, files.
+    /// Read by JavaScript: error messages, files.
     output: Vec<u8>,
     sound: [Vec<f32>; 2],
     picture: Vec<f64>,
@@ -23,17 +24,17 @@ struct Module {
 
 thread_local! {
     static MODULE: RefCell<Module> = RefCell::default();
-    /// Why the module has stopped, should it ever.
+    /// The panic message, after a panic.
     static REASON: Cell<String> = Cell::default();
 }
 
-/// Does something with the page, if there is one.
+/// Calls a function with the page; returns the default if the page is not open.
 fn page<T: Default>(act: impl FnOnce(&mut Page) -> T) -> T {
     MODULE.with_borrow_mut(|module| module.page.as_mut().map(act).unwrap_or_default())
 }
 
-/// Room for so many bytes of weights; where it begins.
-// SAFETY: no other function of this name is linked; so below.
+/// Makes room for this many bytes of weights and returns its address.
+// SAFETY: no other function of this name is linked; the same goes for those below.
 #[unsafe(no_mangle)]
 pub extern "C" fn room(bytes: usize) -> *mut u8 {
     MODULE.with_borrow_mut(|module| {
@@ -42,7 +43,8 @@ pub extern "C" fn room(bytes: usize) -> *mut u8 {
     })
 }
 
-/// Opens the page with the weights in [`room`]. 0: it is open; else the [`output`] has so many bytes of a sentence.
+/// Opens the page with the weights in [`room`]. Returns 0 on success, otherwise the length in bytes of an error message
+/// in [`output`].
 #[unsafe(no_mangle)]
 pub extern "C" fn open(rate: f64) -> usize {
     MODULE.with_borrow_mut(|module| {
@@ -61,7 +63,7 @@ pub extern "C" fn open(rate: f64) -> usize {
     })
 }
 
-/// Why the module has stopped, after it has; so many bytes at [`reason_text`]. Nothing else can be called then.
+/// The length in bytes of the panic message at [`reason_text`]. After a panic, only these two functions may be called.
 #[unsafe(no_mangle)]
 pub extern "C" fn reason() -> usize {
     let reason = REASON.take();
@@ -70,7 +72,7 @@ pub extern "C" fn reason() -> usize {
     length
 }
 
-/// Where that sentence begins.
+/// The address of the panic message.
 #[unsafe(no_mangle)]
 pub extern "C" fn reason_text() -> *const u8 {
     let reason = REASON.take();
@@ -79,7 +81,7 @@ pub extern "C" fn reason_text() -> *const u8 {
     text
 }
 
-/// Where the output begins.
+/// The address of the output.
 #[unsafe(no_mangle)]
 pub extern "C" fn output() -> *const u8 {
     MODULE.with_borrow(|module| module.output.as_ptr())
@@ -97,7 +99,7 @@ pub extern "C" fn pedal(value: u8) {
     page(|page| page.pedal(value));
 }
 
-/// Plays a block of so many samples; [`sound`] has it.
+/// Renders a block of `frames` samples; its audio is at [`sound`].
 #[unsafe(no_mangle)]
 pub extern "C" fn process(frames: usize) {
     MODULE.with_borrow_mut(|module| {
@@ -109,13 +111,13 @@ pub extern "C" fn process(frames: usize) {
     });
 }
 
-/// Where a channel's sound begins: 0 left, 1 right.
+/// The address of a channel's audio: 0 left, 1 right.
 #[unsafe(no_mangle)]
 pub extern "C" fn sound(channel: usize) -> *const f32 {
     MODULE.with_borrow(|module| module.sound[channel.min(1)].as_ptr())
 }
 
-/// Draws the picture of the last so many seconds; so many numbers, see [`Page::picture`].
+/// Makes the picture of the last `seconds` and returns how many numbers it has, see [`Page::picture`].
 #[unsafe(no_mangle)]
 pub extern "C" fn draw(seconds: f64) -> usize {
     MODULE.with_borrow_mut(|module| {
@@ -126,13 +128,14 @@ pub extern "C" fn draw(seconds: f64) -> usize {
     })
 }
 
-/// Where the picture begins.
+/// The address of the picture.
 #[unsafe(no_mangle)]
 pub extern "C" fn picture() -> *const f64 {
     MODULE.with_borrow(|module| module.picture.as_ptr())
 }
 
-/// Makes a MIDI file of all that was played; so many bytes in [`output`], 0: nothing was played.
+/// Writes everything that was played to [`output`] as a MIDI file and returns its length in bytes; 0 if nothing was
+/// played.
 #[unsafe(no_mangle)]
 pub extern "C" fn save() -> usize {
     MODULE.with_borrow_mut(|module| {
@@ -141,23 +144,24 @@ pub extern "C" fn save() -> usize {
     })
 }
 
-/// All note events as bytes in [`output`], twelve each: the sample (8), whose, key, velocity, 0. How many bytes.
+/// Writes all note events to [`output`] and returns the length in bytes. Twelve bytes each: the sample (8,
+/// little-endian), 1 for Antiphon or 0 for the player, key, velocity, 0.
 #[unsafe(no_mangle)]
 pub extern "C" fn log() -> usize {
     MODULE.with_borrow_mut(|module| {
         module.output.clear();
         for event in module.page.iter().flat_map(|page| page.log()) {
             module.output.extend(event.at.to_le_bytes());
-            module.output.extend([u8::from(event.whose == Whose::Mine), event.key, event.velocity, 0]);
+            module.output.extend([u8::from(event.whose == Whose::Antiphon), event.key, event.velocity, 0]);
         }
         module.output.len()
     })
 }
 
-/// Sets the mode by its number, see [`settings::mode`].
+/// Sets the mode by its number: see [`settings::mode`].
 #[unsafe(no_mangle)]
 pub extern "C" fn set_mode(number: u32) {
-    page(|page| page.settings.mode = settings::mode(number));
+    page(|page| page.settings.turn.mode = settings::mode(number));
 }
 
 /// Sets the temperature, 0.1–2.
@@ -172,19 +176,19 @@ pub extern "C" fn set_seed(seed: u32) {
     page(|page| page.settings.generation.seed = u64::from(seed.min(9_999)));
 }
 
-/// Continues, or stops.
+/// *Continue* or *Stop*.
 #[unsafe(no_mangle)]
 pub extern "C" fn go() {
     page(|page| page.settings.buttons.go ^= true);
 }
 
-/// Plays another take from the same phrase.
+/// Plays a new take on the same phrase.
 #[unsafe(no_mangle)]
 pub extern "C" fn new_take() {
     page(|page| page.settings.buttons.another ^= true);
 }
 
-/// Forgets everything that was heard; the log stays.
+/// Clears Antiphon's memory; the log stays.
 #[unsafe(no_mangle)]
 pub extern "C" fn forget() {
     page(|page| page.settings.buttons.forget ^= true);

@@ -1,5 +1,5 @@
-//! Antiphon in a browser: the engine, its piano and its network in one WebAssembly module, which runs in the page's
-//! audio worklet. [`Page`] is all of it in plain Rust; `exports` is how JavaScript reaches it.
+//! Antiphon in a browser: engine, piano and network in one WebAssembly module, which runs in the page's audio worklet.
+//! [`Page`] is all of it in plain Rust; `exports` makes it available to JavaScript.
 
 mod exports;
 pub mod settings;
@@ -19,42 +19,42 @@ use model::{Network, compact};
 use notes::{Note, Transport};
 use piano::{Action, Piano};
 
-/// The player's MIDI channel, and Antiphon's.
+/// The MIDI channel of both the player and Antiphon.
 const CHANNEL: u8 = 0;
-/// Notes that may be generated between two blocks: with 128 samples there is time for one.
+/// Notes generated per block: a block of 128 samples leaves time for one.
 const NOTES_AT_ONCE: usize = 1;
 
-/// A note event that sounded, for those who want to know exactly.
+/// A note event that was played, for the log.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sounded {
     /// In samples since the page began.
     pub at: u64,
-    /// Who played it.
+    /// The player or Antiphon.
     pub whose: Whose,
     /// MIDI key.
     pub key: u8,
-    /// 0: the key comes up.
+    /// 0 when the key comes up.
     pub velocity: u8,
 }
 
-/// See the [crate](self).
+/// The engine, its network and the piano, driven block by block.
 pub struct Page {
     audio: AudioSide,
     generator: Driven,
     ui: UiSide,
     viewer: Viewer,
     piano: Piano,
-    /// What the player asks for; may be changed between blocks.
+    /// The settings; may be changed between blocks.
     pub settings: Settings,
-    /// What the player has done since the last block.
+    /// The player's input since the last block.
     waiting: Vec<Heard>,
     rate: f64,
-    /// Samples so far.
+    /// Samples played so far.
     position: u64,
     log: Vec<Sounded>,
 }
 
-/// Where the engine's events go: to the piano and to the log.
+/// Sends the engine's events to the piano and to the log.
 struct Sink<'a> {
     piano: &'a mut Piano,
     log: &'a mut Vec<Sounded>,
@@ -74,12 +74,12 @@ impl Sink<'_> {
 
 impl Out for Sink<'_> {
     fn on(&mut self, offset: u32, channel: u8, key: u8, velocity: u8) -> bool {
-        self.note(offset, Whose::Mine, channel, key, velocity.max(1));
+        self.note(offset, Whose::Antiphon, channel, key, velocity.max(1));
         true
     }
 
     fn off(&mut self, offset: u32, channel: u8, key: u8) -> bool {
-        self.note(offset, Whose::Mine, channel, key, 0);
+        self.note(offset, Whose::Antiphon, channel, key, 0);
         true
     }
 
@@ -92,10 +92,10 @@ impl Out for Sink<'_> {
 }
 
 impl Page {
-    /// A page that plays with these weights, in their compact form, at this sample rate.
+    /// A page with these weights, in compact form, at this sample rate.
     ///
     /// # Errors
-    /// Sentences, if the weights are damaged.
+    /// A message if the weights are damaged.
     pub fn new(weights: &[u8], rate: f64) -> Result<Self, String> {
         let weights = compact::from_bytes(weights).map_err(|error| error.to_string())?;
         let network = Network::new(&weights, model::Precision::of(&weights));
@@ -126,7 +126,7 @@ impl Page {
         })
     }
 
-    /// The player strikes a key, or lets go of it with velocity 0: at the next block's first sample.
+    /// The player presses a key, or releases it if `velocity` is 0; takes effect at the next block's first sample.
     pub fn key(&mut self, key: u8, velocity: u8) {
         let (key, velocity) = (key.min(127), velocity.min(127));
         self.waiting.push(match velocity {
@@ -135,13 +135,13 @@ impl Page {
         });
     }
 
-    /// The sustain pedal moves.
+    /// The player moves the sustain pedal: 0–127, down from 64.
     pub fn pedal(&mut self, value: u8) {
         let controller = engine::audio::SUSTAIN;
         self.waiting.push(Heard::Controller { channel: CHANNEL, controller, value: value.min(127) });
     }
 
-    /// The next block of sound, left and right, and then a little thinking.
+    /// Renders the next block of audio, left and right, and then lets the generator work.
     pub fn process(&mut self, left: &mut [f32], right: &mut [f32]) {
         let frames = left.len().min(right.len());
         let Self { audio, piano, log, position, .. } = self;
@@ -153,8 +153,8 @@ impl Page {
                 continue;
             }
             match heard {
-                Heard::On { channel, key, velocity } => sink.note(0, Whose::Yours, channel, key, velocity),
-                Heard::Off { channel: Some(channel), key: Some(key) } => sink.note(0, Whose::Yours, channel, key, 0),
+                Heard::On { channel, key, velocity } => sink.note(0, Whose::Player, channel, key, velocity),
+                Heard::Off { channel: Some(channel), key: Some(key) } => sink.note(0, Whose::Player, channel, key, 0),
                 Heard::Controller { channel, controller, value } => {
                     sink.controller(0, channel, controller, value);
                 }
@@ -168,15 +168,16 @@ impl Page {
         self.generator.run(NOTES_AT_ONCE);
     }
 
-    /// The picture of this moment as numbers, for `page/roll.js`: now, whose turn, since when, until when (or -1), how many
-    /// notes, ghost notes and hand-overs; then each note (start, end or -1, key, velocity, whose), and each hand-over.
-    /// Notes that ended more than `seconds` ago are left out.
+    /// Writes the piano roll to `out` as numbers, for `page/roll.js`. The first seven: now; whose turn it is (1:
+    /// Antiphon); since when; until when, or -1; the numbers of notes, ghost notes and hand-overs. Then each note
+    /// (start, end or -1, key, velocity, 1 for Antiphon), each ghost note likewise, and the time of each hand-over.
+    /// Times are in seconds. Leaves out notes and hand-overs from more than `seconds` ago.
     pub fn picture(&mut self, seconds: f64, out: &mut Vec<f64>) {
         self.ui.roll.update();
         let roll = self.ui.roll.roll();
         let oldest = roll.now - seconds;
         out.clear();
-        let turn = |whose: Whose| f64::from(u8::from(whose == Whose::Mine));
+        let turn = |whose: Whose| f64::from(u8::from(whose == Whose::Antiphon));
         out.extend([roll.now, turn(roll.turn), roll.since, roll.until.unwrap_or(-1.0), 0.0, 0.0, 0.0]);
         let note = |note: &Drawn| {
             let end = if note.end.is_finite() { note.end } else { -1.0 };
@@ -196,7 +197,8 @@ impl Page {
         }
     }
 
-    /// Everything that was played so far as a MIDI file, you and Antiphon on two tracks; `None`: nothing was.
+    /// Everything played so far as a MIDI file, with the player and Antiphon on separate tracks; `None` if nothing was
+    /// played.
     pub fn save(&mut self) -> Option<Vec<u8>> {
         let notes = |whose: Whose| -> Vec<Note> {
             let mut notes = Vec::new();
@@ -215,7 +217,7 @@ impl Page {
             }
             notes
         };
-        let (yours, mine) = (notes(Whose::Yours), notes(Whose::Mine));
+        let (yours, mine) = (notes(Whose::Player), notes(Whose::Antiphon));
         if yours.is_empty() && mine.is_empty() {
             return None;
         }
@@ -229,7 +231,7 @@ impl Page {
         &self.log
     }
 
-    /// Whether somebody looks at the picture; nothing is drawn for nobody.
+    /// Sets whether the picture is shown; while it is not, the engine does not update it.
     pub fn set_seen(&self, seen: bool) {
         self.viewer.set_open(seen);
     }
@@ -240,7 +242,7 @@ mod tests {
     use super::*;
     use model::Weights;
 
-    /// Plays a phrase, then listens for so many seconds, in blocks of this size; the page then.
+    /// Plays a phrase and then runs for `seconds`, in blocks of `block` samples; returns the page.
     fn play(block: usize, seconds: f64) -> Page {
         let weights = Weights::from_bytes(include_bytes!("../../weights/antiphon.safetensors")).unwrap();
         let mut page = Page::new(&compact::to_bytes(&weights), 48_000.0).unwrap();
@@ -265,7 +267,7 @@ mod tests {
     fn plays_on_shows_it_and_saves_it() {
         let mut page = play(128, 4.0);
         let on = |page: &Page, whose| page.log().iter().filter(|e| e.whose == whose && e.velocity > 0).count();
-        let (yours, mine) = (on(&page, Whose::Yours), on(&page, Whose::Mine));
+        let (yours, mine) = (on(&page, Whose::Player), on(&page, Whose::Antiphon));
         assert!(yours == 8 && mine > 4, "{yours} and {mine} notes");
 
         let mut picture = Vec::new();

@@ -1,13 +1,13 @@
-//! What the page plays with: the plugin's own defaults, and what can be set on the page.
+//! The page's settings: the plugin's defaults, and what can be set on the page.
 
 use engine::settings::{GenerationParams, Mode, Settings, TemperatureScales};
 
-/// A new instance of the plugin, with *Search* off: a page has no time for many takes at once.
+/// The plugin's defaults with *Search* off: a page has no time for many takes in parallel.
 pub fn default() -> Settings {
     Settings { generation: GenerationParams { search: 1, ..GenerationParams::INITIAL }, ..Settings::INITIAL }
 }
 
-/// The modes that make sense without a transport, by their numbers on the page.
+/// The modes that work without a transport, by their numbers on the page.
 pub fn mode(number: u32) -> Mode {
     match number {
         1 => Mode::Trigger,
@@ -17,7 +17,7 @@ pub fn mode(number: u32) -> Mode {
     }
 }
 
-/// One temperature for all, as far as the plugin's control goes.
+/// The same temperature for everything, limited to the range of the plugin's parameter.
 pub fn temperature_scales(temperature: f32) -> TemperatureScales {
     let all = temperature.clamp(0.1, 2.0);
     TemperatureScales { pitch: all, rhythm: all, length: all, dynamics: all }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs Antiphon for you alone; no root needed. `./install.sh --uninstall` removes it again.
+# Installs Antiphon for the current user; no root needed. `./install.sh --uninstall` removes it again.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,7 +14,7 @@ icons/antiphon-48.png|$data/icons/hicolor/48x48/apps/antiphon.png
 icons/antiphon-256.png|$data/icons/hicolor/256x256/apps/antiphon.png
 "
 
-# Whether a file in the way is an Antiphon, or one of its icons or menu entries.
+# Whether a file at a target path is Antiphon's: one of its binaries, icons or menu entries.
 ours() {
     case $1 in
         *.png) return 0 ;;
@@ -42,7 +42,7 @@ put() {
     if [ "$1" = antiphon.desktop ]; then
         sed "s|^Exec=.*|Exec=\"$HOME/.local/bin/antiphon\"|" "$here/$1" > "$2.new"
     fi
-    # Moved over the old one: a host that has it loaded keeps it whole.
+    # Renamed over the old file, so that a host that has it loaded keeps the old one intact.
     mv "$2.new" "$2"
     echo "installed $2"
 }

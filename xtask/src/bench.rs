@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: how fast the built plugin is, beside others.
+//! `cargo xtask bench`: measures the speed of the built plugin, next to other engines.
 
 use std::process::{Command, ExitCode};
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::workspace::Workspace;
 use crate::{bundle, host};
 
-/// Builds the plugin, our own engine and candle's, then leaves the measuring to `host bench`.
+/// Builds the plugin and two step benchmarks (our engine, candle's), then runs `host bench`, which measures.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     bundle::build(workspace, &[])?;
     for (example, features) in [("step", "gpu"), ("candle_step", "train")] {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::workspace::Workspace;
 use crate::{links, tools};
 
-/// Builds the book and says where it is.
+/// Builds the book and prints where it is.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let folder = build(workspace)?;
     let (files, bytes) = size(&folder)?;
@@ -20,7 +20,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Pages of the book whose text lies outside of `docs/`, where people look for it.
+/// Pages of the book whose source is outside `docs/`, where readers expect it: name in the book, source file.
 const ELSEWHERE: [(&str, &str); 4] = [
     ("architecture.md", "ARCHITECTURE.md"),
     ("changes.md", "CHANGELOG.md"),
@@ -39,7 +39,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     copy(Path::new("docs"), &source)?;
     for (page, file) in ELSEWHERE {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
-        // From the top folder the way to the book's pages is longer.
+        // These files link to pages as `docs/PAGE`; in the book the pages are siblings.
         std::fs::write(source.join(page), text.replace("](docs/", "]("))?;
     }
     let folder = workspace.target.join("book");
@@ -64,7 +64,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Files below a folder, and their bytes.
+/// The number of files below a folder, and their total size in bytes.
 pub fn size(folder: &Path) -> Result<(usize, u64)> {
     let mut sum = (0, 0);
     for entry in std::fs::read_dir(folder)? {

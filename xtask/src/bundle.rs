@@ -1,4 +1,4 @@
-//! `cargo xtask bundle`: the plugin in the shape that hosts load.
+//! `cargo xtask bundle`: builds the plugin as the bundles that hosts load.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -8,16 +8,17 @@ use anyhow::{Context, Result, ensure};
 use crate::packages;
 use crate::workspace::Workspace;
 
-/// The package that holds the plugin; its display name stands in bundler.toml.
+/// The package that contains the plugin; its display name is in bundler.toml.
 pub const PLUGIN: &str = "antiphon";
 
-/// Builds and bundles with cargo's own options; release unless they name a profile.
+/// Builds and bundles with cargo's options; a release build unless they name a profile.
 pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
     build(workspace, options)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds plugins and app for both kinds of Mac, and bundles the two as one; on macOS, with both of rustup's targets.
+/// Builds the plugins and the app for Intel and Apple silicon and bundles them as universal binaries. Needs macOS and
+/// both rustup targets.
 pub fn universal(workspace: &Workspace) -> Result<()> {
     ensure!(cfg!(target_os = "macos"), "one bundle for both kinds of Mac is made on a Mac");
     let release = "--release".to_owned();
@@ -27,7 +28,7 @@ pub fn universal(workspace: &Workspace) -> Result<()> {
             nice_plug_xtask::build(&[PLUGIN.to_owned()], &options)?;
             let library = release_folder(&workspace.target, Some(target)).join("libantiphon.dylib");
             if !features.is_empty() && library.exists() {
-                // The app's; that of the plugin is bundled already.
+                // This library was built for the app; the plugin's is bundled already.
                 std::fs::remove_file(library)?;
             }
         }
@@ -36,8 +37,8 @@ pub fn universal(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// Builds and bundles the plugin. It always has a run of cargo for itself: beside another package its
-/// dependencies would get that one's features too, and all of it would be built a second time.
+/// Builds and bundles the plugin, always in its own cargo invocation: built along with another package, its
+/// dependencies would also get that package's features, and all of them would be built a second time.
 pub fn build(workspace: &Workspace, options: &[String]) -> Result<()> {
     if options.iter().any(|option| option.contains("standalone")) {
         packages::ensure_standalone()?;
@@ -51,14 +52,14 @@ pub fn build(workspace: &Workspace, options: &[String]) -> Result<()> {
     nice_plug_xtask::bundle(&workspace.target, PLUGIN, &options, false)
 }
 
-/// Builds the standalone app beside the bundles: `Antiphon`, `Antiphon.exe` or `Antiphon.app`. The bundles stay as
-/// they are: the plugin in them is built without what only the app needs.
+/// Builds the standalone app next to the bundles: `Antiphon`, `Antiphon.exe` or `Antiphon.app`. The bundles are not
+/// touched: the plugin in them is built without the dependencies that only the app needs.
 pub fn app(workspace: &Workspace, options: &[String]) -> Result<()> {
     packages::ensure_standalone()?;
     app_for(&workspace.target, options)
 }
 
-/// The same below another target folder, maybe for another system.
+/// Same as [`app`], but into any target folder and possibly for another system; checks for no packages.
 pub fn app_for(target: &Path, options: &[String]) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--package", PLUGIN, "--features", "standalone", "--bin", PLUGIN]).args(options);
@@ -67,10 +68,10 @@ pub fn app_for(target: &Path, options: &[String]) -> Result<()> {
     collect_app(target, options)
 }
 
-/// Puts the app that cargo has built below `target` beside the bundles.
+/// Bundles the app that cargo built below `target`, next to the plugin bundles.
 pub fn collect_app(target: &Path, options: &[String]) -> Result<()> {
     let triple = options.iter().find_map(|option| option.strip_prefix("--target="));
-    // Bundled is whatever lies there, and the library that lies there now is the app's.
+    // The bundler bundles every artifact it finds, and the library that is there now was built for the app.
     for library in ["libantiphon.so", "libantiphon.dylib", "antiphon.dll"] {
         let library = release_folder(target, triple).join(library);
         if library.exists() {
@@ -81,7 +82,7 @@ pub fn collect_app(target: &Path, options: &[String]) -> Result<()> {
     nice_plug_xtask::bundle(target, PLUGIN, &options, false)
 }
 
-/// Where cargo leaves a release build.
+/// The folder where cargo puts a release build, for the host's own target or for `triple`.
 pub fn release_folder(target: &Path, triple: Option<&str>) -> PathBuf {
     triple.map_or(target.to_owned(), |triple| target.join(triple)).join("release")
 }

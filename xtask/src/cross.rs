@@ -1,5 +1,5 @@
-//! `cargo xtask cross`: the other systems, as far as Linux can tell. Everything is type-checked and linted for Windows
-//! and both kinds of Mac; the Windows bundle is linked with MinGW, and the host's tests play it under Wine.
+//! `cargo xtask cross`: checks the other systems as far as Linux can. Type-checks and lints everything for Windows and
+//! for macOS on both architectures, links the Windows bundle with MinGW, and runs the host's tests on it under Wine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -13,12 +13,12 @@ use crate::{bundle, host, packages};
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 const TARGETS: [&str; 3] = [WINDOWS, "x86_64-apple-darwin", "aarch64-apple-darwin"];
 
-/// Says of each step whether it went well; `--check` leaves the bundle and Wine out.
+/// Runs each step and prints whether it succeeded; with `only_check`, skips the bundle and Wine.
 pub fn run(workspace: &Workspace, only_check: bool) -> Result<ExitCode> {
     ensure!(cfg!(target_os = "linux"), "on Windows and macOS, `cargo xtask test` tells more");
     packages::ensure_cross(!only_check)?;
     add_targets(&TARGETS)?;
-    // A folder of its own: the Windows bundle bears the same names as this system's.
+    // A separate target folder: the Windows bundles have the same names as this system's.
     let target = workspace.target.join("cross");
     let mut done = Vec::new();
     for triple in TARGETS {
@@ -41,7 +41,7 @@ pub fn run(workspace: &Workspace, only_check: bool) -> Result<ExitCode> {
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Rustup's standard libraries for the targets; without rustup they may be there all the same.
+/// Adds rustup's standard libraries for the targets. Without rustup, they may still be there.
 fn add_targets(targets: &[&str]) -> Result<()> {
     match Command::new("rustup").args(["target", "add"]).args(targets).status() {
         Ok(status) => ensure!(status.success(), "rustup could not add {}", targets.join(", ")),
@@ -50,19 +50,19 @@ fn add_targets(targets: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Everything, tests included, without linking; a warning fails, as it does where CI builds for that system.
+/// Lints everything, tests included, without linking. Warnings are errors, as on CI's native builds for that system.
 fn check(triple: &str, target: &Path) -> Result<()> {
     let mut cargo = Command::new("cargo");
     cargo.args(["clippy", "--workspace", "--all-targets", "--target", triple, "--target-dir"]).arg(target);
     cargo.args(["--", "-D", "warnings"]);
     if triple.ends_with("darwin") {
-        // No C compiler for the Mac is needed where nothing is linked: what dependencies have of C is skipped.
+        // Without linking, no C compiler for macOS is needed: the C parts of dependencies are skipped.
         cargo.env("CC", "true").env("AR", "true");
     }
     success(&mut cargo)
 }
 
-/// The bundle as `cargo xtask bundle` makes it, for Windows.
+/// Builds the Windows bundle the way `cargo xtask bundle` does.
 fn link(target: &Path) -> Result<()> {
     let options = options(target)?;
     nice_plug_xtask::build(&[bundle::PLUGIN.to_owned()], &options)?;
@@ -85,7 +85,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     Ok(target.join("bundled"))
 }
 
-/// Fails unless a Windows plugin loads and answers under Wine.
+/// Fails unless the Windows plugin at `clap` loads and answers a phrase under Wine.
 pub fn plays(workspace: &Workspace, clap: &Path) -> Result<()> {
     let target = workspace.target.join("cross");
     let mut cargo = Command::new("cargo");
@@ -99,8 +99,8 @@ pub fn plays(workspace: &Workspace, clap: &Path) -> Result<()> {
         .with_context(|| format!("{} does not play under Wine", clap.display()))
 }
 
-/// Random bytes by the name under which Rust's library asks Windows for them; Wine 8, which Debian 12 has, knows
-/// them by an older one only.
+/// Exports the random function that Rust's standard library imports from Windows; Wine 8 (Debian 12) provides only its
+/// older equivalent.
 const RANDOM: &str = "\
 unsigned char __stdcall SystemFunction036(void *bytes, unsigned long count);
 __declspec(dllexport) int __stdcall ProcessPrng(unsigned char *bytes, unsigned long long count) {
@@ -108,7 +108,7 @@ __declspec(dllexport) int __stdcall ProcessPrng(unsigned char *bytes, unsigned l
 }
 ";
 
-/// The tests in crates/test-host/tests/, as Windows programs, on the Windows bundle.
+/// Runs the tests in crates/test-host/tests/, built for Windows, on the Windows bundle.
 fn wine(target: &Path) -> Result<()> {
     let lacking = lacking(target)?;
     let screen = Screen::start()?;
@@ -120,12 +120,12 @@ fn wine(target: &Path) -> Result<()> {
         .env("ANTIPHON_CLAP", target.join("bundled/Antiphon.clap"))
         .env("WINEPATH", lacking)
         .env("DISPLAY", &screen.name)
-        // Its own messages are many.
+        // Wine's own messages would flood the output.
         .env("WINEDEBUG", "-all");
     success(&mut cargo)
 }
 
-/// Builds what Wine lacks of Windows; returns its folder.
+/// Builds the DLL that Wine lacks; returns its folder.
 fn lacking(target: &Path) -> Result<PathBuf> {
     let folder = target.join("wine");
     std::fs::create_dir_all(&folder)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the built plugin answers a phrase.
+//! `cargo xtask demo`: plays a phrase to the built plugin and records the answer.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{bundle, host};
 
-/// Builds, then leaves the playing to `host demo`.
+/// Builds the plugin, then runs `host demo`, which does the playing.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     bundle::build(workspace, &[])?;
     let folder = workspace.target.join("demo");

@@ -1,10 +1,10 @@
-//! `cargo xtask golden`: writes the golden takes, or compares them.
+//! `cargo xtask golden`: rewrites the golden takes, or compares against them.
 
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
-/// Writes them, or only checks whether the takes are what they were.
+/// Rewrites the golden takes; with `only_check`, compares what is generated now with the stored ones.
 pub fn run(only_check: bool) -> Result<ExitCode> {
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--package", "engine", "--test", "golden"]);

@@ -1,4 +1,4 @@
-//! The project's own host, in a process of its own: what it loads may crash.
+//! Builds and runs the project's test host, as a separate process: a plugin that it loads may crash it.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use anyhow::{Context, Result, ensure};
 
 use crate::workspace::Workspace;
 
-/// Builds the host and runs one of its commands on the built bundle.
+/// Builds the host and runs one of its commands on the built bundle; returns the host's exit code.
 pub fn run(workspace: &Workspace, command: &str, args: &[String], variables: &[(&str, &OsStr)]) -> Result<ExitCode> {
     run_with(workspace, command, args, variables, &[])
 }
 
-/// The same, of a host with more features.
+/// Same as [`run`], with additional cargo features for the host.
 pub fn run_with(
     workspace: &Workspace,
     command: &str,
@@ -30,7 +30,7 @@ pub fn run_with(
         .current_dir(&workspace.called_from)
         .status()
         .with_context(|| format!("cannot start {}", program.display()))?;
-    // Without a code it was killed by a signal: a crash.
+    // No exit code: it was killed by a signal, so it crashed.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     if code.is_none() {
         eprintln!("error: the host ended by force: {status}");
@@ -38,7 +38,7 @@ pub fn run_with(
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-/// Builds the host; returns the program.
+/// Builds the host with these cargo features; returns the path of the executable.
 pub fn build(workspace: &Workspace, features: &[&str]) -> Result<PathBuf> {
     let build = ["build", "--release", "--package", "test-host", "--features", &features.join(",")];
     let status = Command::new("cargo").args(build).status().context("cannot run cargo")?;
@@ -46,7 +46,7 @@ pub fn build(workspace: &Workspace, features: &[&str]) -> Result<PathBuf> {
     Ok(workspace.target.join("release").join("test-host").with_extension(std::env::consts::EXE_EXTENSION))
 }
 
-/// Fails unless a plugin loads and answers: the demo's phrase, a few seconds of it, as fast as the machine can.
+/// Fails unless the plugin at `clap` loads and answers: plays the demo's phrase and 4 seconds more, offline.
 pub fn plays(workspace: &Workspace, host: &Path, clap: &Path) -> Result<()> {
     let mut demo = Command::new(host);
     demo.env("ANTIPHON_CLAP", clap);
@@ -54,7 +54,7 @@ pub fn plays(workspace: &Workspace, host: &Path, clap: &Path) -> Result<()> {
         .with_context(|| format!("{} does not play", clap.display()))
 }
 
-/// The same with a host that is about to be started, under Wine for instance.
+/// Same as [`plays`], with a host command prepared by the caller, for example one that runs under Wine.
 pub fn answers(host: &mut Command, out: &Path) -> Result<()> {
     let output = host.args(["demo", "--offline", "--seconds", "4", "--out"]).arg(out).output();
     let output = output.context("cannot start the host")?;

@@ -1,5 +1,5 @@
-//! Links between pages: in the Markdown sources, which are also read without the book, and in the built book. Links to
-//! other sites are left alone.
+//! Checks links between pages, in the Markdown sources (which are also read without the book) and in the built book.
+//! Links to other sites are not checked.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-/// Where no pages of ours are.
+/// Folders without pages of this project.
 const SKIPPED: [&str; 4] = ["target", "runs", "node_modules", "venv"];
 
-/// Fails with every link in a Markdown file below `root` that leads nowhere.
+/// Fails with a list of all broken links in the Markdown files below `root`.
 pub fn check(root: &Path) -> Result<()> {
     let mut files = Vec::new();
     find(root, "md", &mut files)?;
@@ -28,7 +28,7 @@ pub fn check(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with a link.
+/// Why a link is broken; `None` if it is not.
 fn fault(file: &Path, page: &Page, link: &str) -> Result<Option<String>> {
     if is_elsewhere(link) {
         return Ok(None);
@@ -49,11 +49,11 @@ fn fault(file: &Path, page: &Page, link: &str) -> Result<Option<String>> {
     Ok((!has).then(|| "there is no such heading".to_owned()))
 }
 
-/// What matters of a Markdown file.
+/// The links and anchors of a Markdown file.
 #[derive(Debug, Default)]
 struct Page {
     links: Vec<String>,
-    /// Of its headings.
+    /// The anchors of its headings.
     anchors: BTreeSet<String>,
 }
 
@@ -71,7 +71,7 @@ impl Page {
                 Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
                 Event::End(TagEnd::Heading(_)) => {
                     let name = anchor(&heading.take().unwrap_or_default());
-                    // The second of the same name is name-1.
+                    // A repeated heading gets a number: name-1, name-2.
                     let mut unique = name.clone();
                     let mut count = 0;
                     while !page.anchors.insert(unique.clone()) {
@@ -94,7 +94,7 @@ impl Page {
     }
 }
 
-/// A heading's name in links, as the book and code hosts make it.
+/// The anchor of a heading, as mdBook and code hosting sites derive it.
 fn anchor(heading: &str) -> String {
     let kept = |c: char| match c {
         ' ' => Some('-'),
@@ -105,12 +105,12 @@ fn anchor(heading: &str) -> String {
     heading.trim().chars().filter_map(kept).collect()
 }
 
-/// Fails with every link in a built site that leads to no file of it.
+/// Fails with a list of all links in a built site that lead to none of its files.
 pub fn check_site(folder: &Path) -> Result<()> {
     let mut files = Vec::new();
     find(folder, "html", &mut files)?;
     let mut faults = Vec::new();
-    // mdBook's page for addresses that do not exist starts at the site's root.
+    // mdBook's 404 page has links relative to the site's root.
     for file in files.iter().filter(|file| !file.ends_with("404.html")) {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         for link in ["href=\"", "src=\""].iter().flat_map(|attribute| text.split(attribute).skip(1)) {

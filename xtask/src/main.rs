@@ -1,5 +1,5 @@
-//! The project's own commands, run as `cargo xtask COMMAND`. Plain cargo underneath; everything that
-//! a person or a machine does with this repository has one name here.
+//! The project's commands, run as `cargo xtask COMMAND`. They wrap plain cargo: every task that a developer or CI does
+//! in this repository has one command here.
 
 mod bench;
 mod book;
@@ -30,7 +30,7 @@ use clap::{Args, Parser, Subcommand};
 
 use workspace::Workspace;
 
-/// The project's own commands.
+/// Build, test, measure and release Antiphon.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -40,67 +40,69 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build the plugin, play a phrase to it and keep what it answers: played.mid, played.wav and played.png in target/demo.
+    /// Play a phrase to the built plugin and record its answer as played.mid, played.wav and played.png in target/demo.
     Demo(Passed),
-    /// Build Antiphon.clap and Antiphon.vst3 under target/bundled; with --features standalone also the standalone app.
+    /// Build Antiphon.clap and Antiphon.vst3 in target/bundled; with `--features standalone`, also the standalone app.
     Bundle(Passed),
-    /// The same for Intel and Apple silicon in one (macOS).
+    /// Build the plugins and the standalone app as universal binaries for Intel and Apple silicon (macOS only).
     BundleUniversal,
-    /// Copy the plugins and the standalone app into your own folders, the app with an entry in the menu.
+    /// Build and install the plugins and the standalone app for the current user, without root.
     Install {
-        /// What to install; everything if not given.
+        /// Parts to install [default: all; the app only if it can be built here].
         parts: Vec<install::Part>,
     },
-    /// Remove what `install` has copied, and nothing else.
+    /// Remove the files that `install` copied; keep those changed since.
     Uninstall,
-    /// Everything that CI checks: formatting, lints, documentation, the bundle, all tests.
+    /// Run everything that CI checks: formatting, dependencies, links, lints, documentation, the bundle and all tests.
     Test,
-    /// What the built plugin promises about time and turns, as a table and target/verify.json.
+    /// Check the built plugin's timing and turn-taking; print a table and write target/verify.json.
     Verify(Passed),
-    /// Random blocks, notes, parameters and transports against the built plugin; target/soak.json counts what must never happen.
+    /// Stress the built plugin with random blocks, notes, parameters and transports; count violations in
+    /// target/soak.json.
     Soak(Passed),
-    /// How fast a note, a block, many instances and loading are, beside other engines where they are installed.
+    /// Measure the speed of a step, a block, many instances and loading; compare with other engines where installed.
     Bench(Passed),
-    /// Write the golden takes again, after new weights or a change that is meant to be heard.
+    /// Rewrite the golden takes, after new weights or an intended change of the generated notes.
     Golden {
-        /// Compare them instead.
+        /// Compare with the stored takes instead of rewriting them.
         #[arg(long)]
         check: bool,
     },
-    /// Type-check and lint for Windows and both kinds of Mac, and run the Windows bundle under Wine (Linux).
+    /// Type-check and lint for Windows and macOS, and run the tests on the Windows bundle under Wine (Linux only).
     Cross {
-        /// Type-check and lint only.
+        /// Only type-check and lint; skip the Windows bundle and Wine.
         #[arg(long)]
         check: bool,
     },
-    /// The real editor in its states, as docs/pictures/*.png (Linux, with Xvfb).
+    /// Take screenshots of the editor in several states, as docs/pictures/*.png (Linux only, needs Xvfb).
     Pictures(Passed),
-    /// Open and close the editor while it plays, and watch threads and memory.
+    /// Open and close the editor while the plugin plays, and check threads and memory (Linux only).
     Editor(Passed),
-    /// Use the editor as a hand does: turn, type and reset a knob, drag a take onto another window.
+    /// Operate the editor with a simulated mouse and keyboard: turn, type and reset a knob, drag out a take (Linux
+    /// only).
     Hand(Passed),
-    /// Play to the standalone app over JACK, with a server that has no sound card (Linux).
+    /// Play to the standalone app over JACK, on a server without a sound card (Linux only).
     Standalone(Passed),
-    /// Antiphon in a browser, as files for any web server, under target/web.
+    /// Build the web page with Antiphon in it in target/web, ready for any web server.
     Web {
-        /// Also serve them to this machine's browsers, at this port.
+        /// Also serve the page to browsers on this machine, on this port [default: 8000].
         #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "8000")]
         serve: Option<u16>,
     },
-    /// The book as a website under target/book, with its links checked.
+    /// Build the book as a website in target/book and check its links.
     Book,
-    /// What a tag publishes, as far as this system can make it, under target/dist.
+    /// Build the release files of this version in target/dist, as far as this system can.
     Release {
-        /// What to make; everything if not given.
+        /// Parts to build [default: all that this system can].
         parts: Vec<release::Part>,
     },
 }
 
-/// What another program is given; `--help` too.
+/// Options passed to another program, `--help` included.
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 struct Passed {
-    /// See --help.
+    /// Options for the command; see `--help` after the command's name.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
     options: Vec<String>,
 }

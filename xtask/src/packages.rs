@@ -1,35 +1,35 @@
-//! What the system must have before something can be built or shown. The plugin itself needs nothing: it
-//! opens X11 and OpenGL at run time. The program of its own needs ALSA's and JACK's headers on Linux; pictures of
-//! the editor need a screen in memory.
+//! Checks for the system packages that a build or a test needs. The plugin itself needs none: it opens X11 and OpenGL
+//! at run time. On Linux, the standalone app needs the headers of ALSA and JACK, and pictures of the editor need a
+//! virtual screen.
 
 use std::io::{IsTerminal, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// What `--features standalone` needs on Linux: Debian's packages, and the name under which pkg-config
-/// knows the library.
+/// For building with `--features standalone` on Linux: Debian packages, and the name by which pkg-config knows each
+/// library (empty if it has none).
 const STANDALONE: &[(&str, &str)] = &[("pkg-config", ""), ("libasound2-dev", "alsa"), ("libjack-jackd2-dev", "jack")];
 
-/// What playing to the program over JACK needs beyond that.
+/// For playing to the standalone app over JACK, in addition to [`STANDALONE`].
 const JACK: &[(&str, &str)] = &[("jackd2", "")];
 
-/// What a screen in memory needs, and a font to show Chinese file names with.
+/// For a virtual screen (Xvfb), and a font that can show Chinese file names.
 const SCREEN: &[(&str, &str)] =
     &[("xvfb", ""), ("libgl1", ""), ("libgl1-mesa-dri", ""), ("libfontconfig1", ""), ("fonts-droid-fallback", "")];
 
-/// What GPU tests need: Mesa's lavapipe is a Vulkan driver that runs on the CPU.
+/// For GPU tests: Mesa's lavapipe is a Vulkan driver that runs on the CPU.
 const LAVAPIPE: &[(&str, &str)] = &[("libvulkan1", ""), ("mesa-vulkan-drivers", "")];
 
-/// What linking for Windows, and running it, needs: a VST3 there has a window of its own for messages, and without a
-/// screen Wine makes none. Dependencies with C in them want the compiler for a check too.
+/// For linking for Windows, and for running the result. A VST3 there has a message window, which Wine creates only with
+/// a screen. The compiler is needed for type-checking too, because of dependencies with C code.
 const MINGW: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", "")];
 const WINE: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", ""), ("wine", ""), ("wine64", ""), ("xvfb", "")];
 
-/// What tries the web page.
+/// For testing the web page.
 const BROWSER: &[(&str, &str)] = &[("chromium", ""), ("chromium-driver", "")];
 
-/// Checks for a browser and what leads it. Elsewhere than on Debian both may be there under other names.
+/// Checks for a browser and its WebDriver. Outside Debian, both may be installed under other names.
 pub fn ensure_browser() -> Result<()> {
     if works("chromedriver", &["--version"]) {
         return Ok(());
@@ -39,33 +39,33 @@ pub fn ensure_browser() -> Result<()> {
     Ok(())
 }
 
-/// What packs a release.
+/// For packing a release.
 const ARCHIVES: &[(&str, &str)] = &[("zstd", ""), ("xz-utils", "")];
 
-/// Checks for what packing a release for Linux needs.
+/// Checks for what packing a Linux release needs.
 pub fn ensure_archives() -> Result<()> {
     ensure_packages(ARCHIVES)
 }
 
-/// Checks for what `cargo xtask cross` needs, with or without running what was built.
+/// Checks for what `cargo xtask cross` needs; `runs`: including the tests under Wine.
 pub fn ensure_cross(runs: bool) -> Result<()> {
     ensure_packages(if runs { WINE } else { MINGW })
 }
 
-/// In words, for systems where nothing can be installed by itself.
+/// [`STANDALONE`] in words, for systems where this program cannot install packages.
 pub const STANDALONE_NEEDS: &str = "pkg-config and the development files of ALSA and JACK";
 
-/// Whether the standalone app can be built here as things stand.
+/// Whether the standalone app can be built with what is installed now.
 pub fn standalone_can_be_built() -> bool {
     !cfg!(target_os = "linux") || works("pkg-config", &["--exists", "alsa", "jack"])
 }
 
-/// Checks for what the program of its own needs.
+/// Checks for what building the standalone app needs.
 pub fn ensure_standalone() -> Result<()> {
     ensure_packages(STANDALONE)
 }
 
-/// Checks for what playing to the program of its own over JACK needs.
+/// Checks for what playing to the standalone app over JACK needs.
 pub fn ensure_jack() -> Result<()> {
     ensure_packages(&[STANDALONE, JACK].concat())
 }
@@ -78,12 +78,12 @@ pub fn ensure_vulkan() -> Result<()> {
     Ok(())
 }
 
-/// Checks for what a screen in memory needs.
+/// Checks for what a virtual screen needs.
 pub fn ensure_screen() -> Result<()> {
     ensure_packages(SCREEN)
 }
 
-/// Installs what is missing: at once as root or in CI, else after asking.
+/// Installs missing packages: without asking as root or in CI, otherwise after asking.
 fn ensure_packages(needed: &[(&str, &str)]) -> Result<()> {
     if !cfg!(target_os = "linux") {
         return Ok(());
@@ -113,7 +113,7 @@ fn ensure_packages(needed: &[(&str, &str)]) -> Result<()> {
     eprintln!("Installing {list}");
     let mut install = vec!["install", "-y", "--no-install-recommends"];
     install.extend(&missing);
-    // A fresh machine has no list of packages at all, an old one an outdated list.
+    // A fresh machine has no package lists, and an old one may have outdated lists.
     apt(root, &["update"])?;
     apt(root, &install)
 }
@@ -133,8 +133,8 @@ fn apt(root: bool, args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Systems without Debian's package manager: say what seems to be missing and go on, since it may be
-/// there under a name that pkg-config does not know.
+/// For systems without Debian's package manager: prints what seems to be missing and carries on, since it may be
+/// installed under a name that pkg-config does not know.
 fn without_apt(needed: &[(&str, &str)]) {
     let missing: Vec<&str> = needed
         .iter()
@@ -160,7 +160,7 @@ fn is_root() -> bool {
     output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-/// Whether the program is there and ends well.
+/// Whether a program can be run and exits successfully.
 fn works(program: &str, args: &[&str]) -> bool {
     let status = Command::new(program).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())

@@ -1,4 +1,4 @@
-//! The editor on a screen in memory: `cargo xtask pictures`, `cargo xtask editor` and `cargo xtask hand`.
+//! The editor on a virtual screen: `cargo xtask pictures`, `cargo xtask editor` and `cargo xtask hand`.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -9,10 +9,10 @@ use anyhow::{Context, Result, ensure};
 use crate::workspace::Workspace;
 use crate::{bundle, host, packages};
 
-/// Wide enough for every picture.
+/// Screen size, large enough for every picture, and color depth.
 const SCREEN: &str = "3000x2000x24";
 
-/// Builds, then leaves the rest to `host pictures`.
+/// Builds the plugin, then runs `host pictures`, by default into docs/pictures.
 pub fn pictures(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let mut args = args.to_vec();
     if !args.iter().any(|arg| arg.starts_with("--out")) {
@@ -22,12 +22,13 @@ pub fn pictures(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     run(workspace, "pictures", &args)
 }
 
-/// Builds, then leaves the rest to `host editor`.
+/// Builds the plugin, then runs `host editor`.
 pub fn editor(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     run(workspace, "editor", args)
 }
 
-/// Builds, then leaves the rest to `host hand`; its file lands in the target folder, not in the user's music.
+/// Builds the plugin, then runs `host hand`. The home folder is in the target folder, so that the take saved there does
+/// not land in the user's music folder.
 pub fn hand(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let home = workspace.target.join("hand");
     run_with(workspace, "hand", args, &[("HOME", home.as_os_str())])
@@ -46,17 +47,17 @@ fn run_with(workspace: &Workspace, command: &str, args: &[String], variables: &[
     host::run(workspace, command, args, &[&display, variables].concat())
 }
 
-/// A running Xvfb; dropping it ends it.
+/// A running Xvfb server; dropping it ends the server.
 pub struct Screen {
     server: Child,
-    /// As `DISPLAY` wants it.
+    /// The display's name, as `DISPLAY` expects it.
     pub name: String,
 }
 
 impl Screen {
-    /// Starts one, once [`packages`] has seen to it that there is one.
+    /// Starts a server; [`packages::ensure_screen`] has to be called first.
     pub fn start() -> Result<Self> {
-        // It chooses a number that is free and says which.
+        // It chooses a free display number and prints it.
         let mut server = Command::new("Xvfb")
             .args(["-displayfd", "1", "-screen", "0", SCREEN, "-noreset", "-nolisten", "tcp"])
             .stdout(Stdio::piped())
@@ -73,7 +74,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
+        // It may have ended already; then there is nothing to do.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: random blocks against the built plugin, and a count of what must never happen.
+//! `cargo xtask soak`: stresses the built plugin with random input and counts violations.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{bundle, host};
 
-/// Builds, then leaves the playing to `host soak`.
+/// Builds the plugin, then runs `host soak`.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     bundle::build(workspace, &[])?;
     let report = workspace.target.join("soak.json");

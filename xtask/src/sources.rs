@@ -1,5 +1,5 @@
-//! What the project is made of: where its dependencies come from, under which licences, which ones may not be among
-//! them, and which files of its own may hold `unsafe`.
+//! Checks the sources: where dependencies come from, their licenses, banned dependencies, calls to math functions that
+//! differ between systems, and which of the project's files may contain `unsafe`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,8 +11,8 @@ use spdx::{Expression, ParseMode};
 /// The only place that dependencies come from.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Licences that ask for no more than a notice, and of those that ask for their own source the one that ends at the
-/// file. Fonts have theirs.
+/// Licenses that require no more than a notice; one copyleft license, limited to the files under it (MPL-2.0); and font
+/// licenses.
 const LICENCES: &[&str] = &[
     "0BSD",
     "Apache-2.0",
@@ -31,7 +31,7 @@ const LICENCES: &[&str] = &[
     "Zlib",
 ];
 
-/// What talks to a network has no business here: nothing is downloaded, nothing leaves the machine.
+/// Network libraries: the project downloads nothing and sends nothing.
 const BANNED: &[&str] = &[
     "attohttpc",
     "curl",
@@ -46,11 +46,11 @@ const BANNED: &[&str] = &[
     "ureq",
 ];
 
-/// What the engine must do without, directly or not: plug-in frameworks, windows, dialogs, and all that has files.
+/// Packages that the engine may not depend on, even indirectly: plugin frameworks, windows, dialogs and file access.
 const NOT_IN_ENGINE: &[&str] =
     &["baseview", "clap-sys", "disk", "egui", "framework-fixes", "nice-plug", "nice-plug-egui", "rfd", "vst3"];
 
-/// The files with reason to be unsafe; each block says its own.
+/// Files that may contain `unsafe`; each block states why it is sound.
 const UNSAFE: &[&str] = &[
     "crates/test-host/src/audio.rs",
     "crates/test-host/src/bench/process.rs",
@@ -100,22 +100,22 @@ const UNSAFE: &[&str] = &[
     "web/src/exports.rs",
 ];
 
-/// Where every note must be the same on every system: what decides one uses `libm`, not the system's own functions.
+/// Folders whose code must give the same notes on every system: it uses `libm` instead of the system's math functions.
 const SAME_EVERYWHERE: &[&str] = &["crates/notes/src", "crates/model/src", "crates/engine/src"];
-/// What there is free to differ: training, graphics processors (which are compared with the CPU), figures for the window.
+/// Exceptions within those folders: training, GPU code (which is compared with the CPU), figures for the window.
 const MAY_DIFFER: &[&str] = &[
     "crates/model/src/device/",
     "crates/model/src/golden.rs",
     "crates/model/src/train/",
     "crates/engine/src/link/status.rs",
 ];
-/// Functions that every system rounds in its own way.
+/// Math functions whose rounding differs between systems.
 const ROUNDED: &[&str] = &[
     "acos", "asin", "atan", "atan2", "cbrt", "cos", "cosh", "exp", "exp2", "exp_m1", "hypot", "ln", "ln_1p", "log",
     "log10", "log2", "powf", "powi", "sin", "sin_cos", "sinh", "tan", "tanh",
 ];
 
-/// Fails with all that is not allowed.
+/// Fails with a list of everything that is not allowed.
 pub fn check() -> Result<()> {
     let metadata = cargo_metadata::MetadataCommand::new().other_options(["--locked".to_owned()]).exec()?;
     let mut faults = Vec::new();
@@ -154,7 +154,8 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// All that a package of the workspace depends on, tests apart, on any system.
+/// Names of all packages that a workspace package depends on, directly or not, on any system; test and build
+/// dependencies do not count.
 fn below(metadata: &Metadata, name: &str) -> BTreeSet<String> {
     let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
     let nodes: BTreeMap<&PackageId, &Node> = nodes.map(|node| (&node.id, node)).collect();
@@ -173,13 +174,13 @@ fn below(metadata: &Metadata, name: &str) -> BTreeSet<String> {
     found
 }
 
-/// Whether an expression such as `(MIT OR GPL-2.0-only) AND Zlib` leaves a way through what is allowed.
+/// Whether a license expression, such as `(MIT OR GPL-2.0-only) AND Zlib`, can be satisfied with the allowed licenses.
 fn is_allowed(licence: &str) -> bool {
     let named = |requirement: &spdx::LicenseReq| requirement.license.id().is_some_and(|id| LICENCES.contains(&id.name));
     Expression::parse_mode(licence, ParseMode::LAX).is_ok_and(|expression| expression.evaluate(named))
 }
 
-/// Files below this folder with unsafe code that may have none.
+/// Adds a fault for each Rust file below `folder` with `unsafe` where none is allowed, or with a banned math function.
 fn search(folder: &Path, root: &Path, faults: &mut Vec<String>) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -199,7 +200,7 @@ fn search(folder: &Path, root: &Path, faults: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// A function in this file, tests apart, that is not the same everywhere although it must be.
+/// A function of [`ROUNDED`] that this file calls outside its tests, although it may not.
 fn rounded(name: &str, text: &str) -> Option<&'static str> {
     let must = SAME_EVERYWHERE.iter().any(|folder| name.starts_with(folder)) && !name.contains("/tests/");
     let code = text.split("#[cfg(test)]\nmod tests {").next().filter(|_| must)?;
@@ -208,7 +209,7 @@ fn rounded(name: &str, text: &str) -> Option<&'static str> {
     ROUNDED.iter().find(|function| !free && code.iter().any(|line| line.contains(&format!(".{function}(")))).copied()
 }
 
-/// Whether this text opens something unsafe outside a comment.
+/// Whether this text contains an `unsafe` block or item outside line comments.
 fn is_unsafe(text: &str) -> bool {
     let word = concat!("uns", "afe");
     text.lines().any(|line| {

@@ -1,4 +1,4 @@
-//! `cargo xtask standalone`: the program of its own, played to over JACK.
+//! `cargo xtask standalone`: plays to the standalone app over JACK.
 
 use std::ffi::OsStr;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -8,10 +8,11 @@ use anyhow::{Context, Result, ensure};
 use crate::workspace::Workspace;
 use crate::{host, packages};
 
-/// No sound card and no real-time priority; a period that takes longer than it should takes its time.
+/// A dummy driver (no sound card), without real-time priority. In synchronous mode the server waits for a period that
+/// overruns, for up to 5,000 ms.
 const SERVER: &[&str] = &["--sync", "--no-realtime", "--timeout", "5000", "-d", "dummy", "-r", "48000", "-p", "256"];
 
-/// Builds the program, starts a JACK server that has no sound card, and leaves the rest to `host standalone`.
+/// Builds the app, starts a JACK server without a sound card, then runs `host standalone`.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     ensure!(cfg!(target_os = "linux"), "this needs JACK's dummy driver, hence Linux");
     packages::ensure_jack()?;
@@ -24,10 +25,10 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     host::run_with(workspace, "standalone", &args, &[("JACK_DEFAULT_SERVER", OsStr::new(&server.name))], &["jack"])
 }
 
-/// A running server; dropping it ends it.
+/// A running JACK server; dropping it ends the server.
 struct Server {
     process: Child,
-    /// As `JACK_DEFAULT_SERVER` wants it: none that the user may have is touched.
+    /// The value for `JACK_DEFAULT_SERVER`; a unique name, so that the user's own server is not touched.
     name: String,
 }
 
@@ -48,7 +49,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
+        // It may have ended already; then there is nothing to do.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that CI checks, in one command and in the order of what it costs.
+//! `cargo xtask test`: everything that CI checks, in one command, roughly from cheapest to most expensive.
 
 use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::Path;
@@ -10,23 +10,23 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::workspace::Workspace;
 use crate::{bundle, install, links, packages, sources, tools, web};
 
-/// How many tests have run.
+/// Numbers of tests run so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Count {
     passed: usize,
     failed: usize,
 }
 
-/// The stages so far.
+/// Results of the stages run so far.
 #[derive(Default)]
 struct Report {
     stages: Vec<(&'static str, Duration, bool)>,
-    /// Those that this machine cannot run, and why.
+    /// Stages that this machine cannot run, and why.
     skipped: Vec<(&'static str, String)>,
 }
 
 impl Report {
-    /// Runs one stage, times it, and shows at once why it failed.
+    /// Runs one stage, times it, and prints its error at once if it fails. Returns whether it passed.
     fn stage(&mut self, name: &'static str, stage: impl FnOnce() -> Result<()>) -> bool {
         println!("== {name}");
         let began = Instant::now();
@@ -39,7 +39,7 @@ impl Report {
     }
 }
 
-/// Runs every stage and closes with a line `N passed, N failed`.
+/// Runs every stage and ends with a line `N passed, N failed`.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     let mut report = Report::default();
     let mut count = Count::default();
@@ -59,16 +59,16 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         Err(why) => report.skipped.push(("engine in a page", format!("{why:#}"))),
     }
     report.stage("documentation", || cargo(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]));
-    // Before the tests, since those in crates/test-host/tests/ load it. Without it they would only fail as well.
+    // Before the tests, because those in crates/test-host/tests/ load the bundle and would all fail without it.
     let bundled = report.stage("release bundle", || bundle::build(workspace, &[]));
     if bundled {
-        // Without a driver they still run where there is a GPU, and else say that they do not.
+        // Without the CPU driver, GPU tests still run where there is a GPU, and elsewhere print that they were skipped.
         let adapter = packages::ensure_vulkan();
         if let Err(why) = &adapter {
             report.skipped.push(("GPU tests", format!("{why:#}")));
         }
         report.stage("tests", || {
-            // Those that need a GPU must find one, if there is a driver.
+            // With the CPU driver installed, tests that need a GPU must find one.
             let variables: &[_] = if adapter.is_ok() { &[("ANTIPHON_GPU_TESTS", "1")] } else { &[] };
             count = tests(workspace, &["--workspace", "--no-fail-fast"], variables)?;
             ensure!(count.passed + count.failed > 0, "no test ran");
@@ -83,7 +83,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     if bundled && web::is_there() {
         report.stage("web page", || {
             web::try_out(workspace, |variables| {
-                // All packages, so that dependencies keep the features that they are built with already.
+                // All packages, so that dependencies keep the features they were already built with.
                 let which = ["--workspace", "--test", "browser", "--", "--ignored"];
                 let more = tests(workspace, &which, variables)?;
                 count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
@@ -106,15 +106,15 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     }
     let ok = bundled && report.stages.iter().all(|(_, _, ok)| *ok);
     if !ok && count.failed == 0 {
-        // What failed was no test, but the line below is what many readers look at.
+        // A stage other than the tests failed, but many readers look only at the line below.
         count.failed = report.stages.iter().filter(|(_, _, ok)| !ok).count();
     }
     println!("{} passed, {} failed", count.passed, count.failed);
     Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs tests. All of all crates come in one run of cargo, so that dependencies are built for one set of
-/// features only; those in crates/test-host/tests/ get the bundle that was just built.
+/// Runs tests and counts them. All crates are tested in one cargo invocation, so that dependencies are built with one
+/// set of features; the tests in crates/test-host/tests/ get the bundle that was just built.
 fn tests(workspace: &Workspace, which: &[&str], variables: &[(&str, &str)]) -> Result<Count> {
     let mut child = Command::new("cargo")
         .arg("test")
@@ -142,7 +142,7 @@ fn tests(workspace: &Workspace, which: &[&str], variables: &[(&str, &str)]) -> R
     Ok(count)
 }
 
-/// Reads a test program's closing line, as in `test result: ok. 3 passed; 0 failed; …`.
+/// Parses the last line of a test binary, such as `test result: ok. 3 passed; 0 failed; …`.
 fn parse(line: &str) -> Option<Count> {
     let (_, counts) = line.split_once("test result: ")?;
     let number = |word: &str| {
@@ -152,10 +152,10 @@ fn parse(line: &str) -> Option<Count> {
     Some(Count { passed: number(" passed")?, failed: number(" failed")? })
 }
 
-/// GitHub's workflows, as far as they can be judged from outside.
+/// Checks GitHub's workflow files with actionlint.
 fn workflows(actionlint: &Path) -> Result<()> {
     let program = actionlint.join("bin").join("actionlint");
-    // Without these it looks at more or less, depending on what else is installed.
+    // Its optional checkers are disabled: the result should not depend on what else is installed.
     let status = Command::new(program)
         .args(["-shellcheck=", "-pyflakes="])
         .env("PYTHONPATH", actionlint)

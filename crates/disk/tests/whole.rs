@@ -1,4 +1,4 @@
-//! Failures, full disks and kills at any moment.
+//! Failures, full disks, and kills at any moment.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use disk::{replace, write_whole};
 use rand::{Rng, SeedableRng};
 
-/// Names a file: this program is then a child that writes it.
+/// The file to write: if set, this process is the child that writes it.
 const CHILD: &str = "ANTIPHON_TEST_FILE";
 const SIZE: usize = 1 << 20;
 
@@ -23,7 +23,7 @@ fn what_fails_leaves_the_old_file_and_nothing_else() {
     let half = |beside: &Path| fs::write(beside, b"half").and(Err(std::io::ErrorKind::StorageFull.into()));
     assert!(replace(&path, half).is_err());
     assert_eq!(fs::read(&path).unwrap(), b"new");
-    // A folder in the way: the last step fails.
+    // A folder is in the way, so the last step fails.
     let blocked = folder.path().join("deep/blocked.mid");
     fs::create_dir_all(blocked.join("full")).unwrap();
     assert!(write_whole(&blocked, b"new").is_err());
@@ -48,7 +48,7 @@ fn a_link_stays_a_link_and_permissions_stay() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
-/// The other side of the two tests below: writes the file over and over, or says why it cannot.
+/// The child process of the two tests below: writes the file over and over, or says why it cannot.
 #[test]
 fn child() {
     let Some(path) = std::env::var_os(CHILD) else { return };
@@ -77,7 +77,7 @@ fn a_kill_at_any_moment_leaves_a_whole_file() {
         let mut child = Command::new(std::env::current_exe().unwrap());
         child.args(["--exact", "child"]).env(CHILD, &path).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = child.spawn().unwrap();
-        // How long it takes to begin is the machine's affair; once it writes, the kill falls anywhere.
+        // Starting up takes as long as it takes; once the child writes, the kill comes at a random moment.
         while fs::metadata(&path).unwrap().modified().unwrap() == before {
             assert!(child.try_wait().unwrap().is_none(), "it must go on for ever");
             sleep(Duration::from_millis(1));
@@ -91,7 +91,7 @@ fn a_kill_at_any_moment_leaves_a_whole_file() {
     assert_eq!(replaced, 40);
 }
 
-/// A limit on the size of files stands for a full disk: writing stops in the middle.
+/// A file size limit stands in for a full disk: writing stops in the middle.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_the_old_file_and_nothing_else() {

@@ -1,23 +1,23 @@
-//! The partner itself, free of plug-in frameworks, windows and files.
+//! The engine that continues what the player plays, independent of plugin frameworks, windows and files.
 //!
-//! Three threads meet here, and each holds an end of its own, which [`new`] makes:
+//! It has three ends, each for one thread, made by [`new`]:
 //!
-//! | end | module | whose it is |
+//! | end | module | used by |
 //! | --- | --- | --- |
-//! | [`AudioSide`] | [`audio`] | the audio thread's: hears the player, knows whose turn it is, plays |
-//! | [`GeneratorSide`] | [`generator`] | the network's: a thread, or whoever drives it by calls |
-//! | [`UiSide`] | | the window's: what it shows, and what it can ask for |
+//! | [`AudioSide`] | [`audio`] | the audio thread: receives the player's events, decides whose turn it is, plays |
+//! | [`GeneratorSide`] | [`generator`] | the generator, which runs the network: on a thread, or driven by calls |
+//! | [`UiSide`] | | the window: what it shows and what it can request |
 //!
-//! [`mod@link`] is all that passes between them; [`settings`] are plain values of one moment.
+//! Everything that passes between them is in [`mod@link`]; [`settings`] are plain values.
 //!
-//! A note's way: the player's event comes to [`AudioSide::receive_event`]; finished, it goes over the link to the generator,
-//! whose network hears it. At the hand-over the network draws note after note, until the look-ahead is full; they go
-//! back over the link, wait for their moment and go out through [`audio::Out`].
+//! A note's path: the player's event arrives at [`AudioSide::receive_event`]; once finished, the note goes over the
+//! link to the generator, which feeds it to the network. From the hand-over on, the generator samples notes until
+//! the look-ahead is full; they return over the link, wait until they are due and leave through [`audio::Out`].
 //!
-//! Builds for `wasm32-unknown-unknown`, too: there the generator is [driven by calls](generator::driven).
+//! It also builds for `wasm32-unknown-unknown`, where the generator is [driven by calls](generator::driven).
 
 #![warn(missing_docs)]
-// `clippy.toml` lists what blocks, allocates or wakes others. It is denied in the audio modules.
+// `clippy.toml` lists what blocks, allocates or wakes other threads. It is denied in the audio modules.
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::sync::Arc;
@@ -50,44 +50,44 @@ use link::touches::{KeyboardSender, touches};
 use link::viewer::Viewer;
 use settings::DeviceChoice;
 
-/// What an engine is made with.
+/// What [`new`] needs to make an engine.
 pub struct Config {
-    /// Counts and gauges, which any thread may read.
+    /// Counters and gauges, which any thread may read.
     pub status: Arc<Status>,
-    /// Where the network comes from, for a generator on a thread.
+    /// Where the generator gets its network from.
     pub networks: Arc<dyn Networks>,
-    /// Where the network is to run, asked on the generator's thread.
+    /// Returns the device on which the network is to run; called on the generator's thread.
     pub device: Box<dyn Fn() -> DeviceChoice + Send>,
-    /// The window.
+    /// Whether the window is open, and how to make it redraw.
     pub viewer: Viewer,
 }
 
-/// The window's end: what it shows, and what it can ask for.
+/// The window's end: what it shows and what it can request.
 pub struct UiSide {
-    /// What is heard and played.
+    /// The notes of the player and of Antiphon.
     pub roll: RollReader,
-    /// What the network expects.
+    /// The pitch forecast.
     pub outlook: Output<PitchForecast>,
-    /// The network in use, and what is wrong with it.
+    /// The network in use and what is wrong with it.
     pub bulletin: Output<Bulletin>,
-    /// The takes so far, and what can be asked for with them.
+    /// The takes so far, and requests about them.
     pub takes: Takes,
-    /// The keyboard on the screen.
+    /// The on-screen keyboard.
     pub toucher: KeyboardSender,
 }
 
-/// The three ends of a new engine, for a host whose events are `E`: the player's go through as they are. Allocates all
+/// Makes the three ends of a new engine. `E`: the host's event type, passed through unchanged. Allocates everything
 /// that the audio side will ever need.
 pub fn new<E: Copy>(config: Config) -> (AudioSide<E>, GeneratorSide, UiSide) {
     let Config { status, networks, device, viewer } = config;
-    let (near, far) = link();
+    let (audio_end, generator_end) = link();
     let (writer, roll) = roll(viewer.clone());
     let (log, takes) = takes();
     let (teller, outlook) = outlook(viewer);
     let (notice, bulletin) = bulletin();
     let (toucher, touched) = touches();
     let generator = GeneratorSide {
-        far,
+        generator_end,
         status: status.clone(),
         choice: networks,
         devices: Devices::new(device),
@@ -96,6 +96,6 @@ pub fn new<E: Copy>(config: Config) -> (AudioSide<E>, GeneratorSide, UiSide) {
         log,
         outlook: teller,
     };
-    let audio = AudioSide::new(near, status, writer, touched);
+    let audio = AudioSide::new(audio_end, status, writer, touched);
     (audio, generator, UiSide { roll, outlook, bulletin, takes, toucher })
 }

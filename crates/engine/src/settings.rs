@@ -104,88 +104,93 @@ impl Buttons {
     };
 }
 
-/// The player's wishes as plain values, as of a block's start.
+/// When Antiphon plays, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Settings {
-    /// Which of the loaded states they come from, counted; `None`: one is being loaded just now.
-    pub state: Option<u32>,
-    /// Neither hear nor play.
-    pub bypass: bool,
+pub struct TurnSettings {
     /// When the turn changes hands.
     pub mode: Mode,
-    /// In [`Mode::Auto`]: no key down for this long hands the turn over.
+    /// No key down for this long hands the turn over, wherever the mode listens for silence.
     pub silence: Silence,
-    /// The sustain pedal counts as a held key: it puts the silence off.
-    pub pedal_holds: bool,
+    /// The sustain pedal counts as a held key: it delays the hand-over.
+    pub sustain_holds: bool,
     /// In [`Mode::Trigger`].
     pub trigger: Trigger,
     /// In [`Mode::Trade`]: bars of the player.
     pub your_bars: u32,
-    /// In [`Mode::Trade`]: bars of the model.
-    pub my_bars: u32,
-    /// What ends a turn.
+    /// In [`Mode::Trade`]: bars of Antiphon.
+    pub antiphon_bars: u32,
+    /// What ends Antiphon's turn.
     pub length: Length,
-    /// When the player enters, the model's notes ring out at their length; else they end at once.
+    /// When the player enters, Antiphon's notes keep their length; otherwise they end at once.
     pub rings_out: bool,
-    /// The model remembers what it has played itself; else only what the player has.
+    /// The network remembers what it has played itself; otherwise only what the player has.
     pub remembers_own: bool,
-    /// The latest take goes round and round.
+}
+
+/// How MIDI goes in and out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MidiSettings {
+    /// The player's notes are passed on to the output.
+    pub thru: bool,
+    /// MIDI channel of Antiphon's notes, 0–15; `None`: that of the player's latest note.
+    pub channel: Option<u8>,
+    /// The sustain pedal lengthens the notes that the network receives.
+    pub sustain_in: bool,
+    /// Antiphon plays the sustain pedal with its phrases.
+    pub sustain_out: bool,
+    /// A late note is delayed by at most this, in seconds; a later one is dropped.
+    pub late_s: f64,
+}
+
+/// All parameters as plain values, as of a block's start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Serial number of the loaded state that they come from; `None`: one is being loaded right now.
+    pub state: Option<u32>,
+    /// Neither listen nor play.
+    pub bypass: bool,
+    /// When Antiphon plays.
+    pub turn: TurnSettings,
+    /// The latest take loops.
     pub freeze: bool,
     /// Switches whose every change acts.
     pub buttons: Buttons,
-    /// A late note is shifted by at most this, in seconds; a later one is dropped.
-    pub late_s: f64,
-    /// MIDI channel of the model's notes, 0–15; `None`: that of the player's latest note.
-    pub channel: Option<u8>,
-    /// The player's notes go on to the output.
-    pub passes: bool,
-    /// The sustain pedal lengthens what the model hears.
-    pub pedal_lengthens: bool,
-    /// The model's turn sends the sustain pedal along with its phrasing.
-    pub pedal_out: bool,
-    /// The chord that the player holds is all that the model may play.
+    /// Antiphon plays only pitch classes of the chord that the player holds.
     pub follows_chord: bool,
-    /// How the model is to play.
+    /// How MIDI goes in and out.
+    pub midi: MidiSettings,
+    /// How Antiphon plays.
     pub generation: GenerationParams,
 }
 
 impl Settings {
-    /// As the parameters are at first.
+    /// The parameters' defaults.
     pub const INITIAL: Self = Self {
         state: Some(0),
         bypass: false,
-        mode: Mode::Auto,
-        silence: Silence::Seconds(0.8),
-        pedal_holds: false,
-        trigger: Trigger { by: TriggerBy::Button, key: 24, controller: 80, toggles: false },
-        your_bars: 4,
-        my_bars: 4,
-        length: Length::Open,
-        rings_out: false,
-        remembers_own: true,
+        turn: TurnSettings {
+            mode: Mode::Auto,
+            silence: Silence::Seconds(0.8),
+            sustain_holds: false,
+            trigger: Trigger { by: TriggerBy::Button, key: 24, controller: 80, toggles: false },
+            your_bars: 4,
+            antiphon_bars: 4,
+            length: Length::Open,
+            rings_out: false,
+            remembers_own: true,
+        },
         freeze: false,
         buttons: Buttons::OFF,
-        late_s: 0.05,
-        channel: None,
-        passes: true,
-        pedal_lengthens: false,
-        pedal_out: false,
         follows_chord: false,
+        midi: MidiSettings { thru: true, channel: None, sustain_in: false, sustain_out: false, late_s: 0.05 },
         generation: GenerationParams::INITIAL,
     };
 }
 
-impl Mode {
-    /// The model plays for as long as this trigger is held.
-    pub fn holds(self, trigger: &Trigger) -> bool {
-        self == Self::Trigger && !trigger.toggles
-    }
-}
-
-impl Settings {
-    /// See [`Mode::holds`].
+impl TurnSettings {
+    /// Antiphon plays for as long as the trigger is held.
     pub fn holds(&self) -> bool {
-        self.mode.holds(&self.trigger)
+        self.mode == Mode::Trigger && !self.trigger.toggles
     }
 }
 

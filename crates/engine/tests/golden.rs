@@ -1,9 +1,9 @@
-//! The golden takes: what the shipped weights play after one phrase, in several modes and with several seeds, to the bit.
-//! Every system must play them; `crates/test-host/tests/golden.rs` asks the built plugin for the same.
+//! The golden takes: what the shipped weights play after a phrase, in several modes and with several seeds, bit by bit.
+//! Every system must reproduce them; `crates/test-host/tests/golden.rs` checks the same with the built plugin.
 //!
-//! `cargo xtask golden` writes them anew, after new weights or a change that is meant to be heard.
+//! `cargo xtask golden` rewrites them, after new weights or an intended change in what is played.
 
-// What the audio side must do without, a test may have.
+// Tests may use what the audio side must not.
 #![allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::path::Path;
@@ -21,22 +21,22 @@ use notes::{Note, Transport};
 use serde_json::{Value, json};
 
 static WEIGHTS: &[u8] = include_bytes!("../../../weights/antiphon.safetensors");
-/// Set to anything: the takes are written, not compared.
+/// If this environment variable is set, the takes are written instead of compared.
 const WRITE: &str = "ANTIPHON_WRITE_GOLDEN";
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 512;
-/// Beats per minute of a transport that runs.
+/// Tempo of the transport, in beats per minute.
 const TEMPO: f64 = 120.0;
 
-/// What is asked for. Parameters are named as the plugin names them, so that it can be asked for the same.
+/// One test case. Parameters have the plugin's ids, so that the plugin can be tested with the same ones.
 struct Scene {
     name: &'static str,
     parameters: &'static [(&'static str, &'static str)],
-    /// The host's transport runs.
+    /// Whether the host's transport runs.
     rolls: bool,
-    /// When `go` is pressed, at a block's start, in samples.
+    /// When `go` is pressed, in samples, at a block's start.
     pressed: Option<u64>,
-    /// When the phrase is played, in seconds.
+    /// When the phrase is played, in seconds; once for each entry.
     phrases: &'static [f64],
     seconds: f64,
 }
@@ -93,14 +93,15 @@ const SCENES: [Scene; 6] = [
 
 impl Scene {
     fn settings(&self) -> Settings {
-        let mut settings = Settings { silence: Silence::Seconds(0.3), ..Settings::INITIAL };
+        let mut settings = Settings::INITIAL;
+        settings.turn.silence = Silence::Seconds(0.3);
         let generation = &mut settings.generation;
         for &(id, text) in self.parameters {
             let number = || text.parse::<f32>().unwrap();
             match (id, text) {
-                ("mode", "trade") => settings.mode = Mode::Trade,
-                ("mode", "duet") => settings.mode = Mode::Duet,
-                ("mode", "alone") => settings.mode = Mode::Alone,
+                ("mode", "trade") => settings.turn.mode = Mode::Trade,
+                ("mode", "duet") => settings.turn.mode = Mode::Duet,
+                ("mode", "alone") => settings.turn.mode = Mode::Alone,
                 ("search", "off") => generation.search = 1,
                 ("seed", _) => generation.seed = number() as u64,
                 ("temp", _) => {
@@ -109,8 +110,8 @@ impl Scene {
                         *scale = number();
                     }
                 }
-                ("yours", _) => settings.your_bars = number() as u32,
-                ("mine", _) => settings.my_bars = number() as u32,
+                ("yours", _) => settings.turn.your_bars = number() as u32,
+                ("mine", _) => settings.turn.antiphon_bars = number() as u32,
                 ("strength", _) => generation.rhythm.strength = number() / 100.0,
                 ("density", _) => generation.rhythm.density = number(),
                 ("pulse", "phrase") => generation.rhythm.pulse = BeatSource::Phrase,
@@ -132,7 +133,7 @@ impl Scene {
         self.phrases.iter().flat_map(|from| keys.clone().map(|(index, key)| note(*from, index, key))).collect()
     }
 
-    /// Plays it as an offline render does; what went out, and the takes.
+    /// Plays the scene as an offline render does; returns the generated notes and the takes.
     fn play(&self) -> (Vec<[u64; 4]>, Vec<Arc<TakeRecord>>) {
         let (mut audio, generator, ui) = engine::new(Config {
             status: Arc::default(),
@@ -178,7 +179,7 @@ impl Scene {
             audio.close();
             host.base += u64::from(frames);
         }
-        // Bypassed, it gives back: the take that was under way is told.
+        // Bypass ends the turn, so that the current take enters the log.
         audio.open(&Transport::default(), BLOCK, Settings { bypass: true, ..settings }, &mut host);
         audio.play_until(BLOCK, &mut host);
         audio.close();
@@ -218,7 +219,7 @@ fn network() -> Arc<Network> {
     NETWORK.get_or_init(|| Arc::new(Network::from_bytes(WEIGHTS).unwrap())).clone()
 }
 
-/// The takes so far. The last one is told by another thread.
+/// The takes so far. Waits for the last one, which another thread adds.
 fn takes(ui: &UiSide) -> Vec<Arc<TakeRecord>> {
     let began = std::time::Instant::now();
     let mut version = None;
@@ -232,7 +233,7 @@ fn takes(ui: &UiSide) -> Vec<Arc<TakeRecord>> {
     }
 }
 
-/// A note to the bit.
+/// A note with the exact bits of its times.
 fn exactly(note: &Note) -> Value {
     let bits = |value: f64| format!("{:016x}", value.to_bits());
     json!([bits(note.onset), bits(note.spread), bits(note.duration), note.pitch, note.velocity])
@@ -262,7 +263,7 @@ fn golden_takes() {
         assert!(scene["sounded"].as_array().unwrap().len() > 8, "{} is hardly a take", scene["name"]);
     }
     if std::env::var_os(WRITE).is_some() {
-        // A line for each note.
+        // One line per note.
         let mut text = format!("{{\"weights\": \"{weights}\", \"tempo\": {TEMPO}, \"scenes\": [\n");
         for (index, scene) in scenes.iter().enumerate() {
             let comma = if index == 0 { "" } else { ",\n" };
@@ -288,7 +289,7 @@ fn golden_takes() {
     assert_eq!(known["scenes"].as_array().unwrap().len(), scenes.len());
 }
 
-/// A scene as JSON, a line for each note.
+/// A scene as JSON, with one line per note.
 fn lines(scene: &Value) -> String {
     let list = |value: &Value| {
         let lines = value.as_array().unwrap().iter().map(Value::to_string);

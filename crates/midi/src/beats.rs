@@ -1,65 +1,67 @@
-//! Musical time: where notes stand in beats and bars.
+//! Musical time: the positions of notes in beats and bars.
 
 use crate::tempo::TempoMap;
 
-/// Beats by which two positions may differ and still be the same bar line: ticks are no binary fractions of a beat.
+/// Positions that differ by at most this many beats count as the same bar line: ticks are not binary fractions of a
+/// beat.
 const SAME_BEAT: f64 = 1e-6;
 
-/// A file's musical time. A beat is a quarter note; beats are counted from the beginning of the file.
+/// A file's musical time. A beat is a quarter note, counted from the beginning of the file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Beats {
-    /// Where each of [`Score::notes`](crate::Score::notes) begins, in the same order: ticks by division, without rounding.
+    /// The beat at which each of [`Score::notes`](crate::Score::notes) begins, in the same order: ticks by division,
+    /// unrounded.
     pub onsets: Vec<f64>,
-    /// The bars.
+    /// Time signatures and bar lines.
     pub meter: Meter,
     pub(crate) tempo: TempoMap,
 }
 
 impl Beats {
-    /// The beat at a moment, in seconds from the beginning of the file: for what is not a note of the file any
-    /// more, such as a chord's common onset. Before 0 the first tempo goes on.
+    /// The beat at a time in seconds from the beginning of the file: for times that are not onsets in the file, such as
+    /// a chord's common onset. Before 0, the first tempo applies.
     pub fn at(&self, seconds: f64) -> f64 {
         self.tempo.beat(seconds)
     }
 }
 
-/// A time signature and where it begins to hold. A bar begins there.
+/// A time signature and where it takes effect. A bar begins there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TimeSignature {
     /// Quarter notes from the beginning of the file.
     pub beat: f64,
-    /// Units in a bar, at least 1.
+    /// Number of units per bar, at least 1.
     pub numerator: u8,
     /// The unit as a fraction of a whole note: 1, 2, 4, ... 128.
     pub denominator: u8,
 }
 
 impl TimeSignature {
-    /// Quarter notes in a bar.
+    /// Length of a bar in quarter notes.
     pub fn bar_length(&self) -> f64 {
         f64::from(self.numerator) * 4.0 / f64::from(self.denominator)
     }
 }
 
-/// A place in a bar.
+/// A position in a bar.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BarPosition {
-    /// Quarter notes since the bar line, from 0 to below `length`.
+    /// Quarter notes since the bar line, at least 0 and less than `length`.
     pub position: f64,
-    /// Quarter notes in such a bar, by its signature.
+    /// Length of the bar in quarter notes, according to its time signature.
     pub length: f64,
 }
 
-/// Time signatures, and with them the bar lines: one at each signature, then one after every bar. An upbeat that the
-/// file writes as a bar of its own (1/4, then 4/4) is one.
+/// Time signatures, which define the bar lines: one at each signature, then one after every full bar. An upbeat written
+/// as a bar with its own signature (1/4, then 4/4) counts as a bar.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Meter {
-    /// By beat, one at each at most.
+    /// Sorted by beat, at most one per beat.
     signatures: Vec<TimeSignature>,
 }
 
 impl Meter {
-    /// In any order; of two at one beat the last one holds.
+    /// From signatures in any order; the last of several at one beat wins.
     pub fn new(mut signatures: Vec<TimeSignature>) -> Self {
         signatures.sort_by(|a, b| a.beat.total_cmp(&b.beat));
         signatures.dedup_by(|later, kept| {
@@ -72,12 +74,13 @@ impl Meter {
         Self { signatures }
     }
 
-    /// What the file says, in order. None of it need stand at beat 0.
+    /// The file's time signatures, in order. The first one may come after beat 0.
     pub fn signatures(&self) -> &[TimeSignature] {
         &self.signatures
     }
 
-    /// Where a beat lies in its bar. Where no signature holds yet, bars are 4/4 from beat 0 on, as the standard has it.
+    /// The position of a beat in its bar. Before the first signature, bars are 4/4 from beat 0, as the standard
+    /// defines.
     pub fn at(&self, beat: f64) -> BarPosition {
         let after = self.signatures.partition_point(|signature| signature.beat <= beat + SAME_BEAT);
         let default = TimeSignature { beat: 0.0, numerator: 4, denominator: 4 };

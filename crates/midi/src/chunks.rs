@@ -1,39 +1,40 @@
-//! The frame around a file's tracks, which is believed as far as it fits what is in it.
+//! The chunk structure around a file's tracks, trusted only as far as it matches what is there.
 
 use crate::ReadError;
 use crate::events::Events;
 use crate::tempo::Division;
 use std::ops::Range;
 
-/// How far into a file that is not RIFF a header is looked for.
+/// How far into a file that is not RIFF a header is searched for, in bytes.
 const LATEST_HEADER: usize = 4 << 10;
-/// Bytes of a header with its name and length, without what later standards may add.
+/// Bytes of the header chunk with its name and length, without fields that later standards may add.
 const HEADER: usize = 14;
 
-/// What the header says, and where the tracks begin.
+/// The header's fields, and where the tracks begin.
 pub(crate) struct Frame<'a> {
-    /// The file, without what a RIFF file has behind the MIDI file.
+    /// The file, without what follows the MIDI data in a RIFF file.
     pub bytes: &'a [u8],
     pub format: u16,
     pub division: Division,
-    /// Tracks that the header counts.
+    /// Number of tracks according to the header.
     pub announced: usize,
     /// One letter of the header's name is wrong.
     pub misspelled: bool,
-    /// Bytes before the header that belong to no RIFF file.
+    /// Bytes before the header, unless they are part of a RIFF file.
     pub before_header: usize,
     /// Where to look for the first track.
     pub tracks: usize,
 }
 
-/// Where a track's events begin, and how far they may go.
+/// Where a track's events begin and how far they may extend.
 pub(crate) struct Extent {
     pub start: usize,
-    /// By the track's own length.
+    /// The end according to the track's length field.
     pub said: usize,
-    /// Where its length leads to the end of the file or to another chunk: there. Else at the next track.
+    /// The same as `said` if that is the end of the file or another chunk begins there; else the next track, or the end
+    /// of the file.
     pub limit: usize,
-    /// One letter of its name is wrong.
+    /// One letter of the track's name is wrong.
     pub misspelled: bool,
 }
 
@@ -66,9 +67,9 @@ impl<'a> Frame<'a> {
         })
     }
 
-    /// The first track from `at` on; whatever lies before it is passed over.
+    /// The first track at or after `at`; anything before it is skipped.
     pub fn track(&self, at: usize) -> Option<Extent> {
-        // Where one is due, it is one whatever length it says it has.
+        // A track that begins right here counts, whatever its length field says.
         let misspelled = is_misspelled(self.bytes, at, b"MTrk");
         let due = misspelled || self.bytes[at..].starts_with(b"MTrk");
         let start = if due { at } else { self.find_track(at..self.bytes.len())? } + 8;
@@ -78,8 +79,8 @@ impl<'a> Frame<'a> {
         Some(Extent { start, said, limit, misspelled: due && misspelled })
     }
 
-    /// Where to look for the track after one whose events end at `at`: right there, if there is one, else behind what
-    /// its length covers.
+    /// Where to look for the next track: right behind the events if they end with an End of Track and a track begins
+    /// there or the length field is wrong; else at the first track header within the length, or behind it.
     pub fn after(&self, extent: &Extent, events: &Events) -> usize {
         let at = events.at();
         let fits = extent.said == extent.limit;
@@ -95,21 +96,21 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Whether a track's header stands here beyond doubt: its name, and a length below 16 MiB, or one that is no length.
+/// Whether this is certainly a track header: its name, and a length below 16 MiB or of ffffffff.
 pub(crate) fn is_track(bytes: &[u8], at: usize) -> bool {
-    // Asked at every event: mostly one byte is enough to tell.
+    // Called for every event: usually the first byte decides.
     bytes.get(at) == Some(&b'M')
         && bytes[at..].starts_with(b"MTrk")
         && bytes.get(at + 4..at + 8).is_some_and(|length| length[0] == 0 || length == [0xff; 4])
 }
 
-/// Whether a name stands here with one wrong letter.
+/// Whether the name is here with exactly one wrong letter.
 fn is_misspelled(bytes: &[u8], at: usize, name: &[u8; 4]) -> bool {
     let Some(found) = bytes.get(at..at.saturating_add(4)) else { return false };
     found.iter().zip(name).filter(|(found, letter)| found == letter).count() == 3
 }
 
-/// All places from `at` on where a name stands.
+/// All positions of a chunk name from `at` on.
 fn find<'a>(bytes: &'a [u8], at: usize, name: &'a [u8; 4]) -> impl Iterator<Item = usize> + 'a {
     let places = bytes.get(at..).unwrap_or_default().windows(4).enumerate();
     places.filter(move |(_, window)| window == name).map(move |(place, _)| at + place)
@@ -120,7 +121,7 @@ fn be32(bytes: &[u8], at: usize) -> Option<usize> {
     usize::try_from(u32::from_be_bytes(field.try_into().ok()?)).ok()
 }
 
-/// Whether what stands here is a header beyond doubt.
+/// Whether this is certainly a file header.
 fn sane(bytes: &[u8], at: usize) -> bool {
     let length = be32(bytes, at + 4).is_some_and(|length| (6..256).contains(&length));
     let fields = bytes.get(at + 8..at + HEADER).is_some_and(|fields| {
@@ -129,14 +130,14 @@ fn sane(bytes: &[u8], at: usize) -> bool {
     length && fields
 }
 
-/// Whether a chunk begins here whose length fits: a track, or one with a name of letters, digits and the like.
+/// Whether a chunk begins here: a track, or one with a printable name and a length that fits.
 fn is_chunk(bytes: &[u8], at: usize) -> bool {
     let name = bytes.get(at..at.saturating_add(4)).unwrap_or_default();
     let fits = || be32(bytes, at + 4).is_some_and(|length| length <= bytes.len() - at - 8);
     name == b"MTrk" || name.len() == 4 && name.iter().all(|byte| (b' '..=b'~').contains(byte)) && fits()
 }
 
-/// Where the MIDI file inside a RIFF file ends: where its `data` chunk does, unless there are tracks behind it.
+/// The end of the MIDI file inside a RIFF file: the end of its `data` chunk, unless there are tracks after that.
 fn data_end(bytes: &[u8], header: usize) -> usize {
     let length = header.checked_sub(8).and_then(|at| bytes[at..header].strip_prefix(b"data"));
     let length = length.and_then(|length| length.try_into().ok()).map(u32::from_le_bytes);

@@ -1,15 +1,15 @@
-//! A track's bytes -> events, in whatever state the bytes are.
+//! Parses a track's bytes to events, whatever their condition.
 //!
-//! What the standard has is read as the standard says. Anything else is counted, and mended if it can be
-//! ([`crate::mend`]); else bytes are passed over up to the next event that makes sense.
+//! Bytes that follow the standard are read as the standard says. Everything else is counted and repaired if possible
+//! ([`crate::mend`]); otherwise bytes are skipped up to the next event that makes sense.
 
 use crate::chunks::is_track;
 use std::cmp::Reverse;
 
-/// Behind so many damaged places what is left is no track.
+/// After this many damaged places, the rest is not considered a track.
 const MOST_DAMAGED: usize = 10_000;
 
-/// What a reader of notes needs to know of an event.
+/// An event, as far as a reader of notes needs to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
     /// Velocity 1–127.
@@ -31,48 +31,48 @@ pub(crate) enum Event<'a> {
         channel: u8,
         program: u8,
     },
-    /// By its type, with its data.
+    /// Type and data.
     Meta(u8, &'a [u8]),
     /// Anything else.
     Other,
 }
 
-/// Counts of what is in the bytes and should not be.
+/// Counts of faults in the bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Faults {
     /// Events with a data byte above 127.
     pub bad_values: usize,
-    /// Meta events whose length is not that of their type.
+    /// Meta events whose length does not match their type.
     pub bad_lengths: usize,
     /// Bytes that belong to no event.
     pub unknown_bytes: usize,
     /// Real-time and system-common messages.
     pub system_messages: usize,
-    /// Where the first event with any of these begins.
+    /// Position of the first event with any of these.
     pub first: Option<usize>,
 }
 
-/// The events of one track with the ticks that each comes after the one before.
+/// The events of one track, each with its delta time in ticks.
 #[derive(Clone, Copy)]
 pub(crate) struct Events<'a> {
-    /// The file, as far as the track may reach.
+    /// The file, up to where the track may extend.
     pub(crate) bytes: &'a [u8],
     pub(crate) at: usize,
     pub(crate) running: Option<u8>,
     pub(crate) faults: Faults,
-    /// Places that were mended, but for real-time and system-common messages.
+    /// Places that were repaired or skipped, except real-time and system-common messages.
     pub(crate) damaged: usize,
     ended: bool,
-    /// A delta time that makes no sense may be damaged.
+    /// Whether implausible delta times may be treated as damaged.
     pub(crate) suspicious: bool,
 }
 
-/// A message, the place behind it, and the running status from there on.
+/// A message, the position after it, and the running status from there on.
 pub(crate) type Message<'a> = (Event<'a>, usize, Option<u8>);
 
 impl<'a> Events<'a> {
-    /// The events from `start` on, up to the next track's header at most. `bytes` is the file as far as the track may
-    /// reach, `said` where it should end.
+    /// The events from `start` on, up to the next track header at most. `bytes` is the file up to where the track may
+    /// extend; `said` is the end according to the track's length field.
     pub fn new(bytes: &'a [u8], start: usize, said: usize) -> Self {
         let faults = Faults::default();
         let trusting = Self { bytes, at: start, running: None, faults, damaged: 0, ended: false, suspicious: false };
@@ -82,32 +82,32 @@ impl<'a> Events<'a> {
             (events.ended && events.at == said, Reverse(events.damaged))
         };
         let trust = outcome(trusting);
-        // What is as it should be is not to be doubted.
+        // Tracks without damage are not doubted.
         let in_doubt = trust.1.0 > 0 && outcome(suspicious) > trust;
         if in_doubt { suspicious } else { trusting }
     }
 
-    /// The place behind the last event.
+    /// The position after the last event.
     pub fn at(&self) -> usize {
         self.at
     }
 
-    /// Whether there was an End of Track.
+    /// Whether an End of Track was read.
     pub fn ended(&self) -> bool {
         self.ended
     }
 
-    /// What was wrong so far.
+    /// The faults so far.
     pub fn faults(&self) -> Faults {
         self.faults
     }
 
-    /// Whether the track's bytes end here.
+    /// Whether the track's bytes end here: at the end of the file, or at a track header.
     pub(crate) fn is_end(&self, at: usize) -> bool {
         at == self.bytes.len() || is_track(self.bytes, at)
     }
 
-    /// Goes on behind a message that stands at `at`; a track's header in the midst of a short one ends the track.
+    /// Advances past the message at `at`. A track header inside a short message ends the track.
     fn accept(&mut self, at: usize, (event, end, running): Message<'a>) -> Option<Event<'a>> {
         let is_short = self.bytes[at] < 0xf0;
         if is_short && let Some(header) = (self.at..end).find(|&place| is_track(self.bytes, place)) {
@@ -120,7 +120,7 @@ impl<'a> Events<'a> {
         Some(event)
     }
 
-    /// Counts bytes that are passed over.
+    /// Counts bytes that are skipped.
     fn unknown(&mut self, from: usize, to: usize) {
         self.faults.first.get_or_insert(self.at);
         self.faults.unknown_bytes += to - from;
@@ -140,7 +140,7 @@ impl<'a> Iterator for Events<'a> {
             self.at = self.bytes.len();
             return None;
         };
-        // A delta time, then nothing.
+        // A delta time with nothing after it.
         if self.is_end(at) {
             self.at = at;
             return None;
@@ -178,7 +178,7 @@ impl<'a> Iterator for Events<'a> {
 /// The meta event that ends a track.
 pub(crate) const END_OF_TRACK: u8 = 0x2f;
 
-/// Bytes of data in meta events of one length only.
+/// Data length of meta events that have a fixed length.
 pub(crate) fn fixed_length(kind: u8) -> Option<usize> {
     match kind {
         0x20 | 0x21 => Some(1), // channel, port
@@ -191,7 +191,7 @@ pub(crate) fn fixed_length(kind: u8) -> Option<usize> {
     }
 }
 
-/// Whether the standard has meta events of this type whose length is free.
+/// Whether the standard defines this type of meta event, with variable length.
 fn is_known(kind: u8) -> bool {
     matches!(kind, 0x00..=0x0f | 0x7f)
 }
@@ -200,7 +200,7 @@ pub(crate) fn data_bytes(status: u8) -> usize {
     if matches!(status & 0xf0, 0xc0 | 0xd0) { 1 } else { 2 }
 }
 
-/// A number of up to four bytes, and the place behind it. Of a longer one the first four bytes count.
+/// A variable-length number of up to four bytes, and the position after it. Longer ones are cut off after four bytes.
 pub(crate) fn delta(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
     let mut number = 0;
     for place in at..at + 4 {
@@ -213,15 +213,15 @@ pub(crate) fn delta(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
     Some((number, at + 4))
 }
 
-/// From where to where the data goes whose length stands at `at`.
+/// The range of the data whose length field is at `at`.
 pub(crate) fn payload(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let (length, from) = delta(bytes, at)?;
     let to = from.checked_add(usize::try_from(length).ok()?)?;
     (to <= bytes.len()).then_some((from, to))
 }
 
-/// The message at `at`, if it is as the standard has it, but for one thing: the standard ends running status at meta
-/// events and sysex, and some writers go on with it.
+/// The message at `at` if it follows the standard, with one exception: the standard ends running status at meta events
+/// and sysex, but some writers continue it.
 pub(crate) fn clean(bytes: &[u8], at: usize, running: Option<u8>) -> Option<Message<'_>> {
     let &first = bytes.get(at)?;
     let (status, data) = if first >= 0x80 { (first, at + 1) } else { (running?, at) };
@@ -241,7 +241,7 @@ pub(crate) fn clean(bytes: &[u8], at: usize, running: Option<u8>) -> Option<Mess
     }
 }
 
-/// From a status and data bytes of its number, or more.
+/// A channel event from its status byte and its data bytes; extra data bytes are ignored.
 pub(crate) fn channel_event(status: u8, data: &[u8]) -> Event<'static> {
     let channel = status & 0x0f;
     match (status & 0xf0, data) {

@@ -1,9 +1,10 @@
-//! Note-ons and note-offs of one track -> notes in ticks.
+//! Pairs one track's note-ons and note-offs to notes in ticks.
 
-/// General MIDI's drum channel (10 for people): its keys are drums, not pitches, unless the track says otherwise.
+/// General MIDI's drum channel (shown to users as 10): its keys are drums, not pitches, unless the track says
+/// otherwise.
 pub(crate) const DRUMS: u8 = 9;
 
-/// A note in ticks.
+/// A note with times in ticks.
 #[derive(Clone, Copy)]
 pub(crate) struct Ticked {
     pub on: u64,
@@ -19,11 +20,11 @@ pub(crate) struct Ticked {
 pub(crate) enum End {
     /// Its note-off.
     Off,
-    /// The next strike of its key, for want of a note-off.
+    /// The next strike of its key, because its note-off is missing.
     Restrike,
     /// All notes off, or all sound off.
     AllOff,
-    /// Its track's end.
+    /// The end of its track.
     Track,
 }
 
@@ -34,7 +35,7 @@ pub(crate) struct KeyFaults {
     pub orphan_offs: usize,
 }
 
-/// What came for a key: the index of a note, or the tick of a note-off.
+/// An event of a key: the index of a note that begins, or the tick of a note-off.
 #[derive(Clone, Copy)]
 enum Stroke {
     On(usize),
@@ -45,21 +46,21 @@ enum Stroke {
 #[derive(Clone, Default)]
 struct Key {
     strokes: Vec<Stroke>,
-    /// Index behind the stroke of the note that was ended last.
+    /// Index after the stroke of the note that was ended last.
     ended: usize,
-    /// Notes that sound.
+    /// Number of notes that sound.
     down: usize,
 }
 
 /// The keys of one track.
 ///
-/// Note-offs end notes first in, first out: what two voices play on one key overlaps. Where a key is struck again and
-/// note-offs are missing, that would shift every later one to the wrong note; there each strike ends the note before,
-/// as for a live player.
+/// Note-offs are paired first in, first out, because two voices may overlap on one key. Where a key is struck again and
+/// note-offs are missing, this would pair every later note-off with the wrong note; in that case each strike ends the
+/// note before it, as with a live player.
 pub(crate) struct Keys {
-    /// By channel, then pitch.
+    /// Indexed by channel, then pitch.
     keys: Vec<Key>,
-    /// Of all channels but the drums', and of the drums'.
+    /// Faults of all channels but the drum channel, and of the drum channel.
     faults: [KeyFaults; 2],
 }
 
@@ -97,7 +98,7 @@ impl Keys {
         }
     }
 
-    /// All notes off, or all sound off: whatever sounds on a channel ends.
+    /// All notes off or all sound off: ends the notes that sound on a channel.
     pub fn all_off(&mut self, notes: &mut [Ticked], tick: u64, channel: u8) {
         let faults = &mut self.faults[usize::from(channel == DRUMS)];
         for key in &mut self.keys[usize::from(channel) * 128..][..128] {
@@ -105,7 +106,8 @@ impl Keys {
         }
     }
 
-    /// The track ends, and with it whatever sounds. Of the drums' channel the faults count only on demand.
+    /// Ends the track, and the notes that sound with it. Returns its faults, including the drum channel's if
+    /// `with_drums`.
     pub fn end(&mut self, notes: &mut [Ticked], tick: u64, with_drums: bool) -> KeyFaults {
         for (number, key) in self.keys.iter_mut().enumerate() {
             key.end(notes, (tick, End::Track), &mut self.faults[usize::from(number / 128 == usize::from(DRUMS))]);
@@ -116,13 +118,14 @@ impl Keys {
 }
 
 impl Key {
-    /// Ends what sounds. Now that note-offs are known to be missing, goes through its strokes again.
+    /// Ends the notes that sound. Their note-offs are missing, so this pairs the strokes again, by the strikes of the
+    /// key.
     fn end(&mut self, notes: &mut [Ticked], (tick, end): (u64, End), faults: &mut KeyFaults) {
         if self.down == 0 {
             return;
         }
         let mut sounding: Option<usize> = None;
-        // The note that the latest strike has ended. A note-off at that very tick may come behind the strike.
+        // The note that the latest strike ended. A note-off at the same tick may come after the strike.
         let mut before: Option<usize> = None;
         for stroke in self.strokes.drain(..) {
             match stroke {

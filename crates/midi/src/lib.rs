@@ -1,13 +1,11 @@
 //! Standard MIDI files <-> notes.
 //!
-//! [`read()`] takes whatever people have in their folders: formats 0 to 2, running status, several
-//! tempo changes at one tick, re-struck keys, note-offs without a note, SMPTE time, and files that are damaged,
-//! cut off or not quite MIDI files. It refuses only those in which there is no note to be found, with an error that
-//! says what to do, and counts what is odd. [`write()`] makes tidy files that
-//! every sequencer opens.
+//! [`read()`] accepts whatever people have in their folders: formats 0 to 2, running status, several tempo changes at
+//! one tick, re-struck keys, note-offs without a note, SMPTE time, and files that are damaged, cut off or not quite
+//! MIDI files. It refuses only files from which it gets no notes, or far too many, with an error that says what to do,
+//! and counts what is odd. [`write()`] makes tidy files that every sequencer opens.
 //!
-//! No thread of its own and no files: bytes in, notes out. It allocates, so it is not for the audio
-//! thread.
+//! No threads and no files: bytes in, notes out. It allocates, so it is not for the audio thread.
 #![forbid(unsafe_code)]
 
 mod beats;

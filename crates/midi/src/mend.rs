@@ -1,36 +1,36 @@
-//! Bytes of a track that are not as they should be: of the ways to read them, the one behind which the next events make
+//! Repairs malformed bytes of a track: of several possible readings, picks the one after which the next events make the
 //! most sense.
 //!
-//! An event that has its own status byte says what it is; in running status nearly anything could be an event. So the
-//! sense that bytes make is how many of the next events say what they are.
+//! An event with its own status byte identifies itself; in running status, nearly any byte could be an event. So the
+//! sense that bytes make is measured by how many of the next events have a status byte.
 
 use crate::events::{
     END_OF_TRACK, Event, Events, Faults, Message, channel_event, clean, data_bytes, delta, fixed_length, payload,
 };
 
-/// Whether a place makes sense is judged by so many events from there on.
+/// Number of following events by which a position is judged.
 const LOOK_AHEAD: usize = 4;
-/// Where nothing makes sense, no message of more bytes than this is believed.
+/// Where nothing makes sense, messages longer than this many bytes are not trusted.
 const LONGEST_TRUSTED: usize = 8;
-/// A length that is wrong hides this many bytes at most; behind them the track is looked for no longer.
+/// A wrong length hides at most this many bytes; the search for where the track continues ends there.
 const LONGEST_SEARCH: usize = 128;
-/// There is such a search at so many of a track's first damaged places.
+/// Only a track's first damaged places, up to this many, get such a search.
 const MOST_SEARCHES: usize = 1000;
 
-/// One way to read bytes that are not as they should be.
+/// One possible reading of malformed bytes.
 struct Way<'a> {
     message: Message<'a>,
-    /// What it counts as, and how often.
+    /// The fault that it counts as, and how many of them.
     fault: fn(&mut Faults) -> &mut usize,
     count: usize,
 }
 
 impl<'a> Events<'a> {
-    /// Reads what stands at `at` and is not as it should be, in the way after which the bytes make most sense.
+    /// Reads the malformed bytes at `at` in the way after which the track makes the most sense.
     pub(crate) fn mend(&mut self, at: usize) -> Option<Message<'a>> {
         let ways = self.ways(at);
         let sense = |way: &Way| self.sense(way.message.1, way.message.2, LOOK_AHEAD);
-        // Of several equals, the first.
+        // The first of several equals.
         let best = ways.iter().rev().filter_map(|way| Some((sense(way)?, way))).max_by_key(|(sense, _)| *sense);
         let found = self.behind_wrong_length(at, best.map(|(sense, _)| sense));
         let way = match (&found, best) {
@@ -47,8 +47,8 @@ impl<'a> Events<'a> {
         Some(way.message)
     }
 
-    /// Where a message has no status, or a length that does not fit: passing over the first bytes behind which there
-    /// is more sense than `best`.
+    /// For a message without a status, or with a length that does not fit: skips up to the first position that makes
+    /// more sense than `best`.
     fn behind_wrong_length(&self, at: usize, best: Option<usize>) -> Option<Way<'a>> {
         let in_doubt = match self.bytes[at] {
             0x00..0x80 => self.running.is_none(),
@@ -62,12 +62,12 @@ impl<'a> Events<'a> {
         Some(self.passing_over(at, end))
     }
 
-    /// Not reading some bytes at all.
+    /// The reading that skips these bytes.
     fn passing_over(&self, at: usize, end: usize) -> Way<'a> {
         Way { message: (Event::Other, end, self.running), fault: |faults| &mut faults.unknown_bytes, count: end - at }
     }
 
-    /// The ways to read what stands at `at`, the most likely first.
+    /// The possible readings of the bytes at `at`, most likely first.
     fn ways(&self, at: usize) -> Vec<Way<'a>> {
         let mut ways = Vec::new();
         let mut way = |message: Option<Message<'a>>, fault: fn(&mut Faults) -> &mut usize, count: usize| {
@@ -81,14 +81,14 @@ impl<'a> Events<'a> {
                 way(self.bad_values(status, data), |faults| &mut faults.bad_values, 1);
                 let (message, strays) = self.without_real_time(status, data);
                 way(message, |faults| &mut faults.system_messages, strays);
-                // Or it breaks off, and the next one has no delta time.
+                // Or the message breaks off, and the next one has no delta time.
                 let next = (data..data + 2).find(|&at| self.bytes.get(at).is_some_and(|&byte| byte >= 0x80));
                 way(next.and_then(|at| clean(self.bytes, at, None)), |faults| &mut faults.bad_values, 1);
             }
             Some(0xf0 | 0xf7) => {
                 let as_said = payload(self.bytes, data).map(|(_, to)| (Event::Other, to, running));
                 way(as_said, |faults| &mut faults.system_messages, 0);
-                // As it is sent over a cable, without a length.
+                // As sent over a cable, without a length.
                 let length = self.bytes[data..].iter().position(|&byte| byte >= 0x80);
                 let end = length.map(|length| data + length).filter(|&end| self.bytes[end] == 0xf7);
                 way(end.map(|end| (Event::Other, end + 1, running)), |faults| &mut faults.system_messages, 1);
@@ -97,7 +97,7 @@ impl<'a> Events<'a> {
                 let kind = self.bytes[data];
                 let meta = |(from, to)| Some((Event::Meta(kind, self.bytes.get(from..to)?), to, running));
                 let known = usize::from(fixed_length(kind).is_some());
-                // An end that does not look like one must be one.
+                // A malformed End of Track must at least be at the end of the track's bytes.
                 let in_place = |&(_, end, _): &Message| kind != END_OF_TRACK || self.is_end(end);
                 let as_said = payload(self.bytes, data + 1).and_then(meta).filter(in_place);
                 way(as_said, |faults| &mut faults.bad_lengths, known);
@@ -110,23 +110,23 @@ impl<'a> Events<'a> {
             Some(_) => {
                 let alone = system_message(self.bytes, at, running);
                 way(alone, |faults| &mut faults.system_messages, 1);
-                // It may stand between a delta time and its event.
+                // It may come between a delta time and its event.
                 let between = alone.and_then(|(_, at, _)| clean(self.bytes, at, None));
                 way(between, |faults| &mut faults.system_messages, 1);
             }
             None => {}
         }
-        // A message whose status, or in running status whose first byte, is damaged.
+        // The status is damaged or, in running status, the first byte.
         let short = running.map_or(3, data_bytes);
         let ends = [short, 3, 2, 1].map(|length| at + length).into_iter().filter(|&end| end <= self.bytes.len());
         ways.extend(ends.map(|end| self.passing_over(at, end)));
         ways
     }
 
-    /// A message that a damaged delta time from `start` to `at` took for parts of itself, if that makes sense beyond
-    /// doubt and the other does not; and where it stands.
+    /// A message that a damaged delta time from `start` to `at` swallowed, with its position: only if that reading
+    /// makes perfect sense and the delta time hardly any.
     pub(crate) fn swallowed(&self, start: usize, at: usize) -> Option<(usize, Message<'a>)> {
-        // The message behind such a delta time begins with data.
+        // What follows such a delta time is data.
         if !self.suspicious || self.bytes[at] >= 0x80 || self.sense(start, self.running, LOOK_AHEAD) > Some(1) {
             return None;
         }
@@ -136,7 +136,7 @@ impl<'a> Events<'a> {
         })
     }
 
-    /// A channel message with data bytes above 127.
+    /// Reads a channel message with data bytes above 127.
     fn bad_values(&self, status: u8, data: usize) -> Option<Message<'a>> {
         let end = data + data_bytes(status);
         let event = match (status & 0xf0, self.bytes.get(data..end)?) {
@@ -146,7 +146,7 @@ impl<'a> Events<'a> {
         Some((event, end, Some(status)))
     }
 
-    /// A channel message with real-time messages among its data bytes, and how many.
+    /// Reads a channel message with real-time messages among its data bytes; also returns how many there are.
     fn without_real_time(&self, status: u8, data: usize) -> (Option<Message<'a>>, usize) {
         let is_real_time = |&(_, &byte): &(usize, &u8)| (0xf8..0xff).contains(&byte);
         let bytes = self.bytes.iter().enumerate().skip(data).take(LONGEST_TRUSTED);
@@ -160,8 +160,8 @@ impl<'a> Events<'a> {
         (message, strays)
     }
 
-    /// How much sense the bytes from here on make as events: how many of the next ones say what they are. `None`: they
-    /// are no events.
+    /// How much sense the bytes from here on make: how many of the next `events` events have their own status byte.
+    /// `None`: they are not events.
     fn sense(&self, at: usize, running: Option<u8>, events: usize) -> Option<usize> {
         if events == 0 || self.is_end(at) {
             return Some(events);
@@ -177,7 +177,8 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// The first place from `at` on with a status from which on all makes sense, or where the track's bytes end.
+    /// The first position from `at` on that has a status byte and makes sense from there on, or where the track's bytes
+    /// end.
     pub(crate) fn next_sensible(&self, at: usize) -> usize {
         let is_sensible = |at: usize| {
             let message = clean(self.bytes, at, None).filter(|_| self.bytes[at] >= 0x80);
@@ -187,7 +188,7 @@ impl<'a> Events<'a> {
     }
 }
 
-/// A real-time or system-common message at `at`, which files should not have.
+/// Reads a real-time or system-common message at `at`, which files should not contain.
 fn system_message(bytes: &[u8], at: usize, running: Option<u8>) -> Option<Message<'static>> {
     let count = match bytes.get(at)? {
         0xf1 | 0xf3 => 1,

@@ -1,4 +1,4 @@
-//! Bytes -> [`Score`].
+//! Reading: bytes to [`Score`].
 
 use crate::beats::{Beats, Meter, TimeSignature};
 use crate::chunks::Frame;
@@ -13,33 +13,33 @@ use notes::listener::LONGEST_S;
 const SUSTAIN: u8 = 64;
 /// Controllers that end all notes of a channel: all sound off, all notes off.
 const ALL_OFF: [u8; 2] = [120, 123];
-/// Meta events.
+/// Meta event types.
 const TRACK_NAME: u8 = 0x03;
 const INSTRUMENT_NAME: u8 = 0x04;
 const PROGRAM_NAME: u8 = 0x08;
 const TEMPO: u8 = 0x51;
 const TIME_SIGNATURE: u8 = 0x58;
-/// Notes and changes of pedal, tempo and signature that are read at most; the piano's longest works have some 100,000.
-/// Each takes ten times as much memory as it may take of the file.
+/// Maximum number of notes and of pedal, tempo and signature changes; the piano's longest works have some 100,000. Each
+/// takes about ten times as much memory as in the file.
 const MOST_EVENTS: usize = 1 << 20;
-/// Tracks that are read at most: no header can announce more.
+/// Maximum number of tracks: no header can announce more.
 const MOST_TRACKS: usize = u16::MAX as usize;
-/// A file of patterns: its tracks do not sound together.
+/// The format whose tracks are patterns, which do not sound together.
 const FORMAT_PATTERNS: u16 = 2;
 /// Controller values from here on mean "pedal down".
 pub const PEDAL_DOWN: u8 = 64;
 
-/// What a MIDI file holds for a keyboard.
+/// The keyboard part of a MIDI file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Score {
-    /// Sorted by (onset, pitch). Onsets are raw: chords are as they were played, `spread` is 0.
-    /// Silence before the first note is kept.
+    /// Sorted by (onset, pitch). Onsets are raw: chords are as played, and `spread` is 0. Silence before the first note
+    /// is kept.
     pub notes: Vec<Note>,
-    /// Changes of the sustain pedal, in time order.
+    /// Sustain pedal changes, in time order.
     pub pedal: Vec<Pedal>,
-    /// Where the notes stand in beats and bars; `None` if the file's ticks are parts of seconds (SMPTE).
+    /// Musical time of the notes; `None` if the file uses SMPTE time.
     pub beats: Option<Beats>,
-    /// What was odd about the file and how often.
+    /// What is odd about the file.
     pub warnings: Warnings,
 }
 
@@ -48,38 +48,41 @@ pub struct Score {
 pub struct Pedal {
     /// Seconds from the beginning of the file.
     pub time: f64,
-    /// 0–15.
+    /// MIDI channel, 0–15.
     pub channel: u8,
-    /// Down at controller values of [`PEDAL_DOWN`] and above.
+    /// Whether the pedal is down: controller values of [`PEDAL_DOWN`] and above.
     pub down: bool,
 }
 
-/// Everything of the file before ticks become seconds.
+/// The contents of the file before ticks are converted to seconds.
 #[derive(Default)]
 struct Collected {
     notes: Vec<Ticked>,
     pedal: Vec<(u64, u8, bool)>,
-    /// Microseconds in a quarter note; `None` where a pattern begins, at the standard's tempo.
+    /// (tick, microseconds per quarter note); `None` at the start of a pattern: back to the default tempo.
     tempo: Vec<(u64, Option<u32>)>,
     /// (tick, numerator, denominator).
     signatures: Vec<(u64, u8, u8)>,
-    /// All notes off, all sound off: (channel, tick).
+    /// All notes off and all sound off: (channel, tick).
     all_off: Vec<(u8, u64)>,
     warnings: Warnings,
-    /// Where the first event that cannot be read begins.
+    /// Position of the first unreadable event, in bytes.
     damage: Option<usize>,
 }
 
 /// Reads a Standard MIDI File.
 ///
-/// Note-offs are paired first in, first out per (track, channel, pitch): by channel alone, the two
-/// hands of a piano part would end each other's notes. Where note-offs are missing, a strike of the key, or all notes
-/// off, ends the note. The tempo map is global; in format 2, where tracks are patterns, each has its own, and they come
-/// one after another.
+/// Note-offs are paired first in, first out per (track, channel, pitch): by channel alone, the two hands of a piano
+/// part would end each other's notes. Where note-offs are missing, the next strike of the key or an all-notes-off ends
+/// the note. The tempo map is global; in format 2, where tracks are patterns, each pattern has its own, and patterns
+/// follow one another.
 ///
-/// Lengths and counts that are wrong, bytes that are no events, and the like, do not keep what is around them from being
-/// read; [`Score::warnings`] counts them. An error means that there is no note, or nothing that tells how long a tick is.
-/// Never panics; it takes memory in proportion to the length of `bytes`, and never more than 100 MB beyond twice that.
+/// Wrong lengths and counts, bytes that are not events, and similar faults do not keep the rest from being read;
+/// [`Score::warnings`] counts them. Memory use is proportional to the length of `bytes`, and never more than 100 MB
+/// beyond twice that. Never panics.
+///
+/// # Errors
+/// If there are no notes, too many, or nothing that defines the length of a tick.
 pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
     let frame = Frame::open(bytes)?;
     let mut collected = Collected::default();
@@ -89,7 +92,7 @@ pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
     let (mut at, mut tracks, mut start) = (frame.tracks, 0, 0);
     while let Some(extent) = frame.track(at).filter(|_| tracks < MOST_TRACKS) {
         if start > 0 {
-            // A pattern begins with a bar, and knows nothing of the tempo before.
+            // A pattern begins with a bar and does not inherit the tempo.
             collected.tempo.push((start, None));
             collected.signatures.push((start, 4, 4));
         }
@@ -129,22 +132,22 @@ pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
     Ok(collected.finish(&frame))
 }
 
-/// What a track says of itself.
+/// What a track says about itself.
 #[derive(Default)]
 struct Track {
-    /// It is called a piano.
+    /// Its name says piano.
     name: bool,
-    /// The program of the drum channel that was chosen last is a piano's.
+    /// The latest program change on the drum channel selects a piano.
     program: bool,
-    /// Notes on other channels than the drums'.
+    /// It has notes on channels other than the drum channel.
     others: bool,
 }
 
 impl Track {
-    /// Whether what stands on the drum channel is for a piano. A name speaks for the track as a whole; the program
-    /// may as well be that of a drum kit, as long as the keys do not say otherwise.
+    /// Whether the notes on the drum channel are for a piano. A name applies to the track as a whole. A program number
+    /// may also mean a drum kit, so it only counts if the keys do not look like drums.
     fn is_piano(&self, notes: &[Ticked]) -> bool {
-        // Bass drums, snare drums, hi-hats, crash and ride cymbal: what most of any drum part is made of.
+        // Bass drums, snare drums, hi-hats, crash and ride cymbal: most of any drum part.
         const KIT: [u8; 9] = [35, 36, 38, 40, 42, 44, 46, 49, 51];
         let drums = || notes.iter().filter(|note| note.channel == DRUMS);
         let kit = drums().filter(|note| KIT.contains(&note.pitch)).count();
@@ -152,7 +155,7 @@ impl Track {
     }
 }
 
-/// Whether a name says that something is a piano.
+/// Whether a track, instrument or program name says piano.
 fn names_a_piano(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
     let says = |word: &str| name.windows(word.len()).any(|part| part == word.as_bytes());
@@ -214,7 +217,7 @@ impl Collected {
         tick
     }
 
-    /// A quarter note takes so many microseconds; 0 says nothing.
+    /// Adds a tempo of `us` microseconds per quarter note; 0 is invalid.
     fn tempo(&mut self, tick: u64, us: u32) {
         match us {
             0 => self.warnings.bad_metas += 1,
@@ -222,7 +225,7 @@ impl Collected {
         }
     }
 
-    /// A bar has `numerator` units of 1 / 2^`power`.
+    /// Adds a time signature of `numerator` / 2^`power`.
     fn signature(&mut self, tick: u64, numerator: u8, power: u8) {
         match (numerator, 1u8.checked_shl(power.into())) {
             (1.., Some(denominator)) => self.signatures.push((tick, numerator, denominator)),
@@ -252,7 +255,7 @@ impl Collected {
             notes.push(Note { onset, spread: 0.0, duration, pitch: note.pitch, velocity: note.velocity });
         }
         let onsets: Option<Vec<f64>> = self.notes.iter().map(|note| map.tick_beat(note.on)).collect();
-        // Neighboring ticks may round to one moment; stable, so equal notes stay in file order.
+        // Neighboring ticks may round to the same time. The sort is stable, so equal notes stay in file order.
         let order = |a: &Note, b: &Note| a.onset.total_cmp(&b.onset).then(a.pitch.cmp(&b.pitch));
         if !notes.is_sorted_by(|a, b| order(a, b).is_le()) {
             notes.sort_by(order);
@@ -277,7 +280,7 @@ impl Collected {
         Score { notes, pedal, beats, warnings: self.warnings }
     }
 
-    /// Where a note has no end of its own, all notes off on another track ends it, too.
+    /// Ends notes without an end of their own at an all-notes-off on another track.
     fn end_open_notes(&mut self) {
         self.all_off.sort_unstable();
         for note in self.notes.iter_mut().filter(|note| matches!(note.end, End::Restrike | End::Track)) {
@@ -289,7 +292,7 @@ impl Collected {
         }
     }
 
-    /// Needs the notes in order. Counts notes without length or end, and what two tracks play on one key.
+    /// Counts notes without length or end, and keys played by two tracks at once. Needs the notes in order.
     fn count_notes(&mut self) {
         let mut last: [Option<(u64, u64)>; 128] = [None; 128]; // (onset, latest end) per pitch
         for note in &self.notes {

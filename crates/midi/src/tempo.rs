@@ -1,19 +1,19 @@
-//! Ticks to seconds through the tempo map.
+//! Conversion of ticks to seconds through the tempo map.
 
-/// Microseconds per quarter note where a file says nothing: 120 beats per minute.
+/// Microseconds per quarter note if a file does not specify a tempo: 120 beats per minute.
 pub(crate) const DEFAULT_TEMPO_US: u32 = 500_000;
 
-/// How long a tick is.
+/// The length of a tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Division {
-    /// Ticks per quarter note; their length follows the tempo map.
+    /// Ticks per quarter note; the tempo map determines their length.
     Metrical(u16),
-    /// Ticks per second (SMPTE); tempo changes nothing.
+    /// Ticks per second (SMPTE); the tempo has no effect.
     Timecode(f64),
 }
 
 impl Division {
-    /// From a header's field; `None` if it divides the beat, or the second, into nothing or in an unknown way.
+    /// From the header's division field; `None` if it is zero or of an unknown kind.
     pub fn from_header(field: u16) -> Option<Self> {
         let [frames, ticks] = field.to_be_bytes();
         if frames < 0x80 {
@@ -30,7 +30,7 @@ impl Division {
     }
 }
 
-/// The whole file's tempo map; one for all tracks, wherever its events stood.
+/// The file's tempo map, from the tempo events of all tracks.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TempoMap {
     division: Division,
@@ -41,17 +41,17 @@ pub(crate) struct TempoMap {
 struct Segment {
     /// First tick at this tempo.
     tick: u64,
-    /// Sum of ticks x microseconds-per-quarter before `tick`: an integer, so that nothing drifts
-    /// over thousands of tempo events.
+    /// Sum of ticks x microseconds per quarter before `tick`: an integer, so that nothing drifts over thousands of
+    /// tempo events.
     elapsed: u128,
     /// Microseconds per quarter note from `tick` on.
     tempo_us: u32,
 }
 
 impl TempoMap {
-    /// `events` are (tick, microseconds per quarter, not 0) in file order; of two at one tick the last wins.
+    /// `events` are (tick, microseconds per quarter note, not 0) in file order; the last of several at one tick wins.
     pub fn new(division: Division, mut events: Vec<(u64, u32)>) -> Self {
-        events.sort_by_key(|&(tick, _)| tick); // stable: file order survives inside one tick
+        events.sort_by_key(|&(tick, _)| tick); // stable: file order is kept within a tick
         let mut segments = vec![Segment { tick: 0, elapsed: 0, tempo_us: DEFAULT_TEMPO_US }];
         for (tick, tempo_us) in events {
             let last = segments.last_mut().expect("never empty");
@@ -78,7 +78,7 @@ impl TempoMap {
         }
     }
 
-    /// Quarter notes from the beginning of the file; `None`: the file's ticks are parts of seconds.
+    /// Quarter notes from the beginning of the file; `None` with SMPTE time.
     pub fn tick_beat(&self, tick: u64) -> Option<f64> {
         match self.division {
             Division::Timecode(_) => None,
@@ -86,7 +86,7 @@ impl TempoMap {
         }
     }
 
-    /// The beat at a moment in seconds; NaN where ticks are parts of seconds.
+    /// The beat at a time in seconds; NaN with SMPTE time.
     pub fn beat(&self, seconds: f64) -> f64 {
         let Division::Metrical(ppq) = self.division else { return f64::NAN };
         let elapsed = seconds * (f64::from(ppq) * 1e6);

@@ -1,30 +1,29 @@
-//! Notes -> bytes.
+//! Writing: notes to bytes.
 
 use midly::num::{u4, u7, u15, u24, u28};
 use midly::{Format, Header, MetaMessage, MidiMessage, Smf, Timing, TrackEvent, TrackEventKind};
 use notes::Note;
 
-/// Ticks per quarter note in what [`write()`] makes.
+/// Ticks per quarter note in files from [`write()`].
 pub const PPQ: u16 = 960;
 
-/// A constant tempo, kept as the file keeps it: in whole microseconds per quarter note.
+/// A constant tempo, as a file stores it: in whole microseconds per quarter note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tempo {
     micros_per_quarter: u32,
 }
 
 impl Tempo {
-    /// The nearest tempo that a file can hold, 3.6 to 60 million beats per minute; 120 for anything
-    /// that is no tempo.
+    /// The nearest tempo that a file can store, 3.6 to 60 million beats per minute; 120 for invalid values.
     pub fn bpm(bpm: f64) -> Self {
         if !(bpm.is_finite() && bpm > 0.0) {
             return Self::default();
         }
-        // The cast saturates; the clamp keeps 1 to 2^24-1.
+        // The cast saturates; the clamp keeps 1 to 2^24 - 1.
         Self { micros_per_quarter: ((60e6 / bpm).round() as u32).clamp(1, 0x00ff_ffff) }
     }
 
-    /// Seconds from one tick to the next.
+    /// Seconds per tick.
     pub fn tick_s(self) -> f64 {
         f64::from(self.micros_per_quarter) / (f64::from(PPQ) * 1e6)
     }
@@ -41,21 +40,21 @@ impl Default for Tempo {
     }
 }
 
-/// One track to be written.
+/// A track to write.
 #[derive(Clone, Copy, Debug)]
 pub struct Track<'a> {
-    /// What sequencers show.
+    /// The name that sequencers show.
     pub name: &'a str,
-    /// 0–15.
+    /// MIDI channel, 0–15.
     pub channel: u8,
-    /// In any order; struck at [`Note::struck`], released at [`Note::end`].
+    /// In any order; a note is struck at [`Note::struck`] and released at [`Note::end`].
     pub notes: &'a [Note],
 }
 
-/// Writes a format 1 file: the tempo on a track of its own, then `tracks`.
+/// Writes a format 1 file: the tempo on its own track, then `tracks`.
 ///
-/// A key can be down only once: a note that is struck again ends there, and notes struck at the same
-/// tick become one, as long as the longest and as loud as the loudest. No note is shorter than a tick.
+/// A key can be down only once per track: a note ends where its key is struck again, and notes of one key struck at the
+/// same tick are merged, with the longest duration and the highest velocity. No note is shorter than a tick.
 pub fn write(tracks: &[Track], tempo: Tempo) -> Vec<u8> {
     let mut smf = Smf::new(Header::new(Format::Parallel, Timing::Metrical(u15::new(PPQ))));
     smf.tracks.push(vec![meta(MetaMessage::Tempo(u24::new(tempo.micros_per_quarter))), meta(MetaMessage::EndOfTrack)]);
@@ -64,7 +63,7 @@ pub fn write(tracks: &[Track], tempo: Tempo) -> Vec<u8> {
         let mut events = vec![meta(MetaMessage::TrackName(track.name.as_bytes()))];
         let mut now = 0;
         for event in key_events(track.notes, tempo) {
-            // 28 bits of ticks are 38 hours at 120 bpm: a longer gap becomes that.
+            // 28 bits of ticks are 38 hours at 120 bpm; longer gaps are clamped.
             let delta = u28::new((event.tick - now).min(0x0fff_ffff) as u32);
             now = event.tick;
             let (key, vel) = (u7::new(event.pitch), u7::new(event.velocity));
@@ -84,7 +83,7 @@ fn meta(message: MetaMessage) -> TrackEvent {
     TrackEvent { delta: u28::new(0), kind: TrackEventKind::Meta(message) }
 }
 
-/// A key going down, or up when `velocity` is 0. Ordered by time, releases before strikes.
+/// A key going down, or up if `velocity` is 0. Sorted by time, releases before strikes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct KeyEvent {
     tick: u64,
@@ -94,7 +93,7 @@ struct KeyEvent {
 }
 
 fn key_events(notes: &[Note], tempo: Tempo) -> Vec<KeyEvent> {
-    // (pitch, on, off, velocity), so that the notes of one key stand together.
+    // (pitch, on, off, velocity), so that sorting groups the notes of a key.
     let mut keys: Vec<(u8, u64, u64, u8)> = notes
         .iter()
         .map(|note| {

@@ -1,5 +1,5 @@
-//! MIDI files of the real world, by kind: what comes out of them, and what is said to be odd about them. The files
-//! in `cases/` are described there; the rest is built here.
+//! Real-world oddities of MIDI files, by kind: which notes are read, and which warnings are given. `cases/README.md`
+//! describes the files in `cases/`; the others are built here.
 
 mod common;
 
@@ -9,11 +9,11 @@ use std::path::Path;
 
 type Notes = &'static [(u32, u32, u8, u8)];
 
-/// Onset and duration in milliseconds, pitch, velocity.
+/// (onset and duration in milliseconds, pitch, velocity)
 const TWO: Notes = &[(0, 500, 60, 80), (500, 500, 64, 80)];
 const THREE: Notes = &[(0, 500, 60, 80), (0, 250, 67, 80), (500, 500, 64, 80)];
 
-/// Reads and compares; `odd` is [`midi::Warnings`] in words.
+/// Reads `bytes` and compares; `odd` is [`midi::Warnings`] in words.
 fn check(what: &str, bytes: &[u8], expected: Notes, odd: &str) {
     let score = read(bytes).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(notes(&score), expected, "{what}");
@@ -57,7 +57,7 @@ fn files_that_people_meet() {
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), read_all.len() + 2, "and the README");
 }
 
-/// 60 from 0 to 500 ms with something in its midst, then 64.
+/// 60 from 0 to 500 ms with `middle` inside it, then 64.
 fn with(middle: &[u8]) -> Vec<u8> {
     let track = [&[0, 0x90, 60, 80, 50][..], middle, &[50, 0x80, 60, 0, 0, 0x90, 64, 80, 100, 64, 0]].concat();
     file(0, PPQ_100, &[&track])
@@ -92,7 +92,7 @@ fn one_thing_in_the_midst_of_a_track() {
     for (what, middle, odd) in strange {
         check(what, &with(middle), TWO, odd);
     }
-    // The tempo that is there, not the one that is none.
+    // The valid tempo applies, not the invalid one.
     let tempo = file(
         0,
         PPQ_100,
@@ -101,7 +101,7 @@ fn one_thing_in_the_midst_of_a_track() {
     check("tempo 0 after 60 bpm", &tempo, &[(500, 500, 60, 80)], "bad metas: 1");
 }
 
-/// A good file in which one byte is another one, at every place: at most the notes about it suffer.
+/// A good file with one byte changed, at every position: at most the notes around it are lost.
 #[test]
 fn one_bad_byte_anywhere() {
     let mut track: Vec<u8> = vec![0, 0xff, 0x03, 1, b'x'];
@@ -110,7 +110,7 @@ fn one_bad_byte_anywhere() {
     }
     let good = file(0, PPQ_100, &[&track]);
     let whole = notes(&read(&good).unwrap());
-    // Behind the division, which nothing else can tell.
+    // Except in the division, which nothing else in the file can tell.
     for at in (0..good.len()).filter(|at| !(12..14).contains(at)) {
         for bad in [0, 0x40, 0x7f, 0x80, 0xf0, 0xf8, 0xff] {
             let mut bytes = good.clone();
@@ -118,7 +118,7 @@ fn one_bad_byte_anywhere() {
             let score = read(&bytes).unwrap_or_else(|error| panic!("{bad:#x} at {at}: {error}"));
             let pitches = |pitch: u8| score.notes.iter().any(|note| note.pitch == pitch);
             let lost = whole.iter().filter(|note| !pitches(note.2)).count();
-            // A false length may cover up to 127 bytes.
+            // A wrong length may cover up to 127 bytes.
             assert!(lost <= 16, "{bad:#x} at {at}: {lost} of {} lost, {}", whole.len(), score.warnings);
         }
     }
@@ -192,7 +192,7 @@ fn frames_that_lie() {
         check(what, &bytes, THREE, odd);
     }
     assert_eq!(read(&[&[0; 5000][..], &whole].concat()), Err(ReadError::NotMidi));
-    // Cut between and inside events, in the second track: the first is whole.
+    // Cut off between and inside events of the second track: the first is complete.
     for len in second..whole.len() - 1 {
         let score = read(&whole[..len]).unwrap();
         assert_eq!(
@@ -264,7 +264,7 @@ fn keys_without_note_offs() {
     for (what, track, expected, odd) in cases {
         check(what, &file(0, PPQ_100, &[track]), expected, odd);
     }
-    // On another track it ends what has no end of its own, and nothing else.
+    // All notes off also ends notes on another track that have no end of their own, and no others.
     let hands: [&[u8]; 2] = [&[0, 0x90, 60, 80, 0, 64, 80, 100, 64, 0, 100, 0xb0, 7, 9], &[50, 0xb0, 123, 0]];
     let expected: Notes = &[(0, 250, 60, 80), (0, 500, 64, 80)];
     check("all notes off on another track", &file(1, PPQ_100, &hands), expected, "ended by all off: 1");

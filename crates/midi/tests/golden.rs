@@ -1,4 +1,4 @@
-//! Small files, byte by byte, with what a reader has to make of them.
+//! Small files, byte by byte, with the notes that must be read from them.
 
 mod common;
 
@@ -51,11 +51,11 @@ fn notes_without_length_or_end() {
 
 #[test]
 fn the_tempo_map_is_global_and_the_last_of_two_at_a_tick_wins() {
-    // 60 bpm is 0f 42 40 microseconds; 30 bpm 1e 84 80. First tempo after tick 0.
+    // 60 bpm is 0f 42 40 microseconds; 30 bpm is 1e 84 80. The first tempo change is after tick 0.
     let tempo = [
-        10, 0xff, 0x51, 3, 0x0f, 0x42, 0x40, // 10 ms a tick, overridden at once
-        0, 0xff, 0x51, 3, 0x1e, 0x84, 0x80, // 20 ms a tick
-        10, 0xff, 0x51, 3, 0x07, 0xa1, 0x20, // 5 ms a tick again
+        10, 0xff, 0x51, 3, 0x0f, 0x42, 0x40, // 10 ms per tick, overridden at once
+        0, 0xff, 0x51, 3, 0x1e, 0x84, 0x80, // 20 ms per tick
+        10, 0xff, 0x51, 3, 0x07, 0xa1, 0x20, // 5 ms per tick again
     ];
     let score = read(&file(1, PPQ_100, &[&[5, 0x90, 60, 64, 20, 60, 0], &tempo])).unwrap();
     assert_eq!(notes(&score), [(25, 25 + 200 + 25, 60, 64)]);
@@ -64,7 +64,7 @@ fn the_tempo_map_is_global_and_the_last_of_two_at_a_tick_wins() {
 
 #[test]
 fn smpte_time_knows_no_tempo() {
-    // -25 frames a second, 40 ticks a frame: 1 ms a tick.
+    // 25 frames per second, 40 ticks per frame: 1 ms per tick.
     let tempo_then_note = [0, 0xff, 0x51, 3, 0x1e, 0x84, 0x80, 100, 0x90, 60, 64, 50, 60, 0];
     let score = read(&file(0, [(-25i8) as u8, 40], &[&tempo_then_note])).unwrap();
     assert_eq!(notes(&score), [(100, 50, 60, 64)]);
@@ -72,14 +72,14 @@ fn smpte_time_knows_no_tempo() {
 
 #[test]
 fn musical_time_has_the_bars_that_the_file_writes() {
-    // An upbeat of 1/4, two bars of 3/4, a signature without meaning (0/4), then 6/8; the tempo is halved at beat 1.
+    // An upbeat of 1/4, two bars of 3/4, an invalid signature (0/4), then 6/8; the tempo is halved at beat 1.
     let conductor = [
         0, 0xff, 0x58, 4, 1, 2, 24, 8, // beat 0: 1/4
         100, 0xff, 0x58, 4, 3, 2, 24, 8, 0, 0xff, 0x51, 3, 0x0f, 0x42, 0x40, // beat 1: 3/4, 60 bpm
-        100, 0xff, 0x58, 4, 0, 2, 24, 8, // beat 2: nothing
-        0x83, 0x74, 0xff, 0x58, 4, 5, 3, 24, 8, 0, 0xff, 0x58, 4, 6, 3, 24, 8, // beat 7: 5/8, no, 6/8
+        100, 0xff, 0x58, 4, 0, 2, 24, 8, // beat 2: 0/4, invalid
+        0x83, 0x74, 0xff, 0x58, 4, 5, 3, 24, 8, 0, 0xff, 0x58, 4, 6, 3, 24, 8, // beat 7: 5/8, overridden by 6/8
     ];
-    // On every half beat: 50 ticks from note to note.
+    // A note on every half beat: 50 ticks from note to note.
     let mut played = vec![0, 0x90, 60, 64, 25, 60, 0];
     for _ in 0..23 {
         played.extend([25, 60, 64, 25, 60, 0]);
@@ -108,7 +108,7 @@ fn musical_time_has_the_bars_that_the_file_writes() {
 
     let plain = read(&file(0, PPQ_100, &[&[0x87, 0x68, 0x90, 60, 64, 20, 60, 0]])).unwrap().beats.unwrap();
     assert_eq!((plain.onsets[0], plain.meter.at(10.0).position, plain.meter.at(10.0).length), (10.0, 2.0, 4.0));
-    // A tick of a 480th is no binary fraction, and a bar line all the same.
+    // A tick of 1/480 is not a binary fraction, but this must still be a bar line.
     assert_eq!(plain.meter.at(4.0 - 1e-9).position, 0.0);
     let smpte = read(&file(0, [(-25i8) as u8, 40], &[&[0, 0x90, 60, 64, 50, 60, 0]])).unwrap();
     assert_eq!(smpte.beats, None);
@@ -145,7 +145,7 @@ fn what_is_refused_and_why() {
     let whole = file(1, PPQ_100, &[&[0, 0x90, 60, 64, 10, 60, 0], &[0, 0x90, 62, 64, 10, 62, 0]]);
     assert_eq!(read(b""), Err(ReadError::Empty));
     assert_eq!(read(b"RIFF....WAVEfmt "), Err(ReadError::NotMidi));
-    // Up to its first note there is nothing to read; from there on, what is there is.
+    // Nothing can be read if the file ends before its first note; after that, everything before the cut is read.
     for len in 1..26 {
         assert_eq!(read(&whole[..len]), Err(ReadError::Truncated { bytes: len }));
     }
@@ -161,7 +161,7 @@ fn what_is_refused_and_why() {
     assert_eq!(read(&file(0, PPQ_100, &[&[0, 0xb0, 64, 127]])), Err(ReadError::NoNotes));
     assert_eq!(read(&file(0, [0, 0], &[&[]])), Err(ReadError::Division { division: 0 }));
     assert_eq!(read(&file(0, [0x80, 1], &[&[]])), Err(ReadError::Division { division: 0x8001 }));
-    // A data byte where a status has to be: the track's fifth byte, 22 bytes into the file.
+    // A data byte where a status byte must be: the track's fifth byte, after 22 bytes of headers.
     let damaged = [0, 0xff, 0x01, 0x00, 0, 60, 64];
     assert_eq!(read(&file(0, PPQ_100, &[&damaged])), Err(ReadError::Damaged { byte: 26 }));
 }

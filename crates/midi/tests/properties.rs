@@ -1,14 +1,14 @@
-//! Writing then reading gives the same notes; no bytes whatever make the reader panic.
+//! Writing then reading gives the same notes; no input makes the reader panic.
 
 use midi::{PPQ, Tempo, Track, read, write};
 use notes::Note;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// Notes of which no two of one pitch touch, so that none has to give way to another: sorted by
-/// (onset, pitch), times in seconds.
+/// Notes of which no two of the same pitch touch, so that none ends another: sorted by (onset, pitch), times in
+/// seconds.
 fn playable() -> impl Strategy<Value = Vec<Note>> {
-    // (gap to the key's note before, length, spread's share of it, velocity), per key.
+    // Per key: (gap after its previous note, duration, spread as a fraction, velocity).
     let events = prop::collection::vec((0.01..2.0f64, 0.01..3.0f64, 0.0..0.9f64, 1u8..128), 1..12);
     prop::collection::btree_map(0u8..128, events, 1..8).prop_map(|keys| {
         let mut notes = Vec::new();
@@ -41,7 +41,7 @@ proptest! {
         prop_assert_eq!(score.notes.len(), left.len() + right.len());
         prop_assert_eq!((score.warnings.restruck, score.warnings.orphan_offs, score.warnings.unended), (0, 0, 0));
 
-        // In the order of a key's notes nothing can be exchanged by rounding.
+        // Compare key by key: rounding cannot swap the notes of one key.
         let by_key = |notes: &[Note]| {
             let mut notes = notes.to_vec();
             notes.sort_by(|a, b| (a.pitch, a.velocity).cmp(&(b.pitch, b.velocity)).then(a.struck().total_cmp(&b.struck())));
@@ -50,7 +50,7 @@ proptest! {
         let beats = score.beats.as_ref().unwrap();
         prop_assert_eq!(beats.onsets.len(), score.notes.len());
         for (note, &beat) in score.notes.iter().zip(&beats.onsets) {
-            // The file keeps its tempo in whole microseconds.
+            // The file stores its tempo in whole microseconds.
             let meant = note.onset / tempo.tick_s() / f64::from(PPQ);
             prop_assert!((beat - meant).abs() < 1e-6 && (beats.at(note.onset) - beat).abs() < 1e-6, "{note:?} {beat}");
         }

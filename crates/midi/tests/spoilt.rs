@@ -1,14 +1,15 @@
-//! MIDI files spoilt in every way: read, or refused with a message, and never with more memory than is due.
+//! Corrupted MIDI files are read, or refused with a message, within a memory limit.
 
 use midi::{ReadError, Tempo, Track, read, write};
 use notes::Note;
 use probe::{heap, spoil};
 
-/// Beyond twice the file's size: 64 KiB for the keys that are down, and what a small file's notes take, which
-/// are some thirty times as large in memory as in the file.
+/// Memory allowed beyond twice the file's size: 64 KiB for the key states, and the notes of a small file, which take
+/// some thirty times as much memory as in the file.
 const SPARE: usize = 320 << 10;
 
-/// Two written by us, and one as others write them: running status, a pedal, two tempi, SMPTE time.
+/// Two files from our writer, and one like other software writes: running status, a pedal, two tempo events, SMPTE
+/// time.
 fn good() -> Vec<Vec<u8>> {
     let notes: Vec<Note> = (0..40)
         .map(|number: u8| Note {
@@ -43,7 +44,7 @@ fn spoilt_files_are_read_or_refused() {
     assert!(outcome.read > 300 && outcome.refused > 300, "{outcome:?}");
 }
 
-/// However much is packed into a file, the reader's memory has an end.
+/// However many events a file contains, the reader's memory is limited.
 #[test]
 fn a_file_of_nothing_but_notes_is_refused_in_time() {
     let crowd = |events: &[u8], size: usize| {
@@ -58,14 +59,14 @@ fn a_file_of_nothing_but_notes_is_refused_in_time() {
         assert_eq!(result, Err(ReadError::TooMuch));
         assert!(taken.peak < 100 << 20, "{what:?}: {taken:?}");
     }
-    // Just few enough, and none of them ends.
+    // Just few enough events, with no note-offs.
     let bytes = crowd(&note, 3_100_000);
     let (result, taken) = heap::measured(|| read(&bytes));
     assert_eq!(result.unwrap().warnings.ended_by_restrike, 1_033_333);
     assert!(taken.peak < 100 << 20, "{taken:?}");
 }
 
-/// A file of nothing but damage takes no longer than one of notes.
+/// A file full of damage takes no longer to read than one full of notes.
 #[test]
 fn a_file_of_nothing_but_damage_comes_to_an_end() {
     for garbage in [&[0xff, 0xff, 0x90, 0x3c][..], &[0xf0, 0x7f, 0xc0], &[0xf8], b"MTrk\0\0\xff\xff", b"MTrk\x7f"] {

@@ -1,5 +1,5 @@
-//! One note of the seed network on candle-nn's own LSTM, in 32 bits on one thread: a peer in `cargo xtask
-//! bench`. Prints CPU times and allocations as JSON.
+//! Benchmark of the seed network on candle-nn's own LSTM, one note at a time, in f32 on one thread: a reference for
+//! `cargo xtask bench`. Prints CPU times and allocations as JSON.
 //!
 //!     RAYON_NUM_THREADS=1 cargo run --release -p model --features train --example candle_step
 
@@ -12,7 +12,7 @@ use candle_nn::{
 };
 use common::{measure, report};
 
-/// Steps that count, and steps before them.
+/// Measured steps, and warm-up steps before them.
 const STEPS: usize = 400;
 const WARM_UP: usize = 50;
 
@@ -47,7 +47,7 @@ impl Seed {
 }
 
 fn main() -> candle_core::Result<()> {
-    // As plain tensors: state that depends on a variable keeps a graph that grows.
+    // Plain tensors instead of variables: a state that depends on a variable keeps a growing graph.
     let random = VarMap::new();
     Seed::new(&VarBuilder::from_varmap(&random, DType::F32, &Device::Cpu))?;
     let plain =

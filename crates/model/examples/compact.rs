@@ -1,4 +1,4 @@
-//! Writes weights in the compact form that the web page loads: `compact IN.safetensors OUT`.
+//! Converts weights to the compact form that the web page loads: `compact IN.safetensors OUT`.
 
 use std::process::ExitCode;
 

@@ -1,13 +1,11 @@
-//! One note of the shipped network, in each precision: a step of the network, all heads, and the drawing,
-//! after as many notes as its memory of repetition memory holds. Then warm-up in one block against note by note, and
-//! 1 to 64 takes side by side. Prints CPU times and heap calls as lines of JSON, for `cargo xtask bench`. With the
-//! feature `gpu`, and where there is an adapter, the same takes with their trunk on it: by the clock on the wall, since
-//! waiting is no time of the CPU's.
+//! Benchmarks the shipped network. For each precision: one note (a step of the network, all heads, and sampling), with
+//! the repetition memory full. Then warm-up with a whole phrase against note by note, and 1 to 64 takes side by side.
+//! Prints CPU times and allocations as lines of JSON, for `cargo xtask bench`. With the feature `gpu`, and if there is
+//! an adapter, also takes with their trunk on the GPU, in wall-clock time, since waiting uses no CPU time.
 //!
 //!     cargo run --release -p model --example step [--features gpu] [-- ENGINE NOTES]
 //!
-//! With an engine's name that one plays so many notes and nothing else: what `valgrind --tool=callgrind`
-//! counts.
+//! With an engine's name, it only plays this many notes with that engine, for `valgrind --tool=callgrind`.
 
 mod common;
 
@@ -20,14 +18,14 @@ use model::{BatchDecoder, Controls, Decoder, Network, Precision, Weights, note_r
 use notes::Successor;
 use serde_json::json;
 
-/// Notes that count (of all but the shipped engine, a quarter), and notes before them.
+/// Measured notes (a quarter of this for all but the shipped engine), and warm-up notes before them.
 const NOTES: usize = 2000;
 const WARM_UP: usize = 50;
-/// Notes heard before: the memory of repetition memory is full.
+/// Notes fed beforehand: they fill the repetition memory.
 const HEARD: u64 = 4096;
-/// A phrase that arrives at once.
+/// Length of a phrase that is fed as a whole.
 const PHRASE: usize = 256;
-/// How often it does.
+/// Number of repetitions with that phrase.
 const PHRASES: usize = 9;
 
 fn main() {
@@ -75,19 +73,19 @@ fn main() {
     }
 }
 
-/// Draws a note for each take, and each hears its own.
+/// Samples a note for each take and feeds it.
 fn play_all(batch: &mut BatchDecoder, takes: usize, number: usize) {
     let mut rngs: [_; 64] = std::array::from_fn(|take| note_rng(take as u64, number as u64));
     batch.play(&Controls::default(), 0.0, &mut rngs[..takes]);
 }
 
-/// Draws a note and hears it.
+/// Samples a note and feeds it.
 fn play(decoder: &mut Decoder, index: u64) {
     let note = decoder.sample(&Controls::default(), 0.0, &mut note_rng(1, index));
     decoder.feed(&note);
 }
 
-/// Music by a rule: figures that come back, in other places too.
+/// Rule-generated music: figures that recur, also transposed.
 fn music(notes: u64) -> Vec<Successor> {
     (0..notes)
         .map(|i| {

@@ -1,14 +1,14 @@
-//! Sigmoid and tanh without a library call, so that loops over them are vectorised; exponential and
-//! logarithm without one, so that they are the same bits on every machine.
+//! Sigmoid and tanh without library calls, so that loops over them vectorize; exp and ln likewise, so that they give
+//! the same bits on every machine.
 //!
-//! Relative error of `exp` under 2e-7 in the range that matters: Cody and Waite's reduction and a
-//! polynomial of degree 6 (Cephes' `expf`).
+//! The relative error of `exp` is under 2e-7 in the range that matters: Cody and Waite's argument reduction and a
+//! polynomial of degree 6 (from Cephes' `expf`).
 
-/// 1.5 * 2^23: adding it rounds to a whole number, which then stands in the last bits; taking it away again
-/// leaves that number.
+/// 1.5 * 2^23: adding it rounds a float to an integer, which ends up in the low bits; subtracting it again leaves that
+/// integer as a float.
 pub(crate) const ROUND: f32 = 12_582_912.0;
 
-/// e^x for x clamped to ±87.
+/// e^x, with x clamped to ±87.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 87.0);
@@ -22,19 +22,19 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 5.000_000_3e-1;
     let value = p * r * r + r + 1.0;
-    // The last bits of `shifted` are those of `n`: as an exponent they make 2^n. (A cast would be checked
-    // for values that do not fit.)
+    // The low bits of `shifted` hold `n`: used as an exponent, they give 2^n. (A cast would be checked for out-of-range
+    // values.)
     value * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
 
-/// The natural logarithm, minus infinity for 0 and below. Relative error under 2e-7 (Cephes' `logf`).
+/// The natural logarithm; `-inf` for 0 and below. Relative error under 2e-7 (from Cephes' `logf`).
 pub(crate) fn ln(x: f32) -> f32 {
     if x <= 0.0 {
         return f32::NEG_INFINITY;
     }
-    // Below this, numbers are subnormal.
+    // Smaller numbers are subnormal.
     let (x, scale) = if x < f32::MIN_POSITIVE { (x * 8_388_608.0, -23.0) } else { (x, 0.0) };
-    // x = m 2^e, m from sqrt(1/2) to sqrt(2).
+    // x = m 2^e, with m from sqrt(1/2) to sqrt(2).
     let bits = x.to_bits();
     let (mut e, mut m) = (((bits >> 23) as i32 - 126) as f32 + scale, f32::from_bits(bits & 0x7f_ffff | 0x3f00_0000));
     if m < std::f32::consts::FRAC_1_SQRT_2 {

@@ -1,5 +1,5 @@
-//! Several takes that go on side by side, each with a random stream of its own, in one pass over the weights per note:
-//! to choose among, at well under the price of one after the other.
+//! Several takes side by side, each with its own random stream, in one pass over the weights per note: candidates to
+//! choose among, for much less than the cost of one after another.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::{
     sampling::Controls,
 };
 
-/// Takes side by side at most.
+/// Maximum number of takes.
 pub(crate) const MOST: usize = 64;
 
-/// Several takes of one phrase, generated side by side. A note is drawn in the steps of [`Decoder`]'s: when it comes, what
-/// it is, and then it is heard. Allocates on construction only.
+/// Several takes of one phrase, generated as a batch, with the steps of [`Decoder`]: sample the step, sample the rest
+/// of the note, feed it. Allocates on construction only.
 #[derive(Debug)]
 pub struct BatchDecoder {
     network: Arc<Network>,
@@ -32,10 +32,10 @@ pub struct BatchDecoder {
 }
 
 impl BatchDecoder {
-    /// So many takes that go on from what this decoder remembers, on the device that it runs on.
+    /// A batch of `takes` copies of the decoder's state, on the device it runs on.
     ///
     /// # Panics
-    /// If they are none, or more than 64.
+    /// If `takes` is not 1 to 64.
     pub fn new(decoder: &Decoder, takes: usize) -> Self {
         assert!((1..=MOST).contains(&takes), "1 to {MOST} takes, not {takes}");
         Self {
@@ -48,7 +48,7 @@ impl BatchDecoder {
         }
     }
 
-    /// All takes go on from what this decoder remembers, as new ones would; nothing is allocated.
+    /// Sets all takes to the decoder's state, like a new batch, but without allocating.
     ///
     /// # Panics
     /// If the decoder runs another network.
@@ -57,33 +57,33 @@ impl BatchDecoder {
         self.states.iter_mut().for_each(|state| state.copy_from(&decoder.state));
     }
 
-    /// A take goes on from where another one is.
+    /// Makes a take a copy of take `of`.
     pub fn become_copy(&mut self, take: usize, of: usize) {
         if let Ok([state, other]) = self.states.get_disjoint_mut([take, of]) {
             state.copy_from(other);
         }
     }
 
-    /// Whether these are so many takes of this decoder's network, on its device.
+    /// Whether the batch has this many takes, of the decoder's network and on its device.
     pub fn goes_on(&self, decoder: &Decoder, takes: usize) -> bool {
         self.states.len() == takes && Arc::ptr_eq(&self.network, &decoder.network) && self.device() == decoder.device()
     }
 
-    /// What a take has heard so far.
+    /// Statistics of the notes a take was fed so far.
     pub fn context(&self, take: usize) -> &Context {
         &self.states[take].context
     }
 
-    /// What a take remembers.
+    /// The network's state in a take.
     pub fn state(&self, take: usize) -> &State {
         &self.states[take]
     }
 
-    /// Draws each take's next note, from its own generator, and hears it: the very notes that as many decoders
-    /// would have played one after the other. `silence`: seconds that have passed since the last onset already.
+    /// Samples each take's next note from its own generator and feeds it: the same notes as from separate decoders.
+    /// `silence`: seconds already passed since the last onset.
     ///
     /// # Panics
-    /// If there are not as many generators as takes.
+    /// If the numbers of generators and takes differ.
     pub fn play(&mut self, controls: &Controls, silence: f64, rngs: &mut [impl RngCore]) -> &[Successor] {
         let takes = self.states.len();
         self.sample_steps(controls, &[When::after(silence); MOST][..takes], rngs);
@@ -96,20 +96,20 @@ impl BatchDecoder {
         &self.notes
     }
 
-    /// Draws the step of each take's next note, as [`Decoder::sample_step`].
+    /// Samples the step of each take's next note, like [`Decoder::sample_step`].
     ///
     /// # Panics
-    /// If there are not as many limits and generators as takes.
+    /// If the numbers of constraints, generators and takes differ.
     pub fn sample_steps(&mut self, controls: &Controls, when: &[When], rngs: &mut [impl RngCore]) -> &[Timing] {
         let Self { network, states, scratch, timings, .. } = self;
         Drawing { network, states, scratch, controls }.steps(when, rngs, timings);
         timings
     }
 
-    /// Draws all but the step of each take's next note, as [`Decoder::sample_note`]. `what`: the step, and limits.
+    /// Samples the rest of each take's next note, like [`Decoder::sample_note`]. `what`: steps and constraints.
     ///
     /// # Panics
-    /// If there are not as many limits and generators as takes.
+    /// If the numbers of constraints, generators and takes differ.
     pub fn sample_notes(
         &mut self,
         controls: &Controls,
@@ -121,33 +121,33 @@ impl BatchDecoder {
         notes
     }
 
-    /// Each take hears a note, in one pass over the weights.
+    /// Feeds each take its note, in one pass over the weights.
     ///
     /// # Panics
-    /// If there are not as many notes as takes.
+    /// If the numbers of notes and takes differ.
     pub fn feed(&mut self, notes: &[Successor]) {
         self.notes.copy_from_slice(notes);
         self.step();
     }
 
-    /// Each take hears its note, on the device if there is one.
+    /// Feeds each take its note in `self.notes`, on the device if there is one.
     fn step(&mut self) {
         let Self { network, states, scratch, seat, notes, .. } = self;
         network.listen_all(notes, states, scratch);
         seat.forward(network, states, scratch);
     }
 
-    /// As [`Decoder::run_on`], with a place for as many takes.
+    /// Like [`Decoder::run_on`]; the device must have room for this many takes.
     pub fn run_on(&mut self, trunk: Option<Box<dyn Trunk>>) {
         self.seat = Seat::new(trunk, self.states.len(), self.network.input_width());
     }
 
-    /// The device's name, if it is not the CPU.
+    /// The device's name; `None`: the CPU.
     pub fn device(&self) -> Option<&str> {
         self.seat.name()
     }
 
-    /// Why the device was given up, once.
+    /// Why the device was given up; returned once.
     pub fn take_failure(&mut self) -> Option<DeviceError> {
         self.seat.take_failure()
     }

@@ -1,9 +1,11 @@
-//! Weights for a short way: as few bits as the live path plays them in, less than half of a weights file. What is
-//! packed from them is what is packed from the file, to the bit; for anything else they are too coarse.
+//! A compact form of the weights for download, with no more bits than inference uses: less than half the size of a
+//! weights file. Packing it gives the same integers as packing the file, bit for bit; for any other use it is too
+//! coarse.
 //!
-//! Safetensors with the card of a weights file. Of each matrix that a step multiplies there are the integers (`NAME`; two
-//! to a byte, if they are indices into `NAME.book`, the even column low) and each row's largest weight (`NAME.largest`).
-//! Everything else is 16-bit floats, all high bytes before all low ones, which packs better.
+//! The format is safetensors with the model card. Each matrix multiplied in a step is stored as integers (`NAME`) and
+//! the largest weight of each row (`NAME.largest`). Matrices in 4 bits store two indices into `NAME.book` per byte, the
+//! even column in the low nibble. All other tensors are 16-bit floats with all high bytes before all low bytes, which
+//! compresses better.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +19,10 @@ use crate::{
     weights::{Card, FORMAT, Tensor, Weights, WeightsError},
 };
 
-/// Key of the card in the file's metadata: not that of a weights file, which nobody is to take this for.
+/// Key of the card in the file's metadata; it differs from that of a weights file, so that the two cannot be mistaken.
 const CARD: &str = "antiphon-compact";
 
-/// How a tensor is held.
+/// How a tensor is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Held {
     FourBits,
@@ -28,7 +30,7 @@ enum Held {
     Floats,
 }
 
-/// As [`crate::linear::Precision::Int4`] has it.
+/// The storage of a tensor, as in [`crate::linear::Precision::Int4`].
 fn held(name: &str) -> Held {
     match name {
         _ if name.starts_with("lstm.weight") => Held::FourBits,
@@ -37,10 +39,10 @@ fn held(name: &str) -> Held {
     }
 }
 
-/// The compact form of `antiphon`'s weights.
+/// Converts `antiphon` weights to the compact form.
 ///
 /// # Panics
-/// For another kind: the seed is played in floats.
+/// For the seed, which runs in floats.
 pub fn to_bytes(weights: &Weights) -> Vec<u8> {
     assert_eq!(weights.card.kind, Kind::Antiphon, "the seed has no compact form");
     let mut parts: BTreeMap<String, Part> = BTreeMap::new();
@@ -73,7 +75,7 @@ pub fn to_bytes(weights: &Weights) -> Vec<u8> {
 /// Reads and checks the compact form.
 ///
 /// # Errors
-/// If it is damaged, or of another version of this program.
+/// If the file is damaged, or was made by another version of this program.
 pub fn from_bytes(bytes: &[u8]) -> Result<Weights, WeightsError> {
     let unreadable = |e: safetensors::SafeTensorError| WeightsError::Unreadable(e.to_string());
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
@@ -133,9 +135,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Weights, WeightsError> {
     Weights::new(card, tensors)
 }
 
-/// Appends a row of floats that are rounded to these integers. What one stands for is told by the row's largest weight,
-/// which has become the greatest integer that there is, or the least: one of those has to be as large as it was, and
-/// which one does not matter.
+/// Appends a row of floats that quantize back to these integers. The row's scale derives from its largest weight, which
+/// was quantized to the largest or the smallest integer in use; one value at either end is set to that weight exactly.
+/// Which one does not matter.
 fn spread(values: &[i8], [least, greatest]: [i8; 2], largest: f32, out: &mut Vec<f32>) {
     let scale = largest / 127.0;
     let first = out.len();
@@ -152,7 +154,7 @@ fn largest(row: &[f32]) -> f32 {
     row.iter().fold(0.0f32, |largest, w| largest.max(w.abs()))
 }
 
-/// A tensor as it stands in the file.
+/// A tensor as stored in the file.
 struct Part {
     dtype: Dtype,
     shape: Vec<usize>,

@@ -1,4 +1,4 @@
-//! What can be told of the notes heard so far without any learning.
+//! Statistics of the notes fed so far that need no learning.
 
 use notes::Successor;
 
@@ -13,34 +13,34 @@ use crate::{
     voices::Voices,
 };
 
-/// The context of the last note heard. Plain data of fixed size.
+/// The context after the last note fed. Plain data of fixed size.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Context {
     pub(crate) lately: Lately,
-    /// Much larger than all the rest: see [`crate::Snapshot`]. Too large for a thread's stack.
+    /// Much larger than all the rest (see [`crate::Snapshot`]), and too large for a thread's stack.
     pub(crate) repetition: Box<RepetitionMemory>,
 }
 
-/// Profiles, averages and the last notes.
+/// Everything but the repetition memory: profiles, averages and the latest notes.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Lately {
     pub profiles: Profiles,
     pub sounding: Sounding,
     pub voices: Voices,
-    /// Place of the last note in its chord, from 0.
+    /// Index of the last note in its chord, from 0.
     pub place: u8,
-    /// Velocities heard lately, averaged; MIDI units.
+    /// Running average of velocities, in MIDI units.
     pub velocity: f32,
-    /// How often the last pitch came in a row before.
+    /// How many times in a row the last pitch was repeated.
     pub run: u8,
-    /// How many notes in a row had the pitch of the note before the one before.
+    /// How many notes in a row had the pitch of the note two before them.
     pub alternation: u8,
     pub running: RunningStatistics,
     pub rhythm: Rhythm,
     pub turn: Turn,
-    /// What is known at the last onset, beside the notes.
+    /// The conditioning inputs at the last onset.
     pub moment: Moment,
-    /// Of either kind, see [`LOOPS`].
+    /// Shares of loops, one per kind: see [`LOOPS`].
     pub loops: [Loops; 2],
 }
 
@@ -64,7 +64,7 @@ impl Default for Lately {
 }
 
 impl Context {
-    /// Takes in the next note.
+    /// Adds a note.
     pub fn feed(&mut self, note: &Successor) {
         let Self { lately, repetition } = self;
         for (loops, notes) in lately.loops.iter_mut().zip(LOOPS) {
@@ -74,18 +74,19 @@ impl Context {
         repetition.feed(Symbol::of(note));
     }
 
-    /// A turn begins, after what was heard so far.
+    /// Starts a turn after what was fed so far.
     pub(crate) fn begin_turn(&mut self) {
         self.lately.turn.begin();
     }
 
-    /// The pitch that followed where the last moves, two at least, were the same.
+    /// The pitch that would repeat the continuation of the last intervals, if at least two of them match an earlier
+    /// place.
     pub(crate) fn repeated(&self) -> Option<u8> {
         self.repetition.transposed(|_| true).filter(|matched| matched.length >= 2).map(|matched| matched.pitch)
     }
 
-    /// Where the music has gone round in a loop for longer than real music does: the pitch that would
-    /// go on with it, and what it loses in nats when the next note is drawn.
+    /// Pitches that would continue a loop which has lasted longer than loops do in real music, each with its penalty in
+    /// nats.
     pub(crate) fn repetition_penalty(&self) -> impl Iterator<Item = (u8, f32)> {
         self.lately.loops.iter().enumerate().filter_map(|(kind, loops)| {
             let loss = loops.repetition_penalty(kind);
@@ -94,7 +95,7 @@ impl Context {
         })
     }
 
-    /// The lowest pitch that may come next: inside a chord pitches ascend.
+    /// The lowest pitch that may come next after a step of `step` seconds: pitches inside a chord ascend.
     pub fn floor(&self, step: f64) -> u8 {
         match self.lately.last() {
             Some(last) if step == 0.0 => last + 1,
@@ -104,17 +105,17 @@ impl Context {
 }
 
 impl Lately {
-    /// The last note's pitch.
+    /// The last pitch.
     pub fn last(&self) -> Option<u8> {
         self.voices.pitch(1)
     }
 
-    /// The pitch before the last one.
+    /// The pitch before the last.
     pub fn before(&self) -> Option<u8> {
         self.voices.pitch(2)
     }
 
-    /// Takes in the next note, but for [`Lately::loops`].
+    /// Adds a note to everything but [`Lately::loops`].
     fn feed(&mut self, note: &Successor) {
         let pitch = note.pitch.min(127);
         let (last, before) = (self.last(), self.before());

@@ -1,4 +1,4 @@
-//! The decoder: a network, what it has heard so far, and what it would play next.
+//! The decoder: a network with its state, fed note by note, from which the next note is sampled or scored.
 
 use std::{slice, sync::Arc};
 
@@ -17,10 +17,10 @@ use crate::{
     told::Moment,
 };
 
-/// Likelihoods are floored here, so that one impossible note does not make a sum infinite.
+/// Floor of likelihoods, so that one impossible note does not make a sum infinite.
 const LEAST_MASS: f64 = 1e-12;
 
-/// What a note would have cost: -log of the mass that the network put on it.
+/// Negative log-likelihood of a note, per attribute, in nats.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Nats {
     /// On the 10 ms grid.
@@ -29,24 +29,24 @@ pub struct Nats {
     pub pitch: f64,
     /// On the 10 ms grid, given step and pitch.
     pub duration: f64,
-    /// In 32 levels, given all that. 0 for the seed, which has none.
+    /// On 32 levels, given all that. 0 for the seed, which does not model it.
     pub velocity: f64,
-    /// In bins of 2 ms; 0 where it is not told.
+    /// On bins of 2 ms, given all that; 0 where it is not modeled.
     pub spread: f64,
 }
 
-/// How well the network foresaw a note.
+/// How well the network predicted a note.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Scores {
-    /// Per attribute.
+    /// Negative log-likelihoods.
     pub nats: Nats,
-    /// The step it expected, in seconds: the seed's estimate, or the mean of the distribution.
+    /// The expected step, in seconds: the seed's point estimate, or the mean of the distribution.
     pub step_mean: f64,
-    /// The duration it expected, likewise.
+    /// The expected duration, likewise.
     pub duration_mean: f64,
 }
 
-/// A network, its state, and the buffers to run it. Allocates on construction only.
+/// A network, its state, and the buffers to run it. Allocates on construction only, except where noted.
 #[derive(Debug)]
 pub struct Decoder {
     pub(crate) network: Arc<Network>,
@@ -58,7 +58,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder that has heard nothing.
+    /// A decoder without any input.
     pub fn new(network: Arc<Network>) -> Self {
         let (state, scratch) = (network.zero_state(), Scratch::new(1));
         let mut decoder = Self { state, network, scratch, seat: Seat::default(), trace: Trace::default() };
@@ -66,13 +66,13 @@ impl Decoder {
         decoder
     }
 
-    /// The network it runs.
+    /// The network.
     pub fn network(&self) -> &Arc<Network> {
         &self.network
     }
 
-    /// Forgets everything. `antiphon` is fed begin-of-sequence; the seed is not: it is fed at the
-    /// hand-over, or by [`Decoder::hand_over`] at the start when it plays alone.
+    /// Resets to the initial state. `antiphon` is then fed begin-of-sequence. The seed is not: it is fed
+    /// begin-of-sequence by [`Decoder::hand_over`], which must also be called at the start if it plays alone.
     pub fn reset(&mut self) {
         let zero = self.network.zero_state();
         self.state.copy_from(&zero);
@@ -82,26 +82,26 @@ impl Decoder {
         }
     }
 
-    /// Hears a note: one step of the network.
+    /// Feeds a note: one step of the network.
     pub fn feed(&mut self, note: &Successor) {
         self.trace.hear(Symbol::of(note));
         self.step(Some(note), None);
     }
 
-    /// The same, told what is known at the note's onset. (After [`Decoder::feed`] it is what follows from the note
-    /// before: the same tempo, the same turn.)
+    /// Like [`Decoder::feed`], with the conditioning inputs at the note's onset. ([`Decoder::feed`] extrapolates them
+    /// from the note before: same tempo, same turn.)
     pub fn feed_at(&mut self, note: &Successor, moment: Moment) {
         self.trace.hear(Symbol::of(note));
         self.step(Some(note), Some(moment));
     }
 
-    /// What is known at the last onset, from the next draw on: the tempo may have changed since, or the turn. [`Decoder::reset`]
-    /// forgets it.
+    /// Sets the conditioning inputs at the last onset for the next draws: the tempo or the turn may have changed since.
+    /// [`Decoder::reset`] clears them.
     pub fn set_moment(&mut self, moment: Moment) {
         self.state.context.lately.moment = moment;
     }
 
-    /// What is known at the last onset.
+    /// The conditioning inputs at the last onset.
     pub fn moment(&self) -> Moment {
         self.state.context.lately.moment
     }
@@ -113,41 +113,41 @@ impl Decoder {
         seat.forward(network, slice::from_mut(state), scratch);
     }
 
-    /// From the next note on its trunk runs there; `None`: on the CPU. The device must have this network's
-    /// weights. Where it fails the CPU takes over, with the same note.
+    /// Runs the trunk on this device from the next note on; `None`: on the CPU. The device must hold this network's
+    /// weights. If it fails, the CPU takes over, starting with the same note.
     pub fn run_on(&mut self, trunk: Option<Box<dyn Trunk>>) {
         self.seat = Seat::new(trunk, 1, self.network.input_width());
     }
 
-    /// The device's name, if it is not the CPU.
+    /// The device's name; `None`: the CPU.
     pub fn device(&self) -> Option<&str> {
         self.seat.name()
     }
 
-    /// Why the device was given up, once.
+    /// Why the device was given up; returned once.
     pub fn take_failure(&mut self) -> Option<DeviceError> {
         self.seat.take_failure()
     }
 
-    /// Hears a whole phrase at once: the same as [`Decoder::feed`] for each note, to the bit, several times
-    /// faster. Allocates.
+    /// Feeds a whole phrase: bit-identical to [`Decoder::feed`] for each note, and several times faster. Allocates.
     pub fn feed_all(&mut self, notes: &[Successor]) {
         notes.iter().for_each(|note| self.trace.hear(Symbol::of(note)));
         self.network.sequence(notes, |_| None, &mut self.state);
     }
 
-    /// The same as [`Decoder::feed_at`] for each note.
+    /// Like [`Decoder::feed_all`], with the conditioning inputs at each note's onset; bit-identical to
+    /// [`Decoder::feed_at`].
     ///
     /// # Panics
-    /// If there are not as many moments as notes.
+    /// If the numbers of moments and notes differ.
     pub fn feed_all_at(&mut self, notes: &[Successor], moments: &[Moment]) {
         assert_eq!(notes.len(), moments.len(), "a moment for each note");
         notes.iter().for_each(|note| self.trace.hear(Symbol::of(note)));
         self.network.sequence(notes, |index| Some(moments[index]), &mut self.state);
     }
 
-    /// Takes the turn. The seed continues from a begin-of-sequence behind the phrase, as the
-    /// project it comes from did; `antiphon` just goes on.
+    /// Starts the turn. The seed is fed begin-of-sequence after the phrase, as in its original project; `antiphon` just
+    /// continues.
     pub fn hand_over(&mut self) {
         if self.network.kind() == Kind::Seed {
             self.step(None, None);
@@ -155,42 +155,42 @@ impl Decoder {
         self.state.context.begin_turn();
     }
 
-    /// Gives the turn back: what comes next is in no turn, and where it stands in the bar is not known.
+    /// Ends the turn: until set again, no turn and no position in the bar are known.
     pub fn end_turn(&mut self) {
         let lately = &mut self.state.context.lately;
         lately.turn.end();
         lately.moment = Moment { source: lately.moment.source, ..Moment::default() };
     }
 
-    /// What it remembers.
+    /// The network's state.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// What it remembers, to go back to.
+    /// Saves the state, to be restored by [`Decoder::restore`].
     pub fn snapshot(&mut self) -> Snapshot {
         self.trace.snapshot(&self.state)
     }
 
-    /// The same in place of an older one: without allocating, but for every 64th note or so.
+    /// Like [`Decoder::snapshot`], overwriting an older one: does not allocate, except about every 64th note.
     pub fn snapshot_into(&mut self, out: &mut Snapshot) {
         self.trace.snapshot_into(&self.state, out);
     }
 
-    /// Goes back to what it remembered at another time: to the bit, in a part of a step's time.
+    /// Restores a saved state, bit for bit, in a fraction of a step's time.
     pub fn restore(&mut self, snapshot: &Snapshot) {
         self.trace.restore(snapshot, &mut self.state);
     }
 
-    /// Draws the next note; it is not fed. `silence`: seconds that have passed since the last
-    /// onset already; the step is drawn from p(step | step >= silence). The seed answers with
-    /// its point estimates for timing, and with the velocity it has heard lately.
+    /// Samples the next note without feeding it. `silence`: seconds already passed since the last onset; the step is
+    /// drawn from p(step | step >= silence). The seed answers with its point estimates for timing, and with the recent
+    /// average velocity.
     pub fn sample(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
         let timing = self.sample_step(controls, &When::after(silence), rng);
         self.sample_note(controls, timing.step, &What::after(silence), rng)
     }
 
-    /// Draws the next note's step.
+    /// Samples the next note's step.
     pub fn sample_step<R: RngCore>(&mut self, controls: &Controls, when: &When, rng: &mut R) -> Timing {
         let mut timing = Timing::AT_ONCE;
         let when = slice::from_ref(when);
@@ -198,7 +198,7 @@ impl Decoder {
         timing
     }
 
-    /// Draws all but the step of the next note, which is known; it is not fed.
+    /// Samples the rest of the next note, given its step, without feeding it.
     pub fn sample_note<R: RngCore>(&mut self, controls: &Controls, step: f64, what: &What, rng: &mut R) -> Successor {
         let mut next = NOTHING;
         self.drawing(controls).notes(&[(step, *what)], slice::from_mut(rng), slice::from_mut(&mut next));
@@ -210,8 +210,9 @@ impl Decoder {
         Drawing { network, states: slice::from_ref(state), scratch, controls }
     }
 
-    /// How long a note will last, in seconds, that has lasted `next.duration` so far and still sounds: drawn from the
-    /// network's own p(duration | duration >= that). The seed answers with its point estimate, or that.
+    /// Samples the total duration, in seconds, of a note that still sounds after `next.duration`: from the network's
+    /// own p(duration | duration >= that). The seed answers with its point estimate or the time so far, whichever is
+    /// longer.
     pub fn sample_rest(&mut self, next: &Successor, rng: &mut impl RngCore) -> f64 {
         let Self { network, state, scratch, .. } = self;
         let so_far = next.duration.max(0.0);
@@ -221,7 +222,7 @@ impl Decoder {
         draw_rest(network.logits(Attribute::Duration, next, state, scratch), so_far, rng)
     }
 
-    /// What `next` would cost, before it is fed.
+    /// Scores `next` before it is fed.
     pub fn score(&mut self, next: &Successor) -> Scores {
         match self.network.point_estimates(&self.state, &mut self.scratch) {
             Some(timing) => self.score_seed(next, timing),
@@ -267,8 +268,8 @@ impl Decoder {
         scores
     }
 
-    /// What training charges for `next`, per attribute: nats of its class, or the squared error of the
-    /// seed's point estimates in seconds squared.
+    /// The training loss of `next` per attribute: nats of its class; for the seed's point estimates, squared error in
+    /// seconds squared.
     pub fn costs(&mut self, next: &Successor) -> [f64; 5] {
         let Self { network, state, scratch, .. } = self;
         let timing = network.point_estimates(state, scratch);
@@ -291,7 +292,7 @@ impl Decoder {
         ]
     }
 
-    /// The distribution of the next note's pitch if it came after `step` seconds: `[128]`.
+    /// The distribution of the next note's pitch, given a step of `step` seconds: `[128]`.
     pub fn pitch_distribution(&mut self, step: f64, out: &mut [f32; PITCHES]) {
         let next = Successor { step, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };
         let p = self.network.logits(Attribute::Pitch, &next, &self.state, &mut self.scratch);
@@ -300,7 +301,7 @@ impl Decoder {
     }
 }
 
-/// The middle of a time bin, in seconds; that of chords is 0.
+/// The center of a time bin, in seconds; 0 for the chord bin.
 pub(crate) fn centre(bin: usize) -> f64 {
     match (bin, time_range(bin)) {
         (0, _) => 0.0,
@@ -316,21 +317,21 @@ fn square(x: f64) -> f64 {
     x * x
 }
 
-/// The mean of a distribution over time bins, in seconds.
+/// Mean of a distribution over time bins, in seconds.
 fn mean_time(p: &[f32]) -> f64 {
     p.iter().enumerate().map(|(bin, &p)| f64::from(p) * centre(bin)).sum()
 }
 
-/// The mass of a Gaussian on the 10 ms cell of `seconds`.
+/// Mass of a Gaussian on the 10 ms cell of `seconds`.
 fn gaussian_mass(mean: f64, variance: f64, seconds: f64) -> f64 {
     let (low, high) = cell(seconds);
     let deviation = variance.sqrt().max(1e-6);
     if low == 0.0 {
-        // What lies below zero is played at zero: it belongs to the first cell.
+        // Mass below zero is played at zero, so it belongs to the first cell.
         return upper_tail((mean - high) / deviation);
     }
     let (low, high) = ((low - mean) / deviation, (high - mean) / deviation);
-    // The difference of the smaller tails keeps precision far from the mean.
+    // Differences of the smaller tails keep precision far from the mean.
     if low > 0.0 { upper_tail(low) - upper_tail(high) } else { upper_tail(-high) - upper_tail(-low) }
 }
 

@@ -1,5 +1,5 @@
-//! How the next note is drawn: attribute by attribute, each given those before it, within the limits
-//! and wishes of the moment. The caller knows what these are; here they are put on the distributions.
+//! Sampling of the next note, attribute by attribute, each given those before it, under constraints and requests of the
+//! caller: here they are applied to the distributions.
 
 use std::sync::LazyLock;
 
@@ -20,99 +20,100 @@ use crate::{
     turn::duration_class,
 };
 
-/// The shortest note that is played, in seconds after it is struck.
+/// The shortest audible duration of a note, in seconds after it is struck.
 const SHORTEST_S: f64 = 0.010;
-/// What is played when nothing is known of it.
+/// Placeholder for attributes that are not drawn yet.
 pub(crate) const NOTHING: Successor = Successor { step: 0.0, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };
-/// No part of a bin is smaller than this: a logarithm must be finite.
+/// Smallest fraction of a bin: keeps its logarithm finite.
 const LEAST_PART: f64 = 1e-6;
-/// A density is reached by a tilt that changes the odds of two steps, one twice as long as the other, by
-/// a factor of 2^8 at most.
+/// Limit of the tilt that reaches a density, as its slope over the natural logarithm of the step: doubling a step
+/// changes its odds by a factor of 2^8 at most.
 const STEEPEST: f32 = 8.0;
-/// A level is reached by a tilt of at most this per unit of velocity.
+/// Limit of the tilt that reaches a velocity, per MIDI unit.
 const STEEPEST_LEVEL: f32 = 0.5;
-/// What the player's own notes have taught, and how much it counts.
+/// What was learned from the player's notes, and its weight.
 #[derive(Clone, Copy, Debug)]
 pub struct Learned<'a> {
-    /// What is remembered.
+    /// The Markov model.
     pub memory: &'a Markov,
-    /// The notes before the one that is drawn.
+    /// The notes before the one to be drawn.
     pub recent: &'a Recent,
-    /// Its share in the distributions of step and pitch, where it has something to say: 0–1.
+    /// Its share in the distributions of step and pitch where it has data: 0–1.
     pub share: f32,
 }
 
-/// Limits and wishes for the next step.
+/// Constraints and requests for the next step.
 #[derive(Clone, Copy, Debug)]
 pub struct When<'a> {
-    /// No onset sooner than this after the last one, in seconds.
+    /// Earliest onset, in seconds after the last one.
     pub earliest: f64,
-    /// The note may join the chord that was struck last: its pitch has room there.
+    /// Whether the note may join the last chord: some allowed pitch is above the chord's highest.
     pub in_chord: bool,
-    /// Onsets are to be this many times as many.
+    /// Factor on the density of onsets; 1: as the network plays.
     pub density: f32,
-    /// To be mixed in.
+    /// Distribution to mix in.
     pub learned: Option<Learned<'a>>,
 }
 
 impl When<'_> {
-    /// No sooner than `earliest`, and no limit else.
+    /// No constraint but the earliest onset, in seconds after the last one.
     pub fn after(earliest: f64) -> Self {
         Self { earliest, in_chord: true, density: 1.0, learned: None }
     }
 }
 
-/// When the next note comes.
+/// The timing of the next note.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Timing {
-    /// Seconds after the last onset; 0: in its chord.
+    /// Seconds after the last onset; 0: joins its chord.
     pub step: f64,
-    /// The median of what else could have been drawn, chords apart, in seconds.
+    /// Median of the distribution the step was drawn from, chords excluded, in seconds.
     pub usual: f64,
 }
 
 impl Timing {
-    /// What is said before anything is drawn.
+    /// Value before anything is drawn.
     pub(crate) const AT_ONCE: Self = Self { step: 0.0, usual: 0.0 };
 }
 
-/// How loud the next note is.
+/// The velocity of the next note.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Loudness {
-    /// As the network says.
+    /// As the network predicts.
     Free,
-    /// The network's shape around this velocity instead of around that of the notes heard lately.
+    /// The network's distribution, shifted from the recent average velocity to this one, in MIDI units.
     Around(f32),
-    /// At this velocity.
+    /// Always this MIDI velocity.
     Fixed(u8),
 }
 
-/// Limits and wishes for the next note, when its step is known.
+/// Constraints and requests for the next note, once its step is known.
 #[derive(Clone, Copy, Debug)]
 pub struct What<'a> {
-    /// Bit p: pitch p may be played. In a chord, one of them at least is above its last pitch.
+    /// Allowed pitches, as bits. Inside a chord at least one of them must be above its last pitch.
     pub pitches: u128,
     /// The longest duration, in seconds.
     pub longest: f64,
-    /// How loud.
+    /// Velocity.
     pub loudness: Loudness,
-    /// Factor on the spread of chords: 0 has them struck at once.
+    /// Factor on the spread of chords; 0: all notes are struck at once.
     pub spread: f64,
-    /// To be mixed in.
+    /// Distribution to mix in.
     pub learned: Option<Learned<'a>>,
 }
 
 impl What<'_> {
-    /// No limits, no wishes.
+    /// No constraints, no requests.
     pub const FREE: Self =
         Self { pitches: u128::MAX, longest: LONGEST_S, loudness: Loudness::Free, spread: 1.0, learned: None };
 
-    /// The longest duration that can be, in seconds.
+    /// The longest allowed duration, clamped to what can be played, in seconds.
     fn longest_s(&self) -> f64 {
         self.longest.clamp(SHORTEST_S, LONGEST_S)
     }
 
-    /// No limits; but an entry after a silence, in seconds, is never late in its chord.
+    /// No constraints, but no spread if `silence`, the seconds passed since the last onset, is above 0: an entry is
+    /// never late.
     pub fn after(silence: f64) -> Self {
         Self { spread: if silence > 0.0 { 0.0 } else { 1.0 }, ..Self::FREE }
     }
@@ -124,7 +125,8 @@ impl Default for What<'_> {
     }
 }
 
-/// Takes of one network whose next notes are drawn side by side; often a single one. Nothing is fed, nothing allocated.
+/// Takes of one network, often a single one, whose next notes are sampled as one batch. Feeds nothing, allocates
+/// nothing.
 pub(crate) struct Drawing<'a> {
     pub network: &'a Network,
     pub states: &'a [State],
@@ -133,8 +135,8 @@ pub(crate) struct Drawing<'a> {
 }
 
 impl Drawing<'_> {
-    /// Draws each take's step. Its distribution: the network's; what is ruled out taken out; what was learned mixed in;
-    /// temperature; tilted to the density; top-p. The seed answers with its point estimate.
+    /// Draws each take's step. The network's distribution goes through these stages: mask, corrections towards the
+    /// phrase, learned mixture, temperature, density tilt, top-p and min-p. The seed answers with its point estimate.
     pub fn steps<R: RngCore>(&mut self, when: &[When], rngs: &mut [R], timings: &mut [Timing]) {
         let Self { network, states, scratch, controls } = self;
         assert_eq!([when.len(), rngs.len(), timings.len()], [states.len(); 3], "limits and a generator for each take");
@@ -153,7 +155,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// Draws all but the step of each take's next note. `what`: the step, and limits.
+    /// Draws everything but the step of each take's next note. `what`: the step and the constraints of each take.
     pub fn notes<R: RngCore>(&mut self, what: &[(f64, What)], rngs: &mut [R], notes: &mut [Successor]) {
         assert_eq!(
             [what.len(), rngs.len(), notes.len()],
@@ -182,13 +184,13 @@ impl Drawing<'_> {
         if each.any(may_be_late) {
             self.attribute(Attribute::Spread, what, rngs, notes);
         }
-        // A note sounds for a moment at least; rounding must not make that longer than it may be.
+        // A note sounds for a moment at least, but rounding must not make it longer than allowed.
         for (next, (_, what)) in notes.iter_mut().zip(what) {
             next.duration = next.duration.max((next.spread + SHORTEST_S).min(what.longest_s()));
         }
     }
 
-    /// Draws one attribute of all takes.
+    /// Draws one attribute for all takes.
     fn attribute<R: RngCore>(
         &mut self,
         attribute: Attribute,
@@ -213,7 +215,7 @@ impl Drawing<'_> {
     }
 }
 
-/// A duration of at least `so_far` seconds, from the logits of all.
+/// Draws a duration of at least `so_far` seconds from the logits of all durations.
 pub(crate) fn draw_rest(logits: &mut [f32], so_far: f64, rng: &mut impl RngCore) -> f64 {
     let first = time_bin(so_far);
     logits[..first].fill(f32::NEG_INFINITY);
@@ -224,20 +226,20 @@ pub(crate) fn draw_rest(logits: &mut [f32], so_far: f64, rng: &mut impl RngCore)
     begin + (end - begin).max(0.0) * rng.random::<f64>()
 }
 
-/// When the next onset may be, and what was learned of it.
+/// When the next onset may be, and the learned distribution.
 pub(crate) struct Onset<'a> {
     when: &'a When<'a>,
     earliest: f64,
-    /// The bin of `earliest`, and the first one that is no chord's.
+    /// The time bin of `earliest`, and the first possible bin outside a chord.
     first: usize,
     next: usize,
-    /// It may join the last chord.
+    /// Whether the note may join the last chord.
     chords: bool,
     learned: Option<(f32, [f32; TIMES])>,
     context: &'a Context,
 }
 
-/// Steps shorter than the chord window do not exist.
+/// The shortest step outside a chord, in seconds: shorter ones fall into the chord window.
 const SHORTEST_STEP_S: f64 = notes::chords::WINDOW_S + 1e-3;
 
 impl<'a> Onset<'a> {
@@ -259,7 +261,7 @@ impl<'a> Onset<'a> {
         if bin == 0 { self.chords } else { bin >= self.next }
     }
 
-    /// A time in this bin: where a note ends, or else as this player would play it, or else any.
+    /// Picks a time in this bin: where a note ends, or else as the player would time it, or else uniformly.
     fn moment(&self, bin: usize, rng: &mut impl RngCore) -> f64 {
         if bin == 0 {
             return 0.0;
@@ -278,7 +280,7 @@ impl<'a> Onset<'a> {
         inside(lately.sounding.after_ends(time), begin, end)
     }
 
-    /// All the network's mass is on its estimate, in seconds.
+    /// The timing when the network gives a point estimate, in seconds.
     pub fn around(&self, estimate: f64, rng: &mut impl RngCore) -> Timing {
         let usual = (estimate / f64::from(self.when.density)).max(self.earliest);
         let step = match self.learned {
@@ -289,7 +291,7 @@ impl<'a> Onset<'a> {
         Timing { step, usual }
     }
 
-    /// From the network's distribution.
+    /// Draws the timing from the network's distribution.
     pub fn draw(&self, logits: &mut [f32], controls: &Controls, rng: &mut impl RngCore) -> Timing {
         for (bin, logit) in logits.iter_mut().enumerate() {
             *logit = if self.possible(bin) { *logit } else { f32::NEG_INFINITY };
@@ -300,7 +302,7 @@ impl<'a> Onset<'a> {
         let turn = &self.context.lately.turn;
         logits[0] += controls.texture * turn.missing_chords();
         let slower = controls.density * turn.missing_interval();
-        // Who asks for another density does not get the phrase's.
+        // If the caller asks for another density, the phrase's does not apply.
         if slower != 0.0 && self.when.density == 1.0 {
             logits[1..].iter_mut().zip(&LENGTHS[1..]).for_each(|(logit, length)| *logit += slower * length);
         }
@@ -310,7 +312,7 @@ impl<'a> Onset<'a> {
         apply_temperature(logits, controls.temperature.step * exp(-controls.evenness * turn.missing_evenness()));
         let p = logits;
         if self.when.density != 1.0 {
-            // Chords stay as thick as they are: what changes is how soon the next onset comes.
+            // Chords keep their share: what changes is how soon the next onset comes.
             crowd(&mut p[1..], self.when.density);
         }
         controls.keep(p);
@@ -320,7 +322,7 @@ impl<'a> Onset<'a> {
     }
 }
 
-/// How a note is drawn once its step is known, attribute by attribute, each into the note.
+/// Draws the remaining attributes of one take's note, once its step is known. Each method writes one into the note.
 struct Drawn<'a> {
     controls: &'a Controls,
     what: &'a What<'a>,
@@ -332,7 +334,7 @@ impl Drawn<'_> {
     fn pitch(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
         let Self { controls, what, context, .. } = self;
         let logits = &mut logits[..PITCHES];
-        // Where the rhythm is even it comes back by itself, and the pitches with it.
+        // Where the rhythm is even, repetition comes by itself, in the pitches too.
         let more = controls.repeats * (1.0 - context.lately.turn.evenness());
         if more > 0.0
             && let Some(pitch) = context.repeated()
@@ -358,7 +360,8 @@ impl Drawn<'_> {
         next.pitch = draw(logits, rng).unwrap_or(lowest).min(PITCHES - 1) as u8;
     }
 
-    /// The seed's duration is its estimate, and it knows no loudness but what it has heard.
+    /// Completes the seed's note: the estimated duration, and the recent average velocity, since the seed predicts
+    /// none.
     fn rest_of_the_seed(&self, duration: f64, next: &mut Successor) {
         next.duration = duration.clamp(SHORTEST_S, self.what.longest_s());
         let velocity = match self.what.loudness {
@@ -382,7 +385,7 @@ impl Drawn<'_> {
                 *logit += self.controls.durations * missing[duration_class(centre(bin))];
             }
         }
-        // Rare durations are what people play: they are not slips, as rare pitches are.
+        // No min-p: rare durations are musical, not slips as rare pitches are.
         apply_temperature(logits, self.controls.temperature.duration);
         apply_top_p(logits, self.controls.top_p);
         let (begin, end) = time_range(draw(logits, rng).unwrap_or(0));
@@ -409,7 +412,7 @@ impl Drawn<'_> {
         next.velocity = rng.random_range(low..=high);
     }
 
-    /// Whether the note may be late in its chord.
+    /// Whether the note may have a spread.
     fn may_be_late(&self, next: &Successor) -> bool {
         self.what.spread > 0.0 && self.network.has_spread(next, self.context)
     }
@@ -420,7 +423,7 @@ impl Drawn<'_> {
         }
         let turn = &self.context.lately.turn;
         if next.step > 0.0 {
-            // A first note that is late calls for others: chords begin here.
+            // A late first note implies others: a chord begins here.
             let chords = self.controls.texture * turn.missing_chords();
             logits[1..].iter_mut().for_each(|logit| *logit += chords);
         }
@@ -442,14 +445,14 @@ impl Drawn<'_> {
     }
 }
 
-/// The logarithm of the part of a bin that lies between these bounds.
+/// Logarithm of the fraction of a bin that lies within these bounds, in seconds.
 fn part_of(bin: usize, earliest: f64, latest: f64) -> f32 {
     let (begin, end) = time_range(bin);
     let part = (end.min(latest) - begin.max(earliest)) / (end - begin);
     libm::log(part.max(LEAST_PART)) as f32
 }
 
-/// The class that halves the mass.
+/// The class at which the cumulative mass reaches half.
 fn median(p: &[f32]) -> usize {
     let half = 0.5 * p.iter().sum::<f32>();
     let mut sum = 0.0;
@@ -460,11 +463,11 @@ fn median(p: &[f32]) -> usize {
     p.iter().position(reaches_half).unwrap_or(p.len() - 1)
 }
 
-/// Natural logarithms of the bins' times, in seconds.
+/// Natural logarithms of the bin centers in seconds.
 static LENGTHS: LazyLock<[f32; TIMES]> =
     LazyLock::new(|| std::array::from_fn(|bin| libm::log(centre(bin).max(SHORTEST_S)) as f32));
 
-/// The middles of the velocity levels, in MIDI units.
+/// Centers of the velocity levels, in MIDI units.
 static LEVELS: LazyLock<[f32; VELOCITIES]> = LazyLock::new(|| {
     std::array::from_fn(|level| {
         let (low, high) = velocity_range(level);
@@ -472,8 +475,8 @@ static LEVELS: LazyLock<[f32; VELOCITIES]> = LazyLock::new(|| {
     })
 });
 
-/// Tilts a distribution of steps, without the chords' bin, so that they are shorter by this factor in
-/// the mean of their logarithms: their shape stays, and with it the notes' values that the music has.
+/// Tilts a distribution of steps, without the chord bin, so that their geometric mean is divided by `density`. The tilt
+/// keeps the distribution's shape, and with it the note values of the music.
 fn crowd(p: &mut [f32], density: f32) {
     static LOGARITHMS: LazyLock<[f32; TIMES - 1]> =
         LazyLock::new(|| std::array::from_fn(|bin| libm::log(centre(bin + 1)) as f32));
@@ -481,7 +484,7 @@ fn crowd(p: &mut [f32], density: f32) {
     tilt(p, &*LOGARITHMS, target, STEEPEST);
 }
 
-/// Tilts a distribution of velocity levels, so that its mean moves by `difference`, in MIDI units.
+/// Tilts a distribution of velocity levels so that its mean moves by `difference`, in MIDI units.
 fn turn_to(p: &mut [f32], difference: f32) {
     let target = (mean(p, &*LEVELS) + difference).clamp(LEVELS[0], LEVELS[VELOCITIES - 1]);
     tilt(p, &*LEVELS, target, STEEPEST_LEVEL);

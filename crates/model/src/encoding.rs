@@ -1,31 +1,31 @@
-//! Attributes of a note as classes: bins of time, levels of velocity, bins of spread.
+//! Encoding of a note's attributes as classes: time bins, velocity levels, spread bins.
 //!
-//! Times are cut where the 10 ms grid of the likelihood measure is cut: `[0, 5)` ms, then cells of
-//! 10 ms centred on multiples of 10 ms up to 255 ms, then bins that grow by a constant ratio up to
-//! 20 s. So rhythm is exact where hands are fast, and a bin is never wider than 4.4 % of its time.
+//! Time bins follow the 10 ms grid of the likelihood measure: `[0, 5)` ms, then cells of 10 ms centered on multiples of
+//! 10 ms up to 255 ms, then bins that grow by a constant ratio up to 20 s. So rhythm is exact where hands are fast, and
+//! the growing bins are at most 4.4 % wide.
 
 use std::sync::LazyLock;
 
-/// Version of everything in this file and in `features`; weights carry it. What comes new is
-/// appended, so that older weights are those that give it no weight: see `Weights::from_bytes`.
+/// Version of everything in this file and in `features`; stored in the weights. Additions are appended, so that weights
+/// of an older version are read with zeros for them: see `Weights::from_bytes`.
 pub const VOCABULARY: u32 = 5;
 
-/// Number of MIDI pitches; as a class, this value itself means begin-of-sequence.
+/// Number of MIDI pitches; used as a class, this value means begin-of-sequence.
 pub const PITCHES: usize = 128;
-/// Number of time bins, for steps and for durations.
+/// Number of time bins, for steps and durations.
 pub const TIMES: usize = 128;
-/// Number of velocity levels, four MIDI velocities each.
+/// Number of velocity levels, each four MIDI velocities wide.
 pub const VELOCITIES: usize = 32;
-/// Number of spread bins, 2 ms each (the first: under 1 ms).
+/// Number of spread bins, 2 ms each (the first one 1 ms).
 pub const SPREADS: usize = 16;
 
-/// Width of the grid on which likelihoods are compared, in seconds.
+/// Cell width of the grid on which likelihoods are compared, in seconds.
 pub const CELL_S: f64 = 0.010;
-/// Bins up to here (seconds) are one cell wide.
+/// Bins below this (in seconds) are one cell wide.
 const FINE_S: f64 = 0.255;
 /// Number of bins below [`FINE_S`].
 pub(crate) const FINE_BINS: usize = 26;
-/// End of the last bin, in seconds. Longer times count as this.
+/// End of the last bin, in seconds. Longer times fall into the last bin.
 pub const LONGEST_S: f64 = 20.0;
 
 static EDGES: LazyLock<[f64; TIMES + 1]> = LazyLock::new(|| {
@@ -41,23 +41,23 @@ static EDGES: LazyLock<[f64; TIMES + 1]> = LazyLock::new(|| {
     edges
 });
 
-/// The time bin of `seconds`.
+/// The time bin that contains `seconds`.
 pub fn time_bin(seconds: f64) -> usize {
     EDGES.partition_point(|&edge| edge <= seconds).clamp(1, TIMES) - 1
 }
 
-/// Where time bin `bin` begins and ends, in seconds.
+/// Start and end of a time bin, in seconds.
 pub fn time_range(bin: usize) -> (f64, f64) {
     (EDGES[bin], EDGES[bin + 1])
 }
 
-/// The cell of the 10 ms grid in which `seconds` lies: `[10k - 5, 10k + 5)` ms, the first one `[0, 5)`.
+/// The cell of the 10 ms grid that contains `seconds`: `[10k - 5, 10k + 5)` ms, the first one `[0, 5)` ms.
 pub fn cell(seconds: f64) -> (f64, f64) {
     let k = (seconds.clamp(0.0, LONGEST_S - CELL_S) / CELL_S + 0.5).floor();
     ((k - 0.5).max(0.0) * CELL_S, (k + 0.5) * CELL_S)
 }
 
-/// The mass that `probabilities` of time bins put on the cell of `seconds`; density is even inside a bin.
+/// The probability mass on the cell of `seconds`, given probabilities of time bins; density is uniform inside a bin.
 pub fn cell_mass(probabilities: &[f32], seconds: f64) -> f64 {
     let (low, high) = cell(seconds);
     let (first, last) = (time_bin(low), time_bin(high));
@@ -70,12 +70,12 @@ pub fn cell_mass(probabilities: &[f32], seconds: f64) -> f64 {
         .sum()
 }
 
-/// The level of a MIDI velocity.
+/// The level of a MIDI velocity, below [`VELOCITIES`].
 pub fn velocity_level(velocity: u8) -> usize {
     usize::from(velocity.min(127)) * VELOCITIES / 128
 }
 
-/// The MIDI velocities of a level: first and last.
+/// The lowest and highest MIDI velocity of a level.
 pub fn velocity_range(level: usize) -> (u8, u8) {
     let width = 128 / VELOCITIES;
     ((level * width).max(1) as u8, (level * width + width - 1) as u8)
@@ -86,7 +86,7 @@ pub fn spread_bin(seconds: f64) -> usize {
     ((seconds.max(0.0) / 0.002 + 0.5) as usize).min(SPREADS - 1)
 }
 
-/// Where spread bin `bin` begins and ends, in seconds.
+/// Start and end of a spread bin, in seconds.
 pub fn spread_range(bin: usize) -> (f64, f64) {
     let centre = bin as f64 * 0.002;
     ((centre - 0.001).max(0.0), (centre + 0.001).min(0.030))
@@ -125,7 +125,7 @@ mod tests {
             let sum: f32 = weights.iter().sum();
             let p: Vec<f32> = weights.iter().map(|w| w / sum).collect();
             let total: f64 = (0..2000).map(|k| cell_mass(&p, k as f64 * CELL_S)).sum();
-            // The last half cell, before 20 s, belongs to no whole cell.
+            // The last half cell, before 20 s, is part of no whole cell.
             prop_assert!((total - 1.0).abs() < 2e-3, "total {total}");
         }
 

@@ -1,15 +1,16 @@
-//! The LSTM step in whole numbers, which are the same on every machine, whatever its compiler or driver does to floats.
+//! The LSTM step in integer (fixed-point) arithmetic, which gives the same result on every machine, whatever its
+//! compiler or driver does to floats.
 //!
-//! | number | bits | one is |
+//! | value | bits | representation of 1 |
 //! | --- | --- | --- |
-//! | inputs and hidden states | 15 and a sign | 2^14; of an input, 2^14 / 2^exponent |
+//! | inputs and hidden states | 15 and a sign | 2^14; for an input, 2^14 / 2^exponent |
 //! | pre-activations | 32 | 2^14 |
 //! | cell states | 30 | 2^20 |
 //! | gates | 16 | 2^15 |
 //!
-//! Products of weights and activations are exact sums; each row's scale is a multiplier of 15 bits and a shift. Everything
-//! else rounds to the nearest or down, as written. `device/lstm.wgsl` says the same in another language, and
-//! `tests/gpu.rs` holds them together.
+//! Products of weights and activations are summed exactly; each row's scale is a 15-bit multiplier and a shift. All
+//! other operations round to nearest or down, as noted. `device/lstm.wgsl` implements the same arithmetic, and
+//! `tests/gpu.rs` checks that the two agree.
 
 use crate::{
     dot::{self, Version},
@@ -19,46 +20,48 @@ use crate::{
     weights::{Tensor, Weights},
 };
 
-/// Bits of activations and pre-activations behind the point.
+/// Fractional bits of activations and pre-activations.
 pub(crate) const POINT: i32 = 14;
-/// Bits of cell states behind the point.
+/// Fractional bits of cell states.
 const CELL: i32 = 20;
-/// Cell states stay within ± this: 512.
+/// Cell states are clamped to ± this: 512.
 const LARGEST_CELL: i32 = 1 << 29;
-/// Hidden states stay within ± this, so that they fit into two bytes of any kind.
+/// Hidden states are clamped to ± this, so that they split into two bytes, signed or unsigned.
 pub(crate) const LARGEST: i32 = (1 << POINT) - 1;
-/// Beyond ± this a sigmoid is as good as 0 or 1: 11.
+/// Beyond ± this (11), the sigmoid is 0 or 1 for practical purposes.
 const FLAT: i32 = 11 << POINT;
-/// log2 e, with 14 bits behind the point.
+/// log2 e, with 14 fractional bits.
 const LOG2_E: u32 = 23_637;
-/// 2^-f for f from 0 to 1: a polynomial through Chebyshev's points, the constant first, with 16 bits behind the point.
+/// Polynomial for 2^-f, f from 0 to 1, through Chebyshev nodes: coefficients from the constant up, with 16 fractional
+/// bits.
 const POWER: [i32; 5] = [65_536, -45_420, 15_691, -3_487, 448];
-/// 1 / (1 + e) for e from 0 to 1, likewise.
+/// Polynomial for 1 / (1 + e), e from 0 to 1, likewise.
 const RECIPROCAL: [i32; 7] = [65_535, -65_479, 64_580, -59_183, 43_763, -21_147, 4_699];
-/// The largest weight that fits: sums of three terms stay within 32 bits.
+/// Largest weight supported: keeps sums of three terms within 32 bits.
 const LARGEST_WEIGHT: f32 = 15.9;
-/// Least shift of a row, for the same reason, and the largest.
+/// Smallest and largest shift of a row; the smallest for the same reason.
 const SHIFTS: [i32; 2] = [2, 23];
-/// Least exponent of an input: a silent one has no largest value.
+/// Smallest exponent of an input: an all-zero input has no largest value to derive one from.
 const LEAST_EXPONENT: i32 = -8;
 
-/// Whether a network's trunk can be played in whole numbers. (All that were ever trained can.)
+/// Whether a network's trunk can run in integers: its weights must be small enough. (Those of all networks trained so
+/// far are.)
 pub(crate) fn fits(weights: &Weights) -> bool {
     let trunk = weights.tensors().iter().filter(|(name, _)| name.starts_with("lstm."));
     trunk.flat_map(|(_, tensor)| &tensor.data).all(|weight| weight.abs() <= LARGEST_WEIGHT)
 }
 
-/// A matrix whose products are pre-activations.
+/// An integer matrix whose products are pre-activations.
 #[derive(Clone, Debug)]
 pub(crate) struct Linear {
     matrix: dot::Matrix,
-    /// What one stands for in each row: `multiplier / 2^(15 + shift)`.
+    /// Scale of each row: `multiplier / 2^(15 + shift)`.
     multipliers: Vec<i32>,
     shifts: Vec<i32>,
 }
 
 impl Linear {
-    /// Packs a matrix in 8 bits, or in 4.
+    /// Packs a matrix in 8 bits, or in 4 if `four`.
     fn new(weight: &Tensor, four: bool) -> Self {
         let columns = weight.shape[1];
         let (Rounded { values, scales }, book) = if four {
@@ -69,13 +72,13 @@ impl Linear {
         };
         let version = Version::available().next().unwrap_or(Version::Plain);
         let matrix = dot::Matrix::new(&values, columns, book.as_ref(), version);
-        // A row of zeros has a scale of one, and no need of it.
+        // A row of zeros has a scale of 1, but needs none.
         let scales = scales.iter().map(|&scale| if scale < 1.0 { scale } else { 0.0 });
         let (multipliers, shifts) = scales.map(multiplier).unzip();
         Self { matrix, multipliers, shifts }
     }
 
-    /// `out += W x` for each vector, as pre-activations: `[vectors, rows]`.
+    /// `out += W x` for each vector, in the format of pre-activations: `[vectors, rows]`.
     fn add(&self, xs: &[Quantised], out: &mut [i32]) {
         let rows = self.multipliers.len();
         debug_assert_eq!(out.len(), xs.len() * rows);
@@ -85,25 +88,25 @@ impl Linear {
         });
     }
 
-    /// Weights row by row, for a device.
+    /// The integer weights in row-major order, for upload to a device.
     #[cfg(feature = "gpu")]
     pub fn values(&self, columns: usize) -> impl Iterator<Item = i8> {
         (0..self.multipliers.len()).flat_map(move |row| (0..columns).map(move |column| self.matrix.value(row, column)))
     }
 
-    /// Multipliers and shifts, for a device.
+    /// Multipliers and shifts, for upload to a device.
     #[cfg(feature = "gpu")]
     pub fn scales(&self) -> [&[i32]; 2] {
         [&self.multipliers, &self.shifts]
     }
 
-    /// Bytes in memory.
+    /// Size in bytes.
     fn bytes(&self) -> usize {
         self.matrix.bytes() + size_of_val(&self.multipliers[..]) + size_of_val(&self.shifts[..])
     }
 }
 
-/// `scale` as `multiplier / 2^(15 + shift)`.
+/// `scale` as (multiplier, shift): it is `multiplier / 2^(15 + shift)`.
 fn multiplier(scale: f32) -> (i32, i32) {
     let scale = f64::from(scale);
     let [least, most] = SHIFTS;
@@ -112,7 +115,7 @@ fn multiplier(scale: f32) -> (i32, i32) {
 }
 
 widest! {
-    /// `out += sum * scale * 2^exponent`, row by row, as far as there are rows: rounded down.
+    /// `out += sum * scale * 2^exponent` for every row of `out`, rounded down.
     fn add_scaled(sums: &[i32], multipliers: &[i32], shifts: &[i32], exponent: i32, out: &mut [i32]) {
         for (((out, &sum), &multiplier), &shift) in out.iter_mut().zip(sums).zip(multipliers).zip(shifts) {
             let low = (sum & 0x7fff).wrapping_mul(multiplier) >> 15;
@@ -129,14 +132,14 @@ pub(crate) struct Layer {
     pub input: Linear,
     /// `[4 HIDDEN, HIDDEN]`
     pub recurrent: Linear,
-    /// The sum of PyTorch's two, and one more, since both products are rounded down.
+    /// The sum of PyTorch's two biases, plus 1 to make up for both products being rounded down.
     pub bias: Vec<i32>,
-    /// The largest exponent that an input may have.
+    /// Largest exponent that an input may have.
     pub exponent: i32,
 }
 
 impl Layer {
-    /// Packs a layer in 8 bits, or in 4.
+    /// Packs a layer in 8 bits, or in 4 if `four`.
     pub fn new(weights: &Weights, layer: usize, four: bool) -> Self {
         let get = |name: &str| weights.get(&format!("lstm.{name}_l{layer}"));
         let bias = get("bias_ih").data.iter().zip(&get("bias_hh").data).map(|(a, b)| {
@@ -148,7 +151,7 @@ impl Layer {
         Self { bias: bias.collect(), recurrent: Linear::new(get("weight_hh"), four), input, exponent }
     }
 
-    /// What some inputs make of the pre-activations: `[n, 4 HIDDEN]`.
+    /// Input projection, with bias: `[n, 4 HIDDEN]`.
     pub fn listen(&self, inputs: &[Quantised], gates: &mut [i32]) {
         for gates in gates.chunks_exact_mut(4 * HIDDEN) {
             gates.copy_from_slice(&self.bias);
@@ -156,31 +159,32 @@ impl Layer {
         self.input.add(inputs, gates);
     }
 
-    /// Adds what hidden states add; [`cell`] does the rest.
+    /// Adds the recurrent projection; [`cell`] does the rest.
     pub fn remember(&self, states: &[Quantised], gates: &mut [i32]) {
         self.recurrent.add(states, gates);
     }
 
-    /// Bytes in memory.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         self.input.bytes() + self.recurrent.bytes() + size_of_val(&self.bias[..])
     }
 }
 
-/// The exponent that an input of this size is rounded with: it lies within ± 2^exponent, if that is at most `most`.
+/// The exponent for an input whose largest magnitude is `largest`: it lies within ±2^exponent, unless the exponent is
+/// clamped to `most`.
 pub(crate) fn exponent(largest: f32, most: i32) -> i32 {
     let exponent = (largest.to_bits() >> 23 & 0xff) as i32 - 126;
     exponent.clamp(LEAST_EXPONENT.min(most), most)
 }
 
-/// A polynomial for `x`, which has so many bits behind the point.
+/// Evaluates a polynomial at `x`, which has `bits` fractional bits.
 #[inline(always)]
 fn polynomial(coefficients: &[i32], x: i32, bits: i32) -> i32 {
     let round = 1 << (bits - 1);
     coefficients.iter().rev().fold(0i32, |sum, &c| (sum.wrapping_mul(x).wrapping_add(round) >> bits).wrapping_add(c))
 }
 
-/// 1 / (1 + e^-x) with 16 bits behind the point: 0 to 65,536, less than five off.
+/// 1 / (1 + e^-x) with 16 fractional bits: 0 to 65,536, with an error below five.
 #[inline(always)]
 fn sigmoid(x: i32) -> i32 {
     let t = (x.wrapping_abs().min(FLAT) as u32).wrapping_mul(LOG2_E) >> POINT;
@@ -191,7 +195,7 @@ fn sigmoid(x: i32) -> i32 {
     if x < 0 { 65_536i32.wrapping_sub(value) } else { value }
 }
 
-/// `c * gate`, rounded to the nearest.
+/// `c * gate`, rounded to nearest.
 #[inline(always)]
 fn part(c: i32, gate: i32) -> i32 {
     let low = (c & 0x7fff).wrapping_mul(gate).wrapping_add(0x4000) >> 15;
@@ -199,7 +203,8 @@ fn part(c: i32, gate: i32) -> i32 {
 }
 
 widest! {
-    /// The cell of one step. `gates`: pre-activations of i, f, g, o; `c`, `h`: `[hidden]`, replaced by the new state.
+    /// The cell update of one step. `gates`: pre-activations of i, f, g, o; `c`, `h`: `[hidden]`, replaced by the new
+    /// state.
     pub(crate) fn cell(gates: &[i32], c: &mut [i32], h: &mut [i16]) {
         let hidden = c.len();
         let (i, rest) = gates.split_at(hidden);
@@ -207,7 +212,7 @@ widest! {
         let (g, o) = rest.split_at(hidden);
         for ((((&i, &f), &g), &o), (c, h)) in i.iter().zip(f).zip(g).zip(o).zip(c.iter_mut().zip(h)) {
             let gate = |x| sigmoid(x).wrapping_add(1) >> 1;
-            // tanh x = 2 sigmoid(2x) - 1, with 15 bits behind the point.
+            // tanh x = 2 sigmoid(2x) - 1, with 15 fractional bits.
             let tanh = |doubled| sigmoid(doubled).wrapping_sub(32_768);
             let fresh = gate(i).wrapping_mul(tanh(g.clamp(-FLAT, FLAT).wrapping_shl(1)));
             let fresh = fresh.wrapping_add(1 << (29 - CELL)) >> (30 - CELL);
@@ -224,7 +229,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The same in numbers that cannot overflow, as one would write it down.
+    /// The same arithmetic in 64 bits, which cannot overflow, written plainly.
     mod plain {
         pub fn sigmoid(x: i64) -> i64 {
             let polynomial = |coefficients: &[i32], x: i64, bits: u32| {
@@ -250,7 +255,7 @@ mod tests {
         f64::from(value) / f64::from(1 << bits)
     }
 
-    /// All of them; beyond 11 it is flat.
+    /// All inputs; beyond ±11 the sigmoid is flat.
     #[test]
     fn the_sigmoid_is_the_plain_one_and_near_the_true_one() {
         let mut before = 0;
@@ -276,12 +281,13 @@ mod tests {
                 let exact = (((i64::from(sum) * i64::from(multiplier)) >> 15) >> (shift - exponent)) + 7;
                 prop_assert_eq!(i64::from(out), exact);
                 let ideal = f64::from(sum) * f64::from(scale) * f64::from(exponent).exp2();
-                let precision = if scale > 1e-3 { 3e-5 } else { 0.05 };
+                // A multiplier is off by up to half a unit.
+                let precision = 0.5 / f64::from(multiplier);
                 prop_assert!((f64::from(out) - 7.0 - ideal).abs() < 2.0 + ideal.abs() * precision, "{out}, not {ideal}");
             }
         }
 
-        /// Every width of vector gives what the plain cell gives, which is near the cell of real numbers.
+        /// Every vector width gives what the plain cell gives, which is close to the cell in real numbers.
         #[test]
         fn the_cell_is_the_plain_one_and_near_the_true_one(
             units in prop::collection::vec((prop::array::uniform4(-12.0..12.0f64), -20.0..20.0f64), 1..70), far in 0..4i32,

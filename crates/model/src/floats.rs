@@ -1,8 +1,7 @@
-//! Products of matrices of floats with vectors, in 32 bits, with weights of 32 or 16.
+//! Matrix-vector products in 32-bit floats, with weights of 32 or 16 bits.
 //!
-//! Every row is summed column by column, in one lane, without fused multiply-adds: the result is the same
-//! bits on every processor, and with one vector or many. That costs nothing: the weights come slower than
-//! they can be multiplied.
+//! Each row is summed column by column in one lane, without fused multiply-adds: the result has the same bits on every
+//! CPU, with one vector or many. This costs nothing, because weights are read more slowly than they can be multiplied.
 
 use half::f16;
 
@@ -11,14 +10,14 @@ use crate::panels::{Line, Panels, ROWS};
 /// Sums of a panel's rows.
 type Sums = [f32; ROWS];
 
-/// What weights can be kept as.
+/// A type that weights can be stored in.
 pub(crate) trait Float: Copy + Default {
-    /// From 32 bits.
+    /// Converts from 32 bits.
     fn from_f32(value: f32) -> Self;
-    /// `sums[v] += W x[v]` for one panel. Each vector of `xs` has the panel's columns.
+    /// `sums[v] += W x[v]` for one panel. Each vector in `xs` is as long as the panel has columns.
     fn product<const V: usize>(panel: &[Line<Self, ROWS>], xs: [&[f32]; V], sums: &mut [Sums; V]);
-    /// `sums += value * column` for each (column, value), for `N` lines from number `first` of each column
-    /// on. `stride`: lines of a column.
+    /// `sums += value * column` for each (column, value), over `N` lines of the column from line `first` on. `stride`:
+    /// lines per column.
     fn gather<const N: usize>(
         lines: &[Line<Self, ROWS>],
         stride: usize,
@@ -28,7 +27,7 @@ pub(crate) trait Float: Copy + Default {
     );
 }
 
-/// A matrix of floats. A line holds one column of a panel.
+/// A matrix of floats in panels; a line holds one column of a panel.
 #[derive(Clone, Debug)]
 pub(crate) struct Matrix<T>(Panels<T, ROWS>);
 
@@ -44,8 +43,8 @@ impl<T: Float> Matrix<T> {
         Self(panels)
     }
 
-    /// Products with vectors that stand one behind the other. `emit` is told which vector, the first row,
-    /// and the sums from there on; those of rows that do not exist are 0.
+    /// Products with vectors stored back to back. `emit` receives the index of the vector, the first row, and the sums
+    /// from that row on; sums of padding rows are 0.
     pub fn times(&self, xs: &[f32], columns: usize, mut emit: impl FnMut(usize, usize, &[f32])) {
         for (n, panel) in self.0.iter().enumerate() {
             let fours = xs.chunks_exact(4 * columns);
@@ -66,17 +65,17 @@ impl<T: Float> Matrix<T> {
         }
     }
 
-    /// Bytes in memory.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         self.0.bytes()
     }
 }
 
-/// A matrix of floats by columns, each padded to whole lines.
+/// A matrix of floats stored by columns, each padded to whole lines.
 #[derive(Clone, Debug)]
 pub(crate) struct Columns<T> {
     lines: Vec<Line<T, ROWS>>,
-    /// Lines of a column.
+    /// Lines per column.
     stride: usize,
 }
 
@@ -95,7 +94,7 @@ impl<T: Float> Columns<T> {
 
     /// `out += value * column` for each (column, value); out: `[rows]`.
     pub fn add(&self, features: &[(u32, f32)], out: &mut [f32]) {
-        // Four lines at once: enough sums under way that none waits for the one before.
+        // Four lines at once: enough independent sums to hide the latency of additions.
         let (fours, rest) = out.as_chunks_mut::<{ 4 * ROWS }>();
         let whole = 4 * fours.len();
         for (n, out) in fours.iter_mut().enumerate() {
@@ -110,13 +109,13 @@ impl<T: Float> Columns<T> {
         }
     }
 
-    /// Bytes in memory.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         std::mem::size_of_val(&self.lines[..])
     }
 }
 
-/// For every processor.
+/// The portable version.
 mod plain {
     use super::{Line, ROWS, Sums};
 
@@ -153,8 +152,8 @@ mod plain {
     }
 }
 
-/// Compiles both products for one width of vector. Closures and helpers of the standard library would not
-/// be compiled for it, hence plain loops.
+/// Compiles both products for one vector width. Plain loops, because closures and helpers of the standard library would
+/// not be compiled with the target features.
 macro_rules! width {
     ($name:ident, $features:literal, $lanes:literal, $zero:ident, $set:ident, $load:ident, $store:ident,
      $add:ident, $multiply:ident, $widen:ident, $narrow:ident) => {
@@ -164,16 +163,16 @@ macro_rules! width {
 
             use super::{Line, ROWS, Sums, f16};
 
-            /// Columns that are fetched before their turn.
+            /// How far ahead columns are prefetched.
             const AHEAD: usize = 12;
-            /// Vectors of a line.
+            /// Vectors per line.
             const PARTS: usize = ROWS / $lanes;
 
             pub trait Widen: Copy {
-                /// Vector number `part` of a line.
+                /// Vector `part` of a line, widened to 32-bit floats.
                 ///
                 /// # Safety
-                /// The processor has the features.
+                /// The CPU must support the target features.
                 unsafe fn part(line: &Line<Self, ROWS>, part: usize) -> Vector;
             }
 
@@ -183,7 +182,7 @@ macro_rules! width {
                 #[inline]
                 #[target_feature(enable = $features)]
                 unsafe fn part(line: &Line<Self, ROWS>, part: usize) -> Vector {
-                    // SAFETY: the line is that long.
+                    // SAFETY: the line is long enough.
                     unsafe { $load(line.0.as_ptr().add(part * $lanes)) }
                 }
             }
@@ -192,7 +191,7 @@ macro_rules! width {
                 #[inline]
                 #[target_feature(enable = $features)]
                 unsafe fn part(line: &Line<Self, ROWS>, part: usize) -> Vector {
-                    // SAFETY: the line is that long.
+                    // SAFETY: the line is long enough.
                     unsafe { $widen($narrow(line.0.as_ptr().add(part * $lanes).cast())) }
                 }
             }
@@ -203,16 +202,16 @@ macro_rules! width {
                 for v in 0..V {
                     assert_eq!(xs[v].len(), panel.len(), "a matrix of other width");
                     for part in 0..PARTS {
-                        // SAFETY: sums of a panel are as long as a line.
+                        // SAFETY: a panel's sums are as long as a line.
                         acc[v][part] = unsafe { $load(sums[v].as_ptr().add(part * $lanes)) };
                     }
                 }
                 for (column, line) in panel.iter().enumerate() {
                     for part in 0..PARTS {
-                        // SAFETY: this function has the features.
+                        // SAFETY: this function has the target features.
                         let w = unsafe { T::part(line, part) };
                         for v in 0..V {
-                            // SAFETY: each vector is as long as the panel.
+                            // SAFETY: each vector is as long as the panel has columns.
                             let x = $set(unsafe { *xs[v].get_unchecked(column) });
                             acc[v][part] = $add(acc[v][part], $multiply(w, x));
                         }
@@ -237,17 +236,17 @@ macro_rules! width {
                 let mut acc = [[$zero(); PARTS]; N];
                 for n in 0..N {
                     for part in 0..PARTS {
-                        // SAFETY: sums of a panel are as long as a line.
+                        // SAFETY: a panel's sums are as long as a line.
                         acc[n][part] = unsafe { $load(sums[n].as_ptr().add(part * $lanes)) };
                     }
                 }
                 for (i, &(column, x)) in features.iter().enumerate() {
-                    // Columns lie scattered: nobody but us knows which one is next.
+                    // The columns are scattered, so the hardware prefetcher cannot guess the next one.
                     if let Some(&(next, _)) = features.get(i + AHEAD) {
                         for line in lines[next as usize * stride + first..].iter().take(N) {
                             let line = std::ptr::from_ref(line).cast::<i8>();
                             for start in (0..size_of::<Line<T, ROWS>>()).step_by(64) {
-                                // SAFETY: a hint about a place inside the line.
+                                // SAFETY: a prefetch hint for an address inside the line.
                                 unsafe { _mm_prefetch::<_MM_HINT_T0>(line.add(start)) };
                             }
                         }
@@ -256,7 +255,7 @@ macro_rules! width {
                     let x = $set(x);
                     for n in 0..N {
                         for part in 0..PARTS {
-                            // SAFETY: this function has the features.
+                            // SAFETY: this function has the target features.
                             let w = unsafe { T::part(&column[n], part) };
                             acc[n][part] = $add(acc[n][part], $multiply(w, x));
                         }
@@ -318,7 +317,7 @@ macro_rules! float {
                 #[cfg(target_arch = "x86_64")]
                 {
                     if is_x86_feature_detected!("avx512f") {
-                        // SAFETY: the processor has what the function was compiled for.
+                        // SAFETY: the CPU has the features the function was compiled for.
                         return unsafe { avx512::product(panel, xs, sums) };
                     }
                     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") {
@@ -339,7 +338,7 @@ macro_rules! float {
                 #[cfg(target_arch = "x86_64")]
                 {
                     if is_x86_feature_detected!("avx512f") {
-                        // SAFETY: the processor has what the function was compiled for.
+                        // SAFETY: the CPU has the features the function was compiled for.
                         return unsafe { avx512::gather(lines, stride, first, features, sums) };
                     }
                     if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") {
@@ -360,7 +359,7 @@ float!(f16, f16::from_f32);
 mod tests {
     use super::*;
 
-    /// Every finite number of 16 bits, by the processor's conversion and by the library's.
+    /// Compares the CPU's conversion with the library's for every finite 16-bit float.
     #[test]
     fn sixteen_bits_are_widened_exactly() {
         let all: Vec<f16> = (0..=u16::MAX).map(f16::from_bits).filter(|v| v.is_finite()).collect();
@@ -390,7 +389,7 @@ mod tests {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c") {
             found = [[0.5; ROWS]; 2];
-            // SAFETY: the processor has what the functions were compiled for.
+            // SAFETY: the CPU has the features the functions were compiled for.
             unsafe {
                 avx2::product(&panel, [&x, &x], &mut found);
                 avx2::gather(&panel, 2, 0, &features, &mut found);

@@ -1,10 +1,10 @@
-//! The hash of Fowler, Noll and Vo (FNV-1a, 64 bits): the same on every machine and for ever, unlike the
-//! standard library's. It tells things apart, and is no seal.
+//! The FNV-1a hash (Fowler, Noll and Vo; 64 bits): identical on every machine and in every version, unlike the standard
+//! library's hasher. For telling things apart; not cryptographic.
 
-/// What hashing begins with.
+/// The initial hash value (FNV offset basis).
 pub const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// Goes on from `start` with bytes, as its authors do, or with longer words.
+/// Continues the hash `start` over `words`: bytes, as FNV-1a defines it, or wider words, one per multiplication.
 pub fn fnv1a<W: Into<u64>>(start: u64, words: impl IntoIterator<Item = W>) -> u64 {
     words.into_iter().fold(start, |hash, word| (hash ^ word.into()).wrapping_mul(0x0000_0100_0000_01b3))
 }

@@ -1,5 +1,5 @@
-//! The live path against golden values of an independent implementation in 64-bit floats
-//! (`golden/golden.py`), layer by layer over 64 steps.
+//! Checks inference against golden values from an independent implementation in 64-bit floats (`golden/golden.py`),
+//! layer by layer over 64 steps.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,15 @@ use crate::{
     weights::{Card, Tensor, Weights},
 };
 
-/// Tensor after tensor: projection on cos(0.37 i), value in the middle.
+/// Per tensor: its projection on cos(0.37 i), and its middle value.
 type Step = Vec<[f64; 2]>;
 
 #[test]
 fn every_layer_agrees_over_64_steps() {
     let golden: BTreeMap<String, Vec<Step>> = serde_json::from_str(include_str!("../golden/golden.json")).unwrap();
     for (kind, steps) in [(Kind::Seed, &golden["seed"]), (Kind::Antiphon, &golden["antiphon"])] {
-        // Hundreds of features add up in 32 bits before the heads of `antiphon`, and a dozen scores in each class behind them.
+        // `antiphon` adds up hundreds of features in 32 bits before its heads, and a dozen linked scores per class
+        // after them.
         let tolerance = if kind == Kind::Seed { 1e-5 } else { 3e-5 };
         let network = Network::new(&weights(kind), Precision::F32);
         let (mut state, mut scratch) = (network.zero_state(), Scratch::new(1));
@@ -59,7 +60,7 @@ fn trace(network: &Network, state: &State, next: &Successor, scratch: &mut Scrat
         None => {
             for attribute in Attribute::ALL {
                 let logits = network.logits(attribute, next, state, scratch);
-                // Before the first note of a chord nothing is ruled out.
+                // Skips masked classes; only pitches inside a chord have any.
                 all.push(short(&logits[logits.iter().take_while(|v| !v.is_finite()).count()..]));
             }
         }
@@ -96,14 +97,14 @@ fn weights(kind: Kind) -> Weights {
     Weights::new(Card::new(kind, "golden"), tensors).unwrap()
 }
 
-/// The checksum of zip files: a number for each name that other languages know how to get.
+/// CRC-32 as in zip files: gives each name a number that other languages can compute, too.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
     })
 }
 
-/// What is told at a note's onset.
+/// The conditioning inputs at a note's onset.
 fn moment(note: usize) -> Moment {
     let meter = Meter { beat_s: 0.48 + 0.001 * note as f64, position: 0.371 * note as f64 % 3.0, bar: 3.0 };
     let left = if note < 40 { Left::Seconds(40.3 - 0.5 * note as f64) } else { Left::Notes(64 - note as u32) };

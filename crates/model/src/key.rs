@@ -1,30 +1,30 @@
-//! Which key notes are in: correlation of their pitch classes with the profiles that Krumhansl and
-//! Kessler measured (Krumhansl, *Cognitive Foundations of Musical Pitch*, 1990).
+//! Key detection: correlates pitch-class counts with the probe-tone profiles of Krumhansl and Kessler (Krumhansl,
+//! *Cognitive Foundations of Musical Pitch*, 1990).
 
-/// How well listeners found each pitch class to fit into C major and C minor.
+/// How well listeners rated each pitch class to fit C major and C minor.
 const KEYS: [[f64; 12]; 2] = [
     [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
     [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
 ];
 
-/// A key.
+/// A major or minor key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Pitch class, 0 for C.
+    /// Pitch class of the tonic; 0 is C.
     pub tonic: u8,
-    /// Minor, or major.
+    /// Whether the key is minor.
     pub minor: bool,
 }
 
-/// The key that these pitch classes fit best; `None` if none fits better than others.
+/// The key that best fits pitch-class counts; `None` if no key correlates positively.
 pub fn key_of(classes: &[f64; 12]) -> Option<Key> {
     let profile = key_profile(classes);
-    // The first of equals: a fixed answer.
+    // Ties go to the first, so that the result is deterministic.
     let best = (1..24).fold(0, |best, key| if profile[key] > profile[best] { key } else { best });
     (profile[best] > 0.0).then_some(Key { tonic: (best % 12) as u8, minor: best >= 12 })
 }
 
-/// The correlation of pitch classes with each of 24 keys: from C major upwards, then from C minor.
+/// Correlation of pitch-class counts with each of the 24 keys: C major and up by semitones, then C minor and up.
 pub fn key_profile(classes: &[f64; 12]) -> [f64; 24] {
     std::array::from_fn(|key| {
         let profile: [f64; 12] = std::array::from_fn(|class| KEYS[key / 12][(class + 12 - key % 12) % 12]);
@@ -32,7 +32,7 @@ pub fn key_profile(classes: &[f64; 12]) -> [f64; 24] {
     })
 }
 
-/// Pearson's; 0 where one of the two does not vary.
+/// Pearson correlation; 0 if either side is constant.
 pub fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let (mean_a, mean_b) = (mean(a), mean(b));

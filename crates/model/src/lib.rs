@@ -1,12 +1,11 @@
-//! The networks and what surrounds them. Takes bytes, never files or threads.
+//! The networks and everything needed to run them. The API takes bytes; it opens no files and starts no threads.
 //!
-//! The plain side (always there) runs a network one note at a time, without candle and without
-//! allocating per note; the plugin lives on it alone. The feature `train` adds the differentiable
-//! side on candle.
+//! The inference code (always built) runs a network one note at a time, without candle and without allocating per note;
+//! it is all the plugin uses. The feature `train` adds the differentiable implementation on candle.
 //!
-//! From a note to the next: [`encoding`] cuts its attributes into classes, `features` tells each part
-//! of the network what it needs, [`network`] steps the LSTM, [`sampling`] draws, within [`limits`] and mixed
-//! with what [`markov`] remembers of the player. [`Decoder`] holds it together.
+//! One note, end to end: [`encoding`] maps its attributes to classes, [`features`] builds the input features of each
+//! part of the network, [`network`] steps the LSTM, and [`sampling`] draws the next note under the constraints of
+//! [`limits`], mixed with what [`markov`] has learned from the player. [`Decoder`] ties these together.
 
 mod activation;
 mod batch_decoder;

@@ -1,40 +1,40 @@
-//! What may be played next, told by what is sounding and what was struck. A limit rules classes out
-//! of the distributions before anything is drawn; a note is never moved afterwards.
+//! Constraints on what may be played next, derived from what is sounding and what was struck. A constraint masks
+//! classes before anything is drawn; a note is never moved afterwards.
 //!
-//! If the limits leave no pitch, they give way one after another: the scale first, then the held chord,
-//! never the range; and where nothing else is left, a note is repeated more often than it may.
+//! If no pitch satisfies all constraints, they are dropped in this order: first the scale, then the held chord. The
+//! range is never dropped; if nothing else is left, a note may be repeated more often than allowed.
 
 use crate::encoding::PITCHES;
 
-/// Which pitches are wanted. Bit p of each: pitch p.
+/// Constraints on pitch, as bit sets: bit p is pitch p.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pitches {
-    /// The part of the keyboard that is played on; never empty.
+    /// The playable part of the keyboard; never empty.
     pub range: u128,
-    /// The pitches of the chord that is followed.
+    /// The pitches of the chord to follow.
     pub chord: u128,
     /// The pitches of the scale.
     pub scale: u128,
 }
 
 impl Pitches {
-    /// No limit at all.
+    /// No constraint.
     pub const ALL: Self = Self { range: u128::MAX, chord: u128::MAX, scale: u128::MAX };
 
-    /// Those that keep as many limits as leave any pitch; never none.
+    /// The pitches that satisfy as many of the constraints as possible; never empty.
     pub fn wanted(&self) -> u128 {
         let ever_wider = [self.range & self.chord & self.scale, self.range & self.chord, self.range];
         ever_wider.into_iter().find(|&pitches| pitches != 0).unwrap_or(u128::MAX)
     }
 
-    /// The same without those that were struck often enough, unless these are all.
+    /// [`Pitches::wanted`] without pitches outside `fresh`, unless none would be left.
     pub fn fresh(&self, fresh: u128) -> u128 {
         let wanted = self.wanted();
         if wanted & fresh == 0 { wanted } else { wanted & fresh }
     }
 }
 
-/// The pitches of a pitch-class set in every octave. Bit 0 of `classes` is C.
+/// All pitches, in every octave, of a pitch-class set. Bit 0 of `classes` is C.
 pub fn of_classes(classes: u16) -> u128 {
     (0..PITCHES).filter(|pitch| classes >> (pitch % 12) & 1 == 1).fold(0, |set, pitch| set | 1 << pitch)
 }
@@ -44,22 +44,21 @@ pub fn classes_of(pitches: u128) -> u16 {
     (0..PITCHES).filter(|&pitch| pitches >> pitch & 1 == 1).fold(0, |set, pitch| set | 1 << (pitch % 12))
 }
 
-/// The pitches from `lowest` to `highest`, or the other way round.
+/// The pitches between two keys, inclusive; the arguments may come in either order.
 pub fn range(lowest: u8, highest: u8) -> u128 {
     let [low, high] = [lowest.min(highest).min(127), highest.max(lowest).min(127)];
     (u128::MAX << low) & (u128::MAX >> (127 - high))
 }
 
-/// The hands that play a take: which keys they hold down until when, and how often they have struck
-/// each in a row. Plain data of fixed size: it is saved and rolled back with the network's state.
-/// Times are seconds from any origin.
+/// The hands that play a take: until when each key is held down, and at how many consecutive onsets it was struck.
+/// Plain data of fixed size, saved and rolled back with the network's state. Times are in seconds, from any origin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hands {
     /// The last onset.
     onset: f64,
-    /// When each key is released.
+    /// Release time of each key.
     ends: [f64; PITCHES],
-    /// How many onsets in a row struck each key: up to the last one, and up to the one before it.
+    /// Number of consecutive onsets that struck each key: up to the last onset, and up to the one before.
     rows: [[u8; PITCHES]; 2],
 }
 
@@ -70,7 +69,7 @@ impl Default for Hands {
 }
 
 impl Hands {
-    /// Strikes a key. Notes of one onset are one chord.
+    /// Strikes a key, to be released at `end`. Notes with the same onset form one chord.
     pub fn strike(&mut self, onset: f64, pitch: u8, end: f64) {
         if onset != self.onset {
             let [last, before] = &mut self.rows;
@@ -83,20 +82,20 @@ impl Hands {
         self.ends[pitch] = end;
     }
 
-    /// How many keys are down after the moment `at`.
+    /// Number of keys that are still down at the time `at`.
     pub fn held(&self, at: f64) -> usize {
         self.ends.iter().filter(|&&end| end > at).count()
     }
 
-    /// From when on fewer than `voices` keys are down.
+    /// The time from which on fewer than `voices` keys are down.
     pub fn free_at(&self, voices: usize) -> f64 {
         let mut ends = self.ends;
         let place = PITCHES - voices.clamp(1, PITCHES);
         *ends.select_nth_unstable_by(place, f64::total_cmp).1
     }
 
-    /// The pitches that may be struck once more without being struck more than `most` times in a row,
-    /// in the chord that was struck last or at the next onset.
+    /// The pitches that can be struck again without exceeding `most` onsets in a row (`None`: no limit), in the last
+    /// chord or at the next onset.
     pub fn fresh(&self, most: Option<u8>, in_chord: bool) -> u128 {
         let Some(most) = most else { return u128::MAX };
         let row = &self.rows[usize::from(in_chord)];

@@ -1,5 +1,5 @@
-//! Matrices of weights as the live path uses them: packed once, multiplied with one vector at a time, or
-//! with several that share one pass over the weights.
+//! Linear layers for inference: matrices packed once, multiplied with one vector at a time or with several that share
+//! one pass over the weights.
 
 use half::f16;
 
@@ -13,26 +13,26 @@ use crate::{
     weights::{Tensor, Weights},
 };
 
-/// How weights are held while they run. What a step costs is reading them.
+/// How weights are stored for inference. Reading them is what a step costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floats: the reference.
     F32,
-    /// 16-bit floats, widened as they are read: the same results as [`Precision::F32`] for weights that
-    /// come from a file of 16-bit floats.
+    /// 16-bit floats, widened as they are read: the same results as [`Precision::F32`] for weights that come from a
+    /// file of 16-bit floats.
     F16,
-    /// 8 bits with a scale per row, activations in 15 bits, sums exact in 32 bits, and an LSTM step in whole numbers from
-    /// end to end: it comes out the same on every processor.
+    /// 8-bit weights with a scale per row, 15-bit activations, exact 32-bit sums, and an LSTM step in integer
+    /// arithmetic throughout, so that the result is the same on every CPU.
     Int8,
-    /// As [`Precision::Int8`], but the LSTM's weights in 4 bits, as indices into sixteen values per matrix.
+    /// Like [`Precision::Int8`], but with 4-bit LSTM weights: indices into a codebook of sixteen values per matrix.
     Int4,
 }
 
 impl Precision {
-    /// All, from the finest to the coarsest.
+    /// All precisions, from the finest to the coarsest.
     pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Int8, Self::Int4];
 
-    /// As commands and reports call it.
+    /// The name used in commands and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -42,7 +42,7 @@ impl Precision {
         }
     }
 
-    /// What these weights are played in: the seed is there to be what it was, exactly; the other to be fast.
+    /// The default precision for these weights: exact for the seed, which is a reference; fast for `antiphon`.
     pub fn of(weights: &Weights) -> Self {
         match weights.card.kind {
             Kind::Seed if weights.fit_16_bits() => Self::F16,
@@ -52,13 +52,13 @@ impl Precision {
         }
     }
 
-    /// The heads' precision: the last steps before a choice are the most sensitive ones.
+    /// The precision of the heads: the layers just before sampling are the most sensitive.
     pub(crate) fn heads(self) -> Self {
         if self == Self::Int4 { Self::Int8 } else { self }
     }
 }
 
-/// A row-major matrix `[rows, columns]` and a bias `[rows]`, for products with dense vectors.
+/// A linear layer: a matrix `[rows, columns]` and a bias `[rows]`.
 #[derive(Clone, Debug)]
 pub(crate) struct Dense {
     columns: usize,
@@ -73,12 +73,12 @@ enum Packed {
     Integers { matrix: dot::Matrix, scales: Vec<f32> },
 }
 
-/// Activations as integers, kept between calls so that a product allocates nothing.
+/// Buffers for quantized activations, kept between calls so that a product allocates nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Scratch(Vec<Quantised>);
 
 impl Scratch {
-    /// For products with up to `vectors` vectors at once.
+    /// Buffers for products with up to `vectors` vectors at once.
     pub fn new(vectors: usize) -> Self {
         Self((0..vectors).map(|_| Quantised::new()).collect())
     }
@@ -135,10 +135,10 @@ impl Dense {
         }
     }
 
-    /// [`Dense::apply`] to what the trunk says.
+    /// [`Dense::apply`] to the trunk's output.
     ///
     /// # Panics
-    /// If the trunk is integers and these weights are not.
+    /// If the trunk is in integers and these weights are not.
     pub fn apply_to(&self, outputs: Outputs, scratch: &mut Scratch, out: &mut [f32]) {
         match outputs {
             Outputs::Floats(xs) => self.apply(xs, scratch, out),
@@ -160,7 +160,7 @@ impl Dense {
         });
     }
 
-    /// Bytes in memory.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         let bias = std::mem::size_of_val(&self.bias[..]);
         bias + match &self.weights {
@@ -172,7 +172,7 @@ impl Dense {
 }
 
 widest! {
-    /// `out += step * scale * sum`, row by row, as far as there are rows.
+    /// `out += step * scale * sum` for every row of `out`.
     fn scale(sums: &[i32], scales: &[f32], step: f32, out: &mut [f32]) {
         for ((out, &sum), scale) in out.iter_mut().zip(sums).zip(scales) {
             *out += sum as f32 * (scale * step);
@@ -180,7 +180,7 @@ widest! {
     }
 }
 
-/// A matrix stored by columns, for products with sparse features: `out += W f`.
+/// A matrix stored by columns, for products with sparse vectors: `out += W f`.
 #[derive(Clone, Debug)]
 pub(crate) enum Sparse {
     F32(floats::Columns<f32>),
@@ -188,7 +188,7 @@ pub(crate) enum Sparse {
 }
 
 impl Sparse {
-    /// 16-bit floats, unless the precision is that of the reference.
+    /// 16-bit floats, unless the precision is [`Precision::F32`].
     pub fn new(weight: &Tensor, precision: Precision) -> Self {
         let columns = weight.shape[1];
         match precision {
@@ -205,7 +205,7 @@ impl Sparse {
         }
     }
 
-    /// Bytes in memory.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::F32(columns) => columns.bytes(),
@@ -248,7 +248,7 @@ mod tests {
                         let expected = sum + f64::from(bias[row]);
                         prop_assert!((f64::from(found) - expected).abs() < tolerance, "{precision:?} row {row}");
                     }
-                    // Alone, a vector gets the same bits as in company.
+                    // Alone, a vector gives the same bits as in a batch.
                     let mut alone = vec![0.0; rows];
                     matrix.apply(x, &mut Scratch::new(1), &mut alone);
                     prop_assert_eq!(&alone[..], out);

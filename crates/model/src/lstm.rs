@@ -1,4 +1,4 @@
-//! One step of one LSTM layer on the live path. The layer for training, with its backward pass, is
+//! One float LSTM layer, one step at a time, for inference. The layer for training, with its backward pass, is
 //! `train::lstm`.
 
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
     weights::Weights,
 };
 
-/// Weights of one layer. Pre-activations are `W_ih x + (b_ih + b_hh)`, then `+ W_hh h`: in this order, so that
-/// the first part can be worked out for many notes beforehand and gives the same bits.
+/// Weights of one layer. Pre-activations are `W_ih x + (b_ih + b_hh)`, then `+ W_hh h`: in this order, so that the
+/// first part can be computed for many notes beforehand with the same bits.
 #[derive(Debug)]
 pub(crate) struct Layer {
     /// `[4 HIDDEN, input]`, with the sum of PyTorch's two biases.
@@ -28,27 +28,26 @@ impl Layer {
         }
     }
 
-    /// What the inputs of some notes or takes make of the pre-activations. `inputs`: `[n, input]`, `gates`:
-    /// `[n, 4 HIDDEN]`.
+    /// Input projection, with bias, of several notes or takes. `inputs`: `[n, input]`, `gates`: `[n, 4 HIDDEN]`.
     pub fn listen(&self, inputs: &[f32], scratch: &mut Scratch, gates: &mut [f32]) {
         self.input.apply(inputs, scratch, gates);
     }
 
-    /// Adds what the states of some takes add to their pre-activations; [`cell`] does the rest. `states`:
-    /// `[n, HIDDEN]`, `gates`: `[n, 4 HIDDEN]`.
+    /// Adds the recurrent projection of several takes; [`cell`] does the rest. `states`: `[n, HIDDEN]`, `gates`:
+    /// `[n, 4 HIDDEN]`.
     pub fn remember(&self, states: &[f32], scratch: &mut Scratch, gates: &mut [f32]) {
         self.recurrent.add(states, scratch, gates);
     }
 
-    /// Bytes in memory.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         self.input.bytes() + self.recurrent.bytes()
     }
 }
 
 widest! {
-    /// The cell of one step, live and in training. `gates`: pre-activations of i, f, g, o, replaced by their activations;
-    /// `c`, `h`: `[hidden]`, replaced by the new state.
+    /// The cell update of one step, in inference and training. `gates`: pre-activations of i, f, g, o, replaced by
+    /// their activations; `c`, `h`: `[hidden]`, replaced by the new state.
     pub(crate) fn cell(gates: &mut [f32], c: &mut [f32], h: &mut [f32]) {
         let hidden = c.len();
         let (i, rest) = gates.split_at_mut(hidden);

@@ -1,24 +1,24 @@
-//! A memory of what the player has played in this session, and of what came next: a Markov model of
-//! variable order, after François Pachet's Continuator ("The Continuator: musical interaction with
-//! style", Journal of New Music Research 32, 2003).
+//! A memory of what the player has played in this session and what followed it: a variable-order Markov model, after
+//! François Pachet's Continuator ("The Continuator: musical interaction with style", Journal of New Music Research 32,
+//! 2003).
 //!
-//! The sequence itself is the memory. What may come next is looked up by finding the places that the
-//! longest piece of what was played last agrees with; if what came next there is ruled out, by shorter
-//! pieces, down to none at all: then everything that was ever played counts. Notes agree in pitch and in
-//! whether they are part of a chord. A phrase's first note has nothing before it.
+//! The note sequence itself is the model. A query finds the places that match the longest suffix of the latest notes
+//! and counts what came next there. If every continuation found that way is ruled out, it backs off to shorter
+//! suffixes, down to order 0, where every note ever played counts. Two notes match if they have the same pitch and
+//! either both or neither continue a chord. A match never extends back across the start of a phrase.
 
 use notes::Successor;
 
 use crate::encoding::{PITCHES, TIMES, time_bin};
 
-/// The longest piece that is compared, in notes.
+/// Longest suffix compared, in notes.
 pub const ORDER: usize = 8;
-/// Notes remembered, at least: an hour of leisurely playing. The oldest are forgotten first.
+/// Minimum number of notes remembered: an hour of leisurely playing. The oldest are forgotten first.
 pub const NOTES: usize = 8192;
-/// Steps whose bins differ by this at most are alike.
+/// Steps count as alike if their time bins differ by at most this.
 const LIKE: u8 = 2;
 
-/// A note as places are compared by.
+/// What is compared when matching notes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Symbol {
     pitch: u8,
@@ -28,22 +28,22 @@ struct Symbol {
 #[derive(Clone, Copy, Debug)]
 struct Heard {
     symbol: Symbol,
-    /// Time bin.
+    /// Time bin of the step.
     step: u8,
-    /// Nothing came before it.
+    /// First note of a phrase.
     begins: bool,
 }
 
-/// The notes that were played last, whoever played them. Plain data: rolled back with the take.
+/// The latest notes, whether played or generated. Plain data, so that it rolls back with the take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recent {
-    /// The latest first.
+    /// Latest first.
     symbols: [Symbol; ORDER],
     count: u8,
 }
 
 impl Recent {
-    /// One more note.
+    /// Appends a note.
     pub fn push(&mut self, note: &Successor) {
         self.symbols.rotate_right(1);
         self.symbols[0] = Symbol { pitch: note.pitch, in_chord: note.step == 0.0 && self.count > 0 };
@@ -55,12 +55,12 @@ impl Recent {
     }
 }
 
-/// See the [module](self). Allocates on construction only.
+/// The Markov model; see the [module documentation](self). Allocates on construction only.
 #[derive(Clone, Debug)]
 pub struct Markov {
-    /// In the order in which they were played.
+    /// In playing order.
     notes: Vec<Heard>,
-    /// How many notes have been learned since the beginning.
+    /// Number of notes learned, including the oldest, which may have been dropped.
     learned: u64,
 }
 
@@ -71,7 +71,7 @@ impl Default for Markov {
 }
 
 impl Markov {
-    /// Learns the next note of the player. `begins`: it is the first of a phrase.
+    /// Learns the player's next note. `begins`: it is the first of a phrase.
     pub fn learn(&mut self, note: &Successor, begins: bool) {
         if self.notes.len() == 2 * NOTES {
             self.notes.copy_within(NOTES.., 0);
@@ -82,12 +82,12 @@ impl Markov {
         self.learned += 1;
     }
 
-    /// How many notes have been learned so far: a mark to forget from.
+    /// Position in the sequence of learned notes; pass it to [`Markov::forget_since`].
     pub fn mark(&self) -> u64 {
         self.learned
     }
 
-    /// Forgets what was learned since `mark`.
+    /// Forgets what was learned after `mark` was taken.
     pub fn forget_since(&mut self, mark: u64) {
         let since = self.learned.saturating_sub(mark) as usize;
         self.notes.truncate(self.notes.len().saturating_sub(since));
@@ -100,8 +100,8 @@ impl Markov {
         self.learned = 0;
     }
 
-    /// Writes the distribution over time bins of the next step among the bins that `allowed` leaves.
-    /// `false`: there is nothing to say.
+    /// Writes the distribution of the next step over time bins, restricted to the bins that `allowed` accepts. Returns
+    /// `false`, leaving `out` unchanged, if there is no data.
     pub fn steps(&self, recent: &Recent, allowed: impl Fn(usize) -> bool, out: &mut [f32; TIMES]) -> bool {
         self.look_up(recent, out, |next| {
             let step = if next.symbol.in_chord { 0 } else { usize::from(next.step.max(1)) };
@@ -109,8 +109,8 @@ impl Markov {
         })
     }
 
-    /// Writes the distribution over the next pitch among those in the set `allowed`, after a step of so
-    /// many seconds: a place counts more if its step is alike. `false`: there is nothing to say.
+    /// Writes the distribution of the next pitch after a step of `step` seconds, restricted to the bit set `allowed`;
+    /// places with a similar step are preferred. Returns `false`, leaving `out` unchanged, if there is no data.
     pub fn pitches(&self, recent: &Recent, step: f64, allowed: u128, out: &mut [f32; PITCHES]) -> bool {
         let (in_chord, bin) = (step == 0.0, time_bin(step) as u8);
         self.look_up(recent, out, |next| {
@@ -120,14 +120,15 @@ impl Markov {
         })
     }
 
-    /// Counts what came next. `class`: what class it is, if it's allowed, and whether it is alike. The
-    /// places with the longest agreement count, alike ones before others.
+    /// Counts what came next. `class` maps a note to its class and whether its step is alike, or to `None` if it is
+    /// ruled out. Only the places with the longest match count, and among those only the ones with an alike step if
+    /// there are any.
     fn look_up(&self, recent: &Recent, out: &mut [f32; 128], class: impl Fn(&Heard) -> Option<(usize, bool)>) -> bool {
         let recent = recent.symbols();
         let mut best = None;
         for (place, next) in self.notes.iter().enumerate().skip(1).filter(|(_, next)| !next.begins) {
             let order = self.agreement(place, recent);
-            // Most places agree less than the best one so far: no need to ask.
+            // Most places match less than the best so far: skip them before calling `class`.
             if best.is_some_and(|best| (order, true) < best) {
                 continue;
             }
@@ -147,7 +148,7 @@ impl Markov {
         best.is_some()
     }
 
-    /// How many of the notes before `place` agree with the latest ones.
+    /// How many notes just before `place` match the latest ones.
     fn agreement(&self, place: usize, recent: &[Symbol]) -> usize {
         let mut order = 0;
         for (heard, symbol) in self.notes[..place].iter().rev().zip(recent) {
@@ -190,7 +191,7 @@ mod tests {
         assert_eq!(pitches(&markov, &recent, 0.2, u128::MAX), []);
         let tune = [(0.0, 60), (0.2, 62), (0.2, 64), (0.4, 65), (0.2, 72), (0.2, 64), (0.2, 67), (0.2, 62), (0.2, 64)];
         learn(&mut markov, &mut recent, &tune);
-        // 62 64 was followed by 65; 64 alone also by 67; anything by anything.
+        // 62 64 was followed by 65; 64 alone also by 67; the empty context by anything.
         assert_eq!(pitches(&markov, &recent, 0.4, u128::MAX), [(65, 1.0)]);
         assert_eq!(pitches(&markov, &recent, 0.2, u128::MAX), [(65, 1.0)], "the step is the lesser matter");
         assert_eq!(pitches(&markov, &recent, 0.2, !(1 << 65)), [(67, 1.0)]);
@@ -213,7 +214,7 @@ mod tests {
         recent.push(&note(0.0, 60));
         recent.push(&note(0.2, 64));
         recent.push(&note(0.0, 67));
-        // Nothing follows the first phrase; so all that ever followed something counts.
+        // Nothing follows the first phrase, so everything that ever followed a note counts.
         assert_eq!(pitches(&markov, &recent, 0.2, u128::MAX), [(52, 0.5), (64, 0.5)]);
         markov.forget_since(mark);
         assert_eq!(pitches(&markov, &recent, 0.2, u128::MAX), [(64, 1.0)]);

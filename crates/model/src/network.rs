@@ -1,7 +1,7 @@
-//! The networks as the live path runs them: one note at a time, everything packed on loading, no
-//! allocation per note. Several takes may run side by side, and a phrase of many notes may be heard at
-//! once, at less than the price of one by one and with the same bits. The reference for training is
-//! `train::network`, which shares features, shapes and names with this.
+//! Inference: runs the networks one note at a time, with all weights packed at load time and no allocation per note.
+//! Several takes can run as one batch, and a phrase of many notes can be fed in one call, for less than the cost of one
+//! note after another and with the same bits. The training counterpart is `train::network`, which shares features,
+//! shapes and names with this module.
 
 use std::slice;
 
@@ -20,7 +20,7 @@ use crate::{
     weights::{Card, Weights, WeightsError},
 };
 
-/// A network ready to run: immutable, shared between threads and instances.
+/// A network ready to run: immutable, shared by threads and instances.
 #[derive(Debug)]
 pub struct Network {
     card: Card,
@@ -36,7 +36,7 @@ enum Body {
     Antiphon { input: Sparse, heads: Vec<Head> },
 }
 
-/// The seed's parts beside its trunk.
+/// Parts of the seed network other than its trunk.
 #[derive(Debug)]
 struct Seed {
     embedding: Sparse,
@@ -46,7 +46,7 @@ struct Seed {
     duration: Dense,
 }
 
-/// One of `antiphon`'s heads: relu(S h + F features + b) -> logits.
+/// One of `antiphon`'s heads: `out(relu(state h + features f + bias))` are its outputs.
 #[derive(Debug)]
 struct Head {
     state: Dense,
@@ -54,52 +54,52 @@ struct Head {
     out: Dense,
 }
 
-/// All that changes from note to note: hidden and cell state of each layer, and the context.
+/// All that changes from note to note: hidden and cell states of every layer, and the context.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     pub(crate) memory: Memory,
     pub(crate) context: Context,
-    /// A begin-of-sequence was fed last.
+    /// The last input was begin-of-sequence.
     pub(crate) begins: bool,
 }
 
 impl State {
-    /// Takes over another state without allocating.
+    /// Copies another state of the same network without allocating.
     pub fn copy_from(&mut self, other: &Self) {
         self.memory.copy_from(&other.memory);
         self.context.clone_from(&other.context);
         self.begins = other.begins;
     }
 
-    /// What was heard so far.
+    /// Statistics of the notes fed so far.
     pub fn context(&self) -> &Context {
         &self.context
     }
 }
 
-/// Notes of a phrase that are heard at once: their inputs share one pass over the weights, and the weights
-/// of a layer stay in the cache meanwhile.
+/// Notes of a phrase that are fed as one block: their inputs share one pass over the weights, and a layer's weights
+/// stay in the cache meanwhile.
 const BLOCK: usize = 32;
-/// Width of the first layer's input, at most.
+/// Largest width of the first layer's input.
 const WIDEST_INPUT: usize = if EMBEDDING > SEED_EMBEDDING + 2 { EMBEDDING } else { SEED_EMBEDDING + 2 };
-/// Width of a head's hidden layer, at most.
+/// Largest width of a head's hidden layer.
 const WIDEST_HEAD: usize = if HEAD > SEED_HEAD { HEAD } else { SEED_HEAD };
 
-/// Buffers of one pass over so many takes, made once per thread.
+/// Buffers for a batch of takes, allocated once.
 #[derive(Clone, Debug)]
 pub(crate) struct Scratch {
-    /// Of each take.
+    /// One per take.
     features: Vec<Features>,
     pub(crate) trunk: trunk::Scratch,
     products: linear::Scratch,
     /// Hidden layer of a head: `[takes, width]`.
     hidden: Vec<f32>,
-    /// Of a head: `[takes, outputs]`.
+    /// Outputs of a head: `[takes, outputs]`.
     outputs: Vec<f32>,
 }
 
 impl Scratch {
-    /// For up to `takes` side by side.
+    /// Buffers for batches of up to `takes`.
     pub fn new(takes: usize) -> Self {
         Self {
             features: (0..takes).map(|_| Features::new()).collect(),
@@ -112,23 +112,24 @@ impl Scratch {
 }
 
 impl Network {
-    /// Reads, checks and packs a weights file in the precision its network is played in.
+    /// Reads, checks and packs a weights file, in the default precision for its network.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
         Self::from_bytes_while(bytes, || true)
     }
 
-    /// The same in small pieces, as long as it is `wanted`: a thread that loads can be asked to stop.
+    /// Like [`Network::from_bytes`], but checks `wanted` between small pieces of work, so that a loading thread can be
+    /// stopped.
     pub fn from_bytes_while(bytes: &[u8], wanted: impl Fn() -> bool) -> Result<Self, WeightsError> {
         let weights = Weights::from_bytes_while(bytes, &wanted)?;
         Self::pack(&weights, Precision::of(&weights), wanted).ok_or(WeightsError::GivenUp)
     }
 
-    /// Packs weights for running.
+    /// Packs weights in the given precision.
     pub fn new(weights: &Weights, precision: Precision) -> Self {
         Self::pack(weights, precision, || true).expect("it is wanted")
     }
 
-    /// `None`: it was not `wanted` any more.
+    /// Packs weights; `None`: `wanted` returned false.
     fn pack(weights: &Weights, precision: Precision, wanted: impl Fn() -> bool) -> Option<Self> {
         let bias = |name: String| weights.get(&name).data.clone();
         let dense = |name: &str| {
@@ -154,38 +155,38 @@ impl Network {
         Some(Self { card: weights.card.clone(), precision, body, trunk, critic: weights.critic() })
     }
 
-    /// Which network this is.
+    /// The kind of network.
     pub fn kind(&self) -> Kind {
         self.card.kind
     }
 
-    /// Whether the network says how late `next` is in its chord. A chord's first note is its lowest, not its earliest, and
-    /// may be late too.
+    /// Whether the network models the spread of `next`. A chord's first note is its lowest, not its earliest, so it may
+    /// have a spread too.
     pub(crate) fn has_spread(&self, next: &Successor, context: &Context) -> bool {
         context.lately.last().is_some() && (next.step == 0.0 || self.card.first_spread)
     }
 
-    /// What its file says of itself.
+    /// The model card.
     pub fn card(&self) -> &Card {
         &self.card
     }
 
-    /// What tells its playing from music, if that came with its weights.
+    /// The critic that came with the weights, if any.
     pub fn critic(&self) -> Option<&Critic> {
         self.critic.as_ref()
     }
 
-    /// The state before anything was heard: zero.
+    /// The initial state: all zeros, nothing fed.
     pub fn zero_state(&self) -> State {
         State { memory: self.trunk.zero(), context: Context::default(), begins: true }
     }
 
-    /// What its weights are held in.
+    /// The precision of the packed weights.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// Bytes of weights in memory.
+    /// Size of the packed weights in bytes.
     pub fn bytes(&self) -> usize {
         let body = match &self.body {
             Body::Seed(seed) => {
@@ -200,7 +201,7 @@ impl Network {
         body + self.trunk.bytes()
     }
 
-    /// Takes each take's note into its context and writes its input, as [`Network::listen`].
+    /// Adds each take's note to its context and writes its first-layer input; see [`Network::listen`].
     pub(crate) fn listen_all(&self, notes: &[Successor], states: &mut [State], scratch: &mut Scratch) {
         let Scratch { features, trunk, .. } = scratch;
         let inputs = trunk.inputs.chunks_exact_mut(self.input_width());
@@ -209,8 +210,9 @@ impl Network {
         }
     }
 
-    /// Hears a note, or begin-of-sequence (`None`), and is told what is known at its onset (`None`: what follows from the
-    /// note before): writes the first layer's input, which [`Network::forward`] goes on from.
+    /// Adds a note to the context (`None`: begin-of-sequence), sets the conditioning inputs at its onset (`None`:
+    /// extrapolated from the note before) and writes the first layer's input to `scratch`, from which
+    /// [`Network::forward`] continues.
     pub(crate) fn listen(
         &self,
         note: Option<&Successor>,
@@ -222,12 +224,12 @@ impl Network {
         self.hear(note, moment, state, &mut scratch.features[0], input);
     }
 
-    /// The layers' step of several takes, whose inputs stand in `scratch`.
+    /// One LSTM step of several takes, whose inputs are in `scratch`.
     pub(crate) fn forward(&self, states: &mut [State], scratch: &mut Scratch) {
         self.trunk.step(self.input_width(), states, &mut scratch.trunk);
     }
 
-    /// [`Network::forward`] on a device. After an error the states are as they were.
+    /// [`Network::forward`] on a device. On error the states are unchanged.
     pub(crate) fn forward_on(
         &self,
         device: &mut dyn device::Trunk,
@@ -247,12 +249,12 @@ impl Network {
         Ok(())
     }
 
-    /// The layers.
+    /// The LSTM layers.
     pub(crate) fn trunk(&self) -> &Trunk {
         &self.trunk
     }
 
-    /// Hears many notes: the same as so many steps, to the bit. Allocates.
+    /// Feeds many notes, bit-identical to one step per note. Allocates.
     pub(crate) fn sequence(&self, notes: &[Successor], moment: impl Fn(usize) -> Option<Moment>, state: &mut State) {
         let Scratch { mut features, mut trunk, .. } = Scratch::new(notes.len().min(BLOCK));
         let width = self.input_width();
@@ -272,7 +274,7 @@ impl Network {
         }
     }
 
-    /// Takes a note into the context and writes the first layer's input.
+    /// Adds a note to the context and writes the first layer's input.
     fn hear(
         &self,
         note: Option<&Successor>,
@@ -303,8 +305,8 @@ impl Network {
         }
     }
 
-    /// The seed's step and duration for the next note, in seconds, as they come out of the heads.
-    /// `None` for other networks.
+    /// The seed's point estimates of the next step and duration, in seconds, as the heads output them. `None` for other
+    /// networks.
     pub(crate) fn point_estimates(&self, state: &State, scratch: &mut Scratch) -> Option<[f64; 2]> {
         let Body::Seed(seed) = &self.body else { return None };
         let Scratch { trunk, products, .. } = scratch;
@@ -315,9 +317,8 @@ impl Network {
         Some(out.map(f64::from))
     }
 
-    /// Logits of one attribute of the next note, given those drawn before it in `so_far`.
-    /// `antiphon`: pitches below the chord's last one are `-inf`. The seed has pitches only, with
-    /// begin-of-sequence as a 129th.
+    /// Logits of one attribute of the next note, given the attributes already drawn in `so_far`. `antiphon`: pitches
+    /// not above the chord's last one are `-inf`. The seed only has pitches, with begin-of-sequence as class 128.
     pub(crate) fn logits<'a>(
         &self,
         attribute: Attribute,
@@ -368,7 +369,7 @@ impl Network {
                         outputs[class as usize] += outputs[output as usize];
                     }
                     if attribute == Attribute::Pitch {
-                        // Inside a chord pitches ascend.
+                        // Pitches inside a chord ascend.
                         outputs[..usize::from(state.context.floor(next.step))].fill(f32::NEG_INFINITY);
                     }
                 }
@@ -381,7 +382,7 @@ impl Network {
     }
 }
 
-/// What the head of an attribute is told.
+/// Builds the input features of an attribute's head.
 fn before(attribute: Attribute, out: &mut Features, context: &Context, next: &Successor) {
     match attribute {
         Attribute::Step => features::before_step(out, context),

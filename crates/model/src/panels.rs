@@ -1,30 +1,30 @@
-//! How matrices lie in memory while they run: [`ROWS`] rows stand side by side in a panel, column after
-//! column, so that a product reads memory from front to back and needs no sum across a vector's lanes.
+//! Memory layout of packed matrices: [`ROWS`] rows form a panel, stored column by column, so that a product reads
+//! memory sequentially and needs no horizontal sum across a vector's lanes.
 
-/// Rows of a panel.
+/// Rows per panel.
 pub(crate) const ROWS: usize = 32;
 
-/// What the widest vectors load at once: nothing straddles two lines of the cache.
+/// A block of elements aligned to 64 bytes, so that the widest vector load never straddles two cache lines.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Line<T, const N: usize>(pub [T; N]);
 
-/// A matrix with rows in panels; missing rows and columns are `T::default()`.
+/// A matrix stored as panels of rows; padding rows and columns are `T::default()`.
 #[derive(Clone, Debug)]
 pub(crate) struct Panels<T, const N: usize> {
     lines: Vec<Line<T, N>>,
-    /// Lines of a panel.
+    /// Lines per panel.
     stride: usize,
 }
 
 impl<T: Copy + Default, const N: usize> Panels<T, N> {
-    /// `lines` per panel, for so many rows.
+    /// A zeroed matrix of `rows` rows, with `lines` lines per panel.
     pub fn new(rows: usize, lines: usize) -> Self {
         let panels = rows.div_ceil(ROWS);
         Self { lines: vec![Line([T::default(); N]); panels * lines], stride: lines }
     }
 
-    /// Each panel's lines.
+    /// The panels, as slices of lines.
     pub fn iter(&self) -> std::slice::ChunksExact<'_, Line<T, N>> {
         self.lines.chunks_exact(self.stride)
     }
@@ -40,7 +40,7 @@ impl<T: Copy + Default, const N: usize> Panels<T, N> {
         &self.lines[panel * self.stride..][..self.stride]
     }
 
-    /// Bytes in memory.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         std::mem::size_of_val(&self.lines[..])
     }

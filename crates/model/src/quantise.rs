@@ -1,32 +1,32 @@
-//! From floats to integers: activations in 15 bits with a scale per vector, weights in 8 or 4 bits with a
-//! scale per row.
+//! Quantization: activations to 15 bits plus sign with one scale per vector, weights to 8 or 4 bits with one scale per
+//! row.
 
 use crate::{activation::ROUND, fixed, simd::widest, weights::Tensor};
 
-/// Columns that are multiplied together: a multiply-add takes four bytes, and a nibble of each byte of a
-/// line belongs to either of two such fours.
+/// Columns per chunk. One multiply-add consumes four bytes per row (a quad); a line of nibbles holds two quads, in its
+/// low and its high nibbles.
 pub(crate) const CHUNK: usize = 8;
-/// Largest activation as an integer: 1,024 products with weights of 127 stay below 2^31.
+/// Largest activation magnitude as an integer: 1,024 products with weights of 127 stay below 2^31.
 const LARGEST: f32 = 16_000.0;
-/// Most columns a quantised matrix may have, for the same reason.
+/// Most columns a quantized matrix may have, for the same reason.
 pub(crate) const MOST_COLUMNS: usize = 1024;
-/// Makes every activation positive, for products of bytes without a sign.
+/// Added to every activation to make it positive, for multiply-adds of unsigned with signed bytes.
 pub(crate) const OFFSET: i32 = 1 << 14;
 
-/// Activations as integers, padded with zeros to whole chunks. Allocates on construction only.
+/// A quantized activation vector, zero-padded to whole chunks. Allocates on construction only.
 #[derive(Clone, Debug)]
 pub(crate) struct Quantised {
-    /// The integers.
+    /// The integer values.
     words: Vec<i16>,
-    /// High and low bytes of the integers, [`OFFSET`] added.
+    /// High and low bytes of the values plus [`OFFSET`].
     bytes: [Vec<u8>; 2],
-    /// What one stands for: this, or 2^(exponent - 14).
+    /// Scale: the real value of one integer step. For power-of-two scales this is 2^(`exponent` - 14).
     step: f32,
     exponent: i32,
 }
 
 impl Quantised {
-    /// Space for vectors of up to [`MOST_COLUMNS`].
+    /// Room for vectors of up to [`MOST_COLUMNS`].
     pub fn new() -> Self {
         Self {
             words: Vec::with_capacity(MOST_COLUMNS),
@@ -36,26 +36,25 @@ impl Quantised {
         }
     }
 
-    /// Rounds a vector, with a step of its own.
+    /// Quantizes a vector with a scale fitted to its largest magnitude.
     pub fn set(&mut self, x: &[f32]) {
         let largest = largest(x).max(1e-9);
         self.step = largest / LARGEST;
         self.round(x, LARGEST / largest);
     }
 
-    /// Rounds a vector, with a step that is a power of two: what the trunk is fed. What lies beyond `2^most` becomes
-    /// that.
+    /// Quantizes a vector with a power-of-two scale, as the trunk's input requires. Values beyond ±`2^most` saturate.
     pub fn set_input(&mut self, x: &[f32], most: i32) {
         self.set_exponent(fixed::exponent(largest(x), most));
         self.round(x, self.step.recip());
     }
 
-    /// Takes a hidden state.
+    /// Takes a hidden state, which is already fixed-point with exponent 0.
     pub fn set_state(&mut self, h: &[i16]) {
         self.set_integers(h, 0);
     }
 
-    /// Takes integers as they are.
+    /// Takes integers as they are, with the scale 2^(`exponent` - 14).
     pub fn set_integers(&mut self, x: &[i16], exponent: i32) {
         let words = self.words_mut(x.len());
         words[..x.len()].copy_from_slice(x);
@@ -74,7 +73,7 @@ impl Quantised {
         self.split();
     }
 
-    /// Space for so many, padded.
+    /// The value buffer, resized to `columns` padded to whole chunks.
     fn words_mut(&mut self, columns: usize) -> &mut [i16] {
         let columns = columns.next_multiple_of(CHUNK);
         assert!(columns <= MOST_COLUMNS, "sums could overflow");
@@ -88,29 +87,29 @@ impl Quantised {
         split(&self.words, high, low);
     }
 
-    /// The integers: a whole number of chunks.
+    /// The integer values, padded to whole chunks.
     pub fn words(&self) -> &[i16] {
         &self.words
     }
 
-    /// High and low bytes of the integers plus [`OFFSET`].
+    /// High and low bytes of the values plus [`OFFSET`].
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // only its kernels read them
     pub fn bytes(&self) -> [&[u8]; 2] {
         [&self.bytes[0], &self.bytes[1]]
     }
 
-    /// What one stands for.
+    /// The real value of one integer step.
     pub fn step(&self) -> f32 {
         self.step
     }
 
-    /// Of what one stands for, if that is a power of two: 2^(exponent - 14).
+    /// Exponent of a power-of-two scale, which is 2^(exponent - 14).
     pub fn exponent(&self) -> i32 {
         self.exponent
     }
 }
 
-/// The largest of some numbers, whatever their signs.
+/// The largest magnitude in `x`.
 fn largest(x: &[f32]) -> f32 {
     let mut largest = [0.0];
     magnitude(x, &mut largest);
@@ -119,13 +118,13 @@ fn largest(x: &[f32]) -> f32 {
 
 widest! {
     fn magnitude(x: &[f32], largest: &mut [f32; 1]) {
-        // Floats without a sign are in the order of their bits, and integers have no order of operations to keep.
+        // Non-negative floats order like their bits, and an integer max does not depend on the order of operations.
         largest[0] = f32::from_bits(x.iter().map(|x| x.to_bits() & !(1 << 31)).max().unwrap_or(0));
     }
 }
 
 widest! {
-    /// `x * scale` as integers. The rest of `out` becomes 0.
+    /// `x * scale`, rounded to integers and clamped to ±[`fixed::LARGEST`]. The rest of `out` becomes 0.
     fn integers(x: &[f32], scale: f32, out: &mut [i16]) {
         let most = fixed::LARGEST as f32;
         let (used, padding) = out.split_at_mut(x.len());
@@ -146,16 +145,16 @@ widest! {
     }
 }
 
-/// Weights as whole numbers of -127 … 127, and what one stands for, row by row.
+/// Quantized weights with their scale per row.
 #[derive(PartialEq)]
 pub(crate) struct Rounded {
-    /// `[rows, columns]`
+    /// `[rows, columns]`: integers of -127 … 127, or indices into a [`Book`].
     pub values: Vec<i8>,
-    /// `[rows]`
+    /// `[rows]`: the real value of one integer step.
     pub scales: Vec<f32>,
 }
 
-/// Each row in 255 equal steps.
+/// Rounds each row to integers of -127 … 127.
 pub(crate) fn eight_bits(weights: &[f32], columns: usize) -> Rounded {
     let scales = scales(weights, columns);
     let rows = weights.chunks_exact(columns).zip(&scales);
@@ -163,19 +162,19 @@ pub(crate) fn eight_bits(weights: &[f32], columns: usize) -> Rounded {
     Rounded { values, scales }
 }
 
-/// Values that 4 bits can tell apart.
+/// A codebook: the sixteen values that a 4-bit index can select, in 127ths of a row's largest weight.
 pub(crate) type Book = [i8; BOOK];
-/// So many.
+/// Entries in a codebook.
 pub(crate) const BOOK: usize = 16;
 
-/// Cells in which weights are counted for the book.
+/// Histogram bins in which weights are counted for the codebook.
 const CELLS: usize = 4096;
-/// Rounds of Lloyd's algorithm; it settles after some fifty.
+/// Iterations of Lloyd's algorithm; it settles after some fifty.
 const ROUNDS: usize = 80;
 
-/// Sixteen values for the whole matrix, found by Lloyd's algorithm (Lloyd 1957, published 1982) on the weights in units of their row's
-/// largest; errors count in proportion to the weight's size, since large weights carry the most. Codes are
-/// indices into the book.
+/// Quantizes to 4-bit codes, which are indices into one codebook for the whole matrix. The codebook is fitted by
+/// Lloyd's algorithm (Lloyd 1957, published 1982) to the weights in units of their row's largest. Errors are weighted
+/// by the weight's magnitude, since large weights matter most.
 pub(crate) fn four_bits(weight: &Tensor) -> (Rounded, Book) {
     let (weights, columns) = (&weight.data[..], weight.shape[1]);
     let scales = scales(weights, columns);
@@ -192,13 +191,13 @@ pub(crate) fn four_bits(weight: &Tensor) -> (Rounded, Book) {
     (Rounded { values, scales }, book)
 }
 
-/// The weight in the middle of a cell, in units of a row's scale.
+/// The weight at the center of a histogram bin, in 127ths of its row's largest.
 fn centre(cell: usize) -> f64 {
     cell as f64 * 254.0 / (CELLS - 1) as f64 - 127.0
 }
 
 fn book(counts: &[u32]) -> Book {
-    // From the middle of sixteen equal shares of the weights.
+    // Initial values: the medians of sixteen equal shares of the weights.
     let total: u64 = counts.iter().map(|&n| u64::from(n)).sum();
     let mut seen = 0;
     let mut points = Vec::with_capacity(16);
@@ -239,7 +238,7 @@ fn nearest(book: &Book, value: f64) -> usize {
         .unwrap_or(0)
 }
 
-/// What one of 127 steps stands for in each row.
+/// Scale per row, such that the largest weight becomes ±127; 1 for a row of zeros.
 fn scales(weights: &[f32], columns: usize) -> Vec<f32> {
     let largest = |row: &[f32]| row.iter().fold(0.0f32, |largest, w| largest.max(w.abs()));
     weights.chunks_exact(columns).map(|row| if largest(row) > 0.0 { largest(row) / 127.0 } else { 1.0 }).collect()

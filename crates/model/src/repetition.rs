@@ -1,65 +1,65 @@
-//! A memory of repetition memory: which earlier place is like what was played just now, and what came next
-//! there. Real music repeats itself, bar after bar and after minutes; a hidden state forgets.
+//! Repetition memory: finds earlier places that match what was played just now, and what came next there. Real music
+//! repeats itself, from bar to bar and after minutes; a hidden state forgets.
 //!
-//! For every lag it is kept how well the last few notes agree with those `lag` notes before them.
-//! A lag stays the same for as long as a repetition lasts, one wrong note in it costs little, and a
-//! new note is taken in by one pass over all lags.
+//! For every lag it keeps a score of how well the latest notes match the notes `lag` before them. The lag stays the
+//! same for as long as a repetition lasts, one wrong note in it costs little, and a new note takes a single pass over
+//! all lags.
 
 use notes::Successor;
 
 use crate::encoding::{time_bin, velocity_level};
 
-/// Notes that are remembered, some eight minutes of busy playing.
+/// Notes remembered: some eight minutes of busy playing.
 pub(crate) const REMEMBERED: usize = 4096;
-/// Levels of agreement that are told apart.
+/// Number of classes of agreement score.
 pub(crate) const LEVELS: usize = 16;
-/// Lengths of exact agreement that are told apart, from 0.
+/// Number of classes of exact-match length, from 0.
 pub(crate) const LENGTHS: usize = 13;
-/// Lags that are told apart: two in each octave.
+/// Number of lag classes, two per octave.
 pub(crate) const LAGS: usize = 25;
-/// Numbers of times round a loop that are told apart.
+/// Number of classes of how often a loop has gone around.
 pub(crate) const ROUNDS: usize = ROUNDS_UP_TO.len() + 1;
-/// In quarters.
+/// Limits between these classes, in quarters of a round.
 const ROUNDS_UP_TO: [usize; 11] = [1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128];
-/// What one note in agreement adds; each note takes an eighth of what there was.
+/// Added to a score by each matching note, after the score has decayed by an eighth.
 const GAIN: u8 = 32;
-/// Lags are looked through in groups of this many.
+/// Lags are scanned in groups of this size, so that groups without a better score are skipped.
 const GROUP: usize = 64;
-/// A lag holds for as long as its agreement stays at least this.
+/// A repetition at some lag lasts for as long as its score is at least this.
 const HOLDS: u8 = 64;
-/// Stands for "no interval".
+/// Value of [`RepetitionMemory::interval`] for "no interval".
 const NONE: u8 = 0;
 
-/// How the notes heard last agree with those `lag` notes before them, at `lag - 1`.
+/// How well the latest notes match the notes `lag` before them; index `lag - 1`.
 #[derive(Clone, Debug, PartialEq)]
 struct Agreement {
-    /// Recent notes count most.
+    /// Decaying scores, recent notes weighing most.
     scores: [u8; REMEMBERED],
-    /// For how many notes it has held.
+    /// For how many notes in a row the score has been at least [`HOLDS`]; saturates.
     kept: [u8; REMEMBERED],
 }
 
-/// The notes heard last, and how well each lag agrees. Plain data of fixed size.
+/// The latest notes and the score of every lag. Plain data of fixed size.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RepetitionMemory {
-    /// Rings: the note of index `i` since the beginning stands at `i % REMEMBERED`.
+    /// Ring buffers: note `i` since the start is at `i % REMEMBERED`.
     pitch: [u8; REMEMBERED],
-    /// 128 plus the interval in semitones that led to the note.
+    /// 128 plus the interval in semitones from the note before; [`NONE`] for the first note.
     interval: [u8; REMEMBERED],
     step: [u8; REMEMBERED],
     duration: [u8; REMEMBERED],
     velocity: [u8; REMEMBERED],
-    /// Of pitches.
+    /// Matches by pitch.
     same: Agreement,
-    /// Of intervals.
+    /// Matches by interval, that is, transposed.
     transposed: Agreement,
-    /// Of steps.
+    /// Matches by step.
     rhythm: Agreement,
-    /// Notes heard since the beginning.
+    /// Number of notes since the start.
     count: u64,
 }
 
-/// What is remembered of a note.
+/// The attributes of a note that are remembered, as classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Symbol {
     pitch: u8,
@@ -82,25 +82,25 @@ impl Symbol {
     }
 }
 
-/// A note that may come next because it did so before.
+/// A continuation found at an earlier place that matches.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Match {
-    /// MIDI key, transposed if the place is.
+    /// MIDI key, transposed if the match is.
     pub pitch: u8,
-    /// Time bin; 0: inside the chord.
+    /// Time bin of the step; 0: continues the chord.
     pub step: usize,
-    /// Time bin.
+    /// Time bin of the duration.
     pub duration: usize,
     /// Velocity level.
     pub velocity: usize,
-    /// How well the place agrees, below [`LEVELS`].
+    /// Agreement score, as a class below [`LEVELS`].
     pub level: usize,
-    /// How many of the last notes agree without exception, below [`LENGTHS`].
+    /// How many of the latest notes match exactly, without a gap; below [`LENGTHS`].
     pub length: usize,
-    /// How long ago, in notes.
+    /// Distance in notes.
     pub lag: usize,
-    /// How often the lag has gone round since it agrees, below [`ROUNDS`]: music that goes round too
-    /// often is stuck.
+    /// How often this lag has gone around since it began to match, as a class below [`ROUNDS`]. Music that loops for
+    /// too long is stuck.
     pub rounds: usize,
 }
 
@@ -121,7 +121,7 @@ impl Default for RepetitionMemory {
 }
 
 impl RepetitionMemory {
-    /// Takes in the next note.
+    /// Appends a note and updates all scores.
     pub fn feed(&mut self, symbol: Symbol) {
         let Symbol { pitch, step, duration, velocity } = symbol;
         let at = slot(self.count);
@@ -142,13 +142,12 @@ impl RepetitionMemory {
         self.count += 1;
     }
 
-    /// What came next at the place that agrees best, the latest of equals, among those whose next
-    /// note is accepted.
+    /// The continuation with the best match by pitch among those that `accept` allows; the latest of equals.
     pub fn same(&self, accept: impl Fn(&Match) -> bool) -> Option<Match> {
         self.best(&self.same, REMEMBERED, |slot| Some(self.pitch[slot]), |a, b| self.pitch[a] == self.pitch[b], accept)
     }
 
-    /// The same for places that agree in their intervals: the next note is transposed to here.
+    /// Like [`RepetitionMemory::same()`], by interval: the pitch is transposed to follow the last note.
     pub fn transposed(&self, accept: impl Fn(&Match) -> bool) -> Option<Match> {
         let last = i32::from(self.pitch[slot(self.count.wrapping_sub(1))]);
         let here = |slot: usize| {
@@ -158,18 +157,18 @@ impl RepetitionMemory {
         self.best(&self.transposed, REMEMBERED, here, |a, b| self.interval[a] == self.interval[b], accept)
     }
 
-    /// The same for places that agree in their rhythm, whatever their pitches.
+    /// Like [`RepetitionMemory::same()`], by rhythm, whatever the pitches.
     pub fn rhythm(&self, accept: impl Fn(&Match) -> bool) -> Option<Match> {
         self.best(&self.rhythm, REMEMBERED, |slot| Some(self.pitch[slot]), |a, b| self.step[a] == self.step[b], accept)
     }
 
-    /// The same as [`RepetitionMemory::same`] for places at most `notes` ago: what a loop would play.
+    /// Like [`RepetitionMemory::same()`], for lags of at most `notes`: what a loop would play next.
     pub fn in_a_loop(&self, notes: usize) -> Option<Match> {
         let here = |slot: usize| Some(self.pitch[slot]);
         self.best(&self.same, notes, here, |a, b| self.pitch[a] == self.pitch[b], |_| true)
     }
 
-    /// How many different pitches the last `notes` notes have.
+    /// Number of distinct pitches among the last `notes` notes.
     pub fn variety(&self, notes: u64) -> usize {
         let pitches =
             (1..=notes.min(self.count)).fold(0u128, |set, back| set | 1 << (self.pitch[slot(self.count - back)] & 127));
@@ -185,7 +184,7 @@ impl RepetitionMemory {
         accept: impl Fn(&Match) -> bool,
     ) -> Option<Match> {
         let lags = farthest.min(self.count.min(REMEMBERED as u64) as usize);
-        // A place where not even one of the last notes agrees is none.
+        // A place where not even one recent note matches does not count.
         let (mut most, mut best) = (GAIN - 1, None);
         for (group, scores) in agreement.scores[..lags].chunks(GROUP).enumerate() {
             if scores.iter().fold(0, |most, &score| u8::max(most, score)) <= most {
@@ -217,7 +216,7 @@ impl RepetitionMemory {
         best.map(|matched| Match { length: self.length(matched.lag, equal), ..matched })
     }
 
-    /// How many of the last notes agree with those `lag` notes before them, without exception.
+    /// How many of the latest notes equal the notes `lag` before them, without a gap; below [`LENGTHS`].
     fn length(&self, lag: usize, equal: impl Fn(usize, usize) -> bool) -> usize {
         let known = self.count.min(REMEMBERED as u64) as usize - lag;
         let agrees = |back: &usize| {
@@ -228,14 +227,14 @@ impl RepetitionMemory {
     }
 }
 
-/// How many notes ago something was, 1 or more, in half octaves.
+/// A distance in notes, 1 or more, in half octaves.
 pub(crate) fn half_octaves(lag: usize) -> usize {
     let octave = lag.ilog2();
     2 * octave as usize + usize::from(octave > 0 && lag >= 3 << (octave - 1))
 }
 
 impl Match {
-    /// The class of its lag, below [`LAGS`].
+    /// Lag class, below [`LAGS`].
     pub fn distance(&self) -> usize {
         half_octaves(self.lag).min(LAGS - 1)
     }
@@ -246,10 +245,10 @@ impl Agreement {
         Self { scores: [0; REMEMBERED], kept: [0; REMEMBERED] }
     }
 
-    /// One more note, which will stand at `at` of the ring: all scores fade, those of lags whose note
-    /// agrees rise.
+    /// Adds one note, about to be stored at `at` in the ring: all scores decay, and those of lags whose note matches
+    /// rise.
     fn feed(&mut self, ring: &[u8; REMEMBERED], at: usize, agrees: impl Fn(u8) -> bool) {
-        // Lag 1 is the slot before this one; behind the first slot the ring goes on from its end.
+        // Lag 1 is the slot before this one; before slot 0 the ring continues from its end.
         let (near, far) = self.scores.split_at_mut(at);
         let (near_kept, far_kept) = self.kept.split_at_mut(at);
         for (scores, kept, notes) in [(near, near_kept, &ring[..at]), (far, far_kept, &ring[at..])] {
@@ -279,7 +278,7 @@ mod tests {
         }
     }
 
-    /// Pitches that hardly ever agree by chance.
+    /// Random pitches, which hardly ever match by chance.
     fn wander(from: u32, notes: usize) -> impl Iterator<Item = u8> {
         let mut rng = Pcg32::new(from.into(), 0);
         (0..notes).map(move |_| rng.random_range(30..95))
@@ -302,7 +301,7 @@ mod tests {
             assert_eq!(i32::from(matched.pitch), 71 + shift, "after {distance} notes, {shift} semitones away");
             assert_eq!(matched.step, time_bin(0.71));
             assert_eq!(matched.velocity, velocity_level(71));
-            // The first interval of the theme led from another note.
+            // The interval into the theme's first note differs.
             assert_eq!(matched.length, if shift == 0 { 5 } else { 4 });
         }
     }
@@ -325,7 +324,7 @@ mod tests {
         hear(&mut repetition, [1, 2, 3, 4]);
         hear(&mut repetition, wander(0, REMEMBERED - 4));
         hear(&mut repetition, [1]);
-        // Elsewhere some of so many notes agree by chance; nowhere else is there a 2.
+        // Among so many notes, some match by chance; but only here is the next note a 2.
         assert_eq!(repetition.same(|matched| matched.pitch == 2).map(|matched| matched.lag), Some(REMEMBERED));
         hear(&mut repetition, [5; 3]);
         hear(&mut repetition, [1]);

@@ -1,5 +1,5 @@
-//! Rhythm told from rhythm: the last intervals between onsets as references for the next. As long as the last
-//! one, half as long, twice as long: each is the same at every tempo, where bins of seconds are not.
+//! Rhythm relative to itself: recent intervals between onsets serve as references for the next. Ratios such as equal,
+//! half or double are the same at every tempo; bins of seconds are not.
 
 use std::sync::LazyLock;
 
@@ -12,32 +12,32 @@ use crate::{
     told::Meter,
 };
 
-/// Ratios that are told apart, on either side of 1.
+/// Number of ratio classes on either side of 1.
 const RATIO_REACH: i32 = 64;
-/// Number of ratio classes. Each is as wide as a coarse time bin (4.4 %); from 1/16 to 16.
+/// Number of ratio classes, from 1/16 to 16. Each is as wide as a coarse time bin (4.4 %).
 pub(crate) const RATIOS: usize = 2 * RATIO_REACH as usize + 1;
-/// Places in a beat that are told apart.
+/// Number of phase classes: positions within a beat.
 pub(crate) const PHASES: usize = 24;
-/// Sixteenths of a bar that are told apart.
+/// Number of sixteenth-note positions in a bar.
 pub(crate) const SIXTEENTHS: usize = 32;
-/// Subdivisions of a beat, from the strongest; a wide bin stands for the strongest place in it.
+/// Subdivisions of a beat, from the strongest; a wide bin stands for the strongest position in it.
 const SUBDIVISIONS: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 6.0, 12.0];
-/// Two intervals that differ by less (natural logarithm of their ratio) are meant to be equal.
+/// Two intervals are meant to be equal if the natural logarithms of their lengths differ by less than this.
 const EQUAL: f32 = 0.12;
-/// Deviations that are kept.
+/// Number of deviations kept.
 const DEVIATIONS: usize = 24;
-/// Durations whose logarithms differ by less are equal: no hand does that on purpose.
+/// Durations whose natural logarithms differ by less than this are equal: no hand does that on purpose.
 const EXACT: f32 = 0.004;
-/// Decay per note of how many are.
+/// Decay of [`Rhythm::exact`] per note.
 const EXACT_DECAY: f32 = 0.97;
-/// Durations that a new one may be as long as.
+/// Number of recent durations that a new one may equal.
 const DURATIONS: usize = 4;
-/// Intervals that are kept.
+/// Number of recent intervals kept.
 const INTERVALS: usize = 4;
-/// The largest deviation before anything was heard: that of a steady player.
+/// Largest deviation assumed before any input: that of a steady player.
 const DEVIATION: f32 = 0.035;
 
-/// Centers of the time bins as natural logarithms; that of chords is not used.
+/// Natural logarithms of the time bins' centers in seconds; the chord bin's is not used.
 static LOGARITHMS: LazyLock<[f32; TIMES]> = LazyLock::new(|| std::array::from_fn(|bin| ln(centre(bin.max(1)) as f32)));
 /// Width of a ratio class, as a natural logarithm.
 static WIDTH: LazyLock<f32> = LazyLock::new(|| {
@@ -45,16 +45,16 @@ static WIDTH: LazyLock<f32> = LazyLock::new(|| {
     ln((end / begin) as f32)
 });
 
-/// Decay per note of how often each time bin was heard.
+/// Decay of the usage counts per note.
 const USE_DECAY: f32 = 0.985;
-/// How often a bin was heard lately, as levels: below these, from the lowest on.
+/// Limits between the levels of use, from the lowest.
 const USES: [f32; USE_LEVELS - 1] = [0.3, 0.9, 2.1, 5.1, 12.1];
-/// Number of levels, for bins that were heard at all.
+/// Number of levels for bins that were used at all.
 pub(crate) const USE_LEVELS: usize = 6;
-/// Less than this is not at all.
+/// A lower count means unused.
 const UNUSED: f32 = 0.05;
 
-/// How often each time bin was heard lately: players keep to a few.
+/// Decaying counts of how often each time bin occurred: players keep to a few.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Used([f32; TIMES]);
 
@@ -70,60 +70,61 @@ impl Used {
         self.0[time_bin(seconds)] += 1.0;
     }
 
-    /// How much so; `None`: not at all.
+    /// The level of use of a bin; `None`: unused.
     pub fn level(&self, bin: usize) -> Option<usize> {
         let count = *self.0.get(bin)?;
         (count >= UNUSED).then(|| USES.iter().filter(|limit| count >= **limit).count())
     }
 }
 
-/// A time that others are compared with, as a natural logarithm of seconds.
+/// A time that others are compared with, stored as the natural logarithm of seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Reference(f32);
 
 impl Reference {
-    /// Below a quarter second a bin is wider than a ratio class: there, times of one bin are equal.
+    /// A reference of so many seconds. Below a quarter second, where bins are wider than ratio classes, it is rounded
+    /// to its bin.
     pub fn of(seconds: f32) -> Self {
         let bin = time_bin(seconds.into());
         Self(if bin < FINE_BINS { LOGARITHMS[bin.max(1)] } else { ln(seconds) })
     }
 
-    /// The class of a time bin's ratio to it.
+    /// The class of the ratio of a time bin to this reference.
     pub fn class(self, bin: usize) -> usize {
         Self::ratio(LOGARITHMS[bin] - self.0)
     }
 
-    /// The class of another time's ratio to it.
+    /// The class of the ratio of another time to this reference.
     pub fn class_of(self, other: Self) -> usize {
         Self::ratio(other.0 - self.0)
     }
 
     fn ratio(logarithm: f32) -> usize {
-        // Rounded half up: `round` may be a call into a library.
+        // Rounds half up; `round` may be a library call.
         let class = (logarithm / *WIDTH + 0.5).floor() as i32;
         (class.clamp(-RATIO_REACH, RATIO_REACH) + RATIO_REACH) as usize
     }
 }
 
-/// The last intervals between onsets (chords count once), and how even they are.
+/// The latest intervals between onsets (a chord is one onset) and durations, and how regular they are.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Rhythm {
-    /// Seconds; from the last one back. `None`: not heard yet.
+    /// In seconds, latest first. `None`: not available yet.
     intervals: [Option<f32>; INTERVALS],
-    /// Seconds the last notes were held for, the latest first.
+    /// In seconds, latest first.
     durations: [Option<f32>; DURATIONS],
-    /// The last note's, as a part of the interval that led to it.
+    /// Duration of the last note as a fraction of the interval that led to it.
     held: Option<f32>,
-    /// Of the last durations in the bin of another, or of what their interval asked, how many were exactly as long: 0–1.
+    /// How often a duration in the same bin as an expected one equaled it exactly, as a decaying share: 0–1.
     exact: f32,
-    /// How far the last intervals were off what they were meant to be, as natural logarithms of ratios, in a ring. Most
-    /// are tiny and a few are large, in written music and in people's playing alike: no mean says that.
+    /// Ring buffer of recent deviations from the intended interval, as natural logarithms of ratios. Most are tiny and
+    /// a few are large, in written music and in people's playing alike, so a mean would not describe them.
     deviations: [f32; DEVIATIONS],
-    /// The next to be replaced.
+    /// Index of the next one to be replaced.
     oldest: u8,
-    /// Intervals, by their bins.
+    /// Usage of time bins by intervals.
     pub intervals_used: Used,
-    /// Durations, by their bins.
+    /// Usage of time bins by durations.
     pub durations_used: Used,
 }
 
@@ -143,7 +144,7 @@ impl Default for Rhythm {
 }
 
 impl Rhythm {
-    /// Takes in the next note.
+    /// Adds a note; `first`: it is the first one, which no interval leads to.
     pub fn feed(&mut self, note: &Successor, first: bool) {
         let (step, duration) = (note.step as f32, (note.duration as f32).max(0.01));
         let bin = time_bin(note.duration);
@@ -169,40 +170,42 @@ impl Rhythm {
         self.intervals[0] = Some(step);
     }
 
-    /// Whether an interval is as long as one of the last two, within a ratio class. `None`: there is none to compare it with.
+    /// Whether an interval is as long as one of the last two, within a ratio class. `None`: there is none to compare
+    /// with.
     pub fn is_even(&self, step: f64) -> Option<bool> {
         let same = |interval: &Option<f32>| interval.is_some_and(|last| ln(step as f32 / last).abs() < *WIDTH);
         self.intervals[0].map(|_| self.intervals[..2].iter().any(same))
     }
 
-    /// What the next interval is compared with: the last one, the one before, both together.
+    /// References for the next interval: the last one, the one before it, and their sum.
     pub fn step_references(&self) -> [Option<Reference>; 3] {
         let [last, before, ..] = self.intervals;
         [last, before, last.zip(before).map(|(last, before)| last + before)].map(|time| time.map(Reference::of))
     }
 
-    /// And with the two before those: figures of three and four notes.
+    /// More references: the two intervals before those, for figures of three and four notes.
     pub fn earlier_references(&self) -> [Option<Reference>; 2] {
         [self.intervals[2], self.intervals[3]].map(|time| time.map(Reference::of))
     }
 
-    /// What the duration of a note after `step` seconds is compared with: the interval that leads to it, and the
-    /// last duration.
+    /// References for the duration of a note after `step` seconds: the interval that leads to it, and the last
+    /// duration.
     pub fn duration_references(&self, step: f64) -> [Option<Reference>; 2] {
         let interval = if step > 0.0 { Some(step as f32) } else { self.intervals[0] };
         [interval, self.durations[0]].map(|time| time.map(Reference::of))
     }
 
-    /// What a note's duration after this step may exactly be: one of the last, as large a part of the interval, all of it.
+    /// Candidates for the exact duration of a note after `step` seconds: the recent durations, the last note's fraction
+    /// of the interval, and the whole interval.
     fn durations_meant(&self, step: f64) -> impl Iterator<Item = f64> + Clone + use<> {
         let interval = if step > 0.0 { Some(step as f32) } else { self.intervals[0] };
         let part = self.held.zip(interval).map(|(held, interval)| held * interval);
         self.durations.into_iter().chain([part, interval]).flatten().map(f64::from)
     }
 
-    /// The duration in [`begin`, `end`) that is exactly one of those or lasts until one of these `ends`, or the border of the
-    /// bin where the first comes close to it. `None`: nothing heard says so; or `chance`, even in 0–1, decides against it:
-    /// durations are exact as often as they were.
+    /// The duration in [`begin`, `end`) that exactly equals a recent one or fits the interval (see `durations_meant`)
+    /// or lasts until one of the `ends`, or the border of the bin if one of those is close to it. `None`: there is
+    /// none, or `chance`, uniform in 0–1, decides against it, so that durations are exact as often as they were before.
     pub fn exact_duration(
         &self,
         step: f64,
@@ -216,20 +219,20 @@ impl Rhythm {
         in_bin(self.durations_meant(step).chain(ends.map(f64::from)), begin, end)
     }
 
-    /// What an interval may be as long as: the last one, the one before, both together.
+    /// Lengths that an interval may repeat, in seconds: the last interval, the one before it, and their sum.
     fn equals(&self) -> impl Iterator<Item = f64> + Clone + use<> {
         let [last, before, ..] = self.intervals.map(|time| time.map(f64::from));
         let both = last.zip(before).map(|(last, before)| last + before);
         [last, before, both].into_iter().flatten()
     }
 
-    /// A time in [`begin`, `end`) as this player would play it: the place in the beat if onsets keep to it, else as long as
-    /// an earlier interval, or a simple part or multiple of the last one; and off it as one of the last intervals was, which
-    /// one says `chance`, even in 0–1. `None`: nothing heard says so.
+    /// A time in [`begin`, `end`) as this player would time it. The intended time is a position in the beat if onsets
+    /// keep to the beat, else an earlier interval, or a simple multiple or fraction of the last one; it is varied by
+    /// one of the recent deviations, which `chance`, uniform in 0–1, selects. `None`: nothing fits.
     pub fn played(&self, begin: f64, end: f64, meter: Option<Meter>, chance: f64) -> Option<f64> {
-        /// Onsets that are off the beat's subdivisions by less (in beats) keep to it.
+        /// Onsets keep to the beat if they are off its subdivisions by less than this, in beats.
         const ON_BEAT: f64 = 0.03;
-        /// From the simplest.
+        /// Simplest first.
         const MULTIPLES: [f64; 8] = [2.0, 0.5, 1.5, 2.0 / 3.0, 3.0, 1.0 / 3.0, 4.0, 0.25];
         let off_beat = |position: f64| (position * 12.0 - (position * 12.0).round()).abs() / 12.0;
         let placed = meter.filter(|meter| off_beat(meter.position) < ON_BEAT).and_then(|meter| {
@@ -241,7 +244,7 @@ impl Rhythm {
         meant.clone().find_map(|time| self.off(time, begin, end, chance)).or_else(|| in_bin(meant, begin, end))
     }
 
-    /// A time off this one as one of the last intervals was, among those that land in [`begin`, `end`).
+    /// `time` varied by one of the recent deviations, among those that land in [`begin`, `end`).
     fn off(&self, time: f64, begin: f64, end: f64, chance: f64) -> Option<f64> {
         let farthest = 1.0 + f64::from(EQUAL) * 1.1;
         if time * farthest < begin || end * farthest < time {
@@ -254,10 +257,10 @@ impl Rhythm {
     }
 }
 
-/// The first of some times that lies in [`begin`, `end`), or else its border where the first comes close to it: who
-/// plays evenly right between two bins is in either.
+/// The first of the times that lies in [`begin`, `end`); else the border of the bin if a time is close to it, because
+/// playing evenly right between two bins falls into either.
 fn in_bin(times: impl Iterator<Item = f64> + Clone, begin: f64, end: f64) -> Option<f64> {
-    /// As a part of the time.
+    /// As a fraction of the time.
     const CLOSE: f64 = 0.03;
     let near = |time: f64| {
         let nearest = inside(time, begin, end);
@@ -266,8 +269,8 @@ fn in_bin(times: impl Iterator<Item = f64> + Clone, begin: f64, end: f64) -> Opt
     times.clone().find(|time| begin <= *time && *time < end).or_else(|| times.filter_map(near).next())
 }
 
-/// The position (in beats, from the bar of `meter`'s onset) of the strongest subdivision of a beat that is
-/// at least `begin` and less than `end` seconds after the onset.
+/// The strongest subdivision of a beat at least `begin` and less than `end` seconds after the onset of `meter`, as a
+/// position in beats on its bar's scale.
 fn strongest(meter: Meter, begin: f64, end: f64) -> Option<f64> {
     let (begin, end) = (meter.position + begin / meter.beat_s, meter.position + end / meter.beat_s);
     SUBDIVISIONS.iter().find_map(|&parts| {
@@ -276,16 +279,16 @@ fn strongest(meter: Meter, begin: f64, end: f64) -> Option<f64> {
     })
 }
 
-/// Where in beat and bar a time bin lands after an onset: (place in the beat, sixteenth of the bar).
+/// Where a time bin after an onset lands: position in the beat, and sixteenth of the bar.
 pub(crate) fn landing(meter: Meter, bin: usize) -> (usize, Option<usize>) {
     let (begin, end) = time_range(bin);
-    // A narrow bin is nearest to one of the places; a wide one has several and stands for the strongest.
+    // A narrow bin is nearest to one position; a wide one contains several and stands for the strongest.
     let narrow = (end - begin) * PHASES as f64 <= meter.beat_s;
     let wide = if narrow { None } else { strongest(meter, begin, end) };
     place(Meter { position: wide.unwrap_or(meter.position + centre(bin) / meter.beat_s), ..meter })
 }
 
-/// A position's place in the beat, and its sixteenth of the bar if bars are known.
+/// The position in the beat, and the sixteenth of the bar if bars are known.
 pub(crate) fn place(meter: Meter) -> (usize, Option<usize>) {
     let nearest = |position: f64, parts: f64| (position * parts + 0.5).floor() as usize;
     let phase = nearest(meter.position - meter.position.floor(), PHASES as f64) % PHASES;
@@ -294,8 +297,8 @@ pub(crate) fn place(meter: Meter) -> (usize, Option<usize>) {
     (phase, sixteenth.map(|sixteenth| sixteenth.min(SIXTEENTHS - 1)))
 }
 
-/// The time in [`begin`, `end`) that is nearest to `seconds`, and never quite at a border: from two onsets, a time comes back
-/// off by its last bits, and at a border these would say in which bin it lies.
+/// The time in [`begin`, `end`) nearest to `seconds`, kept off the borders by a margin: recomputed as a difference of
+/// onsets, a time is off in its last bits, which at a border would decide its bin.
 pub(crate) fn inside(seconds: f64, begin: f64, end: f64) -> f64 {
     const MARGIN_S: f64 = 1e-6;
     let margin = MARGIN_S.min((end - begin) / 2.0);
@@ -358,7 +361,7 @@ mod tests {
         };
         let even = answers(&[0.2513; 40]);
         assert!(even.len() == 20 && even.iter().all(|time| (time - 0.2513).abs() < 1e-6), "{even:?}");
-        // Most are exact, one in five is not.
+        // Four in five are exact.
         let steps: Vec<f64> = (0..40).map(|n| if n % 5 == 0 { 0.2529 } else { 0.2513 }).collect();
         let exact = answers(&steps).iter().filter(|time| (*time - 0.2513).abs() < 1e-6).count();
         assert!((12..20).contains(&exact), "{exact} of 20");
@@ -368,7 +371,7 @@ mod tests {
     fn places_are_found_in_beat_and_bar() {
         let meter = Meter { beat_s: 0.5, position: 3.5, bar: 4.0 };
         assert_eq!(place(meter), (12, Some(14)));
-        // Half a beat later the next bar begins; a wide bin stands for the strongest place in it.
+        // The next bar begins half a beat later; a wide bin stands for the strongest position in it.
         assert_eq!(landing(meter, time_bin(0.25)), (0, Some(0)));
         assert_eq!(landing(meter, time_bin(2.25)), (0, Some(0)));
         assert_eq!(place(Meter { bar: 0.0, ..meter }), (12, None));

@@ -1,37 +1,37 @@
-//! How the music is played at large: loud or soft, dense or thin, held or short, chords or single
-//! notes; of late, for a while, and as far back as memory goes.
+//! Running statistics of the music so far (loudness, density, note length, share of chords) over a short, a medium and
+//! a long window; and the share of loops.
 
 use notes::Successor;
 
-/// Decay per note of the averages.
+/// Decay per note of the averages, one per window.
 const DECAYS: [f32; 3] = [0.94, 0.985, 0.9995];
-/// Number of averages of each kind.
+/// Number of windows.
 pub(crate) const RATES: usize = DECAYS.len();
-/// A rest counts as this many seconds at most: it is no tempo.
+/// Steps count as at most this many seconds: a rest is not a tempo.
 const LONGEST_STEP_S: f64 = 5.0;
 
-/// Running averages over the notes heard.
+/// Running averages over the notes fed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RunningStatistics {
     sums: [[f32; 4]; RATES],
     weights: [f32; RATES],
 }
 
-/// One average of each kind.
+/// The averages over one window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Averages {
     /// MIDI velocity.
     pub velocity: f32,
-    /// Seconds from onset to onset, the notes of a chord counted one by one: one over notes per second.
+    /// Seconds from note to note, chord notes included: the inverse of notes per second.
     pub step: f32,
-    /// Natural logarithm of seconds.
+    /// Mean natural logarithm of durations in seconds.
     pub log_duration: f32,
-    /// Share of notes inside chords, their first ones not counted.
+    /// Share of notes that continue a chord (all but a chord's first note).
     pub chords: f32,
 }
 
 impl RunningStatistics {
-    /// Takes in the next note.
+    /// Adds a note.
     pub fn feed(&mut self, note: &Successor) {
         let now = [
             f32::from(note.velocity),
@@ -47,7 +47,7 @@ impl RunningStatistics {
         }
     }
 
-    /// From the shortest memory to the longest; `None` before the first note.
+    /// From the shortest window to the longest; `None` before the first note.
     pub fn averages(&self) -> Option<[Averages; RATES]> {
         (self.weights[0] > 0.0).then(|| {
             std::array::from_fn(|rate| {
@@ -58,17 +58,17 @@ impl RunningStatistics {
     }
 }
 
-/// Decay per note of the shares of loops.
+/// Decay per note of the shares of loops, one per window.
 const PATIENCE: [f32; 3] = [0.97, 0.99, 0.998];
-/// A loop repeats what was played at most this many notes before; the shorter kind, and the longer.
+/// The two kinds of loop: they repeat what was played at most this many notes before.
 pub(crate) const LOOPS: [usize; 2] = [64, 256];
-/// In 999 of 1,000 places of real music (120 pieces of the train split) the shares of loops are below these.
+/// Per kind and window, the share of loops that 999 of 1,000 places of real music stay below (120 pieces of the train
+/// split).
 const MOST: [[f32; PATIENCE.len()]; 2] = [[0.95, 0.81, 0.62], [1.0, 0.98, 0.87]];
-/// Nats that the next note of a loop loses for each unit of share beyond that.
+/// Penalty in nats per unit of share beyond [`MOST`].
 const WEARINESS: f32 = 40.0;
 
-/// How much of the music lately went round in loops: a network that plays on from its own notes
-/// has to notice that it is stuck.
+/// How much of the recent music repeats in loops: a network fed with its own output must notice when it is stuck.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Loops {
     sums: [f32; PATIENCE.len()],
@@ -76,7 +76,7 @@ pub(crate) struct Loops {
 }
 
 impl Loops {
-    /// Takes in whether the next note was one that a loop foretold.
+    /// Records whether the latest note was the one a loop predicted.
     pub fn feed(&mut self, foretold: bool) {
         for ((sum, weight), decay) in self.sums.iter_mut().zip(&mut self.weights).zip(PATIENCE) {
             *sum = decay * *sum + f32::from(u8::from(foretold));
@@ -84,14 +84,13 @@ impl Loops {
         }
     }
 
-    /// What the next note of a loop of this kind loses, in nats: nothing in real music, more and more in
-    /// music that is stuck.
+    /// Penalty in nats for the next note of a loop of this kind: 0 in real music, growing while the music is stuck.
     pub fn repetition_penalty(&self, kind: usize) -> f32 {
         let beyond = self.shares().into_iter().zip(MOST[kind]).map(|(share, most)| share - most);
         WEARINESS * beyond.fold(0.0, f32::max)
     }
 
-    /// The share of such notes, from the shortest memory to the longest; 0 before the first note.
+    /// The share of predicted notes, from the shortest window to the longest; 0 before the first note.
     pub fn shares(&self) -> [f32; PATIENCE.len()] {
         std::array::from_fn(|rate| self.sums[rate] / self.weights[rate].max(1.0))
     }

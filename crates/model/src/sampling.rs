@@ -1,6 +1,5 @@
-//! From logits to a choice: mixtures, temperature, tilts, top-p. Pure functions over slices and a seeded
-//! generator; nothing allocates. What is ruled out is `-inf` among logits, 0 among probabilities, and
-//! stays so through all of them.
+//! Sampling from logits: mixtures, temperature, tilts, top-p, min-p. Pure functions over slices and a seeded generator;
+//! nothing allocates. A masked class is `-inf` in logits and 0 in probabilities, and stays masked throughout.
 
 use rand::{Rng, RngCore};
 use rand_pcg::Pcg32;
@@ -8,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::activation::{exp, ln};
 
-/// Temperatures below this take the likeliest class.
+/// Below this temperature, sampling is greedy.
 const COLDEST: f32 = 0.01;
-/// Halvings of the range in which a tilt is looked for: more than a float resolves.
+/// Bisection steps when solving for a tilt: more than a float resolves.
 const HALVINGS: usize = 24;
 
-/// How adventurous each attribute is drawn: 1 as learned, lower nearer to the likeliest.
+/// Sampling temperature per attribute: 1 is the learned distribution, lower is closer to greedy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Temperature {
     /// For steps.
@@ -26,54 +25,55 @@ pub struct Temperature {
     pub velocity: f32,
 }
 
-/// How a network is drawn from.
+/// Sampling settings.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Controls {
-    /// Per attribute.
+    /// Temperature of each attribute.
     pub temperature: Temperature,
-    /// Draw from the likeliest classes that together have this mass, 0–1.
+    /// Top-p: draw from the likeliest classes that together have this mass, 0–1.
     pub top_p: f32,
-    /// Leave out classes that are less likely than this part of the likeliest, 0–1. Not for durations.
+    /// Min-p: leave out classes less likely than this fraction of the likeliest, 0–1. Not applied to durations.
     #[serde(default)]
     pub min_p: f32,
-    /// How firmly chords stay as frequent as in the phrase: nats that a chord gains for each unit of share in which
-    /// they fall behind. 0: not at all.
+    /// How strongly chords are kept as frequent as in the phrase: nats added to chords per unit by which their share of
+    /// notes falls short. 0: off.
     #[serde(default)]
     pub texture: f32,
-    /// How firmly intervals stay as even as in the phrase: how much the logarithm of the step's temperature falls for
-    /// each unit of share in which even ones fall behind. 0: not at all.
+    /// How strongly intervals are kept as even as in the phrase: decrease of the log temperature of steps per unit by
+    /// which the share of even intervals falls short. 0: off.
     #[serde(default)]
     pub evenness: f32,
-    /// How firmly short and long notes stay as frequent as in the phrase: nats that a class of durations gains for each unit
-    /// of share in which it falls behind. 0: not at all.
+    /// How strongly short and long notes are kept as frequent as in the phrase: nats added to a duration class per unit
+    /// by which its share of notes falls short. 0: off.
     #[serde(default)]
     pub durations: f32,
-    /// How firmly onsets stay as dense as in the phrase: nats that a step gains over one e times shorter for each unit in which
-    /// the mean logarithm falls behind. 0: not at all.
+    /// How strongly the density of onsets is kept as in the phrase: nats that a step gains over one e times shorter,
+    /// per unit by which the mean log interval falls short. 0: off.
     #[serde(default)]
     pub density: f32,
-    /// How firmly chords stay as spread as in the phrase: nats that a hundredth of a second gains over none for each hundredth
-    /// by which their notes are less late. 0: not at all.
+    /// How strongly chords are kept as spread as in the phrase: nats per hundredth of a second of spread, per hundredth
+    /// of a second by which the mean spread falls short. 0: off.
     #[serde(default)]
     pub spread: f32,
-    /// How firmly velocities stay as varied as in the phrase: how much the logarithm of their temperature rises for each 16
-    /// by which they change less from note to note. 0: not at all.
+    /// How strongly velocities are kept as varied as in the phrase: increase of their log temperature per 16 MIDI units
+    /// by which the mean change from note to note falls short. 0: off.
     #[serde(default)]
     pub dynamics: f32,
-    /// Nats that a pitch gains if it goes on with the last two moves as it did before, where no interval of the phrase is even;
-    /// the more are, the less: a network that hears its own slips repeats itself less than music does.
+    /// Nats added to the pitch that repeats an earlier continuation of the last two intervals or more, scaled by the
+    /// share of uneven intervals in the phrase: a network that is fed its own slips repeats itself less than music
+    /// does. 0: off.
     #[serde(default)]
     pub repeats: f32,
 }
 
 impl Controls {
-    /// Keeps the likeliest classes, by [`Controls::top_p`] and [`Controls::min_p`].
+    /// Applies [`Controls::top_p`], then [`Controls::min_p`].
     pub(crate) fn keep(&self, p: &mut [f32]) {
         apply_top_p(p, self.top_p);
         apply_min_p(p, self.min_p);
     }
 
-    /// Turns logits into the probabilities that are drawn from: temperature, then the likeliest.
+    /// Turns logits into the probabilities to draw from: temperature, then top-p and min-p.
     pub(crate) fn probabilities(&self, logits: &mut [f32], temperature: f32) {
         apply_temperature(logits, temperature);
         self.keep(logits);
@@ -98,10 +98,10 @@ impl Default for Controls {
     }
 }
 
-/// The random numbers of note `index` of the take with this `seed`. Each note has its own, so that
-/// a take that is rolled back and drawn again needs no state of a generator.
+/// The random generator of note `index` in the take with this `seed`. Each note has its own, so that rolling back a
+/// take needs no saved generator state.
 pub fn note_rng(seed: u64, index: u64) -> Pcg32 {
-    // SplitMix64's finaliser: neighbouring seeds and notes get unlike states.
+    // SplitMix64's finalizer: neighboring seeds and notes get unrelated states.
     let mix = |mut z: u64| {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -111,7 +111,7 @@ pub fn note_rng(seed: u64, index: u64) -> Pcg32 {
     Pcg32::new(mix(seed ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15)), seed)
 }
 
-/// Turns logits into probabilities in place. `-inf` stays 0; if nothing is left, all become 0.
+/// Turns logits into probabilities in place. `-inf` becomes 0; if every logit is `-inf`, all become 0.
 pub fn softmax(logits: &mut [f32]) {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if top == f32::NEG_INFINITY {
@@ -128,8 +128,8 @@ pub fn softmax(logits: &mut [f32]) {
     }
 }
 
-/// Mixes another distribution in: p = (1 - share) p + share * other, as logits again. `other` must
-/// leave out what the logits do.
+/// Mixes in another distribution: p = (1 - share) p + share * other, again as logits. `other` must be 0 where the
+/// logits are `-inf`.
 pub fn mix(logits: &mut [f32], other: &[f32], share: f32) {
     softmax(logits);
     for (value, &other) in logits.iter_mut().zip(other) {
@@ -152,11 +152,11 @@ pub fn apply_temperature(logits: &mut [f32], temperature: f32) {
     softmax(logits);
 }
 
-/// Tilts a distribution, p * e^(a value), with the `a` that brings the mean of `values` as near to
-/// `target` as it can without a tilt steeper than `steepest`. The total stays what it was. Of all
-/// distributions with that mean, this one is the nearest to what it was (in relative entropy).
+/// Tilts a distribution to p * e^(a value), choosing `a` within ±`steepest` so that the mean of `values` comes as close
+/// to `target` as possible. The total mass stays the same. Of all distributions with that mean, this one is closest to
+/// the original (in relative entropy).
 pub fn tilt(p: &mut [f32], values: &[f32], target: f32, steepest: f32) {
-    // Around the target, so that exponents stay small.
+    // Relative to the target, so that exponents stay small.
     let mean_above = |a: f32| -> f32 {
         let weighted = |(&p, &value): (&f32, &f32)| {
             let above = value - target;
@@ -184,14 +184,14 @@ pub fn tilt(p: &mut [f32], values: &[f32], target: f32, steepest: f32) {
     }
 }
 
-/// Keeps the likeliest classes that together reach `mass`, and scales them to sum to 1. At 1 and above
-/// nothing happens.
+/// Top-p: keeps the likeliest classes that together reach `mass` and rescales them to sum to 1. At 1 and above it does
+/// nothing.
 pub fn apply_top_p(p: &mut [f32], mass: f32) {
     if mass >= 1.0 {
         return;
     }
     let mass = mass.max(0.0);
-    // Classes are few: raising the bar class by class needs no sorting buffer.
+    // There are few classes: lowering the threshold class by class needs no sorting buffer.
     let (mut kept, mut bar) = (0.0, f32::INFINITY);
     while kept < mass {
         let next = p.iter().copied().filter(|&v| v < bar && v > 0.0).fold(0.0, f32::max);
@@ -210,7 +210,8 @@ pub fn apply_top_p(p: &mut [f32], mass: f32) {
     }
 }
 
-/// Leaves out what is less likely than this part of the likeliest, and scales the rest to sum to 1. At 0 nothing happens.
+/// Min-p: drops classes less likely than `part` times the likeliest and rescales the rest to sum to 1. At 0 it does
+/// nothing.
 pub fn apply_min_p(p: &mut [f32], part: f32) {
     if part <= 0.0 {
         return;
@@ -222,7 +223,7 @@ pub fn apply_min_p(p: &mut [f32], part: f32) {
     }
 }
 
-/// Draws a class; `None` if no class has any mass.
+/// Draws a class; `None` if all probabilities are 0.
 pub fn draw(p: &[f32], rng: &mut impl RngCore) -> Option<usize> {
     let total: f32 = p.iter().sum();
     if total <= 0.0 {
@@ -240,7 +241,7 @@ pub fn draw(p: &[f32], rng: &mut impl RngCore) -> Option<usize> {
     last
 }
 
-/// The class with the greatest value, the first of equals.
+/// The index of the greatest value; the first of equals.
 pub fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
     for (i, &value) in values.iter().enumerate() {

@@ -1,12 +1,12 @@
-//! Several takes side by side, of which one is played: sequential Monte Carlo, twisted by the critic.
+//! Search over several takes side by side, of which one is played: sequential Monte Carlo, twisted by the critic.
 //!
-//! The network alone draws from p(own). The critic says log p(real) - log p(own) of what a take has become; a take's
-//! weight is how much that has grown, so that one drawn by its weight comes from something nearer to p(real)
-//! (importance resampling; Naesseth, Lindsten and Schön, *Elements of Sequential Monte Carlo*, 2019). Takes are compared at equal
-//! numbers of notes. Where few of them carry all the weight, they are resampled: the others go on as copies of them,
-//! each by a random stream of its own.
+//! The network alone draws from p(own). The critic estimates log p(real) - log p(own) of each take so far; a take's log
+//! weight is the growth of that estimate, so that drawing takes by weight approximates p(real) (importance resampling;
+//! Naesseth, Lindsten and Schön, *Elements of Sequential Monte Carlo*, 2019). Takes are compared at equal numbers of
+//! notes. When few of them carry most of the weight, they are resampled: the others become copies of them and continue
+//! with their own random streams.
 //!
-//! A plan is so many notes of one take. What is chosen is a function of the takes' notes and of the seed alone.
+//! A plan is a number of notes of one take. The choice is a function of the takes' notes and the seed alone.
 
 use notes::Note;
 use rand::Rng;
@@ -17,59 +17,61 @@ use crate::{
     sampling::note_rng,
 };
 
-/// Takes are resampled when their weights say that fewer than this part of them count.
+/// Takes are resampled when the effective sample size falls below this fraction of them.
 const FEWEST: f64 = 0.6;
-/// Where the number of a plan's first note stands in the seed of its random choices.
+/// Combined with the turn's seed for the random choices of a plan.
 const CHOICE: u64 = 0x0063_686f_6963_6500;
 
-/// Where a take's number stands in its seed.
+/// Bit position of the take number in a take's seed.
 const TAKE: u32 = 48;
 
-/// The seed of one of the takes that a turn of this seed goes on in side by side; the first one's is the turn's.
+/// The seed of take number `take` in a turn with the seed `turn`; take 0 uses the turn's seed.
 pub fn take_seed(turn: u64, take: usize) -> u64 {
     turn ^ (take as u64) << TAKE
 }
 
-/// Takes of one phrase that go on side by side. Each is a sequence of notes in seconds of the turn.
+/// Takes that continue one phrase side by side, each a sequence of notes. Times are in seconds of the turn.
 pub trait Takes {
-    /// Each take plays one note more.
+    /// Generates one more note in each take.
     fn play(&mut self);
-    /// The notes that a take has played since planning began, canonical and in order.
+    /// The notes that a take has generated since planning began, canonical and in order.
     fn notes(&self, take: usize) -> &[Note];
-    /// A take becomes what another one is; what it plays from here on is its own.
+    /// Turns a take into a copy of take `of`; from here on it continues with its own random stream.
     fn become_copy(&mut self, take: usize, of: usize);
 }
 
-/// How takes are searched.
+/// Search settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Search {
-    /// Takes side by side; 1: no search.
+    /// Number of takes; 1: no search.
     pub takes: usize,
-    /// How much the critic's word counts: 1 as it says, 0 not at all.
+    /// Factor on the critic's log odds: 1 as they are, 0 to ignore them.
     pub strength: f64,
-    /// Notes of a plan, at most.
+    /// Maximum number of notes in a plan.
     pub plan: usize,
     /// Notes between two comparisons; at least 1.
     pub every: usize,
 }
 
-/// What the critic knows when it is asked.
+/// What takes are rated against.
 #[derive(Clone, Copy, Debug)]
 pub struct Judge<'a> {
-    /// Who is asked.
+    /// The critic.
     pub critic: &'a Critic,
     /// What the player has played.
     pub phrase: &'a Phrase,
-    /// What was played since the hand-over, before the plan: canonical notes, in order.
+    /// Notes played since the hand-over, before the plan: canonical, in order.
     pub so_far: &'a [Note],
-    /// Other takes of the same phrase, in seconds since the hand-over: what is played shall be unlike their beginnings.
+    /// Other takes of the same phrase, in seconds since the hand-over; the new take should differ from their
+    /// beginnings.
     pub others: &'a [Vec<Note>],
-    /// The hand-over, on the axis of the takes' notes, in seconds.
+    /// The hand-over, on the time axis of the takes' notes, in seconds.
     pub hand_over: f64,
 }
 
 impl Judge<'_> {
-    /// What is said for the turn as it would be with these notes: the critic's word, less what is like other takes.
+    /// Score of the turn continued by `notes`, in nats: the critic's log odds, minus a penalty for similarity to other
+    /// takes.
     fn rate(&self, strength: f64, notes: &[Note], buffer: &mut Vec<Note>) -> f64 {
         buffer.clear();
         let before = MOST_NOTES.saturating_sub(notes.len()).min(self.so_far.len());
@@ -85,15 +87,15 @@ impl Judge<'_> {
     }
 }
 
-/// Notes after the hand-over in which takes are compared with each other.
+/// Number of notes after the hand-over in which takes are compared with one another.
 pub const BEGINNING: usize = 64;
-/// Nats that a note costs which another take has, too. Chance and the key make a part of them alike anyway.
+/// Penalty in nats for each note that another take has, too. Chance and the key make some of them alike anyway.
 const APART: f64 = 0.25;
-/// Onsets that are farther apart are not alike, in seconds.
+/// Onsets farther apart than this are not alike, in seconds.
 const ALIKE_S: f64 = 0.12;
 
-/// How alike two takes of one phrase are: the share of the first one's notes, [`BEGINNING`] at most, that the other one has, too, at the
-/// same time. Onsets in seconds since the hand-over, in order.
+/// Similarity of two takes of one phrase: the share of the notes of `take`, [`BEGINNING`] at most, that `other` has at
+/// the same pitch and within 0.12 s. Onsets in seconds since the hand-over, in order.
 pub fn likeness(take: &[Note], other: &[Note]) -> f64 {
     let take = &take[..take.len().min(BEGINNING)];
     let has = |note: &&Note| {
@@ -104,23 +106,23 @@ pub fn likeness(take: &[Note], other: &[Note]) -> f64 {
     take.iter().filter(has).count() as f64 / take.len().max(1) as f64
 }
 
-/// Notes of the first plan after the hand-over or a change: short, so that a note is there soon.
+/// Length of the first plan after the hand-over or a change, in notes: short, so that a note is ready soon.
 const FIRST_PLAN: usize = 8;
 
 impl Search {
     /// One take, as the network alone would play it.
     pub const OFF: Self = Self { takes: 1, strength: 1.0, plan: 32, every: 16 };
-    /// Takes side by side if nobody asks for another number: more bring little.
+    /// The default number of takes when searching; more bring little.
     pub const USUAL_TAKES: usize = 16;
 
-    /// Notes of the next plan, when so many have been planned since the hand-over or the latest change: each plan as long
-    /// as all before it together.
+    /// Number of notes of the next plan, when `planned` notes have been planned since the hand-over or the latest
+    /// change: each plan is as long as all before it together, within limits.
     pub fn next_plan(&self, planned: usize) -> usize {
         planned.clamp(FIRST_PLAN.min(self.plan), self.plan)
     }
 
-    /// Lets the takes play `notes` notes each and says which one is chosen. `seed`: of the turn; `first`: the number of
-    /// the plan's first note in it.
+    /// Generates `notes` notes in every take and returns the index of the chosen one. The last argument is the turn's
+    /// seed and the index of the plan's first note in the turn.
     pub fn plan(&self, takes: &mut impl Takes, judge: &Judge, notes: usize, (seed, first): (u64, u64)) -> usize {
         let rng = &mut note_rng(seed ^ CHOICE, first);
         let mut buffer = Vec::with_capacity(MOST_NOTES);
@@ -150,7 +152,7 @@ impl Search {
     }
 }
 
-/// Probabilities from logarithms of weights.
+/// Normalized probabilities from log weights.
 fn normalized(weights: &[f64]) -> Vec<f64> {
     let top = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut all: Vec<f64> = weights.iter().map(|weight| libm::exp(weight - top)).collect();
@@ -159,12 +161,12 @@ fn normalized(weights: &[f64]) -> Vec<f64> {
     all
 }
 
-/// How many takes the weights let count: one over the sum of the squared weights.
+/// Effective sample size: one over the sum of squared normalized weights.
 fn effective(weights: &[f64]) -> f64 {
     1.0 / normalized(weights).iter().map(|weight| weight * weight).sum::<f64>()
 }
 
-/// The take at which the weights from the first one on reach `point` of their sum.
+/// The first take at which the cumulative normalized weight exceeds `point`, which is in 0–1.
 fn draw(weights: &[f64], point: f64) -> usize {
     let mut left = point;
     let reached = |weight: &f64| {
@@ -174,7 +176,8 @@ fn draw(weights: &[f64], point: f64) -> usize {
     normalized(weights).iter().position(reached).unwrap_or(weights.len() - 1)
 }
 
-/// Which take each one goes on from: systematic resampling. Takes that stay keep their places, so that few are copied.
+/// Systematic resampling: the take that each one continues from. Surviving takes keep their places, so that few are
+/// copied.
 fn resample(weights: &[f64], rng: &mut Pcg32) -> Vec<usize> {
     let count = weights.len();
     let offset: f64 = rng.random();
@@ -186,7 +189,7 @@ fn resample(weights: &[f64], rng: &mut Pcg32) -> Vec<usize> {
             dealt += 1;
         }
     }
-    // What rounding left over.
+    // The remainder due to rounding.
     copies[draw(weights, offset)] += count - dealt;
     let mut spare = copies.clone();
     let mut of: Vec<usize> = (0..count).collect();
@@ -206,7 +209,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// As many takes as before, each about as often as its weight says, and those that stay stay in their places.
+        /// The count stays the same, each take occurs about as often as its weight says, and survivors keep their
+        /// places.
         #[test]
         fn takes_are_resampled_by_their_weights(weights in prop::collection::vec(-5.0..5.0f64, 1..33), seed: u64) {
             let of = resample(&weights, &mut Pcg32::new(seed, 1));

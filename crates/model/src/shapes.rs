@@ -1,5 +1,5 @@
-//! The tensors of each network: names and shapes. LSTM tensors are named as PyTorch names them,
-//! gates in its order: input, forget, cell, output.
+//! Names and shapes of each network's tensors. LSTM tensors are named as in PyTorch, with its gate order: input,
+//! forget, cell, output.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Which network the weights are for.
+/// The kind of network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -26,17 +26,17 @@ pub const HIDDEN: usize = 512;
 /// Number of LSTM layers.
 pub const LAYERS: usize = 3;
 
-/// Width of `antiphon`'s input to the first layer.
+/// Width of `antiphon`'s first-layer input.
 pub const EMBEDDING: usize = 256;
 /// Width of the hidden layer of each of `antiphon`'s heads.
 pub const HEAD: usize = 256;
 
-/// Width of the seed's pitch embedding; step and duration stand behind it.
+/// Width of the seed's pitch embedding; step and duration are appended to it.
 pub const SEED_EMBEDDING: usize = 130;
 /// Width of the hidden layer of the seed's pitch head.
 pub const SEED_HEAD: usize = 300;
 
-/// The attributes of a note, each with a head of its own, in the order in which they are drawn.
+/// The attributes of a note, each with its own head, in the order in which they are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attribute {
     /// Seconds from the previous onset.
@@ -47,15 +47,15 @@ pub enum Attribute {
     Duration,
     /// MIDI velocity.
     Velocity,
-    /// Delay inside a chord.
+    /// Delay inside a chord, in seconds.
     Spread,
 }
 
 impl Attribute {
-    /// In the order in which they are drawn.
+    /// All attributes, in the order in which they are drawn.
     pub const ALL: [Self; 5] = [Self::Step, Self::Pitch, Self::Duration, Self::Velocity, Self::Spread];
 
-    /// As tensors are named.
+    /// The name used for tensors.
     pub fn name(self) -> &'static str {
         match self {
             Self::Step => "step",
@@ -66,7 +66,7 @@ impl Attribute {
         }
     }
 
-    /// Number of classes that are told apart.
+    /// Number of classes.
     pub fn classes(self) -> usize {
         match self {
             Self::Step | Self::Duration => TIMES,
@@ -76,9 +76,10 @@ impl Attribute {
         }
     }
 
-    /// Number of outputs of the head: the pitch head also scores intervals from the last pitches, that of velocities
-    /// differences to others, all but the last score what came next in like places, those of times also ratios to other
-    /// times, ends of notes, and places in beat and bar.
+    /// Number of outputs of the head. Beyond the classes, they score (linked to classes, see [`Features::links`]):
+    /// matches in the repetition memory for all heads but spread; for pitch, intervals from the last pitches; for
+    /// velocity, differences from other velocities; for step and duration, ratios to other times, note ends, and
+    /// positions in the beat and bar.
     pub fn outputs(self) -> usize {
         let more = match self {
             Self::Pitch => INTERVALS + PITCH_MATCHES + PITCH_LINKS,
@@ -90,7 +91,7 @@ impl Attribute {
         self.classes() + more
     }
 
-    /// Number of features the head is told beside the hidden state.
+    /// Number of input features of the head, besides the hidden state.
     pub fn features(self) -> usize {
         let (mut out, context) = (Features::default(), Context::default());
         match self {
@@ -104,7 +105,7 @@ impl Attribute {
     }
 }
 
-/// Number of features the trunk is told of each note.
+/// Number of input features of the trunk.
 pub fn input_features() -> usize {
     let mut out = Features::default();
     features::heard(&mut out, None, &Context::default());
@@ -157,11 +158,11 @@ pub fn of(kind: Kind) -> Vec<(String, Vec<usize>)> {
     all
 }
 
-/// The fan-in that PyTorch would start a tensor of this name with.
+/// The fan-in that determines the range of a tensor's initial values, as in PyTorch.
 pub(crate) fn fan_in(name: &str, shape: &[usize]) -> usize {
     match name {
         _ if name.starts_with("lstm.") => HIDDEN,
-        // Of several hundred features about twenty are active at once.
+        // Features are sparse: an estimate of how many matter at once, not their number.
         "input.weight" => 24,
         _ if name.ends_with("features.weight") => 24,
         "pitch.0.bias" | "step.bias" | "duration.bias" => HIDDEN,

@@ -1,10 +1,10 @@
-//! One source for every width of vector: loops are compiled for AVX-512, AVX2 and the baseline, and
-//! the widest that the processor has is taken at run time. (On AArch64 NEON is the baseline.)
+//! One source for every vector width: loops are compiled for AVX-512, AVX2 and the baseline, and the widest version the
+//! CPU supports is chosen at run time. (On AArch64, NEON is the baseline.)
 //!
-//! Nothing here reorders a sum of floats or contracts to fused multiply-add by itself, so all
-//! versions of a loop give the same bits, and a take sounds the same on every machine.
+//! None of this reorders floating-point sums or contracts to fused multiply-adds, so all versions of a loop give the
+//! same bits, and a take sounds the same on every machine.
 
-/// Compiles a function for each width of the processor's vectors and picks the widest at run time.
+/// Compiles a function for each vector width and calls the widest one that the CPU supports.
 macro_rules! widest {
     ($(#[$doc:meta])* $visibility:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$doc])*
@@ -21,11 +21,11 @@ macro_rules! widest {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                 {
-                    // SAFETY: the processor has what the function was compiled for.
+                    // SAFETY: the CPU has the features the function was compiled for.
                     return unsafe { avx512($($arg),*) };
                 }
                 if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has what the function was compiled for.
+                    // SAFETY: the CPU has the features the function was compiled for.
                     return unsafe { avx2($($arg),*) };
                 }
             }

@@ -1,8 +1,8 @@
-//! What a decoder knew at one moment, to go back to: small enough that there may be one for every note.
+//! Snapshots of a decoder's state, small enough to keep one per note.
 //!
-//! The memory of repetition memory is three times as large as the rest, and a new note touches all of it. So it is
-//! copied only every [`REPLAYED`] notes; snapshots share the copy before them, and hold the notes heard
-//! since. These are heard again when it goes back.
+//! The repetition memory is three times as large as everything else, and each note changes all of it. So it is copied
+//! only every [`REPLAYED`] notes; snapshots share the latest copy and store the notes fed since, which are replayed on
+//! restore.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use crate::{
     trunk::Memory,
 };
 
-/// Notes after which the repetition memory are copied: hearing so many again takes a part of a step's time.
+/// Notes between copies of the repetition memory: replaying this many takes a fraction of a step's time.
 const REPLAYED: usize = 64;
 
-/// What a decoder knows at a note. 11 KiB, and a share of a copy of the repetition memory.
+/// The state of a decoder after a note: 11 KiB, plus a share in a copy of the repetition memory.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     memory: Memory,
@@ -25,7 +25,7 @@ pub struct Snapshot {
     trail: Trail,
 }
 
-/// Where the repetition memory come from: a copy, and the notes since.
+/// How to rebuild the repetition memory: a copy, and the notes since.
 #[derive(Clone, Debug)]
 struct Trail {
     copy: Arc<RepetitionMemory>,
@@ -33,15 +33,15 @@ struct Trail {
     count: usize,
 }
 
-/// Keeps the way back from the present state.
+/// Keeps the trail that leads to the current state.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trace {
-    /// `None`: nobody has asked for a snapshot lately.
+    /// `None`: no snapshot was taken recently.
     trail: Option<Trail>,
 }
 
 impl Trace {
-    /// A note is heard.
+    /// Records a note that is fed.
     pub fn hear(&mut self, symbol: Symbol) {
         if let Some(trail) = &mut self.trail {
             match trail.since.get_mut(trail.count) {
@@ -51,7 +51,7 @@ impl Trace {
         }
     }
 
-    /// Everything is another.
+    /// Drops the trail, for when the state was replaced.
     pub fn forget(&mut self) {
         self.trail = None;
     }
@@ -64,14 +64,14 @@ impl Trace {
         })
     }
 
-    /// The present state.
+    /// Saves the current state.
     pub fn snapshot(&mut self, state: &State) -> Snapshot {
         let State { memory, context: Context { lately, repetition }, begins } = state;
         let trail = self.trail(repetition).clone();
         Snapshot { memory: memory.clone(), lately: lately.clone(), begins: *begins, trail }
     }
 
-    /// The same in place of an older one, whose memory it takes.
+    /// Like [`Trace::snapshot`], reusing the memory of an older snapshot.
     pub fn snapshot_into(&mut self, state: &State, out: &mut Snapshot) {
         let State { memory, context: Context { lately, repetition }, begins } = state;
         out.memory.copy_from(memory);
@@ -80,7 +80,7 @@ impl Trace {
         out.trail.clone_from(self.trail(repetition));
     }
 
-    /// Makes `state` what it was then.
+    /// Restores a saved state.
     pub fn restore(&mut self, snapshot: &Snapshot, state: &mut State) {
         let State { memory, context: Context { lately, repetition }, begins } = state;
         memory.copy_from(&snapshot.memory);

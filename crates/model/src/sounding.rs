@@ -1,29 +1,30 @@
-//! What sounds: for how long each key will still be down, and whether onsets wait for ends. In written music a note ends
-//! where another begins, to the tick; people leave a gap, or hold the note a little longer.
+//! Sounding notes: how much longer each key stays down, and whether onsets coincide with note ends. In written music a
+//! note ends exactly where another begins; people leave a gap, or hold the note a little longer.
 
 use notes::Successor;
 
 use crate::encoding::PITCHES;
 
-/// A note that ends less than this after an onset (seconds) does not sound on through it.
+/// A note that ends less than this after an onset (in seconds) does not count as sounding through it.
 const OVERLAP_S: f32 = 0.010;
-/// An end and an onset that are nearer to each other belong together: seconds, and a part of the step.
+/// An end and an onset nearer than this are related: seconds, or a fraction of the step if that is longer.
 const NEAR: (f32, f32) = (0.012, 0.03);
-/// An end and an onset that are nearer to each other are one moment, in seconds.
+/// An end and an onset nearer than this (in seconds) coincide.
 const ONE_S: f32 = 0.0015;
-/// An onset at an end comes so much after it, in seconds: which of them is first must not depend on rounding.
+/// An onset that coincides with an end is placed this much after it, in seconds: their order must not depend on
+/// rounding.
 const AFTER_S: f64 = 20e-6;
-/// Decay per onset that belongs to an end of how many are one moment with it.
+/// Decay of [`Sounding::joined`] per onset that is related to an end.
 const DECAY: f32 = 0.95;
 
-/// The keys that are down at the last onset.
+/// Key durations as of the last onset.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sounding {
-    /// Seconds each pitch sounds on after the last onset; 0: silent.
+    /// Seconds for which each pitch sounds on after the last onset; 0: silent.
     left: [f32; PITCHES],
-    /// Of the last onsets that belonged to an end, how many were one moment with it: 0–1.
+    /// Share of recent onsets related to an end that coincided with it: 0–1.
     joined: f32,
-    /// Seconds from the nearest end to the last onset; below 0: that note sounded on. `None`: nothing ended.
+    /// Seconds from the nearest end to the last onset; negative: that note sounded on. `None`: nothing was sounding.
     gap: Option<f32>,
 }
 
@@ -34,7 +35,7 @@ impl Default for Sounding {
 }
 
 impl Sounding {
-    /// Takes in the next note.
+    /// Adds a note.
     pub fn feed(&mut self, note: &Successor) {
         let step = note.step as f32;
         if step > 0.0 {
@@ -50,13 +51,13 @@ impl Sounding {
         *left = left.max(note.duration as f32);
     }
 
-    /// Seconds that `pitch` sounds on at the onset `step` seconds after the last one; 0: it does not.
+    /// Seconds for which `pitch` sounds on after an onset `step` seconds from the last one; 0: silent.
     pub fn left(&self, pitch: usize, step: f32) -> f32 {
         let left = self.left[pitch] - step;
         if left > OVERLAP_S { left } else { 0.0 }
     }
 
-    /// The same of every note that sounds on, from the lowest.
+    /// [`Sounding::left()`] of every note that sounds on, from the lowest pitch.
     pub fn ends(&self, step: f32) -> impl Iterator<Item = f32> + Clone {
         (0..PITCHES).map(move |pitch| self.left(pitch, step)).filter(|left| *left > 0.0)
     }
@@ -66,20 +67,20 @@ impl Sounding {
         self.ends(0.0).min_by(f32::total_cmp)
     }
 
-    /// Seconds from the nearest end to the last onset; below 0: that note sounded on. `None`: nothing ended.
+    /// Seconds from the nearest end to the last onset; negative: that note sounded on. `None`: nothing was sounding.
     pub fn gap(&self) -> Option<f32> {
         self.gap
     }
 
-    /// The time of an onset, or a moment later if a note ends just then: two notes in a row do not overlap by a rounding.
+    /// `time`, or a moment later if a note ends just then, so that rounding never makes consecutive notes overlap.
     pub fn after_ends(&self, time: f64) -> f64 {
         let same = |end: &f64| (end - time).abs() < AFTER_S;
         self.ends(0.0).map(f64::from).filter(same).fold(time, |time, end| time.max(end + AFTER_S))
     }
 
-    /// The end in [`begin`, `end`) seconds after the last onset that an onset there waits for; that of `last`, the last
-    /// pitch, before others. `None`: there is none; or `chance`, even in 0–1, decides against it: onsets wait for ends
-    /// as often as they did.
+    /// The note end in [`begin`, `end`), in seconds after the last onset, at which an onset should be placed: that of
+    /// the pitch `last` if possible. `None`: no note ends there, or `chance`, uniform in 0–1, decides against it, so
+    /// that onsets coincide with ends as often as they did before.
     pub fn end_in(&self, begin: f64, end: f64, last: Option<u8>, chance: f32) -> Option<f64> {
         if chance >= self.joined {
             return None;

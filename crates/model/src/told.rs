@@ -1,28 +1,28 @@
-//! What the network is told beside the notes, where it is known: what kind of source they come from, where
-//! the last onset stands in beat and bar, and how much is left of the turn. Each may be unknown; in training
-//! each is withheld now and then, so that the network does without.
+//! Conditioning inputs beside the notes: the kind of source they come from, where the last onset lies in the beat and
+//! bar, and how much of the turn is left. Each may be unknown; training withholds each now and then, so that the
+//! network works without.
 
 use serde::{Deserialize, Serialize};
 
-/// Where notes come from. Each kind has manners of its own in timing, dynamics and chords.
+/// Where notes come from. The kinds differ in timing, dynamics and chords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// Entered or edited note by note, with expressive tempo and dynamics.
+    /// A file entered or edited note by note, with expressive tempo and dynamics.
     Sequenced,
-    /// A score, played back with the small deviations that people have.
+    /// A score, rendered with human-like deviations.
     Score,
-    /// A recording, transcribed to notes.
+    /// An audio recording, transcribed to notes.
     Transcription,
     /// A piano roll or another mechanical recording of a performance.
     Roll,
 }
 
 impl Source {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Sequenced, Self::Score, Self::Transcription, Self::Roll];
 
-    /// As manifests and the command line write it.
+    /// The name used in manifests and on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sequenced => "sequenced",
@@ -33,19 +33,19 @@ impl Source {
     }
 }
 
-/// Where an onset stands in musical time. A beat is a quarter note, as in MIDI files and hosts.
+/// The position of an onset in musical time. A beat is a quarter note, as in MIDI files and hosts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Meter {
     /// Seconds per beat, above 0.
     pub beat_s: f64,
-    /// Beats since the bar began; within [0, `bar`) where the bar is known.
+    /// Beats since the start of the bar; within [0, `bar`) where bars are known.
     pub position: f64,
-    /// Beats in a bar; 0: bars are unknown, and only the fraction of `position` means something.
+    /// Beats per bar; 0: bars are unknown, and only the fractional part of `position` is meaningful.
     pub bar: f64,
 }
 
 impl Meter {
-    /// The same meter `seconds` later, if the tempo and the length of the bars stay.
+    /// The position `seconds` later, at the same tempo and bar length.
     pub fn after(self, seconds: f64) -> Self {
         let position = self.position + seconds / self.beat_s;
         let length = if self.bar > 0.0 { self.bar } else { 1.0 };
@@ -58,12 +58,12 @@ impl Meter {
 pub enum Left {
     /// Seconds until the turn ends.
     Seconds(f64),
-    /// Notes that are still to come.
+    /// Number of notes still to play.
     Notes(u32),
 }
 
 impl Left {
-    /// What is left after one more note, `step` seconds later.
+    /// What is left after one more note, with a step of `step` seconds.
     pub fn after(self, step: f64) -> Self {
         match self {
             Self::Seconds(seconds) => Self::Seconds((seconds - step).max(0.0)),
@@ -72,19 +72,19 @@ impl Left {
     }
 }
 
-/// What is known at one onset, beside the notes.
+/// The conditioning inputs at one onset.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Moment {
-    /// Where the notes come from.
+    /// Kind of source.
     pub source: Option<Source>,
-    /// Its place in beat and bar.
+    /// Position in the beat and bar.
     pub meter: Option<Meter>,
-    /// What is left of the turn.
+    /// Remainder of the turn.
     pub left: Option<Left>,
 }
 
 impl Moment {
-    /// What is known `step` seconds and one note later, if nothing changes.
+    /// The inputs one note and `step` seconds later, if nothing changes.
     pub fn after(self, step: f64) -> Self {
         Self {
             source: self.source,
@@ -94,14 +94,15 @@ impl Moment {
     }
 }
 
-/// What is known of a whole piece in training, beside its notes. By default: nothing, and all of it is learned from.
+/// The conditioning inputs of a whole training piece. By default nothing is known and every attribute is learned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
-    /// Before the first note.
+    /// Inputs before the first note.
     pub start: Moment,
-    /// At each note's onset, as many as there are notes; or empty: what follows from the start.
+    /// Inputs at each note's onset, one per note; if empty, they are extrapolated from `start`.
     pub moments: Vec<Moment>,
-    /// Which attributes are learned from it, in the order of `Attribute::ALL`: a source without dynamics teaches none.
+    /// Which attributes contribute to the loss, in the order of `Attribute::ALL`: a source without dynamics cannot
+    /// teach velocity.
     pub learns: [bool; 5],
 }
 

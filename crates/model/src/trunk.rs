@@ -1,4 +1,5 @@
-//! The three LSTM layers of the live path, and what they remember: in whole numbers, as what ships is played, or in floats.
+//! The three LSTM layers for inference and their state: in integers, which is how the shipped weights run, or in
+//! floats.
 
 use crate::{
     fixed, linear,
@@ -27,28 +28,28 @@ impl<H: Copy + Default, C: Copy + Default> States<H, C> {
         self.c.copy_from_slice(&other.c);
     }
 
-    /// A layer's cells and hidden state.
+    /// A layer's cell state and hidden state.
     fn layer(&mut self, layer: usize) -> (&mut [C], &mut [H]) {
         let place = layer * HIDDEN..(layer + 1) * HIDDEN;
         (&mut self.c[place.clone()], &mut self.h[place])
     }
 
-    /// What the last layer says.
+    /// The last layer's hidden state.
     fn output(&self) -> &[H] {
         &self.h[(LAYERS - 1) * HIDDEN..]
     }
 }
 
-/// What a trunk remembers.
+/// Hidden and cell states of a trunk.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Memory {
     Floats(States<f32, f32>),
-    /// Of `fixed`.
+    /// Fixed-point, see `fixed`.
     Integers(States<i16, i32>),
 }
 
 impl Memory {
-    /// Takes over another one of the same network without allocating.
+    /// Copies the states of the same network without allocating.
     pub fn copy_from(&mut self, other: &Self) {
         match (self, other) {
             (Self::Floats(mine), Self::Floats(theirs)) => mine.copy_from(theirs),
@@ -58,14 +59,14 @@ impl Memory {
     }
 }
 
-/// The layers.
+/// The LSTM layers.
 #[derive(Debug)]
 pub(crate) enum Trunk {
     Floats(Vec<lstm::Layer>),
     Integers(Vec<fixed::Layer>),
 }
 
-/// Buffers for a pass over so many takes, or notes.
+/// Buffers for a batch of takes, or for a block of notes of one take.
 #[derive(Clone, Debug)]
 pub(crate) struct Scratch {
     /// Inputs of a layer: `[takes, width]`.
@@ -74,14 +75,14 @@ pub(crate) struct Scratch {
     outputs: Vec<f32>,
     gates: Vec<f32>,
     products: linear::Scratch,
-    /// The same in whole numbers.
+    /// The integer counterparts of the above.
     integer_inputs: Vec<Quantised>,
     integer_states: Vec<Quantised>,
     integer_gates: Vec<i32>,
 }
 
 impl Scratch {
-    /// `width`: of the widest input.
+    /// Buffers for up to `takes`; `width`: of the widest input.
     pub fn new(takes: usize, width: usize) -> Self {
         let integers = || vec![Quantised::new(); takes];
         Self {
@@ -95,23 +96,23 @@ impl Scratch {
         }
     }
 
-    /// The place for a take's rounded input.
+    /// The buffer for a take's quantized input.
     pub fn integer_input(&mut self, take: usize) -> &mut Quantised {
         &mut self.integer_inputs[take]
     }
 }
 
-/// What the last layers of some takes say.
+/// Hidden states of the last layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outputs<'a> {
     /// `[takes, HIDDEN]`
     Floats(&'a [f32]),
-    /// Of each take.
+    /// One per take.
     Integers(&'a [Quantised]),
 }
 
 impl Trunk {
-    /// Packs the layers; `None`: it was not `wanted` any more.
+    /// Packs the layers; `None`: `wanted` returned false.
     pub fn new(weights: &Weights, precision: Precision, wanted: impl Fn() -> bool) -> Option<Self> {
         let layers = (0..LAYERS).map(|layer| wanted().then_some(layer));
         match precision {
@@ -126,7 +127,7 @@ impl Trunk {
         }
     }
 
-    /// Before anything was heard.
+    /// The initial state: zeros.
     pub fn zero(&self) -> Memory {
         match self {
             Self::Floats(_) => Memory::Floats(States::zero()),
@@ -134,13 +135,13 @@ impl Trunk {
         }
     }
 
-    /// The layers, if they are played in whole numbers.
+    /// The layers, if they are integer layers.
     pub fn integers(&self) -> Option<&[fixed::Layer]> {
         let Self::Integers(layers) = self else { return None };
         Some(layers)
     }
 
-    /// Bytes in memory.
+    /// Size of the weights in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Floats(layers) => layers.iter().map(lstm::Layer::bytes).sum(),
@@ -148,7 +149,7 @@ impl Trunk {
         }
     }
 
-    /// One step of several takes, whose inputs, `width` each, stand in `scratch`.
+    /// One step of several takes, whose inputs, `width` each, are in `scratch`.
     pub fn step(&self, width: usize, states: &mut [State], scratch: &mut Scratch) {
         let takes = states.len();
         let mut width = width;
@@ -179,7 +180,7 @@ impl Trunk {
         }
     }
 
-    /// Rounds so many inputs for a trunk of integers, and hands them out.
+    /// Quantizes the first layer's inputs of `takes` takes, for a trunk in integers, and returns them.
     pub fn round_inputs<'a>(&self, width: usize, takes: usize, scratch: &'a mut Scratch) -> &'a [Quantised] {
         let Self::Integers(layers) = self else { unreachable!("a trunk of floats") };
         let xs = &mut scratch.integer_inputs[..takes];
@@ -189,7 +190,7 @@ impl Trunk {
         xs
     }
 
-    /// One step of several takes, whose rounded inputs stand in `scratch`.
+    /// One step of several takes, whose quantized inputs are in `scratch`.
     pub fn step_integers(&self, states: &mut [State], scratch: &mut Scratch) {
         let Self::Integers(layers) = self else { unreachable!("a trunk of floats") };
         let Scratch { integer_inputs, integer_states, integer_gates, .. } = scratch;
@@ -210,7 +211,7 @@ impl Trunk {
         }
     }
 
-    /// Many steps of one take: the same as one by one, to the bit, in one pass over the input's weights.
+    /// Many steps of one take, bit-identical to one step at a time, in one pass over the input weights.
     pub fn sequence(&self, width: usize, notes: usize, state: &mut State, scratch: &mut Scratch) {
         let mut width = width;
         match self {
@@ -246,7 +247,7 @@ impl Trunk {
         }
     }
 
-    /// What the last layer says of each take.
+    /// The last layer's hidden states of each take.
     pub fn outputs<'a>(&self, states: &[State], scratch: &'a mut Scratch) -> Outputs<'a> {
         let Scratch { outputs, integer_states, .. } = scratch;
         for (n, state) in states.iter().enumerate() {
@@ -267,7 +268,7 @@ fn floats(state: &mut State) -> &mut States<f32, f32> {
     states
 }
 
-/// A take's states, if they are whole numbers.
+/// A take's integer states.
 pub(crate) fn integers(state: &mut State) -> &mut States<i16, i32> {
     let Memory::Integers(states) = &mut state.memory else { unreachable!("a state of another network") };
     states

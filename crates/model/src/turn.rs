@@ -1,20 +1,21 @@
-//! What the music of a turn is like beside that of the phrase before it. A network that plays on from its own notes thins
-//! out and loses its pulse little by little, without ever playing an unlikely one; what has gone missing is made up for.
+//! Compares statistics of the turn with those of the phrase before it. A network fed with its own output thins out and
+//! loses its pulse little by little, without ever playing an unlikely note; the sampler makes up for the measured
+//! drift.
 
 use notes::Successor;
 
 use crate::{activation::ln, rhythm::Rhythm};
 
-/// Notes of the phrase that a turn begins with.
+/// Weight of the phrase's mean in the turn's running mean, in notes.
 const PRIOR: f32 = 24.0;
-/// Decay per note of what was played lately: some sixty notes.
+/// Decay per note of the recent mean: an average over some sixty notes.
 const DECAY: f32 = 0.985;
-/// Intervals below this count as this, in seconds.
+/// Shorter intervals count as this, in seconds.
 const SHORTEST_S: f32 = 0.01;
-/// Fewer notes (or intervals) than this say nothing of a phrase.
+/// With fewer notes (or intervals) than this, a phrase has no usable statistics.
 const FEWEST: f32 = 6.0;
 
-/// Of something lately, its sum, and of how many: of ones and zeros, how often it happens.
+/// A decaying mean: sum and weight. Over zeros and ones it is a frequency.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Count {
     sum: f32,
@@ -28,11 +29,11 @@ impl Count {
     }
 }
 
-/// The same, and in the turn.
+/// One statistic, over the recent notes and over the turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Share {
     lately: Count,
-    /// In the phrase before the turn; `None`: there is no turn, or too little was heard before it.
+    /// Mean over the phrase before the turn; `None`: there is no turn, or too few notes came before it.
     meant: Option<f32>,
     turn: Count,
 }
@@ -54,32 +55,32 @@ impl Share {
         }
     }
 
-    /// How much rarer it has become; below 0: it is more frequent.
+    /// How far the turn's mean has fallen below the phrase's; negative if it has risen.
     fn missing(&self) -> f32 {
         self.meant.map_or(0.0, |meant| meant - (self.turn.sum + PRIOR * meant) / (self.turn.all + PRIOR))
     }
 }
 
-/// Shares in the turn, and in what came before it.
+/// The statistics of the turn and of what came before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Turn {
-    /// Notes inside chords, their first ones not counted.
+    /// Share of notes that continue a chord (all but a chord's first note).
     chords: Share,
-    /// Intervals as long as one of the last two.
+    /// Share of intervals as long as one of the two before.
     even: Share,
-    /// In each class of durations.
+    /// Share of notes in each duration class.
     durations: [Share; DURATIONS],
-    /// Natural logarithms of intervals in seconds.
+    /// Natural logarithm of intervals in seconds.
     intervals: Share,
-    /// How late the notes of chords are, in hundredths of a second.
+    /// Spread of chord notes, in hundredths of a second.
     spreads: Share,
-    /// How much louder or softer a note is than the one before, in steps of 16 velocities.
+    /// Velocity change from note to note, as a magnitude in units of 16.
     changes: Share,
 }
 
-/// Classes of durations.
+/// Number of duration classes.
 pub(crate) const DURATIONS: usize = 6;
-/// Their limits, in seconds.
+/// Limits between duration classes, in seconds.
 const DURATION_LIMITS: [f64; DURATIONS - 1] = [0.06, 0.12, 0.24, 0.48, 0.96];
 
 /// The class of a duration.
@@ -93,17 +94,18 @@ impl Turn {
         [chords, even, intervals, spreads, changes].into_iter().chain(durations)
     }
 
-    /// A turn begins.
+    /// Starts a turn.
     pub fn begin(&mut self) {
         self.shares().for_each(Share::begin_turn);
     }
 
-    /// The turn is over.
+    /// Ends the turn.
     pub fn end(&mut self) {
         self.shares().for_each(Share::end_turn);
     }
 
-    /// Takes in the next note, which `rhythm` has not heard yet, after one of velocity `last` (`None`: it is the first).
+    /// Adds a note, before `rhythm` is fed the same note. `last`: velocity of the note before; `None` for the first
+    /// note.
     pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, last: Option<u8>) {
         let class = duration_class(note.duration);
         self.durations.iter_mut().enumerate().for_each(|(n, share)| share.feed(f32::from(u8::from(n == class))));
@@ -122,32 +124,32 @@ impl Turn {
         }
     }
 
-    /// How much rarer chords are than in the phrase, as a share of notes.
+    /// How much rarer chord notes are in the turn than in the phrase, as a share of notes.
     pub fn missing_chords(&self) -> f32 {
         self.chords.missing()
     }
 
-    /// How much rarer each class of durations is than in the phrase, as a share of notes.
+    /// How much rarer each duration class is than in the phrase, as a share of notes.
     pub fn missing_durations(&self) -> [f32; DURATIONS] {
         self.durations.map(|share| share.missing())
     }
 
-    /// The share of even intervals in the phrase before the turn; one half if there is no turn, or the phrase says nothing.
+    /// The share of even intervals in the phrase before the turn; 0.5 if there is no turn or the phrase is too short.
     pub fn evenness(&self) -> f32 {
         self.even.meant.unwrap_or(0.5)
     }
 
-    /// How much shorter intervals are than in the phrase, as the natural logarithm of a factor.
+    /// How much shorter intervals are than in the phrase, as the natural logarithm of a ratio.
     pub fn missing_interval(&self) -> f32 {
         self.intervals.missing()
     }
 
-    /// How much less late notes of chords are than in the phrase, in hundredths of a second.
+    /// How much smaller the spread of chord notes is than in the phrase, in hundredths of a second.
     pub fn missing_spread(&self) -> f32 {
         self.spreads.missing()
     }
 
-    /// How much less velocities change from note to note than in the phrase, in steps of 16.
+    /// How much smaller velocity changes are than in the phrase, in units of 16.
     pub fn missing_change(&self) -> f32 {
         self.changes.missing()
     }

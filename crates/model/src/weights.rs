@@ -1,4 +1,4 @@
-//! Weights as named tensors with a card, and their file form: safetensors with the card as metadata.
+//! Weights as named tensors with a model card, and their file format: safetensors, with the card as metadata.
 
 use std::collections::BTreeMap;
 
@@ -15,50 +15,50 @@ use crate::{
     shapes::Kind,
 };
 
-/// Version of the file's form. Readers refuse what is newer.
+/// Version of the file format. Other versions are refused.
 pub const FORMAT: u32 = 1;
-/// No header is longer, in bytes; ours have some 10,000. What is made of it is several times as large.
+/// Longest header accepted, in bytes; ours have some 10,000. Parsing takes several times as much memory as the header.
 const MOST_HEADER: usize = 256 << 10;
 /// Key of the card in the file's metadata.
 const CARD: &str = "antiphon";
 
-/// What a weights file says of itself.
+/// The model card: what a weights file says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
-    /// Version of the file's form, see [`FORMAT`].
+    /// Version of the file format, see [`FORMAT`].
     pub format: u32,
     /// Version of bins and features, see [`VOCABULARY`].
     pub vocabulary: u32,
-    /// The network these weights are for.
+    /// The network that these weights belong to.
     pub kind: Kind,
-    /// A name to show.
+    /// Display name.
     pub name: String,
-    /// SPDX expression, or a sentence.
+    /// An SPDX license expression, or a sentence.
     #[serde(default)]
     pub licence: String,
     /// What the weights were trained on, with attribution.
     #[serde(default)]
     pub data: String,
-    /// How they were made: notes seen, recipe, validation figures.
+    /// How they were trained: notes seen, recipe, validation figures.
     #[serde(default)]
     pub training: String,
-    /// Residual variance of step and duration on the training split, in seconds squared: what turns
-    /// the seed's point estimates into densities. Unused by the others.
+    /// Residual variance of step and duration on the training split, in seconds squared, which turns the seed's point
+    /// estimates into densities. Unused by `antiphon`.
     #[serde(default)]
     pub residual_variance: Option<[f64; 2]>,
-    /// Whether the network says how late the first note of a chord is, the lowest; if not, it is never late.
+    /// Whether the network models the spread of a chord's first (lowest) note; if not, that note is never late.
     #[serde(default)]
     pub first_spread: bool,
-    /// The sampling settings these weights were measured to play best with.
+    /// The sampling settings that these weights scored best with.
     #[serde(default)]
     pub controls: Controls,
-    /// Version of the critic that comes with them, see [`critic::VERSION`]; `None`: there is none.
+    /// Version of the critic in the file, see [`critic::VERSION`]; `None`: there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub critic: Option<u32>,
 }
 
 impl Card {
-    /// A card for new weights of this kind.
+    /// A card for new weights of a network.
     pub fn new(kind: Kind, name: &str) -> Self {
         Self {
             format: FORMAT,
@@ -79,30 +79,30 @@ impl Card {
 /// Why a weights file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// Not a safetensors file, or cut short.
+    /// Not a safetensors file, or truncated.
     #[error("this is no complete weights file ({0}); copy it again, or write it anew with `trainer export`")]
     Unreadable(String),
-    /// A safetensors file of somebody else's.
+    /// A safetensors file without a model card.
     #[error(
         "this safetensors file has no Antiphon card; a PyTorch file of the seed network goes through `trainer import` first"
     )]
     NoCard,
-    /// The card cannot be understood.
+    /// The card cannot be parsed.
     #[error("the card of this weights file cannot be read ({0}); write the file anew with `trainer export`")]
     BadCard(String),
-    /// Made for another version.
+    /// The file has another version than this program supports.
     #[error(
         "this weights file has {what} version {found}, this program knows {known}; use a matching version of Antiphon or train anew"
     )]
     Version {
         /// Which version differs.
         what: &'static str,
-        /// In the file.
+        /// The version in the file.
         found: u32,
-        /// In this program.
+        /// The version of this program.
         known: u32,
     },
-    /// A tensor that the network needs is not there.
+    /// A tensor of the network is missing.
     #[error("the weights file lacks the tensor `{name}` {expected:?}; it was not made for this network")]
     Missing {
         /// The tensor's name.
@@ -110,70 +110,70 @@ pub enum WeightsError {
         /// The shape it should have.
         expected: Vec<usize>,
     },
-    /// A tensor has another shape than the network needs.
+    /// A tensor has the wrong shape.
     #[error("tensor `{name}` has shape {found:?}, the network needs {expected:?}; it was not made for this network")]
     Shape {
         /// The tensor's name.
         name: String,
-        /// In the file.
+        /// The shape in the file.
         found: Vec<usize>,
-        /// In the network.
+        /// The shape it should have.
         expected: Vec<usize>,
     },
-    /// A tensor of a number type that is not used for weights.
+    /// A tensor has an unsupported number type.
     #[error("tensor `{name}` holds {found}; weights are F32, F16 or BF16")]
     Type {
         /// The tensor's name.
         name: String,
-        /// In the file.
+        /// The type in the file.
         found: String,
     },
-    /// NaN or infinity.
+    /// A tensor, named here, holds NaN or infinity.
     #[error(
         "tensor `{0}` holds a value that is not a number; the training run that wrote it had failed: take an earlier checkpoint"
     )]
     NotFinite(String),
-    /// Not wanted any more.
+    /// Loading was canceled.
     #[error("reading these weights was given up")]
     GivenUp,
 }
 
-/// A dense tensor in 32 bits, row-major.
+/// A dense tensor of 32-bit floats, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
-    /// Sizes, slowest first.
+    /// Sizes, outermost first.
     pub shape: Vec<usize>,
     /// The values.
     pub data: Vec<f32>,
-    /// The sixteen values that they were rounded to already, in 127ths of a row's largest: see [`crate::compact`].
+    /// The codebook that the values were already rounded to, in 127ths of a row's largest: see [`crate::compact`].
     pub book: Option<[i8; 16]>,
 }
 
 impl Tensor {
-    /// Values that nothing has been done to.
+    /// A tensor that was not quantized before.
     pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Self {
         Self { shape, data, book: None }
     }
 }
 
-/// All tensors of one network and their card.
+/// All tensors of one network, with their card.
 #[derive(Clone, Debug)]
 pub struct Weights {
-    /// What the file says of itself.
+    /// The model card.
     pub card: Card,
     tensors: BTreeMap<String, Tensor>,
-    /// Those of the critic; empty: there is none.
+    /// Tensors of the critic; empty: there is none.
     critic: BTreeMap<String, Tensor>,
 }
 
 impl Weights {
-    /// Reads and checks a weights file: every tensor of its network is there with its shape, and finite.
-    /// One of an older vocabulary knows fewer features: it gives the others no weight.
+    /// Reads and checks a weights file: every tensor of its network must be there, with the right shape and finite
+    /// values. In a file with an older vocabulary, the weights of features it does not know are filled with zeros.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
         Self::from_bytes_while(bytes, || true)
     }
 
-    /// The same, tensor by tensor as long as it is `wanted`.
+    /// Like [`Weights::from_bytes`], but checks `wanted` before each tensor and gives up once it returns false.
     pub(crate) fn from_bytes_while(bytes: &[u8], wanted: impl Fn() -> bool) -> Result<Self, WeightsError> {
         let unreadable = |e: safetensors::SafeTensorError| WeightsError::Unreadable(e.to_string());
         let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
@@ -215,14 +215,14 @@ impl Weights {
             shapes.into_iter().map(|(name, shape)| read(&name, shape).map(|tensor| (name, tensor))).collect()
         };
         let tensors = read_all(shapes::of(card.kind))?;
-        // A critic of another version cannot be asked; the network plays without.
+        // A critic of another version is dropped; the network plays without it.
         let known = card.critic == Some(critic::VERSION);
         let critic = if known { read_all(critic::shapes())? } else { BTreeMap::new() };
         let card = Card { vocabulary: VOCABULARY, critic: card.critic.filter(|_| known), ..card };
         Ok(Self { card, tensors, critic })
     }
 
-    /// Puts tensors together with a card; they must be those of the card's network.
+    /// Combines tensors and a card. The tensors must be those of the card's network; a critic in the card is dropped.
     pub fn new(card: Card, mut tensors: BTreeMap<String, Tensor>) -> Result<Self, WeightsError> {
         let mut checked = BTreeMap::new();
         for (name, expected) in shapes::of(card.kind) {
@@ -234,22 +234,22 @@ impl Weights {
             }
             checked.insert(name, tensor);
         }
-        // A critic knows the habits of one network only.
+        // A critic is trained for one network only.
         Ok(Self { card: Card { critic: None, ..card }, tensors: checked, critic: BTreeMap::new() })
     }
 
-    /// The same with this critic.
+    /// The same weights with this critic.
     pub fn with_critic(self, critic: &Critic) -> Self {
         Self { card: Card { critic: Some(critic::VERSION), ..self.card }, critic: critic.tensors(), ..self }
     }
 
-    /// The critic that comes with them, if there is one.
+    /// The critic that comes with the weights, if any.
     pub fn critic(&self) -> Option<Critic> {
         Critic::from_tensors(&self.critic)
     }
 
-    /// Untrained weights, uniform in ±1/sqrt(fan-in) as PyTorch draws them; the forget gates of
-    /// `antiphon` start open.
+    /// Untrained weights, uniform in ±1/sqrt(fan-in) as PyTorch initializes them; `antiphon`'s forget gates have a bias
+    /// of 1, so that they start open.
     pub fn random(kind: Kind, seed: u64) -> Self {
         let mut rng = rand_pcg::Pcg32::new(seed, 0);
         let tensors = shapes::of(kind)
@@ -268,10 +268,10 @@ impl Weights {
         Self { card: Card::new(kind, "untrained"), tensors, critic: BTreeMap::new() }
     }
 
-    /// The tensor of this name.
+    /// The tensor with this name.
     ///
     /// # Panics
-    /// If the network has none of that name: a mistake in the program, not in the file.
+    /// If the network has no such tensor: an error in the program, not in the file.
     pub fn get(&self, name: &str) -> &Tensor {
         &self.tensors[name]
     }
@@ -281,22 +281,22 @@ impl Weights {
         &self.tensors
     }
 
-    /// Number of trainable parameters.
+    /// Number of trainable parameters, without the critic's.
     pub fn parameters(&self) -> usize {
         self.tensors.values().map(|t| t.data.len()).sum()
     }
 
-    /// Whether 16-bit floats hold every weight as it is.
+    /// Whether every weight is exactly representable in 16 bits.
     pub fn fit_16_bits(&self) -> bool {
         self.tensors.values().flat_map(|tensor| &tensor.data).all(|&v| f16::from_f32(v).to_f32() == v)
     }
 
-    /// The file, with 16-bit floats.
+    /// Serializes to a file with 16-bit floats.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.file(Dtype::F16)
     }
 
-    /// The file, with 32-bit floats.
+    /// Serializes to a file with 32-bit floats.
     pub fn to_bytes_f32(&self) -> Vec<u8> {
         self.file(Dtype::F32)
     }
@@ -310,7 +310,8 @@ impl Weights {
     }
 }
 
-/// Whether a tensor with fewer features or fewer scores for links may stand for this one.
+/// Whether a tensor from an older vocabulary, with fewer features or fewer head outputs, can be extended to the new
+/// shape.
 fn grown_from(name: &str, old: &[usize], new: &[usize]) -> bool {
     let grows = match name {
         _ if name == "input.weight" || name.ends_with("features.weight") => [false, true],
@@ -321,7 +322,7 @@ fn grown_from(name: &str, old: &[usize], new: &[usize]) -> bool {
     old.len() == new.len() && old.iter().zip(new).zip(grows).all(fits)
 }
 
-/// Appends rows or columns of zeros.
+/// Extends a tensor with rows or columns of zeros.
 fn grow(data: &[f32], old: &[usize], new: &[usize]) -> Vec<f32> {
     let (from, to) = (old.get(1).copied().unwrap_or(1), new.get(1).copied().unwrap_or(1));
     let mut grown = vec![0.0; new[0] * to];
@@ -331,7 +332,7 @@ fn grow(data: &[f32], old: &[usize], new: &[usize]) -> Vec<f32> {
     grown
 }
 
-/// A tensor as it stands in the file.
+/// A tensor as stored in the file.
 struct Encoded<'a> {
     shape: &'a [usize],
     dtype: Dtype,
@@ -363,7 +364,7 @@ impl View for Encoded<'_> {
     }
 }
 
-/// Little-endian numbers of any weight type, as 32-bit floats.
+/// Decodes little-endian numbers of any supported type to 32-bit floats.
 fn numbers(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, WeightsError> {
     Ok(match dtype {
         Dtype::F32 => bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),

@@ -1,4 +1,4 @@
-//! What a decoder plays keeps the rules that it was asked to keep, whatever its weights.
+//! What a decoder plays satisfies the constraints it was given, whatever its weights.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ fn decoder_in(kind: Kind, seed: u64, precision: Precision) -> Decoder {
     Decoder::new(Arc::new(Network::new(&Weights::random(kind, seed), precision)))
 }
 
-/// Plays on from nothing: each note is drawn and heard.
+/// Plays without a phrase: each note is sampled and fed.
 fn play(decoder: &mut Decoder, controls: &Controls, seed: u64, count: u64) -> Vec<Successor> {
     play_within(decoder, controls, &What::default(), 1.0, seed, count)
 }
 
-/// The same with wishes.
+/// Like [`play`], with constraints and requests.
 fn play_within(
     decoder: &mut Decoder,
     controls: &Controls,
@@ -88,8 +88,8 @@ proptest! {
                 None => prop_assert!(next.spread == 0.0),
             }
         }
-        // The listener's own function has nothing left to do, but for what it cannot know, onsets; and but for a key that was
-        // late in its chord and is struck again in the next one, at the same moment.
+        // Canonicalization has nothing left to do, except for onsets, which it cannot know, and for a key that was late
+        // in its chord and is struck again at the same moment in the next one.
         let mut struck: Vec<Note> = notes.iter().map(|n| Note {
             onset: n.struck(), spread: 0.0, duration: n.end() - n.struck(), ..*n
         }).collect();
@@ -113,7 +113,7 @@ proptest! {
     }
 }
 
-/// Snapshots lead back from any branch, however many notes later; each note is what it was.
+/// Snapshots restore the state from any branch, however many notes later, and the same notes follow.
 #[test]
 fn a_restored_state_goes_on_as_before() {
     for kind in [Kind::Seed, Kind::Antiphon] {
@@ -126,7 +126,7 @@ fn a_restored_state_goes_on_as_before() {
             decoder.restore(&snapshot);
             assert!(*decoder.state() == state, "{kind:?}, {after} notes back");
             assert_eq!(play(&mut decoder, &Controls::default(), 2, after), first);
-            // On another branch, and from there back.
+            // From another branch, and back from there.
             decoder.restore(&snapshot);
             play(&mut decoder, &Controls::default(), 3, 3);
             decoder.restore(&later);
@@ -135,16 +135,15 @@ fn a_restored_state_goes_on_as_before() {
     }
 }
 
-/// How far two sorted samples are apart, and how far luck takes two of one distribution (Kolmogorov-Smirnov, at one in
-/// ten thousand).
+/// Distance of two sorted samples, and the distance that chance alone would exceed once in ten thousand
+/// (Kolmogorov-Smirnov).
 fn apart(one: &[f64], other: &[f64]) -> (f64, f64) {
     let below = |all: &[f64], at: f64| all.partition_point(|value| *value <= at) as f64 / all.len() as f64;
     let apart = one.iter().map(|at| (below(one, *at) - below(other, *at)).abs()).fold(0.0, f64::max);
     (apart, 2.23 * (1.0 / one.len() as f64 + 1.0 / other.len() as f64).sqrt())
 }
 
-/// The first step after a silence is one of those that have not gone by yet, each as likely as it was among
-/// them.
+/// The first step after a silence is distributed as the steps that are at least as long as the silence.
 #[test]
 fn the_entry_is_drawn_from_what_the_silence_has_left() {
     let mut decoder = decoder(Kind::Antiphon, 4);
@@ -166,7 +165,8 @@ fn the_entry_is_drawn_from_what_the_silence_has_left() {
     }
 }
 
-/// A note that still sounds lasts as long as one of those that have lasted so long: the same, of durations.
+/// The duration of a note that still sounds is distributed as the durations that are at least as long as it has
+/// sounded.
 #[test]
 fn the_end_of_a_held_note_is_drawn_from_what_it_has_left() {
     let mut decoder = decoder(Kind::Antiphon, 5);
@@ -188,8 +188,9 @@ fn the_end_of_a_held_note_is_drawn_from_what_it_has_left() {
     assert!(lasts(25.0, 9).iter().all(|duration| *duration >= 20.0), "whatever it is asked");
 }
 
-/// A denser music has more onsets, by about the factor that was asked for, and no thinner chords; if the network does not
-/// itself answer long steps with longer ones: steps of random weights that depend on the last ones run away.
+/// A higher density gives more onsets, by about the requested factor, and no thinner chords, as long as the network
+/// itself does not answer long steps with longer ones: with random weights, steps that depend on the last ones run
+/// away.
 #[test]
 fn density_is_a_factor_on_the_onsets() {
     let random = Weights::random(Kind::Antiphon, 3);
@@ -217,7 +218,7 @@ fn density_is_a_factor_on_the_onsets() {
     }
 }
 
-/// Around a level, velocities move there; a fixed velocity is fixed.
+/// Velocities move to the requested level; a fixed velocity is fixed.
 #[test]
 fn loudness_is_as_asked_for() {
     for kind in [Kind::Seed, Kind::Antiphon] {
@@ -226,7 +227,7 @@ fn loudness_is_as_asked_for() {
             let what = What { loudness: Loudness::Around(level), ..What::default() };
             let take = play_within(&mut decoder(kind, 3), &Controls::default(), &what, 1.0, 5, 300);
             let mean = take[20..].iter().map(|note| f32::from(note.velocity)).sum::<f32>() / 280.0;
-            // Untrained, a network does not hear how loud it plays, so it keeps pulling to the middle.
+            // An untrained network does not react to its own loudness, so it keeps pulling to the middle.
             assert!((mean - level).abs() < 6.0 + 0.5 * (level - 64.0).abs(), "{kind:?}: {mean} for {level}");
             assert!(mean > before + 15.0);
             before = mean;
@@ -237,7 +238,7 @@ fn loudness_is_as_asked_for() {
     }
 }
 
-/// Narrow weights say nearly the same as 32-bit ones: the weights that ship, on a take of their own.
+/// Narrow weights predict nearly as well as 32-bit ones: the shipped weights, on a take of their own.
 #[test]
 fn narrow_weights_cost_next_to_nothing() {
     let weights = Weights::from_bytes(include_bytes!("../../../weights/antiphon.safetensors")).unwrap();
@@ -256,7 +257,7 @@ fn narrow_weights_cost_next_to_nothing() {
     }
 }
 
-/// Side by side, each take is what it would have been alone.
+/// Side by side, each take equals what it would have been alone.
 #[test]
 fn takes_side_by_side_are_the_takes_one_by_one() {
     for (kind, precision) in [(Kind::Seed, Precision::F16), (Kind::Antiphon, Precision::Int4)] {
@@ -290,7 +291,7 @@ fn takes_side_by_side_are_the_takes_one_by_one() {
     }
 }
 
-/// A phrase heard at once leaves the same state as one note after another: a bounce is the live take.
+/// Feeding a phrase as a whole leaves the same state as note by note: a bounce equals the live take.
 #[test]
 fn a_phrase_at_once_is_the_phrase_note_by_note() {
     for (kind, precision) in [Kind::Seed, Kind::Antiphon].into_iter().flat_map(|k| Precision::ALL.map(|p| (k, p))) {
@@ -315,7 +316,7 @@ fn weights_survive_their_file() {
     }
 }
 
-/// Weights made before there were so many features and scores give the new ones no weight.
+/// Weights from a vocabulary with fewer features and outputs get zeros for the new ones.
 #[test]
 fn weights_of_an_older_vocabulary_are_filled_up_with_zeros() {
     use safetensors::{Dtype, tensor::TensorView};
@@ -360,7 +361,7 @@ fn weights_of_an_older_vocabulary_are_filled_up_with_zeros() {
     assert!(matches!(refused, Err(WeightsError::Shape { .. })), "its own vocabulary has to be whole");
 }
 
-/// A thread that loads weights can be asked to stop, and is asked often enough to stop soon.
+/// A thread that loads weights can be stopped, and is asked often enough to stop soon.
 #[test]
 fn loading_is_given_up_at_any_moment() {
     for kind in [Kind::Seed, Kind::Antiphon] {

@@ -1,4 +1,5 @@
-//! A session whose trunk runs on a device: the CPU as one, and others that fail or differ. `gpu.rs` has real ones.
+//! Sessions whose trunk runs on a device: on the CPU as a device, and on devices that fail or differ. `gpu.rs` tests
+//! real ones.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ fn next(decoder: &mut Decoder, index: u64) -> Successor {
     decoder.sample(&Controls::default(), 0.0, &mut note_rng(5, index))
 }
 
-/// The CPU as a device that dies after so many steps, or is off by the last bit of one number.
+/// The CPU as a device that fails after `steps` steps or, if `wrong`, flips a bit of one state.
 #[derive(Debug)]
 struct Spoilt {
     on: Box<dyn Trunk>,
@@ -47,7 +48,7 @@ impl Trunk for Spoilt {
     }
 }
 
-/// The CPU plays the note that failed, and those after it, whichever that is, alone and side by side.
+/// The CPU generates the note that failed, whichever it is, and those after it, alone and side by side.
 #[test]
 fn the_cpu_takes_over_in_mid_take() {
     for (kind, precision) in [(Kind::Antiphon, Precision::Int4), (Kind::Seed, Precision::Int8)] {

@@ -1,6 +1,6 @@
-//! The trunk on whatever GPU the system names: where there is none, Mesa's lavapipe, a Vulkan driver that runs on the CPU.
-//! Where there is not even that, these tests say so and prove nothing, unless `ANTIPHON_GPU_TESTS` is set, as
-//! `cargo xtask test` does once it has seen to a driver.
+//! The trunk on whatever GPU the system offers; without one, on Mesa's lavapipe, a Vulkan driver that runs on the CPU.
+//! If neither is available, these tests print a note and check nothing, unless `ANTIPHON_GPU_TESTS` is set, as
+//! `cargo xtask test` does once it has found a driver.
 
 use std::io::Write;
 use std::process::Command;
@@ -14,7 +14,7 @@ fn network(kind: Kind, precision: Precision) -> Arc<Network> {
     Arc::new(Network::new(&Weights::random(kind, 11), precision))
 }
 
-/// Says which adapter it is, past the test's captured output.
+/// Opens the GPU and prints the adapter's name, bypassing the test's captured output.
 fn gpu(network: &Network) -> Option<Box<dyn Trunk>> {
     let (trunk, said) = match open(network) {
         Ok(trunk) => {
@@ -26,7 +26,7 @@ fn gpu(network: &Network) -> Option<Box<dyn Trunk>> {
         }
         Err(error) => panic!("{error}"),
     };
-    // Not `eprintln`: that would be captured, and the run is to name its adapter.
+    // Not `eprintln`, which would be captured: the test run must name its adapter.
     #[allow(clippy::explicit_write)]
     writeln!(std::io::stderr(), "{said}").unwrap();
     trunk
@@ -36,7 +36,7 @@ fn next(decoder: &mut Decoder, index: u64) -> Successor {
     decoder.sample(&Controls::default(), 0.0, &mut note_rng(5, index))
 }
 
-/// Whole takes with going back, as when a knob is turned; two instances in turn.
+/// Whole takes with a rollback, as when a knob is turned; two sessions in alternation.
 #[test]
 fn a_take_is_the_cpus_to_the_bit() {
     for (kind, precision) in [(Kind::Antiphon, Precision::Int4), (Kind::Seed, Precision::Int8)] {
@@ -45,7 +45,7 @@ fn a_take_is_the_cpus_to_the_bit() {
         let [mut cpu, mut one, mut two] = [(); 3].map(|()| Decoder::new(network.clone()));
         one.run_on(Some(trunk.twin(1).unwrap()));
         two.run_on(Some(trunk.twin(1).unwrap()));
-        // The weights outlive whoever brought them.
+        // The weights outlive the session that uploaded them.
         drop(trunk);
         let mut snapshot = None;
         for index in 0..64 {
@@ -72,7 +72,7 @@ fn a_take_is_the_cpus_to_the_bit() {
     }
 }
 
-/// Each take of a batch is what the CPU plays, whether the batch fills the kernel's tiles or not.
+/// Each take of a batch equals what the CPU plays, whether the batch fills the kernel's tiles or not.
 #[test]
 fn takes_side_by_side_are_the_cpus_to_the_bit() {
     let network = network(Kind::Antiphon, Precision::Int4);
@@ -100,7 +100,7 @@ fn takes_side_by_side_are_the_cpus_to_the_bit() {
     assert!(survey.other.unwrap().us > 0.0);
 }
 
-/// A process of its own, since drivers are looked for by way of the environment.
+/// Runs in a separate process, since drivers are located through environment variables.
 #[test]
 fn a_driver_that_is_missing_is_said_to_be() {
     if std::env::var_os("ANTIPHON_NO_DRIVER").is_some() {
@@ -113,7 +113,7 @@ fn a_driver_that_is_missing_is_said_to_be() {
         .envs(["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].map(|name| (name, "/nowhere.json")))
         .output()
         .unwrap();
-    // Where drivers are not Vulkan's they cannot be hidden.
+    // Drivers other than Vulkan's cannot be hidden.
     let hidden = cfg!(target_os = "linux");
     assert!(!hidden || output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }

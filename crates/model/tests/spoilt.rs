@@ -1,19 +1,19 @@
-//! Weights files spoilt in every way: read, or refused with a message, and never with more memory than is due.
+//! Corrupted weights files are read, or refused with a message, within a memory limit.
 
 use model::{Kind, Weights};
 use probe::{heap, spoil};
 
-/// What a spoilt header may take beyond twice the file's size.
+/// Memory that a corrupted header may take beyond twice the file's size.
 const SPARE: usize = 256 << 10;
 
-/// A file's header with its length, and the numbers behind it.
+/// A file's header, including its length field, and the numbers after it.
 fn halves(file: &[u8]) -> (Vec<u8>, &[u8]) {
     let (length, _) = file.split_first_chunk().expect("a length");
     let (header, numbers) = file.split_at(8 + u64::from_le_bytes(*length) as usize);
     (header.to_vec(), numbers)
 }
 
-/// Without the numbers behind it, no header is right: the reader must find out before it believes any of it.
+/// Without the numbers after it, no header is valid: the reader must find out before it trusts any of it.
 #[test]
 fn spoilt_headers_are_refused() {
     let headers = [Kind::Seed, Kind::Antiphon].map(|kind| halves(&Weights::random(kind, 1).to_bytes()).0);
@@ -23,7 +23,7 @@ fn spoilt_headers_are_refused() {
     assert_eq!(outcome.read, 0);
 }
 
-/// With as many bytes as before, some are right all the same; then every number is one.
+/// With as many bytes as before, some are still valid; then all values must be finite.
 #[test]
 fn spoilt_files_are_read_or_refused() {
     let file = Weights::random(Kind::Antiphon, 1).to_bytes();
@@ -54,7 +54,7 @@ fn spoilt_files_are_read_or_refused() {
     assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
 }
 
-/// A header may be as long as the file says; ours are short.
+/// The format allows a header of any length; ours are short.
 #[test]
 fn a_long_header_is_refused_before_it_is_read() {
     let header = format!("{{{}", "\"x\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,0]},".repeat(100_000));

@@ -1,4 +1,4 @@
-//! The differentiable side against finite differences and against the live path.
+//! Checks training against finite differences and against inference.
 #![cfg(feature = "train")]
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use notes::{Note, Successor};
 use rand::Rng;
 use rand_pcg::Pcg32;
 
-/// Canonical playing: chords of up to three notes, overlapping, some with spread.
+/// Random canonical notes: chords of up to three notes, overlapping, some with spread.
 fn phrase(count: usize, seed: u64) -> Vec<Note> {
     let mut rng = Pcg32::new(seed, 0);
     let mut onset = 0.0;
@@ -34,9 +34,9 @@ fn phrase(count: usize, seed: u64) -> Vec<Note> {
     notes
 }
 
-/// Gradients of the hand-written backward pass against central differences of the loss. In 32 bits
-/// the differences themselves are good to about 1e-3 of the largest gradient; an error in a formula
-/// shows as one of order 1.
+/// Compares the gradients of the hand-written backward pass with central differences of the loss. In 32 bits, the
+/// differences themselves are accurate to about 1e-3 of the largest gradient; an error in a formula shows as an error
+/// of order 1.
 #[test]
 fn lstm_gradients_agree_with_finite_differences() {
     let (time, lanes, input, hidden) = (7, 3, 5, 4);
@@ -77,7 +77,7 @@ fn lstm_gradients_agree_with_finite_differences() {
     }
 }
 
-/// The chunked, batched network and the one-note-at-a-time one say the same of the same notes.
+/// The chunked, batched network and the note-by-note network give the same losses for the same notes.
 #[test]
 fn sequence_and_step_agree() {
     for kind in [Kind::Seed, Kind::Antiphon] {
@@ -87,7 +87,7 @@ fn sequence_and_step_agree() {
         let mut carry = model.zero_carry(1);
         let mut lanes = [Lane::new(&notes)];
         let mut sums = [0.0f64; 5];
-        // Two chunks of unlike length: the state is carried.
+        // Two chunks of different lengths: the state is carried over.
         for chunk in [40, 56] {
             let batch = Batch::next(kind, &mut lanes, chunk, |_| None);
             assert_eq!(batch.notes(), chunk);
@@ -117,7 +117,8 @@ fn sequence_and_step_agree() {
     }
 }
 
-/// Rounding the factors of products to bf16 moves the loss by less than a thousandth, and hardly turns the gradient.
+/// Rounding the factors of products to bf16 changes the loss by less than a thousandth and hardly changes the
+/// gradient's direction.
 #[test]
 fn bf16_changes_little() {
     for kind in [Kind::Seed, Kind::Antiphon] {

@@ -1,36 +1,36 @@
 //! The host's bar lines. Lives on the audio thread.
 
-/// Beats by which two positions may differ and still be the same bar line.
+/// Positions that differ by at most this many beats count as the same bar line.
 pub(crate) const SAME_BEAT: f64 = 1e-6;
-/// No host's block is longer, in samples.
+/// The longest block a host may send, in samples.
 pub(crate) const LONGEST_BLOCK: u32 = 16_384;
 
-/// The host's bar lines, on the unrolled axis. Signature changes ahead are not known to a plugin, so
+/// The host's bar lines, on the unrolled axis. A plugin cannot know of time signature changes ahead, so
 /// ask again in every block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bars {
     /// Beats (quarter notes) per bar.
     pub length: f64,
-    /// A bar line, in the host's beats.
+    /// Position of one bar line, in the host's beats.
     line: f64,
     /// Unrolled beats minus the host's.
     unrolled: f64,
-    /// In the host's beats.
+    /// Start and end of the loop, in the host's beats.
     looping: Option<(f64, f64)>,
 }
 
 impl Bars {
-    /// The bars of a signature (beats, unit), one of whose lines lies here; `unrolled`: unrolled beats minus
-    /// the host's. The loop is in the host's beats.
+    /// Bars of the time signature (beats, unit), with a bar line at `line`. `line` and `looping` are in the
+    /// host's beats; `unrolled` is unrolled beats minus the host's.
     pub(crate) fn new(line: f64, signature: (i32, i32), unrolled: f64, looping: Option<(f64, f64)>) -> Self {
         Self { length: length(signature), line, unrolled, looping }
     }
 
-    /// The first bar line at or after a moment, both in unrolled beats. Past the end of a loop come
-    /// the bar lines of the loop again.
+    /// The first bar line at or after `beats`, both in unrolled beats. After the loop's end, the loop's bar
+    /// lines repeat.
     pub fn next(&self, beats: f64) -> f64 {
         if let Some((start, end)) = self.looping {
-            // Bar lines of the linear timeline hold up to the loop's end, then those of the loop.
+            // The linear timeline's bar lines hold up to the loop's end, then those of the loop.
             let Self { unrolled, .. } = self.at(beats);
             let next = self.next_in_host(beats - unrolled);
             if next <= end + SAME_BEAT {
@@ -44,7 +44,7 @@ impl Bars {
         self.unrolled + self.next_in_host(beats - self.unrolled)
     }
 
-    /// The bars as they are at a moment, in unrolled beats: past the end of a loop, those of the loop again.
+    /// The bars in force at `beats`, in unrolled beats: after the loop's end, those of the loop's repetition.
     pub fn at(&self, beats: f64) -> Self {
         let Some((start, end)) = self.looping.filter(|range| beats - self.unrolled > range.1 + SAME_BEAT) else {
             return *self;
@@ -53,18 +53,18 @@ impl Bars {
         Self { unrolled: self.unrolled + turns * (end - start), ..*self }
     }
 
-    /// Beats from the bar line before a moment, in unrolled beats, as if these bars were of all times: from 0
-    /// to below the length of one.
+    /// Beats since the last bar line at `beats` (unrolled), as if these bars extended forever in both
+    /// directions: from 0 up to, but not including, the bar's length.
     pub fn beat(&self, beats: f64) -> f64 {
         (beats - self.unrolled - self.line).rem_euclid(self.length)
     }
 
-    /// Where the host goes back in its loop, in unrolled beats.
+    /// Where the host will next jump back to the loop's start, in unrolled beats.
     pub fn loop_end(&self) -> Option<f64> {
         Some(self.unrolled + self.looping?.1)
     }
 
-    /// Where it has gone back to, the last time, in unrolled beats.
+    /// The start of the loop's current repetition, in unrolled beats.
     pub fn loop_start(&self) -> Option<f64> {
         Some(self.unrolled + self.looping?.0)
     }
@@ -75,13 +75,12 @@ impl Bars {
     }
 }
 
-/// Which of the host's bar lines is to be believed.
+/// Decides which reported bar line to trust.
 ///
-/// A wrapper of plugin formats that cuts a block where a parameter changes says of the rest of it what it
-/// can work out itself: the bar line where it would be, had there been this signature from beat 0. After
-/// a change of signature that is another one than the host's. So where the host only goes on, lines that
-/// lie as if counted from beat 0 do not displace those that were known, unless they stay for longer than
-/// any block.
+/// A plugin wrapper that splits a block at a parameter change computes the transport of the remainder
+/// itself: it puts the bar line where it would be if this time signature had held since beat 0. After a
+/// change of signature, that differs from the host's line. So as long as the host plays on, lines that fit
+/// a count from beat 0 do not replace the known one, unless they persist for longer than any block.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct BarLine {
     known: Option<Known>,
@@ -91,13 +90,13 @@ pub(crate) struct BarLine {
 struct Known {
     line: f64,
     signature: (i32, i32),
-    /// For so many samples another one has been told.
+    /// Samples for which a different line has been reported.
     doubted: u32,
 }
 
 impl BarLine {
-    /// The host, or its wrapper, says that a bar begins here, in a block of so many samples; all in the
-    /// host's beats. Returns a line that is right.
+    /// Takes the bar line that the host, or its wrapper, reports for a block of `frames` samples, in the host's
+    /// beats. Returns the line to use.
     pub(crate) fn hear(&mut self, line: f64, signature: (i32, i32), frames: u32) -> f64 {
         let length = length(signature);
         let same = |other: f64| {

@@ -1,25 +1,25 @@
-//! Chords: notes struck together, told apart from notes struck one after another.
+//! Chords: tells notes struck together from notes struck one after another.
 //!
-//! Every note within [`WINDOW_S`] of a chord's *first* onset belongs to the chord, a note exactly
-//! at the boundary included. It takes the chord's onset, keeps its own small delay as `spread`, and
-//! keeps its end. Inside a chord pitches ascend and stand once: a doubled pitch (two voices, two
-//! channels, a re-strike within the window) is merged to the later end and the louder velocity.
+//! Every note within [`WINDOW_S`] of a chord's *first* onset belongs to the chord, including a note
+//! exactly at the boundary. It takes the chord's onset, keeps its own small delay as `spread`, and
+//! keeps its end. In a chord, pitches ascend and are unique: a doubled pitch (two voices, two
+//! channels, a re-strike within the window) is merged, with the later end and the louder velocity.
 //!
-//! A file goes through [`canonicalise`], a live player through [`crate::Listener`]; both use
-//! [`Chord`] and [`merge`], so that the network hears one language.
+//! Files go through [`canonicalise`], live playing through [`crate::Listener`]; both use
+//! [`Chord`] and [`merge`], so that the network gets the same representation from both.
 
 use crate::Note;
 
 /// The longest time from a chord's first onset to the onset of its last note, in seconds.
 ///
-/// Human chords spread over 5–25 ms; a trill or a fast run is seldom faster than 50 ms per note.
+/// Chords played by hand spread over 5–25 ms; trills and fast runs are rarely faster than 50 ms per note.
 pub const WINDOW_S: f64 = 0.030;
 
-/// What rounding may add to a time difference, in seconds. Without it, chance would decide about
-/// notes exactly at the boundary, differently at each sample rate.
+/// Rounding error allowed in a time difference, in seconds. Without it, whether a note exactly at the
+/// boundary joins would be arbitrary, and differ between sample rates.
 const ROUNDING_S: f64 = 1e-9;
 
-/// A chord, known by its first onset.
+/// A chord, identified by its first onset.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Chord {
     onset: f64,
@@ -28,7 +28,7 @@ pub struct Chord {
 impl Chord {
     /// The chord that `note` opens.
     pub fn opened_by(note: &Note) -> Self {
-        // Adding zero turns -0 into 0, so that equal onsets are equal bit for bit.
+        // Adding zero turns -0 into 0, so that equal onsets are bitwise equal.
         Self { onset: note.struck() + 0.0 }
     }
 
@@ -59,7 +59,7 @@ impl Chord {
     }
 
     /// Seconds from the chord's onset to the note's own. In this order of operations a placed note
-    /// gives back its spread exactly, which is what makes [`canonicalise`] idempotent.
+    /// yields exactly its spread, which makes [`canonicalise`] idempotent.
     fn delay(&self, note: &Note) -> f64 {
         (note.onset - self.onset) + note.spread
     }
@@ -73,10 +73,10 @@ pub fn merge(kept: &mut Note, other: &Note) {
     kept.velocity = kept.velocity.max(other.velocity);
 }
 
-/// Puts raw notes, in any order, into canonical order: by (onset, pitch), chords made.
+/// Groups raw notes, in any order, into chords and sorts them by (onset, pitch).
 ///
-/// Canonical notes come out unchanged, so applying it twice does no harm. Notes with a time that is
-/// no finite number are left out. Off the audio thread only: it sorts, which may allocate.
+/// Idempotent: notes already in canonical order are unchanged. Notes with a non-finite time are dropped.
+/// Not for the audio thread: sorting may allocate.
 pub fn canonicalise(notes: &mut Vec<Note>) {
     notes.retain(|note| note.onset.is_finite() && note.spread.is_finite() && note.duration.is_finite());
     notes.sort_by(|a, b| a.struck().total_cmp(&b.struck()));

@@ -1,88 +1,89 @@
 //! Samples, seconds and beats. Lives on the audio thread.
 //!
-//! Hosts jump, loop and stop; a note that is due two beats from now must not care. So the clock
-//! keeps two axes that only ever go on: *stream seconds*, which are samples heard so far over the
+//! Hosts jump, loop and stop; a note due two beats from now must not be affected. So the clock keeps
+//! two axes that never run backwards: *stream seconds*, the samples processed so far divided by the
 //! sample rate, and *unrolled beats*, which follow the host's transport but never turn back.
 //!
-//! * While the transport runs, the host's position is taken afresh in every block: the error is that
-//!   of one block's tempo, and nothing adds up. What the position differs from what the last block
-//!   foretold, up to [`TOLERANCE_S`] and what a tempo ramp explains, is absorbed; a note that falls
-//!   into a gap sounds at sample 0. A loop goes on without a seam. Any other jump is told
-//!   ([`Happened::jumped`]), and the axis goes on from where it was.
-//! * A ramp that the block before was in is taken to go on: how far the position came, beside the two
-//!   tempi, tells a ramp from a step, and from where on it was one. So moments are exact to the sample
-//!   within a ramp; where it begins or ends, they are as wrong as one block can make them.
-//! * Without a position, or with one that does not move, beats go on at the tempo.
-//! * While the transport stands, beats go on at the tempo at which it stopped, whatever the host says of
-//!   tempo meanwhile, so that seconds hold exactly.
-//! * A moment belongs to the block that has its *nearest sample*. So [`Span::start`] lies half a
-//!   sample before the block's first sample, spans join without gap or overlap, and a moment that is
-//!   exactly on a sample can never slip to its neighbour by rounding.
-//! * Bar lines are the host's own, but for those of a block that was cut: see [`crate::bars`].
-//! * NaN, infinite, missing, absurd: such values count as missing. Without any tempo it is
-//!   [`DEFAULT_TEMPO`], without a signature 4/4.
+//! * While the transport runs, the host's position is read in every block, so the error is at most that
+//!   of one block's tempo and does not accumulate. A deviation from the position predicted by the last
+//!   block is absorbed, up to [`TOLERANCE_S`] plus what a tempo ramp explains; a note that falls
+//!   into a gap sounds at sample 0. A loop continues seamlessly. Any other jump is reported
+//!   ([`Happened::jumped`]), and the axis continues from where it was.
+//! * A tempo ramp in the previous block is assumed to continue: the distance covered, compared with the
+//!   two tempi, distinguishes a ramp from a step and shows where the ramp began. So positions are exact to
+//!   the sample within a ramp; where it begins or ends, the error is limited to that of one block.
+//! * Without a position, or with one that does not move, beats advance at the tempo.
+//! * While the transport is stopped, beats advance at the tempo at which it stopped, whatever tempo the
+//!   host reports meanwhile, so that seconds stay exact.
+//! * A time belongs to the block that has its *nearest sample*. So [`Span::start`] lies half a sample
+//!   before the block's first sample, spans join without gap or overlap, and a time exactly on a
+//!   sample never slips to a neighboring sample through rounding.
+//! * Bar lines are the host's own, except in a block that was split: see [`crate::bars`].
+//! * NaN, infinite and absurd values count as missing. A missing tempo defaults to
+//!   [`DEFAULT_TEMPO`], a missing time signature to 4/4.
 
 use crate::bars::{BarLine, Bars, LONGEST_BLOCK, SAME_BEAT};
 
-/// Beats per minute when the host has never told a tempo.
+/// Beats per minute until the host first reports a tempo.
 pub const DEFAULT_TEMPO: f64 = 120.0;
 
-/// A position this much off, in seconds, is absorbed; more is a jump, unless a tempo ramp within the
-/// block before explains it.
+/// A deviation of the host's position up to this, in seconds, is absorbed; more is a jump, unless a tempo
+/// ramp within the previous block explains it.
 pub const TOLERANCE_S: f64 = 0.020;
 
-/// Steeper than this, in beats per minute and second, nothing is taken for a ramp: from the next block
-/// on, a step in the middle of one looks the same.
+/// The steepest tempo change taken for a ramp, in beats per minute per second: seen from the next block, a
+/// step in the middle of a block looks just like a ramp.
 const STEEPEST: f64 = 40.0;
-/// What positions of hosts are rounded to, in beats, is far below this.
+/// Tolerance for comparing positions, in beats; the rounding of host positions is far below this.
 const ROUNDING: f64 = 1e-8;
 
-/// The most that a ramp can explain, in seconds at the new tempo: for that long the axis may wait.
+/// The largest deviation that a ramp can explain, in seconds at the new tempo; the axis may stand still for
+/// this long.
 const RAMP_S: f64 = 0.5;
 
 const DEFAULT_SAMPLE_RATE: f64 = 48_000.0;
 /// Tempi are clamped to this range, in beats per minute.
 const TEMPI: std::ops::RangeInclusive<f64> = 1.0..=10_000.0;
-/// Sample rates outside this range, in hertz, count as missing: the latest one stays.
+/// Sample rates outside this range, in hertz, count as missing: the previous one stays in use.
 const SAMPLE_RATES: std::ops::RangeInclusive<f64> = 100.0..=10_000_000.0;
-/// Positions farther out, in beats, count as missing: there a double no longer resolves a sample.
+/// Positions beyond this, in beats, count as missing: a double no longer resolves a sample there.
 const FARTHEST: f64 = 1e8;
 
-/// What the host says about its transport at the first sample of a block.
+/// The host's transport at the first sample of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Transport {
-    /// Whether it runs.
+    /// Whether the transport is running.
     pub playing: bool,
     /// Beats (quarter notes) per minute.
     pub tempo: Option<f64>,
     /// Position in beats.
     pub pos_beats: Option<f64>,
-    /// Start and end of the active loop, in beats; `None`: it does not loop.
+    /// Start and end of the active loop, in beats; `None`: no loop.
     pub loop_beats: Option<(f64, f64)>,
-    /// Such as (6, 8).
+    /// Numerator and denominator, such as (6, 8).
     pub time_signature: Option<(i32, i32)>,
     /// Where the current bar begins, in beats.
     pub bar_start_beats: Option<f64>,
 }
 
-/// What happened at the first sample of a block.
+/// Transport changes at the first sample of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Happened {
-    /// The transport began to run.
+    /// The transport started.
     pub started: bool,
-    /// It stopped.
+    /// The transport stopped.
     pub stopped: bool,
-    /// It moved elsewhere while running.
+    /// The position jumped while the transport was running, and not because of the loop.
     pub jumped: bool,
-    /// It went back to the loop's start (perhaps within the block before).
+    /// The position went back to the loop's start (perhaps within the previous block).
     pub looped: bool,
-    /// The tempo differs from that of the block before.
+    /// The tempo differs from that of the previous block.
     pub tempo_changed: bool,
 }
 
 impl Happened {
-    /// Whether music that was going on in the host has been cut: a start, a stop, a jump. A loop or
-    /// a tempo change is no cut.
+    /// Whether playback was interrupted: a start, a stop or a jump. A loop or a tempo change is no
+    /// interruption.
     pub fn cut(&self) -> bool {
         self.started || self.stopped || self.jumped
     }
@@ -91,10 +92,10 @@ impl Happened {
 /// One block on the clock's axes. A plain value: copy it around.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
-    /// Unrolled beats of the first moment that belongs to the block; the end of the block before, or
+    /// The first time that belongs to the block, in unrolled beats: the end of the previous block, or
     /// 0 for the first one.
     pub start: f64,
-    /// Unrolled beats of the first moment that belongs to the next block.
+    /// The first time that belongs to the next block, in unrolled beats.
     pub end: f64,
     /// As `start`, in stream seconds.
     pub start_s: f64,
@@ -104,46 +105,45 @@ pub struct Span {
     pub frames: u32,
     /// Beats per minute at the block's first sample.
     pub tempo: f64,
-    /// What happened at its first sample.
+    /// Transport changes at the block's first sample.
     pub happened: Happened,
-    /// The moment of this block, in unrolled beats, at which the host goes back to its loop's start, as
-    /// far as it has said so. If its blocks end there, the next one says [`Happened::looped`] instead.
+    /// When the host goes back to its loop's start within this block, in unrolled beats, as far as the reported
+    /// loop shows. If a block ends exactly there, the next one has [`Happened::looped`] instead.
     pub seam: Option<f64>,
-    /// The bar lines as known in this block; `None` while the transport stands or has no position.
+    /// The bar lines as known in this block; `None` while the transport is stopped or has no position.
     pub bars: Option<Bars>,
     beats: Line,
     seconds: Line,
 }
 
 impl Span {
-    /// The sample of the block that is nearest to a moment in beats: below `frames`, whatever the
-    /// moment.
+    /// The sample of the block nearest to a time in unrolled beats, clamped to the block (0 if the block is empty).
     pub fn offset(&self, beats: f64) -> u32 {
         self.nearest(&self.beats, beats)
     }
 
-    /// The sample of the block that is nearest to a moment in stream seconds.
+    /// The sample of the block nearest to a time in stream seconds, clamped likewise.
     pub fn offset_of_seconds(&self, seconds: f64) -> u32 {
         self.nearest(&self.seconds, seconds)
     }
 
-    /// The moment, in beats, of a sample of the block.
+    /// The time of a sample of the block, in unrolled beats.
     pub fn beats_at(&self, offset: u32) -> f64 {
-        // Where a correction moves the host's line back, the axis waits.
+        // Where a correction moves the line back, the axis stands still.
         self.beats.at(offset.into()).max(self.start).min(self.end)
     }
 
-    /// The moment, in stream seconds, of a sample of the block.
+    /// The time of a sample of the block, in stream seconds.
     pub fn seconds_at(&self, offset: u32) -> f64 {
         self.seconds.at(offset.into())
     }
 
-    /// Stream seconds in beats, by this block's tempo; also for moments outside the block.
+    /// Converts stream seconds to unrolled beats at this block's tempo; also for times outside the block.
     pub fn beats_of(&self, seconds: f64) -> f64 {
         self.beats.start + (seconds - self.seconds.start) * self.beats_per_second()
     }
 
-    /// Beats in stream seconds, by this block's tempo; also for moments outside the block.
+    /// Converts unrolled beats to stream seconds at this block's tempo; also for times outside the block.
     pub fn seconds_of(&self, beats: f64) -> f64 {
         self.seconds.start + (beats - self.beats.start) / self.beats_per_second()
     }
@@ -158,25 +158,25 @@ impl Span {
         self.tempo / 60.0 * self.beats.slope(offset.into()) / self.beats.per_sample
     }
 
-    /// Whether a moment in beats belongs to this block.
+    /// Whether a time in unrolled beats belongs to this block.
     pub fn contains(&self, beats: f64) -> bool {
         (self.start..self.end).contains(&beats)
     }
 
     fn nearest(&self, line: &Line, moment: f64) -> u32 {
         let sample = line.sample(moment).round();
-        // A saturating cast: what is no number becomes 0.
+        // A saturating cast: NaN becomes 0.
         (sample as u32).min(self.frames.saturating_sub(1))
     }
 }
 
-/// Samples to moments within one block.
+/// Maps samples to time within one block; quadratic in a tempo ramp.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Line {
-    /// The moment of the block's first sample.
+    /// The time of the block's first sample.
     start: f64,
     per_sample: f64,
-    /// What it bends by, per sample squared: in a ramp, half of what `per_sample` changes by.
+    /// The quadratic coefficient, per sample squared: in a ramp, half the change of the slope per sample.
     bend: f64,
 }
 
@@ -185,24 +185,25 @@ impl Line {
         self.start + sample * (self.per_sample + sample * self.bend)
     }
 
-    /// Moments per sample.
+    /// Time per sample at `sample`.
     fn slope(&self, sample: f64) -> f64 {
         self.per_sample + 2.0 * sample * self.bend
     }
 
-    /// The sample, not rounded, at a moment.
+    /// The sample at a time, not rounded.
     fn sample(&self, moment: f64) -> f64 {
         let ahead = moment - self.start;
         if self.bend == 0.0 {
             return ahead / self.per_sample;
         }
-        // In the form that loses no digits when the bend is small. Beyond a turning point: none.
+        // The form of the quadratic formula that loses no digits when `bend` is small; a negative discriminant
+        // (a time that the line never reaches) is clamped to 0.
         let root = (self.per_sample * self.per_sample + 4.0 * self.bend * ahead).max(0.0).sqrt();
         2.0 * ahead / (self.per_sample + root)
     }
 }
 
-/// Counts samples, follows the host; see the [module](self).
+/// Counts samples and follows the host's transport; see the [module documentation](self).
 #[derive(Clone, Debug)]
 pub struct Clock {
     sample_rate: f64,
@@ -223,29 +224,30 @@ pub struct Clock {
     looping: Looping,
 }
 
-/// Where the host has last said something new: since then it has only gone on at one tempo.
+/// The last block whose position or tempo was not what a constant tempo predicted; since then, the host has
+/// played on at one tempo.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
-    /// The host's, in beats.
+    /// The host's position, in beats.
     position: f64,
     /// Beats per minute.
     tempo: f64,
-    /// Samples since.
+    /// Samples since the anchor.
     samples: u64,
-    /// The longest block since, in samples.
+    /// The longest block since the anchor, in samples.
     longest: u32,
-    /// Samples of the host's block before, as far as it is known.
+    /// Length of the host's block before the anchor, in samples, as far as it is known.
     before: u64,
-    /// Whether a ramp goes on from it.
+    /// Whether a tempo ramp continues from here.
     ramps: bool,
 }
 
-/// One axis: counted from an anchor in whole samples, so that equal steps never add up an error.
+/// One axis, counted in whole samples from `line.start`, so that equal steps accumulate no error.
 #[derive(Clone, Copy, Debug)]
 struct Axis {
     line: Line,
     samples: u64,
-    /// Up to where moments have been given out.
+    /// The end of the range of times already assigned to blocks.
     given: f64,
 }
 
@@ -254,12 +256,12 @@ impl Axis {
         Self { line: Line { start: 0.0, per_sample, bend: 0.0 }, samples: 0, given: 0.0 }
     }
 
-    /// The moment of the next sample.
+    /// The time of the next sample.
     fn now(&self) -> f64 {
         self.line.at(self.samples as f64)
     }
 
-    /// Goes on straight from here, at this rate.
+    /// Continues from here in a straight line, at this rate.
     fn set_rate(&mut self, per_sample: f64) {
         if per_sample != self.line.per_sample || self.line.bend != 0.0 {
             self.set_now(self.now());
@@ -272,7 +274,7 @@ impl Axis {
         self.samples = 0;
     }
 
-    /// Goes on by a block: its line, and the range of moments that belong to it.
+    /// Advances by one block; returns its line and the start and end of the times that belong to it.
     fn advance(&mut self, frames: u32) -> (Line, f64, f64) {
         let per_sample = self.line.slope(self.samples as f64);
         let line = Line { start: self.now(), per_sample, bend: self.line.bend };
@@ -310,12 +312,12 @@ impl Clock {
         }
     }
 
-    /// Starts again at beat 0 and second 0.
+    /// Restarts at beat 0 and second 0.
     pub fn reset(&mut self) {
         *self = Self::new();
     }
 
-    /// Goes on by one block. A call with no frames is a flush of parameters: it changes nothing.
+    /// Advances by one block. A call with 0 frames is a parameter flush and changes nothing.
     pub fn advance(&mut self, transport: &Transport, frames: u32, sample_rate: f64) -> Span {
         let (happened, bars) = if frames > 0 {
             let happened = self.hear(transport, frames, sample_rate);
@@ -336,7 +338,7 @@ impl Clock {
         Span { start, end, start_s, end_s, frames, tempo, happened, seam, bars, beats, seconds }
     }
 
-    /// Takes in what the host says at the start of a block.
+    /// Applies the transport that the host reports at the start of a block.
     fn hear(&mut self, transport: &Transport, frames: u32, sample_rate: f64) -> Happened {
         let mut happened = Happened {
             started: transport.playing && !self.playing,
@@ -371,7 +373,7 @@ impl Clock {
         happened
     }
 
-    /// Takes the position afresh from a running transport.
+    /// Reads the position of a running transport.
     fn follow(&mut self, transport: &Transport, tempo_before: f64, frames: u32, happened: &mut Happened) {
         let Some(position) = transport.pos_beats.filter(|beats| beats.abs() <= FARTHEST) else {
             return;
@@ -403,7 +405,7 @@ impl Clock {
             self.anchor = Some(anchor);
             return;
         };
-        // Within a ramp every block is an anchor, however it was cut.
+        // Within a ramp every block is an anchor, however it was split.
         let before = if latest.ramps { latest.samples.max(latest.before) } else { latest.longest.into() };
         let latest = Anchor { position: latest.position - turned, ..latest };
         if self.goes_on(&latest, transport) {
@@ -419,7 +421,7 @@ impl Clock {
         }
     }
 
-    /// Whether the host is where one tempo since the anchor has led it, and says that tempo.
+    /// Whether the host has played on at the anchor's tempo since the anchor, and still reports that tempo.
     fn goes_on(&self, anchor: &Anchor, transport: &Transport) -> bool {
         let Some(position) = transport.pos_beats else {
             return false;
@@ -428,8 +430,8 @@ impl Clock {
         transport.tempo == Some(anchor.tempo) && (position - foretold).abs() < ROUNDING
     }
 
-    /// Whether this is the rest of a block that began in a ramp and was cut, as wrappers do at a change of
-    /// a parameter: they say the block's tempo again, and a position that knows of no ramp.
+    /// Whether this is the remainder of a block that began in a ramp and was split, as wrappers do at a
+    /// parameter change: they repeat the block's tempo, and their position ignores the ramp.
     fn is_within_a_ramp(&self, transport: &Transport, frames: u32, sample_rate: f64) -> bool {
         self.beats.line.bend != 0.0
             && sample_rate == self.sample_rate
@@ -439,20 +441,20 @@ impl Clock {
             })
     }
 
-    /// The ramp in which the host has come here from the anchor, in beats per minute and second, if it has
-    /// begun `within` so many samples; 0: none.
+    /// The slope of the tempo ramp by which the host got from the anchor to `position`, in beats per minute per
+    /// second; 0 if there was none or it began more than `within` samples ago.
     fn slope(&self, anchor: &Anchor, position: f64, within: u64) -> f64 {
         let seconds = anchor.samples as f64 / self.sample_rate;
         let change = self.tempo - anchor.tempo;
-        // Had the tempo changed at once, it would have come so much farther.
+        // How many more beats the host would have covered had the tempo changed right at the anchor.
         let most = change * seconds / 60.0;
         if most == 0.0 {
             return 0.0;
         }
-        // A ramp all the way takes it a half of that, one that began on the way less; a step at the end,
-        // nothing; a ramp that has ended, more.
+        // A ramp over the whole distance adds half of that, one that began on the way less, a step at the end
+        // nothing; a ramp that has already ended adds more than half.
         let come = position - anchor.position - anchor.tempo * seconds / 60.0;
-        // In short blocks the position is too coarse to tell; then so small a step may count as a ramp.
+        // In short blocks the rounded position cannot tell them apart; then such a small step may count as a ramp.
         let all_the_way = (come - 0.5 * most).abs() <= ROUNDING;
         let share = if all_the_way { 0.5 } else { come / most };
         if !(0.0..=0.5).contains(&share) {
@@ -464,9 +466,9 @@ impl Clock {
         if begun && slope.abs() <= STEEPEST { slope } else { 0.0 }
     }
 
-    /// By how many beats the position may differ from the one foretold and still be no jump.
+    /// How many beats the position may differ from the predicted one without being a jump.
     fn tolerance(&self, tempo_before: f64) -> f64 {
-        // Where the tempo ramps, the block before was at most as wrong as the tempo has changed.
+        // In a ramp, the previous block's error was at most the change of tempo over its length.
         let ramp = f64::from(self.latest) / self.sample_rate * (self.tempo - tempo_before).abs();
         (TOLERANCE_S * self.tempo.max(tempo_before) + ramp.min(RAMP_S * self.tempo)) / 60.0
     }
@@ -490,22 +492,22 @@ impl Clock {
     }
 }
 
-/// The loop in which the host is.
+/// The loop that the host is in.
 ///
-/// Who is past its end goes straight on. But a wrapper that cuts a block tells of the rest of it positions
-/// that know of no loop: who was inside and is past its end without a jump is going round, unless he stays
-/// there for longer than any block.
+/// A position past the loop's end means that the loop is not in force. But a wrapper that splits a block
+/// ignores the loop in the remainder's position: a position that was inside and runs past the end without
+/// a jump still counts as looping, unless it stays there for longer than any block.
 #[derive(Clone, Copy, Debug, Default)]
 struct Looping {
-    /// In the host's beats.
+    /// Start and end, in the host's beats.
     range: Option<(f64, f64)>,
-    /// Samples for which the host has been past its end.
+    /// Samples for which the host has been past the loop's end.
     past: u32,
 }
 
 impl Looping {
-    /// The host says that this loop is active, `here`, in a block of so many samples; all in its beats.
-    /// Returns it, if it holds.
+    /// Takes the loop that the host reports at position `here` for a block of `frames` samples; `range` and `here`
+    /// are in the host's beats. Returns the loop if it is in force.
     fn hear(&mut self, range: Option<(f64, f64)>, here: f64, frames: u32) -> Option<(f64, f64)> {
         let within = range.is_some_and(|range| here <= range.1);
         self.past = if within { 0 } else { self.past.saturating_add(frames) };
@@ -518,15 +520,15 @@ impl Looping {
     }
 }
 
-/// The loop, if there is one that makes sense.
+/// The loop, if there is a valid one.
 fn loop_range(transport: &Transport) -> Option<(f64, f64)> {
     transport
         .loop_beats
         .filter(|(start, end)| start.abs() <= FARTHEST && end.abs() <= FARTHEST && end - start > SAME_BEAT)
 }
 
-/// By how many beats the loop has led back, if that is why the transport is where it is: the loop's
-/// length, or a multiple when a block is longer than the loop.
+/// How many beats the host has gone back in its loop, if that explains its position: the loop's length, or a
+/// multiple if a block is longer than the loop.
 fn loop_turns(transport: &Transport, foretold: f64, position: f64, tolerance: f64) -> Option<f64> {
     let (start, end) = loop_range(transport)?;
     let length = end - start;

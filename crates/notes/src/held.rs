@@ -1,23 +1,23 @@
-//! The ledger of generated notes that sound. Lives on the audio thread.
+//! The ledger of generated notes that are sounding. Lives on the audio thread.
 //!
-//! The ledger itself sends, and learns whether a note-on was taken, so that its books cannot differ from what the host
-//! has heard: a note-on that is refused never counts as sounding. A note-off is never refused: whoever sends it keeps it
-//! until the host has it. A key sounds once: a re-strike first ends the earlier note.
+//! The ledger calls `send` itself and learns whether a note-on was accepted, so it cannot disagree with what the
+//! host received: a refused note-on never counts as sounding. A note-off is never refused: `send` must keep it until
+//! the host takes it. Each key sounds at most once: a re-strike first ends the earlier note.
 //!
-//! So the note-ons that were accepted equal the note-offs, per channel and key, once [`Held::is_empty`].
+//! So once [`Held::is_empty`], there are as many note-offs as accepted note-ons, per channel and key.
 
 use crate::schedule::{Planned, Schedule};
 
-/// Notes that can sound at once: every key of every channel.
+/// The most notes that can sound at once: every key of every channel.
 const CAPACITY: usize = 16 * 128;
 
-/// A generated event for the host. Times are beats of [`crate::Clock`]'s unrolled axis; events come
-/// in order of time within a block.
+/// A generated event for the host. Times are in beats on [`crate::Clock`]'s unrolled axis; within a block,
+/// events come in order of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
     /// A note begins.
     On {
-        /// When.
+        /// Time, in beats.
         at: f64,
         /// MIDI channel, 0–15.
         channel: u8,
@@ -28,7 +28,7 @@ pub enum Event {
     },
     /// A note ends.
     Off {
-        /// When.
+        /// Time, in beats.
         at: f64,
         /// MIDI channel, 0–15.
         channel: u8,
@@ -38,7 +38,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// When it happens, in beats.
+    /// The event's time, in beats.
     pub fn at(&self) -> f64 {
         match *self {
             Event::On { at, .. } | Event::Off { at, .. } => at,
@@ -46,10 +46,10 @@ impl Event {
     }
 }
 
-/// A note that sounds.
+/// A note that is sounding.
 #[derive(Clone, Copy, Debug)]
 struct Sounding {
-    /// Beats.
+    /// When it ends, in beats.
     end: f64,
     channel: u8,
     pitch: u8,
@@ -65,10 +65,10 @@ impl Sounding {
     }
 }
 
-/// Generated notes that sound; see the [module](self).
+/// The generated notes that are sounding; see the [module documentation](self).
 #[derive(Debug)]
 pub struct Held {
-    /// Sorted by end, the latest first, so that the next to end is popped off the back.
+    /// Sorted by end, latest first, so that the next note to end is popped off the back.
     sounding: Vec<Sounding>,
 }
 
@@ -78,12 +78,12 @@ impl Default for Held {
     }
 }
 
-/// What [`Held::play`] did.
+/// The counts that [`Held::play`] returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Played {
-    /// Notes that began to sound.
+    /// Notes that began.
     pub struck: u32,
-    /// Notes that were given up because they were refused.
+    /// Notes dropped because `send` refused their note-on, or because their channel or key is invalid.
     pub refused: u32,
 }
 
@@ -93,8 +93,8 @@ impl Held {
         Self { sounding: Vec::with_capacity(CAPACITY) }
     }
 
-    /// Begins a note and remembers its end; true when `send` took it. If the key sounds already,
-    /// the earlier note ends first.
+    /// Begins a note and remembers its end; true if `send` accepted it. If the key is already sounding,
+    /// the earlier note ends first. A note with an invalid channel or key is not sent.
     pub fn strike(&mut self, note: &Planned, mut send: impl FnMut(Event) -> bool) -> bool {
         let (channel, pitch, at) = (note.channel, note.pitch, note.onset);
         if channel > 15 || pitch > 127 {
@@ -105,7 +105,7 @@ impl Held {
         });
         let taken = send(Event::On { at, channel, pitch, velocity: note.velocity.clamp(1, 127) });
         if taken {
-            // `max` also turns an end that is no number into the onset.
+            // `max` also replaces a NaN end with the onset.
             let end = note.end.max(at);
             let place = self.sounding.partition_point(|later| later.end >= end);
             self.sounding.insert(place, Sounding { end, channel, pitch });
@@ -113,30 +113,30 @@ impl Held {
         taken
     }
 
-    /// Ends, in order of time, the notes whose end is before `time`.
+    /// Ends the notes whose end is before `time`, in order of time.
     pub fn end_before(&mut self, time: f64, mut off: impl FnMut(Event)) {
         while let Some(note) = self.sounding.pop_if(|note| note.end < time) {
             off(note.off(note.end));
         }
     }
 
-    /// Ends one key at `at`, if it sounds.
+    /// Ends the note on one key at `at`, if there is one.
     pub fn end_key(&mut self, channel: u8, pitch: u8, at: f64, off: impl FnOnce(Event)) {
         if let Some(place) = self.sounding.iter().position(|note| note.is(channel, pitch)) {
             off(self.sounding.remove(place).off(at));
         }
     }
 
-    /// Ends everything at `at`: the next events of the block are its note-offs.
+    /// Ends every note at `at`, with a note-off each.
     pub fn end_all(&mut self, at: f64, mut off: impl FnMut(Event)) {
         while let Some(note) = self.sounding.pop() {
             off(note.off(at));
         }
     }
 
-    /// Plays what is due before `time`, note-ons from the schedule and note-offs from the ledger in
-    /// one order of time; at the same time, note-offs first. Call it up to each event that has to
-    /// stand between generated ones, and last up to the block's [`crate::Span::end`].
+    /// Plays everything due before `time`: note-ons from the schedule and note-offs from the ledger, merged
+    /// in order of time; at equal times, note-offs first. Call it with the time of each event that has to
+    /// come between generated ones, and finally with the block's [`crate::Span::end`].
     pub fn play<const N: usize>(
         &mut self,
         schedule: &mut Schedule<N>,
@@ -144,7 +144,7 @@ impl Held {
         mut send: impl FnMut(Event) -> bool,
     ) -> Played {
         let mut played = Played::default();
-        // At most what is scheduled now: `send` cannot add to it.
+        // Bounded by what is scheduled now: `send` cannot add to it.
         while let Some(note) = schedule.pop_before(time) {
             self.end_before(note.onset.next_up(), |off| {
                 send(off);
@@ -161,12 +161,12 @@ impl Held {
         played
     }
 
-    /// When the last of the notes that sound ends.
+    /// When the last of the sounding notes ends, in beats; `None`: none is sounding.
     pub fn last_end(&self) -> Option<f64> {
         self.sounding.first().map(|note| note.end)
     }
 
-    /// Notes that sound.
+    /// Number of notes that are sounding.
     pub fn len(&self) -> usize {
         self.sounding.len()
     }

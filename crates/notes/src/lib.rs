@@ -1,15 +1,15 @@
-//! The vocabulary of music and time. No dependencies, no `unsafe`, and everything here but
+//! Notes and musical time. No dependencies, no `unsafe`, and everything here except constructors and
 //! [`chords::canonicalise`] is safe to call on the audio thread: capacities are fixed at
-//! construction, and after it nothing allocates, locks, logs, panics or loops without a bound.
+//! construction; after that, nothing allocates, locks, logs, panics or loops without a bound.
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`chords`] | when notes are one chord; the same code for a file and for a live player |
+//! | [`chords`] | which notes form one chord; the same code for files and for live playing |
 //! | [`listener`] | note-on, note-off, pedal → finished notes in canonical order |
 //! | [`clock`] | samples ↔ seconds ↔ beats; stops, jumps, loops, tempo |
 //! | [`bars`] | the host's bar lines |
-//! | [`schedule`] | notes that are generated but have not sounded yet |
-//! | [`held`] | generated notes that sound; the only authority on their note-offs |
+//! | [`schedule`] | generated notes that have not sounded yet |
+//! | [`held`] | generated notes that are sounding; the only authority on their note-offs |
 #![forbid(unsafe_code)]
 #![deny(
     clippy::expect_used,

@@ -1,83 +1,83 @@
-//! What the player plays: note-on, note-off and pedal go in, finished notes come out in canonical
-//! order (see [`crate::chords`]), exactly as [`crate::chords::canonicalise`] would put them.
+//! Player input: note-on, note-off and pedal events go in; finished notes come out in canonical order
+//! (see [`crate::chords`]), exactly as [`crate::chords::canonicalise`] would produce them.
 //! Lives on the audio thread.
 //!
-//! * A note is finished when its key comes up. It comes out of [`Listener::pop`] once its chord's
-//!   window is closed and every note before it is finished: a melody waits behind a held bass note.
-//!   [`Listener::hand_over`] ends the wait: held notes get the time they have sounded so far, and come out of
-//!   [`Listener::pop_held`]; how long they lasted in the end, [`Listener::pop_late`] says.
-//! * No note counts longer than [`LONGEST_S`], so none waits longer either, however long a key lies.
-//! * A re-strike of a key that sounds ends the earlier note.
+//! * A note is finished when its key comes up. [`Listener::pop`] returns it once its chord's window is
+//!   closed and every note before it is finished: a melody waits behind a held bass note.
+//!   [`Listener::hand_over`] ends the wait: [`Listener::pop_held`] returns held notes with their duration
+//!   so far; after they end, [`Listener::pop_late`] returns them with their final duration.
+//! * Durations are limited to [`LONGEST_S`], so no note waits longer than that, however long a key is held.
+//! * Striking a key that is already sounding ends the earlier note.
 //! * A note-off without a note is ignored.
-//! * When [`CAPACITY`] notes wait, a new one is dropped whole and counted.
+//! * When [`CAPACITY`] notes are waiting, a new one is dropped completely and counted.
 //!
-//! Times are stream seconds from 0 upwards and must not run backwards: a time before the latest
-//! one, or one that is no number, counts as the latest.
+//! Times are stream seconds from 0 upwards and must not run backwards: a time that is earlier than the
+//! latest one, or not finite, counts as the latest.
 
 use std::collections::VecDeque;
 
 use crate::Note;
 use crate::chords::{Chord, merge};
 
-/// Notes that can wait at once: a held note with the busiest playing above it for [`LONGEST_S`].
+/// Notes that can wait at once: enough for the busiest playing above a note held for [`LONGEST_S`].
 pub const CAPACITY: usize = 1024;
 
-/// The longest a note counts, and with it the longest that others wait for its end, in seconds.
-/// Longer ones are less than one in a thousand in piano music.
+/// The longest duration of a note, and so the longest that others wait for its end, in seconds.
+/// In piano music, fewer than one note in a thousand is longer.
 pub const LONGEST_S: f64 = 10.0;
 
 const CHANNELS: usize = 16;
 const KEYS: usize = 128;
-/// Notes that can end late at once.
+/// Capacity of [`Listener`]'s `late` queue, in notes.
 const LATE: usize = 128;
 
-/// The note that a key has begun and that has not ended.
+/// A key's note that has not ended yet.
 #[derive(Clone, Copy, Debug)]
 struct Strike {
-    /// Seconds.
+    /// When the key was struck, in seconds.
     at: f64,
     /// Number of the chord it belongs to.
     chord: u64,
-    /// It was handed over before it ended.
+    /// The note as it was handed over, if that happened before it ended.
     handed: Option<Note>,
 }
 
 /// One key of one channel.
 #[derive(Clone, Copy, Debug, Default)]
 struct Key {
-    /// The finger is on it.
+    /// Whether the key is held.
     down: bool,
-    /// Its note has not ended: the key is down, or up with the pedal lengthening the note.
+    /// The note that has not ended: the key is down, or the pedal is lengthening the note.
     sounding: Option<Strike>,
 }
 
-/// A note on its way from the player to the network.
+/// A note that has not been popped yet.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     chord: u64,
     note: Note,
-    /// One bit per channel on which the note still sounds; 0: it is finished.
+    /// One bit per channel on which the note is still sounding; 0: it is finished.
     channels: u16,
-    /// It was handed over before it was.
+    /// Whether it was handed over before it was finished.
     held: bool,
 }
 
-/// Turns live playing into finished notes; see the [module](self).
+/// Turns live playing into finished notes; see the [module documentation](self).
 #[derive(Debug)]
 pub struct Listener {
     /// Sorted by (chord, pitch).
     waiting: VecDeque<Waiting>,
-    /// Notes that were handed over, and have ended since.
+    /// Notes that were handed over before they ended and have ended since.
     late: VecDeque<Note>,
-    /// By channel, then pitch.
+    /// Indexed by channel, then pitch.
     keys: Box<[Key]>,
-    /// The chord that the latest note belongs to, until it is handed over.
+    /// The chord of the latest note, until it is handed over.
     chord: Option<Chord>,
-    /// Its number; chords are counted so that order never depends on comparing times.
+    /// The latest chord's number; chords are numbered so that order never depends on comparing times.
     chord_number: u64,
     now: f64,
     keys_down: usize,
-    /// When the last key came up; `None` until a key was struck.
+    /// When a key last went down or came up, in seconds; `None` before the first one.
     last_up: Option<f64>,
     /// One bit per channel whose sustain pedal is down.
     pedals: u16,
@@ -111,7 +111,7 @@ impl Listener {
         }
     }
 
-    /// Forgets everything but the settings and the count of dropped notes. Time starts again at 0.
+    /// Clears everything except the settings and the count of dropped notes. Time restarts at 0.
     pub fn reset(&mut self) {
         self.waiting.clear();
         self.late.clear();
@@ -124,8 +124,8 @@ impl Listener {
         self.last_pedal_up = 0.0;
     }
 
-    /// Whether a note whose key comes up while the sustain pedal of its channel is down lasts until
-    /// the pedal comes up (or its key is struck again). At first it does not.
+    /// Whether a note whose key comes up while its channel's sustain pedal is down lasts until the
+    /// pedal comes up (or the key is struck again). Off by default.
     pub fn set_pedal_lengthens(&mut self, lengthens: bool) {
         self.pedal_lengthens = lengthens;
     }
@@ -171,8 +171,8 @@ impl Listener {
         }
     }
 
-    /// Keys come up at `time` seconds: all of a channel, a pitch on all channels, or every one
-    /// (`None`: any). For all-notes-off messages and wildcard note-offs.
+    /// All keys that match come up at `time` seconds; `None` matches any channel or any pitch.
+    /// For all-notes-off messages and wildcard note-offs.
     pub fn notes_off(&mut self, time: f64, channel: Option<u8>, pitch: Option<u8>) {
         let time = self.moment(time);
         for index in 0..self.keys.len() {
@@ -206,13 +206,13 @@ impl Listener {
         }
     }
 
-    /// Says that it is `time` seconds and that every event before has been told: call it at the end
-    /// of each block, before [`Self::pop`].
+    /// Advances the time to `time` seconds, up to which every event must have been passed in. Call it at
+    /// the end of each block, before [`Self::pop`].
     pub fn advance(&mut self, time: f64) {
         self.moment(time);
     }
 
-    /// The next note in canonical order, if it and its place in the order are final.
+    /// Removes and returns the next note in canonical order, if both it and its position are final.
     pub fn pop(&mut self) -> Option<Note> {
         let head = *self.waiting.front()?;
         let open = self.chord.is_some_and(|chord| head.chord == self.chord_number && !chord.is_closed(self.now));
@@ -230,21 +230,21 @@ impl Listener {
         self.waiting.pop_front().map(|waiting| waiting.note)
     }
 
-    /// The next note in canonical order, if it was handed over before it ended: with the time it had sounded by then.
+    /// As [`Self::pop`], but only if the next note was handed over before it ended; its duration is the time it had
+    /// sounded by then.
     pub fn pop_held(&mut self) -> Option<Note> {
         self.waiting.front().filter(|waiting| waiting.held)?;
         self.pop()
     }
 
-    /// A note that was handed over before it ended and has ended since, as long as it was. On two channels at once, it
-    /// may end twice.
+    /// A note that was handed over before it ended and has ended since, with its full duration. A note held on two
+    /// channels may be returned twice.
     pub fn pop_late(&mut self) -> Option<Note> {
         self.late.pop_front()
     }
 
-    /// Lets [`Self::pop`] and [`Self::pop_held`] give all that was played until `time` seconds. The keys
-    /// stay known: whoever still holds one is not silent, and its note-off, when it comes, is no
-    /// surprise.
+    /// Makes everything played until `time` seconds available to [`Self::pop`] and [`Self::pop_held`]. Keys
+    /// stay tracked: a key still held is not silence, and its later note-off is recognized.
     pub fn hand_over(&mut self, time: f64) {
         let time = self.moment(time);
         for index in 0..self.keys.len() {
@@ -268,33 +268,33 @@ impl Listener {
         self.chord = None;
     }
 
-    /// Since when, in seconds, no key has been held. `None`: one is held, or nothing was played yet.
+    /// When the last held key came up, in seconds. `None`: a key is held, or nothing was played yet.
     pub fn silent_since(&self) -> Option<f64> {
         self.last_up.filter(|_| self.keys_down == 0)
     }
 
-    /// Since when no key has been held and no sustain pedal has been down; else as
-    /// [`Self::silent_since`].
+    /// When the last held key or sustain pedal came up, in seconds. `None`: a key or a pedal is down, or
+    /// nothing was played yet.
     pub fn quiet_since(&self) -> Option<f64> {
         self.silent_since().filter(|_| self.pedals == 0).map(|since| since.max(self.last_pedal_up))
     }
 
-    /// Keys held now, on all channels.
+    /// Number of keys held now, on all channels.
     pub fn keys_down(&self) -> usize {
         self.keys_down
     }
 
-    /// Notes that have begun and have not been popped.
+    /// Number of notes that have begun and have not been popped.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Notes dropped so far because [`CAPACITY`] others were waiting.
+    /// Number of notes dropped so far because [`CAPACITY`] others were waiting.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Takes in a time and makes it usable.
+    /// Advances `now` to `time` if that is finite and later; returns `now`.
     fn moment(&mut self, time: f64) -> f64 {
         if time.is_finite() && time > self.now {
             self.now = time;
@@ -302,7 +302,8 @@ impl Listener {
         self.now
     }
 
-    /// Puts a placed note of the current chord where it belongs; false when there is no room.
+    /// Inserts a placed note of the current chord in order, or merges it with one of the same pitch; false if
+    /// there is no room.
     fn remember(&mut self, note: Note, channel: u8) -> bool {
         match self.find(self.chord_number, note.pitch) {
             Ok(place) => {
@@ -341,7 +342,7 @@ impl Listener {
         }
     }
 
-    /// Ends the note that sounds on a key, if there is one.
+    /// Ends the note on a key, if there is one.
     fn end_note(&mut self, index: usize, time: f64) {
         let Some(strike) = self.keys.get_mut(index).and_then(|key| key.sounding.take()) else {
             return;
@@ -350,7 +351,7 @@ impl Listener {
         let placed =
             |note: Note| Chord::at(note.onset).place(&Note { onset: strike.at, spread: 0.0, duration, ..note });
         if let Some(note) = strike.handed {
-            // What has no room stays as it was handed over.
+            // If there is no room, the note keeps the duration with which it was handed over.
             if self.late.len() < LATE {
                 self.late.push_back(placed(note));
             }

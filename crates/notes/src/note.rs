@@ -1,15 +1,15 @@
-//! What a note is, in absolute time and as the step from the note before.
+//! A note, in absolute time and relative to the note before it.
 
-/// One note of the phrase or of a take. Times are seconds from any fixed origin.
+/// One note of the phrase or of a take. Times are in seconds from any fixed origin.
 ///
-/// Inside a chord (see [`crate::chords`]) all notes share the chord's `onset`; each keeps its own
+/// All notes of a chord (see [`crate::chords`]) share the chord's `onset`; each keeps its own
 /// small delay as `spread`. `duration` runs from `onset` to the key's release, so that the end of
-/// a note does not move when its onset is put on the chord.
+/// a note does not move when its onset is aligned with the chord.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Note {
-    /// Seconds; the chord's first onset for every note of a chord.
+    /// Seconds; in a chord, the chord's first onset.
     pub onset: f64,
-    /// Seconds after `onset` at which this note itself was struck; 0 outside chords.
+    /// Seconds from `onset` until this note itself was struck; 0 outside chords.
     pub spread: f64,
     /// Seconds from `onset` to the release of the key; at least `spread`.
     pub duration: f64,
@@ -20,21 +20,21 @@ pub struct Note {
 }
 
 impl Note {
-    /// The moment at which the key went down, in seconds.
+    /// When the key went down, in seconds.
     pub fn struck(&self) -> f64 {
         self.onset + self.spread
     }
 
-    /// The moment at which the key was released, in seconds.
+    /// When the key was released, in seconds.
     pub fn end(&self) -> f64 {
         self.onset + self.duration
     }
 }
 
-/// A note as the network sees it: told from the note before instead of from an origin.
+/// A note in the network's form: timed from the previous note instead of from an origin.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Successor {
-    /// Seconds from the previous note's onset to this one's; 0 inside a chord, and for a first note.
+    /// Seconds from the previous note's onset to this one's; 0 inside a chord and for the first note.
     pub step: f64,
     /// As in [`Note`].
     pub spread: f64,
@@ -47,7 +47,7 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// This note, told from a `previous` onset in seconds (`None`: it is the first, its step is 0).
+    /// `note` relative to the `previous` onset in seconds (`None`: it is the first, its step is 0).
     pub fn after(previous: Option<f64>, note: &Note) -> Self {
         Self {
             step: previous.map_or(0.0, |onset| note.onset - onset),
@@ -58,7 +58,7 @@ impl Successor {
         }
     }
 
-    /// The note in absolute time, when the note before it began at `previous` seconds.
+    /// The note in absolute time, given the previous note's onset in seconds.
     pub fn note(&self, previous: f64) -> Note {
         Note {
             onset: previous + self.step,

@@ -1,25 +1,24 @@
-//! The look-ahead: notes that are generated but have not sounded yet, in the order in which they
-//! will. Lives on the audio thread.
+//! The look-ahead: generated notes that have not sounded yet, in order of onset. Lives on the audio thread.
 //!
-//! Every note carries the revision in which it was generated. Raising the revision *from* a time makes
-//! void what older revisions say about that time and after; what they say about the time before stays
-//! true, also when it arrives late through a queue.
+//! Every note carries the revision in which it was generated. Raising the revision *from* a time voids
+//! the notes of older revisions at and after that time; their notes before it stay valid, even if they
+//! arrive late through a queue.
 
 use std::collections::VecDeque;
 
-/// Raises that are remembered. A note older than all of them is void whatever its time.
+/// How many raises are remembered. A note older than all of them is void, whatever its time.
 const RAISES: usize = 64;
 
-/// A note that is to sound. Times are beats of [`crate::Clock`]'s unrolled axis.
+/// A note to be played. Times are in beats on [`crate::Clock`]'s unrolled axis.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Planned {
-    /// When the note sounds, its spread included.
+    /// When it begins, including its spread.
     pub onset: f64,
     /// When it ends.
     pub end: f64,
     /// The revision in which it was generated.
     pub revision: u64,
-    /// Its number in its take.
+    /// Its index in its take.
     pub index: u32,
     /// MIDI channel, 0–15.
     pub channel: u8,
@@ -29,14 +28,15 @@ pub struct Planned {
     pub velocity: u8,
 }
 
-/// Why a note was not taken into the schedule.
+/// Why a note was not added to the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It belongs to an revision that has been raised since. Normal: it was under way.
+    /// It is from a revision that has since been superseded at its onset. Normal for notes still in the queue
+    /// when the revision is raised.
     Void,
     /// There is no room; the note is dropped and counted.
     Full,
-    /// Its onset or end is no finite number.
+    /// Its onset or end is not finite.
     Invalid,
 }
 
@@ -45,7 +45,7 @@ pub enum Refusal {
 pub struct Schedule<const N: usize> {
     notes: VecDeque<Planned>,
     revision: u64,
-    /// The latest raises, oldest first: the revision that began, and from when it holds.
+    /// The latest raises, oldest first: the revision that began, and the beat from which it holds.
     raises: VecDeque<(u64, f64)>,
     overflowed: u64,
 }
@@ -62,7 +62,7 @@ impl<const N: usize> Schedule<N> {
         Self { notes: VecDeque::with_capacity(N), revision: 0, raises: VecDeque::with_capacity(RAISES), overflowed: 0 }
     }
 
-    /// Takes a note in, unless it is void, invalid, or one too many.
+    /// Adds a note. Fails if it is invalid or void, or if the schedule is full.
     pub fn push(&mut self, note: Planned) -> Result<(), Refusal> {
         if !(note.onset.is_finite() && note.end.is_finite()) {
             return Err(Refusal::Invalid);
@@ -84,12 +84,12 @@ impl<const N: usize> Schedule<N> {
         self.revision
     }
 
-    /// Begins a new revision, in which everything older is void. Returns it.
+    /// Begins a new revision and voids all older notes. Returns its number.
     pub fn raise_revision(&mut self) -> u64 {
         self.raise_revision_from(f64::NEG_INFINITY)
     }
 
-    /// Begins a new revision, in which older notes are void from `time` on. Returns it.
+    /// Begins a new revision and voids older notes from `time` on (NaN: all of them). Returns its number.
     pub fn raise_revision_from(&mut self, time: f64) -> u64 {
         let time = if time.is_nan() { f64::NEG_INFINITY } else { time };
         self.drop_from(time);
@@ -108,7 +108,7 @@ impl<const N: usize> Schedule<N> {
             && self.raises.iter().rev().take_while(|raise| raise.0 > revision).all(|raise| onset < raise.1)
     }
 
-    /// Drops the notes that would sound at `time` or later; returns how many.
+    /// Drops the notes whose onset is at `time` or later; returns how many.
     pub fn drop_from(&mut self, time: f64) -> usize {
         let kept = self.notes.partition_point(|note| note.onset < time);
         let dropped = self.notes.len() - kept;
@@ -116,25 +116,25 @@ impl<const N: usize> Schedule<N> {
         dropped
     }
 
-    /// Takes out the first note, if it is due before `time` (a block's [`crate::Span::end`], or the
+    /// Removes and returns the first note, if it is due before `time` (a block's [`crate::Span::end`], or the
     /// time of the next event in it).
     pub fn pop_before(&mut self, time: f64) -> Option<Planned> {
         self.next_onset().filter(|&onset| onset < time).and_then(|_| self.notes.pop_front())
     }
 
-    /// Puts all notes on another MIDI channel.
+    /// Moves all notes to another MIDI channel.
     pub fn set_channel(&mut self, channel: u8) {
         for note in &mut self.notes {
             note.channel = channel;
         }
     }
 
-    /// When the first note will sound.
+    /// The onset of the first note, in beats.
     pub fn next_onset(&self) -> Option<f64> {
         self.notes.front().map(|note| note.onset)
     }
 
-    /// The notes in order of time.
+    /// The notes in order of onset.
     pub fn iter(&self) -> impl Iterator<Item = &Planned> {
         self.notes.iter()
     }
@@ -149,7 +149,7 @@ impl<const N: usize> Schedule<N> {
         self.notes.is_empty()
     }
 
-    /// Notes dropped so far because there was no room.
+    /// Number of notes dropped so far because there was no room.
     pub fn overflowed(&self) -> u64 {
         self.overflowed
     }

@@ -1,4 +1,4 @@
-//! Chords against a model in whole microseconds, which knows no rounding.
+//! Chords against a reference model in whole microseconds, which has no rounding.
 
 mod common;
 
@@ -27,7 +27,7 @@ impl Raw {
     }
 }
 
-/// (onset, spread, end, pitch, velocity): the definition, word for word.
+/// (onset, spread, end, pitch, velocity), taken literally from the definition.
 fn model(mut raw: Vec<Raw>) -> Vec<(i64, i64, i64, u8, u8)> {
     raw.sort_by_key(|note| note.onset);
     let mut out = Vec::new();
@@ -90,7 +90,7 @@ proptest! {
         prop_assert_eq!(notes, other);
     }
 
-    /// Anything goes in, also notes that lie about their spread; what comes out keeps the rules.
+    /// Any input, including inconsistent spreads, gives output that keeps the invariants.
     #[test]
     fn keeps_its_promises_for_any_numbers(
         raw in prop::collection::vec((any::<f64>(), -1.0..1.0f64, -1.0..9.0f64, any::<u8>(), any::<u8>()), 0..40),
@@ -125,7 +125,7 @@ proptest! {
 #[test]
 fn a_rolled_chord_ends_where_its_window_ends() {
     let note = |onset, duration, pitch, velocity| Note { onset, spread: 0.0, duration, pitch, velocity };
-    // Each follows the one before by less than the window, but the window counts from the first.
+    // Each follows the previous one by less than the window, but the window counts from the first.
     let mut notes = vec![
         note(1.000, 1.0, 67, 60),
         note(1.020, 0.5, 64, 70),
@@ -139,7 +139,7 @@ fn a_rolled_chord_ends_where_its_window_ends() {
     assert_eq!(notes[0].onset, 1.0);
     assert!((notes[0].spread - 0.030).abs() < 1e-12);
     assert!((notes[0].end() - 1.530).abs() < 1e-12);
-    // The doubled key: struck first, released last, the louder of the two.
+    // The doubled key: the earlier strike, the later release, the louder velocity.
     assert_eq!((notes[2].spread, notes[2].velocity), (0.0, 60));
     assert!((notes[2].end() - 3.010).abs() < 1e-12);
     assert_eq!((notes[3].onset, notes[3].spread), (1.031, 0.0));

@@ -1,4 +1,4 @@
-//! The clock against a model of a host that knows its own timeline exactly.
+//! The clock against a model of a host with an exact timeline.
 
 mod common;
 
@@ -6,7 +6,7 @@ use notes::clock::{DEFAULT_TEMPO, TOLERANCE_S};
 use notes::{Clock, Span, Transport};
 use proptest::prelude::*;
 
-/// A host whose transport runs; positions in beats at whole samples.
+/// A host with its transport running; positions in beats at whole samples.
 struct Host {
     rate: f64,
     tempo: f64,
@@ -28,7 +28,7 @@ impl Host {
         }
     }
 
-    /// One block at one tempo; a host that does not split blocks at the loop's end.
+    /// One block at one tempo. This host does not split blocks at the loop's end.
     fn block(&mut self, clock: &mut Clock, frames: u32) -> Span {
         let span = clock.advance(&self.transport(), frames, self.rate);
         self.position += f64::from(frames) / self.rate * self.tempo / 60.0;
@@ -50,7 +50,7 @@ fn frames() -> impl Strategy<Value = u32> {
     prop_oneof![prop::sample::select(vec![1u32, 17, 64, 480, 1024, 4096, 16_384]), 1..2048u32]
 }
 
-/// Any f64, but often one that a host could mean.
+/// Any f64, but often a plausible one.
 fn beats() -> impl Strategy<Value = Option<f64>> {
     prop_oneof![
         2 => Just(None),
@@ -80,7 +80,7 @@ fn any_transport() -> impl Strategy<Value = Transport> {
 proptest! {
     #![proptest_config(common::cases(256))]
 
-    /// Whatever a host says: spans join, time never turns back, offsets stay in the block.
+    /// Whatever the host reports: spans join, time never runs backwards, offsets stay in the block.
     #[test]
     fn any_host_leaves_the_axes_whole(
         blocks in prop::collection::vec(
@@ -126,11 +126,11 @@ proptest! {
 }
 
 proptest! {
-    // Ten minutes of blocks in each case.
+    // Fewer cases, since each runs through up to ten minutes of blocks.
     #![proptest_config(common::cases(48))]
 
-    /// Ten minutes, the tempo different in every few blocks, loops that cut blocks: each moment of
-    /// the host's timeline comes out at the sample that is nearest to it.
+    /// Ten minutes with a new tempo every few blocks and loops that end inside blocks: each time on
+    /// the host's timeline maps to the sample nearest to it.
     #[test]
     fn ten_minutes_without_drift(
         rate in prop::sample::select(vec![8e3, 44_100.0, 48e3]),
@@ -139,11 +139,11 @@ proptest! {
         loop_beats in prop::option::of(3.0..32.0f64),
     ) {
         let mut clock = Clock::new();
-        // Not at zero: some standing first.
+        // A stopped transport first, so that the axes do not start at 0.
         clock.advance(&Transport::default(), 777, rate);
         let looping = loop_beats.map(|length| (origin, origin + length));
         let mut host = Host { rate, tempo: 120.0, position: origin, looping, samples: 0 };
-        // The model's own axis: beats since the start, no host positions in it.
+        // The model's own axis: beats since the start, independent of host positions.
         let (mut beats, mut begun) = (0.0f64, None);
         while (host.samples as f64) < common::LONG_S * rate {
             for &(tempo, frames, blocks) in &sections {
@@ -166,8 +166,8 @@ proptest! {
         }
     }
 
-    /// A tempo that swings inside the blocks: the clock is no more wrong than who takes each block's tempo
-    /// to hold, and at every block's start it is right again.
+    /// A tempo that swings within blocks: the clock's error is no larger than if each block's tempo were
+    /// constant, and at every block's start it is zero again.
     #[test]
     fn swinging_tempi_never_add_up(
         rate in prop::sample::select(vec![44_100.0, 48e3]),
@@ -175,7 +175,7 @@ proptest! {
         frames in prop::sample::select(vec![1u32, 64, 480, 4096, 16_384]),
     ) {
         // Beats as the integral of a tempo that swings between 60 and 180, slowly enough that a
-        // block's two ends tell of what is between them.
+        // block's two ends show what lies between them.
         let slope = swing.min(0.5 * rate / f64::from(frames));
         let beats = |t: f64| 2.0 * t + (slope * t).sin() / slope;
         let tempo = |t: f64| 60.0 * (2.0 + (slope * t).cos());
@@ -200,8 +200,8 @@ proptest! {
         }
     }
 
-    /// Within a ramp every sample has its place, wherever in its first block it began, and also where a
-    /// wrapper cuts blocks and says of their rest what it cannot know. Steps are no ramps.
+    /// Within a ramp every sample has its exact time, wherever in its block the ramp began, even if a wrapper
+    /// splits blocks and reports wrong positions for their remainders. Steps are not taken for ramps.
     #[test]
     fn ramps_are_followed(
         rate in prop::sample::select(vec![44_100.0, 48e3]),
@@ -237,11 +237,11 @@ proptest! {
                 prop_assert!(!span.happened.jumped && !span.happened.looped);
                 let origin = *origin.get_or_insert(span.beats_at(0) - beats(now));
                 let bends_in = |from: f64| bends.iter().any(|bend| (from..from + block).contains(bend));
-                // Behind a bend the axis may have gone too far, and waits.
-                let first = if bends_in(now - block) { part / 4 } else { 0 };
-                // A small step may be a ramp for all that one block tells.
-                let misread = step != 40.0 && (now - block..now).contains(&3.5);
-                if !bends_in(now) && !misread {
+                // Within one block, a small step cannot be told from a ramp.
+                let misread = |block_start: f64| step != 40.0 && (block_start - block..block_start).contains(&3.5);
+                // After a bend or a misread step, the axis may have gone too far and stands still.
+                let first = if bends_in(now - block) || misread(now - block) { part / 4 } else { 0 };
+                if !bends_in(now) && !misread(now) {
                     for offset in [first, part / 2, part - 1] {
                         let at = now + f64::from(before + offset) / rate;
                         let off = span.beats_at(offset) - origin - beats(at);
@@ -255,7 +255,7 @@ proptest! {
         }
     }
 
-    /// While the transport stands, the tempo may be told or not, change or not: seconds hold.
+    /// While the transport is stopped, seconds stay exact, whether or not a tempo is reported or changes.
     #[test]
     fn seconds_hold_while_the_transport_stands(
         rate in rates(),
@@ -290,8 +290,8 @@ proptest! {
 proptest! {
     #![proptest_config(common::cases(256))]
 
-    /// A jump is told if and only if it is more than what is absorbed, and either way the axis goes
-    /// on; small shifts to and fro do not add up.
+    /// A jump is reported if and only if it is more than what is absorbed, and either way the axis
+    /// continues; small shifts back and forth do not accumulate.
     #[test]
     fn jumps_are_told_and_jitter_is_absorbed(
         jitter in prop::collection::vec(-0.9..0.9f64, 1..40),
@@ -302,7 +302,7 @@ proptest! {
         let mut host = Host { rate: 48e3, tempo: 120.0, position: 8.0, looping: None, samples: 0 };
         let start = host.block(&mut clock, frames).beats_at(0);
         for part in jitter {
-            // Half of the tolerance to each side of the truth, so that two neighbours differ by less.
+            // Half of the tolerance to either side, so that two neighboring positions differ by less than all of it.
             let shift = part * 0.5 * TOLERANCE_S * 2.0;
             let truth = start + host.position - 8.0;
             host.position += shift;
@@ -321,7 +321,7 @@ proptest! {
         prop_assert!((span.beats_at(0) - span.start).abs() < 1e-4);
     }
 
-    /// Bar lines against walking the host's timeline in small steps.
+    /// Bar lines against those computed from the host's position.
     #[test]
     fn bar_lines_are_the_hosts(
         numerator in 1..13i32,
@@ -354,10 +354,10 @@ proptest! {
         prop_assert_eq!(bars.length, length);
         let here = span.beats_at(0);
         let next = bars.next(here + ahead);
-        // With whole bars in the loop the lines are evenly spaced on the unrolled axis.
+        // With whole bars in the loop, the lines are evenly spaced on the unrolled axis.
         let expected = ((position + ahead - bar_start) / length).ceil() * length;
         prop_assert!((next - here - (expected - (position - bar_start))).abs() < 1e-6);
-        // A line is its own next line, also where the host's arithmetic is not exact.
+        // A line is its own next line, even if the host's arithmetic is not exact.
         prop_assert!((bars.next(next) - next).abs() < 1e-6);
         prop_assert!((bars.next(next + 1e-8) - next).abs() < 1e-6);
     }
@@ -393,7 +393,7 @@ fn a_loop_shorter_than_a_block_and_one_that_the_host_does_not_tell() {
     assert!(span.happened.jumped && !span.happened.looped);
 }
 
-/// The loop's end is known before the host comes to it, to the sample; behind it there is none.
+/// The loop's end is known to the sample before the host reaches it; past the loop there is none.
 #[test]
 fn a_seam_is_foretold() {
     let mut clock = Clock::new();
@@ -412,7 +412,7 @@ fn only_the_way_from_a_loops_end_to_its_start_is_a_loop() {
     let cases = [
         (7.99, 4.0, true),
         (7.995, 4.005, true),
-        // From elsewhere, to elsewhere, past the loop, two loops back.
+        // Not: from elsewhere, to elsewhere, past the loop, to before the loop.
         (7.0, 3.01, false),
         (7.99, 5.0, false),
         (20.0, 16.01, false),
@@ -444,12 +444,12 @@ fn a_tempo_change_does_not_hide_a_jump_that_would_hold_up_time() {
         ..Transport::default()
     };
     clock.advance(&at(900.0, 0.0), 16_384, 48e3);
-    // 5.1 beats were foretold. At 20 bpm the axis would wait for 6 s.
+    // 5.1 beats were predicted. At 20 bpm the axis would stand still for 6 s.
     let span = clock.advance(&at(20.0, 3.1), 16_384, 48e3);
     assert!(span.happened.jumped && span.happened.tempo_changed);
 }
 
-/// A wrapper that cuts a block says of its rest where the bar line would be, had the signature never changed.
+/// For the remainder of a block that it split, a wrapper reports the bar line as if the signature had never changed.
 #[test]
 fn bar_lines_are_the_hosts_where_a_wrapper_cuts_its_block() {
     let mut clock = Clock::new();
@@ -495,22 +495,23 @@ fn bar_lines_in_a_loop_that_is_cut_anywhere() {
     let span = clock.advance(&transport, 64, 48e3);
     let here = span.beats_at(0);
     let bars = span.bars.expect("the position is known");
-    // To the loop's end one beat, from its start to the line at 4 three; then once round.
+    // One beat to the loop's end, three from its start to the line at 4; then once around the loop.
     for (ahead, line) in [(0.0, 4.0), (4.0, 4.0), (4.1, 9.0), (9.5, 14.0), (100.0, 104.0)] {
         assert!((bars.next(here + ahead) - here - line).abs() < 1e-9, "{ahead}");
     }
-    // Past the loop it is not in force.
+    // Past its end, the loop is not in force.
     let past = Transport { pos_beats: Some(7.0), ..transport };
     let mut clock = Clock::new();
     let bars = clock.advance(&past, 64, 48e3).bars.expect("the position is known");
     assert!((bars.next(1.5) - 5.0).abs() < 1e-9);
-    // A loop without a bar line in it: those of the timeline, as if it went on.
+    // A loop without a bar line in it: those of the timeline, as if there were no loop.
     let looping = Transport { loop_beats: Some((5.0, 7.0)), ..transport };
     let bars = Clock::new().advance(&looping, 64, 48e3).bars.expect("the position is known");
     assert!((bars.next(0.0) - 3.0).abs() < 1e-9);
 }
 
-/// A wrapper that cuts a block past a loop's end says of its rest where the position would be without a loop.
+/// For the remainder of a block that it split past a loop's end, a wrapper reports the position as if there were no
+/// loop.
 #[test]
 fn a_loop_holds_where_a_wrapper_cuts_its_block() {
     let mut clock = Clock::new();
@@ -524,7 +525,7 @@ fn a_loop_holds_where_a_wrapper_cuts_its_block() {
         };
         clock.advance(&transport, frames, 48e3)
     };
-    // 24,000 samples are a beat. At the loop's end, lines go on at 4 behind its start.
+    // A beat is 24,000 samples. After the loop's end, the next line is the one at 4, after the loop's start.
     let next = |span: &Span| span.bars.expect("the position is known").next(span.beats_at(0));
     let whole = at(5.9, 4_800);
     let here = whole.beats_at(0);
@@ -537,7 +538,7 @@ fn a_loop_holds_where_a_wrapper_cuts_its_block() {
     }
     let back = at(1.2, 4_800);
     assert!(back.happened.looped && (next(&back) - line).abs() < 1e-9);
-    // Whoever stays past its end for longer than any block has left it.
+    // A host that stays past the loop's end for longer than any block has left it.
     at(5.5, 24_000);
     at(6.5, 12_000);
     let past = at(7.0, 12_000);
@@ -565,7 +566,7 @@ fn starts_stops_and_tempo_changes_are_told_once() {
 fn a_position_that_stands_still_is_no_position() {
     let mut clock = Clock::new();
     let mut transport = Transport { playing: true, tempo: Some(120.0), pos_beats: Some(3.0), ..Transport::default() };
-    // A host that tells one position for two blocks each.
+    // A host that reports each position for two blocks.
     for pair in 0..50 {
         transport.pos_beats = Some(3.0 + f64::from(pair) * 0.5);
         for half in 0..2 {
@@ -574,7 +575,7 @@ fn a_position_that_stands_still_is_no_position() {
             assert!((span.beats_at(0) - f64::from(2 * pair + half) * 0.25).abs() < 1e-9);
         }
     }
-    // A host that is stuck: held notes still find their ends.
+    // A host whose position is stuck: held notes still end.
     for _ in 0..100 {
         let span = clock.advance(&transport, 6_000, 48e3);
         assert!((span.end - span.start - 0.25).abs() < 1e-9);

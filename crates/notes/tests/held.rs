@@ -1,4 +1,4 @@
-//! The ledger against a host that keeps its own books, and may refuse any note-on.
+//! The ledger against a host that does its own bookkeeping and may refuse any note-on.
 
 mod common;
 
@@ -10,10 +10,10 @@ use proptest::prelude::*;
 /// The host's end of the queue.
 #[derive(Default)]
 struct Host {
-    /// Whether it takes each note-on, in turn, over and over; empty: it takes all.
+    /// A cyclic pattern of which note-ons it takes; empty: it takes all.
     takes: Vec<bool>,
     asked: usize,
-    /// Keys that sound, and since when.
+    /// The keys that are sounding, each with the time of its note-on.
     on: BTreeMap<(u8, u8), f64>,
     taken: Vec<Event>,
     mistakes: Vec<Event>,
@@ -43,7 +43,7 @@ impl Host {
     }
 }
 
-/// (onset, length, channel, pitch): a few keys, so that they collide.
+/// (onset, length, channel, pitch), with few keys, so that notes collide.
 fn notes() -> impl Strategy<Value = Vec<(u32, u32, u8, u8)>> {
     prop::collection::vec((0..40u32, 0..12u32, 0..2u8, 60..63u8), 0..40)
 }
@@ -62,8 +62,8 @@ fn planned((onset, length, channel, pitch): (u32, u32, u8, u8)) -> Planned {
 proptest! {
     #![proptest_config(common::cases(500))]
 
-    /// With a host that takes all: the events of a plain simulation, in order of time, however the
-    /// time is cut into blocks.
+    /// With a host that takes everything, the events equal those of a simple simulation, in order of
+    /// time, however the time is cut into blocks.
     #[test]
     fn plays_every_note_to_its_end_or_its_next_strike(
         notes in notes(),
@@ -95,8 +95,8 @@ proptest! {
         }
         prop_assert!(host.taken.is_sorted_by(|a, b| a.at() <= b.at()), "{:?}", host.taken);
         prop_assert!(host.mistakes.is_empty(), "{:?}", host.mistakes);
-        // At one time the note-offs stand first, but where a note is over as soon as it begins, or a key
-        // is struck again.
+        // At equal times the note-offs come first, except for a note that ends as soon as it begins and for
+        // a key that is struck again.
         for (place, event) in host.taken.iter().enumerate() {
             if let Event::Off { at, channel, pitch } = *event {
                 let mut before = host.taken[..place].iter().filter(|other| other.at() == at);
@@ -128,7 +128,7 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 
-    /// With a host that refuses notes: it never hears one twice or a note-off too many, and nothing hangs.
+    /// A host that refuses notes never gets a note twice or a note-off too many, and no note hangs.
     #[test]
     fn what_a_host_refuses_never_sounds_and_nothing_hangs(
         notes in notes(),
@@ -143,7 +143,7 @@ proptest! {
         for block in 0..12 {
             let played = held.play(&mut schedule, f64::from(block + 1), |event| host.send(event));
             done += played.struck + played.refused;
-            // What the ledger says and what the host hears is the same.
+            // The ledger and the host agree.
             prop_assert_eq!(held.len(), host.on.len());
         }
         prop_assert_eq!(done as usize, notes.len());
@@ -153,7 +153,7 @@ proptest! {
     }
 }
 
-/// Every channel and every pitch, and some that there are not; for Miri only where they begin and end.
+/// Every channel and pitch, and some invalid ones; under Miri only those at the ends of the ranges.
 fn keys() -> (Vec<u8>, Vec<u8>) {
     if cfg!(miri) {
         (vec![0, 9, 15, 16, 19], vec![0, 1, 60, 61, 126, 127, 128, 255])
@@ -183,7 +183,7 @@ fn every_key_of_every_channel_sounds_and_ends() {
             }
         }
         assert_eq!((held.len(), host.on.len()), (all, all));
-        // An end that is no number is the onset.
+        // A NaN end becomes the onset.
         assert_eq!(held.last_end(), Some(if round == 0 { 0.0 } else { 9.0 }));
     }
     held.end_all(5.0, |event| assert!(host.send(event)));

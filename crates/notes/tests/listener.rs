@@ -1,4 +1,4 @@
-//! The listener against the same playing written down and put into canonical order afterwards.
+//! The listener against the same playing recorded as raw notes and put into canonical order afterwards.
 
 mod common;
 
@@ -12,13 +12,13 @@ enum Act {
     On(u8, u8, u8),
     Off(u8, u8),
     Pedal(u8, bool),
-    /// End of a block: what is final comes out.
+    /// End of a block: final notes are popped.
     Block,
     HandOver,
     AllOff(Option<u8>, Option<u8>),
 }
 
-/// Acts with the seconds since the act before.
+/// Acts, each with the seconds since the previous one.
 fn playing() -> impl Strategy<Value = Vec<(f64, Act)>> {
     let wait = prop_oneof![
         4 => Just(0.0),
@@ -41,12 +41,12 @@ fn playing() -> impl Strategy<Value = Vec<(f64, Act)>> {
     prop::collection::vec((wait, act), 0..160)
 }
 
-/// Writes the playing down as raw notes, by hand.
+/// Records the playing as raw notes, independently of the listener.
 #[derive(Default)]
 struct Scribe {
     /// (channel, the note so far, whether the key is down)
     open: Vec<(u8, Note, bool)>,
-    /// Keys down, also those whose note was handed over.
+    /// Keys down, including those whose note was handed over.
     down: Vec<(u8, u8)>,
     pedals: [bool; 16],
     raw: Vec<Note>,
@@ -154,7 +154,7 @@ proptest! {
         prop_assert_eq!(listener.waiting(), 0);
     }
 
-    /// Any numbers from any host: no panic, no growth, the order kept.
+    /// Any numbers from any host: no panic, values within range, onsets in order.
     #[test]
     fn survives_malformed_events(
         events in prop::collection::vec((any::<f64>(), 0..6u8, any::<u8>(), any::<u8>(), any::<u8>()), 0..100),
@@ -182,7 +182,7 @@ proptest! {
     }
 }
 
-/// How many notes come out when it is `now`.
+/// Advances to `now` and counts the notes that come out.
 fn count(listener: &mut Listener, now: f64) -> usize {
     listener.advance(now);
     std::iter::from_fn(|| listener.pop()).count()
@@ -208,7 +208,7 @@ fn a_melody_waits_for_the_bass_but_not_for_ever() {
         listener.note_off(f64::from(beat) + 0.5, 0, 72);
         let expected = match f64::from(beat) {
             early if early < LONGEST_S => 0,
-            // The bass, and the melody up to now.
+            // The bass, and the melody so far.
             due if due == LONGEST_S => 11,
             _ => 1,
         };
@@ -226,7 +226,7 @@ fn what_is_still_held_at_the_hand_over_is_not_heard_twice() {
     listener.note_on(0.0, 0, 60, 64);
     listener.hand_over(0.020);
     assert_eq!(listener.pop().map(|note| note.duration), Some(0.020));
-    // Within the window of a chord that is gone: a new one.
+    // Within the window of a chord that was handed over: a new chord.
     listener.note_on(0.025, 0, 64, 64);
     listener.note_off(0.5, 0, 60);
     listener.note_off(0.6, 0, 64);
@@ -258,7 +258,7 @@ fn what_is_still_held_at_the_hand_over_says_how_long_it_was() {
     let late =
         |listener: &mut Listener| listener.pop_late().map(|note| (note.pitch, note.onset, note.spread, note.duration));
     assert_eq!(late(&mut listener), None);
-    // Handed over again, it is no other note.
+    // A second hand-over does not hand the same notes over again.
     listener.hand_over(2.5);
     assert_eq!(listener.waiting(), 0);
     listener.pedal(3.0, 1, false);
@@ -275,7 +275,7 @@ fn what_is_still_held_at_the_hand_over_says_how_long_it_was() {
 #[test]
 fn overflow_drops_whole_notes_and_counts_them() {
     let mut listener = Listener::new();
-    // Miri only gets a little more than there is room for.
+    // Under Miri, only slightly more than there is room for.
     let struck = if cfg!(miri) { CAPACITY + 20 } else { 10 * CAPACITY };
     for n in 0..struck {
         let time = n as f64 * 0.05;

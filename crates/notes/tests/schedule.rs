@@ -10,12 +10,12 @@ const ROOM: usize = 12;
 
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// Onset, and how many revisions ago it was generated.
+    /// Pushes a note with this onset, generated this many revisions ago.
     Push(f64, u64),
     RaiseFrom(f64),
     Raise,
     DropFrom(f64),
-    /// Everything due before, but no more than this many.
+    /// Pops everything due before this time, but no more than this many notes.
     Due(f64, usize),
 }
 
@@ -96,7 +96,7 @@ fn notes_older_than_memory_and_from_the_future_are_void() {
         schedule.raise_revision_from(8.0);
     }
     let note = |revision| Planned { onset: 1.0, end: 2.0, revision, ..Planned::default() };
-    // Its time was never touched, but nobody can know that any more.
+    // Its onset was never voided, but that raise is no longer remembered.
     assert_eq!(schedule.push(note(3)), Err(Refusal::Void));
     assert_eq!(schedule.push(note(990)), Ok(()));
     assert_eq!(schedule.push(note(1_000)), Ok(()));
@@ -111,7 +111,7 @@ fn times_that_are_no_numbers_stay_outside() {
         assert_eq!(schedule.push(note), Err(Refusal::Invalid));
     }
     assert_eq!(schedule.push(Planned::default()), Ok(()));
-    // From a time that is no number: everything is void, the safe side.
+    // From NaN: everything is void, to be on the safe side.
     schedule.raise_revision_from(f64::NAN);
     assert!(schedule.is_empty());
 }

@@ -1,32 +1,32 @@
-//! A small piano-like voice, so that a keyboard and headphones are enough: stiff strings as sums of partials, dampers, a
-//! pedal, a little room. For the audio thread: all it needs is allocated when it is made. Used by the standalone app and
-//! the web page.
+//! A small piano-like voice, so that a keyboard and headphones are enough: stiff strings as sums of partials, dampers,
+//! a sustain pedal, a little room. For the audio thread: everything is allocated at construction. Used by the
+//! standalone app and the web page.
 #![forbid(unsafe_code)]
 
 use std::f32::consts::{PI, TAU};
 
-/// Strings that can sound at once; the quietest gives way.
+/// Maximum polyphony; beyond it, the quietest string is dropped.
 const STRINGS: usize = 40;
-/// Partials per string; fewer where they would pass the limit below.
+/// Partials per string, unless [`HIGHEST_HZ`] limits them.
 const PARTIALS: usize = 12;
-/// No partial lies above this, in Hz.
+/// Highest frequency of a partial, in Hz.
 const HIGHEST_HZ: f32 = 14_000.0;
-/// The hammer's rise, in seconds.
+/// Rise time of an attack, in seconds.
 const ATTACK_S: f32 = 0.002;
-/// Time constant of a damper, in seconds.
+/// Time constant of a damped string, in seconds.
 const DAMPER_S: f32 = 0.08;
-/// Below this a string is silent.
+/// A string whose partials are all at or below this level is silent.
 const SILENT: f32 = 2e-5;
-/// Events of one block that are heard at their sample; more are heard at its end.
+/// Events per block that are sample-accurate; further ones take effect at once.
 const EVENTS: usize = 256;
-/// A room of damped echoes: their delays in samples at 48 kHz, and how much of each comes back.
+/// Comb filters for the room: delay in samples, chosen for 48 kHz, and feedback.
 const MATCHES: [(usize, f32); 4] = [(1_487, 0.5), (1_693, 0.48), (2_017, 0.45), (2_399, 0.42)];
-/// How much of the room is heard.
+/// Level of the room.
 const ROOM: f32 = 0.09;
-/// Of everything, so that many strings fit below full scale.
+/// Overall gain, so that many strings stay below full scale.
 const GAIN: f32 = 0.55;
 
-/// What the voice does. `None`: on all channels, all keys.
+/// An event for the voice.
 #[derive(Clone, Copy, Debug)]
 pub enum Action {
     /// A key goes down.
@@ -35,21 +35,21 @@ pub enum Action {
         channel: u8,
         /// MIDI key, 0–127.
         key: u8,
-        /// 0–1.
+        /// Velocity, 0–1.
         velocity: f32,
     },
-    /// Keys come up.
+    /// Keys are released.
     Release {
-        /// MIDI channel.
+        /// MIDI channel; `None`: all.
         channel: Option<u8>,
-        /// MIDI key.
+        /// MIDI key; `None`: all.
         key: Option<u8>,
     },
-    /// The sustain pedal goes down or up.
+    /// The sustain pedal goes down (true) or up.
     Pedal(bool),
 }
 
-/// A struck string. A partial is a pair of numbers that turns: its sine, its cosine.
+/// A struck string. Each partial is a rotating phasor, stored as sine and cosine.
 #[derive(Clone, Copy, Debug)]
 struct Struck {
     channel: u8,
@@ -60,15 +60,15 @@ struct Struck {
     sides: [f32; 2],
     sine: [f32; PARTIALS],
     cosine: [f32; PARTIALS],
-    /// By how much they turn in a sample.
+    /// Rotation per sample.
     turn_sine: [f32; PARTIALS],
     turn_cosine: [f32; PARTIALS],
     level: [f32; PARTIALS],
-    /// What stays of the level after a sample.
+    /// Factor on the level per sample.
     decay: [f32; PARTIALS],
 }
 
-/// See the [module](self).
+/// The voice; see the [module documentation](self).
 pub struct Piano {
     rate: f32,
     strings: Vec<Struck>,
@@ -92,23 +92,23 @@ impl Default for Piano {
 }
 
 impl Piano {
-    /// Plays at this sample rate from now on.
+    /// Sets the sample rate and silences all strings.
     pub fn set_rate(&mut self, rate: f32) {
         self.rate = rate.max(1.0);
         self.strings.clear();
     }
 
-    /// At a sample of the block under way something is to be done; such moments come in order.
+    /// Schedules an action at a sample of the next block; offsets must be in ascending order.
     pub fn at(&mut self, offset: u32, action: Action) {
         if self.events.len() < EVENTS {
-            // Within the capacity: nothing is allocated.
+            // Within the capacity: no allocation.
             self.events.push((offset, action));
         } else {
             self.act(action);
         }
     }
 
-    /// Hands out the block's sound, sample by sample: left and right.
+    /// Renders a block: calls `out` for each sample with its index and the left and right values.
     pub fn play(&mut self, frames: usize, mut out: impl FnMut(usize, [f32; 2])) {
         let mut next = 0;
         for sample in 0..frames {
@@ -118,7 +118,7 @@ impl Piano {
             }
             out(sample, self.sound());
         }
-        // What lies beyond the block, or came with a block of no samples.
+        // Events beyond the end of the block, or for an empty block.
         while let Some(&(_, action)) = self.events.get(next) {
             self.act(action);
             next += 1;
@@ -138,7 +138,7 @@ impl Piano {
                         self.strings.swap_remove(quietest);
                     }
                 }
-                // Within the capacity: nothing is allocated.
+                // Within the capacity: no allocation.
                 self.strings.push(Struck::new(channel, key, velocity, self.rate));
             }
             Action::Release { channel, key } => {
@@ -154,7 +154,7 @@ impl Piano {
         }
     }
 
-    /// The next sample, left and right.
+    /// Renders one sample, left and right.
     fn sound(&mut self) -> [f32; 2] {
         let damper = (-1.0 / (DAMPER_S * self.rate)).exp();
         let (pedal, attack) = (self.pedal, ATTACK_S * self.rate);
@@ -173,7 +173,7 @@ impl Piano {
         for (line, (_, back)) in self.matches.iter_mut().zip(MATCHES) {
             let place = self.place % line.len();
             let matched = line[place];
-            // What is too small for a float's full precision is slow to work with.
+            // Subnormal floats are slow.
             let into = mono + matched * back;
             line[place] = if into.abs() < 1e-15 { 0.0 } else { into };
             wet += matched;
@@ -188,9 +188,9 @@ impl Struck {
         let height = f32::from(key);
         let force = velocity.clamp(0.0, 1.0);
         let base = 440.0 * ((height - 69.0) / 12.0).exp2();
-        // Bass strings are on the left, as the player sits.
+        // Bass strings on the left, as heard by the player.
         let pan = ((height - 64.0) / 88.0).clamp(-0.45, 0.45);
-        // High strings are short and die soon; stiffness stretches the partials.
+        // High strings decay quickly; stiffness stretches the partials.
         let life_s = (7.0 * (-(height - 36.0) / 26.0).exp2()).clamp(0.25, 9.0);
         let stiffness = 1e-4 * ((height - 48.0) / 18.0).exp2();
         let mut string = Self {
@@ -212,7 +212,7 @@ impl Struck {
             if hz > HIGHEST_HZ.min(0.45 * rate) {
                 break;
             }
-            // A harder blow is brighter, not only louder; the hammer hits at an eighth of the string.
+            // Harder strikes are brighter, not only louder; the hammer hits at an eighth of the string's length.
             let bright = (-(n - 1.0) * (0.75 - 0.5 * force)).exp();
             let comb = (PI * n / 8.0).sin().abs() + 0.05;
             string.level[partial] = 0.22 * force.powf(1.4) * bright * comb;
@@ -222,7 +222,7 @@ impl Struck {
         string
     }
 
-    /// Goes on by a sample.
+    /// Advances all partials by one sample and returns the string's output. `damp`: factor on the level.
     fn turn(&mut self, damp: f32) -> f32 {
         let mut value = 0.0;
         for partial in 0..PARTIALS {

@@ -1,53 +1,52 @@
-//! What a piece of code asks of the heap, whoever wrote it: counts the calls of `malloc`, `free` and
-//! their like on this thread while [`watched`] runs, those of a loaded plugin included, and the bytes
-//! that are asked for while [`measured`] runs.
+//! Counts a piece of code's use of the heap, including that of a loaded plugin: the calls to `malloc`, `free` and the
+//! like on this thread while [`watched`] runs, and the bytes allocated while [`measured`] runs.
 //!
-//! Linux with glibc only. There a program's own `malloc` stands before the library's for everything
-//! that is loaded later, and glibc's allocator has a second name under which it can still be called. The thread sanitizer
-//! has a `malloc` of its own: with `--cfg tsan` nothing is counted.
+//! Linux with glibc only. There, a program's own `malloc` takes precedence over the library's, even in libraries loaded
+//! later, and glibc's allocator can still be called by a second name (`__libc_malloc`). The thread sanitizer has its
+//! own `malloc`: with `--cfg tsan` nothing is counted.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 thread_local! {
-    /// Whether calls on this thread count.
+    /// Whether calls on this thread are counted.
     static WATCHED: Cell<bool> = const { Cell::new(false) };
-    /// The calls that counted.
+    /// Number of counted calls.
     static CALLS: Cell<u64> = const { Cell::new(0) };
-    /// Bytes taken and not given back while [`measured`] runs; below 0 where older ones were given back.
+    /// Bytes allocated minus bytes freed while [`measured`] runs; negative if older memory was freed.
     static HELD: Cell<isize> = const { Cell::new(0) };
-    /// The most that was held at one time, and the most that one call asked for.
+    /// Maximum of [`HELD`], in bytes.
     static PEAK: Cell<isize> = const { Cell::new(0) };
     static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
 
-/// What was taken of the heap.
+/// Heap memory used by a piece of code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// The most bytes that were held at one time beyond those held before.
+    /// Maximum number of bytes allocated at one time, beyond those allocated before.
     pub peak: usize,
-    /// The most bytes that one call asked for.
+    /// Largest number of bytes requested by one call.
     pub largest: usize,
 }
 
-/// Bytes that the whole process has on its heap.
+/// Bytes allocated by the whole process.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
-/// Bytes that are on the heap now, those of all threads. `None`: this system cannot count them.
+/// Bytes allocated on the heap now, by all threads; `None` if this system cannot count them.
 pub fn live() -> Option<usize> {
     CAN_WATCH.then(|| LIVE.load(Relaxed))
 }
 
-/// Gives what is free back to the system, so that resident memory is memory in use.
+/// Returns free heap memory to the system, so that resident memory is memory in use.
 pub fn trim() {
     #[cfg(all(target_os = "linux", target_env = "gnu", not(tsan)))]
     glibc::trim();
 }
 
-/// Whether this system lets heap calls be counted.
+/// Whether heap calls can be counted on this system.
 pub const CAN_WATCH: bool = cfg!(all(target_os = "linux", target_env = "gnu", not(tsan)));
 
-/// Runs `f`; also returns how many calls to the heap it made on this thread.
+/// Runs `f`; also returns the number of heap calls that it made on this thread.
 pub fn watched<R>(f: impl FnOnce() -> R) -> (R, u64) {
     let before = CALLS.get();
     let outer = WATCHED.replace(true);
@@ -56,7 +55,7 @@ pub fn watched<R>(f: impl FnOnce() -> R) -> (R, u64) {
     (result, CALLS.get() - before)
 }
 
-/// Runs `f`; also returns what it took of the heap on this thread. Not to be nested.
+/// Runs `f`; also returns its heap use on this thread. Cannot be nested.
 pub fn measured<R>(f: impl FnOnce() -> R) -> (R, Taken) {
     HELD.set(0);
     PEAK.set(0);
@@ -66,7 +65,7 @@ pub fn measured<R>(f: impl FnOnce() -> R) -> (R, Taken) {
     (result, taken)
 }
 
-/// Runs `f`, whose calls do not count: for what a host does when the plugin calls it.
+/// Runs `f` without counting its calls: for what a host does when the plugin calls back into it.
 pub fn unwatched<R>(f: impl FnOnce() -> R) -> R {
     let outer = WATCHED.replace(false);
     let result = f();
@@ -86,7 +85,7 @@ mod glibc {
         fn __libc_realloc(place: *mut c_void, size: usize) -> *mut c_void;
         fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
         fn __libc_free(place: *mut c_void);
-        /// 0 for nothing.
+        /// Returns 0 for a null pointer.
         fn malloc_usable_size(place: *mut c_void) -> usize;
         fn malloc_trim(pad: usize) -> c_int;
     }
@@ -96,16 +95,16 @@ mod glibc {
         unsafe { malloc_trim(0) };
     }
 
-    /// None of the cells has a destructor or is made lazily, so this itself needs no heap.
+    /// None of the cells has a destructor or is initialized lazily, so counting does not use the heap.
     fn count() {
         if WATCHED.get() {
             CALLS.set(CALLS.get() + 1);
         }
     }
 
-    /// Counts what was asked for and came as `place`; hands it on.
+    /// Counts an allocation of `size` bytes at `place`, which may be null; returns `place`.
     fn comes(size: usize, place: *mut c_void) -> *mut c_void {
-        // SAFETY: `place` is nothing or has just come from the allocator.
+        // SAFETY: `place` is null or was just allocated.
         let usable = unsafe { malloc_usable_size(place) };
         LIVE.fetch_add(usable, Relaxed);
         if WATCHED.get() {
@@ -116,7 +115,7 @@ mod glibc {
         place
     }
 
-    /// Counts so many bytes that go back.
+    /// Counts `usable` bytes as freed.
     fn goes(usable: usize) {
         LIVE.fetch_sub(usable, Relaxed);
         if WATCHED.get() {
@@ -124,11 +123,11 @@ mod glibc {
         }
     }
 
-    // SAFETY, for all of them: the symbols replace glibc's by design, with the same signatures, and hand
-    // on what they got to the very functions they replace; so memory from one of them may go to any other.
+    // SAFETY, for all of them: the symbols replace glibc's by design, with the same signatures, and pass their
+    // arguments to the very functions they replace; so memory from one of them may be passed to any other.
 
     /// # Safety
-    /// As C's.
+    /// Same as for the C function.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
         count();
@@ -137,7 +136,7 @@ mod glibc {
     }
 
     /// # Safety
-    /// As C's.
+    /// Same as for the C function.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn calloc(number: usize, size: usize) -> *mut c_void {
         count();
@@ -146,7 +145,7 @@ mod glibc {
     }
 
     /// # Safety
-    /// As C's.
+    /// Same as for the C function.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn realloc(place: *mut c_void, size: usize) -> *mut c_void {
         count();
@@ -154,7 +153,7 @@ mod glibc {
         unsafe {
             let before = malloc_usable_size(place);
             let memory = __libc_realloc(place, size);
-            // Where it fails, the old place stays.
+            // If it fails, the old block stays allocated.
             if !memory.is_null() || size == 0 {
                 goes(before);
             }
@@ -163,10 +162,10 @@ mod glibc {
     }
 
     /// # Safety
-    /// As C's.
+    /// Same as for the C function.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn free(place: *mut c_void) {
-        // Freeing nothing does nothing.
+        // Freeing a null pointer does nothing, so it is not counted.
         if !place.is_null() {
             count();
         }
@@ -178,7 +177,7 @@ mod glibc {
     }
 
     /// # Safety
-    /// As C's.
+    /// Same as for the C function.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn memalign(alignment: usize, size: usize) -> *mut c_void {
         count();
@@ -187,7 +186,7 @@ mod glibc {
     }
 
     /// # Safety
-    /// As C's.
+    /// Same as for the C function.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
         count();
@@ -196,7 +195,7 @@ mod glibc {
     }
 
     /// # Safety
-    /// As C's.
+    /// Same as for the C function.
     #[unsafe(no_mangle)]
     unsafe extern "C" fn posix_memalign(place: *mut *mut c_void, alignment: usize, size: usize) -> c_int {
         const EINVAL: c_int = 22;

@@ -1,5 +1,5 @@
-//! For tests, and for the host that plays to the built plugin: what a piece of code asks of the heap ([`heap`]), what
-//! the process uses ([`usage`]), and files spoiled in every way that comes to mind ([`spoil`]).
+//! For tests and the test host: counts what code uses of the heap ([`heap`]), measures what the process uses of the
+//! system ([`usage`]), and damages files in many ways ([`spoil`]).
 
 pub mod heap;
 pub mod spoil;

@@ -1,5 +1,5 @@
-//! Files that are nearly right: good ones with bits flipped, numbers blown up, parts cut out, doubled, moved or
-//! nested a thousand times. Seeded: the same files for ever.
+//! Damaged files: good ones with bits flipped, numbers changed to extremes, parts cut out, duplicated or moved, or
+//! deeply nested. Seeded, so the same files every time.
 
 use std::panic::{RefUnwindSafe, catch_unwind};
 
@@ -8,7 +8,7 @@ use rand_pcg::Pcg32;
 
 use crate::heap::{self, Taken};
 
-/// Numbers at which readers stumble.
+/// Numbers that parsers often handle wrongly.
 const NUMBERS: [u64; 12] = [
     0,
     1,
@@ -23,7 +23,7 @@ const NUMBERS: [u64; 12] = [
     0x7fff_ffff_ffff_ffff,
     0xffff_ffff_ffff_ffff,
 ];
-/// Words at which readers of text stumble.
+/// Text that parsers often handle wrongly.
 const WORDS: [&str; 16] = [
     "[",
     "{",
@@ -42,26 +42,26 @@ const WORDS: [&str; 16] = [
     "\n",
     "é",
 ];
-/// How often a word stands in a row at most.
+/// Upper bound for how often a word is repeated in a row.
 const DEEPEST: usize = 2_000;
 
-/// What became of the spoilt files.
+/// What a reader did with the damaged files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Outcome {
-    /// Were read all the same.
+    /// Number of files that were read anyway.
     pub read: usize,
-    /// Were refused, with a message.
+    /// Number of files that were refused with a message.
     pub refused: usize,
-    /// The most that any took of the heap.
+    /// Maximum heap use for any one file.
     pub most: Taken,
 }
 
-/// Feeds `count` spoilt files to `read`. Each must be read, or refused with a message of reasonable length, without
-/// a panic, and without holding more memory than twice its size and `spare` bytes beyond; where the system cannot
-/// count that, it is not looked at.
+/// Passes `count` damaged files to `read`. Each must be read, or refused with a message of reasonable length, without a
+/// panic, and using at most twice its size plus `spare` bytes of heap; where heap use cannot be measured, it is not
+/// checked.
 ///
 /// # Panics
-/// If one does not; the message says which, and how it can be had again.
+/// If one of the files fails this; the message names the seed and the case, from which [`spoilt`] makes the file again.
 pub fn survives(
     good: &[Vec<u8>],
     (seed, count): (u64, usize),
@@ -89,11 +89,11 @@ pub fn survives(
     outcome
 }
 
-/// One spoilt file: the same for the same numbers.
+/// Damaged file number `case`, made from one of the files in `good`. The same seed and case give the same file.
 pub fn spoilt(good: &[Vec<u8>], seed: u64, case: usize) -> Vec<u8> {
     let mut rng = Pcg32::seed_from_u64(seed ^ (case as u64) << 32);
     let mut bytes = good[rng.random_range(0..good.len())].clone();
-    // Mostly a little: what is spoilt in many places is refused at the first.
+    // Mostly light damage: heavily damaged files are refused at the first fault.
     for _ in 0..1 + rng.random_range(0..8_usize).saturating_sub(4) {
         spoil(&mut bytes, good, &mut rng);
     }
@@ -101,7 +101,7 @@ pub fn spoilt(good: &[Vec<u8>], seed: u64, case: usize) -> Vec<u8> {
 }
 
 fn spoil(bytes: &mut Vec<u8>, good: &[Vec<u8>], rng: &mut Pcg32) {
-    // Beginnings are where lengths and counts stand.
+    // Often near the start, where lengths and counts are.
     let reach = if rng.random_bool(0.3) { bytes.len().min(64) } else { bytes.len() };
     let at = rng.random_range(0..=reach);
     let length = |rng: &mut Pcg32, from: usize| rng.random_range(0..=from.min(64));
@@ -146,7 +146,7 @@ fn flip(bytes: &mut [u8], at: usize, mask: u8) {
     }
 }
 
-/// Puts another number in the place of the next digits.
+/// Replaces the next run of digits with another number.
 fn number_in_text(bytes: &mut Vec<u8>, at: usize, rng: &mut Pcg32) {
     let Some(from) = bytes[at..].iter().position(u8::is_ascii_digit).map(|place| at + place) else { return };
     let until = bytes[from..].iter().position(|byte| !byte.is_ascii_digit()).map_or(bytes.len(), |place| from + place);

@@ -1,11 +1,12 @@
-//! What this process uses. Processor time is what another program on the same core does not add to.
+//! What this process uses of the system. CPU time, unlike wall-clock time, does not include what other programs on the
+//! same core use.
 
 use std::time::Duration;
 
 #[cfg(unix)]
 use rustix::time::ClockId;
 
-/// Processor time of the calling thread.
+/// CPU time of the calling thread.
 pub fn thread_cpu() -> Duration {
     #[cfg(unix)]
     return clock(ClockId::ThreadCPUTime);
@@ -13,7 +14,7 @@ pub fn thread_cpu() -> Duration {
     return elapsed();
 }
 
-/// Processor time of all threads of this process.
+/// CPU time of all threads of this process.
 pub fn process_cpu() -> Duration {
     #[cfg(unix)]
     return clock(ClockId::ProcessCPUTime);
@@ -21,12 +22,12 @@ pub fn process_cpu() -> Duration {
     return elapsed();
 }
 
-/// Processor time of this process's threads whose names begin so. `None`: this system does not say.
+/// CPU time of this process's threads whose names begin with `name`; `None` if the system does not report it.
 pub fn threads_cpu(name: &str) -> Option<Duration> {
     let mut sum = Duration::ZERO;
     for thread in std::fs::read_dir("/proc/self/task").ok()? {
         let folder = thread.ok()?.path();
-        // A thread may end meanwhile.
+        // The thread may have ended in the meantime.
         let Ok(found) = std::fs::read_to_string(folder.join("comm")) else { continue };
         if found.starts_with(name) {
             let times = std::fs::read_to_string(folder.join("schedstat")).ok()?;
@@ -36,17 +37,17 @@ pub fn threads_cpu(name: &str) -> Option<Duration> {
     Some(sum)
 }
 
-/// Threads of this process. `None`: this system does not say.
+/// Number of threads of this process; `None` if the system does not report it.
 pub fn threads() -> Option<u64> {
     Some(std::fs::read_dir("/proc/self/task").ok()?.count() as u64)
 }
 
-/// Files that this process has open. `None`: this system does not say.
+/// Number of files that this process has open; `None` if the system does not report it.
 pub fn files() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
 }
 
-/// Resident memory in bytes. `None`: this system does not say.
+/// Resident memory in bytes; `None` if the system does not report it.
 pub fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -60,7 +61,7 @@ fn clock(which: ClockId) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
-/// Where the system's own clocks are not at hand: time since the first call.
+/// For systems without such clocks here: wall-clock time since the first call.
 #[cfg(not(unix))]
 fn elapsed() -> Duration {
     static BEGIN: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);

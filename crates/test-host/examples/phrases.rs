@@ -1,7 +1,7 @@
-//! Makes the demo's phrase from its score: `cargo run -p host --example phrases`.
+//! Makes the demo's phrase from its score: `cargo run -p test-host --example phrases`.
 //!
-//! The score is strict; people are not. So the tempo breathes, the melody stands out, chords are
-//! spread by some milliseconds and notes overlap a little, always in the same way.
+//! A score is exact, a performance is not: the tempo fluctuates, the melody is louder, the notes of a chord are a few
+//! milliseconds apart, and notes overlap a little. The result is the same each time.
 
 use std::path::Path;
 
@@ -11,8 +11,8 @@ use notes::Note;
 /// Quarter notes per minute.
 const TEMPO: f64 = 70.0;
 
-/// Tchaikovsky, Album for the Young, op. 39 no. 16, bars 1 to 8 with the upbeat, the right hand:
-/// (onset, length) in quarter notes, key.
+/// Tchaikovsky, Album for the Young, op. 39 no. 16, bars 1 to 8 with the upbeat, right hand: (onset, length) in quarter
+/// notes, MIDI key.
 const RIGHT: &[(f64, f64, u8)] = &[
     (0.0, 0.5, 62),
     (0.5, 0.5, 67),
@@ -41,7 +41,7 @@ const RIGHT: &[(f64, f64, u8)] = &[
     (14.5, 1.5, 67),
 ];
 
-/// The left hand.
+/// The left hand, in the same form.
 const LEFT: &[(f64, f64, u8)] = &[
     (0.5, 3.0, 55),
     (0.5, 0.5, 58),
@@ -66,14 +66,14 @@ const LEFT: &[(f64, f64, u8)] = &[
     (15.5, 0.5, 43),
 ];
 
-/// Seconds at which the player reaches a beat: leans into the middle of each half, slows down at the end.
+/// Time in seconds at which the performance reaches a beat: the tempo swells within each half and slows at the end.
 fn seconds(beat: f64) -> f64 {
     let arc = (beat * std::f64::consts::TAU / 8.0).cos() * 0.06;
     let close = 0.09 * (beat - 12.5).max(0.0).powi(2) / 3.0;
     beat * 60.0 / TEMPO + arc + close
 }
 
-/// A number from -1 to 1, always the same for the same note: the hand is never quite exact.
+/// A pseudo-random number from -1 to 1 that depends only on the arguments: the imprecision of a hand.
 fn hand(beat: f64, key: u8, salt: u32) -> f64 {
     let mut x = ((beat * 64.0) as u32).wrapping_mul(0x9e37_79b9) ^ (u32::from(key) << 8) ^ salt;
     for _ in 0..3 {
@@ -88,7 +88,7 @@ fn play(score: &[(f64, f64, u8)], loudness: f64, legato_s: f64, late_s: f64) -> 
         .map(|&(beat, length, key)| {
             let onset = (seconds(beat) + late_s + 0.007 * hand(beat, key, 1)).max(0.0);
             let end = seconds(beat + length) + legato_s + 0.02 * hand(beat, key, 2);
-            // Upwards is louder; so is the first beat of a bar.
+            // Louder in the middle of the phrase and on the first beat of each bar.
             let swell = 9.0 * (beat * std::f64::consts::TAU / 16.0 - 0.6).sin();
             let accent = if (beat - 0.5) % 2.0 == 0.0 { 4.0 } else { 0.0 };
             let velocity = loudness + swell + accent + 4.0 * hand(beat, key, 3);

@@ -1,16 +1,16 @@
-//! Who played what: sorts the plugin's output into the player's notes, passed through, and its own,
-//! and pairs each note-on with its note-off.
+//! Sorts the plugin's output into the player's notes, passed through, and the plugin's own, and pairs each note-on with
+//! its note-off.
 
 use crate::event::{Event, Output, Timed, What};
 
-/// A note that sounded, in samples since activation.
+/// A note of the plugin's output; times in samples since activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sounded {
-    /// When the key went down.
+    /// Time of the note-on.
     pub on: u64,
-    /// When it went up.
+    /// Time of the note-off.
     pub off: u64,
-    /// The block that sent the note-on.
+    /// Number of the block that sent the note-on.
     pub block: u64,
     /// MIDI channel, 0–15.
     pub channel: u8,
@@ -29,19 +29,19 @@ pub struct Account {
     pub lost: Vec<Timed>,
     /// The notes that the plugin played itself, in order of their note-ons.
     pub notes: Vec<Sounded>,
-    /// Own note-ons without a note-off.
+    /// The plugin's note-ons without a note-off.
     pub hanging: Vec<Output>,
-    /// Own note-offs without a note-on, and note-ons on a key that already sounds.
+    /// The plugin's note-offs without a note-on, and its note-ons for a key that is already sounding.
     pub stray: Vec<Output>,
-    /// Controllers that the plugin moved itself.
+    /// Controller events that the plugin sent itself.
     pub controllers: Vec<Output>,
 }
 
 impl Account {
-    /// `input`: everything that was sent to the plugin; `output`: everything that came back.
+    /// Sorts `output`, everything that the plugin sent, given `input`, everything that was sent to it.
     pub fn of(input: &[Timed], output: &[Output]) -> Self {
         let mut account = Self::default();
-        // What went through stands at its own sample, and outputs come in order of time.
+        // Events passed through keep their sample, and outputs are sorted by time.
         let mut passed = vec![false; output.len()];
         for timed in input.iter().filter(|timed| timed.event.note().is_some()) {
             let first = output.partition_point(|output| output.at < timed.at);
@@ -81,7 +81,8 @@ impl Account {
         account
     }
 
-    /// The plugin's own notes in order of their note-ons, those that hang included: they end at `end`.
+    /// The plugin's own notes in order of their note-ons, including hanging ones, which are given the note-off time
+    /// `end`.
     pub fn with_hanging_until(&self, end: u64) -> Vec<Sounded> {
         let mut notes = self.notes.clone();
         notes.extend(self.hanging.iter().map(|on| sounded(on, end)));
@@ -89,8 +90,8 @@ impl Account {
         notes
     }
 
-    /// The times for which the plugin held a pedal down itself, as notes of this key; one that stays down does
-    /// so until `end`.
+    /// The times during which the plugin itself held a pedal down, as notes with this key; a pedal still down lasts
+    /// until `end`.
     pub fn pedal_until(&self, controller: u8, key: u8, end: u64) -> Vec<Sounded> {
         let mut down: Vec<Sounded> = Vec::new();
         let mut open: [Option<usize>; 16] = [None; 16];
@@ -113,8 +114,7 @@ impl Account {
         down
     }
 
-    /// One line for each thing that is wrong; empty when every note-on has its note-off and every
-    /// note of the player came through.
+    /// One line per fault; empty if every note-on has its note-off and every note of the player was passed through.
     pub fn faults(&self) -> Vec<String> {
         let line = |what: &str, at: u64, event: &Event| format!("{what} at sample {at}: {event:?}");
         let hanging = self.hanging.iter().map(|o| line("a note-on without its note-off", o.at, &o.event));
@@ -128,7 +128,7 @@ fn is_controller(event: &Event) -> bool {
     matches!(event, Event::Midi([status, ..]) if status & 0xf0 == 0xb0)
 }
 
-/// Whether this event is one of the player's, passed through.
+/// Whether this event was passed through from the player.
 fn sent(input: &[Timed], output: &Output) -> bool {
     let first = input.partition_point(|timed| timed.at < output.at);
     input[first..].iter().take_while(|timed| timed.at == output.at).any(|timed| timed.event == output.event)
@@ -164,12 +164,12 @@ mod tests {
             [Timed { at: 0, event: Event::note_on(0, 60, 90) }, Timed { at: 50, event: Event::note_off(0, 60) }];
         let outputs = [
             output(0, Event::note_on(0, 60, 90)),
-            // The plugin plays the same key a sample later than the player released it …
+            // The plugin plays the key one sample after the player released it …
             output(50, Event::note_off(0, 60)),
             output(51, Event::note_on(0, 60, 90)),
             output(60, Event::note_on(0, 64, 80)),
             output(70, Event::note_off(0, 60)),
-            // … forgets the end of one note and ends another that never began.
+            // … sends no note-off for one note, and a note-off for another that it never played.
             output(80, Event::note_off(0, 67)),
         ];
         let account = Account::of(&input, &outputs);

@@ -1,4 +1,4 @@
-//! The audio-thread side: one block after another.
+//! The audio thread: processes one block after another.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ use crate::handlers::{Handlers, mark_audio_thread};
 use crate::transport::Timeline;
 use probe::{heap, usage};
 
-/// Events that fit into the input queue before it grows.
+/// Initial capacity of the input queue, in events.
 const INPUT_EVENTS: usize = 4096;
 
-/// Decides whether the host's queue refuses an event (`true`), as a full queue would.
+/// Decides whether the host's output queue refuses an event (`true`), as a full queue would.
 pub(crate) type Refuse = Box<dyn FnMut(&Output) -> bool + Send>;
 
-/// What outlives a single [`Audio`]: made at activation on the main thread, lent to each audio thread.
+/// Buffers that outlive a single [`Audio`]: created on the main thread at activation, lent to each audio thread.
 pub(crate) struct Buffers {
     sample_rate: f64,
     max_frames: u32,
@@ -26,7 +26,7 @@ pub(crate) struct Buffers {
     now: u64,
     input: EventBuffer,
     output: Collector,
-    /// Channels per port, input and output.
+    /// Audio buffers of each port: input ports, output ports.
     ports: [Vec<Port>; 2],
     lists: [AudioPorts; 2],
 }
@@ -35,7 +35,7 @@ pub(crate) struct Buffers {
 type Port = Vec<Vec<f32>>;
 
 impl Buffers {
-    /// `channels`: for input and output, the number of channels of each port.
+    /// `channels`: the number of channels of each port, for inputs and for outputs.
     pub(crate) fn new(sample_rate: f64, max_frames: u32, channels: &[Vec<u32>; 2]) -> Self {
         let port = |count: &u32| vec![vec![0.0; max_frames as usize]; *count as usize];
         let ports = [0, 1].map(|side: usize| channels[side].iter().map(port).collect::<Vec<_>>());
@@ -55,18 +55,18 @@ impl Buffers {
     }
 }
 
-/// The host's output queue: takes events, checks their order, may refuse.
+/// The host's output queue: collects events, checks their order and can refuse them.
 #[derive(Default)]
 struct Collector {
     taken: Vec<Output>,
     refuse: Option<Refuse>,
     refused: u64,
     violations: Vec<String>,
-    /// The block being processed: its start in samples, its length and its number.
+    /// Start of the current block in samples; below, its length in samples and its number.
     start: u64,
     frames: u32,
     block: u64,
-    /// Offset of the block's last event.
+    /// Offset in samples of the block's latest event.
     last: u32,
 }
 
@@ -80,7 +80,7 @@ impl Collector {
     fn take(&mut self, raw: &UnknownEvent) -> Result<(), TryPushError> {
         let offset = raw.header().time();
         let output = Output { at: self.start + u64::from(offset), block: self.block, event: Event::read(raw) };
-        // A flush (0 frames) has sample 0 only.
+        // A flush (0 frames) may have events at offset 0 only.
         if offset >= self.frames.max(1) {
             self.violations.push(format!(
                 "block {}: an event at sample {offset} of a block of {}: {:?}",
@@ -105,7 +105,7 @@ impl Collector {
     }
 }
 
-/// The audio thread's hold on a started plugin. Lent by [`crate::Plugin::run`].
+/// A started plugin, for the audio thread. Lent by [`crate::Plugin::run`].
 pub struct Audio {
     processor: PluginAudioProcessor<Handlers>,
     buffers: Buffers,
@@ -126,8 +126,8 @@ impl Audio {
         (self.processor.into_stopped(), self.buffers)
     }
 
-    /// Processes one block of `frames` samples, 0 included (a flush). `events` must lie inside the
-    /// block and be sorted; `transport` is `None` in a host without one. Returns what the plugin sent.
+    /// Processes one block of `frames` samples; 0 makes it a flush. `events` must be sorted and lie within the block;
+    /// `transport` is `None` for a host without one. Returns the events that the plugin sent.
     pub fn block(&mut self, frames: u32, events: &[Timed], transport: Option<&Timeline>) -> Result<&[Output]> {
         let b = &mut self.buffers;
         ensure!(frames <= b.max_frames, "a block of {frames} frames, but {} were announced", b.max_frames);
@@ -146,7 +146,7 @@ impl Audio {
         let n = frames as usize;
         let [in_ports, out_ports] = &mut b.ports;
         let [in_list, out_list] = &mut b.lists;
-        // Without audio ports clack cannot tell the block's length from the buffers.
+        // Without audio ports, clack cannot derive the block's length from the buffers.
         let inputs = if in_ports.is_empty() {
             // SAFETY: there are no buffers whose validity could matter.
             unsafe { InputAudioBuffers::from_raw_buffers(&[], frames) }
@@ -189,12 +189,12 @@ impl Audio {
         Ok(&b.output.taken[before..])
     }
 
-    /// CLAP's reset, between two blocks.
+    /// Calls CLAP's `reset`, between two blocks.
     pub fn reset(&mut self) {
         self.processor.reset();
     }
 
-    /// Stops processing and starts it again, between two blocks, as hosts do that pause it.
+    /// Stops processing and starts it again between two blocks, as hosts do to pause a plugin.
     pub fn restart(&mut self) -> Result<()> {
         self.processor.ensure_processing_stopped();
         self.processor.ensure_processing_started()?;
@@ -206,7 +206,7 @@ impl Audio {
         self.buffers.now
     }
 
-    /// The number of the next block.
+    /// Number of the next block.
     pub fn block_number(&self) -> u64 {
         self.buffers.output.block
     }
@@ -216,62 +216,62 @@ impl Audio {
         self.buffers.sample_rate
     }
 
-    /// The longest block that [`Self::block`] takes.
+    /// The longest block that [`Self::block`] accepts, in samples.
     pub fn max_frames(&self) -> u32 {
         self.buffers.max_frames
     }
 
-    /// Makes the calling thread the audio thread, after another has been it.
+    /// Marks the calling thread as the audio thread, in place of the one that was.
     pub fn move_here(&mut self) {
         mark_audio_thread();
     }
 
-    /// How often the plugin has called the heap in [`Self::block`], as far as [`heap::CAN_WATCH`].
+    /// Number of heap calls by the plugin in [`Self::block`]; always 0 unless [`heap::CAN_WATCH`].
     pub fn heap_calls(&self) -> u64 {
         self.heap_calls
     }
 
-    /// How long the last block's `process` took.
+    /// Wall-clock time of the last block's `process`.
     pub fn cost(&self) -> Duration {
         self.cost
     }
 
-    /// How much processor time it took.
+    /// CPU time of the last block's `process` on this thread.
     pub fn cpu_cost(&self) -> Duration {
         self.cpu_cost
     }
 
-    /// Everything the plugin has sent since activation or the last call of [`Self::take_outputs`].
+    /// Everything that the plugin has sent since activation or the last [`Self::take_outputs`].
     pub fn outputs(&self) -> &[Output] {
         &self.buffers.output.taken
     }
 
-    /// Moves the collected events out.
+    /// Removes and returns the collected events.
     pub fn take_outputs(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.buffers.output.taken)
     }
 
-    /// Events that were sent out of order or out of their block, one line each.
+    /// One line for each event sent out of order or outside its block.
     pub fn violations(&self) -> &[String] {
         &self.buffers.output.violations
     }
 
-    /// Moves them out.
+    /// Removes and returns the violations.
     pub fn take_violations(&mut self) -> Vec<String> {
         std::mem::take(&mut self.buffers.output.violations)
     }
 
-    /// From now on the output queue refuses each event for which `refuse` says `true`.
+    /// From now on, the output queue refuses each event for which `refuse` returns `true`.
     pub fn refuse_when(&mut self, refuse: impl FnMut(&Output) -> bool + Send + 'static) {
         self.buffers.output.refuse = Some(Box::new(refuse));
     }
 
-    /// The output queue takes everything again.
+    /// From now on, the output queue accepts everything.
     pub fn refuse_nothing(&mut self) {
         self.buffers.output.refuse = None;
     }
 
-    /// How many events the output queue has refused.
+    /// Number of events that the output queue has refused.
     pub fn refused(&self) -> u64 {
         self.buffers.output.refused
     }

@@ -1,14 +1,14 @@
-//! Where the built plugin lies.
+//! Finds the built plugin.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// Names the bundle for tests and tools that are started by `cargo xtask`.
+/// Environment variable with the path of the bundle, set by `cargo xtask` for tests and tools.
 const ENV: &str = "ANTIPHON_CLAP";
 
-/// The `.clap` to load: the one named by the environment variable `ANTIPHON_CLAP`, else the one that
-/// `cargo xtask bundle` leaves beside this program's own build.
+/// The `.clap` to load: the one named by the environment variable `ANTIPHON_CLAP`, or else the one that `cargo xtask
+/// bundle` put in the target folder of this program.
 pub fn find() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(ENV) {
         let path = PathBuf::from(path);

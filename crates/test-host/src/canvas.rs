@@ -1,5 +1,5 @@
-//! Plain drawing: rectangles and text on an RGB picture. Shapes are drawn twice as large and scaled
-//! down in the end, which makes their edges smooth.
+//! Simple drawing of rectangles and text on an RGB picture. Drawn at twice the size and scaled down at the end, which
+//! smooths the edges.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -11,23 +11,23 @@ use anyhow::{Context, Result};
 /// Red, green, blue.
 pub type Colour = [u8; 3];
 
-/// Samples per pixel and direction.
+/// Samples per pixel in each direction.
 const OVER: f32 = 2.0;
 
-/// Where a text stands relative to its point.
+/// Horizontal position of a text relative to its point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// It starts there.
+    /// It starts at the point.
     Left,
-    /// Its middle is there.
+    /// It is centered on the point.
     Centre,
-    /// It ends there.
+    /// It ends at the point.
     Right,
 }
 
-/// A picture being drawn; coordinates in pixels from the top left.
+/// A picture being drawn; coordinates are in pixels from the top left.
 pub struct Canvas {
-    /// Size in samples, `OVER` times the picture's.
+    /// Size in samples, [`OVER`] times that of the picture.
     width: usize,
     height: usize,
     samples: Vec<Colour>,
@@ -35,7 +35,7 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// A picture of `width` x `height` pixels in one colour.
+    /// A picture of `width` x `height` pixels, filled with one color.
     pub fn new(width: u32, height: u32, colour: Colour) -> Result<Self> {
         let (width, height) = (width as usize * OVER as usize, height as usize * OVER as usize);
         Ok(Self {
@@ -47,14 +47,14 @@ impl Canvas {
         })
     }
 
-    /// A filled rectangle with corners rounded by `radius`; `alpha` 0–1.
+    /// Draws a filled rectangle with corners rounded by `radius`; `alpha` is 0 to 1.
     pub fn rect(&mut self, [x, y, w, h]: [f32; 4], radius: f32, colour: Colour, alpha: f32) {
         let [x, y, w, h, radius] = [x, y, w, h, radius].map(|v| v * OVER);
         let radius = radius.min(w / 2.0).min(h / 2.0);
         for row in span(y, h, self.height) {
             for column in span(x, w, self.width) {
                 let (px, py) = (column as f32 + 0.5, row as f32 + 0.5);
-                // Distance from the rectangle that the corners' centres make.
+                // Distance from the inner rectangle between the centers of the corners.
                 let dx = (x + radius - px).max(px - (x + w - radius)).max(0.0);
                 let dy = (y + radius - py).max(py - (y + h - radius)).max(0.0);
                 if dx * dx + dy * dy <= radius * radius + 0.01 {
@@ -64,7 +64,7 @@ impl Canvas {
         }
     }
 
-    /// A line of text, its baseline at `y`; `size` is the height of the letters in pixels.
+    /// Draws a line of text with its baseline at `y`; `size` is the font size in pixels.
     pub fn text(&mut self, text: &str, [x, y]: [f32; 2], size: f32, align: Align, colour: Colour) {
         let font = self.font.clone();
         let scaled = font.as_scaled(PxScale::from(size * OVER));
@@ -101,7 +101,7 @@ impl Canvas {
         }
     }
 
-    /// Writes the picture as PNG.
+    /// Writes the picture as a PNG.
     pub fn save(&self, path: &Path) -> Result<()> {
         let over = OVER as usize;
         let (width, height) = (self.width / over, self.height / over);
@@ -127,7 +127,7 @@ impl Canvas {
     }
 }
 
-/// The sample rows or columns whose centres lie in `start..start + length`.
+/// The sample rows or columns whose centers lie in `start..start + length`.
 fn span(start: f32, length: f32, end: usize) -> std::ops::Range<usize> {
     let at = |v: f32| (v.round().max(0.0) as usize).min(end);
     at(start)..at(start + length)

@@ -1,5 +1,4 @@
-//! `host demo`: plays a phrase to the plugin as a DAW would and keeps what it answers, to be read,
-//! heard and looked at.
+//! `host demo`: plays a phrase to the plugin as a DAW would and saves the answer as MIDI, sound and picture.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
@@ -18,49 +17,48 @@ use crate::{BadInput, sound};
 
 /// Samples per second.
 const RATE: f64 = 48_000.0;
-/// Samples per block, as most sound cards are set.
+/// Samples per block, a common setting of audio interfaces.
 const BLOCK: u32 = 256;
 /// The transport's tempo, in quarter notes per minute.
 const TEMPO: f64 = 120.0;
-/// The plugin has this long to end its notes after the transport has stopped, in blocks.
+/// Time for the plugin to end its notes after the transport stops, in blocks.
 const BLOCKS_TO_END: u64 = 8;
-/// Real time lets the network load while nothing is played yet, in seconds.
+/// In real time, the time for the network to load before anything is played, in seconds.
 const SETTLE_S: f64 = 1.0;
 
-/// Play a phrase to the built plugin and keep what it answers: played.mid, played.wav and
-/// played.png.
+/// Play a phrase to the built plugin and save its answer as played.mid, played.wav and played.png.
 #[derive(Args)]
 pub struct Options {
-    /// The phrase, a MIDI file; without it, one that comes with the project.
+    /// Phrase to play, a MIDI file [default: a phrase that comes with the project].
     #[arg(value_name = "PHRASE.mid")]
     phrase: Option<PathBuf>,
-    /// Where to leave the results.
+    /// Directory for the results.
     #[arg(long, value_name = "DIR", env = "ANTIPHON_DEMO_DIR", default_value = "target/demo")]
     out: PathBuf,
-    /// How long the plugin plays on, in seconds.
+    /// Time for which the plugin plays on after the phrase, in seconds.
     #[arg(long, value_name = "N", default_value_t = 30.0)]
     seconds: f64,
-    /// Which of its continuations it plays: the same seed, the same notes. 0-9999.
+    /// Seed of the continuation, 0-9999: the same seed gives the same notes.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u32,
-    /// Weights to play with instead of the built-in ones.
+    /// Weights file to play with [default: the built-in weights].
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// As fast as it goes instead of in real time.
+    /// Play offline, as fast as possible, instead of in real time.
     #[arg(long)]
     offline: bool,
-    /// A soundfont (.sf2) for played.wav; without it, one of the system's or a built-in voice.
+    /// Soundfont (.sf2) for played.wav [default: one found on this system, or else a built-in voice].
     #[arg(long, value_name = "FILE.sf2")]
     soundfont: Option<PathBuf>,
 }
 
-/// What came of it.
+/// The result of the demo.
 struct Take {
     account: Account,
-    /// Order and place of the events inside their blocks.
+    /// Events sent out of order or outside their blocks.
     violations: Vec<String>,
     status: Status,
-    /// Samples until the transport stopped.
+    /// Time in samples at which the transport stopped.
     length: u64,
     seconds_spent: f64,
 }
@@ -94,7 +92,7 @@ pub fn run(options: &Options) -> Result<()> {
     judge(&take)
 }
 
-/// What can be found out before anything is played.
+/// Checks the options before anything is played.
 fn check(options: &Options) -> Result<()> {
     if !(options.seconds.is_finite() && options.seconds > 0.0) {
         bail!(BadInput("--seconds wants a number above 0".to_owned()));
@@ -128,7 +126,7 @@ fn play(options: &Options, phrase: &Phrase) -> Result<Take> {
 
     let pace = if options.offline { Pace::Offline } else { Pace::RealTime };
     if !options.offline {
-        // As in a DAW, where nobody plays in the very moment the plugin is opened.
+        // As in a DAW, where nobody starts playing the moment the plugin is opened.
         let mut idle = Performer::new(&[], Blocks::Of(BLOCK), pace, Some(Timeline::standing(TEMPO)));
         plugin.run(|audio| idle.play_until(audio, (SETTLE_S * RATE) as u64, |_| ()))?;
         plugin.deactivate();
@@ -155,7 +153,7 @@ fn play(options: &Options, phrase: &Phrase) -> Result<Take> {
     Ok(Take { account, violations, status, length: stop, seconds_spent })
 }
 
-/// The phrase's events as if the plugin had sent them, to pair them the same way.
+/// The phrase's events as if the plugin had sent them, so that they can be paired in the same way.
 fn as_outputs(phrase: &Phrase) -> Vec<Output> {
     phrase.events.iter().map(|timed| Output { at: timed.at, block: 0, event: timed.event }).collect()
 }
@@ -204,7 +202,7 @@ fn table(options: &Options, phrase: &Phrase, take: &Take, voice: &str) -> String
     })
 }
 
-/// Exit code 1 if the plugin did anything that it must not do.
+/// Fails (exit code 1) if the plugin did anything wrong.
 fn judge(take: &Take) -> Result<()> {
     let mut faults = take.violations.clone();
     faults.extend(take.account.faults());
@@ -216,7 +214,7 @@ fn judge(take: &Take) -> Result<()> {
     Ok(())
 }
 
-/// A line that says where the playing is, when somebody is there to read it.
+/// A progress line, shown if stderr is a terminal.
 struct Progress {
     phrase_end: u64,
     stop: u64,
@@ -230,7 +228,7 @@ impl Progress {
     }
 
     fn show(&mut self, now: u64) {
-        // Every tenth of a second is enough.
+        // Updated every tenth of a second.
         let step = now / (RATE as u64 / 10);
         if self.shown.is_some_and(|shown| shown != step) {
             self.shown = Some(step);

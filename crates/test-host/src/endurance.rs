@@ -1,5 +1,5 @@
-//! `host editor`: opens and closes the built plugin's editor again and again while it plays, and
-//! watches what that leaves behind. After that, it handles the editor as a bad host does.
+//! `host editor`: repeatedly opens and closes the built plugin's editor while it plays, and checks that no threads,
+//! files or memory are left behind. After that, treats the editor as a badly behaved host would.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,40 +17,40 @@ use crate::phrase::Phrase;
 const RATE: f64 = 48_000.0;
 /// Samples per block.
 const BLOCK: u32 = 256;
-/// The first rounds: libraries load, caches fill. What they leave behind is no leak.
+/// Number of first rounds in which libraries load and caches fill; what they leave behind is not a leak.
 const WARM_UP: usize = 100;
-/// What may have come onto the heap after the warm-up, in KiB: what is remembered of what was played meanwhile.
+/// Allowed growth of the heap after the warm-up, in KiB: the plugin remembers what was played in the meantime.
 const SLACK_KIB: u64 = 2 * 1024;
-/// How long a closed window's own thread may take to end.
+/// Time for a closed window's own thread to end.
 const SETTLE: Duration = Duration::from_millis(500);
-/// How long the editor rests while its cost is measured.
+/// Time over which the idle cost is measured.
 const REST: Duration = Duration::from_secs(5);
 
-/// Open and close the built plugin's editor while it plays; an error if threads or memory stay
-/// behind. Needs an X11 screen.
+/// Open and close the built plugin's editor while it plays; fail if threads, files or memory are left behind. Needs an
+/// X11 screen.
 #[derive(Args)]
 pub struct Options {
-    /// How often.
+    /// Number of times to open the editor, more than 200.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     times: usize,
-    /// How long it stays open, in milliseconds.
+    /// Time for which the editor stays open each time, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 50)]
     open: u64,
 }
 
-/// What the process holds.
+/// Resources held by the process.
 #[derive(Clone, Copy, Debug)]
 struct Holdings {
     threads: u64,
-    /// Bytes in use on the heap, in KiB.
+    /// Heap memory in use, in KiB.
     heap: u64,
-    /// Resident memory in KiB: with what is free on the heap, of which each thread that ever was may have left some.
+    /// Resident memory in KiB; includes free heap memory, of which every past thread may have left some.
     resident: u64,
     /// Open files.
     files: usize,
 }
 
-/// Runs it and prints what was found.
+/// Runs the test and prints the results.
 pub fn run(options: &Options) -> Result<()> {
     ensure!(options.times > 2 * WARM_UP, "--times wants more than {}", 2 * WARM_UP);
     Status::request();
@@ -138,7 +138,7 @@ pub fn run(options: &Options) -> Result<()> {
     mishandling::drops(&screen)
 }
 
-/// The phrase again and again, with room for answers, for as long as it may take.
+/// The phrase, repeated with room for answers, long enough for all rounds.
 fn events(phrase: &Phrase, options: &Options) -> Vec<Timed> {
     let again = phrase.end + (8.0 * RATE) as u64;
     let rounds = (options.times as u64 * (options.open + 400) / 1000 * RATE as u64 / again).max(1);
@@ -148,7 +148,7 @@ fn events(phrase: &Phrase, options: &Options) -> Vec<Timed> {
     turns.collect()
 }
 
-/// What the process costs while nothing is played, in cores: with the editor closed, and open.
+/// CPU cost of the process while nothing is played, in cores: with the editor closed, and open.
 fn cost(plugin: &mut Plugin, screen: &Screen) -> Result<[f64; 2]> {
     let rest = |plugin: &mut Plugin| {
         let before = usage::process_cpu();

@@ -1,4 +1,4 @@
-//! The events that go into the plugin and come out of it, free of CLAP's pointers.
+//! Events sent to the plugin and received from it, as plain values without CLAP's pointers.
 
 pub use clack_host::events::event_types::NoteExpressionType;
 use clack_host::events::event_types::{
@@ -10,13 +10,13 @@ use clack_host::events::spaces::CoreEventSpace;
 use clack_host::events::{EventFlags, EventHeader, Pckn, UnknownEvent};
 use clack_host::utils::ClapId;
 
-/// A note without an id.
+/// CLAP's value for a note without an id.
 const NO_ID: i32 = -1;
 
-/// One event; `channel` and `key` may be -1, CLAP's wildcard for "all".
+/// An event; `channel` and `key` may be -1, CLAP's wildcard for "all".
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
-    /// A key goes down. Velocity 0–1.
+    /// A note-on.
     NoteOn {
         /// MIDI channel, 0–15.
         channel: i16,
@@ -25,7 +25,7 @@ pub enum Event {
         /// 0–1; MIDI's 1–127 divided by 127.
         velocity: f64,
     },
-    /// A key goes up.
+    /// A note-off.
     NoteOff {
         /// MIDI channel, 0–15.
         channel: i16,
@@ -34,14 +34,14 @@ pub enum Event {
         /// Release velocity, 0–1.
         velocity: f64,
     },
-    /// A note is cut off at once.
+    /// Ends a note immediately.
     Choke {
         /// MIDI channel, 0–15.
         channel: i16,
         /// MIDI key, 0–127.
         key: i16,
     },
-    /// The plugin says that a note has ended (output only).
+    /// The plugin reports that a note has ended (output only).
     End {
         /// MIDI channel, 0–15.
         channel: i16,
@@ -50,9 +50,9 @@ pub enum Event {
     },
     /// Three raw MIDI bytes.
     Midi([u8; 3]),
-    /// A sounding note changes its pitch, brightness or the like.
+    /// Changes a sounding note's pitch, brightness or the like.
     Expression {
-        /// What changes.
+        /// The kind of note expression.
         kind: NoteExpressionType,
         /// MIDI channel, 0–15.
         channel: i16,
@@ -61,9 +61,9 @@ pub enum Event {
         /// In CLAP's own range for this kind.
         value: f64,
     },
-    /// What happens to a note that the host has given an id; where it names it by that alone, channel and key are -1.
+    /// An event for a note with an id; `channel` and `key` are -1 if the note is addressed by its id alone.
     Named {
-        /// The note's.
+        /// The note's id.
         id: i32,
         /// MIDI channel, 0–15.
         channel: i16,
@@ -72,40 +72,40 @@ pub enum Event {
         /// What happens.
         what: What,
     },
-    /// A parameter moves; the value is CLAP's own, see [`crate::Plugin::value_of`].
+    /// Sets a parameter; the value is CLAP's own, see [`crate::Plugin::value_of`].
     Param {
         /// The parameter's CLAP id, see [`crate::param_id`].
         id: u32,
         /// In CLAP's own range, between the parameter's `min` and `max`.
         value: f64,
     },
-    /// The transport is like this from here on; made by [`crate::Timeline::told`].
+    /// The state of the transport from this sample on; made by [`crate::Timeline::told`].
     Transport(Told),
     /// Anything else, by its CLAP type number (output only).
     Other(u16),
 }
 
-/// What a host tells of its transport in the middle of a block.
+/// A CLAP transport event, which a host sends in the middle of a block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Told(pub(crate) TransportEvent);
 
 impl Told {
-    /// Whether it rolls.
+    /// Whether the transport is rolling.
     pub fn is_playing(&self) -> bool {
         self.0.flags.contains(TransportFlags::IS_PLAYING)
     }
 }
 
-/// See [`Event::Named`]: what the events of notes without ids say, too.
+/// The kind of event for one note; see [`Event::Named`]. Also used for notes without ids.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum What {
-    /// It begins. Velocity 0–1.
+    /// Note-on, with velocity 0–1.
     On(f64),
-    /// It ends. Release velocity 0–1.
+    /// Note-off, with release velocity 0–1.
     Off(f64),
-    /// It is cut off.
+    /// Ends the note immediately.
     Choke,
-    /// It changes: what of it, and to what value in CLAP's own range.
+    /// Note expression: its kind, and its value in CLAP's own range.
     Expression(NoteExpressionType, f64),
 }
 
@@ -114,23 +114,23 @@ pub enum What {
 pub struct Timed {
     /// Samples since the first block after activation.
     pub at: u64,
-    /// What happens.
+    /// The event.
     pub event: Event,
 }
 
-/// An event from the plugin, as the host's queue took it.
+/// An event from the plugin, as received by the host's output queue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Output {
     /// Samples since the first block after activation.
     pub at: u64,
-    /// The number of the block that sent it, from 0.
+    /// Number of the block that sent it, from 0.
     pub block: u64,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
 impl Event {
-    /// A note-on from a MIDI velocity, 1–127.
+    /// A note-on with a MIDI velocity, 1–127.
     pub fn note_on(channel: u8, key: u8, velocity: u8) -> Self {
         Self::NoteOn { channel: channel.into(), key: key.into(), velocity: f64::from(velocity) / 127.0 }
     }
@@ -140,8 +140,8 @@ impl Event {
         Self::NoteOff { channel: channel.into(), key: key.into(), velocity: 0.0 }
     }
 
-    /// If it is a note event of one key: whether it begins (`true`) or ends a note, and on which
-    /// channel and key. In raw MIDI, a note-on without velocity ends a note.
+    /// For a note event of a single key: whether it begins (`true`) or ends a note, and its (channel, key). A raw MIDI
+    /// note-on with velocity 0 ends a note.
     pub fn note(&self) -> Option<(bool, (u8, u8))> {
         let place = |channel: i16, key: i16| {
             let number = |number: i16, end: u8| u8::try_from(number).ok().filter(|number| *number < end);
@@ -162,7 +162,7 @@ impl Event {
         }
     }
 
-    /// Whether two events are the same note event, in whichever dialect each is written.
+    /// Whether two events are the same note event, regardless of dialect (CLAP or raw MIDI).
     pub fn is_same_note(&self, other: &Self) -> bool {
         let velocity = |event: &Self| match *event {
             Self::NoteOn { velocity, .. } | Self::Named { what: What::On(velocity), .. } => {
@@ -174,10 +174,10 @@ impl Event {
         self.note() == other.note() && velocity(self) == velocity(other)
     }
 
-    /// Appends this event to a CLAP input queue, `offset` samples into the block. [`Event::Other`]
-    /// cannot be sent and is left out.
+    /// Appends this event to a CLAP input queue, `offset` samples into the block. [`Event::Other`] cannot be sent and
+    /// is skipped.
     pub(crate) fn push_to(self, queue: &mut EventBuffer, offset: u32) {
-        // Port 0, no note id: what a host sends that has a MIDI keyboard behind it.
+        // Port 0 and no note id, as from a host that passes on a MIDI keyboard.
         let pckn = |channel, key| Pckn::from_raw(0, channel, key, NO_ID);
         match self {
             Self::NoteOn { channel, key, velocity } => {
@@ -217,7 +217,7 @@ impl Event {
         }
     }
 
-    /// What happens to a note, which may have an id.
+    /// The event for a note: [`Event::Named`] if it has an id.
     fn of(pckn: Pckn, what: What) -> Self {
         let (id, channel, key) = (pckn.raw_note_id(), pckn.raw_channel(), pckn.raw_key());
         match what {
@@ -238,7 +238,7 @@ impl Event {
             Some(CoreEventSpace::NoteEnd(e)) => Self::End { channel: e.pckn().raw_channel(), key: e.pckn().raw_key() },
             Some(CoreEventSpace::Midi(e)) => Self::Midi(e.data()),
             Some(CoreEventSpace::NoteExpression(e)) => {
-                // clack knows all by their numbers but this one.
+                // The only expression type that clack does not recognize.
                 let kind = e.expression_type().unwrap_or(NoteExpressionType::Expression);
                 Self::of(e.pckn(), What::Expression(kind, e.value()))
             }

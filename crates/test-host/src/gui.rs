@@ -1,4 +1,4 @@
-//! The editor as a host opens it: embedded in a window of the host's own. Main thread only.
+//! The editor as a host opens it: embedded in a window of the host. Main thread only.
 
 use anyhow::{Context, Result, anyhow};
 use clack_extensions::gui::{GuiApiType, GuiConfiguration, GuiSize, PluginGui, Window};
@@ -6,18 +6,18 @@ use clack_extensions::gui::{GuiApiType, GuiConfiguration, GuiSize, PluginGui, Wi
 use crate::handlers::Shared;
 use crate::plugin::Plugin;
 
-/// The only window system that this host knows.
+/// The only windowing API that this host supports.
 const API: GuiConfiguration = GuiConfiguration { api_type: GuiApiType::X11, is_floating: false };
 
 impl Plugin {
-    /// Makes the editor inside the X11 window `parent` and shows it; `scale` is the host's zoom, as
-    /// on a screen of high resolution. Returns its size in pixels.
+    /// Creates the editor inside the X11 window `parent` and shows it; `scale` is the host's zoom, for example 2 on a
+    /// high-resolution screen. Returns the editor's size in pixels.
     #[allow(clippy::useless_conversion, reason = "X11's number of a window is C's `long`, which Windows has shorter")]
     pub fn open_editor(&mut self, parent: u32, scale: f64) -> Result<(u32, u32)> {
         let gui: PluginGui = self.extension("gui")?;
         let handle = self.handle();
         gui.create(&handle, API).map_err(|e| anyhow!("the plugin makes no editor: {e}"))?;
-        // A plugin may know better than the host what the screen is like.
+        // A plugin may refuse the host's scale and use its own.
         let _ = gui.set_scale(&handle, scale);
         let size = gui.get_size(&handle).context("the editor has no size")?;
         // SAFETY: the window is the host's own and is destroyed after the editor.
@@ -27,7 +27,7 @@ impl Plugin {
         Ok((size.width, size.height))
     }
 
-    /// Gives the open editor another size, in pixels; returns what it settled for.
+    /// Resizes the open editor, in pixels; returns the size it adjusted to.
     pub fn resize_editor(&mut self, width: u32, height: u32) -> Result<(u32, u32)> {
         let gui: PluginGui = self.extension("gui")?;
         let handle = self.handle();
@@ -36,19 +36,19 @@ impl Plugin {
         Ok((size.width, size.height))
     }
 
-    /// Tells the open editor the host's zoom; an error if it refuses.
+    /// Sets the host's zoom for the open editor; an error if the editor refuses it.
     pub fn scale_editor(&mut self, scale: f64) -> Result<()> {
         let gui: PluginGui = self.extension("gui")?;
         gui.set_scale(&self.handle(), scale).map_err(|e| anyhow!("the editor refuses a scale of {scale}: {e}"))
     }
 
-    /// Gives the open editor exactly this size, in pixels; an error if it refuses.
+    /// Resizes the open editor to exactly this size, in pixels; an error if it refuses.
     pub fn force_editor(&mut self, width: u32, height: u32) -> Result<()> {
         let gui: PluginGui = self.extension("gui")?;
         gui.set_size(&self.handle(), GuiSize { width, height }).map_err(|e| anyhow!("the editor refuses a size: {e}"))
     }
 
-    /// The editor's size in pixels, as it is or would be.
+    /// The editor's size in pixels; before it is opened, the size it would have.
     pub fn editor_size(&mut self) -> Result<(u32, u32)> {
         let gui: PluginGui = self.extension("gui")?;
         let size = gui.get_size(&self.handle()).context("the editor has no size")?;
@@ -62,7 +62,7 @@ impl Plugin {
         Ok(())
     }
 
-    /// The size in pixels that the editor has asked for since the last call.
+    /// The size in pixels that the editor has requested since the last call.
     pub fn take_size_request(&self) -> Option<(u32, u32)> {
         self.shared(Shared::take_size_request)
     }

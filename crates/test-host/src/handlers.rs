@@ -1,4 +1,4 @@
-//! What the plugin may ask of this host.
+//! The host's callbacks: what the plugin can request from it.
 
 use std::cell::Cell;
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use clack_host::prelude::*;
 use clack_host::utils::ClapId;
 
 thread_local! {
-    /// Set on the threads that [`crate::Plugin::run`] starts.
+    /// Set on audio threads; see [`mark_audio_thread`].
     static IS_AUDIO_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn mark_audio_thread() {
     IS_AUDIO_THREAD.set(true);
 }
 
-/// Names the three handler types for clack.
+/// Names the three handler types that clack needs.
 pub(crate) struct Handlers;
 
 impl HostHandlers for Handlers {
@@ -39,17 +39,17 @@ impl HostHandlers for Handlers {
     }
 }
 
-/// Called from any thread.
+/// Callbacks that the plugin may call from any thread.
 pub(crate) struct Shared {
     main: ThreadId,
     callback: AtomicBool,
     log: Mutex<Vec<String>>,
-    /// The size that the editor has asked for, packed; 0: none.
+    /// The size that the editor has requested, packed; 0 for none.
     size: AtomicU64,
 }
 
 impl Shared {
-    /// Made on the main thread, which it remembers.
+    /// Called on the main thread, whose id it stores.
     pub(crate) fn new() -> Self {
         Self {
             main: std::thread::current().id(),
@@ -59,19 +59,19 @@ impl Shared {
         }
     }
 
-    /// Whether the plugin has asked for a main-thread callback since the last call.
+    /// Whether the plugin has requested a main-thread callback since the last call.
     pub(crate) fn take_callback_request(&self) -> bool {
         self.callback.swap(false, Ordering::AcqRel)
     }
 
-    /// The size in pixels that the editor has asked for since the last call.
+    /// The size in pixels that the editor has requested since the last call.
     pub(crate) fn take_size_request(&self) -> Option<(u32, u32)> {
         let packed = self.size.swap(0, Ordering::AcqRel);
         let size = GuiSize::unpack_from_u64(packed);
         (packed != 0).then_some((size.width, size.height))
     }
 
-    /// What the plugin has logged as an error or as somebody's misbehaviour.
+    /// Messages that the plugin has logged with severity `Error` or above, which includes misbehavior.
     pub(crate) fn complaints(&self) -> Vec<String> {
         self.log.lock().expect("no logger panics").clone()
     }
@@ -122,7 +122,7 @@ impl HostThreadCheckImpl for Shared {
     }
 }
 
-/// Called on the main thread; nothing here needs an answer.
+/// Callbacks for the main thread; this host ignores them all.
 pub(crate) struct MainThread;
 
 impl<'a> MainThreadHandler<'a> for MainThread {}

@@ -1,7 +1,7 @@
-//! `host hand`: uses the built plugin's editor as a hand does. Turns a knob, turns it finer, types a value, resets it;
-//! drags a take out and drops it on another window; goes on, freezes and stops by the keyboard; and compares the file
-//! that arrives with what was played. Strikes keys that are the host's and keys that are the window's, and looks whether
-//! the window can show Chinese.
+//! `host hand`: operates the built plugin's editor by mouse and keyboard. Turns a knob, turns it finely, types a value
+//! and resets it; drags a take onto another window and compares the file that arrives with what was played; continues,
+//! freezes and stops with keys. Checks which keys reach the host and which the window uses, and whether the window can
+//! show Chinese characters.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,40 +22,40 @@ const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 512;
 /// The transport's tempo, in quarter notes per minute.
 const TEMPO: f64 = 96.0;
-/// A MIDI file's tick, in seconds.
+/// Length of a tick in the MIDI file, in seconds.
 const TICK_S: f64 = 60.0 / TEMPO / 960.0;
-/// For how long the model plays before the player enters again, in seconds.
+/// Time for which Antiphon plays before the player enters again, in seconds.
 const TAKE_S: f64 = 6.0;
-/// The editor's size, and in it the picture of the latest take, and a knob with its value below.
+/// The editor's size, and positions in it: the picture of the latest take, a knob, and the value below the knob.
 const SIZE: (u32, u32) = (900, 600);
 const PICTURE: (i16, i16) = (760, 131);
 const KNOB: (i16, i16) = (546, 517);
 const VALUE: (i16, i16) = (546, 548);
-/// The knob's parameter.
+/// Id of the knob's parameter.
 const TURNED: &str = "temp";
-/// How far it is dragged, in points.
+/// Distance that the knob is dragged, in pixels.
 const WAY: i16 = 40;
-/// X11's symbols of some keys.
+/// X11 keysyms.
 const SHIFT: u32 = 0xffe1;
 const ENTER: u32 = 0xff0d;
 const ESCAPE: u32 = 0xff1b;
 const LEFT: u32 = 0xff51;
 const UP: u32 = 0xff52;
-/// The window that it is dropped on, beside the editor.
+/// The window that the take is dropped on, beside the editor: x, y, side length.
 const BESIDE: (i16, i16, u16) = (1_000, 50, 200);
-/// A hand stays over the window for this long before it lets go.
+/// Time for which the pointer stays over the window before the drop.
 const STAYS: Duration = Duration::from_secs(1);
-/// How long a key and what comes of it may take.
+/// Time for a key press to take effect.
 const SEES: Duration = Duration::from_millis(500);
-/// How long the drop may take.
+/// Time limit for the drop.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Turn, type and reset a knob of the built plugin's editor, drag a take out of it, and compare the file that arrives
-/// with what was played. Needs an X11 screen; leaves the file in `$HOME/Music/Antiphon`.
+/// Turn, type and reset a knob of the built plugin's editor, drag out a take, and compare the dropped file with what
+/// was played. Needs an X11 screen; leaves the file in `$HOME/Music/Antiphon`.
 #[derive(Args)]
 pub struct Options {}
 
-/// Runs it and prints what was found.
+/// Runs the test and prints the results.
 pub fn run(_: &Options) -> Result<()> {
     let screen = Screen::open()?;
     let mut plugin = Plugin::load(&test_host::find_bundle()?)?;
@@ -101,7 +101,7 @@ pub fn run(_: &Options) -> Result<()> {
     println!("dropped             {}", path.display());
     println!("notes               {} played, {} in the file", played.len(), file.len());
     ensure!(file.len() == played.len(), "not as many notes arrive as were played");
-    // Chords lie in the file as they were struck; what is within one tick may lie there in another order.
+    // The notes of a chord keep their own onsets in the file; notes within one tick may be in a different order.
     let ticks = |seconds: f64| (seconds / TICK_S).round() as i64;
     let since = |at: u64| (at - played[0].on) as f64 / RATE;
     let first_s = file.iter().map(|note| note.onset).fold(f64::INFINITY, f64::min);
@@ -119,7 +119,7 @@ pub fn run(_: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The knob: by the mouse, finer, by its text, and back to its default.
+/// Checks the knob: dragged, dragged finely with Shift, set by typing, and reset by a double click.
 fn turn(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     let value = |plugin: &mut Plugin| value(plugin, TURNED);
     let (up, instantly) = ((KNOB.0, KNOB.1 - WAY), Duration::ZERO);
@@ -150,9 +150,9 @@ fn turn(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     Ok(())
 }
 
-/// The model goes on, what it plays goes round, and is stopped: the switch does not stay on.
+/// Starts Antiphon, freezes and stops it by keyboard, and checks that stopping turns the freeze switch off.
 fn freeze(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
-    // Keys go where the pointer is.
+    // Keys go to the window under the pointer.
     screen.click(KNOB.0, KNOB.1, 1, 1)?;
     let done = AtomicBool::new(false);
     let mut keys = b"gfg".iter();
@@ -167,7 +167,7 @@ fn freeze(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
             Ok(())
         },
         |plugin| {
-            // Time for the key to reach the parameter, and for the window to see whose turn it is.
+            // Time for the key to reach the parameter, and for the window to show whose turn it is.
             if since.elapsed() < SEES {
                 return Ok(());
             }
@@ -185,7 +185,7 @@ fn freeze(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     Ok(())
 }
 
-/// Each key comes to the host or acts in the window, never both.
+/// Checks that each key either reaches the host or acts in the window, never both.
 fn keys(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     screen.move_to(KNOB.0, KNOB.1)?;
     screen.keys()?;
@@ -194,7 +194,7 @@ fn keys(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
             screen.key(*symbol)?;
             plugin.idle(SEES);
         }
-        // On a busy machine a key is held for so long that it repeats.
+        // On a busy machine, a key can be held for so long that it repeats.
         let mut came = screen.keys()?;
         came.dedup();
         Ok::<_, anyhow::Error>(came)
@@ -202,7 +202,7 @@ fn keys(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     let hosts = [u32::from(b' '), LEFT, UP, u32::from(b's'), ENTER, ESCAPE];
     let windows = [u32::from(b'n'), u32::from(b'2'), ESCAPE];
     let (came, acted) = (strike(&hosts)?, strike(&windows)?);
-    // While a value is typed all keys are the window's.
+    // While a value is being typed, the window uses all keys.
     screen.click(VALUE.0, VALUE.1, 1, 1)?;
     std::thread::sleep(SEES);
     let typed = strike(&[u32::from(b'1'), u32::from(b' '), LEFT, ENTER])?;
@@ -215,8 +215,8 @@ fn keys(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     Ok(())
 }
 
-/// A weights file with a Chinese name is not there: the window says so, and shows the name. Letters that it could not show
-/// would all look alike.
+/// Checks that the window can show Chinese: it reports the name of a missing weights file, and two different names must
+/// look different. Characters missing from the font would all look alike.
 fn names(screen: &Screen) -> Result<()> {
     let show = |name: &str| -> Result<Picture> {
         let mut plugin = Plugin::load(&test_host::find_bundle()?)?;
@@ -238,7 +238,7 @@ fn names(screen: &Screen) -> Result<()> {
     Ok(())
 }
 
-/// A parameter's value once what the hand did has reached it: with the next block.
+/// A parameter's value, after processing a few blocks so that the editor's change has reached it.
 fn value(plugin: &mut Plugin, id: &str) -> Result<f64> {
     plugin.run(|audio| {
         let end = audio.now() + 4 * u64::from(BLOCK);
@@ -247,7 +247,7 @@ fn value(plugin: &mut Plugin, id: &str) -> Result<f64> {
     plugin.get(id)
 }
 
-/// The path that an address of a file stands for.
+/// The path that a `file://` URL stands for.
 fn path(address: &str) -> Option<PathBuf> {
     let spelt = address.strip_prefix("file://")?;
     let mut bytes = Vec::new();

@@ -1,18 +1,18 @@
 //! A small CLAP host that loads the built bundle and plays to it, as a DAW would.
 //!
-//! It is the outside view of Antiphon: it knows nothing of the plugin but its CLAP interface. The
-//! demo, the tests in `tests/` and every later check (timing, soak, speed) are drivers on top of it.
+//! It sees Antiphon from the outside: only through its CLAP interface. The demo, the tests in `tests/` and other checks
+//! (timing, soak, speed) are built on top of it.
 //!
 //! # Threads
-//! CLAP has two kinds of thread, and here each has its type:
-//! * [`Plugin`] belongs to the main thread: loading, parameters, state, render mode, activation. It
-//!   is neither `Send` nor `Sync`.
-//! * [`Audio`] belongs to the audio thread: blocks in, events out. [`Plugin::run`] starts that
-//!   thread, lends it an [`Audio`] and meanwhile serves the plugin's main-thread callbacks.
+//! CLAP has two kinds of threads, and each has a type here:
+//! * [`Plugin`] belongs to the main thread: loading, parameters, state, render mode, activation. It is neither `Send`
+//!   nor `Sync`.
+//! * [`Audio`] belongs to the audio thread: blocks in, events out. [`Plugin::run`] starts that thread, lends it an
+//!   [`Audio`], and handles the plugin's main-thread callbacks in the meantime.
 //!
 //! # Time
-//! Everything is counted in samples from the first block after activation; [`Timed::at`] and
-//! [`Output::at`] are such absolute positions, whatever the block sizes are.
+//! All times are in samples since the first block after activation; [`Timed::at`] and [`Output::at`] are absolute
+//! positions, regardless of block sizes.
 
 mod account;
 mod audio;

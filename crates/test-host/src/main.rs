@@ -1,8 +1,8 @@
-//! The host as a program: `host demo` plays a phrase to the built plugin and keeps what it answers,
-//! `host soak` plays whatever may happen and counts what must not, `host verify` checks what is promised
-//! about time and turns, `host bench` measures how fast it is. `cargo xtask` builds the plugin and starts it.
+//! The host as a program: `host demo` plays a phrase to the built plugin and saves the answer, `host soak` stresses it
+//! with random input and counts violations, `host verify` checks what is promised about time and turns, `host bench`
+//! measures its speed. `cargo xtask` builds the plugin and runs this program.
 //!
-//! Exit codes: 0 all is well, 1 the plugin did something wrong, 2 the input is at fault.
+//! Exit codes: 0 success, 1 the plugin did something wrong, 2 invalid input.
 
 mod bench;
 mod canvas;
@@ -56,7 +56,7 @@ enum Command {
     Standalone(standalone::Options),
 }
 
-/// The user's input is at fault, not the plugin: exit code 2.
+/// Invalid input from the user, not a fault of the plugin: exit code 2.
 #[derive(Debug)]
 struct BadInput(String);
 

@@ -1,5 +1,5 @@
-//! What a bad host does to an editor: scales and sizes that are none, and instances that go while their window is open. If
-//! the plugin takes the process with it, there is no end to the program's output.
+//! Treats an editor as a badly behaved host would: sets invalid scales and sizes, and destroys instances while their
+//! window is open. If that crashes the process, the program's output ends early.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,19 +10,19 @@ use test_host::{Blocks, Pace, Performer, Plugin, Timeline};
 
 /// The window's size in pixels.
 const SIZE: (u32, u32) = (900, 600);
-/// A knob in it.
+/// Position of a knob in it.
 const KNOB: (i16, i16) = (546, 517);
-/// For how long it is open before it is used.
+/// Time for which the window is open before it is used.
 const OPEN: Duration = Duration::from_millis(300);
-/// Instances that are dropped.
+/// Number of instances that are dropped.
 const DROPS: u64 = 24;
-/// A window draws within this time, on a machine that is very busy.
+/// Time limit for a window to draw, generous for a very busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A screen's scale is none of these.
+/// Invalid scales of a screen.
 const NO_SCALES: [f64; 9] =
     [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, 1e-300, 1e300];
 
-/// An instance that plays, with its window open.
+/// An instance that is playing, with its window open.
 fn opened(screen: &Screen) -> Result<(Plugin, Frame)> {
     let mut plugin = Plugin::load(&test_host::find_bundle()?)?;
     plugin.activate(48_000.0, 512)?;
@@ -34,7 +34,7 @@ fn opened(screen: &Screen) -> Result<(Plugin, Frame)> {
     Ok((plugin, frame))
 }
 
-/// Waits until the window shows more than one ground.
+/// Waits until the window shows more than an empty background.
 fn await_picture(plugin: &mut Plugin, screen: &Screen, frame: Frame) -> Result<()> {
     let began = Instant::now();
     while screen.picture(frame)?.colours() <= 8 {
@@ -44,7 +44,7 @@ fn await_picture(plugin: &mut Plugin, screen: &Screen, frame: Frame) -> Result<(
     Ok(())
 }
 
-/// Scales and sizes that no window has are refused, and leave it as it was.
+/// Checks that invalid scales and sizes are refused and change nothing.
 pub fn scales(screen: &Screen) -> Result<()> {
     let (mut plugin, frame) = opened(screen)?;
     await_picture(&mut plugin, screen, frame)?;
@@ -65,13 +65,13 @@ pub fn scales(screen: &Screen) -> Result<()> {
     Ok(())
 }
 
-/// Instances that go while their window is open and a hand turns a knob in it; of the latter half the host's own window
-/// has gone before.
+/// Drops instances while their window is open and a knob in it is being dragged; for the second half, the host's own
+/// window is closed first.
 pub fn drops(screen: &Screen) -> Result<()> {
     for round in 0..DROPS {
         let host_first = round >= DROPS / 2;
         let (mut plugin, frame) = opened(screen)?;
-        // Not until there is a picture: after such an accident Xvfb may show nothing of the next window.
+        // Does not wait for a picture: after such a drop, Xvfb may not show the next window.
         plugin.idle(OPEN);
         thread::scope(|scope| -> Result<()> {
             let hand = scope.spawn(|| screen.drag(KNOB, (KNOB.0, KNOB.1 - 40), Duration::ZERO));

@@ -1,6 +1,6 @@
 //! Plays a list of timed events to the plugin, block by block, as a host's engine would.
 //!
-//! Lives on the audio thread, inside the closure of [`crate::Plugin::run`].
+//! Used on the audio thread, inside the closure of [`crate::Plugin::run`].
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use crate::audio::Audio;
 use crate::event::Timed;
 use crate::transport::{Change, Timeline};
 
-/// How long the blocks are.
+/// The block sizes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blocks {
     /// All of one size, in samples.
     Of(u32),
-    /// Sizes in samples, taken in turn for ever.
+    /// Sizes in samples, repeated in turn.
     Cycle(Vec<u32>),
 }
 
@@ -28,42 +28,42 @@ impl Blocks {
     }
 }
 
-/// How fast the blocks follow each other.
+/// How fast blocks follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Each block when its time has come, as with a sound card.
+    /// Each block when it is due, as with a sound card.
     RealTime,
-    /// The same, but so many times as fast.
+    /// Like `RealTime`, but this many times as fast.
     Hurried(u32),
-    /// One after the other, as fast as it goes.
+    /// As fast as possible, without waiting.
     Offline,
 }
 
-/// A host's engine: blocks, pace and transport, and where it is in the player's events.
+/// A host's engine: block sizes, pace, transport, and the position in the player's events.
 #[derive(Debug)]
 pub struct Performer<'a> {
     events: &'a [Timed],
     sent: usize,
     blocks: Blocks,
     pace: Pace,
-    /// The transport as the plugin sees it; may be changed between calls of
-    /// [`Self::play_until`]. `None`: a host without one.
+    /// The transport as the plugin sees it; may be changed between calls of [`Self::play_until`]. `None` for a host
+    /// without one.
     pub timeline: Option<Timeline>,
-    /// What will happen to the transport: samples since activation, ascending.
+    /// Transport changes to come: (samples since activation, change), ascending.
     changes: &'a [(u64, Change)],
     changed: usize,
-    /// Whether a block ends where the tempo changes, or where the loop does.
+    /// Whether blocks are split at tempo changes and at the loop's end.
     cuts: bool,
-    /// Whether no block ends where anything changes: the plugin is told of it by an event.
+    /// Whether changes are sent as transport events within blocks, so that no block is split.
     tells: bool,
-    /// Wall clock and sample count at the first block.
+    /// Time and sample position of the first block at the current pace.
     origin: Option<(Instant, u64)>,
-    /// The longest by which a block has begun too late, in real time: how busy the machine is.
+    /// The most that a block has started late, which shows how busy the machine is.
     lateness: Duration,
 }
 
 impl<'a> Performer<'a> {
-    /// `events` must be sorted by time and lie at or behind the first block.
+    /// `events` must be sorted by time, and none may be before the first block.
     pub fn new(events: &'a [Timed], blocks: Blocks, pace: Pace, timeline: Option<Timeline>) -> Self {
         Self {
             events,
@@ -80,20 +80,20 @@ impl<'a> Performer<'a> {
         }
     }
 
-    /// Does `changes` to the transport on the way: samples since activation, ascending. What a user
-    /// does always falls between two blocks; a change of tempo, or a loop's end, only if `cuts`:
-    /// otherwise the plugin sees at the next block's start what has come of it.
+    /// Applies `changes` to the transport on the way: (samples since activation, change), ascending. Blocks are always
+    /// split at a user's actions; at tempo changes and at the loop's end only if `cuts`. Otherwise the plugin sees the
+    /// result at the start of the next block.
     pub fn with_changes(self, changes: &'a [(u64, Change)], cuts: bool) -> Self {
         Self { changes, cuts, ..self }
     }
 
-    /// Tells of every change to the transport at its own sample, and cuts no block for it.
+    /// Sends every transport change as an event at its own sample, and splits no block for it.
     pub fn telling(self) -> Self {
         Self { tells: true, ..self }
     }
 
-    /// Processes blocks until `end` samples have gone by since activation; the last block is cut
-    /// short to end there. `progress` hears where it is.
+    /// Processes blocks until `end` samples after activation; the last block is shortened to end there. Calls
+    /// `progress` with the position after each block.
     pub fn play_until(&mut self, audio: &mut Audio, end: u64, mut progress: impl FnMut(u64)) -> Result<()> {
         while audio.now() < end {
             let now = audio.now();
@@ -115,7 +115,7 @@ impl<'a> Performer<'a> {
         Ok(())
     }
 
-    /// How many samples from `now` on a block may have at most.
+    /// Maximum length in samples of a block that starts at `now`.
     fn cut(&self, now: u64, sample_rate: f64) -> u64 {
         let Some(timeline) = self.timeline.as_ref().filter(|_| !self.tells) else {
             return u64::MAX;
@@ -126,7 +126,7 @@ impl<'a> Performer<'a> {
         change.map_or(u64::MAX, |(at, _)| at - now).min(turn.unwrap_or(u64::MAX))
     }
 
-    /// Does to the transport what happens up to this sample.
+    /// Applies the transport changes that are due up to this sample.
     fn change_until(&mut self, sample: u64) {
         let Some(timeline) = &mut self.timeline else {
             return;
@@ -137,7 +137,7 @@ impl<'a> Performer<'a> {
         }
     }
 
-    /// Moves the transport from one sample to another, with what happens to it between the two; what is to be told of it.
+    /// Advances the transport from `begin` to `to`, with the changes in between; returns the transport events to send.
     fn move_on(&mut self, begin: u64, to: u64, sample_rate: f64) -> Vec<Timed> {
         let mut told = Vec::new();
         let mut from = begin;
@@ -169,13 +169,13 @@ impl<'a> Performer<'a> {
         self.lateness = self.lateness.max((start + due).elapsed());
     }
 
-    /// From the next block on, goes this fast.
+    /// Sets the pace from the next block on.
     pub fn set_pace(&mut self, pace: Pace) {
         self.pace = pace;
         self.origin = None;
     }
 
-    /// The longest by which a block has begun later than a sound card would have asked for it.
+    /// The most that a block has started later than a sound card would have requested it.
     pub fn lateness(&self) -> Duration {
         self.lateness
     }

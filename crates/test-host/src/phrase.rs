@@ -1,4 +1,4 @@
-//! From a MIDI file to what a host sends to the plugin.
+//! Converts a MIDI file to the events that a host sends to the plugin.
 
 use std::path::Path;
 
@@ -7,32 +7,32 @@ use test_host::{Event, Timed};
 
 use crate::BadInput;
 
-/// The phrase that is played when none is named; see `phrases/README.md`.
+/// The phrase played if no file is given; see `phrases/README.md`.
 const BUILT_IN: &[u8] = include_bytes!("../phrases/old-french-song.mid");
-/// Silence before the first note, in seconds: no player starts with the transport's first sample.
+/// Silence before the first note, in seconds: no player starts exactly at the transport's first sample.
 const LEAD_IN_S: f64 = 0.5;
-/// The channel that everything is played on, as from one keyboard.
+/// The channel of all events, as from a single keyboard.
 const CHANNEL: u8 = 0;
-/// MIDI's controller number of the sustain pedal.
+/// MIDI controller number of the sustain pedal.
 const SUSTAIN: u8 = 64;
 
-/// What the player does, in samples.
+/// A phrase as timed events; times in samples.
 #[derive(Debug)]
 pub struct Phrase {
-    /// Where it comes from, for the reader.
+    /// File name or title, for display.
     pub name: String,
-    /// Note and pedal events, in order.
+    /// Note and pedal events, sorted by time.
     pub events: Vec<Timed>,
-    /// The last note-off.
+    /// Time of the last note-off.
     pub end: u64,
-    /// How many notes there are.
+    /// Number of notes.
     pub notes: usize,
-    /// What is odd about its file; empty if nothing is.
+    /// Problems found in the file; empty if there are none.
     pub warnings: String,
 }
 
 impl Phrase {
-    /// Reads the file, or takes the built-in phrase.
+    /// Reads the file at `path`, or the built-in phrase if there is none. Fails with [`BadInput`].
     pub fn load(path: Option<&Path>, sample_rate: f64) -> Result<Self> {
         let Some(path) = path else {
             let name = "Tchaikovsky, Old French Song (op. 39 no. 16)";
@@ -50,7 +50,7 @@ impl Phrase {
 
         let mut events = Vec::new();
         let mut notes = 0;
-        // One keyboard has each key once: a key that is struck again is released first.
+        // A keyboard has only one of each key: a key that is struck again is released first.
         for pitch in 0..128 {
             let of_key = score.notes.iter().filter(|note| note.pitch == pitch);
             let mut strikes: Vec<(u64, u64, u8)> =
@@ -71,7 +71,7 @@ impl Phrase {
             let event = Event::Midi([0xb0 | CHANNEL, SUSTAIN, value]);
             events.push((sample(pedal.time).min(end), 1, event));
         }
-        // At one sample: releases, pedal, strikes.
+        // At the same sample: note-offs, pedal, note-ons.
         events.sort_by_key(|&(at, rank, _)| (at, rank));
         let events = events.into_iter().map(|(at, _, event)| Timed { at, event }).collect();
         Ok(Self { name, events, end, notes, warnings: score.warnings.to_string() })

@@ -1,5 +1,5 @@
-//! `host pictures`: opens the built plugin's editor, plays to it, and keeps what it shows. Nothing in
-//! the pictures is arranged but the window's size and which parts of it are open.
+//! `host pictures`: opens the built plugin's editor, plays to it, and saves screenshots. What they show is real; only
+//! the window's size, the open panels and a few settings are chosen.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,38 +17,38 @@ const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 512;
 /// The transport's tempo, in quarter notes per minute.
 const TEMPO: f64 = 96.0;
-/// The end is played in real time, in seconds: so the model is ahead of it, as it is in a concert.
+/// The last part is played in real time, in seconds, so that the model is ahead by as much as in live use.
 const REAL_TIME_S: f64 = 1.5;
-/// Between two looks at a picture.
+/// Time between two screenshots when waiting until nothing changes.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Open the built plugin's editor, play to it, and keep pictures of it. Needs an X11 screen, such as
-/// Xvfb with a depth of 24.
+/// Open the built plugin's editor, play to it and take screenshots. Needs an X11 screen with a depth of 24, such as
+/// Xvfb.
 #[derive(Args)]
 pub struct Options {
-    /// Where to leave the pictures.
+    /// Directory for the screenshots.
     #[arg(long, value_name = "DIR", default_value = "docs/pictures")]
     out: PathBuf,
-    /// Only the pictures whose names contain this.
+    /// Only take those whose names contain this text.
     #[arg(long, value_name = "PART", default_value = "")]
     only: String,
 }
 
-/// One picture.
+/// A screenshot to take.
 struct Scene {
-    /// Its file's name.
+    /// Name of its file, without extension.
     name: &'static str,
-    /// The window's size at 100 %; `None`: as the editor opens.
+    /// The window's size at 100 %; `None` for the size at which the editor opens.
     size: Option<(u32, u32)>,
-    /// The host's zoom.
+    /// The host's zoom factor.
     scale: f64,
-    /// Parameters that are set before: text id and text.
+    /// Parameters to set first: (text id, value as text).
     set: &'static [(&'static str, &'static str)],
-    /// Changes in the stored project: field and JSON.
+    /// Changes to the stored state: (field, JSON).
     fields: &'static [(&'static str, &'static str)],
-    /// Keys that are struck once the window is open.
+    /// Keys to press once the window is open.
     keys: &'static str,
-    /// When the picture is taken, in seconds after the first note.
+    /// Time of the screenshot, in seconds since the transport started.
     at: f64,
 }
 
@@ -66,7 +66,7 @@ const SCENES: &[Scene] = &[
     Scene { name: "light", fields: &[("editor", "{\"theme\":\"light\"}")], keys: "1", at: 18.0, ..PLAIN },
 ];
 
-/// Takes the pictures.
+/// Takes the screenshots.
 pub fn run(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&options.out).with_context(|| format!("cannot make {}", options.out.display()))?;
     let screen = Screen::open()?;
@@ -103,7 +103,7 @@ fn take(scene: &Scene, screen: &Screen) -> Result<Picture> {
     for key in scene.keys.bytes() {
         screen.key(key.into())?;
     }
-    // Where it is in nobody's way.
+    // Moved out of the way.
     screen.move_to(1, 1)?;
 
     let events = repeated(&Phrase::load(None, RATE)?);
@@ -121,7 +121,7 @@ fn take(scene: &Scene, screen: &Screen) -> Result<Picture> {
     Ok(picture)
 }
 
-/// The phrase, and some times again after some time for an answer.
+/// The phrase four times, with time for an answer after each.
 fn repeated(phrase: &Phrase) -> Vec<Timed> {
     let again = phrase.end + (7.0 * RATE) as u64;
     let turns = (0..4).flat_map(|turn| {

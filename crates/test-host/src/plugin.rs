@@ -1,4 +1,4 @@
-//! The main-thread side: load, set up, activate, run.
+//! The main thread: loads, sets up, activates and runs a plugin.
 
 use std::ffi::{CStr, CString};
 use std::path::Path;
@@ -18,14 +18,14 @@ use crate::audio::{Audio, Buffers};
 use crate::event::Event;
 use crate::handlers::{Handlers, MainThread, Shared, mark_audio_thread};
 
-/// The id under which Antiphon registers itself.
+/// Antiphon's CLAP id.
 const ANTIPHON: &CStr = c"dev.antiphon.antiphon";
-/// How long the main thread sleeps between two looks at the plugin's requests.
+/// Time between two checks for the plugin's main-thread requests.
 const MAIN_LOOP: Duration = Duration::from_millis(1);
 
-/// The CLAP id of one of the plugin's parameters, from its permanent text id.
+/// The CLAP id of a parameter of the plugin, from its permanent text id.
 pub fn param_id(id: &str) -> u32 {
-    // nice-plug derives the number from the text this way; the top bit is kept for VST3 hosts.
+    // nice-plug derives the number from the text in this way; the top bit is reserved for VST3 hosts.
     let hash = |hash: u32, byte: u8| hash.wrapping_mul(31).wrapping_add(byte.into());
     id.bytes().fold(0, hash) & !(1 << 31)
 }
@@ -33,7 +33,7 @@ pub fn param_id(id: &str) -> u32 {
 /// A parameter as the plugin describes it.
 #[derive(Clone, Debug)]
 pub struct Parameter {
-    /// CLAP's number for it.
+    /// CLAP id.
     pub id: u32,
     /// The name that a host shows.
     pub name: String,
@@ -43,22 +43,22 @@ pub struct Parameter {
     pub max: f64,
     /// Value of a new instance, in CLAP's own range.
     pub default: f64,
-    /// Whether a host may write it.
+    /// Whether the host may set it.
     pub writable: bool,
     /// Whether it may be automated.
     pub automatable: bool,
-    /// Whether only whole numbers from `min` to `max` mean something.
+    /// Whether only whole numbers are valid values.
     pub stepped: bool,
     /// Whether it is the plugin's bypass switch.
     pub bypass: bool,
 }
 
-/// A page of remote controls: what a controller's eight knobs move.
+/// A page of remote controls: the parameters of a controller's eight knobs.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The name that a host shows.
     pub name: String,
-    /// CLAP's numbers of the parameters; `None`: an idle knob.
+    /// CLAP ids of the parameters; `None` for a knob without one.
     pub parameters: [Option<u32>; 8],
 }
 
@@ -69,11 +69,10 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Loads the `.clap` at `path` and makes an instance of Antiphon. The calling thread becomes the
-    /// instance's main thread.
+    /// Loads the `.clap` at `path` and creates an instance of Antiphon. The calling thread becomes the instance's main
+    /// thread.
     pub fn load(path: &Path) -> Result<Self> {
-        // SAFETY: loading a library runs its code; it is the one that this workspace has built, or
-        // that the user named.
+        // SAFETY: loading a library runs its code; this one was built in this workspace or named by the user.
         let entry = unsafe { PluginEntry::load(path) }.map_err(|e| anyhow!("cannot load {}: {e}", path.display()))?;
         let info = HostInfo::new("Antiphon test host", "Antiphon", "", "1")?;
         let instance = PluginInstance::<Handlers>::new(|_| Shared::new(), |_| MainThread, &entry, ANTIPHON, &info)
@@ -103,7 +102,7 @@ impl Plugin {
         Ok(all.collect())
     }
 
-    /// The pages of remote controls, the most important one first.
+    /// The pages of remote controls, most important first.
     pub fn remote_controls(&mut self) -> Result<Vec<Page>> {
         let controls: PluginRemoteControls = self.extension("remote-controls")?;
         let handle = self.instance.plugin_handle();
@@ -118,24 +117,24 @@ impl Plugin {
         Ok(all.collect())
     }
 
-    /// A parameter's present value, in CLAP's own range.
+    /// A parameter's current value, in CLAP's own range.
     pub fn get(&mut self, id: &str) -> Result<f64> {
         self.value(param_id(id)).with_context(|| format!("the plugin has no parameter `{id}`"))
     }
 
-    /// The present value of the parameter with this number, in CLAP's own range.
+    /// The current value of the parameter with this CLAP id, in CLAP's own range.
     pub fn value(&mut self, number: u32) -> Result<f64> {
         let params: PluginParams = self.extension("params")?;
         params.get_value(&self.instance.plugin_handle(), ClapId::new(number)).context("there is no such parameter")
     }
 
-    /// A parameter's present value, as the plugin writes it.
+    /// A parameter's current value, as the plugin displays it.
     pub fn text(&mut self, id: &str) -> Result<String> {
         let value = self.get(id)?;
         self.text_of(param_id(id), value).with_context(|| format!("in parameter `{id}`"))
     }
 
-    /// A value of the parameter with this number, in CLAP's own range, as the plugin writes it.
+    /// A value of the parameter with this CLAP id, given in CLAP's own range, as the plugin displays it.
     pub fn text_of(&mut self, number: u32, value: f64) -> Result<String> {
         let params: PluginParams = self.extension("params")?;
         let mut buffer = [0; 256];
@@ -145,19 +144,19 @@ impl Plugin {
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 
-    /// A parameter's present value as the plugin shows it, without its unit.
+    /// The number in a parameter's displayed value, without its unit.
     pub fn number(&mut self, id: &str) -> Result<f64> {
         let text = self.text(id)?;
         let digits = text.split_whitespace().next().unwrap_or_default();
         digits.parse().with_context(|| format!("the plugin's parameter `{id}` is `{text}`, no number"))
     }
 
-    /// The value, in CLAP's own range, that the plugin reads in `text` (such as `"300 ms"`).
+    /// The value, in CLAP's own range, that the plugin parses from `text` (such as `"300 ms"`).
     pub fn value_of(&mut self, id: &str, text: &str) -> Result<f64> {
         self.value_read(param_id(id), text).with_context(|| format!("in parameter `{id}`"))
     }
 
-    /// The value, in CLAP's own range, that the plugin reads in `text` for the parameter with this number.
+    /// Same as [`Self::value_of`], for the parameter with this CLAP id.
     pub fn value_read(&mut self, number: u32, text: &str) -> Result<f64> {
         let params: PluginParams = self.extension("params")?;
         params
@@ -165,13 +164,13 @@ impl Plugin {
             .with_context(|| format!("the plugin cannot read `{text}`"))
     }
 
-    /// The event that sets parameter `id` to what the plugin reads in `text`.
+    /// An event that sets parameter `id` to the value that the plugin parses from `text`.
     pub fn param_event(&mut self, id: &str, text: &str) -> Result<Event> {
         Ok(Event::Param { id: param_id(id), value: self.value_of(id, text)? })
     }
 
-    /// Sets a parameter of an instance that is not active. While it is, send
-    /// [`Self::param_event`] with a block.
+    /// Sets a parameter while the instance is inactive. While it is active, send [`Self::param_event`] with a block
+    /// instead.
     pub fn set(&mut self, id: &str, text: &str) -> Result<()> {
         let params: PluginParams = self.extension("params")?;
         let event = self.param_event(id, text)?;
@@ -183,7 +182,7 @@ impl Plugin {
         Ok(())
     }
 
-    /// The plugin's state, as a host stores it in a project.
+    /// The plugin's state, as a host stores it in a project file.
     pub fn save_state(&mut self) -> Result<Vec<u8>> {
         let state: PluginState = self.extension("state")?;
         let mut bytes = Vec::new();
@@ -191,21 +190,21 @@ impl Plugin {
         Ok(bytes)
     }
 
-    /// Hands the plugin a stored state.
+    /// Restores a stored state.
     pub fn load_state(&mut self, bytes: &[u8]) -> Result<()> {
         let state: PluginState = self.extension("state")?;
         state.load(&self.instance.plugin_handle(), &mut &bytes[..])?;
         Ok(())
     }
 
-    /// Offline rendering (`true`) or real time (`false`, as every instance starts).
+    /// Switches to offline rendering (`true`) or real time (`false`, the initial mode).
     pub fn set_offline(&mut self, offline: bool) -> Result<()> {
         let render: PluginRender = self.extension("render")?;
         let mode = if offline { RenderMode::Offline } else { RenderMode::Realtime };
         Ok(render.set(&self.instance.plugin_handle(), mode)?)
     }
 
-    /// Prepares for blocks of 1 to `max_frames` samples; the sample count starts at 0.
+    /// Activates the plugin for blocks of 1 to `max_frames` samples; the sample position starts at 0.
     pub fn activate(&mut self, sample_rate: f64, max_frames: u32) -> Result<()> {
         if self.active.is_some() {
             bail!("the plugin is active already");
@@ -221,21 +220,21 @@ impl Plugin {
         Ok(())
     }
 
-    /// Back to the inactive state; harmless when it is inactive already.
+    /// Deactivates the plugin; does nothing if it is inactive.
     pub fn deactivate(&mut self) {
         if let Some((processor, _)) = self.active.take() {
             self.instance.deactivate(processor);
         }
     }
 
-    /// Runs `play` on an audio thread of its own and serves the plugin's main-thread requests until
-    /// it returns. May be called again and again while the plugin is active.
+    /// Runs `play` on a new audio thread and handles the plugin's main-thread requests until it returns. May be called
+    /// repeatedly while the plugin is active.
     pub fn run<R: Send>(&mut self, play: impl FnOnce(&mut Audio) -> Result<R> + Send) -> Result<R> {
         self.run_beside(play, |_| Ok(()))
     }
 
-    /// Like [`Self::run`], and calls `main` about once a millisecond on the main thread: for
-    /// parameters, state and so on while blocks are being processed.
+    /// Like [`Self::run`], and also calls `main` about once a millisecond on the main thread: for parameters, state and
+    /// so on while blocks are being processed.
     pub fn run_beside<R: Send>(
         &mut self,
         play: impl FnOnce(&mut Audio) -> Result<R> + Send,
@@ -245,7 +244,7 @@ impl Plugin {
         Self::run_all(plugins, |audios| play(&mut audios[0]), |plugins| main(&mut plugins[0]))
     }
 
-    /// Runs `play` on one audio thread for all of these instances.
+    /// Like [`Self::run`], on one audio thread for all of these instances.
     pub fn run_together<R: Send>(
         plugins: &mut [Self],
         play: impl FnOnce(&mut [Audio]) -> Result<R> + Send,
@@ -294,7 +293,7 @@ impl Plugin {
         result
     }
 
-    /// Serves the plugin's main-thread requests for this long, while no audio runs.
+    /// Handles the plugin's main-thread requests for this long, while no audio is running.
     pub fn idle(&mut self, time: Duration) {
         let began = std::time::Instant::now();
         while began.elapsed() < time {
@@ -303,19 +302,19 @@ impl Plugin {
         }
     }
 
-    /// What the plugin has logged as errors so far.
+    /// Errors that the plugin has logged so far.
     pub fn complaints(&self) -> Vec<String> {
         self.instance.access_shared_handler(Shared::complaints)
     }
 
-    /// Calls the plugin back on the main thread if it has asked for it.
+    /// Makes the main-thread callback if the plugin has requested one.
     fn serve(&mut self) {
         if self.instance.access_shared_handler(Shared::take_callback_request) {
             self.instance.call_on_main_thread_callback();
         }
     }
 
-    /// For input and output: how many channels each audio port has.
+    /// Number of channels of each audio port: input ports, output ports.
     fn channels(&mut self) -> [Vec<u32>; 2] {
         let handle = self.instance.plugin_handle();
         let Some(ports) = handle.get_extension::<PluginAudioPorts>() else {
@@ -332,12 +331,12 @@ impl Plugin {
         })
     }
 
-    /// The plugin, for its extensions' calls.
+    /// The plugin's handle, for calls to its extensions.
     pub(crate) fn handle(&mut self) -> PluginMainThreadHandle<'_> {
         self.instance.plugin_handle()
     }
 
-    /// Looks at what the plugin has asked for.
+    /// Calls `look` with the state of the host's callbacks.
     pub(crate) fn shared<R>(&self, look: impl FnOnce(&Shared) -> R) -> R {
         self.instance.access_shared_handler(look)
     }

@@ -1,4 +1,4 @@
-//! The piano roll: what was played, in two colours.
+//! Draws a piano roll of the phrase and the continuation, in two colors.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::canvas::{Align, Canvas, Colour};
 
 const WIDTH: u32 = 1600;
 const HEIGHT: u32 = 760;
-/// The roll's own area inside the picture, in pixels: left, top, right, bottom margin.
+/// Margins around the roll's area, in pixels: left, top, right, bottom.
 const MARGIN: [f32; 4] = [64.0, 84.0, 28.0, 56.0];
 
 const PAPER: Colour = [250, 250, 247];
@@ -20,22 +20,22 @@ const FAINT: Colour = [128, 132, 140];
 const PLAYER: Colour = [43, 108, 176];
 const MODEL: Colour = [221, 107, 32];
 
-/// What the picture shows.
+/// The contents of the picture.
 pub struct Roll<'a> {
-    /// Stands on top.
+    /// Shown at the top.
     pub title: &'a str,
     /// The player's notes, in seconds.
     pub phrase: &'a [Note],
     /// The plugin's notes, in seconds.
     pub continuation: &'a [Note],
-    /// When the turn changed, in seconds.
+    /// Time of the hand-over, in seconds.
     pub hand_over: Option<f64>,
     /// Length of the picture in seconds.
     pub length: f64,
 }
 
 impl Roll<'_> {
-    /// Draws it into a PNG file.
+    /// Draws the piano roll and saves it as a PNG.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut canvas = Canvas::new(WIDTH, HEIGHT, PAPER)?;
         let [left, top, right, bottom] = MARGIN;
@@ -74,7 +74,7 @@ impl Roll<'_> {
                 let (start, end) = (x(note.struck()), x(note.end()));
                 let height = (lane - 1.0).clamp(3.0, 16.0);
                 let y = y(note.pitch) + (lane - height) / 2.0;
-                // Soft notes are paler; the strike itself is always dark.
+                // Soft notes are paler; the start of each note is always dark.
                 let loud = 0.35 + 0.55 * f32::from(note.velocity) / 127.0;
                 let width = (end - start - 1.0).max(2.5);
                 canvas.rect([start, y, width, height], 3.0, colour, loud);

@@ -1,5 +1,5 @@
-//! A screen to open the editor on, X11's: a window for it, pictures of what it shows, a mouse and a
-//! keyboard to use it with. Made for Xvfb, a screen in memory; works on any.
+//! An X11 screen to open the editor on: creates windows, takes pictures of them, and simulates mouse and keyboard. Made
+//! for Xvfb, a virtual screen, but works with any X server.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -18,23 +18,23 @@ use x11rb::protocol::xtest::ConnectionExt as _;
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
-/// Between two things that a hand does: an editor looks at its events once per picture.
+/// Pause after each simulated input: an editor handles its events once per frame.
 const HAND: Duration = Duration::from_millis(60);
 
-/// A connection to the screen that `DISPLAY` names.
+/// A connection to the X server named by `DISPLAY`.
 pub struct Screen {
     connection: RustConnection,
     root: u32,
 }
 
-/// An opened window at the screen's upper left corner.
+/// An open window at the screen's upper left corner.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
-    /// X11's number for it.
+    /// X11's id of the window.
     pub id: u32,
 }
 
-/// What a window showed.
+/// A picture of a window's contents.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
     /// In pixels.
@@ -46,14 +46,14 @@ pub struct Picture {
 }
 
 impl Screen {
-    /// Connects.
+    /// Connects to the X server.
     pub fn open() -> Result<Self> {
         let (connection, number) = x11rb::connect(None).context("there is no X11 screen (see DISPLAY)")?;
         let root = connection.setup().roots[number].root;
         Ok(Self { connection, root })
     }
 
-    /// Opens a window of this size in pixels.
+    /// Opens a window of this size, in pixels.
     pub fn frame(&self, width: u32, height: u32) -> Result<Frame> {
         let id = self.connection.generate_id()?;
         let mask = EventMask::STRUCTURE_NOTIFY | EventMask::KEY_PRESS;
@@ -68,7 +68,7 @@ impl Screen {
         Ok(Frame { id })
     }
 
-    /// Gives a window another size.
+    /// Resizes a window, in pixels.
     pub fn resize(&self, frame: Frame, width: u32, height: u32) -> Result<()> {
         self.connection.configure_window(frame.id, &ConfigureWindowAux::new().width(width).height(height))?.check()?;
         self.settle()
@@ -80,7 +80,7 @@ impl Screen {
         self.settle()
     }
 
-    /// What the window shows now.
+    /// The window's current contents.
     pub fn picture(&self, frame: Frame) -> Result<Picture> {
         let size = self.connection.get_geometry(frame.id)?.reply()?;
         let (width, height) = (size.width, size.height);
@@ -91,11 +91,11 @@ impl Screen {
         Ok(Picture { width, height, rgb })
     }
 
-    /// What the window shows when it shows the same twice, `look` apart, and something at all. `idle` lets the plugin go on
-    /// for so long.
+    /// The window's contents once two pictures, `look` apart, are the same and not empty. `idle` lets the plugin run
+    /// for the given time.
     ///
     /// # Errors
-    /// If it never does.
+    /// If this does not happen within 20 seconds.
     pub fn picture_at_rest(&self, frame: Frame, look: Duration, mut idle: impl FnMut(Duration)) -> Result<Picture> {
         const LONGEST: Duration = Duration::from_secs(20);
         let began = Instant::now();
@@ -111,7 +111,7 @@ impl Screen {
         }
     }
 
-    /// Moves the mouse to a place in the window and clicks, `times` times.
+    /// Moves the pointer to a position on the screen and clicks there `times` times.
     pub fn click(&self, x: i16, y: i16, button: u8, times: usize) -> Result<()> {
         self.move_to(x, y)?;
         for _ in 0..times {
@@ -121,7 +121,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Drags from one place to another with the first button down, and stays there for a while before it lets go.
+    /// Drags from one position to another with the left button, and waits for `stays` before releasing it.
     pub fn drag(&self, from: (i16, i16), to: (i16, i16), stays: Duration) -> Result<()> {
         self.move_to(from.0, from.1)?;
         self.fake(BUTTON_PRESS_EVENT, 1, 0, 0)?;
@@ -133,30 +133,30 @@ impl Screen {
         self.fake(BUTTON_RELEASE_EVENT, 1, 0, 0)
     }
 
-    /// Moves the mouse.
+    /// Moves the pointer to a position on the screen, in pixels.
     pub fn move_to(&self, x: i16, y: i16) -> Result<()> {
         self.fake(MOTION_NOTIFY_EVENT, 0, x, y)
     }
 
-    /// Strikes a key by its X11 symbol (for Latin letters and digits, their ASCII code), in the
-    /// window under the mouse.
+    /// Presses and releases a key, given by its X11 keysym (for Latin letters and digits, their ASCII code), in the
+    /// window under the pointer.
     pub fn key(&self, symbol: u32) -> Result<()> {
         self.press(symbol)?;
         self.release(symbol)
     }
 
-    /// Presses a key, as above.
+    /// Presses a key; see [`Self::key`].
     pub fn press(&self, symbol: u32) -> Result<()> {
         self.connection.set_input_focus(InputFocus::POINTER_ROOT, 1_u32, 0_u32)?;
         self.fake(KEY_PRESS_EVENT, self.code(symbol)?, 0, 0)
     }
 
-    /// Releases it.
+    /// Releases a key.
     pub fn release(&self, symbol: u32) -> Result<()> {
         self.fake(KEY_RELEASE_EVENT, self.code(symbol)?, 0, 0)
     }
 
-    /// The symbols of the keys that have come to a window of this connection's since the last call.
+    /// The keysyms of the key presses that windows of this connection have received since the last call.
     pub fn keys(&self) -> Result<Vec<u32>> {
         let (first, map) = self.map()?;
         let per = usize::from(map.keysyms_per_keycode);
@@ -169,7 +169,7 @@ impl Screen {
         Ok(keys)
     }
 
-    /// The keyboard's first code, and the symbols of all.
+    /// The keyboard's lowest keycode, and the keysyms of all keycodes.
     fn map(&self) -> Result<(u8, GetKeyboardMappingReply)> {
         let setup = self.connection.setup();
         let (first, count) = (setup.min_keycode, setup.max_keycode - setup.min_keycode + 1);
@@ -196,7 +196,7 @@ impl Screen {
 }
 
 impl Picture {
-    /// How many pixels differ from another picture's; all, if the sizes do.
+    /// Number of pixels that differ from another picture; all pixels, if the sizes differ.
     pub fn differs(&self, other: &Self) -> usize {
         if (self.width, self.height) != (other.width, other.height) {
             return self.rgb.len() / 3;
@@ -205,7 +205,7 @@ impl Picture {
         pairs.filter(|(one, other)| one != other).count()
     }
 
-    /// How many colours there are in it.
+    /// Number of different colors.
     pub fn colours(&self) -> usize {
         let mut colours: Vec<&[u8]> = self.rgb.chunks(3).collect();
         colours.sort_unstable();
@@ -213,7 +213,7 @@ impl Picture {
         colours.len()
     }
 
-    /// Writes it as PNG.
+    /// Writes the picture as a PNG.
     pub fn save(&self, path: &Path) -> Result<()> {
         let name = || format!("cannot write {}", path.display());
         let file = BufWriter::new(File::create(path).with_context(name)?);

@@ -1,4 +1,4 @@
-//! The listening file: the notes through a piano, written as WAV.
+//! Renders notes with a piano sound and writes them as a WAV file.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use rustysynth::{SoundFont, Synthesizer, SynthesizerSettings};
 use crate::BadInput;
 use crate::voice::{self, RATE, Strike};
 
-/// Where systems keep soundfonts.
+/// Folders where systems keep soundfonts.
 const FOLDERS: &[&str] = &["/usr/share/sounds/sf2", "/usr/share/soundfonts"];
-/// How long the last notes ring, in seconds.
+/// Time for the last notes to ring, in seconds.
 const TAIL_S: f64 = 2.0;
-/// The loudest sample, of 1.
+/// Level of the loudest sample, relative to full scale.
 const PEAK: f32 = 0.89;
 
-/// Writes the notes as a stereo WAV file. Returns what they are played with.
+/// Writes the notes as a stereo WAV file. Returns the name of the sound used.
 pub fn save(notes: &[&[Note]], font: Option<&Path>, path: &Path) -> Result<String> {
     let mut strikes: Vec<Strike> = notes
         .iter()
@@ -36,7 +36,7 @@ pub fn save(notes: &[&[Note]], font: Option<&Path>, path: &Path) -> Result<Strin
     Ok(voice)
 }
 
-/// The soundfont named by the user, which must be one, or the first usable one of the system's.
+/// The soundfont named by the user, which must be valid, or else the first usable one found on this system.
 fn find(named: Option<&Path>) -> Result<Option<(Arc<SoundFont>, String)>> {
     if let Some(path) = named {
         let font = load(path).map_err(|e| BadInput(format!("{}: {e:#}", path.display())))?;
@@ -62,12 +62,12 @@ fn load(path: &Path) -> Result<Arc<SoundFont>> {
     Ok(Arc::new(font))
 }
 
-/// Plays through a soundfont; its program 0 is a grand piano.
+/// Renders through a soundfont, whose program 0 is a grand piano.
 fn sampled(strikes: &[Strike], seconds: f64, font: &Arc<SoundFont>) -> Result<[Vec<f32>; 2]> {
     let settings = SynthesizerSettings::new(RATE as i32);
     let mut synth = Synthesizer::new(font, &settings)?;
     let sample = |time: f64| (time * f64::from(RATE)) as usize;
-    // (when, strike or release, key, velocity): releases first where both fall on one sample.
+    // (sample, is note-on, key, velocity): at the same sample, note-offs sort first.
     let mut events: Vec<(usize, bool, i32, i32)> = Vec::with_capacity(strikes.len() * 2);
     for s in strikes {
         let (key, velocity) = (i32::from(s.key), i32::from(s.velocity));

@@ -1,5 +1,5 @@
-//! `host standalone`, second part: what happens on a stage. A keyboard is unplugged with a key down and plugged in again,
-//! the server changes the size of its blocks, a synthesizer sends back what it is sent, and a drum machine gives the time.
+//! `host standalone`, second part: situations in live use. A keyboard is unplugged with a key down and plugged in
+//! again, the server changes its block size, a synthesizer echoes what it is sent, and a drum machine sends MIDI clock.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -14,23 +14,23 @@ use jack::{
 
 use crate::standalone::{Program, Xruns, wait};
 
-/// The keyboard, which can be unplugged, and the synthesizer.
+/// JACK client names of the keyboard, which can be unplugged, and of the synthesizer.
 const KEYBOARD: &str = "stage-keyboard";
 const SYNTH: &str = "stage-synth";
-/// The app's own ports.
+/// The app's ports.
 const IN: &str = "antiphon:midi_input";
 const OUT: &str = "antiphon:midi_output";
-/// How long a message may take from the keyboard to the synthesizer, beside two blocks.
+/// Time limit for a message to get from the keyboard to the synthesizer, in addition to two blocks.
 const PASSES: Duration = Duration::from_secs(2);
-/// How long some seconds of the server's may take.
+/// Time limit for a few seconds of the server's time to pass.
 const SLOWEST: Duration = Duration::from_secs(120);
-/// The sizes of blocks that the server changes to, and back.
+/// Block sizes that the server changes to in turn.
 const BLOCKS: [Frames; 4] = [8_192, 64, 4_096, 256];
-/// Of the drum machine: beats a minute, and in a bar.
+/// The drum machine's tempo, in quarter notes per minute, and the length of a 4/4 bar, in seconds.
 const TEMPO: f64 = 120.0;
 const BAR_S: f64 = 2.0;
 
-/// A message, and when it is or was sent, in JACK's frames.
+/// A MIDI message, and the time at which it is to be sent or was received, in JACK's frames.
 type Timed = (Frames, Vec<u8>);
 type Shared<T> = Arc<Mutex<T>>;
 
@@ -38,7 +38,7 @@ fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A keyboard with its cable.
+/// A connected keyboard; dropping it unplugs it.
 struct Keyboard {
     client: AsyncClient<Xruns, Keys>,
     queue: Shared<VecDeque<Timed>>,
@@ -53,7 +53,7 @@ impl ProcessHandler for Keys {
         let mut queue = lock(&self.1);
         while let Some((at, bytes)) = queue.front().filter(|(at, _)| *at < start + scope.n_frames()) {
             let time = at.saturating_sub(start);
-            // What has no room is missed in what is heard.
+            // A message that does not fit is lost, and the checks of the received notes will notice.
             let _ = out.write(&RawMidi { time, bytes });
             queue.pop_front();
         }
@@ -69,12 +69,12 @@ impl Keyboard {
         Ok(Self { client: client.activate_async(Xruns::default(), keys)?, queue })
     }
 
-    /// The moment for what is sent now.
+    /// The current time, for messages sent now.
     fn now(&self) -> Frames {
         self.client.as_client().frame_time()
     }
 
-    /// Sends a message at a moment; they are to be in order.
+    /// Sends a message at the given time; messages must be in order.
     fn send_at(&self, at: Frames, bytes: &[u8]) {
         lock(&self.queue).push_back((at, bytes.to_vec()));
     }
@@ -92,16 +92,16 @@ impl Keyboard {
         port.is_some_and(|port| port.connected_count().is_ok_and(|count| count > 0))
     }
 
-    /// Waits until the way from here to the synthesizer is there.
+    /// Waits until the path from here to the synthesizer is connected.
     fn wait(&self) -> Result<()> {
         let is_there = || self.is_connected() && self.has_connection(&format!("{SYNTH}:ears"));
         wait("the program does not connect its ports", is_there)
     }
 }
 
-/// What hears the app.
+/// A synthesizer that records what the app sends.
 struct Synth {
-    /// Runs for as long as there is one.
+    /// Kept alive for as long as the synthesizer exists.
     _client: AsyncClient<Xruns, Ears>,
     heard: Shared<Vec<Timed>>,
     now: Arc<AtomicU32>,
@@ -126,7 +126,7 @@ impl Synth {
         Ok(Self { _client: client.activate_async(Xruns::default(), ears)?, heard, now })
     }
 
-    /// Waits until a moment is over. A busy machine's server goes by more slowly than the clock on the wall.
+    /// Waits until the server's time reaches `end`. On a busy machine, it can pass more slowly than real time.
     fn until(&self, end: Frames) -> Result<()> {
         let began = Instant::now();
         while self.now.load(Ordering::Relaxed) < end {
@@ -140,18 +140,18 @@ impl Synth {
         lock(&self.heard).clear();
     }
 
-    /// How often a message was heard that begins with these bytes.
+    /// Number of received messages that begin with these bytes.
     fn count(&self, bytes: &[u8]) -> usize {
         lock(&self.heard).iter().filter(|(_, heard)| heard.starts_with(bytes)).count()
     }
 
-    /// The moments at which notes began.
+    /// Times of all received note-ons.
     fn onsets(&self) -> Vec<Frames> {
         let heard = lock(&self.heard);
         heard.iter().filter(|(_, bytes)| bytes[0] & 0xf0 == 0x90 && bytes[2] > 0).map(|(at, _)| *at).collect()
     }
 
-    /// Waits until a message is heard, and says how long that took.
+    /// Waits until a message that begins with these bytes is received; returns the time that this took.
     fn hears(&self, what: &str, bytes: &[u8]) -> Result<Duration> {
         let began = Instant::now();
         wait(what, || self.count(bytes) > 0)?;
@@ -159,7 +159,7 @@ impl Synth {
     }
 }
 
-/// Runs it and prints what was found.
+/// Runs all situations and prints the results.
 pub fn run(program: &Path) -> Result<()> {
     let synth = Synth::plug()?;
     let keyboard = Keyboard::plug()?;
@@ -181,7 +181,7 @@ pub fn run(program: &Path) -> Result<()> {
     running.end()
 }
 
-/// The cable is pulled with a key and the pedal down, and put back.
+/// Unplugs the keyboard with a key and the pedal down, and plugs it in again.
 fn unplug(synth: &Synth, keyboard: Keyboard) -> Result<Keyboard> {
     keyboard.send(&[0x90, 60, 80]);
     keyboard.send(&[0xb0, 64, 127]);
@@ -203,7 +203,7 @@ fn unplug(synth: &Synth, keyboard: Keyboard) -> Result<Keyboard> {
     Ok(keyboard)
 }
 
-/// The server changes the size of its blocks.
+/// Changes the server's block size.
 fn resize(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
     let mut worst = Duration::ZERO;
     let rate = f64::from(keyboard.client.as_client().sample_rate());
@@ -220,7 +220,7 @@ fn resize(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
     Ok(())
 }
 
-/// Everything that the app sends comes back to it.
+/// Sends everything that the app plays back to it.
 fn echo(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
     let client = keyboard.client.as_client();
     client.connect_ports_by_name(OUT, IN).context("the app cannot be connected to itself")?;
@@ -232,14 +232,14 @@ fn echo(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
         keyboard.send_at(at, &[0x90, key, 90]);
         keyboard.send_at(at + rate / 5, &[0x80, key, 0]);
     }
-    // The phrase, the silence, and some seconds of an answer.
+    // The phrase, the silence, and a few seconds of the answer.
     synth.until(start + 8 * rate)?;
     let phrase_end = start + 2 * rate;
     let onsets = synth.onsets();
     let passed = onsets.iter().filter(|at| **at < phrase_end).count();
     let answer: Vec<Frames> = onsets.into_iter().filter(|at| *at >= phrase_end).collect();
     client.disconnect_ports_by_name(OUT, IN).context("the loop cannot be taken apart")?;
-    // Its own notes taken for the player's would stop it, and bring the silence back that it waits for.
+    // If the app took its own notes for the player's, it would stop, and then wait for the silence again.
     let rests = answer.windows(2).map(|pair| f64::from(pair[1] - pair[0]) / f64::from(rate));
     let longest_s = rests.fold(0.0, f64::max);
     println!(
@@ -251,7 +251,8 @@ fn echo(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
     Ok(())
 }
 
-/// A drum machine's clock is the song's time: in *Trade* the second bar is the app's, and the third is not.
+/// Checks that a drum machine's MIDI clock sets the song's time: in *Trade* mode, the app plays in the second bar and
+/// not in the third.
 fn follow(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
     let rate = f64::from(keyboard.client.as_client().sample_rate());
     let frames = |seconds: f64| (seconds * rate).round() as Frames;

@@ -1,6 +1,5 @@
-//! `host standalone`: plays to the standalone app as a keyboard does, over JACK, and hears what comes back
-//! and what its piano makes of it. Needs a running JACK server; `cargo xtask standalone` starts one that has no
-//! sound card.
+//! `host standalone`: plays to the standalone app over JACK as a keyboard would, and checks the MIDI that it sends and
+//! the sound of its piano. Needs a running JACK server; `cargo xtask standalone` starts one without a sound card.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,38 +15,41 @@ use test_host::{Account, Event, Output, Timed};
 use crate::phrase::Phrase;
 use crate::stage;
 
-/// This client's name, and those of its ports.
+/// The name of this client, and the names of its ports.
 const NAME: &str = "keyboard";
 const KEYS: &str = "keyboard:keys";
 const EARS: &str = "keyboard:ears";
-/// JACK's type of an audio port.
+/// JACK's name for the type of audio ports.
 const AUDIO: &str = "32 bit float mono audio";
-/// The silence that the program waits for unless told otherwise, in seconds.
+/// The app's default silence before it plays, in seconds.
 const SILENCE_S: f64 = 0.8;
-/// How late the continuation may begin: the model's first note may itself come after a rest.
+/// Time limit for the continuation to begin after the silence, in seconds; the model's first note may itself come after
+/// a rest.
 const PATIENCE_S: f64 = 3.0;
-/// For how long the continuation is heard before the player enters again.
+/// Time for which the continuation plays before the player enters again, in seconds.
 const LISTEN_S: f64 = 8.0;
-/// The player's last note, and the time after it in which all must end. Shorter than the silence.
+/// Length of the player's last note, and the time after it in which everything must end, in seconds; shorter than the
+/// silence.
 const LAST_S: f64 = 0.4;
 const REST_S: f64 = 0.6;
-/// The samples of one window of loudness.
+/// Length of a window in which loudness is measured, in samples.
 const WINDOW: u64 = 4_800;
-/// Louder than this is heard; full scale is 1.
+/// Minimum level of an audible sound; full scale is 1.
 const HEARD: f32 = 0.01;
-/// How long the server, the program or its end may take.
+/// Time limit for the server or the app to start, and for the app to end.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// Play to the standalone app over JACK, and end it while it plays; an error if a note is lost or hangs, if the
-/// continuation comes too early or not at all, or if the piano is silent. Then, what happens on a stage.
+/// Play to the standalone app over JACK and end it while it plays; fail if notes are lost or hang, the continuation is
+/// too early or missing, or the piano is silent. Then test situations in live use: unplugging, block sizes, echoes,
+/// MIDI clock.
 #[derive(Args)]
 pub struct Options {
-    /// The program.
+    /// Path of the standalone app.
     #[arg(long, value_name = "FILE")]
     program: PathBuf,
 }
 
-/// Runs it and prints what was found.
+/// Runs the test and prints the results.
 pub fn run(options: &Options) -> Result<()> {
     let client = connect()?;
     let rate = f64::from(client.sample_rate() as u32);
@@ -94,14 +96,15 @@ pub fn run(options: &Options) -> Result<()> {
     while now.load(Ordering::Acquire) < end {
         std::thread::sleep(Duration::from_millis(100));
     }
-    // It goes on from the player's last note, too; what hears it over a cable would sound for ever.
+    // The app continues after the player's last note, too. It is ended in the middle of that, and must end its notes,
+    // or a connected synthesizer would sound forever.
     wait("it does not go on again", || sounding.load(Ordering::Acquire) > 0)?;
     program.end()?;
     let remembered = list(&options.program, home.path())?;
     let (_, xruns, player) = client.deactivate()?;
     ensure!(!player.heard.is_empty(), "nothing came out of the program");
 
-    // There and back is a circle, and a server breaks it somewhere: everything comes back a period later.
+    // The connections form a loop, which JACK breaks by delaying one of them: everything comes back a period later.
     let delay = player.heard[0].at - events[0].at.min(player.heard[0].at);
     ensure!(delay <= 2 * u64::from(period), "the first note comes back after {delay} samples");
     let sent: Vec<Timed> = events.iter().map(|timed| Timed { at: timed.at + delay, ..*timed }).collect();
@@ -141,7 +144,7 @@ pub fn run(options: &Options) -> Result<()> {
     stage::run(&options.program)
 }
 
-/// A client of the server, as soon as there is one.
+/// Connects to the server, waiting for it to start.
 fn connect() -> Result<Client> {
     let began = Instant::now();
     loop {
@@ -153,7 +156,7 @@ fn connect() -> Result<Client> {
     }
 }
 
-/// Waits until something is done; an error if it never is.
+/// Waits until `done` returns `true`; an error with the text `what` if that takes longer than [`WAIT`].
 pub fn wait(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
     let began = Instant::now();
     while !done() {
@@ -163,19 +166,19 @@ pub fn wait(what: &str, mut done: impl FnMut() -> bool) -> Result<()> {
     Ok(())
 }
 
-/// The running program, without a window.
+/// The app, running without a window; killed when dropped.
 pub struct Program(Child);
 
 impl Program {
-    /// Starts it; what it remembers lies in `home`.
+    /// Starts the app; its settings are stored below `home`.
     pub fn start(program: &Path, home: &Path, args: &[&str]) -> Result<Self> {
         let child = command(program, home).arg("--no-window").args(args).spawn();
         Ok(Self(child.with_context(|| format!("cannot start {}", program.display()))?))
     }
 
-    /// As Ctrl-C does.
+    /// Ends the app with SIGINT, as Ctrl-C does, and waits for it.
     pub fn end(mut self) -> Result<()> {
-        // SAFETY: it is our child, and was not waited for yet.
+        // SAFETY: it is our child process and has not been waited for yet.
         unsafe { libc::kill(self.0.id() as libc::pid_t, libc::SIGINT) };
         let mut status = None;
         wait("the program does not end", || {
@@ -189,26 +192,26 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
+        // It may have ended already; then there is nothing to do.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// What the program says there is, and has chosen.
+/// The app's list of ports, with the chosen ones marked.
 fn list(program: &Path, home: &Path) -> Result<String> {
     let output = command(program, home).arg("--ports").stdout(Stdio::piped()).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// It remembers its ports in `home`, and not in that of whoever runs this.
+/// A command for the app that stores its settings in `home` instead of in the user's folder.
 fn command(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     command.env("XDG_CONFIG_HOME", home).args(["--system", "jack"]);
     command
 }
 
-/// JACK's thread: plays the events at their samples, and keeps what comes back.
+/// JACK's process callback: sends the events at their samples and records what comes back.
 struct Player {
     keys: Port<MidiOut>,
     ears: Port<MidiIn>,
@@ -216,12 +219,12 @@ struct Player {
     events: Vec<Timed>,
     next: usize,
     heard: Vec<Output>,
-    /// The loudest sample of each window.
+    /// The level of the loudest sample of each window.
     loudness: Vec<f32>,
     begun: Arc<AtomicBool>,
-    /// Samples since it has begun.
+    /// Samples since `begun` was set.
     now: Arc<AtomicU64>,
-    /// Notes that have begun and not ended.
+    /// Number of note-ons minus number of note-offs received.
     sounding: Arc<AtomicI64>,
 }
 
@@ -235,7 +238,7 @@ impl ProcessHandler for Player {
         let end = start + u64::from(scope.n_frames());
         while let Some(timed) = self.events.get(self.next).filter(|timed| timed.at < end) {
             let message = jack::RawMidi { time: (timed.at - start) as Frames, bytes: &bytes(&timed.event) };
-            // What had no room is missed in what comes back.
+            // An event that does not fit is lost, and the checks of the output will notice.
             let _ = keys.write(&message);
             self.next += 1;
         }
@@ -261,7 +264,7 @@ impl ProcessHandler for Player {
     }
 }
 
-/// How often a period was missed.
+/// Number of missed periods (xruns).
 #[derive(Default)]
 pub struct Xruns(usize);
 

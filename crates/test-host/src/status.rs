@@ -1,4 +1,4 @@
-//! What the plugin says about itself: it stores its figures in its state when asked to.
+//! The plugin's internal figures, which it stores in its state on request.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::plugin::Plugin;
 
-/// The environment variable that makes new instances store their figures.
+/// Environment variable that makes new instances store their figures.
 const VARIABLE: &str = "ANTIPHON_STATUS";
 
 /// The plugin's figures; see "For test hosts" in the plugin's documentation.
@@ -16,75 +16,75 @@ const VARIABLE: &str = "ANTIPHON_STATUS";
 pub struct Status {
     /// `starting`, `ready`, `no weights` or `broken`.
     pub health: String,
-    /// The chosen weights cannot be loaded, and the built-in ones play.
+    /// Whether the built-in weights play because the chosen ones cannot be loaded.
     #[serde(default)]
     pub stand_in: bool,
-    /// The state loaded last is of a later release.
+    /// Whether the state loaded last was saved by a later release.
     #[serde(default)]
     pub newer_state: bool,
-    /// For how long the inference thread has not shown a sign of life, in seconds.
+    /// Time for which the inference thread has not responded, in seconds.
     #[serde(default)]
     pub silence_s: f64,
-    /// The model runs on a GPU.
+    /// Whether the model runs on a GPU.
     #[serde(default)]
     pub on_gpu: bool,
-    /// How often one failed and the CPU took over.
+    /// Number of times that a GPU failed and the CPU took over.
     #[serde(default)]
     pub gpu_failures: u64,
-    /// How often the inference thread broke and was started again.
+    /// Number of times that the inference thread failed and was restarted.
     pub restarts: u64,
-    /// The player's notes that the model was told.
+    /// Number of the player's notes that the model received.
     pub heard: u64,
-    /// Generated note-ons that this host took.
+    /// Number of generated note-ons that this host accepted.
     pub played: u64,
-    /// Hand-overs.
+    /// Number of hand-overs.
     pub turns: u64,
-    /// Generated notes that came too late and were shifted.
+    /// Number of generated notes that were late and were shifted.
     pub late: u64,
-    /// Generated notes that came so late that they were dropped.
+    /// Number of generated notes that were so late that they were dropped.
     pub dropped: u64,
-    /// Generated notes given up because this host refused them, or the player held their key.
+    /// Number of generated notes given up because this host refused them, or because the player held their key.
     pub given_up: u64,
-    /// Messages, notes and events for which some queue of the plugin's had no room.
+    /// Number of messages, notes and events that did not fit into one of the plugin's queues.
     pub overflows: u64,
-    /// Events that no host should send, which were dropped.
+    /// Number of invalid events from the host, which were dropped.
     #[serde(default)]
     pub invalid: u64,
-    /// Offline renders that waited in vain for the inference thread.
+    /// Number of offline renders that waited for the inference thread until they timed out.
     pub timeouts: u64,
-    /// The latest hand-over, in seconds since activation.
+    /// Time of the latest hand-over, in seconds since activation.
     pub hand_over_s: Option<f64>,
-    /// The model's time for a note, smoothed, in microseconds.
+    /// The model's smoothed time per note, in microseconds.
     pub note_us: Option<f64>,
     /// The model's longest time for a note, in microseconds.
     pub longest_note_us: Option<f64>,
-    /// The longest time for which the model's thread worked to go back to where something has changed, in microseconds.
+    /// Longest thread time of a rollback to the point where something changed, in microseconds.
     #[serde(default)]
     pub rollback_us: Option<f64>,
-    /// Half of the times it worked no longer than this for that, in microseconds.
+    /// Median thread time of a rollback, in microseconds.
     #[serde(default)]
     pub rollback_median_us: Option<f64>,
-    /// How far ahead of what sounds the model is, in seconds.
+    /// How far the model is ahead of what sounds, in seconds.
     #[serde(default)]
     pub look_ahead_s: Option<f64>,
 }
 
 impl Status {
-    /// Makes the plugin store its figures from now on. Call it before any other thread runs.
+    /// Makes new instances store their figures from now on. Must be called before any other thread runs.
     pub fn request() {
-        // SAFETY: the caller promises that no other thread reads or writes the environment now.
+        // SAFETY: the caller promises that no other thread is reading or writing the environment.
         unsafe { std::env::set_var(VARIABLE, "1") }
     }
 }
 
-/// A project's state as nice-plug stores it, as far as it matters here.
+/// The parts of a stored nice-plug state that are needed here.
 #[derive(Deserialize)]
 struct State {
     fields: std::collections::BTreeMap<String, String>,
 }
 
 impl Plugin {
-    /// Serves the plugin until its figures are as `ready` says; an error if that takes longer than `patience`.
+    /// Handles the plugin's requests until `ready` accepts its figures; an error if that takes longer than `patience`.
     pub fn wait_until(&mut self, patience: Duration, ready: impl Fn(&Status) -> bool) -> Result<()> {
         let began = Instant::now();
         loop {
@@ -97,25 +97,25 @@ impl Plugin {
         }
     }
 
-    /// The plugin's figures as of now; [`Status::request`] must have been called before.
+    /// The plugin's current figures; requires a call of [`Status::request`] before the plugin is loaded.
     pub fn status(&mut self) -> Result<Status> {
         let state = self.save_state()?;
-        // nice-plug puts the length in front, in 8 bytes.
+        // nice-plug puts the length in front, as 8 bytes.
         let json = state.get(8..).context("the plugin's state is empty")?;
         let state: State = serde_json::from_slice(json).context("the plugin's state is no JSON")?;
         let status = state.fields.get("status").context("the plugin's state holds no figures")?;
         serde_json::from_str(status).context("the plugin's figures cannot be read")
     }
 
-    /// Plays with the weights of this file from now on, as a project that was saved with them would.
+    /// Selects a weights file, in the same way as loading a project that was saved with it.
     pub fn choose_weights(&mut self, path: &Path) -> Result<()> {
         self.edit_state(&[("weights", &serde_json::to_string(path)?)])
     }
 
-    /// Changes fields in the plugin's stored state, as a project would bring them along: name and JSON.
+    /// Changes fields of the plugin's stored state: (name, JSON).
     pub fn edit_state(&mut self, fields: &[(&str, &str)]) -> Result<()> {
         let state = self.save_state()?;
-        // nice-plug puts the length in front, in 8 bytes.
+        // nice-plug puts the length in front, as 8 bytes.
         let json = state.get(8..).context("the plugin's state is empty")?;
         let mut state: serde_json::Value = serde_json::from_slice(json)?;
         let stored = state.get_mut("fields").context("the plugin's state has no fields")?;

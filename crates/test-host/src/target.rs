@@ -1,5 +1,5 @@
-//! A window that takes what is dropped on it, as a host's track or a folder does: the other side of X11's protocol
-//! for drag and drop, XDND, version 5.
+//! A window that accepts drops, like a host's track or a folder: the target side of XDND version 5, X11's drag-and-drop
+//! protocol.
 
 use std::time::{Duration, Instant};
 
@@ -13,9 +13,9 @@ use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 use x11rb::{COPY_DEPTH_FROM_PARENT, CURRENT_TIME};
 
-/// The version of the protocol that is spoken here.
+/// The supported version of the protocol.
 const VERSION: u32 = 5;
-/// Between two looks at what has come.
+/// Time between two checks for new events.
 const LOOK: Duration = Duration::from_millis(5);
 
 x11rb::atom_manager! {
@@ -25,17 +25,17 @@ x11rb::atom_manager! {
     }
 }
 
-/// An open window.
+/// An open window that accepts drops.
 pub struct Target {
     connection: RustConnection,
     window: Window,
     atoms: Atoms,
-    /// Whoever carries something over it, and whether that is a list of addresses.
+    /// The window that a drag comes from, and whether it offers a `text/uri-list`.
     source: Option<(Window, bool)>,
 }
 
 impl Target {
-    /// Opens it at this place of the screen, square.
+    /// Opens a square window at this position on the screen, in pixels.
     pub fn open(x: i16, y: i16, side: u16) -> Result<Self> {
         let (connection, number) = x11rb::connect(None).context("there is no X11 screen (see DISPLAY)")?;
         let root = connection.setup().roots[number].root;
@@ -50,7 +50,7 @@ impl Target {
         Ok(Self { connection, window, atoms, source: None })
     }
 
-    /// What is dropped on it: addresses, a line each.
+    /// Waits for a drop; returns the dropped URIs, one per line.
     pub fn wait(&mut self, patience: Duration) -> Result<String> {
         let began = Instant::now();
         while began.elapsed() < patience {

@@ -1,4 +1,4 @@
-//! The host's transport: what a DAW tells its plugins about musical time, block by block.
+//! The host's transport: the musical time that a DAW reports to its plugins, block by block.
 
 use clack_host::events::event_types::{TransportEvent, TransportFlags};
 use clack_host::events::{EventFlags, EventHeader};
@@ -6,15 +6,15 @@ use clack_host::utils::{BeatTime, SecondsTime};
 
 use crate::event::{Event, Told};
 
-/// A song position that moves with the blocks. All fields may be changed between blocks, as a user
-/// would: start, stop, jump, loop, tempo.
+/// A song position that advances with the blocks. All fields may be changed between blocks, as a user would: start,
+/// stop, jump, loop, tempo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timeline {
     /// Whether the transport is rolling.
     pub playing: bool,
     /// Tempo at the start of the next block, in quarter notes per minute.
     pub tempo: f64,
-    /// Change of tempo, in quarter notes per minute and second; 0 outside ramps.
+    /// Change of tempo, in quarter notes per minute per second; 0 outside ramps.
     pub tempo_ramp: f64,
     /// Song position at the start of the next block, in quarter notes.
     pub beats: f64,
@@ -24,51 +24,51 @@ pub struct Timeline {
     pub loop_range: Option<(f64, f64)>,
     /// Numerator and denominator of the time signature; bars are counted from beat 0.
     pub signature: (u16, u16),
-    /// Where the time signature changes: positions in quarter notes, ascending, each a bar line, and
-    /// the signature from there on.
+    /// Changes of the time signature: (position in quarter notes, signature from there on), ascending; each position is
+    /// a bar line.
     pub signature_changes: Vec<(f64, (u16, u16))>,
-    /// Whether the host records.
+    /// Whether the host is recording.
     pub recording: bool,
-    /// Whether it rolls before the place where something begins.
+    /// Whether the transport is in a pre-roll, before recording begins.
     pub pre_roll: bool,
-    /// What this host does not tell.
+    /// What this host leaves out of its transport.
     pub untold: Untold,
 }
 
-/// Something that happens to a transport.
+/// A change to the transport.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
-    /// It rolls from where it stands.
+    /// Starts rolling from the current position.
     Start,
-    /// It stands.
+    /// Stops.
     Stop,
-    /// It goes on from here, in quarter notes.
+    /// Jumps to this position, in quarter notes.
     Jump(f64),
-    /// It loops between these two, in quarter notes, or no longer.
+    /// Sets the loop range, in quarter notes, or turns the loop off.
     Loop(Option<(f64, f64)>),
-    /// The tempo from here on, in quarter notes per minute. Ends a ramp.
+    /// Sets the tempo, in quarter notes per minute. Ends a ramp.
     Tempo(f64),
-    /// The tempo's change from here on, in quarter notes per minute and second.
+    /// Sets the tempo ramp, in quarter notes per minute per second.
     Ramp(f64),
-    /// The host begins to record, or ends.
+    /// Starts or stops recording.
     Record(bool),
-    /// A pre-roll begins, or ends.
+    /// Starts or ends a pre-roll.
     PreRoll(bool),
 }
 
 impl Change {
-    /// Whether the song's tempo map does it, and not the user.
+    /// Whether the change comes from the song's tempo map rather than from the user.
     pub fn is_of_tempo(&self) -> bool {
         matches!(self, Self::Tempo(_) | Self::Ramp(_))
     }
 }
 
-/// What a host may leave out of its transport; nothing by default.
+/// Information that a host may leave out of its transport; by default it reports everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Untold {
     /// The tempo.
     pub tempo: bool,
-    /// The position in quarter notes, and the loop with it.
+    /// The position in quarter notes, and with it the loop.
     pub beats: bool,
     /// The position in seconds.
     pub seconds: bool,
@@ -77,7 +77,7 @@ pub struct Untold {
 }
 
 impl Timeline {
-    /// Standing at the start of the song, 4/4.
+    /// Stopped at the start of the song, in 4/4.
     pub fn standing(tempo: f64) -> Self {
         Self {
             playing: false,
@@ -94,12 +94,12 @@ impl Timeline {
         }
     }
 
-    /// Rolling from the start of the song, 4/4.
+    /// Rolling from the start of the song, in 4/4.
     pub fn rolling(tempo: f64) -> Self {
         Self { playing: true, ..Self::standing(tempo) }
     }
 
-    /// Does what happens to it.
+    /// Applies a change.
     pub fn change(&mut self, change: Change) {
         match change {
             Change::Start => self.playing = true,
@@ -116,9 +116,9 @@ impl Timeline {
         }
     }
 
-    /// The bar line at or before the position, in quarter notes, and the time signature there.
+    /// The bar line at or before the current position, in quarter notes, and the time signature there.
     pub fn bar(&self) -> (f64, (u16, u16)) {
-        // A position is not quite the same number however it was come to.
+        // The position is subject to rounding, which depends on how it was reached.
         let beats = self.beats + 1e-6;
         let latest = self.signature_changes.iter().rev().find(|change| change.0 <= beats);
         let (origin, signature) = latest.map_or((0.0, self.signature), |&(origin, signature)| (origin, signature));
@@ -126,14 +126,15 @@ impl Timeline {
         (origin + ((beats - origin) / length).floor() * length, signature)
     }
 
-    /// In how many samples the loop's end is reached, if the transport loops and its tempo holds.
+    /// Number of samples to the loop's end, if the transport loops and its tempo stays constant.
     pub(crate) fn samples_to_loop_end(&self, sample_rate: f64) -> Option<u64> {
         let end = self.loop_range?.1;
         let samples = (end - self.beats) * 60.0 / self.tempo * sample_rate;
         (self.playing && samples > 0.0).then_some(samples.ceil() as u64)
     }
 
-    /// Moves on by a block. At a loop's end the position wraps around; who is past it goes straight on.
+    /// Advances by `frames` samples. At a loop's end the position wraps around; from beyond the loop it continues
+    /// straight on.
     pub fn advance(&mut self, frames: u32, sample_rate: f64) {
         if !self.playing {
             return;
@@ -155,12 +156,12 @@ impl Timeline {
         }
     }
 
-    /// What the plugin may be told of it in the middle of a block.
+    /// The transport event that a host may send in the middle of a block.
     pub fn told(&self, sample_rate: f64) -> Event {
         Event::Transport(Told(self.event(sample_rate)))
     }
 
-    /// What the plugin gets to see for the next block.
+    /// The transport that the plugin sees for the next block.
     pub(crate) fn event(&self, sample_rate: f64) -> TransportEvent {
         let mut flags = TransportFlags::empty();
         flags.set(TransportFlags::HAS_TEMPO, !self.untold.tempo);

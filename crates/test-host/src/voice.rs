@@ -1,27 +1,27 @@
-//! A small piano-like voice, for systems without a soundfont: stiff strings, a hammer's knock, a
-//! little room. Not a piano, but enough to hear what was played.
+//! A simple piano-like voice for systems without a soundfont: stiff strings, a hammer, and a little room. Not a
+//! realistic piano, but good enough to judge what was played.
 
 use std::f32::consts::TAU;
 
 /// Samples per second.
 pub const RATE: u32 = 48_000;
-/// Partials per string; fewer where they would pass the limit below.
+/// Partials per string; fewer if they would exceed [`HIGHEST_HZ`].
 const PARTIALS: u32 = 14;
-/// No partial lies above this, in Hz.
+/// Maximum frequency of a partial, in Hz.
 const HIGHEST_HZ: f32 = 16_000.0;
-/// The hammer's rise, in seconds.
+/// Attack time of the hammer, in seconds.
 const ATTACK_S: f32 = 0.002;
 /// Time constant of the damper, in seconds.
 const DAMPER_S: f32 = 0.07;
-/// Below this a sound has ended.
+/// Envelope level below which a partial has ended.
 const SILENT: f32 = 1e-4;
 
-/// One note to be heard, in seconds.
+/// A note to render; times in seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Strike {
-    /// When the key goes down.
+    /// Time of the note-on.
     pub on: f64,
-    /// When it is released.
+    /// Time of the note-off.
     pub off: f64,
     /// MIDI key.
     pub key: u8,
@@ -29,7 +29,7 @@ pub struct Strike {
     pub velocity: u8,
 }
 
-/// Plays the notes into left and right channels of `seconds`' length.
+/// Renders the notes into left and right channels, `seconds` long.
 pub fn render(strikes: &[Strike], seconds: f64) -> [Vec<f32>; 2] {
     let length = (seconds * f64::from(RATE)) as usize;
     let mut channels = [vec![0.0; length], vec![0.0; length]];
@@ -46,10 +46,10 @@ fn add(channels: &mut [Vec<f32>; 2], strike: &Strike) {
     let key = f32::from(strike.key);
     let force = f32::from(strike.velocity) / 127.0;
     let base = 440.0 * ((key - 69.0) / 12.0).exp2();
-    // Bass strings are on the left, as the player sits.
+    // Bass strings are on the left, as the player hears them.
     let pan = ((key - 64.0) / 88.0).clamp(-0.45, 0.45);
     let sides = [0.5 - pan, 0.5 + pan].map(f32::sqrt);
-    // High strings are short and die soon; stiffness stretches the partials.
+    // High strings are short and decay quickly; stiffness stretches the partials.
     let life_s = (7.0 * (-(key - 36.0) / 26.0).exp2()).clamp(0.25, 9.0);
     let stiffness = 1e-4 * ((key - 48.0) / 18.0).exp2();
 
@@ -59,14 +59,14 @@ fn add(channels: &mut [Vec<f32>; 2], strike: &Strike) {
         if hz > HIGHEST_HZ {
             break;
         }
-        // A harder blow is brighter, not only louder; the hammer hits at an eighth of the string.
+        // A harder strike is brighter, not just louder; the hammer strikes at an eighth of the string.
         let bright = (-(n - 1.0) * (0.75 - 0.5 * force)).exp();
         let comb = (std::f32::consts::PI * n / 8.0).sin().abs() + 0.05;
         let level = 0.22 * force.powf(1.4) * bright * comb;
         let decay = (-1.0 / (life_s / (1.0 + 0.35 * (n - 1.0)) * rate)).exp();
         let damper = (-1.0 / (DAMPER_S * rate)).exp();
 
-        // A rotating pair of numbers is the cheapest sine there is.
+        // Rotating a complex number is the cheapest way to compute a sine.
         let (turn_sin, turn_cos) = (TAU * hz / rate).sin_cos();
         let (mut re, mut im) = (1.0_f32, 0.0_f32);
         let mut envelope = level;
@@ -89,7 +89,7 @@ fn add(channels: &mut [Vec<f32>; 2], strike: &Strike) {
     }
 }
 
-/// Four damped echoes of prime length: a small room.
+/// A small room: four echoes with prime delays and feedback.
 fn room(dry: &[f32]) -> Vec<f32> {
     let mut wet = dry.to_vec();
     for (delay, gain) in [(1487, 0.5), (1693, 0.48), (2017, 0.45), (2399, 0.42)] {

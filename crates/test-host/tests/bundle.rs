@@ -1,24 +1,24 @@
-//! The built `.clap`, from outside: what a musician and a DAW must be able to rely on.
+//! Tests of the built `.clap` from outside: what a musician and a DAW must be able to rely on.
 //!
-//! Needs the bundle: run by `cargo xtask test`, or after `cargo xtask bundle`. All in offline mode
-//! unless a test says otherwise, so nothing here depends on how fast the machine is.
+//! Needs the bundle: run by `cargo xtask test`, or after `cargo xtask bundle`. Everything is played offline unless a
+//! test says otherwise, so nothing depends on the machine's speed.
 
 use anyhow::Result;
 use test_host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, Sounded, Timed, Timeline};
 
 const RATE: f64 = 48_000.0;
-/// The longest block that the tests use.
+/// The longest block that the tests use, in samples.
 const MAX_BLOCK: u32 = 4096;
-/// The hand-over silence that the tests set.
+/// The silence before a hand-over that the tests set.
 const SILENCE_MS: u32 = 300;
-/// A continuation that is long enough to say something, in seconds.
+/// Length of a continuation that is long enough to be meaningful, in seconds.
 const LONG_S: f64 = 20.0;
 
 fn samples(seconds: f64) -> u64 {
     (seconds * RATE).round() as u64
 }
 
-/// A broken chord up and down and a cadence, a little uneven: two seconds of music.
+/// A broken chord up and down and a cadence, slightly uneven: two seconds of music.
 fn phrase() -> Vec<Timed> {
     let mut events = Vec::new();
     let mut play = |on: f64, off: f64, key: u8, velocity: u8| {
@@ -36,13 +36,13 @@ fn phrase() -> Vec<Timed> {
     events
 }
 
-/// When the plugin takes the turn after [`phrase`].
+/// Sample at which the plugin takes the turn after [`phrase`].
 fn hand_over() -> u64 {
     let end = phrase().last().map_or(0, |timed| timed.at);
     end + samples(f64::from(SILENCE_MS) / 1000.0)
 }
 
-/// An instance that is set up but not active.
+/// An instance with its parameters set, not active.
 fn plugin(seed: u32) -> Plugin {
     let set_up = || -> Result<Plugin> {
         let mut plugin = Plugin::load(&test_host::find_bundle()?)?;
@@ -54,7 +54,7 @@ fn plugin(seed: u32) -> Plugin {
     set_up().expect("the bundle must load and be set up")
 }
 
-/// Plays `events` to an instance until `end`, with a rolling transport; hands over what came out.
+/// Activates an instance and plays `events` to it until `end`, with a rolling transport; returns its output.
 fn perform(plugin: &mut Plugin, events: &[Timed], blocks: Blocks, end: u64) -> Vec<Output> {
     let play = |audio: &mut Audio| {
         let mut performer = Performer::new(events, blocks, Pace::Offline, Some(Timeline::rolling(120.0)));
@@ -66,7 +66,7 @@ fn perform(plugin: &mut Plugin, events: &[Timed], blocks: Blocks, end: u64) -> V
     plugin.run(play).expect("the plugin must process")
 }
 
-/// The continuation of `events` in a fresh instance: its notes, without those still sounding at the end.
+/// The continuation of `events` by a new instance: its notes, without those still sounding at the end.
 fn continuation(seed: u32, events: &[Timed], blocks: Blocks) -> Vec<Sounded> {
     let end = hand_over() + samples(LONG_S);
     let account = Account::of(events, &perform(&mut plugin(seed), events, blocks, end));
@@ -75,7 +75,7 @@ fn continuation(seed: u32, events: &[Timed], blocks: Blocks) -> Vec<Sounded> {
     account.notes
 }
 
-/// Pitch, velocity and times; the block in which a note left is the host's business.
+/// Times, key and velocity of notes, without the number of the block that sent each.
 fn music(notes: &[Sounded]) -> Vec<(u64, u64, u8, u8)> {
     notes.iter().map(|note| (note.on, note.off, note.key, note.velocity)).collect()
 }
@@ -95,7 +95,7 @@ fn block_sizes_do_not_matter_but_seeds_do() {
     let sizes = [1, 17, 64, 480, 1024, MAX_BLOCK].map(Blocks::Of);
     for blocks in sizes.into_iter().chain([Blocks::Cycle(vec![3, 700, 1, 64, 2027])]) {
         let notes = music(&continuation(1, &phrase(), blocks.clone()));
-        // A note that ends within the last samples may or may not be complete.
+        // A note that ends within the last samples may not be complete in every render.
         let common = notes.len().min(reference.len());
         assert!(common + 1 >= notes.len().max(reference.len()), "{blocks:?}: {} notes", notes.len());
         for (one, other) in notes.iter().zip(&reference) {
@@ -108,7 +108,7 @@ fn block_sizes_do_not_matter_but_seeds_do() {
 
 #[test]
 fn gives_way_within_the_block_and_comes_back() {
-    // The player comes back in the middle of the continuation, again and again, at odd moments.
+    // The player repeatedly enters in the middle of the continuation, at irregular times.
     let mut events = phrase();
     let mut entries = Vec::new();
     let mut at = hand_over();
@@ -135,8 +135,8 @@ fn gives_way_within_the_block_and_comes_back() {
     assert!(!account.notes.is_empty());
 }
 
-/// Plays the phrase, lets the plugin play until something sounds, does `interrupt`, processes two more
-/// blocks, and asserts that nothing sounds any more.
+/// Plays the phrase, lets the plugin continue until a note is sounding, calls `interrupt`, which must process two more
+/// blocks, and asserts that no note sounds any more.
 fn ends_everything(interrupt: impl FnOnce(&mut Performer, &mut Audio) -> Result<()> + Send) {
     const BLOCK: u32 = 256;
     let events = phrase();
@@ -164,7 +164,7 @@ fn ends_everything(interrupt: impl FnOnce(&mut Performer, &mut Audio) -> Result<
     instance.run(play).unwrap();
 }
 
-/// Processes two more blocks.
+/// Processes two blocks of 256 samples.
 fn two_blocks(performer: &mut Performer, audio: &mut Audio) -> Result<()> {
     performer.play_until(audio, audio.now() + 512, |_| ())
 }
@@ -252,7 +252,7 @@ fn a_saved_state_brings_everything_back() {
 
 #[test]
 fn real_time_faster_than_any_machine_leaves_nothing_hanging() {
-    // In real time the plugin never waits for its model: whatever comes too late, pairs stay pairs.
+    // In real time the plugin never waits for its model: no matter what is late, each note-on must have its note-off.
     let events = phrase();
     let mut instance = plugin(1);
     instance.set_offline(false).unwrap();

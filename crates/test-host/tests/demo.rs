@@ -1,10 +1,10 @@
-//! The demo as a program: what it leaves behind, and what it says to bad input. Needs the bundle, as
-//! `bundle.rs` does.
+//! Tests of the demo as a program: the files that it writes, and its response to bad input. Needs the bundle, like
+//! `bundle.rs`.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs `host demo` offline with the results in `out`.
+/// Runs `host demo` offline; results go to `out`.
 fn demo(out: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_test-host"))
         .args(["demo", "--offline", "--seconds", "4", "--out"])
@@ -53,7 +53,7 @@ fn a_damaged_phrase_is_played_and_the_table_says_what_is_odd() {
 fn bad_input_gets_one_line_and_exit_code_2() {
     let out = tempfile::tempdir().unwrap();
     let phrase = include_bytes!("../phrases/old-french-song.mid");
-    // Header, one empty track: a MIDI file without notes.
+    // A header and an empty track: a valid MIDI file without notes.
     let silent = b"MThd\0\0\0\x06\0\x01\0\x01\x03\xc0MTrk\0\0\0\x04\0\xff\x2f\0";
     let files: [(&str, &[u8]); 4] = [
         ("empty.mid", b""),

@@ -1,5 +1,5 @@
-//! Where the network runs, from outside. Needs the bundle, as `bundle.rs` does. One test, since it sets a variable of the
-//! environment.
+//! Tests where the network runs (CPU or GPU), from outside. Needs the bundle, like `bundle.rs`. A single test, because
+//! it sets an environment variable.
 
 use std::io::Write;
 
@@ -8,27 +8,27 @@ use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Status, 
 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 512;
-/// Files that are loaded with a GPU's driver. (`libvulkan.so.1` finds the driver.)
+/// Parts of the names of files that are loaded with a GPU driver. (`libvulkan.so.1` finds the driver.)
 const DRIVERS: [&str; 4] = ["libvulkan", "libcuda", "libGLX_nvidia", "vulkan-1"];
 
-/// The drivers that this process has loaded so far.
+/// Which of the drivers this process has loaded so far.
 #[cfg(target_os = "linux")]
 fn loaded() -> Vec<&'static str> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     DRIVERS.into_iter().filter(|name| maps.contains(name)).collect()
 }
 
-/// The libraries that the bundle is linked to.
+/// The libraries that the bundle is linked to, as printed by `ldd`.
 #[cfg(target_os = "linux")]
 fn linked() -> Result<String> {
     let output = std::process::Command::new("ldd").arg(test_host::find_bundle()?).output()?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// When a note begins and ends, its key and velocity.
+/// A note: note-on, note-off, key, velocity.
 type Played = (u64, u64, u8, u8);
 
-/// The notes of a take on this device, and what the plugin says of itself then.
+/// The notes of a take on this device, and the plugin's figures afterward.
 fn take(device: &str) -> Result<(Vec<Played>, Status)> {
     let mut plugin = Plugin::load(&test_host::find_bundle()?)?;
     plugin.set("silence", "300")?;
@@ -50,7 +50,7 @@ fn take(device: &str) -> Result<(Vec<Played>, Status)> {
     Ok((notes.iter().map(|note| (note.on, note.off, note.key, note.velocity)).collect(), plugin.status()?))
 }
 
-/// Whether there is a GPU here or not, and whichever is faster; no driver is loaded before it is asked for.
+/// With or without a GPU, and whichever is faster, the notes are the same; no driver is loaded before one is requested.
 #[test]
 fn notes_do_not_depend_on_the_device() {
     Status::request();
@@ -68,7 +68,7 @@ fn notes_do_not_depend_on_the_device() {
         assert_eq!(others, notes, "{device}");
         assert_eq!((status.gpu_failures, status.restarts, status.timeouts), (0, 0, 0));
         let place = if status.on_gpu { "a GPU" } else { "the CPU" };
-        // Past the test's captured output.
+        // Written directly, so that the test harness does not capture it.
         writeln!(std::io::stderr(), "Device = {device}: played on {place}").unwrap();
         if device == "GPU" && std::env::var_os("ANTIPHON_GPU_TESTS").is_some() {
             assert!(status.on_gpu, "there is an adapter");

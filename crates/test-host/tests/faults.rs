@@ -1,5 +1,5 @@
-//! Accidents of the inference thread, seen from outside: `ANTIPHON_FAULT` brings them about. Needs the bundle,
-//! as `bundle.rs` does. One test, since the environment is one.
+//! Failures of the inference thread, seen from outside; `ANTIPHON_FAULT` simulates them. Needs the bundle, like
+//! `bundle.rs`. A single test, because it sets an environment variable.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use test_host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 480;
 
-/// An instance whose inference thread will meet with this accident.
+/// An instance whose inference thread will fail in this way.
 fn plugin(fault: &str, offline: bool) -> Plugin {
-    // SAFETY: no other thread runs that reads or writes the environment: instances before this one are gone,
-    // and this program has one test.
+    // SAFETY: no other thread reads or writes the environment: earlier instances are gone, and this program has only
+    // one test.
     unsafe { std::env::set_var("ANTIPHON_FAULT", fault) };
     Status::request();
     let mut plugin = Plugin::load(&test_host::find_bundle().unwrap()).unwrap();
@@ -22,7 +22,7 @@ fn plugin(fault: &str, offline: bool) -> Plugin {
     plugin
 }
 
-/// A short phrase from this sample on.
+/// A short phrase that starts at this sample.
 fn phrase(from: u64) -> Vec<Timed> {
     let note = |number: u64| {
         let (key, at) = (60 + (number * 3 % 12) as u8, from + number * 9_600);
@@ -31,14 +31,14 @@ fn phrase(from: u64) -> Vec<Timed> {
     (0..4).flat_map(note).collect()
 }
 
-/// What is played to a plugin and what came of it, until its status says so, in real time.
+/// The input and output of a plugin that is played to in real time until its status meets a condition.
 struct Session {
     input: Vec<Timed>,
     output: Vec<Output>,
 }
 
 impl Session {
-    /// Plays a phrase every two seconds until `done`.
+    /// Plays a phrase every two seconds until `done` returns `true`.
     fn play(plugin: &mut Plugin, mut done: impl FnMut(&Status) -> bool) -> Self {
         let over = std::sync::atomic::AtomicBool::new(false);
         let began = Instant::now();
@@ -50,7 +50,7 @@ impl Session {
                 performer.play_until(audio, audio.now() + 96_000, |_| ())?;
                 input.extend(events);
             }
-            // The player's entry ends what sounds.
+            // Entering ends the notes that are still sounding.
             let last = phrase(audio.now());
             Performer::new(&last, Blocks::Of(BLOCK), Pace::Offline, None).play_until(
                 audio,
@@ -59,8 +59,9 @@ impl Session {
             )?;
             input.extend(last);
             assert_eq!(audio.violations(), [""; 0]);
-            // One on the whole thread: while another panics, a lock of the framework's, around a channel that it looks into
-            // after each block, asks whether this one does, and glibc makes the library's thread-local storage for the answer.
+            // One heap call on this thread is expected: when another thread panics, a lock in a channel that the
+            // framework checks after each block asks whether this thread is panicking, and glibc then allocates the
+            // library's thread-local storage.
             assert!(audio.heap_calls() <= 1, "{} calls to the heap", audio.heap_calls());
             Ok(Self { input, output: audio.take_outputs() })
         };
@@ -79,7 +80,7 @@ impl Session {
     }
 }
 
-/// The notes of a take, rendered offline.
+/// The notes of a take rendered offline.
 fn render(fault: &str) -> Vec<(u64, u64, u8, u8)> {
     let mut plugin = plugin(fault, true);
     let input = phrase(0);
@@ -94,7 +95,7 @@ fn render(fault: &str) -> Vec<(u64, u64, u8, u8)> {
 
 #[test]
 fn accidents_of_the_inference_thread_end_no_music_of_the_player() {
-    // It breaks every other note: three fresh starts, then notes only pass.
+    // It fails every other note: after three restarts, the plugin only passes notes through.
     for fault in ["panic@2", "end@2"] {
         let mut plugin = plugin(fault, false);
         let session = Session::play(&mut plugin, |status| status.health == "broken");
@@ -102,7 +103,7 @@ fn accidents_of_the_inference_thread_end_no_music_of_the_player() {
         let status = plugin.status().unwrap();
         assert_eq!((status.restarts, status.health.as_str()), (4, "broken"), "{fault}");
         assert!(status.heard > 0);
-        // An offline render does not wait for it any more.
+        // An offline render no longer waits for it.
         plugin.deactivate();
         plugin.set_offline(true).unwrap();
         plugin.activate(RATE, BLOCK).unwrap();
@@ -116,7 +117,7 @@ fn accidents_of_the_inference_thread_end_no_music_of_the_player() {
         assert_eq!(plugin.status().unwrap().timeouts, 0);
     }
 
-    // It freezes in mid-take: that is seen, and when it wakes up it plays on.
+    // It freezes in the middle of a take: the plugin notices, and continues when it recovers.
     let mut frozen = plugin("freeze=3@4", false);
     let mut silent = false;
     let session = Session::play(&mut frozen, |status| {
@@ -127,7 +128,7 @@ fn accidents_of_the_inference_thread_end_no_music_of_the_player() {
     assert!(silent);
     drop(frozen);
 
-    // A hundred times too slow for anything but patience: a render has every note all the same.
+    // A hundred times slower, which only an offline render waits for: it must still have every note.
     let sound = render("");
     assert!(sound.len() > 4, "{} notes", sound.len());
     assert_eq!(render("slow=100@0"), sound);

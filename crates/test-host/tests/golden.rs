@@ -1,5 +1,5 @@
-//! The golden takes, by the built plugin: what `crates/engine/tests/golden.rs` has written, sample by sample. Needs the
-//! bundle, as `bundle.rs` does; `cargo xtask cross` asks the Windows bundle for the same.
+//! The golden takes, played by the built plugin: must match what `crates/engine/tests/golden.rs` wrote, sample by
+//! sample. Needs the bundle, like `bundle.rs`; `cargo xtask cross` runs this on the Windows bundle.
 
 use serde_json::Value;
 use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};

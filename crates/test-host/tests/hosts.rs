@@ -1,13 +1,13 @@
-//! What hosts do around blocks and inside of them, on the built `.clap`: they pause processing, and tell of their transport
-//! in the middle of a block. Needs the bundle, as `bundle.rs` does; offline, so nothing depends on how fast the machine is.
-//! `vst3.rs` has the like for the VST3.
+//! What hosts do around and inside blocks, tested on the built `.clap`: they pause processing, and send transport
+//! events in the middle of a block. Needs the bundle, like `bundle.rs`; offline, so nothing depends on the machine's
+//! speed. `vst3.rs` has similar tests for the VST3.
 
 use test_host::{Account, Audio, Blocks, Change, Output, Pace, Performer, Plugin, Sounded, Timed, Timeline};
 
 mod common;
 use common::{RATE, phrase, samples};
 
-/// A fresh instance, set as told and offline.
+/// A new active instance with these settings, offline.
 fn plugin(settings: &[(&str, &str)]) -> Plugin {
     let mut plugin = Plugin::load(&test_host::find_bundle().unwrap()).unwrap();
     for (id, text) in [("silence", "300")].iter().chain(settings) {
@@ -18,7 +18,7 @@ fn plugin(settings: &[(&str, &str)]) -> Plugin {
     plugin
 }
 
-/// Plays a phrase to a fresh instance as `perform` does, up to `end`, in seconds.
+/// Plays `events` to a new instance with `perform`, until `end` in seconds; returns its output.
 fn play(
     settings: &[(&str, &str)],
     events: &[Timed],
@@ -34,7 +34,7 @@ fn play(
     outputs.unwrap()
 }
 
-/// Its own notes that have ended: pitch, velocity and times.
+/// The plugin's own notes that have ended: times, key and velocity.
 fn music(events: &[Timed], outputs: &[Output]) -> Vec<(u64, u64, u8, u8)> {
     let of = |note: &Sounded| (note.on, note.off, note.key, note.velocity);
     Account::of(events, outputs).notes.iter().map(of).collect()
@@ -42,7 +42,7 @@ fn music(events: &[Timed], outputs: &[Output]) -> Vec<(u64, u64, u8, u8)> {
 
 #[test]
 fn pauses_of_processing_change_nothing() {
-    // A second phrase is held over pauses, and answered.
+    // The second phrase is played across pauses, and answered.
     let events = [phrase(0.1), phrase(6.0)].concat();
     for settings in [&[][..], &[("mode", "duet")], &[("strength", "100"), ("turn", "notes"), ("notes", "9")]] {
         let played = |every: Option<u64>| {
@@ -64,8 +64,9 @@ fn pauses_of_processing_change_nothing() {
     }
 }
 
-/// A pause in which the host stops its transport is a stop, and one in which it jumps a jump: what sounds ends at the first
-/// sample after it, and only after a jump does the take go on. A reset ends and forgets all.
+/// A pause during which the host stops its transport counts as a stop, and one during which it jumps as a jump:
+/// sounding notes end at the first sample after it, and only after a jump does the take continue. After a reset,
+/// everything ends and is forgotten.
 #[test]
 fn what_must_end_ends_at_the_first_sample_after_a_pause() {
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,7 +104,7 @@ fn what_must_end_ends_at_the_first_sample_after_a_pause() {
     }
 }
 
-/// Every so many samples something happens to the transport that changes nothing.
+/// Transport changes without effect, at these offsets in every block of 2,048 samples.
 fn tempo_again(samples: &[u64], end: u64) -> Vec<(u64, Change)> {
     let blocks = (0..end).step_by(2_048);
     blocks.flat_map(|block| samples.iter().map(move |at| (block + at, Change::Tempo(120.0)))).collect()
@@ -111,7 +112,7 @@ fn tempo_again(samples: &[u64], end: u64) -> Vec<(u64, Change)> {
 
 #[test]
 fn a_transport_told_of_in_the_middle_of_a_block_is_no_jump() {
-    // Up to the line at which it is the plugin's turn.
+    // Two phrases, up to the bar line at which the plugin's turn begins in *trade*.
     let events = [phrase(0.1), phrase(2.1)].concat();
     let (grid, trade) = (("strength", "100"), [("mode", "trade"), ("yours", "2"), ("mine", "2")]);
     for settings in [&[][..], &[grid], &trade] {
@@ -135,7 +136,7 @@ fn a_transport_told_of_in_the_middle_of_a_block_is_no_jump() {
     }
 }
 
-/// A host that tells of changes where they happen, and one that cuts its blocks there: the same music.
+/// A host that sends changes as events at their samples and one that splits its blocks there must give the same music.
 #[test]
 fn changes_told_of_in_the_middle_of_a_block_happen_at_their_own_sample() {
     let events = phrase(0.1);

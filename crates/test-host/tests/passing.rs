@@ -1,5 +1,5 @@
-//! What the player sends besides notes goes through, in order and each at its own sample; what no host should send does
-//! not. Needs the bundle, as `bundle.rs` does.
+//! Everything that the player sends besides notes is passed through, in order and at its own sample; invalid events are
+//! not. Needs the bundle, like `bundle.rs`.
 
 use std::sync::Once;
 
@@ -16,7 +16,7 @@ fn plugin() -> Plugin {
     Plugin::load(&test_host::find_bundle().unwrap()).expect("the bundle must load")
 }
 
-/// What comes out of a plugin that gets these events one after the other, 37 samples apart.
+/// Sends these events to a plugin, 37 samples apart; returns them with their times, and the plugin's output.
 fn passed(events: impl IntoIterator<Item = Event>) -> (Vec<Timed>, Vec<Output>) {
     let events: Vec<Timed> =
         events.into_iter().enumerate().map(|(index, event)| Timed { at: 37 * index as u64, event }).collect();
@@ -49,7 +49,7 @@ fn pedals_controllers_bends_and_pressure_pass_in_order_on_every_channel() {
     for (sent, got) in sent.iter().zip(&got) {
         assert_eq!(got.at, sent.at, "{:?}", sent.event);
         match (sent.event, got.event) {
-            // Pressure on a key is an expression of its note in CLAP's own dialect.
+            // Key pressure becomes a note expression in CLAP.
             (Event::Midi([status, key, value]), Event::Expression { kind, channel, key: on, value: is })
                 if status & 0xf0 == 0xa0 =>
             {
@@ -108,7 +108,7 @@ fn a_learnt_controller_moves_its_parameter_at_its_sample_and_goes_no_further() {
         plugin.activate(RATE, 512).unwrap();
         let chord = [60, 64, 67].map(|key| Timed { at: 100, event: Event::note_on(0, key, 80) });
         let offs = [60, 64, 67].map(|key| Timed { at: 9_000, event: Event::note_off(0, key) });
-        // It takes over softly: first from above the parameter's value, then past it.
+        // Soft takeover: the controller first has to pass the parameter's value.
         let controls = [(20, 127, 24_000), (21, 127, move_at - 1_000), (21, 0, move_at)];
         let controls = controls.map(|(cc, value, at)| Timed { at, event: Event::Midi([0xb0, cc, value]) });
         let events: Vec<Timed> = chord.into_iter().chain(offs).chain(controls).collect();
@@ -143,14 +143,14 @@ fn a_controllers_knobs_find_what_matters_most_on_the_first_page() {
     let pages = plugin.remote_controls().unwrap();
     let main = ["mode", "silence", "turn", "key", "temp", "density", "strength", "seed"];
     assert_eq!(pages[0].parameters, main.map(|id| Some(param_id(id))));
-    // Everything can be reached but what is set once: bypass has the host's own switch.
+    // Only parameters that are set once are on no page, and bypass, for which the host has its own switch.
     for parameter in parameters.iter().filter(|parameter| parameter.automatable && !parameter.bypass) {
         let reached = pages.iter().any(|page| page.parameters.contains(&Some(parameter.id)));
         assert!(reached, "{} is on no page", parameter.name);
     }
 }
 
-/// What comes out of a plugin set like this that gets these events, within so many seconds, and its figures.
+/// Plays these events to a plugin with these settings for some seconds; returns its output and its figures.
 fn play(settings: &[(&str, &str)], events: &[Timed], seconds: u64) -> (Vec<Output>, Status) {
     let mut plugin = plugin();
     for (id, text) in [("silence", "300 ms")].iter().chain(settings) {
@@ -168,7 +168,7 @@ fn play(settings: &[(&str, &str)], events: &[Timed], seconds: u64) -> (Vec<Outpu
     (outputs.unwrap(), plugin.status().unwrap())
 }
 
-/// When the plugin begins to play by itself, whose notes have no ids.
+/// Sample at which the plugin begins to play by itself; its notes have no ids, unlike the player's in these tests.
 fn entry(outputs: &[Output], from: u64) -> Option<u64> {
     outputs
         .iter()
@@ -176,7 +176,7 @@ fn entry(outputs: &[Output], from: u64) -> Option<u64> {
         .map(|output| output.at)
 }
 
-/// A note with an id, at a sample.
+/// An event for a note with an id; without `place`, it names the note by its id alone.
 fn named(at: u64, id: i32, place: Option<(i16, i16)>, what: What) -> Timed {
     let (channel, key) = place.unwrap_or((-1, -1));
     Timed { at, event: Event::Named { id, channel, key, what } }
@@ -188,7 +188,7 @@ fn a_note_off_by_its_id_ends_that_note_and_no_other() {
         named(100, 1, Some((0, 60)), What::On(0.5)),
         named(200, 2, Some((3, 64)), What::On(0.5)),
         named(300, 3, Some((0, 67)), What::On(0.5)),
-        // Struck again before the first one has ended.
+        // Struck again before its first note has ended.
         named(400, 4, Some((3, 64)), What::On(0.5)),
         named(24_000, 1, None, What::Off(0.25)),
         named(24_100, 3, None, What::Choke),
@@ -216,7 +216,8 @@ fn a_note_off_by_its_id_ends_that_note_and_no_other() {
     assert!(entry(&outputs, 0).is_some_and(|at| at >= 144_000 + 14_400), "{:?}", entry(&outputs, 0));
 }
 
-/// Whatever else is struck on its key, by MIDI or with an id that sounds elsewhere, a note-off by an id alone finds its note.
+/// A note-off by id alone ends its note, no matter what else is struck on its key, by MIDI or with an id already in
+/// use.
 #[test]
 fn an_id_names_its_note_whatever_is_struck_meanwhile() {
     let midi = |at: u64, status: u8, key: u8| Timed { at, event: Event::Midi([status, key, 70]) };
@@ -230,7 +231,7 @@ fn an_id_names_its_note_whatever_is_struck_meanwhile() {
         named(700, 2, None, What::Off(0.25)),
         named(800, 2, None, What::Choke),
     ];
-    // Five on one key.
+    // Five notes on one key.
     events.extend((3..8).map(|id| named(900 + id as u64, id, Some((0, 65)), What::On(0.5))));
     events.extend((3..8).map(|id| named(1_000 + id as u64, id, None, What::Off(0.25))));
     let (outputs, status) = play(&[], &events, 1);
@@ -252,7 +253,7 @@ fn what_is_no_event_goes_no_further() {
     let no_number = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 5.0];
     let mut events = vec![Timed { at: 0, event: Event::note_on(0, 60, 80) }];
     let mut impossible = Vec::new();
-    // Below -1 there is nothing to try: the host's library makes the wildcard of it.
+    // Values below -1 cannot be tested: the host's library turns them into the wildcard.
     for (channel, key) in [(0, 200), (0, 128), (20, 60), (16, -1), (-1, 300), (i16::MAX, i16::MIN)] {
         impossible.push(Event::NoteOff { channel, key, velocity: 0.5 });
         impossible.push(Event::NoteOn { channel, key, velocity: 0.5 });
@@ -305,7 +306,7 @@ fn what_shapes_notes_stays_with_them() {
     };
     let rest = [Event::Midi([0xe0, 0, 64]), Event::Midi([0xd0, 0, 0])];
 
-    // Notes are not passed at all.
+    // With MIDI thru off from the start.
     let mut events = at(0, &[Event::note_on(0, 60, 80)]);
     events.extend([at(100, &shapes(0, 60)), at(200, &others), at(300, &rest)].concat());
     events.extend(at(400, &[Event::note_off(0, 60)]));
@@ -313,7 +314,8 @@ fn what_shapes_notes_stays_with_them() {
     let passed: Vec<Event> = outputs.iter().map(|output| output.event).collect();
     assert_eq!(passed, others);
 
-    // They are no more, while one sounds: what it begins with it ends with, on its own key and channel.
+    // With MIDI thru turned off while notes sound: what belongs to those notes still passes until they end, on their
+    // own keys and channels.
     let off = plugin().param_event("pass", "Off").unwrap();
     let mut events = at(0, &[Event::note_on(0, 60, 80), Event::note_on(1, 72, 80)]);
     events.extend(at(90, &[off, Event::note_on(2, 72, 80)]));

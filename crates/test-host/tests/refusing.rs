@@ -1,4 +1,4 @@
-//! A host whose output queue refuses half of all events. Needs the bundle, as `bundle.rs` does.
+//! A host whose output queue refuses half of all events. Needs the bundle, like `bundle.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,10 +8,10 @@ use test_host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 256;
 
-/// What the queue was offered, in order: block, event, whether it was refused.
+/// Events that the queue was offered, in order: block, event, whether it was refused.
 type Offers = Vec<(u64, Event, bool)>;
 
-/// A player who keeps coming back: each time a chord, then silence in which the plugin plays.
+/// A player who repeatedly enters: three notes each time, then silence in which the plugin plays.
 fn entries() -> Vec<Timed> {
     let mut events = Vec::new();
     for entry in 0..20_u64 {
@@ -25,7 +25,8 @@ fn entries() -> Vec<Timed> {
     events
 }
 
-/// Plays to a queue that refuses as it likes; then it takes everything, and the transport stops.
+/// Plays to a queue that refuses events according to `refuse`; then the queue accepts everything, and the transport
+/// stops.
 fn play(mut refuse: impl FnMut(&Output) -> bool + Send + 'static) -> (Offers, Vec<Output>) {
     let mut plugin = Plugin::load(&test_host::find_bundle().unwrap()).unwrap();
     plugin.set("silence", "150").unwrap();
@@ -56,9 +57,9 @@ fn play(mut refuse: impl FnMut(&Output) -> bool + Send + 'static) -> (Offers, Ve
     (Arc::into_inner(offers).unwrap().into_inner().unwrap(), outputs)
 }
 
-/// Every note-off comes within two blocks of the first event that the queue takes after refusing it.
+/// Asserts that every refused note-off is accepted within two blocks of the next event that the queue accepts.
 fn assert_soon(offers: &Offers) {
-    // By key: the block of the first acceptance since.
+    // By (channel, key): the block of the first accepted event since the refusal.
     let mut owed: BTreeMap<(u8, u8), Option<u64>> = BTreeMap::new();
     for &(block, event, refused) in offers {
         let note = event.note();
@@ -109,15 +110,16 @@ fn note_offs_come_soon_and_refused_notes_never_sound() {
         let refused = offers.iter().filter(|offer| offer.2).count();
         assert!(refused > 100, "{name}: only {refused} refusals");
         assert_soon(&offers);
-        // Whose a note is cannot be told where the player's come late, but each has one end.
+        // The player's notes may be late, so they cannot be told apart from the plugin's; but each must have one
+        // note-off.
         let account = Account::of(&[], &outputs);
         assert_eq!(account.faults(), [""; 0], "{name}");
         assert!(account.notes.len() > 100, "{name}: only {} notes", account.notes.len());
     }
 }
 
-/// A queue that refuses everything while ten times as much comes as can wait for it: nothing blocks, what is
-/// dropped is counted, the rest comes in order, and keys and pedals that have come up do come up.
+/// The queue refuses everything while ten times as many events arrive as can be buffered: nothing blocks, dropped
+/// events are counted, the rest arrives in order, and released keys and pedals end up released.
 #[test]
 fn ten_times_more_than_can_wait_leaves_nothing_sounding() {
     const WAITING: u64 = 1_024;
@@ -141,7 +143,7 @@ fn ten_times_more_than_can_wait_leaves_nothing_sounding() {
                 let up = [Event::note_off(0, key), Event::Midi([0xb0, 64, 0])];
                 play(audio, &[&down[..], &up].concat())?;
             }
-            // It takes one event in a block, then everything; meanwhile somebody plays on.
+            // The queue accepts one event per block, then everything; meanwhile, the player continues.
             let mut block = 0;
             audio.refuse_when(move |output| std::mem::replace(&mut block, output.block) == output.block);
             for round in 0..20 {
@@ -173,7 +175,7 @@ fn ten_times_more_than_can_wait_leaves_nothing_sounding() {
     assert!(outputs.len() as u64 > WAITING && (outputs.len() as u64) < input);
     assert!(down.len() > 60 && down.values().all(|down| !down), "{down:?}");
     assert_eq!(pedal, 0, "the pedal stays down");
-    // What came last came whole and in time.
+    // The latest notes arrived complete and in time.
     let last: Vec<(u64, Event)> =
         outputs[outputs.len() - 6..].iter().map(|output| (output.block, output.event)).collect();
     assert!(last.iter().all(|(_, event)| event.note().is_some_and(|(_, (_, key))| key > 121)), "{last:?}");

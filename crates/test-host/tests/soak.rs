@@ -1,4 +1,4 @@
-//! The soak in short: what `cargo xtask soak` does for long. Needs the bundle, as `bundle.rs` does.
+//! A short version of `cargo xtask soak`. Needs the bundle, like `bundle.rs`.
 
 use std::process::Command;
 

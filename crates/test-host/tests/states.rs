@@ -1,5 +1,5 @@
-//! What projects store: every form that was ever released loads for ever, what is newer loads as far as it can be
-//! understood, and what is spoilt does no harm.
+//! What projects store: every format that was ever released still loads, a newer one loads as far as it can be
+//! understood, and a damaged one does no harm.
 
 use std::sync::Once;
 
@@ -8,18 +8,18 @@ use probe::{heap, spoil};
 use serde_json::{Value, json};
 use test_host::{Event, Plugin, Status, Timed};
 
-/// One file for each form that was released, oldest first, each with other values than a new instance's. None is ever
-/// changed or taken away. The first has no number of its form yet.
+/// One file for each released format, oldest first, each with values that differ from a new instance's. None is ever
+/// changed or removed. The first has no format number yet.
 const STATES: [&str; 2] = [include_str!("states/0.json"), include_str!("states/1.json")];
 
 fn plugin() -> Plugin {
-    // Before any instance reads the environment: the tests run side by side.
+    // Before any instance reads the environment, because tests run concurrently.
     static REQUESTED: Once = Once::new();
     REQUESTED.call_once(Status::request);
     test_host::find_bundle().and_then(|path| Plugin::load(&path)).expect("the bundle must load")
 }
 
-/// As a host hands it over: the length in front, in 8 bytes.
+/// A state as a host passes it on: preceded by its length, as 8 bytes.
 fn stream(json: &[u8]) -> Vec<u8> {
     [&(json.len() as u64).to_le_bytes(), json].concat()
 }
@@ -41,7 +41,7 @@ fn every_state_that_was_released_loads_as_it_was_saved() {
         load(&mut plugin, &state).unwrap();
         let now = saved(&mut plugin);
         let mut differ = 0;
-        // From before there was a search: it plays without.
+        // From before search existed: loaded states play without it.
         assert_eq!(now["params"]["search"], json!({ "string": "off" }));
         for (id, value) in state["params"].as_object().unwrap() {
             assert_eq!(now["params"][id], *value, "{id}");
@@ -52,7 +52,7 @@ fn every_state_that_was_released_loads_as_it_was_saved() {
             let parsed = |value: &Value| serde_json::from_str::<Value>(value.as_str().unwrap()).unwrap();
             let (value, now) = (parsed(value), parsed(&now["fields"][name]));
             match value.as_object().filter(|_| name != "format") {
-                // Later releases may store more of the same.
+                // Later releases may store additional parts.
                 Some(parts) => parts.iter().for_each(|(part, value)| assert_eq!(now[part], *value, "{name} {part}")),
                 None if name == "format" => {}
                 None => assert_eq!(now, value, "{name}"),
@@ -61,7 +61,7 @@ fn every_state_that_was_released_loads_as_it_was_saved() {
     }
 }
 
-/// Of a later version it takes what it understands, leaves out the rest, and says so.
+/// Loads what it understands of a newer state, ignores the rest, and reports that the state is newer.
 #[test]
 fn a_newer_state_loads_as_far_as_it_is_understood() {
     let mut plugin = plugin();
@@ -75,7 +75,7 @@ fn a_newer_state_loads_as_far_as_it_is_understood() {
     state["fields"]["sparkle"] = json!("{\"much\": true}");
     state["params"]["sparkle"] = json!({ "f32": 0.5 });
     state["params"]["seed"] = json!({ "i32": 77 });
-    // Of another kind than we know it.
+    // A known parameter with an unknown type of value.
     state["params"]["bypass"] = json!({ "string": "sometimes" });
     load(&mut plugin, &state).unwrap();
     assert!(plugin.status().unwrap().newer_state, "it says so");
@@ -87,10 +87,11 @@ fn a_newer_state_loads_as_far_as_it_is_understood() {
     assert_eq!(after["params"].get("sparkle"), None);
 }
 
-/// Whatever a project file holds: no crash, no memory beyond what is due, every value within its range, and it plays on.
+/// No matter what a project file contains: no crash, no excessive memory, every value in its range, and the plugin
+/// still plays.
 #[test]
 fn spoilt_states_do_no_harm() {
-    /// Beyond twice the file's size: the parameters' values as texts, in trees.
+    /// Allowed memory beyond twice the file's size, in bytes: parameter values as text, in trees.
     const SPARE: usize = 64 << 10;
     const CASES: usize = 1_500;
     let mut plugin = plugin();
@@ -116,7 +117,7 @@ fn spoilt_states_do_no_harm() {
         }
     }
     assert!(loaded > 100 && refused > 300, "{loaded} loaded, {refused} refused");
-    // A length that is a lie, and less than a length.
+    // Wrong lengths, and less data than a length.
     for bytes in [&[0xff; 20][..], &[1, 0, 0, 0, 0, 0, 0, 1, b'{'], b"\x10\0\0\0\0\0\0\0{}", b"\x01", b""] {
         assert!(plugin.load_state(bytes).is_err(), "{bytes:?}");
     }

@@ -1,13 +1,13 @@
-//! Whose turn it is and what is remembered of it, on the built `.clap`, as a musician would try it. Needs the
-//! bundle, as `bundle.rs` does; offline, so nothing depends on how fast the machine is.
+//! Whose turn it is, and what is remembered of it, tested on the built `.clap` as a musician would try it. Needs the
+//! bundle, like `bundle.rs`; offline, so nothing depends on the machine's speed.
 
 use test_host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, Sounded, Timed, Timeline};
 
 mod common;
 use common::{RATE, phrase, samples};
 
-/// A fresh instance, set as told, plays with these events until `end`, in seconds. Parameters on the way
-/// are moved by name.
+/// Plays these events to a new instance with these settings until `end` in seconds; `moves` are parameter changes:
+/// (time in seconds, id, text).
 fn play(settings: &[(&str, &str)], events: &[Timed], moves: &[(f64, &str, &str)], end: f64) -> Vec<Output> {
     let mut plugin = Plugin::load(&test_host::find_bundle().unwrap()).unwrap();
     for (id, text) in [("silence", "300")].iter().chain(settings) {
@@ -29,15 +29,14 @@ fn play(settings: &[(&str, &str)], events: &[Timed], moves: &[(f64, &str, &str)]
     outputs.unwrap()
 }
 
-/// Its own notes, of those that have ended: when, key, velocity, until when.
+/// The plugin's own notes that have ended: (note-on, key, velocity, note-off).
 fn music(events: &[Timed], outputs: &[Output]) -> Vec<(u64, u8, u8, u64)> {
     let of = |note: &Sounded| (note.on, note.key, note.velocity, note.off);
     Account::of(events, outputs).notes.iter().map(of).collect()
 }
 
-/// All that can be the trigger plays the same, whether it is held or toggles, and so does the button: for
-/// none of them is anything else, a note of the phrase or a pedal that lengthens it. What the trigger does is
-/// not passed on.
+/// All triggers give the same notes as the button, whether held or toggled, and have no other effect: a key is not a
+/// note of the phrase, and a pedal does not lengthen notes. Trigger events are not passed through.
 #[test]
 fn every_trigger_is_the_trigger_and_nothing_else() {
     let turns = [(2.5, 5.5), (6.0, 8.0)];
@@ -79,7 +78,7 @@ fn every_trigger_is_the_trigger_and_nothing_else() {
     }
 }
 
-/// The player enters while the trigger is held: who lets go of it then calls nobody.
+/// If the player enters while the trigger is held, releasing the trigger must not start anything.
 #[test]
 fn a_trigger_let_go_after_an_entry_calls_nobody() {
     let mut events = phrase(0.1);
@@ -92,12 +91,13 @@ fn a_trigger_let_go_after_an_entry_calls_nobody() {
     assert_eq!((began(4.0, 6.0), began(8.0, 9.0)), (0, 0), "{notes:?}");
 }
 
-/// The player enters: no note begins any more; what sounds ends at once, or in its own time.
+/// When the player enters, no further note begins; sounding notes end immediately or, with `ring`, at their full
+/// length.
 #[test]
 fn what_sounds_ends_at_once_or_at_its_length() {
     let played = phrase(0.1);
     let alone = music(&played, &play(&[], &played, &[], 12.0));
-    // In the midst of a note that sounds for long.
+    // In the middle of a long note.
     let long = alone.iter().find(|note| note.3 - note.0 > samples(0.1)).expect("a note that lasts");
     let entry = (long.0 + long.3) / 2;
     let key = |event| Timed { at: entry, event };
@@ -111,7 +111,7 @@ fn what_sounds_ends_at_once_or_at_its_length() {
             let own = alone.iter().find(|own| own.0 == note.on && own.1 == note.key).expect("as without the entry");
             let (rings, ended) = (ring == "On", note.off.min(samples(until)));
             let expected = if rings { own.3.min(samples(until)) } else { own.3.min(entry) };
-            // What its own key ended without the entry sounds on.
+            // A note that would have been cut by the next one on its key continues.
             let struck_again = alone.iter().any(|other| other.1 == own.1 && other.0 == own.3);
             if rings && struck_again {
                 assert!(ended >= expected, "ring out {ring}: {note:?} for {own:?}");
@@ -122,13 +122,14 @@ fn what_sounds_ends_at_once_or_at_its_length() {
     }
 }
 
-/// What it played itself it remembers, or not, or no more: then what comes next does not depend on it.
+/// The plugin continues from its own notes, too, unless that is turned off or they are undone; then the next take does
+/// not depend on them.
 #[test]
 fn it_remembers_its_own_notes_if_it_is_to() {
     let mut events = phrase(0.1);
     events.extend(phrase(8.0));
-    // Two takes, of which the first has a seed of its own and is ended by the button: it lasts as long
-    // whatever is played in it.
+    // Two takes. The first has a different seed and is ended by the button, so that its length is the same whatever it
+    // plays.
     let second = |own: &str, seed: &str, undo: bool| {
         let set = [("own", own), ("temp", "1.3"), ("seed", seed)];
         let mut moves = vec![(7.0, "go", "On"), (7.9, "seed", "5")];
@@ -147,7 +148,7 @@ fn it_remembers_its_own_notes_if_it_is_to() {
     assert_eq!(second("On", "1", true).1, only_mine, "what is taken back was never played");
 }
 
-/// However long a take was, at whatever speed, the next one comes as soon as after a short one.
+/// No matter how long a take was, and at what speed, the next one starts as soon as after a short one.
 #[test]
 fn after_a_long_take_the_next_one_comes_at_once() {
     let played = phrase(0.1);
@@ -156,7 +157,8 @@ fn after_a_long_take_the_next_one_comes_at_once() {
         events.extend(phrase(at));
         events
     };
-    // From the end of a take of so many seconds, or of the entry there, to the next note.
+    // Time from the end of a take of `length` seconds, or from the end of the player's entry there, to the next note,
+    // in seconds.
     let pause = |length: f64, set: &[(&str, &str)], moves: &[(f64, &str, &str)], enters: bool| {
         let at = 3.0 + length;
         let events = if enters { entry(at) } else { played.clone() };

@@ -1,4 +1,4 @@
-//! What happens when a host lets go of the library.
+//! What happens when a host unloads the library.
 
 #![cfg(target_os = "linux")]
 
@@ -9,8 +9,8 @@ use std::{
 };
 use test_host::{Blocks, Pace, Performer, Plugin, Timeline};
 
-/// Every thread that has called into the library runs a destructor of its standard library when it ends. If the last
-/// instance went in between on another thread, and the library with it, that is a crash in a thread of the host's.
+/// When a thread that has called into the library ends, it runs a destructor of the library's copy of the standard
+/// library. If the last instance, and with it the library, were gone by then, a thread of the host would crash.
 #[test]
 fn the_library_outlives_its_last_instance() {
     let library = test_host::find_bundle().unwrap();
@@ -18,7 +18,7 @@ fn the_library_outlives_its_last_instance() {
     let other = folder.path().join("other.clap");
     fs::copy(&library, &other).unwrap();
     assert!(!mapped(&library));
-    // Closing any library takes away what nothing holds any more.
+    // Closing any library also unloads those that are no longer referenced.
     for library in [&library, &other].map(PathBuf::clone) {
         thread::spawn(move || {
             let mut plugin = Plugin::load(&library).unwrap();

@@ -1,5 +1,4 @@
-//! The checks of time and turns in short: what `cargo xtask verify` does for long. Needs the bundle, as
-//! `bundle.rs` does.
+//! A short version of `cargo xtask verify`. Needs the bundle, like `bundle.rs`.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! The VST3, opened as a host of that kind opens it: the module, its factory, an instance that hears a phrase and goes
-//! on. The other tests play to the CLAP. Needs the bundle, as `bundle.rs` does.
+//! Tests the VST3 as a host opens it: the module, its factory, and an instance that receives a phrase and continues it.
+//! The other tests use the CLAP. Needs the bundle, like `bundle.rs`.
 
 #![allow(clippy::unnecessary_cast, reason = "on Windows the interface's enumerations have another type")]
 
@@ -27,16 +27,16 @@ use vst3::{Class, ComPtr, ComWrapper, Interface};
 
 const RATE: f64 = 48_000.0;
 const BLOCK: usize = 512;
-/// Four keys, one after another, then silence in which the plugin plays.
+/// Four keys, one after another, followed by silence in which the plugin plays.
 const PHRASE: [i16; 4] = [60, 64, 67, 72];
-/// Blocks from one key to the next, and from its going down to its coming up.
+/// Number of blocks from one key to the next, and from a key's note-on to its note-off.
 const STEP: usize = 24;
 const DOWN: usize = 20;
-/// The block in which the transport stops, after six seconds, and blocks in all.
+/// The block in which the transport stops, after six seconds, and the total number of blocks.
 const STOP: usize = 562;
 const BLOCKS: usize = STOP + 20;
 
-/// The library in the bundle.
+/// Path of the library in the bundle.
 fn library() -> PathBuf {
     let (folder, name) = match OS {
         "windows" => (format!("{ARCH}-win"), "Antiphon.vst3"),
@@ -46,15 +46,15 @@ fn library() -> PathBuf {
     test_host::find_bundle().unwrap().with_extension("vst3").join("Contents").join(folder).join(name)
 }
 
-/// Calls the module's function that has these names on Windows, macOS and Linux.
+/// Calls the function of the module that has these names on Windows, macOS and Linux, respectively.
 fn call(library: &Library, names: [&CStr; 3]) {
     let name = match OS {
         "windows" => names[0],
         "macos" => names[1],
         _ => names[2],
     };
-    // SAFETY: they return a truth value. Some are handed the library, which Antiphon's do not look at; the others take
-    // nothing, and what is handed over is left where it is.
+    // SAFETY: they return a boolean. Some receive the library, which Antiphon's do not use; the others take no argument
+    // and ignore the one passed.
     let done = unsafe {
         let function = library.get::<unsafe extern "C" fn(*mut c_void) -> bool>(name.to_bytes_with_nul()).unwrap();
         function(null_mut())
@@ -62,7 +62,7 @@ fn call(library: &Library, names: [&CStr; 3]) {
     assert!(done, "{name:?}");
 }
 
-/// A list of events with room for as many as a block may have.
+/// An event list with a fixed capacity.
 struct Events(RefCell<Vec<Event>>);
 
 impl Class for Events {
@@ -76,7 +76,7 @@ impl IEventListTrait for Events {
 
     unsafe fn getEvent(&self, index: int32, event: *mut Event) -> tresult {
         let Some(found) = self.0.borrow().get(index as usize).copied() else { return kInvalidArgument };
-        // SAFETY: the plugin has room for it.
+        // SAFETY: the plugin provides space for it.
         unsafe { event.write(found) };
         kResultOk
     }
@@ -86,13 +86,13 @@ impl IEventListTrait for Events {
         if events.len() == events.capacity() {
             return kResultFalse;
         }
-        // SAFETY: the plugin's own event.
+        // SAFETY: the event belongs to the plugin.
         events.push(unsafe { event.read() });
         kResultOk
     }
 }
 
-/// A key goes down, or comes up.
+/// A note-on or note-off event.
 fn event(sample: usize, pitch: i16, down: bool) -> Event {
     let (kind, note) = if down {
         let on = NoteOnEvent { channel: 0, pitch, tuning: 0.0, velocity: 0.6, length: 0, noteId: -1 };
@@ -105,9 +105,9 @@ fn event(sample: usize, pitch: i16, down: bool) -> Event {
     Event { busIndex: 0, sampleOffset: offset, ppqPosition: 0.0, flags: 0, r#type: kind, __field0: note }
 }
 
-/// Whether a key goes down, and which one: channel and pitch.
+/// Whether the event is a note-on, and its (channel, pitch).
 fn what(event: &Event) -> (bool, (i16, i16)) {
-    // SAFETY: the kind says which of the two it is, and both are plain numbers.
+    // SAFETY: the type says which of the two it is, and both are plain numbers.
     unsafe {
         match u32::from(event.r#type) {
             kind if kind == EventTypes_::kNoteOnEvent as u32 => {
@@ -121,7 +121,7 @@ fn what(event: &Event) -> (bool, (i16, i16)) {
     }
 }
 
-/// What happens to the keys in a block of the phrase.
+/// The event of the phrase in this block.
 fn input(block: usize) -> Option<Event> {
     let pitch = *PHRASE.get(block / STEP)?;
     match block % STEP {
@@ -131,22 +131,23 @@ fn input(block: usize) -> Option<Event> {
     }
 }
 
-/// Text in a field of fixed length.
+/// The text in a field of fixed length.
 fn text(field: &[std::ffi::c_char]) -> String {
     field.iter().take_while(|byte| **byte != 0).map(|byte| char::from(*byte as u8)).collect()
 }
 
 #[test]
 fn an_instance_hears_a_phrase_and_goes_on() {
-    // SAFETY: loading a library runs its code; it is the one that this workspace has built.
+    // SAFETY: loading a library runs its code; this one was built in this workspace.
     let library = unsafe { Library::new(library()) }.unwrap();
     call(&library, [c"InitDll", c"bundleEntry", c"ModuleEntry"]);
-    // SAFETY: the function has this form in every VST3.
+    // SAFETY: the function has this signature in every VST3.
     let factory = unsafe {
         let get = library.get::<unsafe extern "system" fn() -> *mut IPluginFactory>(b"GetPluginFactory\0").unwrap();
         ComPtr::from_raw(get()).unwrap()
     };
-    // SAFETY: the pointers live through the calls, and the plugin's through its references.
+    // SAFETY: the pointers are valid during the calls, and the plugin's objects as long as there are references to
+    // them.
     unsafe {
         let component = create(&factory);
         let controller = component.cast::<IEditController>().expect("the component is the controller");
@@ -162,7 +163,7 @@ fn an_instance_hears_a_phrase_and_goes_on() {
             let component = create(&factory);
             let other = play(&component, habit);
             assert_eq!(component.terminate(), kResultOk);
-            // Events that come without samples come a little early, and another phrase has another answer.
+            // Events in calls without samples are a little early, and a different phrase has a different answer.
             assert!(habit == Habit::NoSamples || other == played, "{habit:?}: {other:?}, not {played:?}");
         }
     }
@@ -170,7 +171,7 @@ fn an_instance_hears_a_phrase_and_goes_on() {
     call(&library, [c"ExitDll", c"bundleExit", c"ModuleExit"]);
 }
 
-/// Whatever a parameter shows is read again, in any case and with blanks around it, and nonsense is not.
+/// Every text that a parameter shows can be parsed again, in any case and with spaces around it; nonsense cannot.
 unsafe fn read_texts(controller: &ComPtr<IEditController>) {
     // SAFETY: see the caller.
     unsafe {
@@ -183,7 +184,7 @@ unsafe fn read_texts(controller: &ComPtr<IEditController>) {
         for index in 0..controller.getParameterCount() {
             let mut info: ParameterInfo = zeroed();
             assert_eq!(controller.getParameterInfo(index, &mut info), kResultOk);
-            // The framework's own, for controllers, have no texts.
+            // The framework's own parameters for MIDI controllers have no texts.
             if info.flags & ParameterInfo_::ParameterFlags_::kIsHidden as i32 != 0 {
                 continue;
             }
@@ -207,7 +208,7 @@ unsafe fn read_texts(controller: &ComPtr<IEditController>) {
     }
 }
 
-/// Makes an instance of the factory's only class, and none of any other.
+/// Creates an instance of the factory's only class, and checks that it creates none of any other.
 unsafe fn create(factory: &ComPtr<IPluginFactory>) -> ComPtr<IComponent> {
     // SAFETY: see the caller.
     unsafe {
@@ -235,24 +236,24 @@ unsafe fn create(factory: &ComPtr<IPluginFactory>) -> ComPtr<IComponent> {
     }
 }
 
-/// What a host does otherwise than most.
+/// Unusual behavior of a host.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Habit {
-    /// Nothing.
+    /// None.
     None,
-    /// It stops processing after every block.
+    /// Stops processing after every block.
     Pauses,
-    /// It hands over blocks without buffers.
+    /// Sends blocks without audio buffers.
     NoAudio,
-    /// It hands over events by calls without samples, with buffers or without.
+    /// Sends events in calls without samples, with or without buffers.
     NoSamples,
 }
 
-/// What was sent: in which block, at which sample, and what.
+/// An event that the plugin sent: block, sample offset, and [`what`] it was.
 type Sent = (usize, int32, (bool, (i16, i16)));
 
-/// Renders a phrase and what comes after it: the phrase passes, the plugin answers, every note ends, and `process`
-/// never asks for memory, the first call included. Returns all that was sent.
+/// Renders a phrase and what comes after it, and checks that the phrase is passed through, the plugin answers, every
+/// note ends, and `process` never uses the heap, not even in its first call. Returns all events that were sent.
 unsafe fn play(component: &ComPtr<IComponent>, habit: Habit) -> Vec<Sent> {
     // SAFETY: see the caller.
     unsafe {
@@ -287,7 +288,7 @@ unsafe fn play(component: &ComPtr<IComponent>, habit: Habit) -> Vec<Sent> {
         let mut context: ProcessContext = zeroed();
         (context.sampleRate, context.tempo) = (RATE, 120.0);
 
-        // Keys that sound, and notes that began: the phrase's and all.
+        // Sounding keys, and numbers of note-ons: the plugin's own, and all.
         let mut sounding = BTreeSet::new();
         let (mut own, mut all) = (0, 0);
         let mut everything = Vec::new();
@@ -299,7 +300,7 @@ unsafe fn play(component: &ComPtr<IComponent>, habit: Habit) -> Vec<Sent> {
             context.projectTimeSamples = (block.min(STOP) * BLOCK) as i64;
             context.projectTimeMusic = context.projectTimeSamples as f64 / RATE * context.tempo / 60.0;
             let event = input(block);
-            // The calls for this block: samples, whether with buffers, and an event.
+            // The calls for this block: number of samples, whether with audio buffers, and an event.
             let early = event.filter(|_| habit == Habit::NoSamples).map(|event| Event { sampleOffset: 0, ..event });
             let calls = [
                 early.map(|event| (0, block % STEP == 0, Some(event))),

@@ -1,4 +1,4 @@
-//! A project whose weights file is not where it was, or is broken. Needs the bundle, as `bundle.rs` does.
+//! A project whose weights file was moved or is damaged. Needs the bundle, like `bundle.rs`.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use test_host::{Account, Blocks, Event, Pace, Performer, Plugin, Status, Timed};
 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 256;
-/// A file that can be played with, and is not what plays without any choice.
+/// A valid weights file that differs from the built-in weights.
 const SEED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../weights/seed.safetensors");
 
 fn plugin() -> Plugin {
@@ -15,7 +15,7 @@ fn plugin() -> Plugin {
     Plugin::load(&test_host::find_bundle().unwrap()).unwrap()
 }
 
-/// What it plays after a short phrase: sample and key.
+/// The plugin's notes after a short phrase: (sample, key).
 fn answer(plugin: &mut Plugin) -> Vec<(u64, u8)> {
     plugin.set_offline(true).unwrap();
     plugin.activate(RATE, BLOCK).unwrap();
@@ -72,7 +72,7 @@ fn a_project_finds_its_weights_under_another_name() {
     };
     let there = |name: &str| fs::rename(&path, folder.path().join(name)).unwrap();
     there("私の重み.safetensors");
-    // What lies there under the old name by now is another.
+    // By now, there may be a different file under the old name.
     for other in [None, Some("not weights at all")] {
         if let Some(text) = other {
             fs::write(&path, text).unwrap();

@@ -1,30 +1,30 @@
-//! The graphics driver on Linux, which stays once a window has loaded it.
+//! Keeps the graphics driver loaded on Linux.
 //!
-//! baseview 0.4.2 loads it for each window and lets it go with it (`wrappers/glx.rs`, `wrappers/egl.rs`); Mesa (22.3) does
-//! not give back all it has taken: 10 MiB of addresses each time, some of them in use. So nothing is unloaded, as in a host
-//! that draws by the same driver itself.
+//! baseview 0.4.2 loads the driver for each window and unloads it with the window (`wrappers/glx.rs`,
+//! `wrappers/egl.rs`), but Mesa (22.3) does not free everything: each time 10 MiB of address space stay mapped, partly
+//! in use. So the driver is never unloaded, just as in a host that uses the same driver itself.
 //!
-//! Gone when `cargo xtask editor --times 1000` finds no more memory behind with [`keep`] left out.
+//! Remove this when `cargo xtask editor --times 1000` finds no memory growth without [`keep`].
 
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs;
 use std::sync::Once;
 
-/// Keeps what has been loaded to draw with. To be called while a window can draw.
+/// Pins the graphics libraries that are loaded now. Call it while a window is able to draw.
 pub fn keep() {
     static KEPT: Once = Once::new();
     KEPT.call_once(|| {
         let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
         for path in drivers(&maps) {
             let Ok(path) = CString::new(path) else { continue };
-            // SAFETY: nothing is loaded by this, as it has been; nothing of it runs.
+            // SAFETY: with `RTLD_NOLOAD` this loads and runs nothing.
             unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE) };
         }
     });
 }
 
-/// The libraries of a process, by its `maps`, that graphics drivers are made of.
+/// The paths of graphics driver libraries in the text of `/proc/self/maps`.
 fn drivers(maps: &str) -> BTreeSet<&str> {
     let paths = maps.lines().filter_map(|line| line.find('/').map(|at| &line[at..]));
     paths

@@ -1,8 +1,8 @@
-//! The letter that a VST3 host offers to the window.
+//! Letter keys that a VST3 host offers to the window.
 //!
-//! VST3 hosts offer letters as such, which nice-plug 0.4.2 (`wrapper/vst3/view.rs`, `dispatch_virtual_key`) does not hand
-//! on: for the time of a call, one travels beside a key that no window uses, Help. Gone when the window is asked about
-//! letters without it.
+//! VST3 hosts offer letters as characters, which nice-plug 0.4.2 does not forward (`wrapper/vst3/view.rs`,
+//! `dispatch_virtual_key`). As a workaround the window gets the Help key, which no window uses, and finds the letter in
+//! a thread-local variable for the duration of the call. Remove this when the framework forwards letters.
 
 use std::cell::Cell;
 
@@ -10,7 +10,7 @@ thread_local! {
     static LETTER: Cell<Option<char>> = const { Cell::new(None) };
 }
 
-/// Lets a letter travel beside a call.
+/// Makes `letter` available through [`offered`] while `call` runs.
 pub(crate) fn beside<T>(letter: char, call: impl FnOnce() -> T) -> T {
     LETTER.set(Some(letter));
     let done = call();
@@ -18,7 +18,7 @@ pub(crate) fn beside<T>(letter: char, call: impl FnOnce() -> T) -> T {
     done
 }
 
-/// The letter that travels so; `None`: none does.
+/// The letter that the host offers with the current call, if any.
 pub fn offered() -> Option<char> {
     LETTER.get()
 }

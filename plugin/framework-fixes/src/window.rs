@@ -1,15 +1,16 @@
-//! A window that takes no host down with it, whatever the host says of its scale.
+//! Keeps the window from aborting the host, whatever scale the host suggests.
 //!
-//! baseview 0.4.2 hands the scale that a host suggests to the `dpi` crate, which panics at one that is zero, negative or
-//! not a number (`platform/x11/sizing.rs`, line 117; `dpi`'s `validate_scale_factor`). nice-plug 0.4.2 lets all of them
-//! through (`wrapper/clap/wrapper.rs`, line 2980). On Linux it is the window's own thread that panics, and when the window
-//! is dropped, baseview throws the panic again (`platform/x11/window_thread.rs`, `Drop`, by way of `run_until_closed`),
-//! in a function of the plug-in's that must not unwind: the host is aborted. The same becomes of any other panic on that
-//! thread, such as egui-baseview 0.9.0's when a click finds that the host's window has just gone (`window.rs`, line 759).
+//! baseview 0.4.2 passes a host's scale to the `dpi` crate, which panics if it is zero, negative or not a number
+//! (`platform/x11/sizing.rs`, line 117; `dpi`'s `validate_scale_factor`). nice-plug 0.4.2 does not check it
+//! (`wrapper/clap/wrapper.rs`, line 2980). On Linux the window's own thread panics, and when the window is dropped,
+//! baseview rethrows the panic (`platform/x11/window_thread.rs`, `Drop`, through `run_until_closed`) in a plugin
+//! function that must not unwind: the host is aborted. The same goes for any other panic on that thread, such as
+//! egui-baseview 0.9.0's when a click finds that the host's window has just gone (`window.rs`, line 759).
 //!
-//! So here such scales are refused, and a panic ends where the window is dropped.
+//! So invalid scales are refused here, and a panic is caught where the window is dropped.
 //!
-//! Gone when `upstream_panics_at_a_scale_that_is_none` fails and baseview's `Drop` no longer calls `resume_unwind`.
+//! Remove this when `upstream_panics_at_a_scale_that_is_none` fails and baseview's `Drop` no longer calls
+//! `resume_unwind`.
 
 use std::error;
 use std::fmt;
@@ -23,33 +24,33 @@ use nice_plug::editor::{
 };
 use nice_plug::prelude::TrackInfo;
 
-/// Scales that a screen may have; beyond them no window has a size.
+/// Plausible scales of a screen; outside of them no window has a usable size.
 const SCALES: RangeInclusive<f64> = 0.1..=10.0;
-/// Sides that a window may have, in pixels: X11 counts to 32,767.
+/// Plausible sides of a window, in pixels: X11's limit is 32,767.
 const SIDES: RangeInclusive<u32> = 1..=32_767;
 
-/// Whether a host's scale is one. No NaN lies in a range.
+/// Whether a host's scale is usable; NaN is not.
 pub fn is_scale(scale: f64) -> bool {
     SCALES.contains(&scale)
 }
 
-/// An editor whose window is safe; see the [module](self).
+/// An editor whose window cannot abort the host; see the [module](self).
 pub struct Guarded<E>(pub E);
 
-/// The handle of such an editor.
+/// The handle of a [`Guarded`] editor.
 pub struct GuardedHandle<H>(H);
 
-/// A window that may be dropped, whatever has become of it.
+/// The window of a [`Guarded`] editor; dropping it never panics.
 pub struct GuardedWindow<W>(Option<W>);
 
-/// Why such a window has not done what it was told.
+/// Why a call on such a window failed.
 #[derive(Debug)]
 pub enum Error<E> {
-    /// A scale or a size that no window has.
+    /// A scale or a size that no window can have.
     Refused,
-    /// The window is closed already.
+    /// The window is already closed.
     Closed,
-    /// The framework's own reason.
+    /// The framework's own error.
     Framework(E),
 }
 
@@ -81,7 +82,7 @@ impl<W> GuardedWindow<W> {
 impl<W> Drop for GuardedWindow<W> {
     fn drop(&mut self) {
         let window = self.0.take();
-        // What it was has been logged by the panic's hook.
+        // The panic hook has already logged the panic.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(window)));
     }
 }
@@ -115,12 +116,12 @@ impl<E: Editor> Editor for Guarded<E> {
     }
 
     unsafe fn assume_standalone_in_process(&self) {
-        // SAFETY: as the caller has promised.
+        // SAFETY: promised by the caller.
         unsafe { self.0.assume_standalone_in_process() }
     }
 }
 
-/// Does something to the framework's window.
+/// Calls the framework's window, if it is open.
 fn with<W, E>(window: &GuardedWindow<W>, act: impl FnOnce(&W) -> Result<(), E>) -> Result<(), Error<E>> {
     act(window.0.as_ref().ok_or(Error::Closed)?).map_err(Error::Framework)
 }

@@ -1,4 +1,4 @@
-//! The framework's worker thread: in a process of its own, where nobody else makes instances.
+//! The framework's worker thread, tested in a separate process, so that no other test creates instances.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -1,4 +1,4 @@
-//! What is done with a click: the turn, the takes, the notes out.
+//! The row of buttons: the turn, the takes, MIDI files.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::theme::BODY;
 use crate::export;
 use crate::ui_state::UiState;
 
-/// Draws them in a row, `notes_out` at its right end. `holds`: the model plays while its trigger is held.
+/// Draws the row, with `notes_out` at its right end. `holds`: the model plays while the button is held.
 pub fn show(
     ui: &mut Ui,
     hand: &UiContext,
@@ -52,7 +52,7 @@ pub fn show(
     });
 }
 
-/// The list of takes, and MIDI files.
+/// Draws the buttons for the list of takes and for MIDI files.
 pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Files, looks: &mut UiState) {
     let takes = Button::new(format!("Takes {}", history.len())).selected(looks.takes);
     if ui.add(takes).on_hover_text("The takes so far (key T)").clicked() {
@@ -61,16 +61,17 @@ pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Fi
     save(ui, roll, history, files);
 }
 
-/// *Continue* is left on from another mode, or from before the player's entry, if for so many seconds it has called nobody
-/// in the mode in which one holds it. It is let go then: the next press must be one.
+/// In a mode where *Continue* must be held: seconds after which the parameter is switched off if it is on although the
+/// button is not held and it is the player's turn. It was left on by another mode, or from before the player came in;
+/// while it is on, the next press would not count as one.
 const LEFT_S: f64 = 1.0;
 
-/// The largest: Antiphon starts, or stops.
+/// Draws the largest button: *Continue* or *Stop*.
 fn turn(ui: &mut Ui, hand: &UiContext, handles: &Handles, roll: &Roll, holds: bool) {
     let palette = hand.palette;
     let (text, colour, hint) = match roll.turn {
-        Whose::Yours => ("Continue", palette.mine, "Antiphon plays now (key G)"),
-        Whose::Mine => ("Stop", palette.yours, "Antiphon stops, and it is your turn (key G)"),
+        Whose::Player => ("Continue", palette.mine, "Antiphon plays now (key G)"),
+        Whose::Antiphon => ("Stop", palette.yours, "Antiphon stops, and it is your turn (key G)"),
     };
     let ink = RichText::new(text).size(BODY + 1.0).color(palette.paper).strong();
     let button = Button::new(ink).fill(colour).min_size(vec2(84.0, 28.0));
@@ -85,7 +86,7 @@ fn turn(ui: &mut Ui, hand: &UiContext, handles: &Handles, roll: &Roll, holds: bo
     } else if response.clicked() && !holds {
         swap(hand, handles, roll);
     }
-    let left = holds && !down && go.is_on() && roll.turn == Whose::Yours;
+    let left = holds && !down && go.is_on() && roll.turn == Whose::Player;
     let now = ui.input(|input| input.time);
     let since = ui.data_mut(|data| *data.get_temp_mut_or(response.id.with("left"), now));
     if !left {
@@ -97,15 +98,15 @@ fn turn(ui: &mut Ui, hand: &UiContext, handles: &Handles, roll: &Roll, holds: bo
     }
 }
 
-/// Swaps the turns.
+/// Swaps the turns; if that stops the model, *Freeze* is switched off as well.
 pub fn swap(hand: &UiContext, handles: &Handles, roll: &Roll) {
     handles["go"].toggle(hand.context);
-    if roll.turn == Whose::Mine {
+    if roll.turn == Whose::Antiphon {
         thaw(hand, handles);
     }
 }
 
-/// What went round has been stopped: the next press of *Freeze* is to freeze again.
+/// Switches *Freeze* off because the loop has been stopped: its next press is to freeze again.
 fn thaw(hand: &UiContext, handles: &Handles) {
     let freeze = &handles["freeze"];
     if freeze.is_on() {
@@ -113,7 +114,7 @@ fn thaw(hand: &UiContext, handles: &Handles) {
     }
 }
 
-/// A switch whose every change acts, as a button.
+/// A button for a parameter that acts on every change.
 fn stroke(ui: &mut Ui, hand: &UiContext, handles: &Handles, id: &str, text: &str, key: &str) -> Response {
     let hint = handles[id].hint;
     let hint = if key.is_empty() { hint.to_owned() } else { format!("{hint} (key {key})") };
@@ -137,7 +138,7 @@ fn forget(ui: &mut Ui, hand: &UiContext, handles: &Handles) {
     });
 }
 
-/// The notes, as MIDI files.
+/// The menu that saves MIDI files.
 fn save(ui: &mut Ui, roll: &Roll, history: &History, files: &mut Files) {
     let button = ui.button("Save MIDI").on_hover_text("What was played, as a MIDI file at the project's tempo");
     Popup::menu(&button).show(|ui| {

@@ -1,5 +1,5 @@
-//! One control for one parameter: a knob for a number, a menu for a choice, a lamp for a switch. All
-//! of them are turned, stepped, typed and reset in the same ways.
+//! One control per parameter: a knob for a number, a menu for a choice, a switch for on and off. All of them are
+//! dragged, stepped, typed and reset in the same ways.
 
 use std::f32::consts::{PI, TAU};
 
@@ -12,43 +12,43 @@ use super::handles::{Handle, Kind};
 use super::theme::{BODY, Palette, SMALL, mix};
 use crate::learn::MidiMap;
 
-/// Room for one control, in points.
+/// Size of a control's cell, in points.
 pub const CELL: Vec2 = vec2(92.0, 74.0);
-/// Points that the mouse goes from one end of a number to the other.
+/// How far the mouse moves from one end of a number's range to the other, in points.
 const TRAVEL: f32 = 220.0;
-/// How much finer it goes with Shift.
+/// Factor on the mouse's movement while Shift is down.
 const FINE: f32 = 0.1;
-/// A wheel's notch, where it counts in points.
+/// Points per notch, for systems that report the mouse wheel in points.
 const NOTCH: f32 = 40.0;
 /// A knob's radius in points.
 const RADIUS: f32 = 15.0;
-/// Where a knob's scale begins, in radians from three o'clock.
+/// Where a knob's scale begins, in radians, clockwise from three o'clock.
 const FROM: f32 = 0.75 * PI;
-/// How far it reaches.
+/// How far it reaches, in radians.
 const SWEEP: f32 = 1.5 * PI;
 
-/// What the controls have in common.
+/// What all controls use.
 #[derive(Clone, Copy)]
 pub struct UiContext<'a> {
-    /// The way to the host.
+    /// The connection to the host.
     pub context: &'a GuiContext,
-    /// The colours.
+    /// The colors.
     pub palette: Palette,
-    /// Controllers that move parameters.
+    /// The MIDI controllers assigned to parameters.
     pub learned: &'a MidiMap,
-    /// The mouse's wheel turns what is under it, and does not scroll.
+    /// Whether the mouse wheel turns the control under the pointer rather than scrolls.
     pub wheel: bool,
 }
 
-/// The width of a cell in which the control's name is shown whole.
+/// The width of a cell that shows the control's whole name, in points.
 pub fn room(ui: &Ui, handle: &Handle) -> f32 {
     let font = FontId::proportional(SMALL);
     let name = ui.painter().layout_no_wrap(handle.name().to_owned(), font, egui::Color32::PLACEHOLDER);
     name.size().x + 4.0
 }
 
-/// A control with its name, in a cell of the given size. What does nothing at present is dimmed,
-/// though it can be set. Returns the response of the part to take hold of.
+/// Draws a control with its name in a cell of this size. A control that has no effect at present (`acts`) is dimmed but
+/// can still be set. Returns the response of the interactive part.
 pub fn show(ui: &mut Ui, hand: &UiContext, handle: &Handle, size: Vec2, acts: bool) -> Response {
     let (cell, _) = ui.allocate_exact_size(size, Sense::hover());
     let strength = if acts { 1.0 } else { 0.45 };
@@ -59,7 +59,7 @@ pub fn show(ui: &mut Ui, hand: &UiContext, handle: &Handle, size: Vec2, acts: bo
     let (title, colour) =
         if learning { ("move a controller …", palette.mine) } else { (handle.name(), palette.quiet) };
     let top = pos2(cell.center().x, cell.top() + 2.0);
-    // A long name may reach into the gaps.
+    // A long name may extend into the gaps between cells.
     ui.painter().with_clip_rect(cell.expand2(vec2(5.0, 0.0))).text(top, Align2::CENTER_TOP, title, name, colour);
     let body = Rect::from_min_max(pos2(cell.left(), cell.top() + 17.0), cell.max);
     let response = match handle.kind() {
@@ -76,7 +76,7 @@ pub fn show(ui: &mut Ui, hand: &UiContext, handle: &Handle, size: Vec2, acts: bo
     response.on_hover_text(handle.hint)
 }
 
-/// The right-click menu of a button, and a sign that it waits for its pad.
+/// A button's right-click menu for MIDI learn, and a frame and tooltip while it waits for a controller.
 pub fn learn_menu(hand: &UiContext, handle: &Handle, response: &Response) {
     if hand.learned.controller(&handle.id).is_some() {
         Popup::context_menu(response).show(|ui| learn(ui, hand, handle));
@@ -89,7 +89,7 @@ pub fn learn_menu(hand: &UiContext, handle: &Handle, response: &Response) {
     }
 }
 
-/// In such a menu: a controller for it, if it can learn one.
+/// The menu's entries for MIDI learn, if the parameter supports it.
 fn learn(ui: &mut Ui, hand: &UiContext, handle: &Handle) {
     if let Some(controller) = hand.learned.controller(&handle.id) {
         let learning = hand.learned.is_learning(&handle.id);
@@ -114,7 +114,7 @@ fn learn(ui: &mut Ui, hand: &UiContext, handle: &Handle) {
     }
 }
 
-/// Colours of less weight.
+/// The palette with its text and accent colors faded toward the background.
 fn dimmed(palette: Palette, strength: f32) -> Palette {
     let dim = |colour| mix(palette.ground, colour, strength);
     Palette { ink: dim(palette.ink), quiet: dim(palette.quiet), yours: dim(palette.yours), ..palette }
@@ -192,7 +192,7 @@ fn number(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect) -> Respons
         Stroke::new(2.0, palette.ink),
     );
     if let Some(at) = hand.learned.waiting(&handle.id) {
-        // Where the knob of the keyboard stands, which has yet to pass the value.
+        // Where the assigned MIDI knob stands, while it has not passed the value yet.
         let direction = Vec2::angled(FROM + SWEEP * at);
         let [inner, outer] = [RADIUS - 2.0, RADIUS + 3.0].map(|radius| centre + direction * radius);
         ui.painter().line_segment([inner, outer], Stroke::new(2.0, palette.mine));
@@ -202,7 +202,7 @@ fn number(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect) -> Respons
     response
 }
 
-/// What the mouse, its wheel or the arrow keys make of a number; `None`: nothing.
+/// The value during a drag. Also applies double clicks, mouse-wheel and arrow-key steps; `None` for all of these.
 fn turned(ui: &Ui, hand: &UiContext, handle: &Handle, response: &Response, id: Id) -> Option<f32> {
     let shift = ui.input(|input| input.modifiers.shift);
     if response.double_clicked() {
@@ -214,7 +214,7 @@ fn turned(ui: &Ui, hand: &UiContext, handle: &Handle, response: &Response, id: I
         ui.data_mut(|data| data.insert_temp(id, handle.value()));
     }
     if response.dragged() {
-        // The host takes a value over with the next block only: where the hand is, the hand knows.
+        // The host applies a value only with its next block, so the drag keeps a position of its own.
         let at = ui.data(|data| data.get_temp(id)).unwrap_or_else(|| handle.value());
         let motion = response.drag_delta();
         let way = (motion.x - motion.y) / TRAVEL * if shift { FINE } else { 1.0 };
@@ -237,7 +237,7 @@ fn turned(ui: &Ui, hand: &UiContext, handle: &Handle, response: &Response, id: I
     None
 }
 
-/// The value below a number: shown, and after a click typed.
+/// The value below a number; after a click, a text field to type it in.
 fn typed(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, id: Id, value: f32) {
     let palette = hand.palette;
     let place = Rect::from_min_max(pos2(body.left() + 2.0, body.bottom() - 20.0), body.right_bottom() - vec2(2.0, 1.0));
@@ -255,7 +255,7 @@ fn typed(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, id: Id, val
         }
         return;
     };
-    // What is typed replaces the value, which is seen until then.
+    // The field starts empty, with the current value as a hint.
     let edit = TextEdit::singleline(&mut text).id(typing.with("edit")).align(Align2::CENTER_CENTER);
     let edit = edit.hint_text(handle.text(value));
     let response = ui.put(place, edit.font(FontId::proportional(BODY)));
@@ -270,13 +270,13 @@ fn typed(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, id: Id, val
     }
 }
 
-/// The steps that the arrow keys or the wheel take a control up.
+/// The number of steps up (negative: down) by the arrow keys or the mouse wheel.
 fn steps(ui: &Ui, hand: &UiContext, response: &Response) -> i32 {
     steps_by_key(ui, response).map_or_else(|| wheel(ui, hand, response), |up| if up { 1 } else { -1 })
 }
 
-/// The whole notches that the mouse's wheel has gone up over this control. A touchpad sends many small parts of
-/// one; some systems turn a wheel with Shift sideways.
+/// The whole notches that the mouse wheel has turned up over this control. Fractions add up, since a touchpad sends
+/// many small movements. With Shift some systems report horizontal movement, which counts as well.
 fn wheel(ui: &Ui, hand: &UiContext, response: &Response) -> i32 {
     let id = response.id.with("wheel");
     if !hand.wheel || !response.hovered() {
@@ -293,7 +293,7 @@ fn wheel(ui: &Ui, hand: &UiContext, response: &Response) -> i32 {
     })
 }
 
-/// How far a wheel was turned.
+/// How far an event has turned the mouse wheel, in notches.
 fn notches(event: &egui::Event) -> Option<f32> {
     let egui::Event::MouseWheel { unit, delta, .. } = event else {
         return None;
@@ -302,12 +302,12 @@ fn notches(event: &egui::Event) -> Option<f32> {
     Some(if *unit == egui::MouseWheelUnit::Point { turned / NOTCH } else { turned })
 }
 
-/// Whether an arrow key steps the control that has the keyboard, and which way.
+/// Whether an arrow key steps the focused control, and whether up.
 fn steps_by_key(ui: &Ui, response: &Response) -> Option<bool> {
     if !response.has_focus() {
         return None;
     }
-    // Else the arrows would move on to the next control.
+    // Otherwise egui would move the focus to the next control.
     let filter = egui::EventFilter { vertical_arrows: true, ..Default::default() };
     ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, filter));
     ui.input(|input| match (input.key_pressed(Key::ArrowUp), input.key_pressed(Key::ArrowDown)) {
@@ -330,12 +330,12 @@ fn focus_ring(ui: &Ui, response: &Response, place: Rect, palette: Palette) {
     }
 }
 
-/// A part of a ring, from one share of a knob's scale to another.
+/// An arc between two positions on a knob's scale, 0–1.
 fn arc(ui: &Ui, centre: Pos2, radius: f32, [from, to]: [f32; 2], stroke: Stroke) {
     ring(ui, centre, radius, [FROM + SWEEP * from, FROM + SWEEP * to], stroke);
 }
 
-/// A part of a ring, between two angles.
+/// An arc between two angles, in radians.
 pub fn ring(ui: &Ui, centre: Pos2, radius: f32, [from, to]: [f32; 2], stroke: Stroke) {
     let count = (((to - from) / TAU * 48.0).ceil() as usize).max(1);
     let point = |index: usize| {

@@ -1,32 +1,32 @@
-//! A file that the mouse carries out of the window, into the host or a folder. On X11 by its protocol for drag and
-//! drop, XDND, version 5; elsewhere not yet: there are Save and Copy.
+//! Dragging a file out of the window, into the host or a folder. On X11 with its drag-and-drop protocol XDND, version
+//! 5; not implemented on other systems, where Save and Copy remain.
 //!
-//! The framework knows drags into the window only. While the mouse's button is down the window's own connection has
-//! the pointer, so this cannot grab it and does not need to: a thread with a connection of its own asks the screen
-//! where the pointer is, and tells whatever window lies under it.
+//! The framework only supports drags into the window. While the mouse button is down, the window's own X11 connection
+//! has grabbed the pointer, so this code cannot grab it, and need not: a thread with a connection of its own polls the
+//! pointer position and sends XDND messages to the window below.
 
 use std::path::Path;
 
-/// What became of a file that was carried.
+/// The outcome of a drag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 pub enum Outcome {
-    /// A window has taken it.
+    /// A window has accepted the file.
     Taken,
-    /// It was dropped where nobody wants it.
+    /// No window has accepted it where it was dropped.
     Refused,
 }
 
-/// Whether this system lets a file be carried out.
+/// Whether this system supports dragging files out.
 pub const POSSIBLE: bool = cfg!(target_os = "linux");
 
-/// Carries a file until the mouse lets go of it; takes that long. `None`: the screen cannot be reached.
+/// Drags a file; returns after the mouse button is released. `None`: the X server cannot be reached.
 #[cfg(target_os = "linux")]
 pub fn carry(file: &Path) -> Option<Outcome> {
     x11::carry(file).ok()
 }
 
-/// Carries a file; not here.
+/// Not supported on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn carry(_: &Path) -> Option<Outcome> {
     None
@@ -51,13 +51,13 @@ mod x11 {
 
     use super::Outcome;
 
-    /// The version of the protocol that is spoken here.
+    /// The latest protocol version supported here.
     const VERSION: u32 = 5;
-    /// Between two looks at the pointer.
+    /// How often the pointer is polled.
     const LOOK: Duration = Duration::from_millis(10);
-    /// How long a window may take to fetch what was dropped on it.
+    /// How long a window may take to fetch a dropped file.
     const FETCH: Duration = Duration::from_secs(10);
-    /// Windows lie in windows, but not deeper than this.
+    /// How deep nested windows are searched.
     const DEEPEST: usize = 32;
 
     x11rb::atom_manager! {
@@ -67,7 +67,7 @@ mod x11 {
         }
     }
 
-    /// A window that wants files.
+    /// A window that supports XDND.
     #[derive(Clone, Copy, PartialEq, Eq)]
     struct Target {
         window: Window,
@@ -78,12 +78,12 @@ mod x11 {
         connection: &'a RustConnection,
         root: Window,
         atoms: Atoms,
-        /// Ours, never shown: who speaks.
+        /// Our window, which is never shown: the source of the messages.
         source: Window,
-        /// What is carried, as a list of addresses.
+        /// The dragged file, as a URI list.
         list: Vec<u8>,
         target: Option<Target>,
-        /// The target has not answered yet to where the pointer is.
+        /// The target has not answered the latest position yet.
         waits: bool,
         accepts: bool,
         finished: bool,
@@ -137,10 +137,10 @@ mod x11 {
             }
         }
 
-        /// The button is up.
+        /// Called when the mouse button is released.
         fn drop_it(&mut self) -> Result<Outcome, Box<dyn Error>> {
             let since = Instant::now();
-            // A slow window may still have to say that it wants it.
+            // A slow window may not have answered yet.
             while self.waits && since.elapsed() < FETCH {
                 self.listen()?;
                 std::thread::sleep(LOOK);
@@ -157,12 +157,12 @@ mod x11 {
             Ok(if self.finished { Outcome::Taken } else { Outcome::Refused })
         }
 
-        /// The outermost window under the pointer that knows of the protocol.
+        /// The outermost window under the pointer that supports XDND.
         fn under_pointer(&self) -> Result<Option<Target>, Box<dyn Error>> {
             let mut window = self.root;
             for _ in 0..DEEPEST {
                 let aware = self.connection.get_property(false, window, self.atoms.XdndAware, AtomEnum::ATOM, 0, 1)?;
-                // A window may vanish while it is asked.
+                // A window may vanish meanwhile.
                 let version = aware.reply().ok().and_then(|reply| reply.value32()?.next());
                 if let Some(version) = version {
                     return Ok(Some(Target { window, version: version.min(VERSION) }));
@@ -193,7 +193,7 @@ mod x11 {
             self.say(self.atoms.XdndPosition, [0, place, CURRENT_TIME, self.atoms.XdndActionCopy])
         }
 
-        /// Tells the target something, if there is one.
+        /// Sends the target a message, if there is a target.
         fn say(&self, what: Atom, [a, b, c, d]: [u32; 4]) -> Result<(), Box<dyn Error>> {
             if let Some(Target { window, .. }) = self.target {
                 let message = ClientMessageEvent::new(32, window, what, [self.source, a, b, c, d]);
@@ -203,7 +203,7 @@ mod x11 {
             Ok(())
         }
 
-        /// What windows have to say, and to ask.
+        /// Handles the events from other windows.
         fn listen(&mut self) -> Result<(), Box<dyn Error>> {
             while let Some(event) = self.connection.poll_for_event()? {
                 match event {
@@ -227,7 +227,7 @@ mod x11 {
             }
         }
 
-        /// Hands over what is carried, or which kinds of it there are.
+        /// Answers a request for the file, or for the list of its types.
         fn give(&self, request: &SelectionRequestEvent) -> Result<(), Box<dyn Error>> {
             let (window, kind) = (request.requestor, request.target);
             let property = if request.property == x11rb::NONE { kind } else { request.property };
@@ -256,7 +256,7 @@ mod x11 {
         }
     }
 
-    /// A file's address, as RFC 3986 spells it.
+    /// A file's URI, percent-encoded by RFC 3986.
     fn address(file: &Path) -> String {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
         let spell = |byte: &u8| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") };

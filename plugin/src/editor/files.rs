@@ -1,5 +1,5 @@
-//! Files: MIDI files out, weights in. Dialogs and drags have threads of their own, and so does the reading of
-//! weights: the window never waits.
+//! MIDI files to save, weights files to load. Dialogs, drags and loading run on threads of their own: the window never
+//! blocks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,38 +14,38 @@ use model::Network;
 use super::drag::{self, Outcome};
 use crate::weights::{self, WeightsChoice};
 
-/// How long a message stays.
+/// How long a message is shown.
 const MESSAGE: Duration = Duration::from_secs(12);
 
-/// Nobody looks at a dialog and closes it in less.
+/// A dialog that returns faster than this was not closed by a user: it could not be opened.
 const AT_ONCE: Duration = Duration::from_millis(300);
 
-/// What a thread of ours has to say.
+/// What a background thread reports.
 enum News {
-    /// Something went well, or did not.
+    /// A message, and whether it is about a failure.
     Said { text: String, bad: bool },
-    /// These weights can be played. The network comes along, so that nobody has to read it again.
+    /// These weights are valid. The network comes along, so that it need not be loaded a second time.
     Weights(PathBuf, Arc<Network>),
 }
 
-/// See the [module](self).
+/// Background work on files, and the message that the window shows about it.
 pub struct Files {
     viewer: Viewer,
     news: Receiver<News>,
     teller: Sender<News>,
     message: Option<(String, bool, Instant)>,
-    /// Holds the network that was read until the inference thread has taken it over.
+    /// Keeps the loaded network alive until the generator thread has taken it over.
     network: Option<Arc<Network>>,
 }
 
 impl Files {
-    /// Files for this window.
+    /// For the window of this viewer.
     pub fn new(viewer: Viewer) -> Self {
         let (teller, news) = unbounded();
         Self { viewer, news, teller, message: None, network: None }
     }
 
-    /// Takes in what the threads have to say.
+    /// Handles what the background threads have reported, and removes an old message.
     pub fn look(&mut self, choice: &WeightsChoice) {
         while let Ok(news) = self.news.try_recv() {
             match news {
@@ -62,17 +62,17 @@ impl Files {
         }
     }
 
-    /// Says something in the window.
+    /// Shows a message in the window.
     pub fn say(&mut self, text: &str, bad: bool) {
         self.message = Some((text.to_owned(), bad, Instant::now()));
     }
 
-    /// What is to be said, and whether it is bad news.
+    /// The current message, and whether it is about a failure.
     pub fn message(&self) -> Option<(&str, bool)> {
         self.message.as_ref().map(|(text, bad, _)| (text.as_str(), *bad))
     }
 
-    /// Asks where to save a MIDI file, and saves it there.
+    /// Opens a dialog to save a MIDI file.
     pub fn save_as(&self, name: &str, bytes: Vec<u8>) {
         let dialog = rfd::AsyncFileDialog::new().set_title("Save MIDI").add_filter("MIDI", &["mid"]);
         let dialog = dialog.set_file_name(name).set_directory(folder().unwrap_or_default());
@@ -81,7 +81,7 @@ impl Files {
         self.aside(move || {
             let (path, trouble) = match ask(chosen) {
                 Ok(path) => (path?, None),
-                // It is better off there than nowhere.
+                // No dialog: save it in the folder for takes.
                 Err(trouble) => (place(&folder()?, &name, &bytes), Some(trouble)),
             };
             Some(match write_whole(&path, &bytes) {
@@ -94,7 +94,7 @@ impl Files {
         });
     }
 
-    /// Saves a MIDI file in the folder for takes without asking, and copies its path.
+    /// Saves a MIDI file in the folder for takes without a dialog, and copies its path to the clipboard.
     pub fn copy(&mut self, ui: &Ui, name: &str, bytes: &[u8]) {
         if let Some(path) = self.keep(name, bytes) {
             let path = path.display().to_string();
@@ -103,8 +103,7 @@ impl Files {
         }
     }
 
-    /// Saves a MIDI file in the folder for takes, and lets the mouse, whose button is down, carry it out of the
-    /// window.
+    /// Saves a MIDI file in the folder for takes and starts to drag it out of the window. The mouse button is down.
     pub fn carry(&mut self, name: &str, bytes: &[u8]) {
         let Some(path) = self.keep(name, bytes) else {
             return;
@@ -121,7 +120,7 @@ impl Files {
         });
     }
 
-    /// Saves a MIDI file in the folder for takes. Where that fails, it says so.
+    /// Saves a MIDI file in the folder for takes. Shows a message if that fails.
     fn keep(&mut self, name: &str, bytes: &[u8]) -> Option<PathBuf> {
         let saved = folder().ok_or_else(|| "There is no home folder to save in.".to_owned()).and_then(|folder| {
             let path = place(&folder, name, bytes);
@@ -131,7 +130,8 @@ impl Files {
         saved.map_err(|trouble| self.say(&trouble, true)).ok()
     }
 
-    /// Asks for a weights file and reads it; the running weights stay until it has proved good.
+    /// Opens a dialog to choose a weights file and loads it. The current weights stay in use until the new ones have
+    /// proved valid.
     pub fn choose_weights(&self) {
         let dialog =
             rfd::AsyncFileDialog::new().set_title("Choose a model").add_filter("safetensors", &["safetensors"]);
@@ -144,13 +144,13 @@ impl Files {
         });
     }
 
-    /// Does something that takes time on a thread of its own; what comes of it is told in the window.
+    /// Runs slow work on a thread of its own; its result is shown in the window.
     fn aside(&self, work: impl FnOnce() -> Option<News> + Send + 'static) {
         let (teller, viewer) = (self.teller.clone(), self.viewer.clone());
         let failed = teller.clone();
         let thread = std::thread::Builder::new().name("antiphon files".to_owned()).spawn(move || {
             if let Some(news) = work() {
-                // Nobody listens any more where the instance is gone.
+                // The receiver is gone if the instance is.
                 let _ = teller.send(news);
                 viewer.repaint();
             }
@@ -161,8 +161,8 @@ impl Files {
     }
 }
 
-/// The file that is chosen in a dialog, if one is; an error where there was no dialog, which the system tells as if
-/// it had been closed.
+/// The file chosen in a dialog; `Ok(None)` if the dialog was canceled. An error if no dialog could be opened, which the
+/// system reports as if it had been canceled.
 fn ask(dialog: impl Future<Output = Option<rfd::FileHandle>>) -> Result<Option<PathBuf>, &'static str> {
     let asked = Instant::now();
     let chosen = pollster::block_on(dialog).map(|file| file.path().to_owned());
@@ -179,7 +179,7 @@ fn read_weights(path: &Path) -> News {
     }
 }
 
-/// The file in this folder for these bytes: another evening's of the same name stays.
+/// A path in this folder for these bytes: an existing file of the same name but other contents is not overwritten.
 fn place(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "mid"));
     let names = (2..).map(|number| format!("{stem} ({number}).{extension}"));
@@ -188,9 +188,9 @@ fn place(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     paths.find(is_free).expect("numbers do not end")
 }
 
-/// Where takes are kept: a folder in the user's music.
+/// The folder for takes, in the user's music folder.
 fn folder() -> Option<PathBuf> {
-    // A Linux without a desktop names no folder for music.
+    // A Linux system without a desktop does not name a music folder.
     let music = dirs::audio_dir().or_else(|| Some(dirs::home_dir()?.join("Music")))?;
     Some(music.join("Antiphon"))
 }

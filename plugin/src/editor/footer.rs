@@ -1,4 +1,4 @@
-//! Figures, and what went wrong, in one line.
+//! The footer: problems, figures and the latest message.
 
 use egui::{Align, Label, Layout, RichText, Ui};
 use engine::link::bulletin::Bulletin;
@@ -11,12 +11,12 @@ use crate::params::AntiphonParams;
 use crate::ports::MidiPorts;
 use crate::state::State;
 
-/// For how long the model may be out of reach before that is shown, in seconds.
+/// How long the generator may be unresponsive before the footer says so, in seconds.
 const SILENCE_S: f64 = 1.0;
-/// A note that takes longer is too long for busy music, of some twenty notes in a second; in milliseconds.
+/// Milliseconds per note above which generation is too slow for busy music, of about twenty notes per second.
 const SLOW_MS: f64 = 25.0;
 
-/// Draws it.
+/// Draws the footer.
 pub fn show(
     ui: &mut Ui,
     hand: &UiContext,
@@ -60,15 +60,16 @@ pub fn show(
     }
     ui.horizontal(|ui| {
         let quiet = |ui: &mut Ui, text: String| ui.label(small(text).color(palette.quiet));
-        let mut parts = vec![format!("{} heard", status.heard.get()), format!("{} played", status.played.get())];
+        let mut parts =
+            vec![format!("{} heard", status.counts.heard.get()), format!("{} played", status.counts.played.get())];
         let place = &bulletin.place;
         if !place.name.is_empty() {
             parts.push(place.name.clone());
         }
-        if status.note_us.get().is_finite() {
-            parts.push(format!("{:.2} ms per note", status.note_us.get() / 1_000.0));
+        if status.timing.note_us.get().is_finite() {
+            parts.push(format!("{:.2} ms per note", status.timing.note_us.get() / 1_000.0));
         }
-        if status.late.get() + status.dropped.get() == 0 {
+        if status.counts.late.get() + status.counts.dropped.get() == 0 {
             parts.push("none late".to_owned());
         }
         let hint =
@@ -93,26 +94,26 @@ pub fn show(
     });
 }
 
-/// What went wrong, in a few words, and in more.
+/// Current problems: a short text and its tooltip each.
 fn troubles(status: &Status, state: &State) -> Vec<(String, String)> {
     let counts = [
         (
-            status.late.get(),
+            status.counts.late.get(),
             "late",
             "Notes that were ready too late and were shifted. A smaller Search needs less time",
         ),
         (
-            status.dropped.get(),
+            status.counts.dropped.get(),
             "dropped",
             "Notes that were ready so late that they were left out. A smaller Search needs less time",
         ),
-        (status.overflows.get(), "lost", "Messages, notes and events that were lost because a queue was full"),
-        (status.restarts.get(), "restarts", "How often the model failed and was restarted"),
+        (status.counts.overflows.get(), "lost", "Messages, notes and events that were lost because a queue was full"),
+        (status.counts.restarts.get(), "restarts", "How often the model failed and was restarted"),
     ];
     let counted = counts.into_iter().filter(|trouble| trouble.0 > 0);
     let mut troubles: Vec<_> =
         counted.map(|(count, name, hint)| (format!("{count} {name}"), hint.to_owned())).collect();
-    let note_ms = status.note_us.get() / 1_000.0;
+    let note_ms = status.timing.note_us.get() / 1_000.0;
     if note_ms > SLOW_MS {
         let hint =
             format!("A note takes the model {note_ms:.0} ms here: too long for busy music. Choose a smaller Search");
@@ -149,14 +150,14 @@ mod tests {
             troubles.into_iter().map(|(trouble, _)| trouble).collect::<Vec<_>>()
         };
         assert!(told().is_empty());
-        status.overflows.add(3);
+        status.counts.overflows.add(3);
         state.deserialize_fields(&BTreeMap::from([("format".to_owned(), "99".to_owned())]));
         assert_eq!(told(), ["3 lost", "from a later version"]);
         state.deserialize_fields(&state.serialize_fields());
         assert_eq!(told(), ["3 lost"]);
         state.deserialize_fields(&BTreeMap::from([("unknown".to_owned(), "`mode` cannot be \"dance\"".to_owned())]));
         assert_eq!(told(), ["3 lost", "unknown settings"]);
-        status.note_us.set(40_000.0);
+        status.timing.note_us.set(40_000.0);
         assert_eq!(told(), ["3 lost", "too slow", "unknown settings"]);
     }
 }

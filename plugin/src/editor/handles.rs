@@ -1,5 +1,5 @@
-//! The host parameters as the editor handles them: all alike, by id, in values from 0 to 1, set with
-//! the gestures that a host needs to record and undo them.
+//! The editor's access to the host parameters: uniform, by id, with values from 0 to 1, set with the gestures that a
+//! host needs for recording and undo.
 
 use std::collections::HashMap;
 use std::ops::Index;
@@ -12,12 +12,12 @@ use nice_plug::params::internals::ParamPtr;
 use crate::params::{AntiphonParams, choices, hints, texts};
 use crate::stored::Stored;
 
-/// What a parameter is like under the hand.
+/// How a parameter is edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Off and on.
     Switch,
-    /// One of so many.
+    /// One of this many.
     Choice(usize),
     /// A number.
     Number,
@@ -27,17 +27,17 @@ pub enum Kind {
 pub struct Handle {
     /// Its permanent id.
     pub id: String,
-    /// The group that it stands in.
+    /// The key of its group.
     pub group: String,
     /// Its tooltip.
     pub hint: &'static str,
     pointer: ParamPtr,
-    /// Owns what `pointer` points to, for as long as there is a handle.
+    /// Owns what `pointer` points to.
     _params: Arc<AntiphonParams>,
 }
 
 impl Handle {
-    /// Switch, choice or number.
+    /// How it is edited.
     pub fn kind(&self) -> Kind {
         match (self.pointer, self.steps()) {
             (ParamPtr::BoolParam(_), _) => Kind::Switch,
@@ -46,7 +46,7 @@ impl Handle {
         }
     }
 
-    /// Its name.
+    /// Its shown name.
     pub fn name(&self) -> &str {
         // SAFETY: the parameters live as long as this handle.
         unsafe { self.pointer.name() }
@@ -54,47 +54,47 @@ impl Handle {
 
     /// Its value, 0–1.
     pub fn value(&self) -> f32 {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         unsafe { self.pointer.unmodulated_normalized_value() }
     }
 
-    /// The value of a new instance.
+    /// The default value, 0–1.
     pub fn default(&self) -> f32 {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         unsafe { self.pointer.default_normalized_value() }
     }
 
-    /// How many steps lead from 0 to 1, if it has steps.
+    /// The number of steps between 0 and 1, if it is stepped.
     pub fn steps(&self) -> Option<usize> {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         unsafe { self.pointer.step_count() }
     }
 
     /// A value as it is shown, with its unit.
     pub fn text(&self, value: f32) -> String {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         unsafe { self.pointer.normalized_value_to_string(value, true) }
     }
 
-    /// The value that somebody has typed.
+    /// The value, 0–1, that a typed text means; `None` if it means none.
     pub fn read(&self, text: &str) -> Option<f32> {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         unsafe { texts::read(self.pointer, text) }
     }
 
-    /// A value as files keep it.
+    /// A value, 0–1, as files store it.
     pub fn stored(&self, value: f32) -> Stored {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         let plain = unsafe { self.pointer.preview_plain(value) };
         match (self.pointer, choices::ids(&self.id)) {
             (ParamPtr::BoolParam(_), _) => Stored::Switch(plain > 0.5),
             (ParamPtr::EnumParam(_), Some(ids)) => Stored::Choice(ids[plain as usize].to_owned()),
-            // 0.6, and not 0.60000002.
+            // Rounded: 0.6 instead of 0.60000002.
             _ => Stored::Number((f64::from(plain) * 1e5).round() / 1e5),
         }
     }
 
-    /// The value, 0–1, that a file means. `None`: this parameter has none such.
+    /// The value, 0–1, for a stored one; `None` if this parameter cannot have it.
     pub fn of_stored(&self, stored: &Stored) -> Option<f32> {
         let plain = match (self.pointer, stored) {
             (ParamPtr::BoolParam(_), Stored::Switch(on)) => f32::from(u8::from(*on)),
@@ -104,23 +104,23 @@ impl Handle {
             (ParamPtr::FloatParam(_) | ParamPtr::IntParam(_), Stored::Number(number)) => *number as f32,
             _ => return None,
         };
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         let value = unsafe { self.pointer.preview_normalized(plain) };
-        // SAFETY: as above. Out of its range a number would become another.
+        // SAFETY: the parameters live as long as this handle. A number out of range would come back clamped.
         let read = unsafe { self.pointer.preview_plain(value) };
         ((read - plain).abs() <= 0.01 * plain.abs().max(1.0)).then_some(value)
     }
 
-    /// The id of the choice that is set; of anything but a choice, nothing.
+    /// The id of the current choice; `None` if this parameter is not a choice.
     pub fn choice(&self) -> Option<&'static str> {
         let ids = choices::ids(&self.id)?;
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         ids.get(unsafe { self.pointer.unmodulated_plain_value() } as usize).copied()
     }
 
-    /// The next value, up or down.
+    /// The next value up or down from `from`; in smaller steps if `finer`.
     pub fn step(&self, from: f32, up: bool, finer: bool) -> f32 {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         unsafe {
             if up {
                 self.pointer.next_normalized_step(from, finer)
@@ -130,57 +130,57 @@ impl Handle {
         }
     }
 
-    /// Whether it is set to on, or to a choice other than the first.
+    /// Whether a switch is on, or the value is anything but the lowest.
     pub fn is_on(&self) -> bool {
         self.value() > 0.0
     }
 
-    /// A hand takes hold of it.
+    /// Begins an edit gesture.
     pub fn begin(&self, context: &GuiContext) {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         unsafe { context.raw_begin_set_parameter(self.pointer) }
     }
 
-    /// The hand moves it.
+    /// Sets the value, 0–1, during a gesture.
     pub fn set(&self, context: &GuiContext, value: f32) {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         unsafe { context.raw_set_parameter_normalized(self.pointer, value.clamp(0.0, 1.0)) }
     }
 
-    /// The hand lets go of it.
+    /// Ends the gesture.
     pub fn end(&self, context: &GuiContext) {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         unsafe { context.raw_end_set_parameter(self.pointer) }
     }
 
-    /// All three, for what is set in one go.
+    /// Sets the value in one complete gesture.
     pub fn put(&self, context: &GuiContext, value: f32) {
         self.begin(context);
         self.set(context, value);
         self.end(context);
     }
 
-    /// Sets it where there is no host to tell, and no audio yet.
+    /// Sets the value directly, where there is no host and audio has not started.
     #[cfg(any(test, feature = "standalone"))]
     pub fn force(&self, value: f32) {
-        // SAFETY: as above.
+        // SAFETY: the parameters live as long as this handle.
         unsafe { self.pointer._internal_set_normalized_value(value) };
     }
 
-    /// The same for a switch: to its other side.
+    /// Flips a switch, in one complete gesture.
     pub fn toggle(&self, context: &GuiContext) {
         self.put(context, 1.0 - self.value().round());
     }
 }
 
-/// All of them.
+/// All parameters, by id.
 pub struct Handles {
     all: Vec<Handle>,
     places: HashMap<String, usize>,
 }
 
 impl Handles {
-    /// Handles on these parameters.
+    /// Handles for these parameters.
     pub fn new(params: &Arc<AntiphonParams>) -> Self {
         let map = params.param_map().into_iter();
         let all: Vec<Handle> = map
@@ -193,12 +193,12 @@ impl Handles {
         Self { all, places }
     }
 
-    /// All, in the order of the parameters' files.
+    /// All of them, in order of declaration.
     pub fn iter(&self) -> impl Iterator<Item = &Handle> {
         self.all.iter()
     }
 
-    /// One by its id, if there is one.
+    /// A parameter by its id, if there is one.
     pub fn get(&self, id: &str) -> Option<&Handle> {
         self.places.get(id).map(|&place| &self.all[place])
     }
@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    /// A host that writes down what the editor tells it.
+    /// A host that records what the editor reports.
     #[derive(Default)]
     struct Listening(Mutex<Vec<(&'static str, ParamPtr, f32)>>);
 
@@ -279,7 +279,7 @@ mod tests {
         }
     }
 
-    /// What can be told apart by ear can be told apart by eye.
+    /// Values that differ audibly must also differ in their text.
     #[test]
     fn two_steps_of_a_parameter_never_show_the_same() {
         let params = Arc::new(AntiphonParams::new(Default::default()));

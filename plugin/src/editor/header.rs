@@ -1,4 +1,4 @@
-//! The state at a glance: whose turn it is, and what ends it and when. At the right the menus.
+//! The header: whose turn it is, what ends it and when; at the right the menus.
 
 use std::f32::consts::{FRAC_PI_2, TAU};
 
@@ -12,18 +12,18 @@ use super::handles::Handles;
 use super::theme::{BODY, LARGE, Palette, SMALL};
 use crate::params::AntiphonParams;
 
-/// What is to be said of the state.
+/// What the header shows.
 struct State {
     colour: Color32,
     /// Whose turn it is.
     title: &'static str,
     /// What ends it, and when.
     detail: String,
-    /// How much of the time until then has gone by, 0–1.
+    /// How much of the time until the turn's end has passed, 0–1; `None` if the end is not known.
     gone: Option<f32>,
 }
 
-/// Draws it.
+/// Draws the header.
 pub fn show(
     ui: &mut Ui,
     hand: &UiContext,
@@ -44,7 +44,7 @@ pub fn show(
             let from = -FRAC_PI_2;
             ring(ui, centre, 14.0, [from, from + TAU * gone], Stroke::new(2.5, state.colour));
         }
-        // The two lines give way to the menus where there is little room.
+        // In a narrow window the two lines of text are cut to leave room for the menus.
         let width = (ui.available_width() - 330.0).max(150.0);
         let (place, words) = ui.allocate_exact_size(vec2(width, 34.0), Sense::hover());
         let painter = ui.painter_at(place);
@@ -60,7 +60,7 @@ pub fn show(
     });
 }
 
-/// A button like any other: it has to be found in a hurry.
+/// *Bypass*: a button of the usual size, so that it is found in a hurry.
 fn bypass(ui: &mut Ui, hand: &UiContext, handles: &Handles) {
     let handle = &handles["bypass"];
     let text = egui::RichText::new("Bypass").size(BODY);
@@ -87,8 +87,8 @@ fn state(palette: Palette, settings: &Settings, health: Health, roll: &Roll) -> 
         Some(((roll.now - from) / (until - from).max(1e-3)).clamp(0.0, 1.0) as f32)
     };
     let sounds = |whose| roll.notes().any(|note| note.whose == whose && note.end == f64::INFINITY);
-    if roll.turn == Whose::Mine {
-        let title = match settings.mode {
+    if roll.turn == Whose::Antiphon {
+        let title = match settings.turn.mode {
             Mode::Duet => "Duet",
             Mode::Alone => "Alone",
             Mode::Auto | Mode::Trigger | Mode::Trade => "Antiphon plays",
@@ -106,7 +106,7 @@ fn state(palette: Palette, settings: &Settings, health: Health, roll: &Roll) -> 
         return State { colour: palette.yours, title: "You play", detail, gone: gone(from) };
     }
     let next = your_turn(settings, roll.coming.is_some());
-    if sounds(Whose::Yours) {
+    if sounds(Whose::Player) {
         return State { colour: palette.yours, title: "Listening", detail: next, gone: None };
     }
     let played = roll.notes().any(|note| note.start >= roll.forgotten);
@@ -114,16 +114,18 @@ fn state(palette: Palette, settings: &Settings, health: Health, roll: &Roll) -> 
     State { colour: palette.yours, title, detail: next, gone: None }
 }
 
-/// What ends Antiphon's turn. `left`: seconds until it ends by itself, if that is known.
+/// What ends Antiphon's turn. `left`: seconds until it ends by itself, if known.
 fn antiphons_turn(settings: &Settings, roll: &Roll, left: Option<f64>) -> String {
     if roll.frozen {
         return "Frozen: loops until Freeze is off".to_owned();
     }
     let seconds = left.map(|left| format!("{left:.1} s left"));
     let end = seconds.or_else(|| Some(format!("{} left", plural(roll.notes_left()?, "note"))));
-    let (first, rest) = match settings.mode {
+    let (first, rest) = match settings.turn.mode {
         Mode::Auto | Mode::Alone => ("Until you play".to_owned(), "or until you play"),
-        Mode::Trigger if settings.holds() => ("Until you let go or play".to_owned(), "or until you let go or play"),
+        Mode::Trigger if settings.turn.holds() => {
+            ("Until you let go or play".to_owned(), "or until you let go or play")
+        }
         Mode::Trigger => ("Until you press the trigger or play".to_owned(), "or until you press the trigger or play"),
         Mode::Trade => (bars(settings), ""),
         Mode::Duet => ("Both play".to_owned(), "both play"),
@@ -135,27 +137,27 @@ fn antiphons_turn(settings: &Settings, roll: &Roll, left: Option<f64>) -> String
     }
 }
 
-/// What ends your turn. `has_bars`: a transport runs.
+/// What ends the player's turn. `has_bars`: the transport is running.
 fn your_turn(settings: &Settings, has_bars: bool) -> String {
-    let silence = match settings.silence {
+    let silence = match settings.turn.silence {
         Silence::Seconds(seconds) => seconds_text(seconds),
         Silence::Beats(beats) => format!("{beats} beats"),
     };
-    match settings.mode {
+    match settings.turn.mode {
         Mode::Auto => format!("Antiphon continues after {silence} of silence"),
         Mode::Duet => format!("Antiphon joins in after {silence} of silence"),
         Mode::Alone => format!("Antiphon plays alone after {silence} of silence"),
         Mode::Trigger => "Antiphon continues when you press the trigger".to_owned(),
         Mode::Trade if has_bars => bars(settings),
         Mode::Trade => {
-            format!("Antiphon continues after {silence} of silence, for {}", plural(settings.my_bars, "bar"))
+            format!("Antiphon continues after {silence} of silence, for {}", plural(settings.turn.antiphon_bars, "bar"))
         }
     }
 }
 
-/// Who has how many bars.
+/// How many bars each of the two has.
 fn bars(settings: &Settings) -> String {
-    let (yours, mine) = (settings.your_bars, settings.my_bars);
+    let (yours, mine) = (settings.turn.your_bars, settings.turn.antiphon_bars);
     if yours == mine {
         return format!("{} each", plural(yours, "bar"));
     }
@@ -175,6 +177,7 @@ mod tests {
     use super::*;
     use engine::link::roll;
     use engine::link::viewer::Viewer;
+    use engine::settings::TurnSettings;
 
     use crate::params::AntiphonParams;
     use crate::ui_state::Theme;
@@ -184,13 +187,17 @@ mod tests {
         let detail =
             |settings: &Settings, roll: &Roll| state(Palette::of(Theme::Dark), settings, Health::Ready, roll).detail;
         let settings = AntiphonParams::new(Default::default()).settings();
-        let of = |mode| Settings { mode, your_bars: 4, my_bars: 2, silence: Silence::Seconds(0.8), ..settings };
+        let of = |mode| {
+            let turn =
+                TurnSettings { mode, your_bars: 4, antiphon_bars: 2, silence: Silence::Seconds(0.8), ..settings.turn };
+            Settings { turn, ..settings }
+        };
         let mut roll = Roll::default();
         assert_eq!(detail(&of(Mode::Trade), &roll), "Antiphon continues after 800 ms of silence, for 2 bars");
         roll.coming = Some((1.0, 2.0));
         assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for Antiphon");
 
-        roll.turn = Whose::Mine;
+        roll.turn = Whose::Antiphon;
         assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for Antiphon", "called for with the button");
         assert_eq!(detail(&of(Mode::Trigger), &roll), "Until you let go or play");
         roll.until = Some(3.0);
@@ -200,13 +207,13 @@ mod tests {
         assert!(detail(&of(Mode::Auto), &roll).starts_with("Frozen"));
 
         let (mut writer, _) = roll::roll(Viewer::default());
-        writer.on(Whose::Mine, 0, 60, 80, 0.5);
+        writer.on(Whose::Antiphon, 0, 60, 80, 0.5);
         writer.hand_over(1.0);
         writer.goes_on(false, Some(3));
-        writer.on(Whose::Mine, 0, 62, 80, 1.0);
-        writer.on(Whose::Yours, 0, 64, 80, 1.5);
+        writer.on(Whose::Antiphon, 0, 62, 80, 1.0);
+        writer.on(Whose::Player, 0, 64, 80, 1.5);
         let mut counted = writer.roll();
-        counted.turn = Whose::Mine;
+        counted.turn = Whose::Antiphon;
         assert_eq!(detail(&of(Mode::Auto), &counted), "2 notes left, or until you play");
     }
 }

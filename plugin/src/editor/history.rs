@@ -1,4 +1,4 @@
-//! The takes so far: hear again, keep, save, delete.
+//! The list of takes: play, keep, save, copy, delete.
 
 use std::sync::Arc;
 
@@ -11,26 +11,26 @@ use super::files::Files;
 use super::theme::{BODY, SMALL, mix};
 use crate::export;
 
-/// Height of a take's picture, in points.
+/// Height of a take's thumbnail, in points.
 const PICTURE: f32 = 34.0;
 
-/// See the [module](self).
+/// The list of takes, as the window shows it.
 pub struct History {
     takes: Takes,
     /// The list as of `version`.
     list: Vec<Arc<TakeRecord>>,
     version: Option<u64>,
-    /// The one that was deleted last: it can be had back.
+    /// The id of the take that was deleted last: it can be restored.
     deleted: Option<u64>,
 }
 
 impl History {
-    /// The history of this log.
+    /// A list of the takes in this log.
     pub fn new(takes: Takes) -> Self {
         Self { takes, list: Vec::new(), version: None, deleted: None }
     }
 
-    /// How many takes there are.
+    /// The number of takes.
     pub fn len(&mut self) -> usize {
         self.update();
         self.list.len()
@@ -49,7 +49,7 @@ impl History {
         }
     }
 
-    /// The list, the latest take on top.
+    /// Draws the list, with the latest take on top.
     pub fn show(&mut self, ui: &mut Ui, hand: &UiContext, files: &mut Files) {
         self.update();
         ui.label(RichText::new("Takes").size(BODY + 1.0).strong());
@@ -129,13 +129,13 @@ impl History {
     }
 }
 
-/// A take's file and its name; while Shift is down, with its phrase.
+/// The file name and the MIDI bytes of a take; while Shift is down, including its phrase.
 fn file(ui: &Ui, record: &TakeRecord) -> (String, Vec<u8>) {
     let with_phrase = ui.input(|input| input.modifiers.shift);
     (export::name(record, with_phrase), export::take(record, with_phrase))
 }
 
-/// A take at a glance: its phrase before it, both in their colours. Returns what the mouse does to it.
+/// Draws a thumbnail of a take after its phrase, both in their colors. Returns the response, which senses drags.
 fn picture(ui: &mut Ui, hand: &UiContext, record: &TakeRecord) -> Response {
     let palette = hand.palette;
     let (room, response) = ui.allocate_exact_size(vec2(ui.available_width(), PICTURE), Sense::drag());

@@ -1,4 +1,4 @@
-//! A keyboard that lights up under what sounds, and can be played with the mouse.
+//! The on-screen keyboard: shows the sounding notes and can be played with the mouse.
 
 use egui::{Align2, Color32, FontId, Pos2, Rect, Response, Sense, Stroke, Ui, pos2, vec2};
 use engine::link::roll::{Roll, Whose};
@@ -7,24 +7,24 @@ use engine::link::touches::{KeyboardSender, Touch};
 use super::theme::{Palette, SMALL, mix};
 use super::viewport::Viewport;
 
-/// Room for the keys, in points.
+/// Width of the keyboard, in points.
 pub const KEYS_WIDTH: f32 = 46.0;
-/// How much of it the black keys take.
+/// Length of the black keys, as a share of that width.
 const BLACK: f32 = 0.6;
 
-/// The key that the mouse holds.
+/// The key that is held with the mouse.
 pub struct Touching {
     toucher: KeyboardSender,
     held: Option<u8>,
 }
 
 impl Touching {
-    /// A mouse that holds nothing.
+    /// No key is held yet.
     pub fn new(toucher: KeyboardSender) -> Self {
         Self { toucher, held: None }
     }
 
-    /// Lets go of whatever is held, and takes hold of `key` at this velocity.
+    /// Releases the held key and presses `key` (MIDI key, velocity) unless it is the same one.
     fn hold(&mut self, key: Option<(u8, u8)>) {
         if self.held == key.map(|key| key.0) {
             return;
@@ -45,7 +45,7 @@ pub fn is_black(key: u8) -> bool {
     matches!(key % 12, 1 | 3 | 6 | 8 | 10)
 }
 
-/// Draws the keys and plays them.
+/// Draws the keyboard and plays what the mouse presses.
 pub fn show(
     ui: &mut Ui,
     palette: Palette,
@@ -58,7 +58,7 @@ pub fn show(
     let pointed = response.interact_pointer_pos().filter(|_| response.is_pointer_button_down_on());
     touching.hold(pointed.filter(|place| room.contains(*place)).and_then(|place| {
         let key = key_at(paper, room, place)?;
-        // As on a real one: the farther out it is struck, the louder.
+        // As on a real keyboard: louder toward the near end of the key.
         let force = (place.x - room.left()) / room.width();
         Some((key, (40.0 + 80.0 * force) as u8))
     }));
@@ -88,7 +88,7 @@ pub fn show(
     response
 }
 
-/// A white key's place, from the middle of the black key below it to that of the one above.
+/// A white key's area, which reaches halfway below the neighboring black keys.
 fn white(paper: &Viewport, room: Rect, key: u8) -> Rect {
     let (top, half) = (paper.y(key), paper.row / 2.0);
     let above = if is_black(key + 1) { top - half } else { top };
@@ -96,7 +96,7 @@ fn white(paper: &Viewport, room: Rect, key: u8) -> Rect {
     Rect::from_x_y_ranges(room.x_range(), above..=below)
 }
 
-/// The key at this place.
+/// The MIDI key at this position.
 fn key_at(paper: &Viewport, room: Rect, place: Pos2) -> Option<u8> {
     let on_black = place.x < room.left() + room.width() * BLACK;
     let is_row = |key: u8| (paper.y(key)..paper.y(key) + paper.row).contains(&place.y);
@@ -104,14 +104,14 @@ fn key_at(paper: &Viewport, room: Rect, place: Pos2) -> Option<u8> {
     black.or_else(|| paper.keys().find(|&key| !is_black(key) && white(paper, room, key).y_range().contains(place.y)))
 }
 
-/// The colour of every key that sounds.
+/// The color of each sounding key, by MIDI key.
 fn lights(roll: &Roll, palette: Palette) -> [Option<Color32>; 128] {
     let mut lights = [None; 128];
     for note in roll.notes().filter(|note| note.end == f64::INFINITY) {
         if let Some(light) = lights.get_mut(usize::from(note.key)) {
             *light = Some(match note.whose {
-                Whose::Yours => palette.yours,
-                Whose::Mine => palette.mine,
+                Whose::Player => palette.yours,
+                Whose::Antiphon => palette.mine,
             });
         }
     }

@@ -1,11 +1,12 @@
-//! Which keys of the computer's keyboard are the window's. Those that it does not use belong to the host: there Space
-//! starts the song and the arrows move the cursor, whatever window has the keyboard; and those that it uses do not, or the
-//! host would act, too.
+//! Decides which keys of the computer's keyboard the window uses. The host gets all others: Space starts its transport
+//! and the arrow keys move its cursor, whichever window has the keyboard focus. Keys that the window uses must not
+//! reach the host, or it would act on them as well.
 //!
-//! Where the framework asks (macOS, Windows), it is told which ([`Owner::capture`]); but egui-baseview (0.9.0,
-//! `window.rs`, `on_event`) gives every key to the host while nothing in the window has the focus, so something unseen
-//! always has it. On X11 baseview (0.4.2, `platform/x11/event_loop.rs`) drops what it is told: there keys that are not
-//! used are sent on to the host's window ([`x11`]). VST3 hosts ask before they press a key ([`HostKeys`]).
+//! On macOS and Windows the framework asks which keys to capture ([`Focus::capture`]); but egui-baseview (0.9.0,
+//! `window.rs`, `on_event`) gives every key to the host while nothing in the window has the focus, so an invisible
+//! widget takes the focus then. On X11 baseview (0.4.2, `platform/x11/event_loop.rs`) ignores the answer: there, unused
+//! keys are forwarded to the host's window ([`x11`]). VST3 hosts offer each key before they use it themselves
+//! ([`HostKeys`]).
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,43 +14,43 @@ use std::sync::{Mutex, PoisonError};
 use egui::{EventFilter, Id, Sense, Ui, vec2};
 use nice_plug_egui::KeyCapture;
 
-/// The window's shortcuts, by the names that the web's standard gives to keys.
+/// The window's shortcuts, by the names of the web's `KeyboardEvent.key`.
 const SHORTCUTS: [&str; 9] = ["g", "n", "a", "f", "t", "1", "2", "3", "4"];
-/// With Ctrl or Command, they make everything larger or smaller.
+/// Zoom in, out and reset, with Ctrl or Command.
 const ZOOM: [&str; 4] = ["+", "-", "=", "0"];
-/// What moves the focus or a control that has it, and works in a menu.
+/// Keys that move the focus, operate a focused control, or work in a menu.
 const CONTROL: [&str; 8] = ["Tab", "Enter", " ", "Escape", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"];
-/// What has the focus when nothing else has it.
+/// The id of the invisible widget that has the focus when nothing else does.
 const NOBODY: &str = "nobody";
 
-/// What in the window has the keyboard.
+/// What has the keyboard focus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Focus {
-    /// Nothing: there are the shortcuts.
+    /// Nothing: shortcuts work.
     #[default]
     Nothing,
-    /// The same, and there is something for Escape to close.
+    /// Nothing, and Escape closes an open group of controls.
     Open,
-    /// A control, or a menu.
+    /// A control or a menu.
     Control,
-    /// Text that is being typed.
+    /// A text field.
     Text,
 }
 
-/// The modifiers that are down.
+/// The modifier keys that are down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Modifiers {
     /// Shift.
     pub shift: bool,
-    /// Ctrl, or Command on a Mac.
+    /// Ctrl; Command on a Mac.
     pub command: bool,
-    /// Alt or another.
+    /// Alt or any other.
     pub others: bool,
 }
 
 impl Focus {
-    /// Whether a key, by its name without Shift, is the window's.
+    /// Whether the window uses a key, named as without Shift.
     pub fn uses(self, key: &str, modifiers: Modifiers) -> bool {
         if self == Self::Text {
             return true;
@@ -68,7 +69,7 @@ impl Focus {
         }
     }
 
-    /// The same for the framework, which asks without the modifiers.
+    /// The keys that the window uses, for the framework, which asks without modifiers.
     pub fn capture(self, modifiers: Modifiers) -> KeyCapture {
         if self == Self::Text {
             return KeyCapture::CaptureAll;
@@ -87,10 +88,10 @@ impl Focus {
     }
 }
 
-/// What has the keyboard now. Where nothing has, something unseen is given it. `open`: there is something to close.
+/// The current focus. If nothing has it, the invisible widget gets it. `open`: a group of controls is open.
 pub fn focus(ui: &Ui, open: bool) -> Focus {
     let nobody = Id::unique(NOBODY);
-    // Kept alive, as egui takes the focus from what is not there.
+    // Must exist in every frame: egui takes the focus from widgets that are gone.
     ui.interact(
         egui::Rect::from_min_size(ui.max_rect().min, vec2(0.0, 0.0)),
         nobody,
@@ -107,7 +108,7 @@ pub fn focus(ui: &Ui, open: bool) -> Focus {
     who(ui, open)
 }
 
-/// The same, at any time of a picture.
+/// The current focus, without changing it.
 pub fn who(ui: &Ui, open: bool) -> Focus {
     match ui.memory(|memory| memory.focused()) {
         _ if ui.ctx().text_edit_focused() => Focus::Text,
@@ -126,7 +127,7 @@ pub fn modifiers(ui: &Ui) -> Modifiers {
     })
 }
 
-/// Keys that a host offers before it presses them: those that are the window's wait here for its next picture.
+/// Keys that a host offers before it uses them itself: the ones that the window uses are queued for its next frame.
 #[derive(Debug, Default)]
 pub struct HostKeys {
     focus: AtomicU8,
@@ -134,12 +135,12 @@ pub struct HostKeys {
 }
 
 impl HostKeys {
-    /// Who has the keyboard.
+    /// Sets the current focus.
     pub fn set_focus(&self, focus: Focus) {
         self.focus.store(focus as u8, Ordering::Relaxed);
     }
 
-    /// A key goes down or up, by its name. `true`: it is the window's, and the host is to leave it alone.
+    /// Offers a key press or release, by the key's name. `true`: the window uses it, and the host must not.
     pub fn offer(&self, key: &str, pressed: bool, modifiers: Modifiers) -> bool {
         let focus = Focus::of(self.focus.load(Ordering::Relaxed));
         if !focus.uses(&key.to_lowercase(), modifiers) && !focus.uses(key, modifiers) {
@@ -157,7 +158,7 @@ impl HostKeys {
         true
     }
 
-    /// What has been pressed since the last call.
+    /// Takes the queued key events.
     pub fn take(&self) -> Vec<egui::Event> {
         std::mem::take(&mut *self.pressed.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -171,7 +172,7 @@ fn name(key: &str) -> &str {
     }
 }
 
-/// Sends keys that the window does not use on to the host's.
+/// Forwards keys that the window does not use to the host's window.
 #[cfg(target_os = "linux")]
 pub mod x11 {
     use std::error::Error;
@@ -185,20 +186,20 @@ pub mod x11 {
 
     use super::{Focus, Modifiers};
 
-    /// A connection of its own, to which X11 tells of the window's keys as it tells the framework's.
+    /// A separate X11 connection that receives the window's key events in parallel with the framework's.
     pub struct Passage {
         connection: RustConnection,
         window: Window,
         map: GetKeyboardMappingReply,
         first: u8,
-        /// Keys that are down and were sent on, by their codes.
+        /// Keys that are down and were forwarded, by key code.
         passed: [bool; 256],
-        /// What had the keyboard at the end of the picture before: the key that ends it is still its own.
+        /// The focus at the end of the previous frame: a key that ends a focus (Enter, Escape) is still used by it.
         before: Focus,
     }
 
     impl Passage {
-        /// For this window.
+        /// Listens to this window's key events.
         pub fn open(window: Window) -> Result<Self, Box<dyn Error>> {
             let (connection, _) = x11rb::connect(None)?;
             let mask = EventMask::KEY_PRESS | EventMask::KEY_RELEASE;
@@ -209,7 +210,7 @@ pub mod x11 {
             Ok(Self { connection, window, map, first, passed: [false; 256], before: Focus::default() })
         }
 
-        /// Sends on what has come since the last picture. `focus`: what has the keyboard now.
+        /// Forwards the unused key events since the last frame. `focus`: the current focus.
         pub fn pass(&mut self, focus: Focus) -> Result<(), Box<dyn Error>> {
             let before = std::mem::replace(&mut self.before, focus);
             while let Some(event) = self.connection.poll_for_event()? {
@@ -218,7 +219,7 @@ pub mod x11 {
                     Event::KeyRelease(key) => (key, false),
                     _ => continue,
                 };
-                // What was sent on by somebody else is not to go round.
+                // Forwarded events must not be forwarded again.
                 if key.event != self.window || key.response_type & 0x80 != 0 {
                     continue;
                 }
@@ -243,7 +244,7 @@ pub mod x11 {
         }
     }
 
-    /// The name of a key, without Shift; of those that no window of ours uses, none.
+    /// The name of a key without Shift; "Unidentified" for keys that only text fields use.
     fn name(map: &GetKeyboardMappingReply, first: u8, key: &KeyPressEvent) -> Option<String> {
         let per = usize::from(map.keysyms_per_keycode);
         let symbol = *map.keysyms.get(usize::from(key.detail.checked_sub(first)?) * per)?;
@@ -256,7 +257,7 @@ pub mod x11 {
             0xff52 => "ArrowUp",
             0xff53 => "ArrowRight",
             0xff54 => "ArrowDown",
-            // While text is typed every key is the window's.
+            // A text field uses every key.
             _ => "Unidentified",
         };
         Some(named.to_owned())

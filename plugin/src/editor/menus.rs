@@ -1,4 +1,4 @@
-//! The menus: presets, weights, looks.
+//! The menus: presets, model, view, and the standalone app's piano and MIDI ports.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,25 +18,25 @@ use crate::stored::{self, Stored};
 use crate::ui_state::{Theme, UiState, ZOOMS};
 use crate::weights::{SEED_NAME, WeightsChoice};
 
-/// What the menus remember between two frames.
+/// The menus' state between frames.
 pub struct Menus {
     weights: WeightsChoice,
     piano: Option<Arc<AtomicBool>>,
     ports: Option<MidiPorts>,
     built_in: Vec<Preset>,
-    /// The user's, as of the latest look at the folder; `None`: not looked yet.
+    /// The user's presets, as of the latest scan of the folder; `None`: not scanned yet.
     own: Option<Vec<Own>>,
-    /// The name being typed for a new one.
+    /// The name being typed for a new preset.
     typed: String,
 }
 
 impl Menus {
-    /// Menus that choose these weights, switch this piano, and connect these ports.
+    /// Menus for these weights and, in the standalone app, this switch of the piano and these ports.
     pub fn new(weights: WeightsChoice, piano: Option<Arc<AtomicBool>>, ports: Option<MidiPorts>) -> Self {
         Self { weights, piano, ports, built_in: presets::built_in(), own: None, typed: String::new() }
     }
 
-    /// The buttons that open them, from right to left.
+    /// Draws the menus' buttons, from right to left.
     pub fn show(
         &mut self,
         ui: &mut Ui,
@@ -61,7 +61,8 @@ impl Menus {
         }
         let weights = ui.button("Model").on_hover_text("Which model plays");
         Popup::menu(&weights).show(|ui| weights_menu(ui, hand, &self.weights, bulletin, files));
-        // Whatever has set it so: a name that stays though a knob is turned would be wrong.
+        // Computed from the parameters, whatever has set them: a name that stays after a knob has been turned would be
+        // wrong.
         let own = self.own.iter().flatten().map(|own| &own.preset);
         let name = own.chain(&self.built_in).find(|preset| is_set(preset, handles)).map(|preset| preset.name.clone());
         let button = Button::new(name.as_deref().unwrap_or("Presets")).min_size(vec2(92.0, 0.0)).truncate();
@@ -142,7 +143,7 @@ impl Menus {
         self.own = None;
     }
 
-    /// Saves how things are set under the typed name.
+    /// Saves the current settings as a preset under the typed name.
     fn save(&mut self, folder: &Path, handles: &Handles) -> Result<PathBuf, String> {
         let set = concerned(handles)
             .filter(|handle| handle.value() != handle.default())
@@ -155,26 +156,26 @@ impl Menus {
     }
 }
 
-/// The parameters that are a preset's business.
+/// The parameters that presets set.
 fn concerned(handles: &Handles) -> impl Iterator<Item = &Handle> {
     handles.iter().filter(|handle| presets::concerns(&handle.id))
 }
 
-/// The value that a preset wants: what it says, or the default.
+/// The value that a preset sets, 0–1: the stored one, or else the default.
 fn wanted(preset: &Preset, handle: &Handle) -> f32 {
     preset.set.get(&handle.id).and_then(|stored| handle.of_stored(stored)).unwrap_or_else(|| handle.default())
 }
 
-/// Whether everything shows what this preset wants.
+/// Whether all parameters have the values that this preset sets.
 fn is_set(preset: &Preset, handles: &Handles) -> bool {
     concerned(handles).all(|handle| {
         let (value, wanted) = (handle.value(), wanted(preset, handle));
-        // Hosts round.
+        // Hosts round values.
         value == wanted || handle.stored(value) == handle.stored(wanted)
     })
 }
 
-/// What the preset says that no parameter understands: a later version may have written it.
+/// A message about values in the preset that no parameter understands, which a later version may have written.
 fn not_understood(preset: &Preset, handles: &Handles) -> Option<String> {
     let unknown =
         |(id, stored): &(&String, &Stored)| handles.get(id).and_then(|handle| handle.of_stored(stored)).is_none();
@@ -187,7 +188,7 @@ fn not_understood(preset: &Preset, handles: &Handles) -> Option<String> {
     (!unknown.is_empty()).then(|| format!("Left out of the preset {}: {}.", preset.name, unknown.join(", ")))
 }
 
-/// Sets what the preset says, and everything else that is its business to its default.
+/// Sets all parameters that presets set, to the preset's values or else their defaults.
 fn apply(preset: &Preset, handles: &Handles, hand: &UiContext) {
     for handle in concerned(handles) {
         let value = wanted(preset, handle);
@@ -223,7 +224,7 @@ fn weights_menu(ui: &mut Ui, hand: &UiContext, choice: &WeightsChoice, bulletin:
     }
 }
 
-/// The ports there are, which come and go while it is open.
+/// The menu of MIDI ports, which is updated while it is open.
 fn midi_menu(ui: &mut Ui, hand: &UiContext, ports: &MidiPorts) {
     ui.set_width(280.0);
     ScrollArea::vertical().max_height(ui.ctx().content_rect().height() * 0.6).show(ui, |ui| {
@@ -234,7 +235,7 @@ fn midi_menu(ui: &mut Ui, hand: &UiContext, ports: &MidiPorts) {
             if direction == Direction::In {
                 choices.push((None, "First keyboard".to_owned()));
             }
-            // What is chosen is in the list though it is not there.
+            // A chosen port stays in the list while it is missing.
             let gone = side.chosen.iter().filter(|name| !name.is_empty() && !side.there.contains(name));
             let gone = gone.filter(|_| side.connected.is_none()).cloned().collect::<Vec<_>>();
             choices.extend(side.there.iter().chain(&gone).map(|name| (Some(name.clone()), name.clone())));
@@ -270,7 +271,7 @@ mod tests {
     use super::*;
     use crate::params::AntiphonParams;
 
-    /// A preset's name is shown while it is how things are set, and routing is none of its business.
+    /// A preset's name is shown only while all its values are set; parameters for routing do not matter.
     #[test]
     fn a_preset_is_set_until_something_is_turned() {
         let params = Arc::new(AntiphonParams::new(Default::default()));

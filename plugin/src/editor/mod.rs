@@ -1,10 +1,11 @@
-//! The window: what is heard and played, whose turn it is, the controls. Lives on the host's window
-//! thread; sees parameters, atomics and triple buffers, never the audio side itself.
+//! The window: the piano roll, whose turn it is, the controls. It lives on the host's window thread and sees only
+//! parameters, atomics and triple buffers, never the audio side itself.
 //!
-//! One file per part of the window: `header` (the state at a glance), `piano_roll`, `keyboard`,
-//! `buttons`, `panel` (the controls), `history` (takes), `menus` (presets, weights, looks), `footer`
-//! (figures and troubles). What they share: `handles` (parameters), `control` (a knob and its like),
-//! `files` (dialogs and saving), `keys` (the computer's keyboard), `fonts` (letters of all scripts), `drag` (a file carried out of the window), `looks`, `theme`. `window` is the way to the framework.
+//! One file per part of the window: `header` (whose turn it is), `piano_roll`, `keyboard`, `buttons`, `panel` (the
+//! controls), `history` (takes), `menus`, `footer` (figures and problems). Shared by them: `handles` (parameters),
+//! `control` (a knob and the like), `files` (dialogs and saving), `keys` (the computer's keyboard), `fonts` (fallback
+//! fonts), `drag` (files dragged out of the window), `viewport` (positions in the piano roll), `theme`. `window` is the
+//! interface to the framework.
 
 mod buttons;
 mod control;
@@ -57,32 +58,32 @@ use keys::{Focus, HostKeys};
 use menus::Menus;
 use theme::Palette;
 
-/// How often it is drawn though nothing moves: a message goes away by itself. Whatever else changes asks for
-/// it.
+/// How often the window is redrawn while nothing changes, so that an old message disappears. Every other change
+/// requests a redraw.
 const REST: Duration = Duration::from_secs(5);
 
-/// A controller that has not moved for so long is at rest.
+/// A controller that has not moved for this long is at rest.
 const AT_REST: Duration = Duration::from_millis(300);
 
-/// All that the editor sees of the plugin.
+/// Everything that the editor gets from the plugin.
 pub struct Views {
-    /// What can be set.
+    /// The parameters.
     pub params: Arc<AntiphonParams>,
-    /// How things stand.
+    /// Counts and gauges.
     pub status: Arc<Status>,
-    /// The engine's end.
+    /// The engine's UI side.
     pub engine: UiSide,
-    /// The switch of the program's own piano.
+    /// The switch of the standalone app's piano.
     pub piano: Option<Arc<AtomicBool>>,
-    /// The MIDI ports that can be chosen here.
+    /// The standalone app's MIDI ports.
     pub ports: Option<MidiPorts>,
-    /// Where all that is shown.
+    /// Tells the other threads whether the window is open.
     pub viewer: Viewer,
-    /// What asks it to draw itself again.
+    /// Requests a redraw of the window.
     pub notifier: RepaintNotifier,
 }
 
-/// The contents of the window; outlives it, as it is opened and closed.
+/// The contents of the window. Outlives it: the window may be closed and opened again.
 pub struct App {
     params: Arc<AntiphonParams>,
     status: Arc<Status>,
@@ -96,16 +97,16 @@ pub struct App {
     files: Files,
     ports: Option<MidiPorts>,
     moved: Moved,
-    /// What had the computer's keyboard a frame ago.
+    /// What had the keyboard focus in the previous frame.
     focus: Focus,
     /// Keys that the host has offered.
     host_keys: Arc<HostKeys>,
     context: Option<GuiContext>,
-    /// What the window was dressed in last.
+    /// The theme that was last applied to the window.
     dressed: Option<Theme>,
 }
 
-/// The editor of these views.
+/// Creates the editor.
 pub fn create(views: Views) -> AntiphonEditor {
     let Views { params, status, engine, piano, ports, viewer, notifier } = views;
     let UiSide { roll, outlook, bulletin, takes, toucher } = engine;
@@ -132,7 +133,7 @@ pub fn create(views: Views) -> AntiphonEditor {
 }
 
 impl App {
-    /// How it looks.
+    /// The editor's stored state.
     pub fn looks(&self) -> &SharedUiState {
         &self.params.looks
     }
@@ -142,7 +143,7 @@ impl App {
         self.host_keys.clone()
     }
 
-    /// A new window.
+    /// Called when a new window opens.
     fn opened(&mut self, egui: &egui::Context, context: GuiContext) {
         self.context = Some(context);
         self.dressed = None;
@@ -150,12 +151,12 @@ impl App {
         fonts::lend(egui);
     }
 
-    /// What has the computer's keyboard at the end of a picture.
+    /// What has the keyboard focus at the end of a frame.
     fn focus(&self, ui: &Ui) -> Focus {
         keys::who(ui, self.looks().lock().group.is_some())
     }
 
-    /// All of the window.
+    /// Draws the window.
     fn show(&mut self, ui: &mut Ui) {
         let Some(context) = self.context.clone() else {
             return;
@@ -166,7 +167,7 @@ impl App {
         let mut looks = self.looks().lock().clone();
         let looked = looks.clone();
         if ui.ctx().zoom_factor() < looks.factor().min(1.0) {
-            // By the keyboard it could be made too small to read.
+            // Zooming out by keyboard could make it too small to read.
             ui.ctx().set_zoom_factor(looks.factor());
         }
         if self.dressed != Some(looks.theme) {
@@ -200,7 +201,8 @@ impl App {
         ui.input_mut(|input| input.events.extend(host_keys.take()));
         let before = std::mem::replace(focus, keys::focus(ui, looks.group.is_some()));
         host_keys.set_focus(*focus);
-        // The key that ends what was typed, or a menu, does nothing else: by now that has let go already.
+        // A key that closes a text field or a menu must not act as a shortcut as well. By now the focus is already
+        // gone, so the previous frame's focus counts, too.
         if [before, *focus].iter().all(|focus| matches!(focus, Focus::Nothing | Focus::Open)) {
             shortcuts(ui, &hand, handles, roll, &mut looks);
         }
@@ -237,7 +239,7 @@ impl App {
             if looks.zoom != looked.zoom {
                 ui.ctx().set_zoom_factor(looks.factor());
             }
-            // The window itself may have changed the rest meanwhile.
+            // The window may have been resized meanwhile.
             let mut shared = self.params.looks.lock();
             *shared = UiState { size: shared.size, ..looks };
         }
@@ -245,7 +247,7 @@ impl App {
     }
 }
 
-/// What controllers have moved and the host does not know yet.
+/// Parameters that MIDI controllers have moved, before the host knows.
 #[derive(Default)]
 struct Moved {
     ids: BTreeSet<&'static str>,
@@ -253,8 +255,8 @@ struct Moved {
 }
 
 impl Moved {
-    /// Tells the host, once the hand is at rest: what it hears comes back to the parameter a block later, and
-    /// would pull against a hand that is still turning.
+    /// Reports the changes to the host once the controllers are at rest: the host sends each value back a block later,
+    /// which would fight a knob that is still turning.
     fn tell(&mut self, ui: &Ui, hand: &UiContext, handles: &Handles) {
         for id in hand.learned.moved() {
             self.ids.insert(id);
@@ -273,7 +275,7 @@ impl Moved {
     }
 }
 
-/// What the keyboard does while nothing is being typed and no menu is open; see [`keys`].
+/// Keyboard shortcuts, for when no text is being typed and no menu is open; see [`keys`].
 fn shortcuts(ui: &Ui, hand: &UiContext, handles: &Handles, roll: &Roll, looks: &mut UiState) {
     let pressed = |key| ui.input(|input| input.key_pressed(key) && input.modifiers.is_none());
     if pressed(egui::Key::T) {

@@ -1,4 +1,4 @@
-//! The controls: the eight that matter most, and each group of the others one click away.
+//! The controls: the eight main ones, and a tab for each group of the others.
 
 use egui::{Button, Key, RichText, ScrollArea, Stroke, Ui, vec2};
 
@@ -8,37 +8,37 @@ use super::theme::SMALL;
 use crate::params::{CALLS, FRONT, GROUPS};
 use crate::ui_state::UiState;
 
-/// The keys for the groups' tabs.
+/// The keys that open the groups' tabs.
 pub const KEYS: [Key; GROUPS.len()] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4];
-/// Between two controls, in points.
+/// Space between two controls, in points.
 const GAP: f32 = 4.0;
-/// The greatest width of a control in front, in points.
+/// The greatest width of a control, in points.
 const WIDEST: f32 = 140.0;
-/// An open group takes this part of the window at most.
+/// The greatest height of an open group, as a share of the window's.
 const MOST: f32 = 0.4;
 
-/// Opens a group, or closes it.
+/// Opens a group, or closes it if it is open.
 pub fn toggle(looks: &mut UiState, group: &str) {
     let open = looks.group.as_deref() == Some(group);
     looks.group = (!open).then(|| group.to_owned());
 }
 
-/// All of them, below their tabs.
+/// Draws the tabs and the controls below them.
 pub fn show(ui: &mut Ui, hand: &UiContext, handles: &Handles, looks: &mut UiState) {
     ui.add_space(8.0);
     tabs(ui, hand, looks);
     ui.add_space(6.0);
     if let Some(group) = looks.group.clone() {
         let most = ui.ctx().content_rect().height() * MOST;
-        // Without a least height it would have no more than the group before it.
-        // What does not fit is scrolled: then the wheel must not turn what passes under it.
+        // Without a minimum height, the area would keep the height of the previous group. While a group scrolls, the
+        // mouse wheel must not turn the controls that pass under the pointer.
         let scrolls = ui.scope_id().with("scrolls");
         let hand = &UiContext { wheel: !ui.data(|data| data.get_temp(scrolls)).unwrap_or(false), ..*hand };
         let scroll = ScrollArea::vertical().id_salt("group").max_height(most).min_scrolled_height(most);
         let shown = scroll.auto_shrink([false, true]).show(ui, |ui| {
             let of_group = || handles.iter().filter(|handle| handle.group == group);
             let shown = || of_group().filter(|handle| !CALLS.contains(&handle.id.as_str()));
-            // All as wide as the widest, so that they stand in columns, as many as there is room for.
+            // All as wide as the longest name needs, in as many columns as fit.
             let widest = shown().map(|handle| control::room(ui, handle)).fold(CELL.x, f32::max);
             let columns = ((ui.available_width() + GAP) / (widest + GAP)).floor().max(1.0);
             let width = ((ui.available_width() + GAP) / columns - GAP).min(WIDEST).floor();
@@ -54,7 +54,7 @@ pub fn show(ui: &mut Ui, hand: &UiContext, handles: &Handles, looks: &mut UiStat
     } else {
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = GAP;
-            // A choice has words to show, a number has not.
+            // A choice shows words and needs more room than a number.
             let shares = FRONT.map(|id| if matches!(handles[id].kind(), Kind::Choice(_)) { 4.0 } else { 3.0 });
             let room = ui.available_width() - GAP * (FRONT.len() - 1) as f32;
             let share = (room / shares.iter().sum::<f32>()).min(WIDEST / 4.0);
@@ -65,7 +65,7 @@ pub fn show(ui: &mut Ui, hand: &UiContext, handles: &Handles, looks: &mut UiStat
     }
 }
 
-/// What matters most, and the groups.
+/// The tabs: the main controls, and each group.
 fn tabs(ui: &mut Ui, hand: &UiContext, looks: &mut UiState) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = GAP;
@@ -79,13 +79,13 @@ fn tabs(ui: &mut Ui, hand: &UiContext, looks: &mut UiState) {
                 toggle(looks, group);
             }
         }
-        // They belong to what is below.
+        // A line that connects the tabs with the controls below.
         let line = ui.available_rect_before_wrap();
         ui.painter().hline(line.x_range(), line.center().y, Stroke::new(1.0, hand.palette.grip));
     });
 }
 
-/// One of them. Whether it was clicked.
+/// Draws a tab. `true`: it was clicked.
 fn tab(ui: &mut Ui, hand: &UiContext, name: &str, open: bool, hint: &str) -> bool {
     let ink = if open { hand.palette.ink } else { hand.palette.quiet };
     let text = RichText::new(name).size(SMALL + 0.5).color(ink);
@@ -97,11 +97,11 @@ fn tab(ui: &mut Ui, hand: &UiContext, name: &str, open: bool, hint: &str) -> boo
     response.clicked()
 }
 
-/// Whether a parameter does anything as the others are set.
+/// Whether a parameter has any effect with the current settings.
 fn acts(id: &str, handles: &Handles) -> bool {
     let is = |id: &str, choice: &str| handles.get(id).and_then(|handle| handle.choice()) == Some(choice);
     match id {
-        // Trading waits for silence where the host has no bars.
+        // In mode trade silence counts while the host has no bars.
         "silence" => !is("mode", "trigger") && is("silunit", "ms"),
         "silbeats" => !is("mode", "trigger") && is("silunit", "beats"),
         "silunit" | "pedhold" => !is("mode", "trigger"),

@@ -1,5 +1,5 @@
-//! The piano roll: time from left to right, the present near the right edge, what is to come beyond
-//! it. At its left the keyboard, and beside that what the model thinks the next note might be.
+//! The piano roll: time runs from left to right, the present is near the right edge, the model's plan beyond it. At its
+//! left is the keyboard, and between them the pitch forecast.
 
 use egui::{
     Align2, Color32, CornerRadius, CursorIcon, FontId, Painter, Rect, Sense, Shape, Stroke, StrokeKind, Ui, pos2, vec2,
@@ -12,14 +12,14 @@ use super::theme::{BODY, LARGE, Palette, SMALL, mix};
 use super::viewport::{FUTURE, Viewport};
 use crate::ui_state::PASTS;
 
-/// Keys shown at least: four octaves around the middle, more where notes lie outside.
+/// Keys that are always shown: four octaves. The range grows with the notes.
 const KEYS: std::ops::RangeInclusive<u8> = 36..=84;
-/// Room for the model's decoder, in points.
+/// Width of the pitch forecast, in points.
 const MIND_WIDTH: f32 = 44.0;
-/// Bars closer than this, in points, are not all drawn.
+/// Least distance of two bar lines, in points: others are left out.
 const CLOSE: f32 = 14.0;
 
-/// Draws the picture into all the room there is. Returns what the mouse does to the keyboard.
+/// Draws the piano roll, the pitch forecast and the keyboard into all the available room.
 pub fn show(
     ui: &mut Ui,
     palette: Palette,
@@ -91,7 +91,7 @@ impl Viewport {
         });
         let bars: Vec<f64> = roll.bars().filter(|bar| *bar > self.now - self.past_s).chain(coming).collect();
         if bars.is_empty() {
-            // Without a host's bars, seconds.
+            // Without bars from the host, a line every second.
             let mut second = (self.now - self.past_s).ceil();
             while second < end {
                 painter.vline(self.x(second), self.rect.y_range(), Stroke::new(1.0, palette.line));
@@ -112,7 +112,7 @@ impl Viewport {
         }
     }
 
-    /// The place of a note, at least two points wide.
+    /// A note's rectangle, at least two points wide.
     fn place(&self, note: &Drawn) -> Rect {
         let end = if note.end.is_finite() { note.end } else { self.now };
         let (left, top) = (self.x(note.start), self.y(note.key));
@@ -121,11 +121,11 @@ impl Viewport {
         Rect::from_min_max(pos2(left, top + gap), pos2(right, top + self.row.max(3.0) - gap))
     }
 
-    /// A player's colour at a velocity: the softer, the nearer to the paper.
+    /// A note's color: that of its player, blended toward the background the softer the note is.
     fn colour(&self, note: &Drawn, forgotten: bool) -> Color32 {
         let full = match note.whose {
-            Whose::Yours => self.palette.yours,
-            Whose::Mine => self.palette.mine,
+            Whose::Player => self.palette.yours,
+            Whose::Antiphon => self.palette.mine,
         };
         let strength = 0.35 + 0.65 * f32::from(note.velocity) / 110.0;
         mix(self.palette.paper, full, strength * if forgotten { 0.35 } else { 1.0 })
@@ -140,7 +140,7 @@ impl Viewport {
             painter.rect_filled(place, round, colour);
             painter.rect_stroke(place, round, Stroke::new(1.0, self.palette.ink), StrokeKind::Inside);
         } else {
-            // Where there is no room for a rim, all of it is a little like one.
+            // Too small for an outline: lighten all of it instead.
             let share = if sounds { 0.4 } else { 0.0 };
             painter.rect_filled(place, round, mix(colour, self.palette.ink, share));
         }
@@ -161,7 +161,7 @@ impl Viewport {
         self.label(painter, x, "hand-over", self.palette.mine, Align2::LEFT_TOP);
     }
 
-    /// Who has which colour.
+    /// The legend of the two players' colors.
     fn legend(&self, painter: &Painter) {
         let mut place = self.rect.left_bottom() + vec2(8.0, -7.0);
         for (name, colour) in [("you", self.palette.yours), ("Antiphon", self.palette.mine)] {
@@ -174,7 +174,7 @@ impl Viewport {
         }
     }
 
-    /// Before the first note.
+    /// The instructions that are shown before the first note.
     fn invite(&self, painter: &Painter) {
         let centre = pos2(self.rect.left() + self.rect.width() * 0.4, self.rect.center().y);
         let lines = [
@@ -192,7 +192,7 @@ impl Viewport {
         painter.text(pos2(x + side, self.rect.top() + 4.0), align, text, FontId::proportional(SMALL), colour);
     }
 
-    /// How likely each pitch is to come next: a bar for each, the likeliest fills the room.
+    /// The pitch forecast: one bar per key; the likeliest one takes the full width.
     fn decoder(&self, painter: &Painter, room: Rect, outlook: &PitchForecast) {
         painter.rect_filled(room, 0.0, mix(self.palette.paper, self.palette.ground, 0.5));
         let most = outlook.pitches.iter().copied().fold(0.0, f32::max);
@@ -201,7 +201,7 @@ impl Viewport {
         }
         for key in self.keys() {
             let share = outlook.pitches[usize::from(key)] / most;
-            // A square root: what is a quarter as likely is half as long, so that more than one is seen.
+            // A square root makes less likely pitches visible, too: a quarter of the probability is half the length.
             let width = (room.width() - 4.0) * share.sqrt();
             if width >= 1.0 {
                 let bar = Rect::from_min_size(pos2(room.left() + 1.0, self.y(key)), vec2(width, self.row.max(1.5)));

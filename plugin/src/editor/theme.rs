@@ -1,45 +1,45 @@
-//! Colours and sizes. The two players' colours are Okabe and Ito's blue and orange, which people
-//! with any kind of colour vision tell apart, and differ in lightness too.
+//! Colors and text sizes. The two players' colors are Okabe and Ito's blue and orange, which people with any kind of
+//! color vision can distinguish; they differ in lightness, too.
 
 use egui::{Color32, Context, CornerRadius, FontId, Margin, Stroke, TextStyle, Visuals, vec2};
 
 use crate::ui_state::Theme;
 
-/// Sizes of text, in points. None is below 11.
+/// Small text, in points; no text is smaller than 11.
 pub const SMALL: f32 = 11.5;
-/// Controls.
+/// Text of controls, in points.
 pub const BODY: f32 = 13.0;
-/// Whose turn it is.
+/// The header's title, in points.
 pub const LARGE: f32 = 16.0;
 
-/// The colours of one theme.
+/// The colors of one theme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
-    /// The player.
+    /// The player's notes and accents.
     pub yours: Color32,
-    /// The model.
+    /// The model's notes and accents.
     pub mine: Color32,
-    /// What needs attention.
+    /// Problems.
     pub trouble: Color32,
     /// Text.
     pub ink: Color32,
-    /// Text of less weight.
+    /// Less important text.
     pub quiet: Color32,
-    /// Around everything.
+    /// The window's background.
     pub ground: Color32,
-    /// Behind the notes.
+    /// The piano roll's background.
     pub paper: Color32,
-    /// Rows of black keys.
+    /// The piano roll's rows of black keys.
     pub dark_row: Color32,
-    /// Lines of octaves and beats.
+    /// Lines of octaves and seconds, and outlines.
     pub line: Color32,
     /// Bar lines.
     pub bar: Color32,
-    /// The present.
+    /// The line of the present.
     pub now: Color32,
-    /// What can be taken hold of.
+    /// Buttons and controls.
     pub grip: Color32,
-    /// The same under the mouse.
+    /// Buttons and controls under the mouse.
     pub held: Color32,
     /// White keys.
     pub white_key: Color32,
@@ -70,7 +70,7 @@ const DARK: Palette = Palette {
 };
 
 const LIGHT: Palette = Palette {
-    // Darker than Okabe and Ito's: they are letters, and behind letters, too.
+    // Darker than Okabe and Ito's, since they are also used for text and behind text.
     yours: rgb(0x005a92),
     mine: rgb(0xa85400),
     trouble: rgb(0xb03000),
@@ -89,7 +89,7 @@ const LIGHT: Palette = Palette {
 };
 
 impl Palette {
-    /// The colours of this theme.
+    /// The colors of this theme.
     pub fn of(theme: Theme) -> Self {
         match theme {
             Theme::Dark => DARK,
@@ -97,13 +97,13 @@ impl Palette {
         }
     }
 
-    /// What is read best on this colour.
+    /// The text color with the better contrast on this color.
     pub fn ink_on(&self, colour: Color32) -> Color32 {
         if contrast(self.ink, colour) > contrast(self.paper, colour) { self.ink } else { self.paper }
     }
 }
 
-/// Relative luminance and contrast as WCAG 2 defines them.
+/// The contrast ratio of two colors, 1–21, as WCAG 2 defines it.
 fn contrast(a: Color32, b: Color32) -> f32 {
     let luminance = |colour: Color32| {
         let linear = |channel: u8| {
@@ -116,12 +116,12 @@ fn contrast(a: Color32, b: Color32) -> f32 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
-/// `a` with a share of `b` in it.
+/// Blends `a` with a share of `b`, 0–1.
 pub fn mix(a: Color32, b: Color32, share: f32) -> Color32 {
     a.lerp_to_gamma(b, share.clamp(0.0, 1.0))
 }
 
-/// Dresses the window.
+/// Applies the theme to the window.
 pub fn apply(context: &Context, theme: Theme) {
     let palette = Palette::of(theme);
     let mut visuals = match theme {

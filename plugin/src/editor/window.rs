@@ -1,5 +1,5 @@
-//! The editor as the framework wants it: opens a window of the size and zoom that the project
-//! remembers, and knows from any thread whether it is open.
+//! The framework's interface to the editor: opens a window with the stored size and zoom, and tells all threads whether
+//! it is open.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,10 +30,10 @@ use crate::ui_state::{SMALLEST, SharedUiState};
 type Baseview = <EguiEditorHandle as EditorHandle>::Window;
 type BaseviewError = <EguiEditorHandle as EditorHandle>::Error;
 
-/// The app, as every opened window gets it.
+/// The app, as the framework gets it for each window that opens.
 struct Shown {
     app: Arc<Mutex<App>>,
-    /// The way for keys that belong to the host.
+    /// Forwards unused keys to the host.
     #[cfg(target_os = "linux")]
     passage: Option<Passage>,
 }
@@ -92,7 +92,7 @@ impl NiceEguiApp for Shown {
     }
 }
 
-/// The way for keys that belong to the host, if there is one. Without it they are lost, as before there was any.
+/// Forwards unused keys to the host, if possible; otherwise they are lost.
 #[cfg(target_os = "linux")]
 fn passage(context: &GuiContext, frame: &Frame) -> Option<Passage> {
     if context.plugin_api() == PluginApi::Standalone {
@@ -104,13 +104,13 @@ fn passage(context: &GuiContext, frame: &Frame) -> Option<Passage> {
     }
 }
 
-/// See the [module](self).
+/// The plugin's editor.
 pub struct AntiphonEditor {
     app: Arc<Mutex<App>>,
     looks: SharedUiState,
     viewer: Viewer,
     notifier: RepaintNotifier,
-    /// What the window that was opened last is like.
+    /// The framework's state of the window that was opened last.
     latest: Mutex<Option<Arc<EguiEditorState>>>,
 }
 
@@ -181,7 +181,7 @@ impl Editor for AntiphonEditor {
     }
 }
 
-/// The name of a key that a host offers; a letter comes beside it, see [`framework_fixes::letter`].
+/// The name of a key that a host offers; letters come separately, see [`framework_fixes::letter`].
 fn key_name(key: VirtualKeyCode) -> Option<String> {
     let named = match key {
         VirtualKeyCode::Help => return framework_fixes::letter::offered().map(String::from),
@@ -202,8 +202,7 @@ fn key_name(key: VirtualKeyCode) -> Option<String> {
     Some(named.to_owned())
 }
 
-/// The open editor; dropping it closes it. The framework's own notice of that (`editor_closed`)
-/// never comes.
+/// The open editor; dropping it closes it. The framework never sends its own notice of that (`editor_closed`).
 pub struct OpenEditor {
     handle: EguiEditorHandle,
     viewer: Viewer,

@@ -1,5 +1,5 @@
-//! What hosts send that no event can be: keys above 127, channels above 16, values that are no numbers. What can be
-//! mended is, the rest goes no further.
+//! Sanitizes the host's events: keys above 127, channels above 16, values that are not numbers. What can be corrected
+//! is corrected; other events are dropped.
 
 use nice_plug::midi::{Channel, Key};
 use nice_plug::prelude::NoteEvent;
@@ -8,13 +8,13 @@ use super::io::HostEvent;
 
 const CHANNELS: u8 = 16;
 const KEYS: u8 = 128;
-/// Velocity of a note whose own is no number.
+/// The velocity of a note whose velocity is NaN.
 const VELOCITY: f32 = 0.5;
-/// The loudest that an expression can make a note, and the farthest that it can bend it, in semitones.
+/// The greatest gain of a volume expression, and the greatest tuning in semitones.
 const LOUDEST: f32 = 4.0;
 const FARTHEST: f32 = 120.0;
 
-/// The event as it may be heard and passed on; `None`: not at all.
+/// The event with its values in range; `None` if it is to be dropped.
 pub fn clean(mut event: HostEvent) -> Option<HostEvent> {
     let within = |value: &mut f32, least: f32, most: f32| {
         *value = value.clamp(least, most);
@@ -29,7 +29,7 @@ pub fn clean(mut event: HostEvent) -> Option<HostEvent> {
             mend(velocity);
             exist(channel, key)
         }
-        // Hosts take no chokes from plugins; the note must end all the same.
+        // Plugins cannot send chokes to hosts, but the note must end.
         &mut NoteEvent::Choke { timing, voice_id, channel, key } => {
             event = NoteEvent::NoteOff { timing, voice_id, channel, key, velocity: 0.0 };
             exist(&channel, &key)
@@ -49,18 +49,18 @@ pub fn clean(mut event: HostEvent) -> Option<HostEvent> {
         | NoteEvent::MidiPitchBend { channel, value, .. } => *channel < CHANNELS && within(value, 0.0, 1.0),
         NoteEvent::MidiCC { channel, cc, value, .. } => *channel < CHANNELS && *cc < KEYS && within(value, 0.0, 1.0),
         NoteEvent::MidiProgramChange { channel, program, .. } => *channel < CHANNELS && *program < KEYS,
-        // What only a synthesizer's parameters understand.
+        // Events that only make sense for a synthesizer's parameters.
         _ => false,
     };
     possible.then_some(event)
 }
 
-/// Makes a velocity one.
+/// Puts a velocity into its range.
 fn mend(velocity: &mut f32) {
     *velocity = if velocity.is_nan() { VELOCITY } else { velocity.clamp(0.0, 1.0) };
 }
 
-/// Whether there are such a channel and key; either may be all.
+/// Whether the channel and the key exist; wildcards do.
 fn exist(channel: &Channel, key: &Key) -> bool {
     channel.number().is_none_or(|channel| channel < CHANNELS) && key.number().is_none_or(|key| key < KEYS)
 }

@@ -1,12 +1,12 @@
-//! The host's event queues for one block: the player's events in, and what the engine sends out. Lives on the audio
-//! thread. What a full queue refuses is the engine's business: see `engine::audio`.
+//! The host's event queues for one block: the player's events in, the engine's events out. Lives on the audio thread.
+//! The engine handles events that a full queue refuses: see `engine::audio`.
 //!
-//! A wrapper that cuts a block where a parameter changes hands over what lies on the cut before the change or
-//! after it, as the host has sorted them; and at a block's first sample always after it. So that no block
-//! size makes a difference, what lies on a cut waits for the rest of the block.
+//! With sample-accurate automation, nice-plug splits a block where a parameter changes. Events on the split sample come
+//! before or after the change, in the host's order; at a block's first sample, always after it. To make the result
+//! independent of the block size, events on a split sample are held back for the next part.
 //!
-//! A host may also send what is no event (see [`super::clean`]), and name a note by its id ([`super::note_ids`]): both
-//! are put right as an event comes in.
+//! A host may also send invalid events (see [`super::clean`]), or refer to a note by its id ([`super::note_ids`]): both
+//! are resolved as an event comes in.
 
 use std::collections::VecDeque;
 
@@ -21,20 +21,20 @@ use super::clean::clean;
 use super::note_ids::{Ends, NoteIds};
 use crate::voice::Voice;
 
-/// Events that can lie on one cut.
+/// The most events held back at one split.
 const ON_CUT: usize = 1024;
-/// How often an event is offered before it counts as refused: what took one and not the next may take it
-/// yet, and one that is full says so soon.
+/// Attempts to send an event before it counts as refused: a queue that has refused an event may still take it on the
+/// next attempt, and a full queue answers quickly.
 const OFFERS: usize = 4;
-/// A pitch bend, or a pressure, this near to its middle, or to none, is at rest: half of MIDI's finest step.
+/// A pitch bend this close to its center, or a pressure this close to 0, is at rest: half of MIDI's finest step.
 const AT_REST: f32 = 0.5 / 16_383.0;
 
-/// An event of the host's: no system-exclusive messages.
+/// A host's event, without system-exclusive messages.
 pub type HostEvent = NoteEvent<()>;
 
-/// The player's events that came with a block too early, and what the host means by the ids that it gives to notes.
+/// Input state that outlives a block: events held back for the next one, and the ids of sounding notes.
 pub struct Incoming {
-    /// At the first sample of the next block.
+    /// For the next block, at its first sample.
     early: VecDeque<HostEvent>,
     ids: NoteIds,
 }
@@ -46,22 +46,22 @@ impl Default for Incoming {
 }
 
 impl Incoming {
-    /// Forgets what lies on a cut whose block does not go on. The ids of notes stay: a key may be down all the while.
+    /// Drops events that were held back for a block that never came. Note ids stay: their keys may still be down.
     pub fn activate(&mut self) {
         self.early.clear();
     }
 }
 
-/// See the [module](self).
+/// The host's event queues for one block.
 pub struct HostIo<'a, P, C> {
     context: &'a mut C,
     incoming: &'a mut Incoming,
     status: &'a Status,
-    /// Hears what the host takes.
+    /// The standalone app's piano, which gets every outgoing event.
     voice: Option<&'a mut Voice>,
-    /// Samples of the block.
+    /// Samples in the block.
     frames: u32,
-    /// Of the events that came too early, those that are for this block.
+    /// How many of the held-back events belong to this block.
     early: usize,
     plugin: std::marker::PhantomData<P>,
 }
@@ -71,7 +71,7 @@ where
     P: Plugin<SysExMessage = ()>,
     C: ProcessContext<P>,
 {
-    /// Opens the queues of a block of so many samples.
+    /// Opens the queues for a block of `frames` samples.
     pub fn open(
         context: &'a mut C,
         frames: u32,
@@ -83,7 +83,7 @@ where
         Self { context, incoming, status, voice, frames, early, plugin: std::marker::PhantomData }
     }
 
-    /// The player's next event, and what it means to the model, if anything.
+    /// The player's next event, and its meaning for the engine, if any.
     pub fn next_event(&mut self) -> Option<(HostEvent, Option<Heard>)> {
         loop {
             let mut event = self.next_clean()?;
@@ -91,7 +91,7 @@ where
                 Ends::Keys => Some((event, heard(&event))),
                 Ends::Covered => Some((event, heard(&event).map(Heard::covered))),
                 Ends::Nothing => {
-                    self.status.invalid.add(1);
+                    self.status.counts.invalid.add(1);
                     continue;
                 }
             };
@@ -105,7 +105,7 @@ where
         }
         loop {
             let Some(mut event) = clean(self.context.next_event()?) else {
-                self.status.invalid.add(1);
+                self.status.counts.invalid.add(1);
                 continue;
             };
             let on_cut = self.frames > 0 && event.timing() == self.frames;
@@ -117,7 +117,7 @@ where
         }
     }
 
-    /// Whether the host took the event, or never will.
+    /// Sends an event. `true` if the host took it or will never take it; `false` if it may take it later.
     fn send(&mut self, event: HostEvent) -> bool {
         if let Some(voice) = &mut self.voice {
             voice.hear(&event);
@@ -167,13 +167,13 @@ where
     C: ProcessContext<P>,
 {
     fn pass(&mut self, offset: u32, mut event: HostEvent) -> bool {
-        // Later than it came, but for its distance: what waited goes out with a block's first sample.
+        // An event that had to wait may still have a later time in its own block: it goes out at `offset`.
         event.subtract_timing(event.timing().saturating_sub(offset));
         self.send(event)
     }
 }
 
-/// The editor's keyboard is a keyboard like any other, on channel 1, at the block's first sample.
+/// An event of the on-screen keyboard, as a note on channel 1 at the block's first sample.
 pub fn touch(touch: Touch) -> HostEvent {
     let (channel, key) = (Channel::Number(0), Key::Number(touch.key));
     if touch.velocity == 0 {
@@ -183,11 +183,11 @@ pub fn touch(touch: Touch) -> HostEvent {
     NoteEvent::NoteOn { timing: 0, voice_id: VoiceID::Wildcard, channel, key, velocity }
 }
 
-/// What an event of the player's means to the model, if anything.
+/// The meaning of a player's event for the engine, if any.
 pub fn heard(event: &HostEvent) -> Option<Heard> {
     match *event {
         NoteEvent::NoteOn { channel: Channel::Number(channel), key: Key::Number(key), velocity, .. } => {
-            // A saturating cast: what is no number becomes 0.
+            // The cast saturates: NaN becomes 0.
             let velocity = (velocity * 127.0).round() as u8;
             Some(Heard::On { channel, key, velocity: velocity.clamp(1, 127) })
         }
@@ -217,7 +217,7 @@ pub fn heard(event: &HostEvent) -> Option<Heard> {
     }
 }
 
-/// The host's transport in the clock's words.
+/// The host's transport, as the clock reads it.
 pub fn transport(host: &Transport) -> notes::Transport {
     notes::Transport {
         playing: host.playing,

@@ -1,5 +1,5 @@
-//! Which note a host means when it names it by an id. Several may sound on one key: a synthesizer keeps them apart,
-//! a piano's key is down as long as the latest of them is.
+//! Resolves the note ids of hosts. Several notes may sound on one key: a synthesizer keeps them apart, but a piano's
+//! key is down until the latest of them ends.
 
 use std::collections::VecDeque;
 
@@ -8,41 +8,41 @@ use nice_plug::prelude::NoteEvent;
 
 use super::io::HostEvent;
 
-/// Notes that are told apart; of more, the oldest are forgotten.
+/// The most notes tracked at a time; beyond that the oldest are forgotten.
 const NOTES: usize = 1_024;
 
 /// What a note-off ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
-    /// What sounds on its key, or on many.
+    /// All notes on its key, or on many keys.
     Keys,
-    /// A note on whose key another one has been struck since.
+    /// Only a note that a later one on the same key covers.
     Covered,
-    /// A note that is not known.
+    /// An unknown note.
     Nothing,
 }
 
-/// A note with an id that sounds.
+/// A sounding note that has an id.
 #[derive(Clone, Copy, Debug)]
 struct Note {
     id: i32,
     channel: u8,
     key: u8,
-    /// Another one has been struck on its key since.
+    /// A later note has been struck on its key.
     covered: bool,
 }
 
 impl Note {
-    /// Whether a channel and a key, of which either may be all, name its place.
+    /// Whether a channel and a key, either of which may be a wildcard, match this note.
     fn is_at(&self, channel: Channel, key: Key) -> bool {
         channel.number().is_none_or(|channel| channel == self.channel) && key.number().is_none_or(|key| key == self.key)
     }
 }
 
-/// See the [module](self).
+/// The sounding notes that have ids.
 #[derive(Debug)]
 pub struct NoteIds {
-    /// The latest last. A host may use an id again though it has not ended its note: then the latest has it.
+    /// In order, the latest last. A host may reuse an id before its note has ended: the id then means the latest note.
     notes: VecDeque<Note>,
 }
 
@@ -53,8 +53,8 @@ impl Default for NoteIds {
 }
 
 impl NoteIds {
-    /// Takes an event in. Where it names a note by its id alone, its channel and key are filled in; a note-off says
-    /// what it ends, and an expression of a note that is not known that it means nothing.
+    /// Processes an event. If it names a note by its id alone, fills in channel and key. Returns what a note-off ends;
+    /// [`Ends::Nothing`] for a note expression means that its note is unknown.
     pub fn follow(&mut self, event: &mut HostEvent) -> Ends {
         match event {
             NoteEvent::NoteOn { voice_id, channel, key, .. } => {
@@ -89,7 +89,7 @@ impl NoteIds {
         }
     }
 
-    /// A note begins, with an id or without.
+    /// Called for every note-on, with or without an id.
     fn begin(&mut self, id: Option<i32>, channel: Channel, key: Key) {
         self.notes.iter_mut().filter(|note| note.is_at(channel, key)).for_each(|note| note.covered = true);
         let (Some(id), Channel::Number(channel), Key::Number(key)) = (id, channel, key) else {
@@ -101,7 +101,7 @@ impl NoteIds {
         self.notes.push_back(Note { id, channel, key, covered: false });
     }
 
-    /// The note with this id ends.
+    /// Ends the note with this id.
     fn end(&mut self, id: i32, channel: &mut Channel, key: &mut Key) -> Ends {
         if let Some(note) = self.find(id, *channel, *key).and_then(|at| self.notes.remove(at)) {
             (*channel, *key) = (Channel::Number(note.channel), Key::Number(note.key));
@@ -110,12 +110,12 @@ impl NoteIds {
         if channel.number().is_none() || key.number().is_none() {
             return Ends::Nothing;
         }
-        // A host that is not sure of its ids is sure of its keys.
+        // An unknown id, but a valid key: trust the key.
         self.notes.retain(|note| !note.is_at(*channel, *key));
         Ends::Keys
     }
 
-    /// Where the latest note with this id is that sounds there.
+    /// Index of the latest note with this id on this channel and key.
     fn find(&self, id: i32, channel: Channel, key: Key) -> Option<usize> {
         self.notes.iter().rposition(|note| note.id == id && note.is_at(channel, key))
     }
@@ -140,7 +140,7 @@ mod tests {
         }
     }
 
-    /// What a note-off ends, and on which channel and key.
+    /// What a note-off ends, and its channel and key as filled in.
     fn end(ids: &mut NoteIds, mut event: HostEvent) -> (Ends, Option<u8>, Option<u8>) {
         let ends = ids.follow(&mut event);
         match event {
@@ -178,7 +178,7 @@ mod tests {
         for id in 0..8 {
             ids.follow(&mut on(id, 60));
         }
-        // By MIDI, without an id.
+        // A plain MIDI note, without an id.
         let (channel, key) = (Channel::Number(3), Key::Number(60));
         ids.follow(&mut NoteEvent::NoteOn { timing: 0, voice_id: VoiceID::Wildcard, channel, key, velocity: 0.5 });
         for id in 0..8 {

@@ -1,4 +1,4 @@
-//! The audio thread's end: what a controller moves, at its own sample.
+//! The audio thread's side of MIDI learn: controllers move parameters, sample-accurately.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -10,23 +10,23 @@ use nice_plug::params::internals::ParamPtr;
 use super::{LEARNERS, MODES, MidiMap, NONE};
 use crate::params::AntiphonParams;
 
-/// Of these every press of a pad acts, and no release.
+/// Each press of a pad flips these; releases are ignored.
 const STRUCK: [&str; 3] = ["again", "another", "freeze"];
-/// Of this, too, unless the model plays while it is held.
+/// Likewise, unless the model plays only while this is held.
 const HELD: &str = "go";
-/// A pad or pedal is down from here on.
+/// From this value on, a pad or pedal counts as down.
 const DOWN: u8 = 64;
-/// Nearer than this, a knob and its parameter stand at the same place: a step of the knob.
+/// A knob and its parameter, both 0–1, are at the same place if they differ by at most this: one step of the knob.
 const NEAR: f32 = 1.0 / 127.0;
 
-/// See the [module](self).
+/// Applies the learned controllers to the parameters.
 pub struct Learner {
     learned: MidiMap,
-    /// By learner, the parameter. `params` owns it.
+    /// By learner: its parameter, which `params` owns.
     parameters: [Option<ParamPtr>; LEARNERS.len()],
-    /// Controllers that are down, as pads: bit n, controller n.
+    /// Bit n: controller n is down, taken as a pad.
     down: u128,
-    /// By learner, what the latest move of its controller was.
+    /// By learner: the latest move of its controller.
     knobs: [Knob; LEARNERS.len()],
     viewer: Viewer,
     params: Arc<AntiphonParams>,
@@ -35,16 +35,16 @@ pub struct Learner {
 /// A controller's latest move, for soft takeover.
 #[derive(Clone, Copy, Default)]
 struct Knob {
-    /// Where it stood, 0-1, and the parameter then, if it moves the parameter.
+    /// The controller's position, 0–1, and the value that it set the parameter to, if it did.
     at: Option<f32>,
     left: Option<f32>,
 }
 
 impl Knob {
-    /// Moves; `true`: the parameter, which stands at `parameter`, is to follow.
+    /// Records a move to `at`, with the parameter at `parameter`, both 0–1. `true`: the knob takes the parameter over.
     fn takes(&mut self, at: f32, parameter: f32) -> bool {
         let before = self.at.replace(at);
-        // What is still where the knob has left it follows, though the host may have rounded it.
+        // A parameter that is still where the knob left it follows, even if the host has rounded the value.
         let holds = self.left.is_some_and(|left| (left - parameter).abs() <= NEAR);
         let passes = before.is_some_and(|before| (before - parameter) * (at - parameter) <= 0.0);
         holds || passes || (at - parameter).abs() <= NEAR
@@ -52,14 +52,15 @@ impl Knob {
 }
 
 impl Learner {
-    /// Controllers that move these parameters.
+    /// For these parameters. `viewer` is redrawn when something changes.
     pub fn new(learned: MidiMap, params: Arc<AntiphonParams>, viewer: Viewer) -> Self {
         let map = params.param_map();
         let find = |id: &str| map.iter().find(|(name, ..)| name == id).map(|(_, parameter, _)| *parameter);
         Self { learned, parameters: LEARNERS.map(find), down: 0, knobs: Default::default(), viewer, params }
     }
 
-    /// A controller moves, to 0–127. `true`: it has moved a parameter, or is to from now on, and goes no further.
+    /// Handles a controller's move to a value of 0–127. `true`: it is assigned to a parameter, or has just been, and
+    /// must not be passed on.
     pub fn hear(&mut self, controller: u8, value: u8) -> bool {
         if controller >= MODES {
             return false;
@@ -67,7 +68,7 @@ impl Learner {
         let shared = &self.learned.0;
         let learning = shared.learning.swap(NONE, Relaxed);
         if let Some(mine) = shared.controllers.get(usize::from(learning)) {
-            // Each moves one parameter.
+            // A controller moves one parameter only.
             for other in shared.controllers.iter().filter(|other| other.load(Relaxed) == controller) {
                 other.store(NONE, Relaxed);
             }
@@ -105,12 +106,12 @@ impl Learner {
                     to
                 }
             };
-            // SAFETY: as above; it stores into atomics, as the host's own automation does on this thread.
+            // SAFETY: as above; it stores to atomics, as the host's automation does on this thread.
             if unsafe { parameter._internal_set_normalized_value(to) } {
                 shared.moved.fetch_or(1 << place, Relaxed);
                 self.viewer.repaint();
             }
-            // SAFETY: as above. What it was set to, as its steps have rounded it.
+            // SAFETY: as above. The value that was set, rounded to the parameter's steps.
             knob.left = Some(unsafe { parameter.unmodulated_normalized_value() });
             return true;
         }

@@ -1,12 +1,13 @@
-//! MIDI learn: controllers that move parameters, for keyboards whose host has no way to assign them, and for the
-//! standalone app. What is assigned is stored with the project.
+//! MIDI learn: assigns MIDI controllers to parameters, for hosts that cannot do it, and for the standalone app. The
+//! assignments are stored with the project.
 //!
-//! Three threads share it, by atomics alone. The editor says which parameter is to learn; the audio thread
-//! takes the next controller for it, and from then on sets the parameter at the controller's own sample;
-//! the editor, while it is open, tells the host.
+//! Three threads share them through atomics. The editor selects the parameter that is to learn; the audio thread
+//! assigns the next controller that moves to it, and from then on sets the parameter at the controller's own sample;
+//! the editor, while it is open, reports the changes to the host.
 //!
-//! With soft takeover, which is a setting of the project, a knob that stands elsewhere than its parameter moves nothing
-//! until it passes the parameter's value: no jump on the first touch, nor after automation or the mouse has moved it.
+//! With soft takeover, a setting of the project, a knob whose position differs from its parameter has no effect until
+//! it passes the parameter's value: nothing jumps on the first touch, or after automation or the mouse has moved the
+//! parameter.
 
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
@@ -22,9 +23,9 @@ use crate::params::FRONT;
 
 pub use learner::Learner;
 
-/// What can learn beside what matters most.
+/// Parameters that support MIDI learn, in addition to [`FRONT`].
 const MORE: [&str; 5] = ["go", "again", "another", "freeze", "learn"];
-/// The parameters that can learn, by their permanent ids.
+/// The permanent ids of all parameters that support MIDI learn.
 const LEARNERS: [&str; FRONT.len() + MORE.len()] = {
     let mut learners = [""; FRONT.len() + MORE.len()];
     let (front, more) = learners.split_at_mut(FRONT.len());
@@ -32,26 +33,27 @@ const LEARNERS: [&str; FRONT.len() + MORE.len()] = {
     more.copy_from_slice(&MORE);
     learners
 };
-/// No controller, or no learner.
+/// Stands for no controller, or no learner.
 const NONE: u8 = u8::MAX;
-/// From here on they are no controllers: all notes off, and the like.
+/// From this number on, controllers are channel mode messages such as all notes off.
 const MODES: u8 = 120;
 
-/// What is assigned. Copies are the same.
+/// The MIDI controllers assigned to parameters. Clones share the assignments.
 #[derive(Clone, Debug)]
 pub struct MidiMap(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// By learner, the number of its controller.
+    /// By learner: the number of its controller.
     controllers: [AtomicU8; LEARNERS.len()],
-    /// The learner that takes the next controller.
+    /// The learner that gets the next controller that moves.
     learning: AtomicU8,
-    /// Bit n: learner n was moved, and the host does not know yet.
+    /// Bit n: learner n has moved, and the host has not been told.
     moved: AtomicU32,
-    /// By learner, where its controller stands (0-127) while it has not reached the parameter yet; else [`NONE`].
+    /// By learner: the position (0–127) of a controller that has yet to reach its parameter's value; otherwise
+    /// [`NONE`].
     waiting: [AtomicU8; LEARNERS.len()],
-    /// Whether controllers take parameters over softly.
+    /// Whether soft takeover is on.
     soft: AtomicBool,
 }
 
@@ -68,23 +70,23 @@ impl Default for MidiMap {
 }
 
 impl MidiMap {
-    /// The controller of this parameter. An outer `None`: it cannot learn any.
+    /// The controller of this parameter. An outer `None`: the parameter does not support MIDI learn.
     pub fn controller(&self, id: &str) -> Option<Option<u8>> {
         let place = place(id)?;
         Some(Some(self.0.controllers[place].load(Relaxed)).filter(|controller| *controller != NONE))
     }
 
-    /// The next controller that moves is for this parameter; `None`: for none.
+    /// Assigns the next controller that moves to this parameter; `None` cancels.
     pub fn learn(&self, id: Option<&str>) {
         self.0.learning.store(id.and_then(place).map_or(NONE, |place| place as u8), Relaxed);
     }
 
-    /// Whether this parameter waits for its controller.
+    /// Whether this parameter waits for a controller.
     pub fn is_learning(&self, id: &str) -> bool {
         place(id).is_some_and(|place| self.0.learning.load(Relaxed) == place as u8)
     }
 
-    /// The parameter has a controller no more.
+    /// Removes the parameter's controller.
     pub fn forget(&self, id: &str) {
         if let Some(place) = place(id) {
             self.0.controllers[place].store(NONE, Relaxed);
@@ -92,12 +94,12 @@ impl MidiMap {
         }
     }
 
-    /// Whether a controller moves nothing until it passes the parameter's value.
+    /// Whether soft takeover is on: a controller has no effect until it passes the parameter's value.
     pub fn is_soft(&self) -> bool {
         self.0.soft.load(Relaxed)
     }
 
-    /// Says whether it does.
+    /// Turns soft takeover on or off.
     pub fn set_soft(&self, soft: bool) {
         self.0.soft.store(soft, Relaxed);
         if !soft {
@@ -105,18 +107,18 @@ impl MidiMap {
         }
     }
 
-    /// Where this parameter's controller stands, 0-1, while it has yet to reach the parameter's value.
+    /// The position (0–1) of a controller that has yet to reach this parameter's value.
     pub fn waiting(&self, id: &str) -> Option<f32> {
         let value = self.0.waiting[place(id)?].load(Relaxed);
         (value != NONE).then(|| f32::from(value) / 127.0)
     }
 
-    /// The setting of soft takeover, as the project stores it.
+    /// The soft takeover setting, for the project to store.
     pub fn soft(&self) -> SoftTakeover {
         SoftTakeover(self.clone())
     }
 
-    /// The parameters that controllers have moved since the last call: the host is to hear of them.
+    /// The ids of the parameters that controllers have moved since the last call, to be reported to the host.
     pub fn moved(&self) -> impl Iterator<Item = &'static str> {
         let moved = self.0.moved.swap(0, Relaxed);
         LEARNERS.into_iter().enumerate().filter(move |(place, _)| moved & 1 << place != 0).map(|(_, id)| id)
@@ -145,7 +147,7 @@ impl PersistentField<'_, BTreeMap<String, u8>> for MidiMap {
     }
 }
 
-/// Whether controllers take parameters over softly, as the project stores it.
+/// The soft takeover setting, as the project stores it.
 #[derive(Clone, Debug)]
 pub struct SoftTakeover(MidiMap);
 
@@ -187,7 +189,7 @@ mod tests {
         assert_eq!(learned.moved().count(), 0);
         assert!(learner.hear(21, 0) && params.model.temperature.value() == 0.1);
 
-        // A pad: each press is one, but that which the model plays for as long as it is held.
+        // A pad: each press flips the parameter, except in the mode in which the model plays while the pad is held.
         let presses = [(127, true), (0, true), (100, false), (0, false)];
         for (pad, id) in [(36, "another"), (37, "freeze"), (38, "go")] {
             learned.learn(Some(id));
@@ -215,15 +217,15 @@ mod tests {
         assert_eq!(learned.controller("velocity"), None, "not one of the main ones");
     }
 
-    /// A knob on the table stands anywhere: what it moves follows from where the knob passes it, and waits again once
-    /// something else has moved it.
+    /// A knob may be anywhere: its parameter follows once the knob has passed it, and waits again after something else
+    /// has moved it.
     #[test]
     fn a_controller_takes_over_where_it_passes_the_parameter() {
         let params = Arc::new(AntiphonParams::new(Default::default()));
         let learned = params.learned.clone();
         let mut learner = Learner::new(learned.clone(), params.clone(), Viewer::default());
         let handles = Handles::new(&params);
-        // In the middle of its way, and in steps of one of 9,999; a choice of five; and by the bottom end.
+        // From the middle, with fine steps, with five choices, and from the lower end.
         for (id, start) in [("temp", 0.5), ("seed", 0.5), ("mode", 0.5), ("density", 0.0)] {
             let handle = &handles[id];
             handle.force(start);
@@ -234,7 +236,7 @@ mod tests {
                 assert_eq!(handle.value(), start, "{id} jumps at {value}");
                 assert_eq!(learned.waiting(id), Some(f32::from(value) / 127.0));
             }
-            // A quick hand leaves values out.
+            // A fast turn skips values.
             let passing = if start == 0.0 { 0 } else { 40 };
             assert!(learner.hear(21, passing));
             assert_eq!(learned.waiting(id), None);
@@ -256,7 +258,7 @@ mod tests {
             learned.set_soft(true);
         }
 
-        // A knob that stands where the parameter is has nothing to wait for, whatever the parameter's steps are.
+        // A knob at the parameter's own position takes over at once, however coarse the parameter's steps are.
         handles["temp"].force(0.5);
         learned.learn(Some("temp"));
         learner.hear(22, 64);

@@ -1,12 +1,12 @@
-//! The choices that parameters offer, with their ids and shown names. Ids are permanent: projects and presets are stored
-//! by them.
+//! The choices that parameters offer, with their ids and shown names. Ids are permanent: projects and presets store
+//! them.
 
 use engine::settings;
 use nice_plug::prelude::Enum;
 
 use super::turn::{Ends, SilenceUnit};
 
-/// The ids of a parameter's choices, in their order; `None`: it has none.
+/// The ids of a parameter's choices, in order; `None` if it is not a choice.
 pub fn ids(parameter: &str) -> Option<&'static [&'static str]> {
     match parameter {
         "mode" => Mode::ids(),
@@ -25,12 +25,12 @@ pub fn ids(parameter: &str) -> Option<&'static [&'static str]> {
     }
 }
 
-/// A parameter's choice, each with its id and its shown name, and the engine's value that it stands for.
+/// Defines a parameter's choices, each with its id and its shown name, and the conversion to the engine's type.
 macro_rules! choice {
     ($(#[$about:meta])* $name:ident { $($(#[$default:ident])? $variant:ident = $id:tt $shown:tt,)* }) => {
         $(#[$about])*
         #[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-        #[allow(missing_docs)] // the engine's say what they are
+        #[allow(missing_docs)] // documented in the engine
         pub enum $name {
             $($(#[$default])? #[id = $id] #[name = $shown] $variant,)*
         }
@@ -57,7 +57,7 @@ choice! {
 }
 
 choice! {
-    /// What works as the trigger, beside the button and its parameter.
+    /// What triggers the model, besides the button and its parameter.
     TriggerBy {
         #[default] Button = "button" "button",
         Key = "key" "key",
@@ -69,7 +69,7 @@ choice! {
 }
 
 choice! {
-    /// The grid that onsets are drawn to.
+    /// The grid that onsets are quantized to.
     Grid {
         Quarter = "1_4" "1/4",
         QuarterDotted = "1_4d" "1/4 dotted",
@@ -85,7 +85,7 @@ choice! {
 }
 
 choice! {
-    /// Whose pulse the grid follows.
+    /// Whether the grid follows the host's beat or the phrase's.
     BeatSource {
         #[default] Host = "host" "host",
         Phrase = "phrase" "phrase",
@@ -93,7 +93,7 @@ choice! {
 }
 
 choice! {
-    /// How fast the model's music goes by.
+    /// How fast the model's music is played.
     Speed {
         Half = "half" "half",
         #[default] Normal = "normal" "normal",
@@ -102,7 +102,7 @@ choice! {
 }
 
 choice! {
-    /// Which tonic the model keeps to.
+    /// The tonic of the model's notes.
     Key {
         #[default] Free = "free" "free",
         Phrase = "phrase" "as the phrase",
@@ -122,7 +122,7 @@ choice! {
 }
 
 choice! {
-    /// Which steps above the tonic the model keeps to.
+    /// The scale of the model's notes.
     Scale {
         #[default] Major = "major" "major",
         Minor = "minor" "natural minor",
@@ -148,9 +148,9 @@ choice! {
     }
 }
 
-/// How many takes are generated side by side, of which one is played.
+/// How many takes are generated in parallel; one of them is played.
 #[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs)] // their names say it
+#[allow(missing_docs)] // self-explanatory
 pub enum Search {
     #[id = "off"]
     #[name = "off"]
@@ -171,7 +171,7 @@ pub enum Search {
 }
 
 impl Search {
-    /// Takes side by side.
+    /// The number of takes in parallel.
     pub fn takes(self) -> u8 {
         match self {
             Self::Off => 1,

@@ -1,4 +1,4 @@
-//! What the window says of each parameter.
+//! The tooltips of the parameters, also used in `docs/controls.md`.
 
 /// The tooltip of a parameter, by its id.
 pub fn hint(id: &str) -> Option<&'static str> {

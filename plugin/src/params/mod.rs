@@ -1,8 +1,7 @@
-//! What a musician can set. Every field says what it does; the ids are permanent, since projects
-//! and automation lanes refer to them.
+//! The parameters. Ids are permanent, since projects and automation lanes refer to them.
 //!
-//! Read by the audio thread (atomics), written by the host and, through it, by the editor. One file
-//! per group of the editor: the turn, time, notes, the model.
+//! The audio thread reads them (atomics); the host writes them, for the editor as well. One file per group in the
+//! editor: turn, time, notes, model.
 
 pub mod choices;
 pub mod hints;
@@ -29,19 +28,19 @@ use crate::state::State;
 use crate::ui_state::SharedUiState;
 use crate::weights::{WeightsChoice, WeightsDigest};
 
-/// The eight that matter most, by id: in front in the editor, on the first page of a controller, and able to learn
-/// one.
+/// The ids of the eight main parameters: shown on the editor's main tab and on the first page of a controller, and able
+/// to learn a MIDI controller.
 pub const FRONT: [&str; 8] = ["mode", "silence", "turn", "key", "temp", "density", "strength", "seed"];
-/// What is called for with a press: each has a button in the editor.
+/// The ids of the parameters that are pressed rather than set; each has a button in the editor.
 pub const CALLS: [&str; 8] = ["go", "again", "another", "undo", "freeze", "unheard", "forget", "panic"];
-/// The groups that all others stand in, in the order in which they are shown: permanent keys, since hosts and projects
-/// keep them.
+/// The groups of all other parameters, in the order in which they are shown. These are permanent keys, which hosts and
+/// projects store.
 pub const GROUPS: [&str; 4] = ["Turn", "Time", "Notes", "Model"];
 
 /// The plugin's parameters and what a project stores beside them.
 #[derive(Params)]
 pub struct AntiphonParams {
-    /// Off: notes pass through, nothing is heard or played. The host's own bypass switch.
+    /// On: notes pass through, the model neither listens nor plays. Linked to the host's own bypass switch.
     #[id = "bypass"]
     pub bypass: BoolParam,
 
@@ -57,27 +56,27 @@ pub struct AntiphonParams {
     #[nested(group = "Notes")]
     pub notes: NoteParams,
 
-    /// How the model draws its notes.
+    /// How the model samples its notes.
     #[nested(group = "Model")]
     pub model: ModelParams,
 
-    /// A weights file in place of the built-in ones.
+    /// The weights file that replaces the built-in weights.
     #[persist = "weights"]
     pub weights: WeightsChoice,
 
-    /// What the file was like when the project was saved.
+    /// The digest of that file when the project was saved.
     #[persist = "digest"]
     pub digest: WeightsDigest,
 
-    /// Controllers that move parameters.
+    /// The MIDI controllers assigned to parameters.
     #[persist = "learnt"]
     pub learned: MidiMap,
 
-    /// Whether they take parameters over softly.
+    /// Whether these use soft takeover.
     #[persist = "takeover"]
     pub takeover: SoftTakeover,
 
-    /// How the editor looks.
+    /// The editor's size, zoom, theme and open parts.
     #[persist = "editor"]
     pub looks: SharedUiState,
 
@@ -87,7 +86,7 @@ pub struct AntiphonParams {
 }
 
 impl AntiphonParams {
-    /// Parameters at their defaults. `status`: what the state tells test hosts.
+    /// Parameters at their defaults. `status`: what the state reports to test hosts.
     pub fn new(status: Arc<Status>) -> Self {
         let (weights, learned) = (WeightsChoice::default(), MidiMap::default());
         Self {
@@ -108,7 +107,7 @@ impl AntiphonParams {
         }
     }
 
-    /// The parameters as plain values of this moment.
+    /// The current values of all parameters. Real-time safe.
     #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
     #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
     pub fn settings(&self) -> Settings {
@@ -117,23 +116,11 @@ impl AntiphonParams {
         let settings = Settings {
             state,
             bypass: self.bypass.value(),
-            mode: turn.mode.value().into(),
-            silence: turn.silence(),
-            pedal_holds: turn.pedal_holds.value(),
-            trigger: turn.trigger(),
-            your_bars: turn.your_bars.value() as u32,
-            my_bars: turn.my_bars.value() as u32,
-            length: turn.length(),
-            rings_out: turn.rings_out.value(),
-            remembers_own: turn.remembers_own.value(),
+            turn: turn.settings(),
             freeze: turn.freeze.value(),
             buttons: turn.buttons(),
-            late_s: f64::from(time.late_ms.value()) / 1_000.0,
-            channel: notes.channel(),
-            passes: notes.passes.value(),
-            pedal_lengthens: notes.pedal_lengthens.value(),
-            pedal_out: notes.pedal_out.value(),
             follows_chord: notes.follows_chord.value(),
+            midi: notes.midi(f64::from(time.late_ms.value()) / 1_000.0),
             generation: GenerationParams {
                 seed: model.seed.value() as u64,
                 temperature: model.temperature(),
@@ -146,15 +133,15 @@ impl AntiphonParams {
                 bars: None,
             },
         };
-        // Read while a state was being loaded, they may be half the old ones.
+        // If a state was being loaded meanwhile, the values may be a mix of old and new.
         let state = state.filter(|_| self.state.latest() == state);
         Settings { state, ..settings }
     }
 }
 
-/// Of a number that counts beats, seconds or milliseconds.
+/// An amount of beats, seconds or milliseconds.
 fn amount(name: &str, default: f32, min: f32, max: f32, step: f32, unit: &'static str) -> FloatParam {
-    // Skewed: the difference between 200 and 300 ms is felt, between 9.2 and 9.3 s not.
+    // Skewed toward small values: 200 and 300 ms sound different, 9.2 and 9.3 s do not.
     let range = FloatRange::Skewed { min, max, factor: FloatRange::skew_factor(-2.0) };
     FloatParam::new(name, default, range)
         .with_unit(unit)
@@ -163,7 +150,7 @@ fn amount(name: &str, default: f32, min: f32, max: f32, step: f32, unit: &'stati
         .with_string_to_value(texts::number(unit))
 }
 
-/// Of a factor or share whose steps are all felt alike.
+/// A factor or share with even steps.
 fn factor(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
     FloatParam::new(name, default, FloatRange::Linear { min, max })
         .with_step_size(0.01)
@@ -171,7 +158,7 @@ fn factor(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
         .with_string_to_value(texts::number(""))
 }
 
-/// Of a share of 1, shown in percent.
+/// A share, 0–1, shown in percent.
 fn share(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
     FloatParam::new(name, default, FloatRange::Linear { min, max })
         .with_unit(" %")
@@ -180,31 +167,31 @@ fn share(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
         .with_string_to_value(texts::percent())
 }
 
-/// Of what is on or off.
+/// On or off.
 fn switch(name: &str, default: bool) -> BoolParam {
     BoolParam::new(name, default).with_string_to_value(texts::switch())
 }
 
-/// Of a whole number.
+/// A whole number.
 fn count(name: &str, default: i32, min: i32, max: i32) -> IntParam {
     IntParam::new(name, default, IntRange::Linear { min, max })
 }
 
-/// Of a MIDI key, shown as a note name.
+/// A MIDI key, shown as a note name.
 fn key(name: &str, default: i32) -> IntParam {
     count(name, default, 0, 127)
         .with_value_to_string(formatters::v2s_i32_key_formatter())
         .with_string_to_value(texts::key())
 }
 
-/// Of a whole number whose greatest value stands for no limit at all.
+/// A whole number whose greatest value means no limit.
 fn limit(name: &str, min: i32, max: i32) -> IntParam {
     count(name, max, min, max)
         .with_value_to_string(Arc::new(move |value| if value == max { "no limit".into() } else { value.to_string() }))
         .with_string_to_value(texts::whole_or("no limit", max))
 }
 
-/// What such a number says.
+/// The value of a [`limit`] parameter; `None` if there is no limit.
 fn limited(param: &IntParam, max: i32) -> Option<u8> {
     Some(param.value()).filter(|value| *value < max).map(|value| value as u8)
 }

@@ -1,4 +1,4 @@
-//! How the model draws its notes, and where it runs.
+//! How the model samples its notes, and where it runs.
 
 use engine::settings::TemperatureScales;
 use nice_plug::prelude::*;
@@ -6,58 +6,57 @@ use nice_plug::prelude::*;
 use super::choices::{DeviceChoice, Search};
 use super::{count, factor, share};
 
-/// See the [module](self).
+/// The parameters of the group *Model*.
 #[derive(Params)]
 pub struct ModelParams {
-    /// Which of my answers you get. The first answer to a phrase with one seed is always the same; so is the
-    /// second, and each is another.
+    /// Seeds the takes: the first take on a phrase with the same seed is always the same; so is the second, which
+    /// differs from the first.
     #[id = "seed"]
     pub seed: IntParam,
 
-    /// How daring the model is: 1 as it was tuned, towards 0 the likeliest note, above 1 stranger.
-    /// Multiplies the temperatures that the network ships with.
+    /// Scales the temperatures that the network ships with: 1 as tuned, lower is safer, higher is wilder.
     #[id = "temp"]
     pub temperature: FloatParam,
 
-    /// How daring the model is with pitches, on top of the temperature of all.
+    /// Temperature of pitches, multiplied by the overall temperature.
     #[id = "temppitch"]
     pub temperature_pitch: FloatParam,
 
-    /// How daring the model is with the rhythm, on top of the temperature of all.
+    /// Temperature of the rhythm, multiplied by the overall temperature.
     #[id = "temprhythm"]
     pub temperature_rhythm: FloatParam,
 
-    /// How daring the model is with the notes' lengths, on top of the temperature of all.
+    /// Temperature of note lengths, multiplied by the overall temperature.
     #[id = "templength"]
     pub temperature_length: FloatParam,
 
-    /// How daring the model is with the dynamics, on top of the temperature of all.
+    /// Temperature of dynamics, multiplied by the overall temperature.
     #[id = "tempdyn"]
     pub temperature_dynamics: FloatParam,
 
-    /// Unlikely choices beyond this share of the probability are never drawn.
+    /// Top-p (nucleus) sampling: choices outside of this share of the probability mass are never sampled.
     #[id = "top_p"]
     pub top_p: FloatParam,
 
-    /// How much the model plays after what it has heard in this session, instead of what it has
-    /// learned before: at 100 %, wherever it can, the steps and pitches that followed when the player played
-    /// the same before. It learns from the player alone; `Forget last phrase` and `Forget` are heeded.
+    /// How much the model imitates what was played in this session, instead of the network: at 100 %, wherever it can,
+    /// it uses the steps and pitches that followed when the player played the same before. It learns only from the
+    /// player; `Forget last phrase` and `Forget` apply to it as well.
     #[id = "learn"]
     pub learn: FloatParam,
 
-    /// So many takes go on side by side, and a critic that knows what music is like plays the one that is most like it. More
-    /// takes sound better and ask more of the processor; off: the first one that comes to mind.
+    /// How many takes are generated in parallel; a critic, trained to tell real music from the model's, picks the best
+    /// one. More takes sound better but need more CPU. Off: the first take is played.
     #[id = "search"]
     pub search: EnumParam<Search>,
 
-    /// Where the network runs. The notes are the same.
+    /// Where the network runs; does not affect the notes.
     #[id = "device"]
     pub device: EnumParam<DeviceChoice>,
 }
 
 impl Default for ModelParams {
     fn default() -> Self {
-        // 2 is where music ends; 0 would be a loop of one chord.
+        // At 2 the music falls apart; at 0 it would loop on one chord.
         let scale = |name| factor(name, 1.0, 0.1, 2.0);
         Self {
             seed: count("Seed", 1, 0, 9_999),
@@ -69,7 +68,7 @@ impl Default for ModelParams {
             top_p: factor("Top-p", 1.0, 0.1, 1.0),
             learn: share("Learn from you", 0.0, 0.0, 1.0),
             search: EnumParam::new("Search", Search::default()),
-            // Where it runs is the machine's business, and no music: nothing to automate.
+            // It depends on the machine and does not affect the music: nothing to automate.
             device: EnumParam::new("Device", DeviceChoice::Cpu).non_automatable(),
         }
     }

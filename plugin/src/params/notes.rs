@@ -1,32 +1,32 @@
-//! What the model may play, how loud, and which way its notes and the player's go.
+//! What the model may play, how loud, and how MIDI goes in and out.
 
-use engine::settings::{Dynamics, Limits};
+use engine::settings::{Dynamics, Limits, MidiSettings};
 use nice_plug::prelude::*;
 
 use super::choices::{DynamicsMode, Key, Scale};
 use super::{amount, count, key, limit, limited, switch, texts};
 
-/// Of these parameters, the value that stands for no limit.
+/// The values of these parameters that mean no limit.
 const MOST_NOTES: i32 = 32;
 const MOST_REPEATS: i32 = 32;
-/// The same, in seconds.
+/// The value that means no limit, in seconds.
 const LONGEST_S: f32 = 20.0;
 
-/// See the [module](self).
+/// The parameters of the group *Notes*.
 #[derive(Params)]
 pub struct NoteParams {
-    /// The tonic that the model keeps to, if any; or the key and scale of what the player has played.
+    /// The tonic that the model keeps to, if any; or the key and scale of the phrase.
     ///
-    /// This and the limits below rule notes out before any is drawn. If they leave none, the scale gives
-    /// way first, then the chord; the range never does.
+    /// This and the limits below rule notes out before sampling. If no note is left, the scale is dropped first, then
+    /// the chord; the range always holds.
     #[id = "key"]
     pub key: EnumParam<Key>,
 
-    /// The scale upon a fixed tonic.
+    /// The scale on a fixed tonic.
     #[id = "scale"]
     pub scale: EnumParam<Scale>,
 
-    /// While the player holds keys, the model plays their pitch classes only.
+    /// While the player holds keys, the model only plays their pitch classes.
     #[id = "chord"]
     pub follows_chord: BoolParam,
 
@@ -38,44 +38,44 @@ pub struct NoteParams {
     #[id = "high"]
     pub highest: IntParam,
 
-    /// How many of the model's notes may sound at once. Where there is no voice left, the next note waits
-    /// for one; a note that takes the last one is short enough for the next.
+    /// How many of the model's notes may sound at once. If no voice is free, the next note waits for one; a note that
+    /// takes the last voice is short enough to free it for the next.
     #[id = "poly"]
     pub polyphony: IntParam,
 
-    /// How long a note of the model's may be.
+    /// The longest duration of the model's notes, in seconds.
     #[id = "longest"]
     pub longest_s: FloatParam,
 
-    /// How often the model may strike a pitch in a row, at one onset after another. Where no other pitch is
-    /// left, it does so more often.
+    /// How often the model may strike a pitch at consecutive onsets. If no other pitch is allowed, it repeats more
+    /// often.
     #[id = "repeats"]
     pub repeats: IntParam,
 
-    /// How loud the model plays: as the network would, its shape around the player's loudness of late, or
+    /// How loud the model plays: as the network does, with its dynamics centered on the player's recent loudness, or
     /// all at one velocity.
     #[id = "dynamics"]
     pub dynamics: EnumParam<DynamicsMode>,
 
-    /// The velocity when it is fixed.
+    /// The velocity for fixed dynamics.
     #[id = "velocity"]
     pub velocity: IntParam,
 
-    /// The sustain pedal lengthens what the model hears.
+    /// The sustain pedal lengthens the notes that the model gets as input.
     #[id = "pedin"]
-    pub pedal_lengthens: BoolParam,
+    pub sustain_in: BoolParam,
 
-    /// The model uses the sustain pedal with its phrasing.
+    /// The model's output includes the sustain pedal, with its phrasing.
     #[id = "pedout"]
-    pub pedal_out: BoolParam,
+    pub sustain_out: BoolParam,
 
-    /// The channel of the model's notes; 0: that of the player.
+    /// The MIDI channel of the model's notes; 0: the player's channel.
     #[id = "channel"]
     pub channel: IntParam,
 
-    /// The player's own notes go on to the output.
+    /// The player's own notes are passed through.
     #[id = "pass"]
-    pub passes: BoolParam,
+    pub thru: BoolParam,
 }
 
 impl Default for NoteParams {
@@ -91,21 +91,21 @@ impl Default for NoteParams {
             repeats: limit("Repeats", 1, MOST_REPEATS),
             dynamics: EnumParam::new("Dynamics", DynamicsMode::Model),
             velocity: count("Fixed velocity", 80, 1, 127),
-            pedal_lengthens: switch("Sustain in", false),
-            pedal_out: switch("Sustain out", false),
+            sustain_in: switch("Sustain in", false),
+            sustain_out: switch("Sustain out", false),
             channel: count("Channel", 0, 0, 16)
                 .with_value_to_string(std::sync::Arc::new(|channel| match channel {
                     0 => "as played".to_owned(),
                     channel => channel.to_string(),
                 }))
                 .with_string_to_value(texts::whole_or("as played", 0)),
-            passes: switch("MIDI thru", true),
+            thru: switch("MIDI thru", true),
         }
     }
 }
 
 impl NoteParams {
-    /// What the model may play, but for the chord that is held.
+    /// What the model may play, apart from the chord that is held.
     pub fn limits(&self) -> Limits {
         Limits {
             key: self.key.value().into(),
@@ -128,8 +128,14 @@ impl NoteParams {
         }
     }
 
-    /// The MIDI channel of the model's notes, 0–15; `None`: that of the player.
-    pub fn channel(&self) -> Option<u8> {
-        (self.channel.value() as u8).checked_sub(1)
+    /// How MIDI goes in and out. `late_s`: a late note is shifted by at most this many seconds; a later one is dropped.
+    pub fn midi(&self, late_s: f64) -> MidiSettings {
+        MidiSettings {
+            thru: self.thru.value(),
+            channel: (self.channel.value() as u8).checked_sub(1),
+            sustain_in: self.sustain_in.value(),
+            sustain_out: self.sustain_out.value(),
+            late_s,
+        }
     }
 }

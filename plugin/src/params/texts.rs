@@ -1,11 +1,11 @@
-//! What numbers are shown as and read from: in any case, with their unit or without. Hosts hand on whatever a person
-//! types, so nothing here may panic, and what is no finite number is refused.
+//! Text representations of numbers and switches: read in any case, with or without their unit. Hosts forward whatever
+//! the user types, so nothing in here may panic; numbers that are not finite are refused.
 
 use std::sync::Arc;
 
 use nice_plug::params::internals::ParamPtr;
 
-/// Pitch classes as they are shown, and the flats that mean the same.
+/// Names of the pitch classes: the shown one first, then enharmonic ones.
 const PITCHES: [&[&str]; 12] = [
     &["c", "b#"],
     &["c#", "db"],
@@ -21,27 +21,27 @@ const PITCHES: [&[&str]; 12] = [
     &["b", "cb"],
 ];
 
-/// Reads a text.
+/// Parses a text; `None` if it means nothing.
 pub type Reader<T> = Arc<dyn Fn(&str) -> Option<T> + Send + Sync>;
 
-/// The decimals that tell each multiple of a step from the next: 2 for 0.25.
+/// The decimals needed to tell adjacent multiples of a step apart: 2 for 0.25.
 pub fn decimals(step: f32) -> usize {
     let is_whole = |scaled: f64| (scaled - scaled.round()).abs() < 1e-3;
-    // In double precision, and with its own rounding taken back: 0.01 is no hundredth in single precision.
+    // In double precision and with a tolerance, since 0.01 is not exact in single precision.
     (0..6).find(|&digits| is_whole(f64::from(step) * 10_f64.powi(digits))).unwrap_or(6) as usize
 }
 
-/// Of a number with a unit.
+/// Reads a number, with or without its unit.
 pub fn number(unit: &'static str) -> Reader<f32> {
     Arc::new(move |text| finite(without(text, unit)))
 }
 
-/// Of a share of 1, shown in percent.
+/// Reads a percentage, as a share of 1.
 pub fn percent() -> Reader<f32> {
     Arc::new(|text| Some(finite(without(text, "%"))? / 100.0))
 }
 
-/// Of a whole number, one of whose values is shown as a word.
+/// Reads a whole number, or a word that stands for `value`.
 pub fn whole_or(word: &'static str, value: i32) -> Reader<i32> {
     Arc::new(move |text| match text.trim() {
         text if same(text, word) => Some(value),
@@ -49,7 +49,7 @@ pub fn whole_or(word: &'static str, value: i32) -> Reader<i32> {
     })
 }
 
-/// Of a MIDI key by its name: `C3` is 48.
+/// Reads a MIDI key by its name: `C3` is 48.
 pub fn key() -> Reader<i32> {
     Arc::new(|text| {
         let text = text.trim().to_lowercase();
@@ -66,7 +66,7 @@ pub fn key() -> Reader<i32> {
     })
 }
 
-/// Of a switch, which is shown as on or off.
+/// Reads a switch, which is shown as on or off.
 pub fn switch() -> Reader<bool> {
     Arc::new(|text| match text.trim().to_lowercase().as_str() {
         "on" | "true" | "yes" | "1" => Some(true),
@@ -75,10 +75,10 @@ pub fn switch() -> Reader<bool> {
     })
 }
 
-/// A parameter's value, 0–1, that a text means: see [`framework_fixes::texts`].
+/// The value, 0–1, that a parameter reads from a text; choices as in [`framework_fixes::texts`].
 ///
 /// # Safety
-/// The parameter lives.
+/// `parameter` points to a live parameter.
 pub unsafe fn read(parameter: ParamPtr, text: &str) -> Option<f32> {
     let text = text.trim();
     // SAFETY: promised by the caller.
@@ -96,7 +96,7 @@ fn same(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }
 
-/// A text without the unit at its end.
+/// The text without the unit at its end, if there is one.
 fn without<'a>(text: &'a str, unit: &str) -> &'a str {
     let (text, unit) = (text.trim(), unit.trim());
     let end = text.len().checked_sub(unit.len()).filter(|end| text.is_char_boundary(*end));

@@ -6,37 +6,36 @@ use nice_plug::prelude::*;
 use super::choices::{BeatSource, Grid, Speed};
 use super::{amount, factor, share};
 
-/// See the [module](self).
+/// The parameters of the group *Time*.
 #[derive(Params)]
 pub struct TimeParams {
-    /// How far the model's onsets are drawn to the grid: 0 % is free, 100 % on its lines. What comes of it is
-    /// what the network hears itself play.
+    /// How strongly the model's onsets are quantized: 0 % is free, 100 % exactly on the grid. The network gets the
+    /// quantized notes as its own input.
     #[id = "strength"]
     pub strength: FloatParam,
 
-    /// The grid that onsets are drawn to.
+    /// The grid that onsets are quantized to.
     #[id = "grid"]
     pub grid: EnumParam<Grid>,
 
-    /// Where every second line of the grid lies between its neighbours: 50 % is straight, 67 % a triplet.
+    /// The position of every second grid line between its neighbors: 50 % is straight, 67 % a triplet.
     #[id = "swing"]
     pub swing: FloatParam,
 
-    /// Whose pulse the grid follows: the host's bar lines, or the beat of the player's phrase. With no
-    /// transport running, the host's beats begin at the hand-over; a phrase without a beat leaves it to the
-    /// host.
+    /// Whether the grid follows the host's beat or that of the player's phrase. While the transport is stopped, the
+    /// host's beats start at the hand-over; if the phrase has no clear beat, the host's is used.
     #[id = "pulse"]
     pub pulse: EnumParam<BeatSource>,
 
-    /// How fast the model's music goes by. The network knows nothing of it.
+    /// How fast the model's music is played; the network is not affected.
     #[id = "speed"]
     pub speed: EnumParam<Speed>,
 
-    /// Below 1 fewer notes, above 1 more, by about this factor: longer or shorter steps become likelier.
+    /// Factor on the number of notes, approximately: below 1 longer steps become likelier, above 1 shorter ones.
     #[id = "density"]
     pub density: FloatParam,
 
-    /// A note that comes too late for its moment is shifted by this at most; a later one is dropped.
+    /// A note that is ready too late is shifted by at most this much; a later one is dropped.
     #[id = "late"]
     pub late_ms: FloatParam,
 }
@@ -47,7 +46,7 @@ impl Default for TimeParams {
             strength: share("Grid strength", 0.0, 0.0, 1.0),
             grid: EnumParam::new("Grid", Grid::Sixteenth),
             swing: share("Swing", 0.5, 0.5, 0.75),
-            pulse: EnumParam::new("BeatSource", BeatSource::Host),
+            pulse: EnumParam::new("Beat source", BeatSource::Host),
             speed: EnumParam::new("Speed", Speed::Normal),
             density: factor("Density", 1.0, 0.25, 4.0),
             late_ms: amount("Late notes", 50.0, 0.0, 500.0, 1.0, " ms"),
@@ -56,7 +55,7 @@ impl Default for TimeParams {
 }
 
 impl TimeParams {
-    /// The same as plain values.
+    /// The current values, apart from late notes.
     pub fn rhythm(&self) -> Rhythm {
         Rhythm {
             strength: self.strength.value(),

@@ -1,26 +1,26 @@
-//! When the turn changes hands, and what becomes of a take.
+//! When the turn changes hands, and what happens to a take.
 
-use engine::settings::{Buttons, Length, Silence, Trigger};
+use engine::settings::{Buttons, Length, Silence, Trigger, TurnSettings};
 use nice_plug::prelude::*;
 
 use super::choices::{Mode, TriggerBy};
 use super::{amount, count, key, switch};
 
-/// See the [module](self).
+/// The parameters of the group *Turn*.
 #[derive(Params)]
 pub struct TurnParams {
-    /// When the turn changes hands. Auto: I go on when you fall silent. Trigger: I play while you hold the
-    /// trigger. Trade: some bars you, some bars I. Duet: as auto, but I play on while you play. Alone: I begin
+    /// When the turn changes hands. Auto: the model continues when the player stops. Trigger: it plays while the
+    /// trigger is held. Trade: some bars each. Duet: as auto, but it plays on while the player plays. Alone: it starts
     /// from nothing.
     #[id = "mode"]
     pub mode: EnumParam<Mode>,
 
-    /// How long you let go of all keys before I go on. With mode trigger it does nothing, with trade only while
-    /// the transport stands.
+    /// How long no key is down before the model continues. Not used in mode trigger; in mode trade only while the
+    /// transport is stopped.
     #[id = "silence"]
     pub silence_ms: FloatParam,
 
-    /// The same in beats: how long you let go of all keys before I go on.
+    /// The same silence in beats (quarter notes).
     #[id = "silbeats"]
     pub silence_beats: FloatParam,
 
@@ -30,91 +30,91 @@ pub struct TurnParams {
 
     /// The sustain pedal counts as a held key: while it is down, there is no silence.
     #[id = "pedhold"]
-    pub pedal_holds: BoolParam,
+    pub sustain_holds: BoolParam,
 
-    /// What works as the trigger beside the button, in mode `trigger`.
+    /// What triggers the model in mode `trigger`, besides the button.
     #[id = "trigby"]
     pub trigger_by: EnumParam<TriggerBy>,
 
-    /// The key that is the trigger. It makes no sound.
+    /// The key that acts as the trigger. It makes no sound.
     #[id = "trigkey"]
     pub trigger_key: IntParam,
 
-    /// The controller that is the trigger: held from 64 upwards.
+    /// The controller that acts as the trigger: on from 64 upward.
     #[id = "trigcc"]
     pub trigger_controller: IntParam,
 
-    /// Each touch of the trigger swaps the turns; else the model plays while it is held.
+    /// On: each press of the trigger swaps the turns. Off: the model plays while the trigger is held.
     #[id = "trigtog"]
     pub trigger_toggles: BoolParam,
 
-    /// Bars that the player has, in mode `trade`.
+    /// The player's bars in mode `trade`.
     #[id = "yours"]
     pub your_bars: IntParam,
 
-    /// Bars that the model has, in mode `trade`.
+    /// The model's bars in mode `trade`.
     #[id = "mine"]
-    pub my_bars: IntParam,
+    pub antiphon_bars: IntParam,
 
-    /// What ends the model's turn, beside the player.
+    /// What ends the model's turn, besides the player.
     #[id = "turn"]
     pub ends: EnumParam<Ends>,
 
-    /// The length of a turn measured in seconds.
+    /// The length of the model's turn in seconds.
     #[id = "secs"]
     pub length_s: FloatParam,
 
-    /// The length of a turn measured in notes.
+    /// The length of the model's turn in notes.
     #[id = "notes"]
     pub length_notes: IntParam,
 
-    /// The length of a turn measured in bars.
+    /// The length of the model's turn in bars.
     #[id = "bars"]
     pub length_bars: IntParam,
 
-    /// When the player enters, what the model plays rings out at its length; else it ends at once.
+    /// When the player comes in, the model's sounding notes keep their length; otherwise they end at once.
     #[id = "ring"]
     pub rings_out: BoolParam,
 
-    /// The model remembers what it has played itself; else only what the player has.
+    /// The model's own notes stay in its memory; otherwise only the player's do.
     #[id = "own"]
     pub remembers_own: BoolParam,
 
-    /// The latest take goes round and round, until this is off again.
+    /// Loops the latest take while this is on.
     #[id = "freeze"]
     pub freeze: BoolParam,
 
-    /// Every change of it swaps the turns: the model begins at once, or gives back. In mode `trigger`,
-    /// where each touch does not do so, the model plays while this is on.
+    /// Every change swaps the turns: the model starts at once, or stops. In mode `trigger`, unless the trigger toggles,
+    /// the model plays while this is on.
     #[id = "go"]
     pub go: BoolParam,
 
-    /// Every change of it plays the latest take again, note for note.
+    /// Every change plays the latest take again, note for note.
     #[id = "again"]
     pub again: BoolParam,
 
-    /// Every change of it plays another take from the same phrase.
+    /// Every change plays a new take on the same phrase.
     #[id = "another"]
     pub another: BoolParam,
 
-    /// Every change of it takes the latest take back, as if it had never been played.
+    /// Every change undoes the latest take, as if it had never been played.
     #[id = "undo"]
     pub undo: BoolParam,
 
-    /// Every change of it makes the model forget the player's latest phrase.
+    /// Every change removes the player's latest phrase from the model's memory.
     #[id = "unheard"]
     pub forget_phrase: BoolParam,
 
-    /// Every change of it makes the model forget everything.
+    /// Every change clears the model's memory.
     #[id = "forget"]
     pub forget: BoolParam,
 
-    /// Every change of it ends every note at once.
+    /// Every change ends all notes at once.
     #[id = "panic"]
     pub panic: BoolParam,
 }
 
-/// What a silence is measured in.
+/// The unit of the silence.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SilenceUnit {
     /// Milliseconds.
@@ -127,22 +127,22 @@ pub enum SilenceUnit {
     Beats,
 }
 
-/// What ends the model's turn, beside the player.
+/// What ends the model's turn, besides the player.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
-    /// Only the player does.
+    /// Nothing else.
     #[id = "open"]
     #[name = "until you play"]
     Open,
-    /// So many seconds after the hand-over.
+    /// A number of seconds after the hand-over.
     #[id = "seconds"]
     #[name = "seconds"]
     Seconds,
-    /// So many notes.
+    /// A number of notes.
     #[id = "notes"]
     #[name = "notes"]
     Notes,
-    /// So many bars, to the host's bar line.
+    /// A number of bars, up to the host's bar line.
     #[id = "bars"]
     #[name = "bars"]
     Bars,
@@ -155,13 +155,13 @@ impl Default for TurnParams {
             silence_ms: amount("Silence", 800.0, 50.0, 10_000.0, 1.0, " ms"),
             silence_beats: amount("Silence in beats", 2.0, 0.25, 16.0, 0.25, " beats"),
             silence_unit: EnumParam::new("Silence unit", SilenceUnit::Milliseconds),
-            pedal_holds: switch("Pedal holds turn", false),
+            sustain_holds: switch("Pedal holds turn", false),
             trigger_by: EnumParam::new("Trigger", TriggerBy::Button),
             trigger_key: key("Trigger key", 24),
             trigger_controller: count("Trigger CC", 80, 0, 127),
             trigger_toggles: switch("Trigger toggles", false),
             your_bars: count("Bars: player", 4, 1, 32),
-            my_bars: count("Bars: Antiphon", 4, 1, 32),
+            antiphon_bars: count("Bars: Antiphon", 4, 1, 32),
             ends: EnumParam::new("Turn length", Ends::Open),
             length_s: amount("Turn seconds", 16.0, 0.5, 600.0, 0.1, " s"),
             length_notes: count("Turn notes", 64, 1, 1_000),
@@ -189,7 +189,7 @@ impl TurnParams {
         }
     }
 
-    /// What works as the trigger.
+    /// What triggers the model, besides the button.
     pub fn trigger(&self) -> Trigger {
         Trigger {
             by: self.trigger_by.value().into(),
@@ -199,12 +199,27 @@ impl TurnParams {
         }
     }
 
-    /// See [`engine::settings::Mode::holds`].
+    /// See [`TurnSettings::holds`].
     pub fn holds(&self) -> bool {
-        engine::settings::Mode::from(self.mode.value()).holds(&self.trigger())
+        self.settings().holds()
     }
 
-    /// What ends a turn of the model.
+    /// When Antiphon plays, and for how long.
+    pub fn settings(&self) -> TurnSettings {
+        TurnSettings {
+            mode: self.mode.value().into(),
+            silence: self.silence(),
+            sustain_holds: self.sustain_holds.value(),
+            trigger: self.trigger(),
+            your_bars: self.your_bars.value() as u32,
+            antiphon_bars: self.antiphon_bars.value() as u32,
+            length: self.length(),
+            rings_out: self.rings_out.value(),
+            remembers_own: self.remembers_own.value(),
+        }
+    }
+
+    /// What ends the model's turn, besides the player.
     pub fn length(&self) -> Length {
         match self.ends.value() {
             Ends::Open => Length::Open,
@@ -214,7 +229,7 @@ impl TurnParams {
         }
     }
 
-    /// The switches whose every change acts.
+    /// The switches that act on every change.
     pub fn buttons(&self) -> Buttons {
         Buttons {
             go: self.go.value(),

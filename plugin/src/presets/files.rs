@@ -1,4 +1,4 @@
-//! The user's presets: one JSON file each, in a folder of the user's own.
+//! The user's presets: one JSON file each, in the user's own folder.
 
 use std::fs;
 use std::io::Read;
@@ -8,26 +8,26 @@ use disk::write_whole;
 
 use super::{File as Written, Preset};
 
-/// No preset is larger, in bytes: a wrong file must not fill the memory.
+/// The most bytes read from a preset: a wrong file must not fill the memory.
 const LARGEST: u64 = 64 << 10;
-/// Characters of the parser's own message; it may quote the file.
+/// The most characters shown of the parser's message, which may quote the file.
 const LONGEST_MESSAGE: usize = 200;
 
-/// A preset of the user's, and the file that it was read from: its name does not tell, files can be renamed.
+/// One of the user's presets and its file; the path need not match the name, since files can be renamed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Own {
     /// The file.
     pub path: PathBuf,
-    /// What it holds.
+    /// The preset in it.
     pub preset: Preset,
 }
 
-/// The user's folder for presets, as each system wants it. `None`: the system tells no home.
+/// The user's preset folder in the system's configuration folder. `None` if the system names none.
 pub fn folder() -> Option<PathBuf> {
     dirs::config_dir().map(|base| base.join("antiphon").join("presets"))
 }
 
-/// The presets in this folder, by name, and of each file that holds none, why.
+/// The presets in this folder, sorted by name, and a sentence for each file that is not fully readable.
 pub fn load(folder: &Path) -> (Vec<Own>, Vec<String>) {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let paths = entries.map(|entry| entry.path());
@@ -51,7 +51,7 @@ pub fn load(folder: &Path) -> (Vec<Own>, Vec<String>) {
 fn open(path: &Path) -> Result<(Preset, Vec<String>), String> {
     let unreadable = |error: std::io::Error| format!("it cannot be read ({error})");
     let about = fs::metadata(path).map_err(unreadable)?;
-    // A pipe could go on for ever, or never begin.
+    // Reading from a pipe might never end, or never begin.
     if !about.is_file() {
         return Err("it is not a file".to_owned());
     }
@@ -60,7 +60,8 @@ fn open(path: &Path) -> Result<(Preset, Vec<String>), String> {
     read(&bytes)
 }
 
-/// Reads what a preset's file holds, and what in it cannot be read; or says what is wrong with all of it.
+/// Parses a preset file. Returns the preset and a message for each value that cannot be read; an error if there is no
+/// preset at all.
 pub fn read(bytes: &[u8]) -> Result<(Preset, Vec<String>), String> {
     if bytes.len() as u64 > LARGEST {
         return Err("it is too large".to_owned());
@@ -71,7 +72,7 @@ pub fn read(bytes: &[u8]) -> Result<(Preset, Vec<String>), String> {
     Ok(Preset::of(file))
 }
 
-/// Saves a preset under its name; what lies at its [`path`] is replaced. The file is whole at every moment.
+/// Saves a preset at the [`path`] for its name, replacing what is there. The file is replaced atomically.
 pub fn save(folder: &Path, preset: &Preset) -> Result<PathBuf, String> {
     let path = path(folder, &preset.name)?;
     let text = serde_json::to_string_pretty(&preset.to_file()).map_err(|error| error.to_string())?;
@@ -85,12 +86,12 @@ pub fn delete(path: &Path) -> Result<(), String> {
     fs::remove_file(path).map_err(|error| format!("Cannot delete {}: {error}.", path.display()))
 }
 
-/// Where a preset of this name is saved: its letters and digits, whatever the language.
+/// The path for a preset of this name; characters other than letters and digits, of any script, become hyphens.
 pub fn path(folder: &Path, name: &str) -> Result<PathBuf, String> {
     Ok(folder.join(stem(name)?).with_extension("json"))
 }
 
-/// The name as part of a path; there must be something to it.
+/// The file name, without extension, for a preset's name. An error if the name has no letter or digit.
 fn stem(name: &str) -> Result<String, String> {
     let plain = |c: char| if c.is_alphanumeric() { c } else { '-' };
     let stem: String = name.trim().to_lowercase().chars().map(plain).take(60).collect();
@@ -123,7 +124,7 @@ mod tests {
         for name in ["broken.json", "folder.json", "large.json"] {
             assert_eq!(complaints.iter().filter(|complaint| complaint.contains(name)).count(), 1, "{complaints:?}");
         }
-        // Renamed outside, it is still the one that is deleted.
+        // The file is deleted even if it was renamed outside of the app.
         let renamed = folder.join("renamed.json");
         fs::rename(path, &renamed).unwrap();
         delete(&load(&folder).0[0].path).unwrap();
@@ -131,7 +132,7 @@ mod tests {
         assert!(save(&folder, &Preset { name: " / ".to_owned(), ..mine }).is_err());
     }
 
-    /// A file that is not right is read or refused with a message, and takes no more memory than is due.
+    /// A damaged file is read, or refused with a message, in bounded memory.
     #[test]
     fn spoilt_presets_are_read_or_refused() {
         let good: Vec<Vec<u8>> = super::super::BUILT_IN.iter().map(|text| text.as_bytes().to_vec()).collect();

@@ -1,8 +1,8 @@
-//! Presets, by name of situation: which parameters differ from a new instance's, as [`crate::stored`] keeps them. Some
-//! are built in; the user's own are files in the folder [`folder`].
+//! Presets for playing situations: the values of the parameters that differ from the defaults, as [`crate::stored`]
+//! keeps them. Some are built in; the user's are files in [`folder`].
 //!
-//! A preset says how the music goes, not where it goes: the seed, the search, the device, the channel, whether the
-//! player's notes pass, and the switches whose every change acts are none of its business.
+//! A preset is about the music, not the set-up: it leaves out the seed, the search, the device, late notes, the
+//! channel, MIDI thru, and the parameters that act on every change.
 
 mod files;
 
@@ -18,10 +18,10 @@ pub use files::{Own, delete, folder, load, path, save};
 use crate::params::CALLS;
 use crate::stored::{self, FORMAT, Values};
 
-/// Ids of parameters that no preset touches, beside those that are called for with a press.
+/// Ids of the parameters that no preset sets, besides [`CALLS`].
 const LEFT_ALONE: [&str; 7] = ["bypass", "seed", "search", "device", "late", "channel", "pass"];
 
-/// Whether this parameter is a preset's business.
+/// Whether presets set this parameter.
 pub fn concerns(id: &str) -> bool {
     !CALLS.contains(&id) && !LEFT_ALONE.contains(&id)
 }
@@ -42,21 +42,21 @@ const BUILT_IN: [&str; 13] = [
     include_str!("out-of-bounds.json"),
 ];
 
-/// See the [module](self).
+/// A preset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preset {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// What to expect, in a sentence.
+    /// What to expect, in one sentence.
     pub about: String,
-    /// All other parameters are at their defaults.
+    /// The values that differ from the defaults.
     pub set: Values,
 }
 
-/// A preset's file, of any version.
+/// A preset file, of any version.
 #[derive(Serialize, Deserialize)]
 struct File {
-    /// Its version; the first did not say it.
+    /// The file's version; `None` in the first version.
     format: Option<u32>,
     name: String,
     #[serde(default)]
@@ -65,14 +65,14 @@ struct File {
 }
 
 impl Preset {
-    /// What a file says, and of what in it cannot be read, why not.
+    /// The preset in a file, and a message for each value that cannot be read.
     fn of(file: File) -> (Self, Vec<String>) {
         let (mut set, unread) = stored::read(file.format, file.set);
         set.retain(|id, _| concerns(id));
         (Self { name: file.name, about: file.about, set }, unread)
     }
 
-    /// As a file of the latest version says it.
+    /// The preset as a file of the latest version.
     fn to_file(&self) -> File {
         let set = self.set.iter().map(|(id, stored)| (id.clone(), serde_json::json!(stored)));
         File { format: Some(FORMAT), name: self.name.clone(), about: self.about.clone(), set: set.collect() }
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    /// The presets as the version before wrote them.
+    /// Presets in the files of version 1.
     #[test]
     fn presets_of_version_1_are_what_they_were() {
         for (text, now) in [

@@ -1,5 +1,5 @@
-//! The ports that the player has chosen, remembered from one evening to the next. The way into the system is not:
-//! JACK may run today and not tomorrow.
+//! The user's choice of ports, which is remembered between sessions. The audio system is not: JACK may not be running
+//! the next time.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::presets;
 
-/// The ways into the system.
+/// The audio and MIDI system to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum System {
     /// JACK where it runs, else the system's own.
@@ -22,39 +22,38 @@ pub enum System {
     None,
 }
 
-/// See the [module](self). A name stands for a port; nothing, for the first one there is; an empty
-/// name, for none.
+/// The chosen ports: a name stands for a port, `None` for the first one, an empty name for none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Choice {
-    /// The MIDI port to hear.
+    /// The MIDI input port.
     pub midi_in: Option<String>,
-    /// The MIDI port to play to.
+    /// The MIDI output port.
     pub midi_out: Option<String>,
     /// The audio device for the piano.
     pub audio_out: Option<String>,
-    /// Whether the built-in piano is heard.
+    /// Whether the built-in piano is on.
     pub piano: bool,
 }
 
 impl Default for Choice {
     fn default() -> Self {
-        // To play to a port that nobody has chosen could wake up a synthesiser in the next room.
+        // A port that nobody has chosen could be a synthesizer in the next room.
         let midi_out = Some(String::new());
         Self { midi_in: None, midi_out, audio_out: None, piano: true }
     }
 }
 
 impl Choice {
-    /// What was chosen last; where nothing was, or nothing readable, the default.
+    /// The choice saved last; the default if there is none or it is unreadable.
     pub fn load() -> Self {
         let text = path().and_then(|path| std::fs::read(path).ok());
         let choice: Self = text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        // None was a choice once, and played on the default device all the same.
+        // Earlier versions stored an empty name for no device, but used the default device anyway.
         Self { audio_out: choice.audio_out.filter(|name| !name.is_empty()), ..choice }
     }
 
-    /// Remembers it.
+    /// Saves it for the next session.
     pub fn save(&self) -> Result<(), String> {
         let path = path().ok_or("There is no home folder to remember the ports in.")?;
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;

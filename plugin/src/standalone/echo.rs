@@ -1,18 +1,18 @@
-//! What a synthesizer sends back of what it is sent, by a MIDI thru or a loop in the cables: it is no playing. Without
-//! this the app would take its own notes for the player's, give way to itself, and send them round and round.
+//! Filters MIDI that comes back from a synthesizer, through its MIDI thru or a loop in the cables. Otherwise the app
+//! would take its own notes for the player's, give way to itself, and send them around endlessly.
 
 use super::keys::Keys;
 use super::message::Message;
 
-/// For so long after it was sent a message may come back, in seconds, beside what the blocks take.
+/// How long after it was sent a message may come back, in seconds, in addition to the blocks' own delay.
 pub const WITHIN_S: f64 = 0.030;
-/// Messages that can be on their way at a time; older ones are forgotten.
+/// The most sent messages that are remembered; older ones are forgotten.
 const SENT: usize = 256;
 
-/// See the [module](self).
+/// The messages sent recently.
 #[derive(Debug)]
 pub struct Echo {
-    /// A ring of what was sent, and when, in samples.
+    /// A ring buffer of sent messages and their times in samples.
     sent: [Option<(u64, Message)>; SENT],
     next: usize,
 }
@@ -24,7 +24,7 @@ impl Default for Echo {
 }
 
 impl Echo {
-    /// A message goes out.
+    /// Records a message sent at a time in samples.
     pub fn sends(&mut self, at: u64, message: Message) {
         if let Some(place) = self.sent.get_mut(self.next) {
             *place = Some((at, message));
@@ -32,8 +32,8 @@ impl Echo {
         self.next = (self.next + 1) % SENT;
     }
 
-    /// Whether a message that comes in at `at` is one that went out at most so many samples before. Each comes back
-    /// once; and a key that is down comes up, whatever it looks like.
+    /// Whether a message that comes in at sample `at` is the echo of one sent at most `within` samples before. Each
+    /// sent message matches once. A note-off for a key that is down never counts as an echo.
     pub fn returns(&mut self, at: u64, message: &Message, within: u64, keys: &Keys) -> bool {
         if message.status() >= 0xf0 {
             return false;
@@ -51,7 +51,7 @@ impl Echo {
     }
 }
 
-/// A note-off may come back in its other form.
+/// Whether two messages are the same; the two forms of a note-off are equal.
 fn is_same(one: &Message, other: &Message) -> bool {
     match (one.note(), other.note()) {
         (Some((false, key)), Some((false, again))) => key == again && one.channel() == other.channel(),
@@ -84,7 +84,7 @@ mod tests {
         echo.sends(10_000, on);
         assert!(!echo.returns(11_441, &on, WITHIN, &keys), "too late for an echo");
 
-        // The player's own note went out, too; its end must never be taken for an echo of the one before.
+        // The player's own note was passed through as well; its end must not be taken for the echo of an earlier one.
         echo.sends(20_000, off);
         keys.hear(&on);
         assert!(!echo.returns(20_100, &off, WITHIN, &keys));

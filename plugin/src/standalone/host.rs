@@ -1,8 +1,8 @@
-//! The host of the standalone app: the one instance of the plugin, and what it is given and gives in each block. Whatever
-//! drives the blocks (JACK, an audio device, a timer) brings its own MIDI in and takes MIDI out.
+//! The standalone app as the plugin's host: owns the one instance, and provides its input and output for each block.
+//! Whatever drives the blocks (JACK, an audio device, a timer) supplies the MIDI input and takes the MIDI output.
 //!
-//! Blocks of any size are cut into pieces of [`PIECE`] samples, so that nothing depends on how large the system's are, and
-//! they may change at any time.
+//! Blocks are cut into pieces of at most [`PIECE`] samples, so that nothing depends on the system's block size, which
+//! may change at any time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,70 +24,70 @@ use super::shutdown;
 use crate::editor::AntiphonEditor;
 use crate::{Antiphon, Format, Program};
 
-/// Samples that the plugin is given at a time.
+/// The most samples that the plugin gets at a time.
 pub const PIECE: usize = 256;
-/// Events of one piece, in and out.
+/// The most events in a piece, in and out.
 const EVENTS: usize = 2_048;
-/// Channels of the piano.
+/// The piano's audio channels.
 pub const CHANNELS: usize = 2;
-/// Pulls all notes of a channel down.
+/// The MIDI controller that ends all notes of a channel.
 const ALL_NOTES_OFF: u8 = 123;
 const SUSTAIN: u8 = 64;
 
-/// What another thread may ask the audio thread for.
+/// Requests from other threads to the audio thread.
 #[derive(Debug, Default)]
 pub struct Asks {
-    /// Nobody holds the keys of the input any more.
+    /// Release all keys of the input: its port has gone.
     pub release: AtomicBool,
-    /// What hears the output has missed something: whatever sounds there is to end.
+    /// End everything that sounds at the output: it has missed some messages.
     pub calm: AtomicBool,
 }
 
-/// Where the song is according to the system, if it says so.
+/// The song position as reported by the system, if it reports one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Song {
-    /// Whether it runs.
+    /// Whether the transport is running.
     pub playing: bool,
-    /// While it runs, it goes before MIDI clock.
+    /// While running, it takes precedence over MIDI clock.
     pub leads: bool,
-    /// In beats, at the block's first sample.
+    /// In beats (quarter notes), at the block's first sample.
     pub position: Option<f64>,
-    /// The same in seconds, where nobody counts beats.
+    /// The same in seconds, if the system does not count beats.
     pub seconds: Option<f64>,
-    /// Beats a minute.
+    /// Beats per minute.
     pub tempo: Option<f64>,
-    /// Such as (6, 8).
+    /// Time signature, such as (6, 8).
     pub signature: Option<(i32, i32)>,
-    /// Where the bar began, in beats.
+    /// Start of the current bar, in beats.
     pub bar: Option<f64>,
 }
 
-/// See the [module](self).
+/// The plugin's host: one instance, with its MIDI.
 pub struct Host {
     plugin: Antiphon<Program>,
     asks: Arc<Asks>,
     buffer: Buffer<'static>,
-    /// What the plugin is given in a piece, and what it has played.
+    /// The plugin's events in a piece, in and out.
     input: Vec<NoteEvent<()>>,
     output: Vec<NoteEvent<()>>,
     keys: Keys,
     echo: Echo,
     clock: MidiClock,
     rate: f64,
-    /// Samples so far.
+    /// Samples played so far.
     now: u64,
-    /// Beats a minute where nobody says otherwise.
+    /// Beats per minute, unless the system or MIDI clock sets a tempo.
     tempo: f64,
 }
 
-/// MIDI that comes in with a block: when, in samples after the block's first, and what.
+/// A MIDI message that comes in with a block, and its sample in the block.
 pub type Incoming = (u32, Message);
 
 impl Host {
-    /// A host of a new instance, at this tempo unless something else gives one.
+    /// A host with a new instance, at this tempo (beats per minute) unless something else sets one.
     pub fn new(tempo: f64) -> Self {
         let mut buffer = Buffer::default();
-        // SAFETY: no slice has any samples.
+        // SAFETY: the slices are empty.
         unsafe { buffer.set_slices(0, |slices| slices.resize_with(CHANNELS, || &mut [])) };
         Self {
             plugin: Antiphon::default(),
@@ -104,19 +104,19 @@ impl Host {
         }
     }
 
-    /// What other threads may ask for.
+    /// Requests from other threads.
     pub fn asks(&self) -> Arc<Asks> {
         self.asks.clone()
     }
 
-    /// The window, if there is to be one.
+    /// The editor, on the first call.
     pub fn editor(&mut self) -> Option<AntiphonEditor> {
         let nothing = || Arc::new(|()| ());
-        // There is no host that the window must be kept from.
+        // Without a host, the window needs no guard.
         self.plugin.editor(AsyncExecutor::new(nothing(), nothing())).map(|Guarded(editor)| editor)
     }
 
-    /// Another driver begins, at this sample rate. Not on the audio thread.
+    /// Restarts the plugin for a new driver with this sample rate. Not on the audio thread.
     pub fn start(&mut self, rate: f64) {
         let layout = Program::AUDIO.first().copied().unwrap_or_default();
         let config = BufferConfig {
@@ -132,8 +132,8 @@ impl Host {
         self.asks.release.store(true, Ordering::Relaxed);
     }
 
-    /// Plays a block. `incoming` is in order; the piano is written into `audio`, whose channels are equally long; what is
-    /// played is told to `out` in order, with its sample.
+    /// Plays a block. `incoming` must be in order. The piano is written to `audio`, whose channels are equally long;
+    /// `out` is called with each outgoing message and its sample, in order.
     #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
     #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
     pub fn block(
@@ -144,13 +144,14 @@ impl Host {
         mut out: impl FnMut(u32, &Message),
     ) {
         let frames = audio.iter().map(|channel| channel.len()).min().unwrap_or_default();
-        // A message sent in one block cannot come back before the next, nor be heard before that one's end.
+        // A message sent in one block comes back in the next one at the earliest, and is only processed at that block's
+        // end.
         let within = (WITHIN_S * self.rate) as u64 + 2 * frames as u64;
         let mut incoming = incoming.iter().peekable();
         let mut from = 0;
         while from < frames {
             let mut to = (from + PIECE).min(frames);
-            // A tick may start the song: then a piece begins with it, and the song at its very beginning.
+            // A tick may start the song: then a new piece begins at the tick, and the song with it.
             let is_tick =
                 |(at, message): &&Incoming| (from + 1..to).contains(&(*at as usize)) && message.status() == 0xf8;
             if !self.clock.is_running()
@@ -196,7 +197,7 @@ impl Host {
         shutdown::counts();
     }
 
-    /// Ends whatever sounds at the other end of the output.
+    /// Ends everything that sounds at the output.
     fn calm(&mut self) {
         for channel in 0..16 {
             for controller in [ALL_NOTES_OFF, SUSTAIN] {
@@ -205,17 +206,17 @@ impl Host {
         }
     }
 
-    /// Has the plugin play a piece.
+    /// Lets the plugin play a piece.
     fn piece(&mut self, audio: [&mut [f32]; CHANNELS], transport: Transport) {
         let frames = audio.iter().map(|channel| channel.len()).min().unwrap_or_default();
         audio.iter().for_each(|channel| debug_assert_eq!(channel.len(), frames));
         let slices = audio.map(|channel| {
             channel.fill(0.0);
-            // SAFETY: the buffer that they go into is read in this function only, which they outlive, and is
-            // given empty ones at its end.
+            // SAFETY: the buffer is only read in this function, which the slices outlive; at its end it gets empty
+            // slices.
             unsafe { std::slice::from_raw_parts_mut(channel.as_mut_ptr(), frames) }
         });
-        // SAFETY: as above; all are equally long.
+        // SAFETY: as above; all slices have the same length.
         unsafe {
             self.buffer.set_slices(frames, |buffer| {
                 for (place, slice) in buffer.iter_mut().zip(slices) {
@@ -226,12 +227,12 @@ impl Host {
         let mut context = Context { transport, input: self.input.iter(), output: &mut self.output };
         let mut none = AuxiliaryBuffers { inputs: &mut [], outputs: &mut [] };
         self.plugin.process(&mut self.buffer, &mut none, &mut context);
-        // SAFETY: no slice has any samples.
+        // SAFETY: the slices are empty.
         unsafe { self.buffer.set_slices(0, |buffer| buffer.iter_mut().for_each(|slice| *slice = &mut [])) };
     }
 
-    /// Song time of a piece, so many seconds into its block: the system's if it leads, else that of MIDI clock, else the
-    /// system's all the same.
+    /// The transport of a piece that begins `since` seconds into its block: the system's if it leads, else MIDI clock,
+    /// else the system's.
     fn transport(&mut self, song: Song, since: f64) -> Transport {
         let mut transport = Transport::new(self.rate as f32);
         let clock = if song.playing && song.leads { None } else { self.clock.at(self.now as f64) };
@@ -255,7 +256,7 @@ impl Host {
     }
 }
 
-/// Keeps an event for a piece, if there is room.
+/// Adds an event to a piece, if there is room.
 fn push(events: &mut Vec<NoteEvent<()>>, timing: u32, message: &Message) {
     if message.status() < 0xf0
         && events.len() < events.capacity()
@@ -265,7 +266,7 @@ fn push(events: &mut Vec<NoteEvent<()>>, timing: u32, message: &Message) {
     }
 }
 
-/// What the plugin reaches of the host while it plays a piece.
+/// The host, as the plugin sees it while it plays a piece.
 struct Context<'a> {
     transport: Transport,
     input: std::slice::Iter<'a, NoteEvent<()>>,
@@ -290,7 +291,7 @@ impl ProcessContext<Antiphon<Program>> for Context<'_> {
     }
 
     fn try_send_event(&mut self, event: NoteEvent<()>) -> Result<(), (NoteEvent<()>, SendEventError)> {
-        // Within the capacity: nothing is allocated.
+        // Never exceeds the capacity, so nothing is allocated.
         if self.output.len() == self.output.capacity() {
             return Err((event, SendEventError::HostBufferFull));
         }
@@ -305,7 +306,7 @@ impl ProcessContext<Antiphon<Program>> for Context<'_> {
     fn set_current_voice_capacity(&self, _: u32) {}
 }
 
-/// What the plugin reaches of the host when it is activated.
+/// The host, as the plugin sees it during activation.
 struct Activation;
 
 impl ActivateContext<Antiphon<Program>> for Activation {
@@ -320,7 +321,7 @@ impl ActivateContext<Antiphon<Program>> for Activation {
     fn set_current_voice_capacity(&self, _: u32) {}
 }
 
-/// What the window reaches of the host.
+/// The host, as the window sees it.
 pub fn window_context() -> GuiContext {
     GuiContext::new(Arc::new(Window))
 }
@@ -332,17 +333,17 @@ impl GuiContextInner for Window {
         PluginApi::Standalone
     }
 
-    // Nobody records what a hand does, or takes it back.
+    // Nothing records automation or supports undo.
     unsafe fn raw_begin_set_parameter(&self, _: ParamPtr) {}
 
     unsafe fn raw_set_parameter_normalized(&self, parameter: ParamPtr, value: f32) {
-        // SAFETY: the window's parameters live as long as the window; each is an atomic.
+        // SAFETY: the window's parameters outlive it; setting one stores to atomics.
         unsafe { parameter._internal_set_normalized_value(value) };
     }
 
     unsafe fn raw_end_set_parameter(&self, _: ParamPtr) {}
 
-    // Presets set parameters, never the state; the app keeps its own.
+    // Presets set parameters, never the state; the app stores its own state.
     fn get_state(&self) -> PluginState {
         PluginState { version: String::new(), params: BTreeMap::new(), fields: BTreeMap::new() }
     }
@@ -356,7 +357,7 @@ impl GuiContextInner for Window {
 mod tests {
     use super::*;
 
-    /// Plays silence in blocks of this size and returns what comes out.
+    /// Plays one block of this size with this input and returns the output.
     fn run(host: &mut Host, frames: usize, song: Song, incoming: &[(u32, &[u8])]) -> Vec<(u32, Vec<u8>)> {
         let mut channels = [(); CHANNELS].map(|()| vec![1.0; frames]);
         let [left, right] = &mut channels;
@@ -377,7 +378,7 @@ mod tests {
             let passed = run(&mut host, frames, Song::default(), &input);
             let expected = input.map(|(at, bytes)| (at.min(last), bytes.to_vec()));
             assert_eq!(passed, expected, "{frames}");
-            // So that none of it is taken for an echo in the next.
+            // So that the next round's messages are not taken for echoes.
             run(&mut host, 24_000, Song::default(), &[]);
         }
         assert_eq!(run(&mut host, 0, Song::default(), &[]), []);
@@ -416,7 +417,7 @@ mod tests {
         let transport = host.transport(bar, 1.0);
         assert_eq!((transport.playing, transport.pos_beats, transport.tempo), (true, Some(9.5), Some(90.0)));
         assert_eq!(host.transport(Song::default(), 0.0).tempo, Some(96.0), "as the app was started");
-        // Start, and 24 ticks at 125 beats a minute.
+        // Start, then 24 ticks at 125 BPM.
         run(&mut host, 100, Song::default(), &[(7, &[0xfa]), (50, &[0xf8])]);
         let began = host.transport(Song::default(), 0.0);
         assert!(began.playing && began.pos_beats.unwrap() < 0.003, "{began:?}");

@@ -1,5 +1,5 @@
-//! JACK, or PipeWire in its place: one client with two audio outputs, MIDI in and MIDI out. The server may stop and come
-//! back, and change the size of its blocks, at any time.
+//! JACK, or PipeWire in its place: a client with two audio outputs, a MIDI input and a MIDI output. The server may stop
+//! and come back, and change its block size, at any time.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,17 +15,17 @@ use super::message::Message;
 use super::ports::Ports;
 use crate::ports::Direction;
 
-/// The client, and its ports.
+/// Names of the client and of its ports.
 const NAME: &str = "antiphon";
 const MIDI_IN: &str = "midi_input";
 const MIDI_OUT: &str = "midi_output";
 const AUDIO_OUT: [&str; CHANNELS] = ["output_1", "output_2"];
-/// JACK's type of a MIDI port.
+/// JACK's type string for MIDI ports.
 const MIDI: &str = "8 bit raw midi";
-/// Messages of one block that come in at most.
+/// The most incoming messages per block.
 const INCOMING: usize = 4_096;
 
-/// See the [module](self).
+/// The JACK client, which reconnects when the server comes back.
 pub struct Jack {
     host: Arc<Mutex<Host>>,
     client: Option<Running>,
@@ -34,26 +34,26 @@ pub struct Jack {
 struct Running {
     client: AsyncClient<Notices, Process>,
     notes: Arc<Notes>,
-    /// Some port has gone since the last look.
+    /// A port has disappeared since the last poll.
     parted: bool,
 }
 
-/// What JACK has told of.
+/// JACK's notifications.
 #[derive(Debug, Default)]
 struct Notes {
-    /// The server has gone.
+    /// The server has stopped.
     lost: AtomicBool,
-    /// Some port has.
+    /// A port has disappeared.
     parted: AtomicBool,
 }
 
-/// MIDI ports of JACK's, if it runs: those to hear, and those to play to.
+/// JACK's MIDI ports, if it is running.
 pub fn find() -> Option<Ports> {
     let (client, _) = Client::new("antiphon-look", ClientOptions::NO_START_SERVER).ok()?;
     Some(ports(&client))
 }
 
-/// What there is, without the app's own.
+/// All MIDI ports except the app's own.
 fn ports(client: &Client) -> Ports {
     let midi = |flags| {
         let mut names = client.ports(None, Some(MIDI), flags);
@@ -65,7 +65,7 @@ fn ports(client: &Client) -> Ports {
 }
 
 impl Jack {
-    /// Opens it as soon as there is a server.
+    /// The client is opened as soon as there is a server.
     pub fn new(host: Arc<Mutex<Host>>) -> Self {
         Self { host, client: None }
     }
@@ -91,7 +91,7 @@ impl Jack {
         };
         let notes = Arc::new(Notes::default());
         let client = client.activate_async(Notices(notes.clone()), process)?;
-        // To where sound comes from; where there is no such port, nobody is told of it.
+        // Connect to the speakers; a missing port is not an error.
         for (place, port) in AUDIO_OUT.iter().enumerate() {
             let own = format!("{}:{port}", client.as_client().name());
             let _ = client.as_client().connect_ports_by_name(&own, &format!("system:playback_{}", place + 1));
@@ -146,7 +146,7 @@ impl System for Jack {
         }
     }
 
-    // Whoever takes it apart elsewhere, with all ports there, means it.
+    // If no port has disappeared, the user has disconnected it on purpose, in another program.
     fn has_parted(&self, direction: Direction, port: &str) -> bool {
         let Some(running) = self.client.as_ref().filter(|running| running.parted) else {
             return false;
@@ -163,7 +163,7 @@ impl System for Jack {
     }
 }
 
-/// JACK's notices.
+/// Receives JACK's notifications.
 struct Notices(Arc<Notes>);
 
 impl NotificationHandler for Notices {
@@ -178,7 +178,7 @@ impl NotificationHandler for Notices {
     }
 }
 
-/// JACK's audio thread.
+/// Runs on JACK's audio thread.
 struct Process {
     host: Arc<Mutex<Host>>,
     asks: Arc<Asks>,
@@ -186,7 +186,7 @@ struct Process {
     midi_in: Port<MidiIn>,
     midi_out: Port<MidiOut>,
     incoming: Vec<Incoming>,
-    /// Ports that the input was connected to in the block before.
+    /// The number of the input's connections in the previous block.
     connections: usize,
 }
 
@@ -208,7 +208,8 @@ impl ProcessHandler for Process {
         let [left, right] = &mut self.audio;
         let audio = [left.as_mut_slice(scope), right.as_mut_slice(scope)];
         let mut out = self.midi_out.writer(scope);
-        // Another client of ours holds it for as long as the server takes from one to the other: then this is over.
+        // Another client of the app holds the lock only while the server is being replaced: this client is about to
+        // close.
         let Ok(mut host) = self.host.try_lock() else {
             audio.into_iter().for_each(|channel| channel.fill(0.0));
             return Control::Continue;
@@ -216,7 +217,7 @@ impl ProcessHandler for Process {
         let asks = &self.asks;
         host.block(audio, song(client), &self.incoming, |at, message| {
             if out.write(&RawMidi { time: at, bytes: message.bytes() }).is_err() {
-                // No room: what had to end is ended in the next block.
+                // No room: end the affected notes in the next block.
                 asks.calm.store(true, Ordering::Relaxed);
             }
         });
@@ -224,7 +225,7 @@ impl ProcessHandler for Process {
     }
 }
 
-/// Where JACK's transport is, if it has one that anybody rolls.
+/// The position of JACK's transport.
 fn song(client: &Client) -> Song {
     let Ok(transport) = client.transport().query() else {
         return Song::default();
@@ -240,7 +241,7 @@ fn song(client: &Client) -> Song {
                 leads: true,
                 position: Some(position),
                 seconds: None,
-                // Of quarter notes: JACK counts those of the signature.
+                // In quarter notes; JACK counts the beats of the time signature.
                 tempo: Some(bbt.bpm * beat),
                 signature: Some((bbt.sig_num as i32, bbt.sig_denom as i32)),
                 bar: Some(bar),

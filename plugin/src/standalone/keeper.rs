@@ -1,5 +1,5 @@
-//! Keeps the MIDI ports connected: they come and go while somebody plays. One thread of its own looks what there is, some
-//! times a second; where the system tells by itself (JACK), what is urgent does not wait for it.
+//! Keeps the MIDI ports connected while they come and go. A thread polls the available ports a few times per second;
+//! where the system sends notifications (JACK), urgent ones do not wait for the poll.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,38 +10,40 @@ use super::host::Asks;
 use super::ports::{Ports, bare};
 use crate::ports::{Direction, MidiPorts};
 
-/// Between two looks.
+/// The interval between two polls.
 const LOOK: Duration = Duration::from_millis(300);
-/// How long what sounds at the old port may take to end.
+/// How long to wait for sounding notes at the old port to end.
 const CALM: Duration = Duration::from_millis(300);
 
-/// A way into the system. All of it is used on the keeper's thread.
+/// An audio and MIDI system. Only used on the keeper's thread.
 pub trait System {
-    /// The ports that there are now; the system is opened again if it has gone away.
+    /// The available ports; reopens the system if it has gone.
     fn look(&mut self) -> Ports;
 
-    /// Connects one port and no other, or none.
+    /// Connects this port and no other; `None` disconnects.
     fn connect(&mut self, direction: Direction, port: Option<&str>) -> Result<(), String>;
 
-    /// Whether a port that was connected has gone and come back between the last two looks, and so is connected no more.
+    /// Whether a connected port has disappeared and come back between the last two polls, and thus is no longer
+    /// connected.
     fn has_parted(&self, direction: Direction, port: &str) -> bool;
 
-    /// What is wrong with the system itself: a sentence.
+    /// A problem with the system itself, as a sentence.
     fn trouble(&self) -> Option<String>;
 }
 
-/// One direction, as it is connected.
+/// The connection of one direction.
 #[derive(Debug, Default, PartialEq)]
 struct Joined {
     port: Option<String>,
-    /// Where nothing is chosen, the keyboard that was connected first is: it is taken back when it comes back.
+    /// The port that was connected first. While the user has chosen none, it is preferred whenever it is available.
     home: Option<String>,
-    /// What was connected has gone away since something was.
+    /// The connected port has disappeared, and none has been connected since.
     lost: bool,
 }
 
 impl Joined {
-    /// What has gone away, and what is to be connected; `None`: all stays as it is.
+    /// Updates the state from the available ports. Returns the port to connect (`Some(None)`: none); `None` if nothing
+    /// changes.
     fn look(&mut self, chosen: Option<&str>, there: &[String]) -> Option<Option<String>> {
         if self.port.as_ref().is_some_and(|port| !there.contains(port)) {
             self.part();
@@ -52,12 +54,12 @@ impl Joined {
         (wanted != self.port).then_some(wanted)
     }
 
-    /// It has gone away.
+    /// The port has disappeared.
     fn part(&mut self) {
         (self.port, self.lost) = (None, true);
     }
 
-    /// It is connected.
+    /// The port has been connected.
     fn join(&mut self, port: Option<String>) {
         if self.home.is_none() {
             self.home.clone_from(&port);
@@ -66,7 +68,7 @@ impl Joined {
     }
 }
 
-/// Keeps ports connected until it is to `stop`. What is new and missing is told in the terminal, too.
+/// Keeps ports connected until `stop` is set. New notices are also printed to the terminal.
 pub fn keep(mut system: Box<dyn System>, ports: &MidiPorts, asks: &Asks, stop: &AtomicBool) {
     let mut joined = [Joined::default(), Joined::default()];
     while !stop.load(Ordering::Relaxed) {
@@ -87,7 +89,7 @@ pub fn keep(mut system: Box<dyn System>, ports: &MidiPorts, asks: &Asks, stop: &
             let Some(wanted) = wanted else { continue };
             match direction {
                 Direction::In => asks.release.store(true, Ordering::Relaxed),
-                // Nobody ends there what sounds, once it is no longer connected.
+                // Once disconnected, notes that sound there could not be ended.
                 Direction::Out if joined.port.is_some() => calm(asks),
                 Direction::Out => {}
             }
@@ -115,25 +117,25 @@ pub fn keep(mut system: Box<dyn System>, ports: &MidiPorts, asks: &Asks, stop: &
     }
 }
 
-/// Has all that sounds at the output end, before it is another.
+/// Ends all notes at the output before it is switched.
 fn calm(asks: &Asks) {
     asks.calm.store(true, Ordering::Relaxed);
     let began = Instant::now();
     while asks.calm.load(Ordering::Relaxed) && began.elapsed() < CALM {
         thread::sleep(Duration::from_millis(2));
     }
-    // What was asked for in the latest block leaves with it.
+    // Gives the latest block's messages time to leave.
     thread::sleep(Duration::from_millis(10));
 }
 
-/// The running thread; dropping it ends it.
+/// The keeper's thread; dropping it ends the thread.
 pub struct Keeper {
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Keeper {
-    /// Starts it. `open` is called on the thread itself: not every system lets its streams go from one to another.
+    /// Starts the thread. `open` runs on it: some systems' streams cannot be moved between threads.
     pub fn start(
         open: impl FnOnce() -> Box<dyn System> + Send + 'static,
         ports: MidiPorts,
@@ -154,7 +156,7 @@ impl Drop for Keeper {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // There is nobody left to tell of a panic.
+            // It is too late to report a panic of the thread.
             let _ = thread.join();
         }
     }
@@ -168,7 +170,7 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    /// What happens on a stage, look by look: what is chosen, what there is, and what is connected then.
+    /// A session on stage, poll by poll: the choice, the available ports, and the connected one.
     #[test]
     fn ports_are_connected_again_when_they_are_back() {
         let some = |name: &str| Some(name.to_owned());
@@ -184,7 +186,7 @@ mod tests {
                     (&["Organ 28:0"], Some("Organ 28:0")),
                 ],
             ),
-            // The first keyboard there is stays the first, whatever is plugged in beside it.
+            // The port that was connected first stays connected, whatever is plugged in later.
             (None, &[(&[], None), (&[organ], Some(organ)), (&[piano, organ], Some(organ))]),
             (None, &[(&[organ], Some(organ)), (&[piano], Some(piano)), (&[piano, "Organ 9:0"], Some("Organ 9:0"))]),
             (Some(""), &[(&[piano], None)]),
@@ -211,7 +213,7 @@ mod tests {
         assert!(joined.lost);
     }
 
-    /// A system that does as it is told, and writes it down.
+    /// A system that obeys and keeps a log.
     struct Told {
         looks: Vec<Vec<&'static str>>,
         parts: bool,

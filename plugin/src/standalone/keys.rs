@@ -1,26 +1,26 @@
-//! Which keys and pedals of the MIDI input are down: where its cable is pulled, nobody lets go of them any more.
+//! Tracks which keys and pedals of the MIDI input are down, to release them when its cable is pulled.
 
 use super::message::{CONTROLLER, Message, NOTE_OFF};
 
-/// The pedals that hold notes: sustain, sostenuto, soft.
+/// The controllers of the sustain, sostenuto and soft pedals.
 const PEDALS: [u8; 3] = [64, 66, 67];
-/// A pedal is down from here on.
+/// From this value on, a pedal counts as down.
 const DOWN: u8 = 64;
-/// All notes off and its like.
+/// Controllers that end all notes.
 const ALL_NOTES_OFF: u8 = 123;
 const ALL_SOUND_OFF: u8 = 120;
 
-/// See the [module](self).
+/// The keys and pedals that are down.
 #[derive(Debug, Default)]
 pub struct Keys {
-    /// By channel, bit n for key n.
+    /// By channel: bit n is key n.
     keys: [u128; 16],
-    /// By channel, bit n for pedal n.
+    /// By channel: bit n is the nth of [`PEDALS`].
     pedals: [u8; 16],
 }
 
 impl Keys {
-    /// Hears a message of the input's.
+    /// Tracks a message of the input.
     pub fn hear(&mut self, message: &Message) {
         let channel = usize::from(message.channel());
         let (Some(keys), Some(pedals)) = (self.keys.get_mut(channel), self.pedals.get_mut(channel)) else {
@@ -44,7 +44,8 @@ impl Keys {
         self.keys.get(usize::from(channel)).is_some_and(|keys| keys & 1 << key != 0)
     }
 
-    /// Lets go of the next key or pedal that is down, pedals last; `None`: none is.
+    /// Releases the next key or pedal that is down, keys first, and returns the message for it; `None` if nothing is
+    /// down.
     pub fn release(&mut self) -> Option<Message> {
         for (channel, keys) in self.keys.iter_mut().enumerate() {
             if *keys != 0 {

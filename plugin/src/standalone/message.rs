@@ -1,23 +1,23 @@
-//! MIDI messages on the wire. System-exclusive ones, and what is not complete, are not among them.
+//! MIDI messages as bytes. System-exclusive and incomplete messages are not supported.
 
 /// A message of one to three bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message([u8; 3]);
 
-/// What kinds of messages are called on the wire.
+/// Status byte of a note-off on channel 1.
 pub const NOTE_OFF: u8 = 0x80;
-/// See above.
+/// Status byte of a note-on on channel 1.
 pub const NOTE_ON: u8 = 0x90;
-/// See above.
+/// Status byte of a controller on channel 1.
 pub const CONTROLLER: u8 = 0xb0;
 
 impl Message {
-    /// A message on a channel.
+    /// A channel message with two data bytes; `kind` is one of the constants above, `channel` 0–15.
     pub fn new(kind: u8, channel: u8, first: u8, second: u8) -> Self {
         Self([kind | channel & 0x0f, first & 0x7f, second & 0x7f])
     }
 
-    /// The message that these bytes begin with; `None`: it is none of those that are known here.
+    /// The message at the beginning of these bytes; `None` if it is incomplete or not supported.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let length = length(*bytes.first()?)?;
         let bytes = bytes.get(..length)?;
@@ -26,7 +26,7 @@ impl Message {
         bytes.iter().skip(1).all(|byte| *byte < 0x80).then_some(Self(message))
     }
 
-    /// As it goes out.
+    /// The message's bytes.
     pub fn bytes(&self) -> &[u8] {
         let length = length(self.0[0]).unwrap_or_default();
         self.0.get(..length).unwrap_or_default()
@@ -37,12 +37,12 @@ impl Message {
         self.0[0]
     }
 
-    /// What kind of message it is, without the channel.
+    /// The status byte without the channel.
     pub fn kind(&self) -> u8 {
         self.0[0] & 0xf0
     }
 
-    /// The channel of what has one, 0-15.
+    /// The channel, 0–15, of a channel message.
     pub fn channel(&self) -> u8 {
         self.0[0] & 0x0f
     }
@@ -52,7 +52,7 @@ impl Message {
         [self.0[1], self.0[2]]
     }
 
-    /// Whether it begins a note, or ends one, and the key.
+    /// For a note-on or note-off: whether the key goes down, and the key.
     pub fn note(&self) -> Option<(bool, u8)> {
         let [key, velocity] = self.data();
         match (self.kind(), velocity) {
@@ -63,7 +63,7 @@ impl Message {
     }
 }
 
-/// How many bytes a message with this status has.
+/// The length in bytes of a message with this status; `None` if it is not supported.
 fn length(status: u8) -> Option<usize> {
     match status {
         0x80..=0xbf | 0xe0..=0xef | 0xf2 => Some(3),

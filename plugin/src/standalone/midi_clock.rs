@@ -1,80 +1,82 @@
-//! MIDI clock: song time from start, stop, continue, song position and 24 ticks a beat.
+//! MIDI clock: song time from start, stop, continue, song position, and 24 ticks per beat.
 //!
-//! Ticks come with jitter, that of a USB cable or of whole blocks, so a delay-locked loop smooths them (Fons Adriaensen,
-//! "Using a DLL to filter time", 2005): its estimate of the next tick is corrected by a share of each one's error.
+//! Ticks arrive with jitter, from a USB cable or from whole blocks, so a delay-locked loop smooths them (Fons
+//! Adriaensen, "Using a DLL to filter time", 2005): it corrects its estimate of the next tick by a fraction of each
+//! tick's error.
 
 use std::f64::consts::{SQRT_2, TAU};
 
 use super::message::Message;
 
-/// Ticks in a beat (a quarter note).
+/// Ticks per beat (quarter note).
 const PER_BEAT: f64 = 24.0;
-/// Ticks in a unit of the song position.
+/// Ticks per unit of song position (sixteenth notes).
 const PER_POSITION: f64 = 6.0;
-/// The loop's bandwidth in hertz: for a clock that has just begun, and for one that has gone on for some beats.
+/// The loop's bandwidth in hertz: right after the clock has started, and once it has settled.
 const WIDE_HZ: f64 = 6.0;
 const NARROW_HZ: f64 = 0.5;
-/// Ticks until it is narrow.
+/// Ticks until it has settled.
 const SETTLED: f64 = 48.0;
-/// Without a tick for so long there is no clock any more, in seconds; slower than 5 beats a minute none is.
+/// Seconds without a tick after which the clock counts as gone: it would be slower than 5 BPM.
 const LOST_S: f64 = 0.5;
-/// The tempo is told in so many parts of a beat a minute, and stays while the estimate is within one. Else every block
-/// would have a tempo of its own, and each change makes the model generate again.
+/// The reported tempo is rounded to this fraction of a BPM, and only changes when the estimate differs from it by more
+/// than one such step. Otherwise every block would have a different tempo, and each change makes the model generate
+/// again.
 const TEMPO_PARTS: f64 = 10.0;
-/// Beats a minute until the second tick.
+/// Beats per minute assumed until the second tick.
 const TEMPO: f64 = 120.0;
-/// A tick this far from where it was expected, in ticks, is not jitter: some were lost, or the tempo was changed.
+/// A tick this far from its expected time, in ticks, is not jitter: ticks were lost, or the tempo has changed.
 const FAR: f64 = 0.5;
 
-/// Where the song is at some sample.
+/// The song's position at a given sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SongTime {
-    /// Whether it runs.
+    /// Whether it is running.
     pub playing: bool,
     /// In beats.
     pub position: f64,
-    /// Beats a minute, once there were two ticks.
+    /// Beats per minute; `None` before the second tick.
     pub tempo: Option<f64>,
 }
 
-/// See the [module](self). Times are in samples.
+/// Follows a MIDI clock. Times are in samples.
 #[derive(Debug)]
 pub struct MidiClock {
     rate: f64,
-    /// Ticks in a row.
+    /// Ticks since the clock started, or was last resynchronized.
     ticks: f64,
-    /// When the latest tick was, smoothed, and when it came.
+    /// The smoothed time of the latest tick, and its actual arrival.
     latest: f64,
     came: f64,
-    /// When the latest message came, whatever it was.
+    /// Arrival of the latest message of any kind.
     heard: f64,
-    /// From one tick to the next, smoothed.
+    /// Smoothed interval between ticks.
     period: f64,
     tempo: Option<f64>,
-    /// Where the song is at the latest tick, in ticks.
+    /// Song position of the latest tick, in ticks.
     position: f64,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nobody has said start or continue: many keyboards send ticks all day.
+    /// Neither start nor continue has come: many keyboards send ticks all the time.
     Unheard,
     Stopped,
-    /// The next tick is at the position.
+    /// The next tick is at `position`.
     Starts,
     Runs,
 }
 
 impl MidiClock {
-    /// A clock that has not ticked yet, at this sample rate.
+    /// A clock without ticks so far, at this sample rate.
     pub fn new(rate: f64) -> Self {
         let none = f64::NEG_INFINITY;
         let (latest, came, heard) = (none, none, none);
         Self { rate, ticks: 0.0, latest, came, heard, period: 0.0, tempo: None, position: 0.0, state: State::Unheard }
     }
 
-    /// A message comes in at a sample. `true`: it was for the clock.
+    /// Handles a message that arrives at a sample. `true`: it was for the clock.
     pub fn hear(&mut self, at: f64, message: &Message) -> bool {
         match message.status() {
             0xf8 => self.tick(at),
@@ -123,7 +125,7 @@ impl MidiClock {
         let expected = self.latest + self.period;
         let error = at - expected;
         if error.abs() > FAR * self.period {
-            // As if it had just begun, but at no other place in the song.
+            // Resynchronizes, but keeps the song position.
             (self.ticks, self.latest, self.period) = (1.0, at, step);
         } else {
             let settled = (self.ticks / SETTLED).min(1.0);
@@ -140,7 +142,7 @@ impl MidiClock {
         }
     }
 
-    /// Where the song is at a sample; `None`: no clock runs, or none has ever said start.
+    /// The song's position at a sample; `None` if there is no clock, or none that has been started.
     pub fn at(&mut self, sample: f64) -> Option<SongTime> {
         if sample - self.heard > LOST_S * self.rate {
             self.ticks = 0.0;
@@ -154,7 +156,7 @@ impl MidiClock {
         Some(SongTime { playing, position: (self.position + since) / PER_BEAT, tempo: self.tempo })
     }
 
-    /// Whether the song runs; if not, the next tick may start it.
+    /// Whether the song is running; if not, the next tick may start it.
     pub fn is_running(&self) -> bool {
         self.state == State::Runs
     }
@@ -166,7 +168,7 @@ mod tests {
 
     const RATE: f64 = 48_000.0;
 
-    /// A machine that sends clock, with some jitter that is always the same.
+    /// A device that sends clock, with deterministic jitter.
     struct Machine {
         clock: MidiClock,
         now: f64,
@@ -185,7 +187,7 @@ mod tests {
             assert!(self.clock.hear(self.now + late, &Message::read(bytes).unwrap()));
         }
 
-        /// So many ticks at a tempo, the first one now.
+        /// Sends ticks at a tempo, the first one now.
         fn ticks(&mut self, count: usize, tempo: f64) {
             for _ in 0..count {
                 self.says(&[0xf8]);
@@ -201,7 +203,7 @@ mod tests {
     #[test]
     fn song_time_follows_the_ticks_through_their_jitter() {
         for tempo in [60.0, 97.3, 120.0, 200.0] {
-            // A millisecond of USB, and late by half of it on the average.
+            // A millisecond of USB jitter, half of that on average.
             let mut machine = Machine::new(0.001);
             machine.ticks(24, tempo);
             machine.says(&[0xfa]);
@@ -238,7 +240,7 @@ mod tests {
         assert!(!machine.song().unwrap().playing, "the next tick is where it goes on");
         machine.ticks(12, 120.0);
         assert!((machine.song().unwrap().position - 1.0).abs() < 1e-6);
-        // To bar 3, and on from there; then to bar 2 in the middle of the song.
+        // To bar 3, and on from there; then, while running, to bar 2.
         machine.says(&[0xfc]);
         machine.says(&[0xf2, 32, 0]);
         machine.says(&[0xfb]);
@@ -247,7 +249,7 @@ mod tests {
         machine.says(&[0xf2, 16, 0]);
         machine.ticks(1, 120.0);
         assert!((machine.song().unwrap().position - 4.0 - 1.0 / 24.0).abs() < 1e-6);
-        // A cable that is pulled.
+        // The cable is pulled.
         machine.now += RATE;
         assert_eq!(machine.song(), None);
         machine.ticks(48, 120.0);

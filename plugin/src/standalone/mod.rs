@@ -1,14 +1,15 @@
-//! Antiphon as a standalone app: the same plugin, with the system's MIDI ports instead of a host's tracks, and a piano to
-//! hear it with.
+//! Antiphon as a standalone app: the same plugin, with the system's MIDI ports instead of a host's tracks, and a piano
+//! as its sound.
 //!
-//! * `host` holds the plugin and gives it its blocks; `jack`, `own` (with `sound`) drive it: they bring MIDI and audio;
-//! * `keeper` keeps the MIDI ports connected while they come and go; `ports` says which of them, and what is missing;
-//! * `message`, `keys`, `echo` and `midi_clock` make of MIDI what the plugin is to hear;
-//! * `choice` and `state` remember how things stood; `shutdown` is how it ends.
+//! * `host` owns the plugin and runs its blocks; `jack` and `own` (with `sound`) drive it and provide MIDI and audio;
+//! * `keeper` keeps the MIDI ports connected while they come and go; `ports` decides which ones, and reports what is
+//!   missing;
+//! * `message`, `keys`, `echo` and `midi_clock` process the incoming MIDI;
+//! * `choice` and `state` are what is remembered between sessions; `shutdown` ends the app.
 //!
-//! nice-plug (0.4.2) has a standalone of its own, which it means for quick tests (`wrapper/standalone.rs`): it never looks
-//! for ports again, ends when JACK's blocks grow beyond 2,048 samples, hears no MIDI clock, and sends program changes of
-//! three bytes.
+//! nice-plug (0.4.2) has a standalone of its own, meant for quick tests (`wrapper/standalone.rs`): it never looks for
+//! new ports, exits when JACK's blocks grow beyond 2,048 samples, ignores MIDI clock, and sends three-byte program
+//! changes.
 
 mod choice;
 mod echo;
@@ -44,13 +45,13 @@ use keeper::Keeper;
 use ports::Ports;
 use state::State;
 
-/// Set before the plugin is made, which takes no arguments.
+/// Set before the plugin is created, since its constructor takes no arguments.
 static PIANO: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 static STATE: OnceLock<State> = OnceLock::new();
 static PORTS: OnceLock<MidiPorts> = OnceLock::new();
-/// The plugin's, from when it is made.
+/// The plugin's parameters, once it has been created.
 static PARAMS: OnceLock<Arc<AntiphonParams>> = OnceLock::new();
-/// Between two looks whether it is to end, without a window.
+/// Without a window: how often to check whether the app should exit.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Play a phrase; when you stop, Antiphon continues. Without a DAW.
@@ -95,17 +96,17 @@ enum Piano {
     Off,
 }
 
-/// The piano that the standalone app has.
+/// The standalone app's piano.
 pub fn voice() -> Voice {
     Voice::new(piano().clone())
 }
 
-/// Whether it is heard. On, unless something else is said before anybody asks.
+/// Whether the piano is on: the default, unless it has been set before.
 fn piano() -> &'static Arc<AtomicBool> {
     PIANO.get_or_init(|| Arc::new(AtomicBool::new(true)))
 }
 
-/// Sets the plugin's parameters as they were when the program ended, and looks at them when it ends.
+/// Restores the parameters of the last session, and keeps a reference to save them at exit.
 pub fn recall(params: &Arc<AntiphonParams>) {
     if let Some(state) = STATE.get() {
         for unread in state.put(params) {
@@ -115,17 +116,17 @@ pub fn recall(params: &Arc<AntiphonParams>) {
     PARAMS.get_or_init(|| params.clone());
 }
 
-/// The MIDI ports, as the window and the keeper share them.
+/// The MIDI ports, shared by the window and the keeper.
 pub fn midi_ports(viewer: &Viewer) -> MidiPorts {
     let ports = PORTS.get_or_init(MidiPorts::default);
     ports.set_viewer(viewer.clone());
     ports.clone()
 }
 
-/// The app from beginning to end.
+/// Runs the app.
 pub fn run() -> ExitCode {
     let options = Options::parse();
-    // What libjack says by itself to the terminal helps nobody who only wants to know whether it runs.
+    // Whether JACK is running is all that matters; libjack's own messages would only clutter the terminal.
     ::jack::set_logger(::jack::LoggerType::None);
     let mut choice = if options.forget { Choice::default() } else { Choice::load() };
     let ports = Ports::find(options.system);
@@ -195,7 +196,7 @@ pub fn run() -> ExitCode {
             Ok(())
         }
     };
-    // The keeper ends the blocks; then the plugin may go, and the model's thread with it.
+    // The keeper stops the blocks first; then the plugin and the generator thread can go.
     drop(keeper);
     drop(host);
     let [midi_in, midi_out] = [Direction::In, Direction::Out].map(|direction| midi.side(direction).chosen);
@@ -209,7 +210,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Opens the window and returns when it is closed.
+/// Opens the window and returns after it has closed.
 fn show(editor: &AntiphonEditor) -> Result<(), String> {
     let opened = editor.spawn(None, false, None, host::window_context(), None);
     let SpawnedEditor { handle, window } = opened.map_err(|error| format!("the window does not open: {error}"))?;
@@ -218,7 +219,7 @@ fn show(editor: &AntiphonEditor) -> Result<(), String> {
     closed.map_err(|error| format!("the window: {error}"))
 }
 
-/// How things stand at the end, for the next time.
+/// Saves ports and settings for the next session.
 fn remember(choice: Choice) {
     let choice = Choice { piano: piano().load(Ordering::Relaxed), ..choice };
     let state = PARAMS.get().map_or(Ok(()), |params| State::of(params).save());

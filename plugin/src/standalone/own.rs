@@ -1,8 +1,9 @@
-//! The system's own ways: MIDI of ALSA, CoreMIDI or WinMM, and an audio device, whose blocks are the app's clock. Without
-//! a device a timer is, so that MIDI goes on; a device that has gone away is opened again when it is back.
+//! The system's native audio and MIDI: ALSA, CoreMIDI or WinMM, and an audio device that drives the blocks. Without a
+//! device a timer does, so that MIDI keeps working; a device that has gone is reopened when it is back.
 //!
-//! MIDI here has no samples, only moments. What comes in during one block is played in the next, at the same distance, so
-//! that its rhythm is kept; what goes out is sent at its moment by a thread of its own.
+//! These MIDI interfaces have timestamps in system time, not samples. What comes in during one block is played in the
+//! next one with the same spacing, so its rhythm is preserved; what goes out is sent at the right time by a separate
+//! thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,37 +20,37 @@ use super::ports::Ports;
 use super::sound::{self, Sound};
 use crate::ports::Direction;
 
-/// What the app is called among the system's MIDI clients.
+/// The app's name as a MIDI client.
 const NAME: &str = "Antiphon";
-/// Messages on their way, in or out.
+/// Capacity of the queues of messages, in and out.
 const MESSAGES: usize = 4_096;
-/// Between two looks whether something is to be sent.
+/// How often the sending thread checks for messages.
 const TICK: Duration = Duration::from_millis(1);
-/// Between two attempts to open an audio device.
+/// The interval between attempts to open an audio device.
 const AGAIN: Duration = Duration::from_secs(3);
-/// Samples per second of the timer.
+/// Sample rate of the timer.
 pub const RATE: u32 = 48_000;
 
-/// A message, and when it came or is to go.
+/// A message, and when it arrived or is to be sent.
 type Timed = (Instant, Message);
 
-/// The app's side of the blocks: the host, and its MIDI.
+/// The host and its MIDI queues, for whatever drives the blocks.
 pub struct Desk {
     host: Arc<Mutex<Host>>,
     asks: Arc<Asks>,
     incoming: Consumer<Timed>,
     outgoing: Producer<Timed>,
-    /// What comes in with the block.
+    /// Messages that come in with the current block.
     block: Vec<Incoming>,
-    /// When the block before began.
+    /// When the previous block began.
     before: Instant,
     rate: f64,
-    /// Samples since this clock began.
+    /// Samples since this driver started.
     played: u64,
 }
 
 impl Desk {
-    /// Another clock drives the blocks from now on. Not on the audio thread.
+    /// Restarts for a new driver with this sample rate. Not on the audio thread.
     pub fn start(&mut self, rate: f64) {
         (self.rate, self.played, self.before) = (rate, 0, Instant::now());
         self.host.lock().unwrap_or_else(PoisonError::into_inner).start(rate);
@@ -71,14 +72,14 @@ impl Desk {
             self.block.push((latest, message));
         }
         let (rate, asks, outgoing) = (self.rate, &self.asks, &mut self.outgoing);
-        // No other system's transport: the song runs from the start on.
+        // There is no transport: the song runs from the start.
         let song = Song { playing: true, seconds: Some(self.played as f64 / rate), ..Song::default() };
-        // Whoever else holds it changes the clock: this one is over.
+        // The lock is only taken while the driver changes: this one is about to end.
         if let Ok(mut host) = self.host.try_lock() {
             host.block(audio, song, &self.block, |at, message| {
                 let due = now + Duration::from_secs_f64(f64::from(at) / rate);
                 if outgoing.push((due, *message)).is_err() {
-                    // No room: what had to end is ended in the next block.
+                    // No room: end the affected notes in the next block.
                     asks.calm.store(true, Ordering::Relaxed);
                 }
             });
@@ -87,18 +88,18 @@ impl Desk {
     }
 }
 
-/// The desk as its clocks share it; one at a time uses it.
+/// Shared by the drivers; one uses it at a time.
 pub type SharedDesk = Arc<Mutex<Desk>>;
 
-/// See the [module](self).
+/// The native MIDI and audio.
 pub struct Own {
     midi: Option<Midi>,
     clock: Clock,
     desk: SharedDesk,
-    /// The audio device that is wanted; `None`: the system's default. The samples of its blocks.
+    /// The wanted audio device (`None`: the system's default) and its block size in samples.
     device: Option<String>,
     period: u32,
-    /// When it was last tried to open it, and what came of it.
+    /// When opening the device was last attempted, and what went wrong.
     tried: Instant,
     trouble: Option<String>,
 }
@@ -111,7 +112,7 @@ enum Clock {
 }
 
 impl Own {
-    /// Opens what there is. `silent`: neither MIDI nor audio.
+    /// Opens MIDI and audio. `silent`: neither.
     pub fn new(host: Arc<Mutex<Host>>, device: Option<String>, period: u32, silent: bool) -> Self {
         let (arrives, incoming) = RingBuffer::new(MESSAGES);
         let (outgoing, leaves) = RingBuffer::new(MESSAGES);
@@ -126,7 +127,7 @@ impl Own {
         own
     }
 
-    /// Has an audio device drive the blocks, or else a timer.
+    /// Makes the audio device drive the blocks, or a timer if it cannot be opened.
     fn drive(&mut self) {
         self.tried = Instant::now();
         let opened = match self.midi {
@@ -154,7 +155,7 @@ impl System for Own {
         if is_lost {
             self.clock = Clock::None;
         }
-        // A look at all devices takes time, and some systems open each: never while one plays.
+        // Listing devices takes time, and some systems open each one: never while one is playing.
         let waits = matches!(&self.clock, Clock::Timer(_)) && self.midi.is_some() && self.tried.elapsed() > AGAIN;
         if is_lost || waits && sound::is_there(self.device.as_deref()) {
             self.clock = Clock::None;
@@ -176,7 +177,7 @@ impl System for Own {
         }
     }
 
-    // What is plugged in takes longer than a look until it is there, and has another number then.
+    // Never: a device that is plugged in again takes longer than a poll to appear, and then has another number.
     fn has_parted(&self, _: Direction, _: &str) -> bool {
         false
     }
@@ -186,7 +187,7 @@ impl System for Own {
     }
 }
 
-/// The names of MIDI ports, without those of the app itself.
+/// The names of the MIDI ports, except the app's own.
 pub fn names<M: MidiIO>(midi: &Option<M>) -> Vec<String> {
     let Some(midi) = midi else {
         return Vec::new();
@@ -196,14 +197,14 @@ pub fn names<M: MidiIO>(midi: &Option<M>) -> Vec<String> {
     names
 }
 
-/// The MIDI inputs and outputs that there are.
+/// The available MIDI inputs and outputs.
 pub fn find() -> [Vec<String>; 2] {
     [names(&MidiInput::new(NAME).ok()), names(&MidiOutput::new(NAME).ok())]
 }
 
-/// The system's MIDI.
+/// The system's MIDI, and the thread that sends.
 struct Midi {
-    /// What looks for ports.
+    /// These list the ports.
     inputs: Option<MidiInput>,
     outputs: Option<MidiOutput>,
     input: Option<MidiInputConnection<()>>,
@@ -221,7 +222,7 @@ impl Midi {
         let stop = Arc::new(AtomicBool::new(false));
         let (shared, stopped) = (output.clone(), stop.clone());
         let sender = thread::Builder::new().name("antiphon MIDI out".to_owned());
-        // Without it nothing goes out; everything else works.
+        // If the thread cannot be started, nothing is sent, but everything else works.
         let sender = sender.spawn(move || send(leaves, &shared, &stopped)).ok();
         Self {
             inputs: MidiInput::new(NAME).ok(),
@@ -235,7 +236,7 @@ impl Midi {
     }
 
     fn hear(&mut self, port: Option<&str>) -> Result<(), String> {
-        // The old one lets go of the ring first.
+        // Close the old connection first: it uses the queue.
         self.input = None;
         let Some(name) = port else {
             return Ok(());
@@ -248,7 +249,7 @@ impl Midi {
         let arrives = self.arrives.clone();
         let hear = move |_, bytes: &[u8], (): &mut ()| {
             if let Some(message) = Message::read(bytes) {
-                // Full only when no block is played: then nobody hears it anyway.
+                // Full only while no blocks are played: then nothing would play it anyway.
                 let _ = lock(&arrives).push((Instant::now(), message));
             }
         };
@@ -277,7 +278,7 @@ impl Drop for Midi {
         self.input = None;
         self.stop.store(true, Ordering::Relaxed);
         if let Some(sender) = self.sender.take() {
-            // There is nobody left to tell of a panic.
+            // It is too late to report a panic of the thread.
             let _ = sender.join();
         }
     }
@@ -287,14 +288,14 @@ fn find_port<M: MidiIO>(midi: &M, name: &str) -> Option<M::Port> {
     midi.ports().into_iter().find(|port| midi.port_name(port).as_deref() == Ok(name))
 }
 
-/// The thread that sends: each message at its moment, and what is left at the end.
+/// Runs on the sending thread: sends each message when it is due; at the end, everything that is left.
 fn send(mut leaves: Consumer<Timed>, output: &SharedOutput, stop: &AtomicBool) {
     loop {
         let stopped = stop.load(Ordering::Relaxed);
         while let Ok((due, message)) = leaves.pop() {
             thread::sleep(due.saturating_duration_since(Instant::now()));
             if let Some(output) = &mut *lock(output) {
-                // What a port that has gone does not take is no loss; that it has gone is seen elsewhere.
+                // If the port has gone, the message is lost; the keeper notices that.
                 let _ = output.send(message.bytes());
             }
         }
@@ -305,7 +306,7 @@ fn send(mut leaves: Consumer<Timed>, output: &SharedOutput, stop: &AtomicBool) {
     }
 }
 
-/// Plays blocks by the system's time where there is no audio device.
+/// Drives the blocks by the system clock, without an audio device.
 struct Timer {
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
@@ -335,7 +336,7 @@ impl Drop for Timer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // There is nobody left to tell of a panic.
+            // It is too late to report a panic of the thread.
             let _ = thread.join();
         }
     }
@@ -349,7 +350,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    /// Without any device blocks go on in real time; what comes in goes out again at its moment, a block later.
+    /// Without an audio device, blocks run in real time, and MIDI passes through one block later.
     #[test]
     fn midi_goes_on_without_an_audio_device() {
         let (mut arrives, incoming) = RingBuffer::new(16);

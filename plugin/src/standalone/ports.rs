@@ -1,34 +1,34 @@
-//! Which MIDI ports and audio devices there are, which of them to use, and what is missing.
+//! Lists MIDI ports and audio devices, picks the ones to use, and reports what is missing.
 
 use super::choice::{Choice, System};
 use super::{jack, own, sound};
 
-/// ALSA's port that plays back what it is sent: not a keyboard.
+/// ALSA's loopback port, which is not a keyboard.
 const THROUGH: &str = "Midi Through";
 
-/// What there is.
+/// The available ports and devices.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ports {
-    /// Whether these are JACK's.
+    /// Whether these are JACK's ports.
     pub jack: bool,
-    /// Nothing was looked for.
+    /// No system is used, so nothing was listed.
     pub none: bool,
-    /// JACK was wanted and does not run.
+    /// JACK was requested but is not running.
     pub no_jack: bool,
-    /// Samples per second.
+    /// Sample rate.
     pub rate: u32,
-    /// MIDI ports to hear, by name.
+    /// Names of MIDI inputs.
     pub midi_in: Vec<String>,
-    /// MIDI ports to play to.
+    /// Names of MIDI outputs.
     pub midi_out: Vec<String>,
-    /// Audio devices to sound from. JACK connects its own.
+    /// Names of audio devices; empty with JACK, which connects its own.
     pub audio_out: Vec<String>,
-    /// The one that the system takes where none is chosen.
+    /// The system's default audio device.
     pub default_out: Option<String>,
 }
 
 impl Ports {
-    /// UiState for them.
+    /// Lists the ports and devices of this system.
     pub fn find(system: System) -> Self {
         match system {
             System::None => Self { none: true, ..Self::default() },
@@ -38,7 +38,8 @@ impl Ports {
         }
     }
 
-    /// The port that a choice comes to: the chosen one if it is there; without a choice, the first.
+    /// The port for a choice: the one with that name, possibly under another ALSA number; without a choice, the first
+    /// one.
     pub fn chosen<'a>(choice: Option<&str>, there: &'a [String]) -> Option<&'a str> {
         match choice {
             None => there.iter().map(String::as_str).find(|name| !name.contains(THROUGH)),
@@ -50,8 +51,7 @@ impl Ports {
         }
     }
 
-    /// Which MIDI ports are missing, a sentence each, with what to do about it, where these are chosen to hear and to play
-    /// to.
+    /// A sentence for each chosen MIDI port (input, output) that is missing, with what to do about it.
     pub fn missing(&self, chosen: [Option<&str>; 2]) -> Vec<String> {
         if self.none || self.no_jack {
             return Vec::new();
@@ -69,7 +69,7 @@ impl Ports {
         missing.filter_map(say).collect()
     }
 
-    /// All of them, with what was chosen marked, and what is taken where nothing was.
+    /// The list that `--ports` prints, with the chosen ports marked, and what is used if none is chosen.
     pub fn list(&self, choice: &Choice) -> String {
         let mut text = match (self.jack, self.no_jack) {
             (true, true) => "JACK does not run.\n".to_owned(),
@@ -108,8 +108,8 @@ impl Ports {
     }
 }
 
-/// A port's name without what ALSA puts at its end, its client's and its own number: they change with the order
-/// in which things are plugged in.
+/// A port's name without ALSA's client and port number at its end, which depends on the order in which devices were
+/// plugged in.
 pub fn bare(name: &str) -> &str {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match name.rsplit_once(' ') {
@@ -118,12 +118,13 @@ pub fn bare(name: &str) -> &str {
     }
 }
 
-/// Whether no port is asked for.
+/// Whether the argument asks for no port.
 pub fn is_none(asked: &str) -> bool {
     asked.eq_ignore_ascii_case("none")
 }
 
-/// The port that is meant by a number from 1, or by a part of its name; `none` is no port.
+/// The port for a command-line argument: its number from 1, or a part of its name; `none` is an empty name. An error is
+/// a sentence.
 pub fn pick(asked: &str, there: &[String]) -> Result<Option<String>, String> {
     if is_none(asked) {
         return Ok(Some(String::new()));
@@ -137,7 +138,7 @@ pub fn pick(asked: &str, there: &[String]) -> Result<Option<String>, String> {
     match (found.next(), found.next()) {
         (Some(name), None) => Ok(Some(name.clone())),
         (Some(name), Some(other)) => {
-            // The whole name of one may be a part of another's.
+            // One port's whole name may be part of another's.
             let exact = there.iter().find(|there| there.to_lowercase() == asked);
             exact.cloned().map(Some).ok_or_else(|| format!("both `{name}` and `{other}` could be meant."))
         }
@@ -171,7 +172,7 @@ mod tests {
         }
     }
 
-    /// What was chosen is known again though it was plugged in elsewhere, and nothing else is marked as chosen.
+    /// A chosen port is recognized under another ALSA number, and nothing else is marked as chosen.
     #[test]
     fn a_port_is_known_without_alsas_numbers() {
         let ports = Ports {

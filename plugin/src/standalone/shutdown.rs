@@ -1,34 +1,34 @@
-//! How the app ends: whatever sounds ends first, since what hears it over a cable would sound for ever.
+//! Shuts the app down. Sounding notes are ended first: at the other end of a MIDI cable they would sound forever.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Set when the app is about to end.
+/// Set when the app is shutting down.
 static LEAVING: AtomicBool = AtomicBool::new(false);
-/// Blocks since then.
+/// Blocks finished since then.
 static BLOCKS: AtomicU32 = AtomicU32::new(0);
-/// Set when a signal has asked for the end.
+/// Set when a signal has asked the app to exit.
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// In the first all notes end, and with it they leave; it may have begun before.
+/// Blocks to wait for: the first may already have been running; the next one ends all notes and sends the note-offs.
 const ENOUGH: u32 = 3;
-/// A server that has stopped plays no blocks.
+/// The longest wait: a server that has stopped plays no blocks.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// For the audio thread: whether all is to end.
+/// For the audio thread: whether the app is shutting down.
 pub fn is_leaving() -> bool {
     LEAVING.load(Ordering::Relaxed)
 }
 
-/// For the audio thread, once a block.
+/// For the audio thread: counts a finished block.
 pub fn counts() {
     if is_leaving() {
         BLOCKS.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Has all notes ended; returns when they have left.
+/// Ends all notes, and returns when that has been sent.
 pub fn bid() {
     LEAVING.store(true, Ordering::Relaxed);
     let began = Instant::now();
@@ -37,12 +37,12 @@ pub fn bid() {
     }
 }
 
-/// Whether the app, or its window, is to close.
+/// Whether the app should exit, or its window close.
 pub fn is_asked() -> bool {
     ASKED.load(Ordering::Relaxed)
 }
 
-/// Has Ctrl-C and a request to terminate close the app; the second time they end it at once.
+/// Lets Ctrl-C and termination requests close the app; a second one exits at once.
 pub fn upon_signals() {
     let asked = || {
         if ASKED.swap(true, Ordering::Relaxed) {

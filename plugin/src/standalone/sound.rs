@@ -12,18 +12,18 @@ use cpal::{
 use super::host::CHANNELS;
 use super::own::SharedDesk;
 
-/// Samples that are played at a time, whatever the device asks for.
+/// The most samples that are rendered at a time, whatever the device asks for.
 const BLOCK: usize = 1_024;
-/// ALSA's device that nobody hears.
+/// How ALSA describes its null device.
 const NULL: &str = "Discard all samples";
 
-/// See the [module](self). Dropping it ends it.
+/// An open audio device; dropping it closes it.
 pub struct Sound {
     _stream: cpal::Stream,
     lost: Arc<AtomicBool>,
 }
 
-/// The devices that there are, the system's default, and its samples per second.
+/// The names of the audio devices, the default one, and its sample rate.
 pub fn find() -> (Vec<String>, Option<String>, Option<u32>) {
     let host = cpal::default_host();
     let is_heard = |name: &String| !name.starts_with(NULL);
@@ -35,7 +35,7 @@ pub fn find() -> (Vec<String>, Option<String>, Option<u32>) {
     (devices, default.as_ref().and_then(name), rate.map(|config| config.sample_rate()))
 }
 
-/// Whether there is this device; `None`: any that could be the default.
+/// Whether this device is available; `None`: whether there is a default device.
 pub fn is_there(wanted: Option<&str>) -> bool {
     device(wanted).is_some()
 }
@@ -83,14 +83,14 @@ impl Sound {
         Ok(Self { _stream: stream, lost })
     }
 
-    /// Whether the device has gone away.
+    /// Whether the device has gone.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
 }
 
-/// What to ask the device for: its own sample rate; as many channels as the piano has, if it can; its samples as they are
-/// here, if it can; and blocks of this size, if it can.
+/// The configuration for a device: its own sample rate; if possible, the piano's number of channels, f32 samples, and
+/// this block size.
 fn config(device: &Device, period: u32) -> Result<(StreamConfig, SampleFormat), String> {
     let default = device.default_output_config().map_err(|error| error.to_string())?;
     let rate = default.sample_rate();
@@ -112,7 +112,7 @@ fn config(device: &Device, period: u32) -> Result<(StreamConfig, SampleFormat), 
     Ok((StreamConfig { channels, sample_rate: rate, buffer_size }, format))
 }
 
-/// Starts a stream of samples of one kind.
+/// Starts a stream with one sample format.
 fn open<T: SizedSample + FromSample<f32>>(
     device: &Device,
     config: StreamConfig,
@@ -127,11 +127,11 @@ fn open<T: SizedSample + FromSample<f32>>(
             let [left, right] = &mut audio;
             match desk.try_lock() {
                 Ok(mut desk) => desk.block([&mut left[..frames], &mut right[..frames]]),
-                // Whoever else holds it opens another device: this one is over.
+                // The lock is only taken while another device is opened: this one is about to close.
                 Err(_) => [&mut *left, right].into_iter().for_each(|channel| channel.fill(0.0)),
             }
             for (frame, place) in data.chunks_mut(channels).zip(0..) {
-                // One channel hears both, more than two hear nothing on the others.
+                // Mono gets the mix of both; channels beyond two are silent.
                 let sample = |channel: usize| match (channels, audio.get(channel)) {
                     (1, _) => 0.5 * (audio[0][place] + audio[1][place]),
                     (_, Some(samples)) => samples[place],

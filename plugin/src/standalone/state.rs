@@ -1,4 +1,4 @@
-//! How things stand when the program ends, for when it starts again: what a host would keep in a project.
+//! The app's settings between sessions: what a host would store in a project.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,20 +13,21 @@ use crate::params::{AntiphonParams, CALLS};
 use crate::presets;
 use crate::stored::{self, FORMAT};
 
-/// See the [module](self).
+/// The app's stored settings.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
-    /// The version of the file; the first did not say it.
+    /// The file's version; `None` in the first version.
     format: Option<u32>,
-    /// By parameter id, as [`stored`] keeps them. All others are at their defaults.
+    /// By parameter id, as [`stored`] keeps them; all others are at their defaults.
     set: BTreeMap<String, Value>,
-    /// What is stored beside parameters: weights, learned controllers, looks.
+    /// What is stored besides parameters: weights, learned controllers, UI state.
     fields: BTreeMap<String, String>,
 }
 
 impl State {
-    /// What was saved last; where nothing was, a new app's. What cannot be read is put aside, and told in the terminal.
+    /// The settings saved last; the defaults if there are none. An unreadable file is renamed, with a message on the
+    /// terminal.
     pub fn load() -> Self {
         let Some(path) = path() else { return Self::default() };
         let Ok(text) = std::fs::read(&path) else { return Self::default() };
@@ -39,7 +40,7 @@ impl State {
         })
     }
 
-    /// How things stand.
+    /// The current settings.
     pub fn of(params: &Arc<AntiphonParams>) -> Self {
         let handles = Handles::new(params);
         let set = handles.iter().filter(|handle| stays(&handle.id) && handle.value() != handle.default());
@@ -47,7 +48,8 @@ impl State {
         Self { format: Some(FORMAT), set, fields: params.serialize_fields() }
     }
 
-    /// Sets parameters that nobody uses yet to how things stood. Returns what of it no parameter understands.
+    /// Applies the settings to parameters that are not in use yet. Returns a message for each value that cannot be
+    /// read.
     pub fn put(&self, params: &Arc<AntiphonParams>) -> Vec<String> {
         let handles = Handles::new(params);
         let (values, mut unread) = stored::read(self.format, self.set.clone());
@@ -61,7 +63,7 @@ impl State {
         unread
     }
 
-    /// Saves it.
+    /// Saves the settings.
     pub fn save(&self) -> Result<(), String> {
         let path = path().ok_or("There is no home folder to remember the settings in.")?;
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
@@ -70,7 +72,8 @@ impl State {
     }
 }
 
-/// What acts when it changes is of the moment; and a program that starts bypassed would seem broken.
+/// Whether a parameter is stored: not those that act on every change, nor bypass, since an app that starts bypassed
+/// would seem broken.
 fn stays(id: &str) -> bool {
     id != "bypass" && !CALLS.contains(&id)
 }
@@ -106,17 +109,17 @@ mod tests {
         assert_eq!(next.weights.path(), Some(PathBuf::from("/some/file")));
     }
 
-    /// The file as the version before wrote it.
+    /// A file of version 1.
     #[test]
     fn the_state_of_version_1_is_what_it_was() {
         let params = Arc::new(AntiphonParams::new(Default::default()));
         let state: State = serde_json::from_str(include_str!("state-1.json")).unwrap();
         assert_eq!(state.put(&params), ["`mode` cannot be \"dance\""], "all but what nothing understands");
         let settings = params.settings();
-        assert_eq!((settings.my_bars, settings.length), (2, engine::settings::Length::Notes(40)));
-        assert_eq!((settings.channel, settings.generation.limits.polyphony), (Some(4), Some(3)));
+        assert_eq!((settings.turn.antiphon_bars, settings.turn.length), (2, engine::settings::Length::Notes(40)));
+        assert_eq!((settings.midi.channel, settings.generation.limits.polyphony), (Some(4), Some(3)));
         assert_eq!((settings.generation.limits.lowest, settings.generation.rhythm.strength), (36, 0.75));
-        assert!(settings.rings_out && !settings.passes);
+        assert!(settings.turn.rings_out && !settings.midi.thru);
         assert_eq!(params.looks.lock().group.as_deref(), Some("Time"));
     }
 }

@@ -1,7 +1,7 @@
-//! Which weights play: the built-in ones, or a file. One network per process and file, however many
-//! instances play with it.
+//! The weights in use: built-in, or from a file. All instances in the process that use the same weights share one
+//! network.
 //!
-//! Used on the inference thread (loading) and the host's main thread (state); never on the audio thread.
+//! Used on the generator thread (loading) and the host's main thread (state), never on the audio thread.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -19,37 +19,36 @@ use self::search::Digest;
 mod pages;
 mod search;
 
-/// The weights that ship.
+/// The default weights.
 static ANTIPHON: &[u8] = include_bytes!("../../../weights/antiphon.safetensors");
-/// The network that the project comes from; its weights can be chosen by the name [`SEED_NAME`].
+/// The network that the project started from, available by the name [`SEED_NAME`].
 static SEED: &[u8] = include_bytes!("../../../weights/seed.safetensors");
-/// Stands for the built-in seed weights where a path is expected.
+/// Stands for the built-in seed weights in place of a path.
 pub const SEED_NAME: &str = "seed";
-/// Overrides every other choice; for tests and the demo.
+/// Overrides every choice; for tests and the demo.
 const VARIABLE: &str = "ANTIPHON_WEIGHTS";
-/// No weights file is larger, in bytes; a wrong path must not fill the memory.
+/// The largest weights file, in bytes: a wrong path must not fill the memory.
 const LARGEST: u64 = 512 << 20;
-/// Bytes that are read of a file between two questions whether it is still wanted.
+/// Bytes read from a file between two checks whether it is still wanted.
 const PIECE: usize = 4 << 20;
-/// Between two looks whether another instance has done loading.
+/// How often to check whether another instance has finished loading.
 const POLL: Duration = Duration::from_millis(1);
 
-/// The project's choice of weights: a path, `seed`, or nothing for the built-in ones. Copies are
-/// the same choice.
+/// The project's choice of weights: a path, `seed`, or empty for the built-in ones. Clones share the same choice.
 #[derive(Clone, Debug, Default)]
 pub struct WeightsChoice(Arc<Choice>);
 
 #[derive(Debug, Default)]
 struct Choice {
     path: Mutex<String>,
-    /// The [`Digest`] of the file as it was found last, a space, and its path.
+    /// The [`Digest`] of the file when it was last loaded, a space, and its path.
     digest: Mutex<String>,
-    /// Raised by every choice, so that the inference thread need not take the lock to look.
+    /// Raised by every choice, so that the generator thread can check for changes without locking.
     version: AtomicU32,
 }
 
 impl WeightsChoice {
-    /// The file to load; `None`: the built-in weights.
+    /// The file to load; `None` for the built-in weights.
     pub fn path(&self) -> Option<PathBuf> {
         let chosen = match std::env::var_os(VARIABLE) {
             Some(path) => PathBuf::from(path),
@@ -58,26 +57,26 @@ impl WeightsChoice {
         (!chosen.as_os_str().is_empty()).then_some(chosen)
     }
 
-    /// Somebody chooses: a path, `seed`, or nothing for the built-in weights. The same once more is loaded once
-    /// more, as its file may be another by now; that is meant, so nobody is told.
+    /// Chooses weights: a path, `seed`, or empty for the built-in ones. Choosing the same file again reloads it, since
+    /// it may have changed; that is intended, so there is no warning.
     pub fn choose(&self, path: String) {
         *self.0.path.lock().unwrap_or_else(PoisonError::into_inner) = path;
         self.0.digest.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.try_again();
     }
 
-    /// Loads what is chosen once more.
+    /// Loads the current choice again.
     pub fn try_again(&self) {
         self.0.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Loads what is chosen, gives up when it is no longer `wanted`. A file that is gone, cannot be read or is another by now is looked for by its contents. An
-    /// error is a message that says what to do.
+    /// Loads the current choice; gives up when it is no longer `wanted`. A file that is missing, unreadable or changed
+    /// is searched by its contents. An error is a message that says what to do.
     pub fn load_while(&self, wanted: &dyn Fn() -> bool) -> Result<Chosen, String> {
         self.load_from(search::folders, wanted)
     }
 
-    /// The same, with the folders in which a file may lie that is not where its path says.
+    /// Like [`load_while`](Self::load_while), with the folders to search for a file that is not at its path.
     fn load_from(&self, folders: impl Fn(&Path) -> Vec<PathBuf>, wanted: &dyn Fn() -> bool) -> Result<Chosen, String> {
         let path = self.path();
         let loaded = load_while(path.as_deref(), wanted);
@@ -101,14 +100,14 @@ impl WeightsChoice {
         Ok(Chosen { loaded, elsewhere: None, trouble })
     }
 
-    /// What the project says of this file's contents.
+    /// The stored digest, if it is for this path.
     fn known(&self, path: &Path) -> Option<Digest> {
         let known = self.0.digest.lock().unwrap_or_else(PoisonError::into_inner);
         let (digest, of) = known.split_once(' ')?;
         Digest::read(digest).filter(|_| of == path.display().to_string())
     }
 
-    /// What the project remembers of the file's contents.
+    /// The digest, for the project to store.
     pub fn digest(&self) -> WeightsDigest {
         WeightsDigest(self.0.clone())
     }
@@ -150,7 +149,7 @@ impl PersistentField<'_, String> for WeightsChoice {
     }
 }
 
-/// What a project remembers of its weights file's contents, beside the path.
+/// What a project stores about its weights file besides the path: its digest.
 #[derive(Clone, Debug)]
 pub struct WeightsDigest(Arc<Choice>);
 
@@ -167,43 +166,43 @@ impl PersistentField<'_, String> for WeightsDigest {
     }
 }
 
-/// A network, and where it comes from.
+/// A network, and the digest of its file.
 #[derive(Clone)]
 pub struct Loaded {
-    /// Shared by all instances that play with it.
+    /// Shared by all instances that use the same weights.
     pub network: Arc<Network>,
-    /// Of the file's bytes; `None` for what is built in.
+    /// `None` for built-in weights.
     pub digest: Option<Digest>,
 }
 
-/// What a project's choice of weights has come to.
+/// The result of loading a project's choice.
 pub struct Chosen {
-    /// The network.
+    /// The network that was loaded.
     pub loaded: Loaded,
-    /// The file, if it was found elsewhere than where the project says.
+    /// Where the file was found, if not at the project's path.
     pub elsewhere: Option<PathBuf>,
-    /// What is not as the project says: a sentence.
+    /// What differs from the project, as a sentence.
     pub trouble: Option<String>,
 }
 
-/// What a network is known by in this process: its file, the file's size and time of change.
+/// Identifies a network in this process: its file's path, size and modification time.
 type Key = (PathBuf, u64, Option<SystemTime>);
-/// A network for as long as somebody plays with it, and its file's digest.
+/// A network for as long as it is in use, and its file's digest.
 type Known = (Weak<Network>, Option<Digest>);
 
-/// The network for this choice, shared with every other instance that made the same.
+/// Loads the weights of this choice; instances with the same choice share the network.
 pub fn load(choice: Option<&Path>) -> Result<Loaded, String> {
     load_while(choice, &|| true)
 }
 
-/// The same in small pieces; an error comes soon after it is no longer `wanted`.
+/// Like [`load`], in small steps; returns an error soon after it is no longer `wanted`.
 pub fn load_while(choice: Option<&Path>, wanted: &dyn Fn() -> bool) -> Result<Loaded, String> {
     let key = match choice {
         None => (PathBuf::new(), 0, None),
         Some(path) if built_in(path).is_some() => (path.to_owned(), 0, None),
         Some(path) => {
             let about = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
-            // A device or a pipe could go on for ever, or never begin.
+            // Reading from a device or a pipe might never end, or never begin.
             if !about.is_file() {
                 return Err(format!("{} is not a file. Choose a model file.", path.display()));
             }
@@ -213,7 +212,7 @@ pub fn load_while(choice: Option<&Path>, wanted: &dyn Fn() -> bool) -> Result<Lo
             (path.to_owned(), about.len(), about.modified().ok())
         }
     };
-    // Held while loading: of many instances that open at once, one does the work.
+    // Locked while loading: if many instances open at once, only one does the work.
     let mut loaded = registry(wanted).ok_or_else(|| WeightsError::GivenUp.to_string())?;
     loaded.retain(|_, (network, _)| network.strong_count() > 0);
     if let Some((network, digest)) = loaded.get(&key)
@@ -243,7 +242,7 @@ pub fn load_while(choice: Option<&Path>, wanted: &dyn Fn() -> bool) -> Result<Lo
     Ok(Loaded { network, digest })
 }
 
-/// What is known to all instances, when nobody else is at it.
+/// Locks the registry of loaded networks, which all instances share; `None` if it is no longer `wanted`.
 fn registry(wanted: &dyn Fn() -> bool) -> Option<MutexGuard<'static, HashMap<Key, Known>>> {
     static LOADED: OnceLock<Mutex<HashMap<Key, Known>>> = OnceLock::new();
     while wanted() {
@@ -256,7 +255,7 @@ fn registry(wanted: &dyn Fn() -> bool) -> Option<MutexGuard<'static, HashMap<Key
     None
 }
 
-/// Why there is nothing to read, and what to do.
+/// The message for a file that cannot be read, with what to do about it.
 fn unreadable(path: &Path, error: &std::io::Error) -> String {
     let path = path.display();
     match error.kind() {
@@ -267,7 +266,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> String {
     }
 }
 
-/// The bytes of a file, [`LARGEST`] of them at most, whatever its size was a moment ago.
+/// Reads a file, at most [`LARGEST`] bytes, whatever its size was when it was checked.
 fn read_file(path: &Path, wanted: &dyn Fn() -> bool) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut file = std::fs::File::open(path)?.take(LARGEST);
@@ -275,7 +274,7 @@ fn read_file(path: &Path, wanted: &dyn Fn() -> bool) -> std::io::Result<Vec<u8>>
     Ok(bytes)
 }
 
-/// The weights that are meant by a name instead of a path.
+/// The built-in weights that have a name in place of a path.
 fn built_in(name: &Path) -> Option<&'static [u8]> {
     match name.to_str() {
         Some(SEED_NAME) => Some(SEED),
@@ -300,7 +299,7 @@ mod tests {
         assert!(load_while(Some(Path::new(SEED_NAME)), &|| false).is_err(), "nobody wants it");
     }
 
-    /// Whatever is wrong with a file, the window says it in whole sentences.
+    /// Every message is a full sentence and names the file.
     #[test]
     fn a_bad_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
@@ -340,13 +339,13 @@ mod tests {
         };
         assert_eq!(look(&open()).unwrap().trouble, None, "it is the same");
 
-        // Another file by now: told once, for then the project is saved with that one.
+        // The file has changed: one warning, after which the project refers to the new one.
         std::fs::write(&path, ANTIPHON).unwrap();
         let opened = open();
         assert!(look(&opened).unwrap().trouble.unwrap().contains(&name));
         assert_eq!(look(&opened).unwrap().trouble, None);
 
-        // Its own lies elsewhere, under another name.
+        // The original file is elsewhere, under another name.
         let moved = elsewhere.path().join("moved.safetensors");
         std::fs::write(&moved, SEED).unwrap();
         for breaks in [ANTIPHON, &SEED[..1_000], b""] {

@@ -1,7 +1,7 @@
-//! Memory that the system may have back.
+//! Returns memory to the system.
 
-/// Takes what is written in the program's own file out of memory: these bytes will hardly be read again. If
-/// they are, the system reads them anew.
+/// Releases the memory pages of constants in the program file that will hardly be read again. If they are, the system
+/// reloads them from the file.
 #[cfg(target_os = "linux")]
 pub fn release(bytes: &'static [u8]) {
     use std::ffi::c_void;
@@ -9,18 +9,18 @@ pub fn release(bytes: &'static [u8]) {
     use rustix::mm::{Advice, madvise};
 
     let page = rustix::param::page_size();
-    // Whole pages only: something else may share the first and the last.
+    // Whole pages only: the first and the last one may be shared with other data.
     let begin = (bytes.as_ptr() as usize).next_multiple_of(page);
     let end = (bytes.as_ptr() as usize + bytes.len()) & !(page - 1);
     if begin < end {
-        // SAFETY: the pages hold constants and nothing else, which nobody can have written to; so they are
-        // the file's own, and what is read there next comes from the file again.
+        // SAFETY: the pages only hold constants, which cannot have been modified: they are backed by the file, and the
+        // next read loads them from there.
         let given = unsafe { madvise(begin as *mut c_void, end - begin, Advice::LinuxDontNeed) };
-        // Else they stay: no harm.
+        // On failure the pages just stay in memory.
         let _ = given;
     }
 }
 
-/// Other systems take back what is not used by themselves.
+/// Other systems reclaim unused pages by themselves.
 #[cfg(not(target_os = "linux"))]
 pub fn release(_: &'static [u8]) {}

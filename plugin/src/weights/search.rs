@@ -1,5 +1,5 @@
-//! A weights file that is not where the project says, because the project has moved to another machine or the file to
-//! another folder: it is looked for by its digest.
+//! Searches for a weights file that is not where the project says, because the project was moved to another machine or
+//! the file to another folder. The file is recognized by its digest.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -10,26 +10,26 @@ use model::fnv::{BASIS, fnv1a};
 use super::{LARGEST, PIECE};
 use crate::presets;
 
-/// Files that are looked at in one folder at most.
+/// The most entries examined per folder.
 const FILES: usize = 1_000;
-/// How the name of a weights file ends.
+/// Extension of weights files.
 const EXTENSION: &str = "safetensors";
 
-/// What a file's contents are known by: a hash, and its length in bytes.
+/// Identifies a file's contents: a hash (FNV-1a) and the length in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
     hash: u64,
-    /// The first projects did not say it.
+    /// `None` for digests stored by the first releases.
     bytes: Option<u64>,
 }
 
 impl Digest {
-    /// Of a file's contents.
+    /// The digest of these contents.
     pub fn of(contents: &[u8]) -> Self {
         Self { hash: fnv1a(BASIS, contents.iter().copied()), bytes: Some(contents.len() as u64) }
     }
 
-    /// As [`Display`](std::fmt::Display) writes it.
+    /// Parses what [`Display`](std::fmt::Display) writes.
     pub fn read(text: &str) -> Option<Self> {
         let (hash, bytes) = match text.split_once('-') {
             Some((hash, bytes)) => (hash, Some(bytes.parse().ok()?)),
@@ -38,7 +38,7 @@ impl Digest {
         Some(Self { hash: u64::from_str_radix(hash, 16).ok()?, bytes })
     }
 
-    /// Whether both are of the same contents.
+    /// Whether both have the same contents.
     pub fn matches(&self, other: &Self) -> bool {
         self.hash == other.hash && self.bytes.zip(other.bytes).is_none_or(|(one, other)| one == other)
     }
@@ -51,8 +51,8 @@ impl std::fmt::Display for Digest {
     }
 }
 
-/// The folders in which a file that was saved as `path` may lie: that of the path, Antiphon's own for weights, and those
-/// in which files arrive.
+/// The folders to search for a file that was saved as `path`: the path's own, Antiphon's folder for weights, and those
+/// in which files usually arrive.
 pub fn folders(path: &Path) -> Vec<PathBuf> {
     let beside = path.parent().filter(|folder| folder.is_absolute()).map(Path::to_owned);
     let own = presets::folder().and_then(|presets| Some(presets.parent()?.join("weights")));
@@ -61,7 +61,7 @@ pub fn folders(path: &Path) -> Vec<PathBuf> {
     beside.into_iter().chain(own).chain(arrive).collect()
 }
 
-/// The file with these contents, if one of the folders has it; `path` says what it was called. Gives up when it is no
+/// The file with this digest in one of the folders; those named as in `path` are tried first. Gives up when it is no
 /// longer `wanted`.
 pub fn find(digest: &Digest, path: &Path, folders: &[PathBuf], wanted: &dyn Fn() -> bool) -> Option<PathBuf> {
     let name = name(path);
@@ -72,7 +72,8 @@ pub fn find(digest: &Digest, path: &Path, folders: &[PathBuf], wanted: &dyn Fn()
         .filter(|file| file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(EXTENSION)))
         .filter(|file| {
             let about = fs::metadata(file).ok().filter(|about| about.is_file() && about.len() <= LARGEST);
-            // Reading is what takes time: whatever is of another length, or might be any file, is left alone.
+            // Reading is slow, so only files of the right length are read; if the length is unknown, only those of the
+            // right name.
             about.is_some_and(|about| digest.bytes.map_or(self::name(file) == name, |bytes| about.len() == bytes))
         })
         .collect();
@@ -80,13 +81,13 @@ pub fn find(digest: &Digest, path: &Path, folders: &[PathBuf], wanted: &dyn Fn()
     files.into_iter().find(|file| of_file(file, wanted).is_some_and(|found| found.matches(digest)))
 }
 
-/// The name of a file in a path of any system's.
+/// The file name in a path of any operating system.
 fn name(path: &Path) -> String {
     let path = path.to_string_lossy();
     path.rsplit(['/', '\\']).next().unwrap_or_default().to_owned()
 }
 
-/// What a file's contents are known by, if it can be read, piece by piece.
+/// The digest of a file, read in pieces; `None` if it cannot be read or is no longer `wanted`.
 fn of_file(file: &Path, wanted: &dyn Fn() -> bool) -> Option<Digest> {
     let mut file = File::open(file).ok()?;
     let mut piece = vec![0; PIECE];
@@ -130,7 +131,7 @@ mod tests {
         let named = write(&there, "mine.safetensors", b"night");
         assert_eq!(find(&digest, "C:\\nets\\mine.safetensors"), Some(named.clone()), "from another system");
 
-        // Of the first projects' digests the length is not known: only what is called the same is read.
+        // Digests of the first releases have no length: only files of the same name are read.
         let old = Digest::read(&digest.to_string()[..16]).unwrap();
         assert_eq!(find(&old, "/gone/mine.safetensors"), Some(named));
         assert_eq!(find(&old, "/gone/yours.safetensors"), None);

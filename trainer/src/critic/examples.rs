@@ -1,4 +1,5 @@
-//! What the critic learns from: how music went on in truth, and how the network goes on after the same.
+//! Training examples for the critic: true continuations of phrases, and the network's continuations of the same
+//! phrases.
 
 use crate::dataset::Piece;
 use crate::measures::two_sample::classify::area_under_curve;
@@ -14,43 +15,43 @@ use rand_pcg::Pcg32;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Notes after which a continuation is looked at.
+/// Numbers of notes after which a continuation becomes an example.
 pub const COUNTS: [usize; 7] = [4, 8, 16, 32, 64, 128, 256];
-/// Seconds of a phrase: at least and at most. Short ones are as frequent as long ones: people play both.
+/// Shortest and longest phrase, in seconds. Lengths are drawn log-uniformly, because people play short and long ones.
 const PHRASE_S: [f64; 2] = [1.5, 30.0];
-/// Seconds of a continuation at most.
+/// Maximum length of a continuation, in seconds.
 const LONGEST_S: f64 = 45.0;
-/// How often a phrase is looked for before a piece is given up.
+/// Number of attempts to find a phrase in a piece before it is skipped.
 const TRIES: usize = 8;
 
-/// One side of a comparison after so many notes.
+/// The first `count` notes of a true or generated continuation.
 #[derive(Clone, Debug)]
 pub struct Example {
-    /// What the critic hears.
+    /// The critic's input.
     pub statistics: [f32; STATISTICS],
     /// Notes since the hand-over.
     pub count: usize,
-    /// How music went on in truth, or how the network did.
+    /// Whether this is the true continuation rather than the network's.
     pub real: bool,
-    /// Of the piece; `None`: a user's own.
+    /// Kind of source of the piece; `None` if unknown.
     pub source: Option<Source>,
 }
 
-/// How examples are made.
+/// Settings for making examples.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
-    /// How the network plays.
+    /// The network's sampling settings.
     pub controls: &'a Controls,
-    /// Phrases to go on after.
+    /// Number of phrases.
     pub phrases: usize,
-    /// Of the first; the others follow.
+    /// Seed of the first phrase; the others derive from it.
     pub seed: u64,
-    /// Pieces are varied as in training, and scores played by someone; else only the latter.
+    /// Whether pieces are augmented as in training. If not, they only get what is needed to make scores sound played.
     pub vary: bool,
 }
 
-/// Draws phrases from pieces of a split and lets the network go on. Examples of a phrase stand together, the truth before
-/// the network. `done` hears of each phrase.
+/// Draws phrases from the pieces and lets the network continue them. The examples of a phrase are adjacent, for each
+/// count first the true one, then the network's. Calls `done` after each phrase.
 pub fn examples(network: &Arc<Network>, pieces: &[&Piece], plan: &Plan, done: impl Fn() + Sync) -> Vec<Example> {
     let draws = Draws::new(pieces);
     let augment = match plan.vary {
@@ -84,10 +85,10 @@ pub fn examples(network: &Arc<Network>, pieces: &[&Piece], plan: &Plan, done: im
     made.into_iter().flatten().collect()
 }
 
-/// Which piece comes next: sources as often as the root of their notes, so that none is rare; in a source, a piece as
-/// often as the root of its own.
+/// Draws pieces at random. A source's probability is proportional to the square root of its notes, so that none is
+/// rare; within a source, so is a piece's.
 struct Draws<'a> {
-    /// Pieces, and the sum of weights up to each.
+    /// Pieces, each with the cumulative sum of the weights up to it.
     pieces: Vec<(&'a Piece, f64)>,
 }
 
@@ -116,7 +117,8 @@ impl<'a> Draws<'a> {
     }
 }
 
-/// A phrase, what came next, and how long it was still at the hand-over, which is a moment of the clock and not a note's.
+/// Cuts a phrase and its true continuation at a random time, not at a note. Also returns the time from the phrase's
+/// last onset to that hand-over, in seconds. `None` if none was found.
 fn cut(notes: &[Note], rng: &mut Pcg32) -> Option<(Vec<Note>, Vec<Note>, f64)> {
     let end = notes.last()?.onset;
     for _ in 0..TRIES {
@@ -147,7 +149,7 @@ fn go_on(decoder: &mut Decoder, controls: &Controls, phrase: &[Note], silence: f
     notes
 }
 
-/// Both sides at all counts that both reach.
+/// Examples of both sides, for every count that both reach.
 fn compare(phrase: &[Note], sides: [&[Note]; 2], source: Option<Source>) -> Vec<Example> {
     let phrase = Phrase::new(phrase);
     let shorter = sides.map(<[Note]>::len).into_iter().min().unwrap_or(0);
@@ -158,7 +160,7 @@ fn compare(phrase: &[Note], sides: [&[Note]; 2], source: Option<Source>) -> Vec<
         .collect()
 }
 
-/// Areas under the curve of these log odds, by count of notes, then by source.
+/// Area under the ROC curve of these log odds: by number of notes, then by source; (name, number of phrases, area).
 pub fn areas(examples: &[Example], odds: &[f64]) -> Vec<(String, usize, f64)> {
     let mut parts: BTreeMap<(u8, String), Vec<(f64, bool)>> = BTreeMap::new();
     for (example, odds) in examples.iter().zip(odds) {

@@ -1,4 +1,4 @@
-//! Fitting the critic's perceptron to examples: logistic loss, AdamW, on candle.
+//! Fits the critic's perceptron to examples: logistic loss, AdamW, on candle.
 
 use super::examples::Example;
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -11,24 +11,24 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg32;
 use std::collections::BTreeMap;
 
-/// How it is fitted.
+/// Settings for fitting.
 #[derive(Clone, Copy, Debug)]
 pub struct Fit {
     /// Passes over the examples.
     pub epochs: usize,
-    /// Examples of a step.
+    /// Batch size, in examples.
     pub batch: usize,
-    /// The first learning rate; it falls to 0 in a half cosine.
+    /// Initial learning rate; decays to 0 in a half cosine.
     pub rate: f64,
-    /// AdamW's.
+    /// AdamW's weight decay.
     pub weight_decay: f64,
-    /// Part of the statistics and of the hidden units that is dropped.
+    /// Dropout probability for the statistics and the hidden units.
     pub dropout: f32,
-    /// Draws the first weights, the order and what is dropped.
+    /// Seed for the initial weights, the order of the examples and dropout.
     pub seed: u64,
 }
 
-/// The mean and one over the standard deviation of each statistic.
+/// The mean, and the reciprocal of the standard deviation, of each statistic.
 fn scales(examples: &[Example]) -> (Vec<f32>, Vec<f32>) {
     let count = examples.len().max(1) as f64;
     (0..STATISTICS)
@@ -41,7 +41,7 @@ fn scales(examples: &[Example]) -> (Vec<f32>, Vec<f32>) {
         .unzip()
 }
 
-/// Trains a critic. `log` hears the mean loss of each epoch, in nats.
+/// Trains a critic. Calls `log` with each epoch and its mean loss, in nats.
 pub fn fit(examples: &[Example], fit: &Fit, mut log: impl FnMut(usize, f64)) -> anyhow::Result<Critic> {
     let (mean, scale) = scales(examples);
     let inputs: Vec<f32> = examples
@@ -100,7 +100,7 @@ pub fn fit(examples: &[Example], fit: &Fit, mut log: impl FnMut(usize, f64)) -> 
     Critic::from_tensors(&tensors).ok_or_else(|| anyhow::anyhow!("the critic's tensors do not fit together"))
 }
 
-/// The trained tensors, uniform in ±1/sqrt(fan-in) as PyTorch draws them.
+/// The trainable tensors, initialized uniformly in ±1/sqrt(fan-in), as in PyTorch.
 fn variables(rng: &mut Pcg32) -> anyhow::Result<BTreeMap<String, Var>> {
     let mut vars = BTreeMap::new();
     let mut fan_in = STATISTICS;

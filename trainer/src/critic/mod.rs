@@ -1,4 +1,5 @@
-//! `trainer critic`: trains what tells a network's playing from music, so that the search can choose among takes.
+//! `trainer critic`: trains the critic, which tells generated continuations from real ones, so that search can choose
+//! among takes.
 
 pub mod examples;
 pub mod fit;
@@ -16,49 +17,49 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Train the critic that chooses among takes.
+/// Train the critic that `--search` uses to choose among takes.
 ///
-/// Draws phrases from the train split, lets the network go on after each, and trains a small network to tell what
-/// came next in truth from that; scores are played by virtual performers. Writes the weights with the critic in
-/// them, and says how well it tells the two apart on phrases of the validation split (area under the curve,
-/// 0.5: cannot tell). A critic knows one network with its sampling: train it again after either changes.
+/// Draws phrases from the train split, lets the network continue each, and trains a small network to tell the true
+/// continuations from the generated ones; scores are rendered with human-like deviations. Writes the weights with the
+/// critic added, and reports how well it tells the two apart on phrases of the validation split (area under the curve;
+/// 0.5 is chance). A critic is valid for one network and its sampling settings: train it again if either changes.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: trainer critic --weights runs/mine/last.safetensors --data music.dataset --out mine.safetensors"
 )]
 pub struct Args {
-    /// The network's weights.
+    /// Weights of the network.
     #[arg(long, short, value_name = "FILE")]
     weights: PathBuf,
     /// Data set files from `prepare`, or folders of MIDI files.
     #[arg(long, short, required = true, num_args = 1.., value_name = "FILE|FOLDER")]
     data: Vec<PathBuf>,
-    /// The weights file to write: the same weights with the critic, in 16 bits.
+    /// Write the weights with the critic to this file, in 16 bits.
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
-    /// Phrases to learn from.
+    /// Number of phrases to train on.
     #[arg(long, default_value_t = 12_000, value_name = "N")]
     phrases: usize,
-    /// Phrases of the validation split to measure with.
+    /// Number of phrases of the validation split to measure on.
     #[arg(long, default_value_t = 1200, value_name = "N")]
     validation: usize,
-    /// Passes over the examples.
+    /// Number of passes over the examples.
     #[arg(long, default_value_t = 30, value_name = "N")]
     epochs: usize,
     #[command(flatten)]
     sampling: Sampling,
-    /// Every random choice comes from it.
+    /// Seed of all random choices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Overwrite --out if it is there.
+    /// Overwrite --out if it exists.
     #[arg(long)]
     force: bool,
-    /// Report as JSON.
+    /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Makes examples, fits, measures, writes.
+/// Makes examples, trains the critic, measures it and writes the weights.
 pub fn run(args: Args) -> anyhow::Result<()> {
     new_file(&args.out, args.force)?;
     let bytes = read_input(&args.weights)?;

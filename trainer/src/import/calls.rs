@@ -1,4 +1,4 @@
-//! What the calls in a pickle would have made, as plain data: tensors, storages and dicts; for any other a record.
+//! The results of the calls in a pickle, as plain data: tensors, storages and dicts; for any other call, a record.
 
 use super::legacy;
 use super::pickle::{Machine, Object, PickleError, Place, Record, Storage, TensorView, Value};
@@ -6,7 +6,7 @@ use super::values::Global;
 use PickleError::Damaged;
 
 impl<'a> Machine<'a, '_> {
-    /// Pushes what a call would have returned, if that is plain data, else a record.
+    /// Pushes the result of a call, if it is plain data, or else a record of the arguments.
     pub(super) fn call(&mut self, function: Value<'a>, arguments: Vec<Value<'a>>) -> Result<(), PickleError> {
         let Value::Global(function) = function else { return Err(Damaged("a call of what is no function")) };
         let object = match (function, &arguments[..]) {
@@ -29,7 +29,7 @@ impl<'a> Machine<'a, '_> {
         Ok(())
     }
 
-    /// A list of pairs, as the oldest dicts are written.
+    /// Reads a list of pairs, the form in which the oldest dicts are written.
     fn pairs(&self, list: Value<'a>) -> Result<Vec<(Value<'a>, Value<'a>)>, PickleError> {
         let wrong = || Damaged("items for what is no dict");
         let Some(Object::Sequence(pairs)) = self.get(list) else { return Err(wrong()) };
@@ -43,8 +43,8 @@ impl<'a> Machine<'a, '_> {
         pairs.iter().map(pair).collect()
     }
 
-    /// What is not in the pickle: a storage, as `('storage', class, key, device, count)`, in old files with the place of
-    /// a view behind it; or a class with its source code, as `('module', class, file, code)`.
+    /// Resolves a persistent id: a storage, as `('storage', class, key, device, count)`, in old files followed by view
+    /// metadata; or a class with its source code, as `('module', class, file, code)`.
     pub(super) fn persistent(&mut self, id: Value<'a>) -> Result<(), PickleError> {
         let parts = match self.get(id) {
             Some(Object::Sequence(parts)) => &parts[..],
@@ -75,7 +75,7 @@ impl<'a> Machine<'a, '_> {
         Ok(())
     }
 
-    /// A storage that is a file of its own.
+    /// Reads a storage that is a complete file in itself.
     fn storage_file(&mut self, file: Value<'a>) -> Result<Storage<'a>, PickleError> {
         const WRONG: PickleError = Damaged("a storage that is none");
         if !self.budget.files {
@@ -99,7 +99,7 @@ impl<'a> Machine<'a, '_> {
         Ok(Storage { place, dtype, numel })
     }
 
-    /// Text whose characters stand for bytes.
+    /// Converts text whose characters stand for bytes.
     fn encode(&mut self, text: Value<'a>) -> Result<Value<'a>, PickleError> {
         const WRONG: PickleError = Damaged("bytes that are none");
         let (bytes, budget) = match text {
@@ -113,7 +113,7 @@ impl<'a> Machine<'a, '_> {
         Ok(Value::Decoded(self.pickle.decoded.len() - 1))
     }
 
-    /// Arguments: storage, offset, sizes, strides, and what does not matter here.
+    /// Builds a tensor view from the arguments: storage, offset, sizes, strides, and others that do not matter here.
     fn tensor(&self, arguments: &[Value<'a>]) -> Result<TensorView<'a>, PickleError> {
         const WRONG: PickleError = Damaged("a tensor that is none");
         let [storage, Value::Int(offset), shape, strides, ..] = *arguments else { return Err(WRONG) };
@@ -134,7 +134,7 @@ impl<'a> Machine<'a, '_> {
             return Err(WRONG);
         }
         let view = TensorView { storage, offset, shape, strides };
-        // The last number it reaches must lie in its storage.
+        // The last element must lie inside the storage.
         let reach = || {
             let mut steps = view.shape.iter().zip(&view.strides);
             steps.try_fold(offset, |sum, (size, stride)| sum.checked_add((size - 1).checked_mul(*stride)?))
@@ -146,7 +146,7 @@ impl<'a> Machine<'a, '_> {
     }
 }
 
-/// Bytes as characters of Latin-1, with `\uXXXX` for those that a line cannot have.
+/// Decodes Latin-1 text in which some characters are written as `\uXXXX`.
 fn unescape(line: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(line.len());
     let mut rest = line;

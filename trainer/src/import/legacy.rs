@@ -1,26 +1,27 @@
-//! The form of `torch.save` without zip: before PyTorch 1.6, on request, and for each tensor that `pickle.dump` writes.
+//! The format of `torch.save` without zip: used before PyTorch 1.6, on request, and for each tensor that `pickle.dump`
+//! writes.
 //!
-//! Five pickles (mark, version, sizes of the machine, what was saved, keys of its storages), then for each key the count
-//! of its numbers and they themselves, little-endian.
+//! Five pickles (magic number, version, sizes of integer types, the saved object, keys of its storages), then for each
+//! key the number of elements and the elements, little-endian.
 
 use super::pickle::{Budget, Dtype, Object, Pickle, PickleError, Place, Storage, Value, read_within};
 use PickleError::Damaged;
 use std::ops::Range;
 
-/// The mark, as a little-endian integer.
+/// The magic number, as a little-endian integer.
 const MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
-/// The version.
+/// The version of the format.
 const PROTOCOL: i64 = 1001;
 
-/// What was saved, and where in the bytes the numbers of each storage lie.
+/// The saved object, and the byte range of each storage's elements.
 pub type Saved<'a> = (Pickle<'a>, Vec<(&'a str, Range<usize>)>);
 
-/// Whether a file's first pickle says that it has this form.
+/// Whether a file's first pickle is the magic number of this format.
 pub fn is_mark(first: &Pickle) -> bool {
     matches!(first.root, Value::Long(mark) if mark == MAGIC)
 }
 
-/// What follows the mark, which ends at `at`.
+/// Reads what follows the magic number, which ends at `at`.
 pub fn read<'a>(bytes: &'a [u8], mut at: usize, budget: &mut Budget) -> Result<Saved<'a>, PickleError> {
     let mut next = || -> Result<Pickle<'a>, PickleError> {
         let pickle = read_within(&bytes[at..], budget)?;
@@ -31,7 +32,7 @@ pub fn read<'a>(bytes: &'a [u8], mut at: usize, budget: &mut Budget) -> Result<S
         Value::Int(PROTOCOL) => {}
         _ => return Err(Damaged("an unknown version")),
     }
-    next()?; // Sizes of numbers, and the order of their bytes: `torch.save` writes it little-endian anyway.
+    next()?; // Sizes of integer types, and byte order: `torch.save` always writes little-endian.
     let pickle = next()?;
     let keys = next()?;
     let list = match keys.root {
@@ -68,7 +69,7 @@ pub fn read<'a>(bytes: &'a [u8], mut at: usize, budget: &mut Budget) -> Result<S
     Ok((pickle, numbers))
 }
 
-/// A file that holds nothing but one storage: type and count of its numbers, and where they lie.
+/// Reads a file that contains only one storage: element type, number of elements, and their byte range.
 pub fn storage(bytes: &[u8], budget: &mut Budget) -> Result<(Dtype, usize, Range<usize>), PickleError> {
     const WRONG: PickleError = Damaged("a storage that is none");
     let mark = read_within(bytes, budget)?;

@@ -1,25 +1,25 @@
-//! Whose tensor is whose: a foreign state dict's names -> the seed network's.
+//! Maps the tensor names of a foreign state dict to those of the seed network.
 
 use super::torch::Named;
 use model::{Kind, shapes};
 
-/// A tensor of the seed network, and which of the file's it is.
+/// A tensor of the seed network and its counterpart in the file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pair {
     /// Name in the seed network.
     pub name: String,
-    /// Shape of both.
+    /// Shape of both tensors.
     pub shape: Vec<usize>,
-    /// Index of the file's.
+    /// Index of the tensor in the file.
     pub found: usize,
 }
 
-/// Fits a group of tensors onto the seed network. `chosen`: (ours, theirs), which go before all rules.
-/// If it does not fit, everything that is in the way, with what was expected.
+/// Maps a group of tensors to the seed network. `chosen` are pairs (our name, their name), which take precedence over
+/// all rules. If the tensors do not fit, returns a list of all problems, with what was expected.
 ///
-/// An LSTM's tensors are known by their last name and layer; of several LSTM modules the numbers in
-/// their names tell the order. A linear layer's weight is known by its shape, if only one has it; step
-/// and duration by their names, one of them if need be because the other is taken; its bias by its weight.
+/// An LSTM's tensors are recognized by the last part of their names and the layer number; several LSTM modules are
+/// ordered by the numbers in their names. A linear layer's weight is recognized by its shape, if that is unique; the
+/// step and duration heads by their names, or by elimination; a bias by the name of its weight.
 pub fn fit(found: &[Named], chosen: &[(String, String)]) -> Result<Vec<Pair>, Vec<String>> {
     let mut fitting = Fitting { found, expected: shapes::of(Kind::Seed), pairs: Vec::new(), problems: Vec::new() };
     for (ours, theirs) in chosen {
@@ -43,7 +43,7 @@ pub fn fit(found: &[Named], chosen: &[(String, String)]) -> Result<Vec<Pair>, Ve
 
 struct Head {
     name: &'static str,
-    /// What its name has in it, in small letters.
+    /// Text that the tensor's name contains, in lower case.
     hint: &'static str,
 }
 
@@ -73,7 +73,7 @@ impl Fitting<'_, '_> {
         found.iter().map(list).collect::<Vec<_>>().join(", ")
     }
 
-    /// The file's tensors of this shape that are nobody's yet and satisfy `filter`; none of an LSTM's.
+    /// Tensors of the file with this shape that are not mapped yet, do not belong to an LSTM, and satisfy `filter`.
     fn free(&self, shape: &[usize], filter: impl Fn(&str) -> bool) -> Vec<usize> {
         (0..self.found.len())
             .filter(|&index| self.pairs.iter().all(|pair| pair.found != index))
@@ -107,7 +107,7 @@ impl Fitting<'_, '_> {
             layers.sort();
             let names: Vec<String> =
                 (0..shapes::LAYERS).map(|n| format!("lstm.{part}_l{n}")).filter(|name| !self.has(name)).collect();
-            // Layers of one module are told apart by their own numbers, modules by those in their names.
+            // Layers of one module differ in their layer numbers, modules in the numbers in their names.
             let alike = layers.windows(2).any(|pair| pair[0].0.numbers == pair[1].0.numbers);
             if alike || layers.len() > names.len() {
                 let all: Vec<usize> = layers.iter().map(|(_, index)| *index).collect();
@@ -156,10 +156,10 @@ impl Fitting<'_, '_> {
         }
     }
 
-    /// The bias beside the weight.
+    /// Maps the bias that belongs to a weight.
     fn bias(&mut self, name: &str) {
         let weight = name.replace(".bias", ".weight");
-        // Without its weight it is not known, and that has been said.
+        // Without its weight, the bias cannot be recognized; the missing weight has been reported already.
         let Some(pair) = self.pairs.iter().find(|pair| pair.name == weight) else { return };
         if self.has(name) {
             return;
@@ -175,7 +175,7 @@ impl Fitting<'_, '_> {
     fn finish(mut self) -> Result<Vec<Pair>, Vec<String>> {
         let left: Vec<usize> =
             (0..self.found.len()).filter(|index| self.pairs.iter().all(|pair| pair.found != *index)).collect();
-        // What is missing explains most of what is left over; alone, it is the problem.
+        // Missing tensors usually explain unmapped ones; these are reported only if there is no other problem.
         if self.problems.is_empty() && !left.is_empty() {
             self.problems.push(format!("the seed network has no place for {}", self.describe(&left)));
         }
@@ -188,14 +188,14 @@ impl Fitting<'_, '_> {
     }
 }
 
-/// Which of an LSTM's tensors a name says it is. Ordered by the numbers of module and layer.
+/// The LSTM tensor that a name refers to. Ordered by the numbers of module and layer.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Layer {
     numbers: Vec<u64>,
     part: String,
 }
 
-/// `lstm.2.weight_ih_l0` -> 2, 0 and `weight_ih`.
+/// `lstm.2.weight_ih_l0` -> numbers 2 and 0, part `weight_ih`.
 fn layer_of(name: &str) -> Option<Layer> {
     let (module, last) = name.rsplit_once('.').unwrap_or(("", name));
     let (part, number) = last.rsplit_once("_l")?;

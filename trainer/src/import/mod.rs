@@ -1,4 +1,4 @@
-//! `trainer import`: a PyTorch state dict of the seed network -> weights.
+//! `trainer import`: converts a PyTorch state dict of the seed network to a weights file.
 
 mod calls;
 mod legacy;
@@ -21,34 +21,33 @@ use std::{
 };
 use torch::{File, Group, Source, TorchError};
 
-/// Turn a PyTorch state dict of the seed network into weights.
+/// Convert a PyTorch state dict of the seed network to a weights file.
 ///
-/// Reads what torch.save writes, in both of its forms, and what pickle.dump writes: a state dict
-/// (model.state_dict()), a whole model, or a checkpoint that has one of them inside, such as
-/// {"model_state_dict": ..., "epoch": 3}. LSTM and linear layers find their places by
-/// name and shape; what goes where is printed, and anything that does not fit is an error that lists what was
-/// expected. No code in the file is ever run.
+/// Reads both formats of torch.save, and what pickle.dump writes: a state dict (model.state_dict()), a whole model, or
+/// a checkpoint that contains one of them, such as {"model_state_dict": ..., "epoch": 3}. LSTM and linear layers are
+/// recognized by name and shape. Prints the mapping; if anything does not fit, the error lists what was expected. Never
+/// runs code from the file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: trainer import report-weights.pk --out weights/seed.safetensors")]
 pub struct Args {
-    /// What torch.save or pickle.dump wrote.
+    /// File written by torch.save or pickle.dump.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The weights file to write, in 32 bits.
+    /// Weights file to write, in 32 bits.
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
-    /// Of several state dicts in the file, the one under this key (keys inside keys: joined by dots).
+    /// Key of the state dict to use, if the file has several; join nested keys with dots.
     #[arg(long)]
     key: Option<String>,
-    /// Where one of the file's tensors goes, if names and shapes leave it open.
+    /// Map the file's tensor THEIRS to OURS, if names and shapes are ambiguous; can be repeated.
     #[arg(long, value_name = "OURS=THEIRS", value_parser = pair)]
     map: Vec<(String, String)>,
     #[command(flatten)]
     card: CardEdits,
-    /// Overwrite --out if it is there.
+    /// Overwrite --out if it exists.
     #[arg(long)]
     force: bool,
-    /// Print the map as JSON.
+    /// Print the mapping as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -58,7 +57,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((ours.to_owned(), theirs.to_owned()))
 }
 
-/// Reads, fits, writes, tells.
+/// Reads the file, maps its tensors, writes the weights and prints the mapping.
 pub fn run(args: Args) -> anyhow::Result<()> {
     new_file(&args.out, args.force)?;
     let bytes = read_input(&args.file)?;
@@ -72,13 +71,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.card.apply(&mut card);
     let weights = Weights::new(card, read_tensors(&mut file, &group, &pairs).map_err(bad)?)?;
     let out = weights.to_bytes_f32();
-    // Whoever wrote them may have written NaN.
+    // The file may contain NaN.
     Weights::from_bytes(&out).map_err(|error| bad_input(&args.file, error))?;
     write_whole(&args.out, &out)?;
     tell(&args, &group, &pairs)
 }
 
-/// The one state dict that fits.
+/// The only state dict in the file that fits.
 fn choose<'a>(file: &File<'a>, args: &Args) -> anyhow::Result<(Group<'a>, Vec<Pair>)> {
     let bad = |message: String| bad_input(&args.file, message);
     let mut groups = file.groups();
@@ -97,7 +96,7 @@ fn choose<'a>(file: &File<'a>, args: &Args) -> anyhow::Result<(Group<'a>, Vec<Pa
                 let views = |group: &Group<'a>, pairs: &[Pair]| -> Vec<_> {
                     pairs.iter().map(|pair| group.tensors[pair.found].view.clone()).collect()
                 };
-                // What is around a state dict and nothing else is the same state dict.
+                // A container with nothing but a state dict is the same state dict.
                 let same = |(other, others): &(Group<'a>, Vec<Pair>)| views(other, others) == views(&group, &pairs);
                 fitting.retain(|other| !same(other));
                 fitting.push((group, pairs));
@@ -125,7 +124,7 @@ fn choose<'a>(file: &File<'a>, args: &Args) -> anyhow::Result<(Group<'a>, Vec<Pa
     })
 }
 
-/// What a file without tensors names instead.
+/// The unknown names in a file without tensors, for the error message.
 fn only_named(unknown: &[String]) -> String {
     match unknown {
         [] => String::new(),
@@ -164,7 +163,7 @@ fn tell(args: &Args, group: &Group, pairs: &[Pair]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The map and the weights that a file's bytes would become, or why they do not: for tests.
+/// The weights that a file's bytes would be converted to, or the error; for tests.
 pub fn try_bytes(bytes: &[u8]) -> Result<Weights, String> {
     let source = Source::new(bytes).map_err(|e| e.to_string())?;
     let mut file = source.open().map_err(|e| e.to_string())?;

@@ -1,35 +1,35 @@
-//! A reader of pickles, of all protocols from 0 to 5. A pickle is a program for a small stack machine, and some of its
-//! instructions call Python functions by name; here nothing is ever run. Tensors, storages and dicts become plain data,
-//! and whatever else would be called becomes an inert record of what it would have been called with. Limits on what
-//! is followed and built keep the memory below 100 MB.
+//! A reader for pickles of all protocols from 0 to 5. A pickle is a program for a small stack machine, and some of its
+//! instructions call Python functions by name; this reader never runs any. Tensors, storages and dicts become plain
+//! data, and any other call becomes an inert record of its arguments. Limits on instructions and objects keep memory
+//! use below 100 MB.
 
 pub use super::values::*;
 
 use std::collections::HashMap;
 
-/// Instructions that are followed at most, in a pickle and those inside it. A state dict has a few thousand; the limit
-/// bounds memory.
+/// Maximum number of instructions executed in a pickle, including nested ones. A state dict has a few thousand; the
+/// limit bounds memory use.
 const MOST_INSTRUCTIONS: usize = 1 << 20;
-/// Objects that are built at most; a state dict has a few hundred.
+/// Maximum number of objects; a state dict has a few hundred.
 const MOST_OBJECTS: usize = 1 << 16;
-/// Names of unknown classes that are kept.
+/// Maximum number of names of unknown classes that are kept.
 const MOST_NAMES: usize = 4;
 
 /// Why a pickle cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PickleError {
-    /// The bytes end early.
+    /// The bytes end too early.
     #[error("it is cut off; copy it again")]
     CutOff,
-    /// No instruction, or one that needs more than the file.
+    /// An invalid instruction, or one that this reader does not support.
     #[error(
         "instruction 0x{0:02x} is not one that torch.save or pickle.dump writes; save it anew: torch.save(model.state_dict(), FILE)"
     )]
     Instruction(u8),
-    /// Instructions that make no sense.
+    /// Inconsistent instructions.
     #[error("it is damaged ({0}); copy it again")]
     Damaged(&'static str),
-    /// More than any state dict needs.
+    /// More instructions or objects than any state dict needs.
     #[error(
         "it has more than {MOST_INSTRUCTIONS} instructions or {MOST_OBJECTS} objects, far more than any state dict; save the plain weights: torch.save(model.state_dict(), FILE)"
     )]
@@ -38,29 +38,29 @@ pub enum PickleError {
 
 use PickleError::Damaged;
 
-/// What may still be done for one file.
+/// What is left of the limits for a file.
 pub struct Budget {
     instructions: usize,
     objects: usize,
-    /// Bytes that may be decoded from text.
+    /// Number of bytes that may still be decoded from text.
     pub(super) decoded: usize,
-    /// Whether a storage may be a file of its own.
+    /// Whether a storage may be a nested file.
     pub(super) files: bool,
 }
 
 impl Budget {
-    /// For a file of so many bytes.
+    /// The limits for a file of this many bytes.
     pub fn of(bytes: usize) -> Self {
         Self { instructions: MOST_INSTRUCTIONS, objects: MOST_OBJECTS, decoded: bytes, files: true }
     }
 }
 
-/// Reads one pickle from the beginning of `bytes`.
+/// Reads one pickle from the start of `bytes`.
 pub fn read(bytes: &[u8]) -> Result<Pickle<'_>, PickleError> {
     read_within(bytes, &mut Budget::of(bytes.len()))
 }
 
-/// Reads one of several pickles of a file.
+/// Reads one of several pickles in a file, within the file's limits.
 pub fn read_within<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Pickle<'a>, PickleError> {
     let pickle =
         Pickle { objects: Vec::new(), root: Value::Plain, length: 0, decoded: Vec::new(), unknown: Vec::new() };
@@ -82,7 +82,7 @@ pub(super) struct Machine<'a, 'b> {
     bytes: &'a [u8],
     at: usize,
     pub(super) stack: Vec<Value<'a>>,
-    /// Heights of the stack at which a MARK lies.
+    /// Stack heights at which there is a MARK.
     marks: Vec<usize>,
     memo: HashMap<u32, Value<'a>>,
     pub(super) pickle: Pickle<'a>,
@@ -90,7 +90,7 @@ pub(super) struct Machine<'a, 'b> {
 }
 
 impl<'a> Machine<'a, '_> {
-    /// One instruction; the result, if it was the last.
+    /// Executes an instruction; returns the result if it was the last.
     fn step(&mut self) -> Result<Option<Value<'a>>, PickleError> {
         match self.byte()? {
             // PROTO
@@ -103,7 +103,7 @@ impl<'a> Machine<'a, '_> {
             }
             b'.' => return self.pop().map(Some),
             b'(' => self.marks.push(self.stack.len()),
-            // POP, which takes a mark if one is on top.
+            // POP, which removes the mark if that is on top.
             b'0' if self.marks.last() == Some(&self.stack.len()) => {
                 self.marks.pop();
             }
@@ -136,7 +136,7 @@ impl<'a> Machine<'a, '_> {
                 let bytes = self.sized(width)?;
                 self.stack.push(Value::Bytes(bytes));
             }
-            // Empty tuple, list, set; dict.
+            // Empty tuple, list and set; empty dict.
             b')' | b']' | 0x8f => self.object(Object::Sequence(Vec::new())),
             b'}' => self.object(Object::Dict(Vec::new())),
             // TUPLE, LIST, FROZENSET; DICT
@@ -179,7 +179,7 @@ impl<'a> Machine<'a, '_> {
                 [Value::Text(module), Value::Text(name)] => self.global(module, name),
                 _ => return Err(Damaged("a name that is no text")),
             },
-            // REDUCE, NEWOBJ: what would be a call.
+            // REDUCE, NEWOBJ: calls.
             b'R' | 0x81 => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
                 let Some(Object::Sequence(arguments)) = self.get(arguments) else {
@@ -205,7 +205,7 @@ impl<'a> Machine<'a, '_> {
                 self.pop()?;
                 self.object(Object::Record(Record { parts, ..Record::default() }));
             }
-            // BUILD: attributes. Those of an OrderedDict (`_metadata`) and of a tensor say nothing of the numbers.
+            // BUILD: attributes. Those of an OrderedDict (`_metadata`) and of a tensor do not affect the values.
             b'b' => {
                 let state = self.pop()?;
                 match self.top()? {
@@ -254,7 +254,7 @@ impl<'a> Machine<'a, '_> {
         Ok(None)
     }
 
-    /// Numbers, `None`, `True` and `False`.
+    /// Reads a number, `None`, `True` or `False`.
     fn number(&mut self, instruction: u8) -> Result<Value<'a>, PickleError> {
         Ok(match instruction {
             b'J' => Value::Int(i32::from_le_bytes(self.array()?).into()),
@@ -285,7 +285,7 @@ impl<'a> Machine<'a, '_> {
 
     fn text(&mut self, instruction: u8) -> Result<Value<'a>, PickleError> {
         let bytes = match instruction {
-            // UNICODE, STRING: a line with escapes; the second in quotes.
+            // UNICODE, STRING: a line with escapes; STRING is in quotes.
             b'V' | b'S' => {
                 let line = self.line()?;
                 let bare = match line {
@@ -303,7 +303,7 @@ impl<'a> Machine<'a, '_> {
         };
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Value::Text(text)),
-            // Python 2 knew no difference.
+            // Python 2 did not distinguish bytes from text.
             Err(_) if matches!(instruction, b'T' | b'U') => Ok(Value::Bytes(bytes)),
             Err(_) => Err(Damaged("text that is no text")),
         }
@@ -324,14 +324,14 @@ impl<'a> Machine<'a, '_> {
         Ok(self.take(N)?.try_into().expect("N bytes were taken"))
     }
 
-    /// Bytes behind their count, which takes `width` bytes.
+    /// Reads bytes preceded by their count, which has `width` bytes.
     fn sized(&mut self, width: usize) -> Result<&'a [u8], PickleError> {
         let mut count = [0; 8];
         count[..width].copy_from_slice(self.take(width)?);
         self.take(usize::try_from(u64::from_le_bytes(count)).map_err(|_| PickleError::CutOff)?)
     }
 
-    /// Up to the next line feed.
+    /// Reads up to the next line feed.
     fn line(&mut self) -> Result<&'a [u8], PickleError> {
         let length = self.bytes[self.at..].iter().position(|&byte| byte == b'\n').ok_or(PickleError::CutOff)?;
         let line = self.take(length)?;
@@ -339,7 +339,7 @@ impl<'a> Machine<'a, '_> {
         Ok(line)
     }
 
-    /// A line with a number of the memo.
+    /// Reads a line with a memo index.
     fn index(&mut self) -> Result<u32, PickleError> {
         text(self.line()?)?.parse().map_err(|_| Damaged("a number that is none"))
     }
@@ -352,7 +352,7 @@ impl<'a> Machine<'a, '_> {
     fn global(&mut self, module: &str, name: &str) {
         let global = Global::of(module, name);
         if matches!(global, Global::Unknown) && self.pickle.unknown.len() < MOST_NAMES {
-            // A name is as long as whoever wrote it liked.
+            // The length of a name is up to whoever wrote the file.
             let name = format!("{module}.{name}").chars().take(100).collect();
             if !self.pickle.unknown.contains(&name) {
                 self.pickle.unknown.push(name);
@@ -368,7 +368,7 @@ impl<'a> Machine<'a, '_> {
         }
     }
 
-    /// Where the topmost `count` values begin. They must lie above the last mark.
+    /// The stack index of the topmost `count` values, which must be above the last mark.
     fn height(&self, count: usize) -> Result<usize, PickleError> {
         let floor = self.marks.last().copied().unwrap_or(0);
         self.stack.len().checked_sub(count).filter(|&first| first >= floor).ok_or(Damaged("too little on its stack"))
@@ -389,7 +389,7 @@ impl<'a> Machine<'a, '_> {
         Ok(self.stack.split_off(mark))
     }
 
-    /// Appends to the list on top.
+    /// Appends to the list on top of the stack.
     fn extend(&mut self, values: Vec<Value<'a>>) -> Result<(), PickleError> {
         match self.top()? {
             Object::Sequence(parts) | Object::Record(Record { parts, .. }) => parts.extend(values),
@@ -398,7 +398,7 @@ impl<'a> Machine<'a, '_> {
         Ok(())
     }
 
-    /// Puts keys and values, in turn, into the dict on top.
+    /// Inserts alternating keys and values into the dict on top of the stack.
     fn insert(&mut self, pairs: &[Value<'a>]) -> Result<(), PickleError> {
         let (pairs, rest) = pairs.as_chunks::<2>();
         match self.top()? {
@@ -435,7 +435,7 @@ fn text(bytes: &[u8]) -> Result<&str, PickleError> {
     std::str::from_utf8(bytes).map_err(|_| Damaged("a name that is no text"))
 }
 
-/// A little-endian two's complement integer.
+/// Parses a little-endian two's complement integer.
 fn long(bytes: &[u8]) -> Value<'_> {
     if bytes.len() > 8 {
         return Value::Long(bytes);

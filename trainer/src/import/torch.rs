@@ -1,73 +1,73 @@
-//! The files that PyTorch's weights are in: what `torch.save` writes, a zip archive (since PyTorch 1.6) or pickles with
-//! the numbers behind them (before, and on request), and what `pickle.dump` writes, a pickle with the numbers in it.
-//! Numbers are read only for the tensors that are asked for.
+//! The file formats of PyTorch weights: what `torch.save` writes, which is a zip archive (since PyTorch 1.6) or pickles
+//! followed by the tensor data (before that, and on request), and what `pickle.dump` writes, a pickle that contains the
+//! data. Tensor data is read only for the tensors that are requested.
 
 use super::legacy;
 use super::pickle::{self, Budget, Dtype, Object, Pickle, PickleError, Place, Record, Storage, TensorView, Value};
 use std::collections::HashSet;
 use std::io::{Cursor, Read};
 
-/// How a zip archive begins.
+/// The first bytes of a zip archive.
 const ZIP: [u8; 4] = *b"PK\x03\x04";
-/// The largest pickle in an archive that is looked at, in bytes; a state dict's has a few thousand.
+/// Maximum size of the pickle in an archive, in bytes; a state dict has a few thousand.
 const MOST_PICKLE: u64 = 16 << 20;
-/// The largest storage that is read, in bytes. The seed network's weights are 23 MB.
+/// Maximum size of a storage, in bytes. The seed network's weights are 23 MB.
 const MOST_STORAGE: u64 = 512 << 20;
-/// Dicts inside dicts are followed this deep.
+/// Maximum depth of nested dicts.
 const DEEPEST: usize = 8;
-/// Dicts that are looked at, and tensors in all of them, at most.
+/// Maximum number of dicts, and of tensors in all of them.
 const MOST_DICTS: usize = 256;
 const MOST_TENSORS: usize = 4096;
 
 /// Why a PyTorch file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TorchError {
-    /// Neither form.
+    /// Not a PyTorch file.
     #[error(
         "this is no file that torch.save or pickle.dump writes; save the weights with torch.save(model.state_dict(), FILE)"
     )]
     Neither,
-    /// The pickle inside.
+    /// The pickle inside cannot be read.
     #[error("this PyTorch file cannot be read: {0}")]
     Pickle(#[from] PickleError),
-    /// The archive around it.
+    /// The archive is damaged.
     #[error("this PyTorch file cannot be read: its archive is damaged ({0}); copy it again")]
     Zip(String),
-    /// The numbers.
+    /// The data of a storage cannot be read.
     #[error("the numbers of storage {0:?} cannot be read: {1}")]
     Storage(String, &'static str),
 }
 
-/// A tensor and the names that lead to it, joined by dots.
+/// A tensor and its name: keys joined by dots.
 #[derive(Clone, Debug)]
 pub struct Named<'a> {
-    /// Its name in its dict.
+    /// Its name, relative to the dict of its group.
     pub name: String,
-    /// What it is.
+    /// Its view of a storage.
     pub view: TensorView<'a>,
 }
 
-/// A dict, and the tensors in it and below it.
+/// A dict, with the tensors in it and below it.
 #[derive(Debug)]
 pub struct Group<'a> {
-    /// The keys that lead to it, joined by dots; empty for the outermost.
+    /// The keys that lead to it, joined by dots; empty for the outermost dict.
     pub path: String,
-    /// In the order of insertion.
+    /// Its tensors, in insertion order.
     pub tensors: Vec<Named<'a>>,
 }
 
-/// Bytes of the file, the pickle unpacked if it was in an archive.
+/// The bytes of a file, with the pickle unpacked if the file is an archive.
 pub struct Source<'a> {
     file: &'a [u8],
-    /// From the archive: its folder, and the pickle.
+    /// For an archive: the path prefix of its entries, and the pickle.
     archive: Option<(String, Vec<u8>)>,
 }
 
-/// Where the numbers lie that are not in the pickle.
+/// Where tensor data outside the pickle is stored.
 enum Numbers<'a> {
-    /// In an archive, one entry each, in this folder.
+    /// In an archive, one entry per storage, with this path prefix.
     Zip(Box<zip::ZipArchive<Cursor<&'a [u8]>>>, &'a str),
-    /// Each key with its bytes.
+    /// In the file: each key with its bytes.
     Known(Vec<(&'a str, &'a [u8])>),
 }
 
@@ -76,7 +76,7 @@ pub struct File<'a> {
     pickle: Pickle<'a>,
     numbers: Numbers<'a>,
     big_endian: bool,
-    /// The storage read last: weights on a GPU often share one.
+    /// The storage read last, cached because weights on a GPU often share one.
     last: Option<(String, Vec<u8>)>,
 }
 
@@ -85,7 +85,7 @@ fn zip_error(error: impl std::fmt::Display) -> TorchError {
 }
 
 impl<'a> Source<'a> {
-    /// Looks which form it is.
+    /// Determines the format of a file.
     pub fn new(file: &'a [u8]) -> Result<Self, TorchError> {
         if !file.starts_with(&ZIP) {
             return Ok(Self { file, archive: None });
@@ -99,7 +99,7 @@ impl<'a> Source<'a> {
         Ok(Self { file, archive: Some((folder, pickle)) })
     }
 
-    /// Reads what is in it, but for the numbers.
+    /// Reads the structure of the file, without the tensor data.
     pub fn open(&self) -> Result<File<'_>, TorchError> {
         let Some((folder, bytes)) = &self.archive else { return self.open_pickles() };
         let mut archive = zip::ZipArchive::new(Cursor::new(self.file)).map_err(zip_error)?;
@@ -113,7 +113,7 @@ impl<'a> Source<'a> {
         let mut budget = Budget::of(self.file.len());
         let first = match pickle::read_within(self.file, &mut budget) {
             Ok(first) => first,
-            // Every protocol but the oldest begins like this.
+            // Every protocol except the oldest starts with this byte.
             Err(error) if self.file.first() == Some(&0x80) => return Err(error.into()),
             Err(_) => return Err(TorchError::Neither),
         };
@@ -126,7 +126,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Unpacks an entry of at most `most` bytes, whatever the archive says of it.
+/// Unpacks an entry; fails if it has more than `most` bytes, whatever size the archive declares.
 fn entry(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str, most: u64) -> Result<Vec<u8>, TorchError> {
     let file = archive.by_name(name).map_err(zip_error)?;
     let mut bytes = Vec::new();
@@ -138,12 +138,12 @@ fn entry(archive: &mut zip::ZipArchive<Cursor<&[u8]>>, name: &str, most: u64) ->
 }
 
 impl<'a> File<'a> {
-    /// The unknown classes and functions that the file names, some of them.
+    /// Some of the names of unknown classes and functions in the file.
     pub fn unknown(&self) -> &[String] {
         &self.pickle.unknown
     }
 
-    /// Every dict that has tensors, the outermost first.
+    /// Every dict that contains tensors, the outermost first.
     pub fn groups(&self) -> Vec<Group<'a>> {
         let mut groups = Vec::new();
         let mut seen = HashSet::new();
@@ -170,7 +170,7 @@ impl<'a> File<'a> {
         groups
     }
 
-    /// All tensors below a value, or the first `most`.
+    /// Collects the tensors below a value, at most `most`.
     fn below(
         &self,
         value: Value<'a>,
@@ -194,7 +194,7 @@ impl<'a> File<'a> {
         }
     }
 
-    /// The parts of an object that have parts, with their keys or numbers.
+    /// The children of an object that are objects themselves, with their keys or indices.
     fn children(&self, index: usize) -> Vec<(String, Value<'a>)> {
         match &self.pickle.objects[index] {
             Object::Dict(entries) => named(entries),
@@ -204,7 +204,7 @@ impl<'a> File<'a> {
         }
     }
 
-    /// Of a module, what its state dict would have; of any other object, all that it has.
+    /// For a module, the entries of its state dict; for any other object, all of its children.
     fn children_of_record(&self, record: &Record<'a>) -> Vec<(String, Value<'a>)> {
         let Some(Value::Object(state)) = record.state else { return self.parts_of_record(record) };
         if let Object::Dict(attributes) = &self.pickle.objects[state] {
@@ -236,8 +236,8 @@ impl<'a> File<'a> {
         [named(&record.entries), numbered(&record.parts)].concat()
     }
 
-    /// The numbers of a tensor in 32 bits, row-major. Its shape is the caller's to check: it decides
-    /// how much memory this takes.
+    /// The elements of a tensor as 32-bit floats, row-major. The caller has to check its shape, which determines the
+    /// memory used.
     pub fn numbers(&mut self, view: &TensorView) -> Result<Vec<f32>, TorchError> {
         let Storage { place, dtype, numel } = view.storage;
         let name = match place {
@@ -304,7 +304,7 @@ impl<'a> File<'a> {
     }
 }
 
-/// The values of a dict that have parts, with their keys.
+/// The values of a dict that are objects, with their keys.
 fn named<'a>(entries: &[(Value<'a>, Value<'a>)]) -> Vec<(String, Value<'a>)> {
     let inner = entries.iter().filter(|(_, value)| matches!(value, Value::Object(_)));
     inner
@@ -319,7 +319,7 @@ fn named<'a>(entries: &[(Value<'a>, Value<'a>)]) -> Vec<(String, Value<'a>)> {
         .collect()
 }
 
-/// The values of a list that have parts, with their places.
+/// The values of a list that are objects, with their indices.
 fn numbered<'a>(parts: &[Value<'a>]) -> Vec<(String, Value<'a>)> {
     let inner = parts.iter().enumerate().filter(|(_, value)| matches!(value, Value::Object(_)));
     inner.map(|(number, &value)| (number.to_string(), value)).collect()

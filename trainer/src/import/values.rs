@@ -1,22 +1,22 @@
-//! What a pickle can hold, as plain data.
+//! The values that a pickle can contain, as plain data.
 
-/// Number types of storages.
+/// Element types of storages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dtype {
     /// 32-bit float.
     F32,
     /// 64-bit float.
     F64,
-    /// IEEE half.
+    /// 16-bit IEEE float (half).
     F16,
-    /// The upper half of a 32-bit float.
+    /// bfloat16: the upper half of a 32-bit float.
     Bf16,
-    /// Integers and booleans of so many bytes: never weights.
+    /// Integers or booleans of this many bytes; never used for weights.
     Other(usize),
 }
 
 impl Dtype {
-    /// Bytes of one number.
+    /// Size of an element, in bytes.
     pub fn size(self) -> usize {
         match self {
             Self::F64 => 8,
@@ -41,85 +41,85 @@ impl Dtype {
     }
 }
 
-/// Where the bytes of a storage are.
+/// Location of a storage's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place<'a> {
-    /// Outside the pickle, under this name.
+    /// Outside the pickle, under this key.
     Key(&'a str),
-    /// In the pickle.
+    /// Inside the pickle.
     Bytes(&'a [u8]),
-    /// In the pickle, written as text: in [`Pickle::decoded`], from one byte to another.
+    /// Inside the pickle, written as text: index in [`Pickle::decoded`], first and end byte.
     Decoded(usize, usize, usize),
 }
 
-/// A flat run of numbers.
+/// A one-dimensional array of elements, which tensors are views of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Storage<'a> {
-    /// Where they are.
+    /// Location of its bytes.
     pub place: Place<'a>,
-    /// Its numbers' type.
+    /// Element type.
     pub dtype: Dtype,
-    /// How many there are.
+    /// Number of elements.
     pub numel: usize,
 }
 
-/// A view of a storage.
+/// A tensor as a view of a storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorView<'a> {
-    /// Where its numbers lie.
+    /// The storage with its elements.
     pub storage: Storage<'a>,
-    /// Index of the first.
+    /// Index of the first element.
     pub offset: usize,
-    /// Sizes, slowest first.
+    /// Sizes of the dimensions, slowest first.
     pub shape: Vec<usize>,
-    /// Distance of neighbours along each.
+    /// Distance between neighbors along each dimension, in elements.
     pub strides: Vec<usize>,
 }
 
-/// A value; what has parts lies in [`Pickle::objects`].
+/// A value on the stack; objects with parts are in [`Pickle::objects`].
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
-    /// `None`, a float, or a number that does not matter here.
+    /// `None`, a boolean, a float, or any other value that does not matter here.
     Plain,
     /// An integer.
     Int(i64),
-    /// An integer too long for that, little-endian.
+    /// An integer of more than 64 bits, little-endian.
     Long(&'a [u8]),
     /// Text.
     Text(&'a str),
-    /// Text with escapes, as the oldest pickles have it.
+    /// Text with escapes, as in the oldest pickles.
     Escaped(&'a [u8]),
     /// Bytes.
     Bytes(&'a [u8]),
-    /// Bytes that were written as text, in [`Pickle::decoded`].
+    /// Bytes that were written as text: index in [`Pickle::decoded`].
     Decoded(usize),
-    /// Something with parts.
+    /// An object with parts: index in [`Pickle::objects`].
     Object(usize),
-    /// A function or class, one of those that are known.
+    /// A function or class.
     Global(Global),
 }
 
-/// Functions and classes by what they stand for.
+/// The functions and classes that are recognized.
 #[derive(Clone, Copy, Debug)]
 pub enum Global {
     /// `collections.OrderedDict`
     OrderedDict,
-    /// `torch._utils._rebuild_tensor_v2` and the one before it.
+    /// `torch._utils._rebuild_tensor_v2` or its predecessor `_rebuild_tensor`.
     RebuildTensor,
-    /// `torch._utils._rebuild_parameter`: a tensor that learns.
+    /// `torch._utils._rebuild_parameter`: a trainable tensor.
     RebuildParameter,
-    /// `torch.storage._load_from_bytes`: a storage with its numbers, in a file of its own.
+    /// `torch.storage._load_from_bytes`: a storage as a nested file.
     LoadFromBytes,
     /// `_codecs.encode`: bytes written as text.
     Encode,
-    /// `torch.FloatStorage` and its like.
+    /// `torch.FloatStorage` and other storage classes.
     Storage(Dtype),
-    /// Any other. What it would make is a [`Record`].
+    /// Any other; calling it makes a [`Record`].
     Unknown,
 }
 
 impl Global {
-    /// By module and name.
+    /// The function or class with this module and name.
     pub fn of(module: &str, name: &str) -> Self {
         match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
@@ -133,43 +133,43 @@ impl Global {
     }
 }
 
-/// Something with parts.
+/// An object with parts.
 #[derive(Clone, Debug)]
 pub enum Object<'a> {
     /// A tuple or list.
     Sequence(Vec<Value<'a>>),
-    /// A dict, in the order of insertion.
+    /// A dict, in insertion order.
     Dict(Vec<(Value<'a>, Value<'a>)>),
     /// A persistent id: a storage.
     Storage(Storage<'a>),
     /// A tensor.
     Tensor(TensorView<'a>),
-    /// What an unknown class or function would have made.
+    /// The result of an unknown class or function.
     Record(Record<'a>),
 }
 
-/// An object of an unknown class: what it was to be made from, and nothing made of it.
+/// An object of an unknown class: the arguments of its constructor, and its attributes.
 #[derive(Clone, Debug, Default)]
 pub struct Record<'a> {
-    /// What its class or function would have been called with, and what was appended to it.
+    /// Arguments of the class or function, and values appended to the object.
     pub parts: Vec<Value<'a>>,
-    /// What was put into it under keys.
+    /// Items set on the object.
     pub entries: Vec<(Value<'a>, Value<'a>)>,
-    /// Its attributes: a dict, as a rule.
+    /// Its attributes, usually a dict.
     pub state: Option<Value<'a>>,
 }
 
-/// What a pickle built.
+/// The result of reading a pickle.
 #[derive(Debug)]
 pub struct Pickle<'a> {
-    /// Everything with parts. They name each other by index, perhaps in circles.
+    /// All objects with parts. They refer to each other by index, possibly in cycles.
     pub objects: Vec<Object<'a>>,
-    /// What was pickled.
+    /// The pickled value.
     pub root: Value<'a>,
-    /// Bytes read.
+    /// Number of bytes read.
     pub length: usize,
     /// Bytes that were written as text.
     pub decoded: Vec<Vec<u8>>,
-    /// The unknown classes and functions that it names, some of them.
+    /// Some of the names of unknown classes and functions in it.
     pub unknown: Vec<String>,
 }

@@ -1,7 +1,7 @@
-//! What a network must beat: models that only count.
+//! Baselines that a network must beat: models that only count.
 //!
-//! Both are trained on the train split of the same data and put mass on the same cells of the 10 ms
-//! grid as the networks do.
+//! Both are trained on the train split of the same data and assign probabilities to the same cells of the 10 ms grid as
+//! the networks do.
 
 use crate::dataset::Piece;
 use crate::measures::NatsPerNote;
@@ -10,34 +10,34 @@ use notes::Note;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Cells of the grid below 20 s.
+/// Number of grid cells, up to 20 s.
 const CELLS: usize = (LONGEST_S / CELL_S) as usize;
-/// The longest context, in notes.
+/// Maximum length of a context, in notes.
 pub const ORDER: usize = 5;
-/// How strongly shorter contexts may weigh, see [`Chain`]; without validation pieces it is the first.
+/// Candidates for the strength of a [`Chain`]; without validation pieces, the first is used.
 const STRENGTHS: [f64; 6] = [4.0, 1.0, 2.0, 8.0, 16.0, 32.0];
 
-/// The grid cell of a time, counted from 0.
+/// Index of the grid cell that a time falls in, from 0.
 fn cell_index(seconds: f64) -> usize {
     let (_, end) = cell(seconds);
     ((end / CELL_S - 0.5).round() as usize).min(CELLS - 1)
 }
 
-/// The time bin that stands for a grid cell: the one its centre lies in.
+/// The time bin of a grid cell: the one that contains its center.
 fn bin_of_cell(index: usize) -> usize {
     time_bin(index as f64 * CELL_S)
 }
 
-/// Notes with their steps in seconds, each piece's first one left out: it has none.
+/// Notes with their steps in seconds; the first note of a piece is left out, because it has no step.
 fn steps(notes: &[Note]) -> impl Iterator<Item = (f64, &Note)> {
     notes.windows(2).map(|pair| (pair[1].onset - pair[0].onset, &pair[1]))
 }
 
-/// Shares of time cells: counts, smoothed by Witten and Bell's rule with what the wider time bins say,
-/// and those with an even share each.
+/// Probabilities of time cells: counts, smoothed by Witten and Bell's rule with the distribution over the wider time
+/// bins, which in turn is smoothed with the uniform distribution.
 struct Cells {
     mass: Vec<f64>,
-    /// Mass of all cells of a time bin.
+    /// Total probability of the cells of each time bin.
     bin: Vec<f64>,
 }
 
@@ -58,19 +58,20 @@ impl Cells {
         Self { mass, bin }
     }
 
-    /// -log of the share of this time's cell.
+    /// -log of the probability of this time's cell.
     fn nats(&self, seconds: f64) -> f64 {
         -self.mass[cell_index(seconds)].ln()
     }
 
-    /// -log of the share of this time's cell among those of its bin.
+    /// -log of the probability of this time's cell, given its time bin.
     fn nats_in_bin(&self, seconds: f64) -> f64 {
         let index = cell_index(seconds);
         -(self.mass[index] / self.bin[bin_of_cell(index)]).ln()
     }
 }
 
-/// Counts as shares: unseen classes get what `fallback` says, weighted by how many classes were seen.
+/// Smoothed probabilities from counts (Witten and Bell): `fallback` is weighted by the number of different classes
+/// seen.
 fn witten_bell(counts: &[u64], total: u64, fallback: impl Fn(usize) -> f64) -> Vec<f64> {
     let seen = counts.iter().filter(|&&count| count > 0).count() as f64;
     if total == 0 {
@@ -80,7 +81,7 @@ fn witten_bell(counts: &[u64], total: u64, fallback: impl Fn(usize) -> f64) -> V
     counts.iter().enumerate().map(|(class, &count)| (count as f64 + seen * fallback(class)) / total).collect()
 }
 
-/// Every attribute by how often it occurs, nothing else known.
+/// Each attribute independently, by its frequency.
 pub struct Unigram {
     pitch: Vec<f64>,
     velocity: Vec<f64>,
@@ -89,7 +90,7 @@ pub struct Unigram {
 }
 
 impl Unigram {
-    /// Counts the training pieces.
+    /// Trains on these pieces.
     pub fn train(pieces: &[&Piece]) -> Self {
         let notes = || pieces.iter().flat_map(|piece| steps(&piece.notes));
         let shares = |classes: usize, class: fn(&Note) -> usize| {
@@ -106,7 +107,7 @@ impl Unigram {
         }
     }
 
-    /// What other pieces cost.
+    /// Nats per note of these pieces.
     pub fn score(&self, pieces: &[&Piece]) -> NatsPerNote {
         mean(pieces, |notes, add| {
             for (step, note) in steps(notes) {
@@ -121,7 +122,7 @@ impl Unigram {
     }
 }
 
-/// Means over all notes but each piece's first, of [pitch, step, duration, velocity].
+/// Means of [pitch, step, duration, velocity] over all notes except each piece's first.
 fn mean(pieces: &[&Piece], mut score: impl FnMut(&[Note], &mut dyn FnMut([f64; 4]))) -> NatsPerNote {
     let (mut sums, mut count) = ([0.0; 4], 0usize);
     for piece in pieces {
@@ -134,8 +135,8 @@ fn mean(pieces: &[&Piece], mut score: impl FnMut(&[Note], &mut dyn FnMut([f64; 4
     NatsPerNote { pitch, step, duration, velocity: Some(velocity), spread: None, timed: pitch + step + duration }
 }
 
-/// Every attribute by the same attribute of up to [`ORDER`] notes before it (pitch, duration and
-/// velocity also by whether the note belongs to the chord before), all orders interpolated.
+/// Each attribute given the same attribute of up to [`ORDER`] previous notes; all orders are interpolated. Pitch,
+/// duration and velocity also depend on whether the note belongs to the same chord as the previous one.
 pub struct Markov {
     unigram: Unigram,
     pitch: Chain,
@@ -145,8 +146,8 @@ pub struct Markov {
 }
 
 impl Markov {
-    /// Counts the training pieces; `unigram` was trained on the same. How far long contexts are trusted is
-    /// chosen on the `validation` pieces.
+    /// Trains on these pieces; `unigram` must be trained on the same. The strengths are chosen on the `validation`
+    /// pieces.
     pub fn train(pieces: &[&Piece], validation: &[&Piece], unigram: Unigram) -> Self {
         let mut chains = [PITCHES, TIMES, TIMES, VELOCITIES].map(Chain::new);
         for piece in pieces {
@@ -162,7 +163,7 @@ impl Markov {
         Self { unigram, pitch, step, duration, velocity }
     }
 
-    /// What other pieces cost.
+    /// Nats per note of these pieces.
     pub fn score(&self, pieces: &[&Piece]) -> NatsPerNote {
         mean(pieces, |notes, add| {
             let [pitch, step, duration, velocity] = streams(notes);
@@ -179,10 +180,10 @@ impl Markov {
     }
 }
 
-/// One attribute of a piece: the class of each note, and what is known before it beside earlier classes.
+/// One attribute of a piece: for each note its class, and additional context, which is known before the class.
 type Stream = Vec<(u16, u16)>;
 
-/// Pitch, step, duration, velocity.
+/// The streams of pitch, step, duration and velocity.
 fn streams(notes: &[Note]) -> [Stream; 4] {
     let step = |index: usize| if index == 0 { 0.0 } else { notes[index].onset - notes[index - 1].onset };
     let stream = |class: &dyn Fn(usize) -> usize, told: bool| -> Stream {
@@ -199,15 +200,15 @@ fn streams(notes: &[Note]) -> [Stream; 4] {
     ]
 }
 
-/// Interpolated counts over one stream: Witten and Bell's rule at every order, with what shorter contexts
-/// say weighted `strength` times. Pieces repeat themselves and not each other, so the plain rule
-/// (strength 1) believes long contexts too readily.
+/// Interpolated counts over one attribute's stream: Witten and Bell's rule at every order, with the weight of the
+/// shorter context multiplied by `strength`. Pieces repeat themselves but not each other, so the plain rule (strength
+/// 1) trusts long contexts too much.
 struct Chain {
     classes: usize,
     strength: f64,
-    /// Of a context: how often, and how many different classes followed.
+    /// For each context: the number of occurrences, and of different classes that followed.
     contexts: HashMap<u64, (u32, u32), BuildHasherDefault<AsIs>>,
-    /// Of a context with the class that followed: how often.
+    /// For each context and following class: the number of occurrences.
     followed: HashMap<u64, u32, BuildHasherDefault<AsIs>>,
 }
 
@@ -266,14 +267,14 @@ fn contexts(stream: &Stream, at: usize) -> impl Iterator<Item = u64> {
     })
 }
 
-/// Takes one more class into a hash; SplitMix64's finaliser, so that it can be used as it is.
+/// Adds a class to a hash, with SplitMix64's finalizer, so that the hash needs no further mixing.
 pub(crate) fn mix(hash: u64, class: u16) -> u64 {
     let z = (hash ^ (u64::from(class) + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z ^ (z >> 31)
 }
 
-/// For keys that are good hashes already.
+/// A hasher for keys that are good hashes already.
 #[derive(Default)]
 struct AsIs(u64);
 

@@ -1,8 +1,8 @@
 //! A player that only copies: an order-4 Markov chain of whole notes.
 //!
-//! What comes next is what came next, once, in the training pieces after the same four notes (three, two, one, none
-//! if they never stood there): its pitch, step, duration and velocity together. Notes are the same if their pitch is,
-//! and whether they belong to the chord before.
+//! The next note is drawn from those that followed the same four notes in the training pieces (or three, two, one or
+//! none, if the longer context never occurred), with its pitch, step, duration and velocity together. Notes are the
+//! same if they agree in pitch, and in whether they belong to the same chord as the previous note.
 
 use crate::dataset::Piece;
 use crate::measures::excerpts::{MOST_NOTES, PART_S, within};
@@ -10,24 +10,24 @@ use model::note_rng;
 use notes::{Note, Successor};
 use rand::Rng;
 
-/// Notes that are compared.
+/// Maximum length of a context, in notes.
 const ORDER: usize = 4;
 
-/// See the [module](self).
+/// The copying player; see the [module](self).
 pub struct Copier {
-    /// All training notes but the first of each piece, told from the note before.
+    /// All training notes except each piece's first, relative to the previous note.
     notes: Vec<Successor>,
-    /// For each of them the notes before it, the latest in the highest bits, sorted; and its number.
+    /// For each of them, its context (the latest note in the highest bits) and its index; sorted.
     places: Vec<(u64, u32)>,
 }
 
-/// The notes before, the latest in the highest 16 bits: a context of fewer notes is a prefix.
+/// Adds a note to a context. The latest note is in the highest 16 bits, so that a shorter context is a prefix.
 fn with(context: u64, note: &Successor) -> u64 {
     let symbol = 1 << 15 | u64::from(note.step == 0.0) << 7 | u64::from(note.pitch);
     context >> 16 | symbol << 48
 }
 
-/// Each note told from the one before.
+/// Each note relative to the previous one.
 fn successors(notes: &[Note]) -> impl Iterator<Item = Successor> {
     notes.iter().scan(None, |previous, note| {
         let next = Successor::after(*previous, note);
@@ -37,7 +37,7 @@ fn successors(notes: &[Note]) -> impl Iterator<Item = Successor> {
 }
 
 impl Copier {
-    /// Remembers the training pieces. `None` if they have nothing that follows anything.
+    /// Stores the training pieces. `None` if no note in them follows another.
     pub fn train(pieces: &[&Piece]) -> Option<Self> {
         let (mut notes, mut places) = (Vec::new(), Vec::new());
         for piece in pieces {
@@ -54,7 +54,7 @@ impl Copier {
         (!notes.is_empty()).then_some(Self { notes, places })
     }
 
-    /// Plays on after a prompt, as [`crate::measures::excerpts::continuation`] does.
+    /// Continues a prompt, with the same interface as [`crate::measures::excerpts::continuation`].
     pub fn continuation(&self, prompt: &[Note], seed: u64) -> Vec<Note> {
         let mut context = successors(prompt).fold(0, |context, note| with(context, &note));
         let mut onset = prompt.last().map_or(0.0, |note| note.onset);
@@ -72,7 +72,8 @@ impl Copier {
         within(take)
     }
 
-    /// What came next after the longest context that ever was, once, among what came not before `silence`.
+    /// Draws a note that followed the longest context that occurs in training, among those not earlier than `silence`
+    /// seconds.
     fn next(&self, context: u64, silence: f64, rng: &mut impl Rng) -> Successor {
         for order in (0..=ORDER).rev() {
             let rest = if order == 0 { u64::MAX } else { (1u64 << (64 - 16 * order)) - 1 };
@@ -87,7 +88,7 @@ impl Copier {
                 return next;
             }
         }
-        // Nobody ever waited so long.
+        // No training note has such a long step.
         let longest = &self.notes[rng.random_range(0..self.notes.len())];
         Successor { step: silence, ..*longest }
     }
@@ -100,7 +101,7 @@ mod tests {
 
     #[test]
     fn it_goes_on_as_the_piece_that_it_knows_and_from_the_prompts_end_on() {
-        // A tune in which four notes always say what comes next, and one note never does.
+        // A melody in which four notes always determine the next one, and a single note never does.
         let tune = [60, 62, 64, 60, 65, 64, 62, 65];
         let melody = |first: usize, count: usize| -> Vec<Note> {
             let note = |index: usize| Note {
@@ -122,7 +123,7 @@ mod tests {
         };
         let train = piece(melody(0, 400));
         let copier = Copier::train(&[&train]).unwrap();
-        // Its last onset is at 19.5 s, the piece's next one at 20 s.
+        // The prompt's last onset is at 19.5 s, the next one of the piece at 20 s.
         let prompt = melody(3, 40);
         let take = copier.continuation(&prompt, 5);
         let truth: Vec<Note> = melody(3, 80)[40..].to_vec();
@@ -131,7 +132,7 @@ mod tests {
             assert!((note.onset - expected.onset).abs() < 1e-9);
             assert_eq!((note.pitch, note.velocity), (expected.pitch, expected.velocity));
         }
-        // Longer silent than it has ever heard anyone be.
+        // A silence longer than any in training.
         assert!(copier.continuation(&melody(3, 11), 5)[0].onset >= PART_S);
         assert!(Copier::train(&[&piece(melody(0, 1))]).is_none());
     }

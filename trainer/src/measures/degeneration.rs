@@ -1,6 +1,6 @@
-//! Degeneration: what goes wrong when a network plays alone for long, and what it copies.
+//! Degeneration: health of long free runs, and how much they copy.
 //!
-//! The same figures are taken of real pieces, since real music repeats itself and pauses too.
+//! The same figures are computed for real pieces, because real music has repetitions and pauses, too.
 
 use crate::dataset::Piece;
 use crate::measures::baselines::mix;
@@ -16,56 +16,58 @@ use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// A pause of this many seconds is a silence.
+/// Minimum length of a pause that counts as silence, in seconds.
 const SILENCE_S: f64 = 3.0;
 /// The piano's lowest and highest key.
 const PIANO: std::ops::RangeInclusive<u8> = 21..=108;
-/// The end of a take on which it is judged whether the music has collapsed.
+/// Length of the end of a take that decides whether the music has collapsed, in seconds.
 const END_S: f64 = 30.0;
 
-/// Of one or more takes, means unless it says otherwise.
+/// Figures of one or more takes; means over takes unless stated otherwise.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Degeneration {
-    /// How many takes.
+    /// Number of takes.
     pub takes: usize,
-    /// Of them, how many broke down: see [`collapsed`].
+    /// Number of takes that collapsed; see [`collapsed`].
     pub collapsed: usize,
-    /// Notes in a second.
+    /// Notes per second.
     pub notes_per_second: f64,
-    /// Share of runs of 3 pitches that occurred before in the take.
+    /// Fraction of runs of 3 pitches that occurred before in the take.
     pub repeated_3_grams: f64,
-    /// Share of runs of 8 pitches that occurred before in the take.
+    /// Fraction of runs of 8 pitches that occurred before in the take.
     pub repeated_8_grams: f64,
-    /// Pauses over 3 s with no note sounding, in a minute.
+    /// Pauses of more than 3 s without a sounding note, per minute.
     pub silences_a_minute: f64,
-    /// The longest run of one pitch in any take, in notes.
+    /// The longest run of the same pitch in any take, in notes.
     pub longest_same_pitch: usize,
-    /// Share of notes outside the piano's keys, 21 to 108.
+    /// Fraction of notes outside the piano's range, 21 to 108.
     pub outside_piano: f64,
-    /// Share of notes that still sound when the next one begins.
+    /// Fraction of notes that still sound at the next onset.
     pub overlapping: f64,
-    /// Entropy of pitch classes in nats; 2.48 when all 12 are equally frequent.
+    /// Entropy of pitch classes, in nats; 2.48 if all 12 are equally frequent.
     pub pitch_class_entropy: f64,
-    /// Share of notes in the major or minor scale that fits best.
+    /// Fraction of notes in the best-fitting major or minor scale.
     pub scale_consistency: f64,
-    /// Correlation of the key profiles of the first and the second half.
+    /// Correlation between the key profiles of the first and the second half.
     pub key_kept: f64,
 }
 
-/// Copies of the training set, in notes; intervals of pitch and steps (time bins) have to be the same.
+/// Copies from the training set; lengths in notes. Runs match if their pitch intervals and steps (time bins) are the
+/// same.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Copying {
-    /// The longest run in any take that stands in the training set.
+    /// The longest run in any take that occurs in the training set.
     pub longest_in_takes: usize,
-    /// Mean over takes of their longest.
+    /// Mean over takes of the longest such run.
     pub mean_in_takes: f64,
-    /// The longest run in any piece of the split that stands in the training set: what works share anyway.
+    /// The longest run in any real piece of the split that occurs in the training set: what different works share
+    /// anyway.
     pub longest_in_real_pieces: usize,
-    /// Mean over those pieces of their longest.
+    /// Mean over those pieces of the longest such run.
     pub mean_in_real_pieces: f64,
 }
 
-/// Lets a network play alone, once per seed.
+/// Generates takes from nothing, one for each of `seeds` consecutive seeds.
 pub fn takes(
     network: &Arc<Network>,
     controls: &Controls,
@@ -89,7 +91,7 @@ pub fn real(pieces: &[&Piece], seconds: f64) -> Vec<Vec<Note>> {
     pieces.iter().map(cut).collect()
 }
 
-/// `seconds`: how long the takes were to be; real pieces may be shorter and have `None`.
+/// Computes the figures. `seconds` is the intended length of the takes; `None` for real pieces, which may be shorter.
 pub fn degeneration(takes: &[Vec<Note>], seconds: Option<f64>) -> Degeneration {
     let mut all = Degeneration { takes: takes.len(), ..Degeneration::default() };
     for notes in takes {
@@ -114,8 +116,8 @@ pub fn degeneration(takes: &[Vec<Note>], seconds: Option<f64>) -> Degeneration {
     all
 }
 
-/// Whether a take's last half minute is no music any more: hardly a note, hardly a pitch, one phrase
-/// over and over, or a silence that swallows most of it.
+/// Whether the last 30 s of a take are no longer music: hardly any notes, hardly any different pitches, one phrase or
+/// pitch repeated over and over, or silence for most of the time.
 pub fn collapsed(notes: &[Note], seconds: f64) -> bool {
     let from = (seconds - END_S).max(0.0);
     let end: Vec<Note> = notes.iter().copied().filter(|note| note.onset >= from).collect();
@@ -127,7 +129,7 @@ pub fn collapsed(notes: &[Note], seconds: f64) -> bool {
         || longest_pause(&end, from, seconds) > END_S / 2.0
 }
 
-/// Share of runs of `length` pitches that occurred earlier.
+/// Fraction of runs of `length` pitches that occurred earlier in the take.
 fn repeated(notes: &[Note], length: usize) -> f64 {
     let mut seen = HashSet::new();
     let runs = notes.len().saturating_sub(length - 1);
@@ -136,7 +138,7 @@ fn repeated(notes: &[Note], length: usize) -> f64 {
     if runs == 0 { 0.0 } else { (runs - new) as f64 / runs as f64 }
 }
 
-/// Pauses with no note sounding from `from` to `to`, in seconds.
+/// Lengths of pauses without a sounding note between `from` and `to`, in seconds.
 fn pauses(notes: &[Note], from: f64, to: f64) -> impl Iterator<Item = f64> {
     let onsets = notes.iter().map(|note| (note.onset, note.end())).chain([(to, to)]);
     onsets.scan(from, |sounding, (onset, end)| {
@@ -162,7 +164,7 @@ fn share_of(notes: &[Note], is: impl Fn(&Note) -> bool) -> f64 {
     notes.iter().filter(|note| is(note)).count() as f64 / notes.len().max(1) as f64
 }
 
-/// Looks for the takes' and the real pieces' notes in the training set.
+/// Searches the training set for runs of the takes and of the real pieces.
 pub fn copying(takes: &[Vec<Note>], real: &[&Piece], train: &[&Piece]) -> Copying {
     let train: Vec<Vec<u16>> = train.iter().map(|piece| moves(&piece.notes)).collect();
     let takes: Vec<Vec<u16>> = takes.iter().map(|notes| moves(notes)).collect();
@@ -178,7 +180,7 @@ pub fn copying(takes: &[Vec<Note>], real: &[&Piece], train: &[&Piece]) -> Copyin
     }
 }
 
-/// From note to note: interval in semitones with the step's time bin.
+/// Each transition between notes: interval in semitones and time bin of the step, in one number.
 fn moves(notes: &[Note]) -> Vec<u16> {
     let go = |pair: &[Note]| {
         let interval = u16::from(pair[1].pitch) + 128 - u16::from(pair[0].pitch);
@@ -187,12 +189,12 @@ fn moves(notes: &[Note]) -> Vec<u16> {
     notes.windows(2).map(go).collect()
 }
 
-/// For each of `pieces`, the notes in the longest run of moves that stands somewhere in `train` (a run
-/// of n moves has n + 1 notes). By bisection: who shares n moves shares n - 1.
+/// For each of `pieces`, the number of notes in the longest run of transitions that occurs anywhere in `train` (a run
+/// of n transitions has n + 1 notes). Uses bisection: a piece that shares n transitions shares n - 1.
 fn longest_shared(pieces: &[Vec<u16>], train: &[Vec<u16>]) -> Vec<usize> {
     let mut shared = vec![0; pieces.len()];
-    // All pieces' bisections run side by side over lengths 1, 2, 4, ..., so that each length's runs are
-    // hashed once: first doubling while anyone still shares, then downwards.
+    // The bisections of all pieces run in parallel over lengths 1, 2, 4, ..., so that runs of each length are hashed
+    // only once: first doubling while any piece still shares a run, then halving.
     let longest = pieces.iter().map(Vec::len).max().unwrap_or(0);
     let mut bit = 1;
     while bit <= longest && pieces.iter().any(|piece| shares(piece, &runs(train, bit), bit)) {
@@ -242,7 +244,7 @@ mod tests {
         pitches.enumerate().map(note).collect()
     }
 
-    /// Never the same twice in a row, and no run comes again soon.
+    /// Never the same pitch twice in a row, and no repeated runs.
     fn wander(from: u32) -> impl Iterator<Item = u8> {
         (from..).map(|index| 40 + (u64::from(index) * u64::from(index) * 2_654_435_761 % 41) as u8)
     }
@@ -259,7 +261,7 @@ mod tests {
     #[test]
     fn the_longest_copy_is_found_in_another_key() {
         let train = melody(wander(0).take(500), 0.25);
-        // 30 notes of the training set, a fourth higher, between notes of another rhythm.
+        // 30 notes of the training set, transposed up a fourth, after notes with a different rhythm.
         let mut take = melody(wander(5000).take(50), 0.125);
         let copied = train[100..130].iter();
         let from = 50.0;

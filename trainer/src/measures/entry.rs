@@ -1,8 +1,9 @@
-//! The entry over held notes: what a hand-over in the midst of sounding notes does to what comes after it.
+//! Entry over held notes: the effect of a hand-over while notes are sounding on what comes after it.
 //!
-//! A piece is cut after 20 s, as for [`super::fit`], where notes sound. They may count as long as they have sounded
-//! by then; as long as the network says, given that; or as long as they were, which no partner knows. Then the next notes
-//! of the piece are scored, and the network's own are compared with them in how many sound together.
+//! A piece is cut after 20 s, as for [`super::fit`], where notes are sounding. The durations of these notes can be set
+//! in three ways: how long they have sounded so far; as drawn by the network, given that; or as they really were, which
+//! no player could know. Then the next notes of the piece are scored, and the network's own continuation is compared
+//! with them in how many notes sound together.
 
 use crate::measures::excerpts::{Excerpt, PART_S};
 use crate::parallel;
@@ -12,12 +13,12 @@ use notes::{Note, Successor};
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Notes after the hand-over.
+/// Number of notes after the hand-over that are scored.
 const NOTES: usize = 20;
-/// Seconds after it in which what sounds together is counted.
+/// Time after the hand-over in which sounding notes are counted, in seconds.
 const TEXTURE_S: f64 = 2.0;
 
-/// How held notes count.
+/// How the durations of held notes are set.
 #[derive(Clone, Copy)]
 enum Count {
     SoFar,
@@ -25,36 +26,36 @@ enum Count {
     Truth,
 }
 
-/// Means over all hand-overs.
+/// Results for one way to set the durations; means over all hand-overs.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Counted {
-    /// Nats of the next 20 notes of the piece, all attributes, per note.
+    /// Nats per note of the next 20 notes of the piece, all attributes together.
     pub nats_per_note: f64,
-    /// Notes that sound together in the two seconds after the hand-over: the network's, and those that are held, as long
-    /// as they really are.
+    /// Mean number of notes that sound together in the 2 s after the hand-over: the network's, and the held ones with
+    /// their true durations.
     pub texture: f64,
-    /// By how much a take's texture differs from that of the piece, in notes, on average.
+    /// Mean absolute difference between the textures of the take and of the piece, in notes.
     pub texture_error: f64,
 }
 
-/// The measure's result.
+/// The results of this measure.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
-    /// Hand-overs with notes that sounded, and how many these were.
+    /// Number of hand-overs with held notes.
     pub hand_overs: usize,
-    /// See above.
+    /// Number of held notes at these hand-overs.
     pub held_notes: usize,
-    /// Notes of the piece that sound together there.
+    /// Mean number of the piece's own notes that sound together in the same 2 s.
     pub texture: f64,
-    /// They count as long as they have sounded.
+    /// Durations set to how long the notes have sounded.
     pub so_far: Counted,
-    /// As long as the network says.
+    /// Durations drawn by the network.
     pub drawn: Counted,
-    /// As long as they were.
+    /// True durations.
     pub truth: Counted,
 }
 
-/// Lets the network enter over the held notes of these excerpts; `None`: there are none.
+/// Lets the network enter over the held notes of these excerpts; `None` if none has any.
 pub fn entry(network: &Arc<Network>, excerpts: &[Excerpt], seed: u64, done: impl Fn() + Sync) -> Option<Entry> {
     let held = |excerpt: &&Excerpt| excerpt.prompt.iter().any(|note| note.end() > PART_S);
     let excerpts: Vec<&Excerpt> = excerpts.iter().filter(held).collect();
@@ -103,7 +104,7 @@ pub fn entry(network: &Arc<Network>, excerpts: &[Excerpt], seed: u64, done: impl
     })
 }
 
-/// Listens to a phrase until the hand-over, at which some of its notes sound.
+/// Feeds a phrase up to the hand-over, at which some of its notes are held.
 fn listen(decoder: &mut Decoder, phrase: &[Note], count: Count, seed: u64) {
     decoder.reset();
     let mut previous = None;
@@ -124,7 +125,7 @@ fn listen(decoder: &mut Decoder, phrase: &[Note], count: Count, seed: u64) {
     }
 }
 
-/// Nats of the first of these notes, per note; the last onset before them was there.
+/// Mean nats per note of the first [`NOTES`] notes; `from` is the last onset before them.
 fn nats(decoder: &mut Decoder, notes: &[Note], from: f64) -> f64 {
     let (mut sum, mut previous) = (0.0, from);
     let notes = &notes[..NOTES.min(notes.len())];
@@ -138,7 +139,7 @@ fn nats(decoder: &mut Decoder, notes: &[Note], from: f64) -> f64 {
     sum / notes.len() as f64
 }
 
-/// How many of these notes sound together in the seconds after the hand-over, on average.
+/// Mean number of these notes that sound together within [`TEXTURE_S`] after the hand-over.
 fn texture<'a>(notes: impl IntoIterator<Item = &'a Note>) -> f64 {
     let within = |note: &Note| (note.end().min(PART_S + TEXTURE_S) - note.struck().max(PART_S)).max(0.0);
     notes.into_iter().map(within).sum::<f64>() / TEXTURE_S

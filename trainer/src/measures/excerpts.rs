@@ -1,7 +1,7 @@
-//! Prompts of 20 s, and the 20 s that come next in truth.
+//! Prompts of 20 s with the 20 s that follow them in the piece.
 //!
-//! A prompt ends at a moment of the clock, not at a note, and exactly there begins what is compared: for a
-//! network, whose first note comes after the prompt's end, as for the piece itself.
+//! A prompt ends at a fixed time, not at a note, and the compared part begins exactly there: for a network, whose first
+//! note comes after the prompt's end, as well as for the piece itself.
 
 use crate::dataset::Piece;
 use crate::play::{self, Length, Style};
@@ -10,35 +10,35 @@ use model::{Decoder, Kind};
 use notes::{Note, chords};
 use std::collections::BTreeMap;
 
-/// Seconds of the prompt, and of what follows.
+/// Length of the prompt, and of the part that follows, in seconds.
 pub const PART_S: f64 = 20.0;
-/// No continuation has more notes than this: an end for networks that only know chords.
+/// Maximum number of notes in a continuation; a limit for networks that play nothing but chords.
 pub const MOST_NOTES: usize = 2000;
-/// A prompt has at least so many notes.
+/// Minimum number of notes in a prompt.
 pub const FEWEST_NOTES: usize = 10;
 
-/// A prompt and what came next.
+/// A prompt and its true continuation.
 #[derive(Clone, Debug)]
 pub struct Excerpt<'a> {
-    /// Number of the piece among those that excerpts were asked of.
+    /// Index of the piece among those given.
     pub piece: usize,
-    /// Its work.
+    /// The piece's work.
     pub work: &'a str,
     /// Canonical notes with onsets in 0..[`PART_S`].
     pub prompt: Vec<Note>,
-    /// Canonical notes with onsets in [`PART_S`]..2 [`PART_S`]; perhaps none.
+    /// Canonical notes with onsets in [`PART_S`]..2 [`PART_S`]; may be empty.
     pub truth: Vec<Note>,
 }
 
-/// The excerpts of these pieces, in order: at most so many of each, from its beginning on and spread over it, at least
-/// so many seconds apart (with [`PART_S`], what is the truth of one is the next one's prompt), none reaching beyond the
-/// last onset. What truly follows is not looked at, or the truth would be a
-/// choice of the better ones.
+/// Cuts excerpts from these pieces, in order: at most `most_of_a_piece` from each, spread over it from its start, with
+/// their starts at least `apart` seconds apart (with [`PART_S`], the true continuation of one is the prompt of the
+/// next), and none reaching beyond the last onset. They are not selected by what follows the prompt, which would bias
+/// the truth.
 pub fn excerpts<'a>(pieces: &[&'a Piece], most_of_a_piece: usize, apart: f64) -> Vec<Excerpt<'a>> {
     pieces.iter().enumerate().flat_map(|(index, piece)| cut(index, piece, most_of_a_piece, apart)).collect()
 }
 
-/// At most `most` excerpts of these pieces, of each work at most `most_of_a_work`, evenly spread over both.
+/// At most `most` excerpts of these pieces, and at most `most_of_a_work` from each work, evenly spread over both.
 pub fn excerpts_by_work<'a>(pieces: &[&'a Piece], most_of_a_work: usize, most: usize) -> Vec<Excerpt<'a>> {
     let mut works: BTreeMap<&str, Vec<Excerpt>> = BTreeMap::new();
     for excerpt in excerpts(pieces, most_of_a_work, PART_S) {
@@ -48,7 +48,7 @@ pub fn excerpts_by_work<'a>(pieces: &[&'a Piece], most_of_a_work: usize, most: u
     thinned(all, most)
 }
 
-/// At most so many, the same number of others left out between them.
+/// Keeps at most `most` items, evenly spread.
 pub fn thinned<T>(items: Vec<T>, most: usize) -> Vec<T> {
     let (count, most) = (items.len(), most.min(items.len()));
     let kept = |index: usize| (index * most).div_ceil(count) < ((index + 1) * most).div_ceil(count);
@@ -72,8 +72,8 @@ fn cut<'a>(index: usize, piece: &'a Piece, most: usize, apart: f64) -> Vec<Excer
         .collect()
 }
 
-/// What a network plays after a prompt, canonical, with onsets in [`PART_S`]..2 [`PART_S`]. `begins`: whether the seed
-/// hears a begin-of-sequence between, as in its project; others never do.
+/// A network's continuation of a prompt, canonical, with onsets in [`PART_S`]..2 [`PART_S`]. `begins`: whether a
+/// network of kind seed is fed a begin-of-sequence after the prompt, as in the original project; other kinds never are.
 pub fn continuation(decoder: &mut Decoder, style: &Style, prompt: &[Note], seed: u64, begins: bool) -> Vec<Note> {
     play::listen(decoder, prompt);
     if begins || decoder.network().kind() == Kind::Antiphon {
@@ -85,7 +85,7 @@ pub fn continuation(decoder: &mut Decoder, style: &Style, prompt: &[Note], seed:
     within(search::take(decoder, style, prompt, seed, silence, length))
 }
 
-/// Notes as they would be heard: canonical, as those of pieces are, and not beyond the excerpt's end.
+/// Makes notes canonical, like those of pieces, and removes those beyond the excerpt's end.
 pub fn within(mut notes: Vec<Note>) -> Vec<Note> {
     chords::canonicalise(&mut notes);
     notes.retain(|note| note.onset < 2.0 * PART_S);

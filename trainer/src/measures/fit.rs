@@ -1,8 +1,8 @@
-//! Continuation fit: is what follows a prompt of its kind?
+//! Continuation fit: does a continuation resemble its prompt?
 //!
-//! From each piece of the split come up to eight excerpts of 40 s: 20 s are the prompt, 20 s what came
-//! next in truth. The network's continuation of the prompt is compared with the prompt, and so are the
-//! true one (the ceiling) and what came next in every other piece (the floor, their mean).
+//! Up to eight excerpts of 40 s are cut from each piece of the split: a prompt of 20 s, and the 20 s that follow it.
+//! The network's continuation is compared with the prompt, and so are the true continuation (the ceiling) and the
+//! continuations in all other pieces (the floor; their mean).
 
 use crate::dataset::Piece;
 use crate::measures::excerpts::{self, Excerpt, FEWEST_NOTES, PART_S};
@@ -15,13 +15,13 @@ use notes::Note;
 use serde::Serialize;
 use std::sync::Arc;
 
-/// Excerpts of one piece at most.
+/// Maximum number of excerpts from one piece.
 const MOST_EXCERPTS: usize = 8;
 
-/// How near a continuation is to its prompt; means over all prompts.
+/// Similarity of a continuation to its prompt; means over all prompts.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Nearness {
-    /// Correlation of pitch-class profiles (counts of notes). Higher is nearer.
+    /// Correlation of pitch-class profiles (numbers of notes). Higher is nearer.
     pub pitch_classes: f64,
     /// Correlation of key profiles (how well each of 24 keys fits, Krumhansl and Kessler). Higher is nearer.
     pub key: f64,
@@ -55,30 +55,30 @@ impl Nearness {
     }
 }
 
-/// The measure's result.
+/// The results of this measure.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fit {
-    /// How many prompts.
+    /// Number of prompts.
     pub prompts: usize,
     /// The network's continuations.
     pub network: Nearness,
-    /// What came next in truth.
+    /// The true continuations.
     pub ceiling: Nearness,
-    /// What came next in other pieces.
+    /// Continuations in other pieces.
     pub floor: Nearness,
-    /// Where the network stands on the way from the floor (0) to the ceiling (1).
+    /// Position of the network between the floor (0) and the ceiling (1).
     pub share: Nearness,
 }
 
-/// The excerpts of these pieces. What came next has as many notes as a prompt, or there is little to compare.
+/// The excerpts of these pieces whose true continuations have at least as many notes as a prompt must have.
 pub fn excerpts<'a>(pieces: &[&'a Piece]) -> Vec<Excerpt<'a>> {
     let mut excerpts = excerpts::excerpts(pieces, MOST_EXCERPTS, 2.0 * PART_S);
     excerpts.retain(|excerpt| excerpt.truth.len() >= FEWEST_NOTES);
     excerpts
 }
 
-/// Lets the network continue the prompts. `None` if they are not from two pieces at least. `begins`: whether the
-/// seed hears a begin-of-sequence between prompt and continuation, as in its project; others never do.
+/// Lets the network continue the prompts. `None` if they are from fewer than two pieces. `begins`: whether a network of
+/// kind seed is fed a begin-of-sequence after the prompt, as in the original project; other kinds never are.
 pub fn fit(
     network: &Arc<Network>,
     style: &Style,
@@ -134,14 +134,14 @@ fn near(prompt: &[Note], next: &[Note]) -> Nearness {
     }
 }
 
-/// How many notes each pitch class has.
+/// Number of notes in each pitch class.
 pub fn pitch_classes(notes: &[Note]) -> [f64; 12] {
     let mut counts = [0.0; 12];
     notes.iter().for_each(|note| counts[usize::from(note.pitch % 12)] += 1.0);
     counts
 }
 
-/// Inter-onset intervals: chords, then half octaves of time from 30 ms on.
+/// Histogram of inter-onset intervals: chords, then half octaves of time from 30 ms up.
 fn intervals(notes: &[Note]) -> Vec<u64> {
     let mut counts = vec![0; 24];
     for pair in notes.windows(2) {

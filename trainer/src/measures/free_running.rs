@@ -1,5 +1,5 @@
-//! What a network does when it goes on from its own notes: a few figures of its 20 s continuations beside the truth's.
-//! Nats do not see it, since they are counted after notes that people played.
+//! How a network behaves when it continues from its own notes: some features of its 20 s continuations, next to those
+//! of the true ones. Likelihood does not show this, because it is measured after notes that people played.
 
 use crate::dataset::Piece;
 use crate::measures::excerpts::{self, Excerpt, excerpts_by_work};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The features that are watched, by their names in [`features::names`].
+/// The watched features, by their names in [`features::names`].
 pub const WATCHED: [&str; 9] = [
     "single onsets",
     "chord span",
@@ -25,19 +25,19 @@ pub const WATCHED: [&str; 9] = [
     "quoted 4-grams",
 ];
 
-/// Prompts of one work at most.
+/// Maximum number of prompts from one work.
 const MOST_OF_A_WORK: usize = 4;
 
-/// One set's means over its prompts.
+/// Means over the prompts of one set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
     /// Name of the set.
     pub set: String,
-    /// Prompts.
+    /// Number of prompts.
     pub prompts: usize,
-    /// Of what came next in truth, in the order of [`WATCHED`].
+    /// Means over the true continuations, in the order of [`WATCHED`].
     pub truth: Vec<f64>,
-    /// Of what the network played.
+    /// Means over the network's continuations, in the same order.
     pub network: Vec<f64>,
 }
 
@@ -45,7 +45,7 @@ pub struct Drift {
 pub struct Prompts<'a>(Vec<(&'a str, Vec<Excerpt<'a>>)>);
 
 impl<'a> Prompts<'a> {
-    /// At most so many of each set.
+    /// Cuts at most `most` prompts from the pieces of each set.
     pub fn new(pieces: impl Iterator<Item = &'a Piece>, most: usize) -> Self {
         let mut sets: BTreeMap<&str, Vec<&Piece>> = BTreeMap::new();
         pieces.for_each(|piece| sets.entry(&piece.set).or_default().push(piece));
@@ -53,12 +53,13 @@ impl<'a> Prompts<'a> {
         Self(prompts.filter(|(_, excerpts)| !excerpts.is_empty()).collect())
     }
 
-    /// Whether there are none.
+    /// Whether there are no prompts.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Lets the network continue them all. The same seed gives each prompt the same random stream, whatever the network.
+    /// Lets the network continue all prompts. With the same seed, each prompt gets the same random stream for every
+    /// network.
     pub fn measure(&self, network: &Arc<Network>, controls: &Controls, seed: u64) -> Vec<Drift> {
         let begins = network.kind() == Kind::Seed;
         let style = Style { controls: *controls, search: Search::OFF };

@@ -1,14 +1,14 @@
-//! Histograms of pitch, step and duration, and how far apart two of them are.
+//! Histograms of pitch, step and duration, and their divergence.
 
 use model::encoding::{PITCHES, TIMES, time_bin};
 use notes::Note;
 use serde::Serialize;
 
-/// What the bins are, for whoever reads the figures.
+/// Description of the bins, for reports.
 pub const BINS: &str = "pitch: 128 keys; step and duration: 128 bins, [0, 5) ms, then 10 ms wide up to 255 ms, \
                         then growing by 4.4 % up to 20 s; a piece's first note has no step";
 
-/// Counts over one or more pieces.
+/// Histograms over one or more pieces.
 #[derive(Clone, Debug)]
 pub struct Histograms {
     /// Per key.
@@ -19,7 +19,7 @@ pub struct Histograms {
     pub duration: Vec<u64>,
 }
 
-/// Jensen-Shannon divergences, base 2: 0 the same, 1 nothing in common.
+/// Jensen-Shannon divergences, base 2: 0 for identical distributions, 1 for distributions with nothing in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Divergence {
     /// Of pitches.
@@ -46,7 +46,7 @@ impl Histograms {
         counts
     }
 
-    /// How far these are from others.
+    /// Divergence from other histograms.
     pub fn divergence(&self, other: &Self) -> Divergence {
         Divergence {
             pitch: jensen_shannon(&self.pitch, &other.pitch),
@@ -56,7 +56,7 @@ impl Histograms {
     }
 }
 
-/// Jensen-Shannon divergence of two histograms over the same bins, base 2. 1 if only one is empty.
+/// Jensen-Shannon divergence of two histograms over the same bins, base 2; 1 if exactly one is empty.
 pub fn jensen_shannon(a: &[u64], b: &[u64]) -> f64 {
     let totals = [a, b].map(|counts| counts.iter().sum::<u64>() as f64);
     match totals.map(|total| total > 0.0) {
@@ -74,7 +74,7 @@ pub fn jensen_shannon(a: &[u64], b: &[u64]) -> f64 {
     (sum / 2.0).clamp(0.0, 1.0)
 }
 
-/// The divergence that is no one's fault: between two random halves of the pieces, mean of `draws` halvings.
+/// The divergence to expect from chance: between two random halves of the pieces, mean over `draws` halvings.
 pub fn split_halves(pieces: &[&[Note]], draws: u64) -> Option<Divergence> {
     if pieces.len() < 2 {
         return None;

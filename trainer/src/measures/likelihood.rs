@@ -1,4 +1,4 @@
-//! How well a network foresees what was really played: nats per note, and the seed project's loss.
+//! How well a network predicts real music: nats per note, and the seed project's loss.
 
 use crate::dataset::Piece;
 use crate::measures::NatsPerNote;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// The seed project's loss: cross-entropy + mean squared error + mean squared error, per note.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Loss {
-    /// Cross-entropy, nats.
+    /// Cross-entropy, in nats.
     pub pitch: f64,
     /// Mean squared error of the expected step, seconds squared.
     pub step: f64,
@@ -21,21 +21,21 @@ pub struct Loss {
     pub total: f64,
 }
 
-/// What scoring pieces gave.
+/// The scores of pieces.
 #[derive(Clone, Copy, Debug)]
 pub struct Likelihood {
-    /// How many notes were scored: all but each piece's first, which has no step.
+    /// Number of notes scored: all but each piece's first, which has no step.
     pub notes: usize,
-    /// Per note.
+    /// Means per note.
     pub nats: NatsPerNote,
-    /// Per note.
+    /// Means per note.
     pub loss: Loss,
 }
 
 /// Sums over the notes of a piece: five attributes in nats, two squared errors.
 type Sums = [f64; 7];
 
-/// Scores pieces, each from a state that has heard nothing, all notes before it fed (teacher forcing).
+/// Scores pieces, each from the initial state, with all previous notes fed (teacher forcing).
 pub fn score(network: &Arc<Network>, pieces: &[&Piece], done: impl Fn(usize) + Sync) -> Likelihood {
     let per_piece = parallel::map(
         pieces,
@@ -70,7 +70,7 @@ pub fn score(network: &Arc<Network>, pieces: &[&Piece], done: impl Fn(usize) + S
 
 fn score_piece(decoder: &mut Decoder, piece: &Piece) -> Sums {
     decoder.reset();
-    decoder.hand_over(); // the seed begins with a begin-of-sequence too
+    decoder.hand_over(); // the seed network starts with a begin-of-sequence, too
     let mut previous = None;
     let mut sums: Sums = Default::default();
     for note in &piece.notes {

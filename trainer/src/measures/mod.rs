@@ -1,4 +1,4 @@
-//! What `evaluate` measures. Everything here is deterministic and independent of the number of cores.
+//! The measures of `evaluate`. All are deterministic and independent of the number of cores.
 
 pub mod baselines;
 pub mod copier;
@@ -15,19 +15,19 @@ pub mod two_sample;
 
 use serde::Serialize;
 
-/// Nats per note on the 10 ms grid: step and duration fall into cells of [10k-5, 10k+5) ms, cell 0 is
-/// [0, 5), and a model pays -log of the mass it puts on the cell.
+/// Nats per note on the 10 ms grid: steps and durations fall into cells of [10k-5, 10k+5) ms (cell 0 is [0, 5)), and a
+/// model's score is -log of the probability of the cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct NatsPerNote {
-    /// Of 128 pitches.
+    /// Pitch, of 128.
     pub pitch: f64,
-    /// On the grid.
+    /// Step, on the grid.
     pub step: f64,
-    /// On the grid.
+    /// Duration, on the grid.
     pub duration: f64,
-    /// In 32 levels; absent where a network has none.
+    /// Velocity, in 32 levels; absent for networks without one.
     pub velocity: Option<f64>,
-    /// In bins of 2 ms, 0 outside chords; absent where a network has none. In no sum.
+    /// Spread, in bins of 2 ms, 0 outside chords; absent for networks without one. Not part of any sum.
     pub spread: Option<f64>,
     /// pitch + step + duration.
     pub timed: f64,

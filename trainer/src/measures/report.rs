@@ -1,4 +1,4 @@
-//! All that `evaluate` measured, as its JSON has it.
+//! The report of `evaluate`, in the form of its JSON.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,22 @@ use super::similarity::Similarity;
 use super::two_sample::Judged;
 use crate::dataset::Split;
 
-/// Everything that was measured; what was not is left out.
+/// All results; measures that were not requested are absent.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Name in the card of the weights.
+    /// Name in the model card of the weights.
     pub weights: String,
     /// `seed` or `antiphon`.
     pub kind: model::Kind,
-    /// How takes and continuations were drawn.
+    /// Sampling settings of takes and continuations.
     pub sampling: model::Controls,
-    /// Folders the pieces come from.
+    /// Names of the sets that the pieces come from.
     pub sets: Vec<String>,
     /// The split measured on.
     pub split: Split,
-    /// Pieces measured on, and how many the split has.
+    /// Number of pieces measured on, and number of pieces in the split.
     pub pieces: [usize; 2],
-    /// Notes scored.
+    /// Number of notes scored.
     pub notes: usize,
     /// Nats per note.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,67 +37,67 @@ pub struct Report {
     /// The seed project's loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
-    /// Takes against the split.
+    /// Divergence of takes from the pieces measured on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jsd: Option<Divergence>,
-    /// The same takes against every split of the data.
+    /// Divergence of the same takes from every split of the data.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub jsd_per_split: BTreeMap<&'static str, Divergence>,
-    /// How the takes were made and counted.
+    /// How the takes and histograms were made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jsd_method: Option<String>,
-    /// Yang and Lerch's features of the same takes and of real excerpts.
+    /// Yang and Lerch's comparison of features of the same takes and of real excerpts.
     #[serde(rename = "likeness", skip_serializing_if = "BTreeMap::is_empty")]
     pub similarity: BTreeMap<&'static str, Similarity>,
-    /// What counting alone achieves.
+    /// Baselines.
     #[serde(rename = "floors", skip_serializing_if = "Option::is_none")]
     pub baselines: Option<Baselines>,
     /// Continuation fit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
-    /// Of the seed, when it goes straight on without a begin-of-sequence behind the prompt.
+    /// For networks of kind seed: the same, without a begin-of-sequence after the prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fit_without_begin: Option<Fit>,
-    /// The entry over held notes.
+    /// Entry over held notes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<Entry>,
-    /// Free running.
+    /// Degeneration in free runs.
     #[serde(rename = "health", skip_serializing_if = "Option::is_none")]
     pub degeneration: Option<DegenerationReport>,
-    /// The judges, by set.
+    /// Results of the judges, by set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub judge: BTreeMap<String, Judged>,
 }
 
-/// See [`super::baselines`]; absent where the data has no train split or too few pieces.
+/// See [`super::baselines`]; parts are absent if the data has no train split or too few pieces.
 #[derive(Clone, Debug, Serialize)]
 pub struct Baselines {
-    /// Every attribute by its frequency.
+    /// Each attribute by its frequency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unigram: Option<Baseline>,
-    /// By the notes before it.
+    /// Each attribute given the previous notes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub markov: Option<Baseline>,
-    /// Between halves of the real split.
+    /// Divergence between halves of the real pieces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub split_halves: Option<Halves>,
 }
 
-/// A model that only counts.
+/// Results of a model that only counts.
 #[derive(Clone, Debug, Serialize)]
 pub struct Baseline {
-    /// As above.
+    /// Nats per note.
     pub nats_per_note: NatsPerNote,
 }
 
-/// Two halves of the split.
+/// Comparison of two halves of the split.
 #[derive(Clone, Debug, Serialize)]
 pub struct Halves {
-    /// As above.
+    /// Divergence between the halves.
     pub jsd: Divergence,
 }
 
-/// Free runs beside real pieces.
+/// Free runs and, for comparison, real pieces.
 #[derive(Clone, Debug, Serialize)]
 pub struct DegenerationReport {
     /// 60 s from nothing.
@@ -108,7 +108,7 @@ pub struct DegenerationReport {
     pub real_60_s: Degeneration,
     /// Real pieces, their first 10 minutes.
     pub real_600_s: Degeneration,
-    /// What stands in the train split.
+    /// Copies from the train split.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copying: Option<Copying>,
 }

@@ -1,27 +1,27 @@
-//! Are takes of the same kind as real music? Yang and Lerch's comparison ("On the evaluation of
-//! generative models in music", 2018).
+//! Similarity of takes to real music: Yang and Lerch's comparison ("On the evaluation of generative models in music",
+//! 2018).
 //!
-//! Of each excerpt a few features are taken. How far takes lie from real excerpts is set beside how far
-//! real excerpts lie from each other: the overlapping area of the two distributions of distances (1: no
-//! difference) and their Kullback-Leibler divergence (0: no difference).
+//! A few features are computed for each excerpt. The distances between takes and real excerpts are compared with those
+//! among real excerpts, by the overlapping area of the two distributions of distances (1: no difference) and their
+//! Kullback-Leibler divergence (0: no difference).
 
 use crate::measures::fit::pitch_classes;
 use notes::Note;
 use serde::Serialize;
 
-/// Points at which the smoothed distributions are compared.
+/// Number of points at which the smoothed distributions are evaluated.
 const POINTS: usize = 1000;
-/// Densities are floored here, so that a divergence stays finite.
+/// Lower bound for densities, so that the divergence stays finite.
 const LEAST_DENSITY: f64 = 1e-9;
-/// Pitch classes of a major scale; its relative minor has the same.
+/// Pitch classes of a major scale, and of its relative minor.
 const SCALE: [usize; 7] = [0, 2, 4, 5, 7, 9, 11];
 
-/// One feature, compared.
+/// Comparison of one feature.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Similarity {
-    /// Overlapping area, 0 to 1.
+    /// Overlapping area of the distributions of distances, 0 to 1.
     pub overlap: f64,
-    /// Kullback-Leibler divergence from real-to-real to take-to-real distances, in nats.
+    /// Kullback-Leibler divergence from the real-to-real to the take-to-real distances, in nats.
     pub divergence: f64,
     /// Mean of the feature over takes.
     pub takes: f64,
@@ -32,7 +32,7 @@ pub struct Similarity {
 /// A number that describes an excerpt.
 pub type Feature = fn(&[Note]) -> f64;
 
-/// What an excerpt is described by.
+/// The features, with their names.
 pub const FEATURES: [(&str, Feature); 8] = [
     ("pitch_count", |notes| {
         let used = notes.iter().fold(0u128, |used, note| used | 1 << note.pitch);
@@ -56,14 +56,14 @@ pub fn entropy(counts: &[f64]) -> f64 {
     counts.iter().filter(|&&count| count > 0.0).map(|count| -count / total * (count / total).ln()).sum()
 }
 
-/// The share of notes in the major or minor scale that fits best.
+/// Fraction of notes in the best-fitting major or minor scale.
 pub fn scale_consistency(notes: &[Note]) -> f64 {
     let counts = pitch_classes(notes);
     let inside = |tonic: usize| -> f64 { SCALE.iter().map(|step| counts[(tonic + step) % 12]).sum() };
     (0..12).map(inside).fold(0.0, f64::max) / notes.len().max(1) as f64
 }
 
-/// Compares takes with excerpts of real pieces that have as many notes. `None` with fewer than two of either.
+/// Compares takes with real excerpts of as many notes. `None` if there are fewer than two of either.
 pub fn compare(takes: &[Vec<Note>], pieces: &[&[Note]]) -> Option<Vec<(&'static str, Similarity)>> {
     let takes: Vec<&[Note]> = takes.iter().map(Vec::as_slice).filter(|notes| notes.len() > 1).collect();
     let length = takes.iter().map(|notes| notes.len()).max()?;
@@ -84,7 +84,7 @@ pub fn compare(takes: &[Vec<Note>], pieces: &[&[Note]]) -> Option<Vec<(&'static 
     Some(compared.collect())
 }
 
-/// So many excerpts of so many notes, evenly spread over all pieces; a short piece is taken whole.
+/// Cuts `count` excerpts of `length` notes, evenly spread over all pieces; a shorter piece is used whole.
 fn excerpts<'a>(pieces: &[&'a [Note]], length: usize, count: usize) -> Vec<&'a [Note]> {
     let total: usize = pieces.iter().map(|notes| notes.len()).sum();
     let mut excerpts = Vec::with_capacity(count);
@@ -112,7 +112,7 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     sum / count.max(1) as f64
 }
 
-/// Of two samples, smoothed with Gaussians of Scott's width.
+/// Overlapping area and divergence of two samples, smoothed with Gaussian kernels of Scott's bandwidth.
 fn overlap_and_divergence(one: &[f64], other: &[f64]) -> (f64, f64) {
     let width = |values: &[f64]| {
         let middle = mean(values.iter().copied());

@@ -1,21 +1,21 @@
-//! Weights averaged over the steps of a run: they do without the noise that a high learning rate leaves in the latest
-//! ones, so that a run can be judged, and its weights used, before the rate has fallen (Polyak & Juditsky 1992).
+//! Weights averaged over the steps of a run. Averages lack the noise that a high learning rate leaves in the latest
+//! weights, so that a run can be judged, and its weights used, before the rate decays (Polyak & Juditsky 1992).
 
 use model::{Card, Weights, train::Model, weights::Tensor};
 use std::collections::BTreeMap;
 
-/// An exponential moving average of all weights. Empty until it follows some.
+/// An exponential moving average of all weights; empty until the first update.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Average {
-    /// By name, as in the network.
+    /// Averages by tensor name.
     pub tensors: BTreeMap<String, Vec<f32>>,
-    /// Steps it has followed.
+    /// Number of updates.
     pub steps: u64,
 }
 
 impl Average {
-    /// Takes in the weights after one more step; what there was counts `kept`, but less at the beginning. At 0 nothing
-    /// is averaged.
+    /// Updates the averages with the current weights. `kept` is the decay per step, reduced in the first steps; 0
+    /// disables averaging.
     pub fn follow(&mut self, model: &Model, kept: f64) -> anyhow::Result<()> {
         if kept == 0.0 {
             return Ok(());
@@ -36,7 +36,7 @@ impl Average {
         Ok(())
     }
 
-    /// The averages with a card; as long as there are none, the model's weights as they are.
+    /// The averages, with a card; the model's current weights if there are no averages.
     pub fn weights(&self, model: &Model, card: Card) -> anyhow::Result<Weights> {
         if self.tensors.is_empty() {
             return Ok(model.weights(card)??);
@@ -48,7 +48,7 @@ impl Average {
         Ok(Weights::new(card, self.tensors.iter().map(tensor).collect())?)
     }
 
-    /// A model with the averages; `None` as long as there are none.
+    /// A model with the averages; `None` if there are none.
     pub fn model(&self, model: &Model, card: &Card) -> anyhow::Result<Option<Model>> {
         let average = || Ok(Model::new(&self.weights(model, card.clone())?, model.device(), model.precision())?);
         (!self.tensors.is_empty()).then(average).transpose()

@@ -1,4 +1,4 @@
-//! All that a training run needs to go on bit for bit: one safetensors file.
+//! Checkpoints: everything that a training run needs to continue bit for bit, in one safetensors file.
 
 use super::{average::Average, config::Config, stream::Place};
 use crate::{
@@ -13,42 +13,42 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
 
-/// A moment of a training run.
+/// The state of a training run.
 pub struct Checkpoint {
     /// The weights.
     pub weights: Weights,
-    /// The optimiser with its moments.
+    /// The optimizer with its moments.
     pub optimiser: AdamW,
     /// The averaged weights.
     pub average: Average,
-    /// The state of every layer and lane.
+    /// The recurrent state of every layer and lane.
     pub carry: Vec<Carry>,
-    /// All else.
+    /// Everything else.
     pub progress: Progress,
 }
 
-/// The part of a checkpoint that is not numbers by the million.
+/// The part of a checkpoint that is stored as JSON rather than as tensors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Progress {
-    /// What the run was told.
+    /// The configuration of the run.
     pub config: Config,
-    /// Where its stream stands; its first chunk starts there.
+    /// Position in the training stream, at the start of its next chunk.
     pub place: Option<Place>,
-    /// Seconds of training so far, all sessions together.
+    /// Seconds of training so far, in all sessions.
     pub seconds: f64,
-    /// Steps taken.
+    /// Number of steps so far.
     pub steps: u64,
     /// Lowest validation loss so far.
     pub best: Option<f64>,
-    /// The losses so far.
+    /// Losses so far.
     pub log: Vec<super::report::Line>,
-    /// What free running was like so far.
+    /// Results of free running so far.
     #[serde(default)]
     pub drift: Vec<super::drift::Line>,
-    /// Training losses since the last validation, and over how many steps.
+    /// Sums of the training losses since the last validation; divided by `summed`, their means.
     #[serde(default)]
     pub sums: [f64; 5],
-    /// See `sums`.
+    /// Number of steps in `sums`.
     #[serde(default)]
     pub summed: u32,
     /// Fingerprint of the data.
@@ -57,7 +57,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A run that has not begun.
+    /// The state of a run that has not begun.
     pub fn new(config: Config) -> Self {
         Self {
             config,
@@ -78,15 +78,15 @@ impl Progress {
 struct Header {
     card: Card,
     progress: Progress,
-    /// Steps that the averages have followed.
+    /// Number of updates of the averages.
     #[serde(default)]
     averaged: u64,
 }
 
-/// Key of the header in the metadata.
+/// Key of the header in the file's metadata.
 const KEY: &str = "antiphon-training";
 
-/// Writes a checkpoint whole or not at all.
+/// Writes a checkpoint atomically.
 pub fn save(
     path: &Path,
     model: &Model,
@@ -124,13 +124,13 @@ pub fn save(
     write_whole(path, &safetensors::serialize(views, Some([(KEY.to_owned(), header)].into()))?)
 }
 
-/// Whether these are the bytes of a checkpoint.
+/// Whether these bytes are a checkpoint.
 pub fn is_checkpoint(bytes: &[u8]) -> bool {
     SafeTensors::read_metadata(bytes)
         .is_ok_and(|(_, header)| header.metadata().as_ref().is_some_and(|metadata| metadata.contains_key(KEY)))
 }
 
-/// Reads what [`save`] wrote.
+/// Reads a checkpoint written by [`save`].
 pub fn load(path: &Path) -> anyhow::Result<Checkpoint> {
     let bytes = read_input(path)?;
     parse(&bytes).map_err(|what| bad_input(path, format!("{what}; start anew without --resume")))

@@ -1,4 +1,4 @@
-//! What a training run is told, as TOML.
+//! The configuration of a training run, as TOML.
 
 use crate::error::bad_input;
 use model::{Kind, train::MatmulPrecision};
@@ -6,126 +6,131 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// No configuration is larger, in bytes: what is made of a text is many times as large.
+/// Maximum size of a configuration file, in bytes; parsing takes many times as much memory.
 const LARGEST: usize = 64 << 10;
-/// Characters of the parser's own message; it may quote the whole text.
+/// Maximum length of the parser's message, in characters; it may quote the whole file.
 const LONGEST_MESSAGE: usize = 400;
 
-/// Everything that a run depends on beside the data. Written into its checkpoints.
+/// All settings of a run. Stored in its checkpoints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Folders of MIDI files (with `manifest.csv`, or a user's own) or data set files. Relative
-    /// paths start at the folder of the TOML file.
+    /// Folders of MIDI files (with a `manifest.csv`, or a user's own music) or data set files. Relative paths start at
+    /// the folder of the TOML file.
     pub data: Vec<PathBuf>,
-    /// Weights of sets, by the names of their folders; 1 where none is given. Of what is heard, a set's share in notes
-    /// is proportional to its notes times its weight; 0 leaves it out.
+    /// Weights of sets, by the names of their folders; 1 if not given. A set's share of the training notes is
+    /// proportional to its number of notes times its weight; 0 excludes it.
     pub mixture: BTreeMap<String, f64>,
-    /// `antiphon` or `seed`.
+    /// Kind of network: `antiphon` or `seed`.
     pub network: Kind,
-    /// Name of the weights, for their card.
+    /// Name of the weights, for the model card.
     pub name: String,
-    /// Licence of the weights, for their card.
+    /// License of the weights, for the model card.
     pub licence: String,
-    /// The data and whom to attribute it to, for their card.
+    /// Training data and its attribution, for the model card.
     pub attribution: String,
-    /// Every random choice comes from it.
+    /// Seed of all random choices.
     pub seed: u64,
-    /// Pieces that stream side by side.
+    /// Number of pieces processed in parallel (the batch size).
     pub lanes: usize,
-    /// Notes of each piece per step; the state is carried to the next chunk.
+    /// Notes of each piece per step; the recurrent state is carried over to the next chunk.
     pub chunk: usize,
-    /// Passes over the training split: as many notes as it has, whatever the mixture. Of this, `notes` and `minutes` the
-    /// one that is reached first ends the run; the learning rate follows it.
+    /// Length of the run in passes over the training split, counted as its number of notes regardless of the mixture.
+    /// Of `epochs`, `notes` and `minutes`, the limit reached first ends the run; the learning rate schedule follows it.
     pub epochs: Option<f64>,
-    /// Notes to train for, all sessions together.
+    /// Length of the run in notes, over all sessions.
     pub notes: Option<u64>,
-    /// Minutes of training, all sessions together. Such a run cannot be repeated bit for bit.
+    /// Length of the run in minutes, over all sessions. Such a run is not reproducible bit for bit.
     pub minutes: Option<f64>,
-    /// Highest learning rate; it rises over `warmup` steps, stays, and falls in a half cosine to a hundredth.
+    /// Maximum learning rate: reached by a linear warm-up over `warmup` steps, held, then reduced to a hundredth in a
+    /// half cosine.
     pub rate: f64,
-    /// Part of the run, at its end, in which the rate falls; 1: all of it. Before that a run may be made longer
-    /// with --notes or --epochs as if it had been meant so.
+    /// Fraction of the run, at its end, in which the rate decays; 1 for all of it. Before the decay starts, a run can
+    /// be extended with --notes or --epochs as if it had been planned so.
     pub fall: f64,
-    /// Weights that are validated and kept are averages over the steps, in which each counts this much less than the
-    /// next; 0: the weights as they are.
+    /// Decay per step of the exponential moving average of the weights, which is what is validated and saved; 0 for the
+    /// weights themselves.
     pub average: f64,
-    /// Steps.
+    /// Number of steps over which the learning rate warms up.
     pub warmup: u64,
-    /// AdamW's, on matrices.
+    /// AdamW's weight decay, applied to matrices only.
     pub weight_decay: f64,
-    /// Part of the activations between layers that is dropped.
+    /// Dropout probability for activations between layers.
     pub dropout: f32,
-    /// Part of the recurrent weights that is dropped.
+    /// Dropout probability for recurrent weights.
     pub weight_dropout: f32,
-    /// Largest norm of the gradient.
+    /// Maximum norm of the gradient; larger ones are clipped.
     pub clip: f64,
-    /// Steps between validations, each of which keeps the weights if they are the best so far.
+    /// Steps between validations. Each saves the weights as the last ones, and as the best ones if they are.
     pub validate_every: u64,
-    /// Validation notes per pass; all if there are fewer.
+    /// Maximum number of notes per validation.
     pub validate_notes: usize,
-    /// Prompts of each set of the validation split that the network continues freely at every validation, to be
-    /// watched beside the losses; 0: none.
+    /// Number of prompts from each set of the validation split that the network continues at every validation, to
+    /// monitor free running in addition to the losses; 0 for none.
     pub free_prompts: usize,
-    /// What the factors of products on the CPU are rounded to: `f32` (not at all) or `bf16`. If not given, the fastest
-    /// on this processor when the run starts; its checkpoints keep it.
+    /// Precision of matrix products on the CPU: factors are rounded to `bf16`, or not (`f32`). If not given, the
+    /// fastest on this CPU when the run starts, which is then stored in its checkpoints.
     pub precision: Option<MatmulPrecision>,
     /// Minutes between checkpoints.
     pub checkpoint_minutes: f64,
-    /// How pieces are varied.
+    /// Data augmentation.
     pub augment: Augment,
-    /// What the network is told beside the notes; without this section, nothing.
+    /// Conditioning inputs besides the notes; none without this section.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<Tell>,
 }
 
-/// How pieces are varied each time they are heard; ranges are even around no change.
+/// Data augmentation, drawn for each pass over a piece. Ranges are symmetric around no change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
-    /// Semitones down and up.
+    /// Maximum transposition up or down, in semitones.
     pub transpose: u8,
-    /// Factor on time, e.g. 1.25: from 1/1.25 to 1.25, evenly in its logarithm.
+    /// Maximum factor on time, such as 1.25 for a range from 1/1.25 to 1.25, uniform in the logarithm.
     pub tempo: f64,
-    /// MIDI velocity steps down and up, for the whole piece.
+    /// Maximum offset of MIDI velocities up or down, the same for the whole piece.
     pub velocity: u8,
-    /// Factor on durations beyond that of tempo, likewise.
+    /// Maximum factor on durations in addition to that of `tempo`, with the same kind of range.
     pub length: f64,
-    /// Part of the pieces that begin somewhere in their middle.
+    /// Probability that a pass starts somewhere in the middle of the piece.
     pub cut: f64,
-    /// Part of the pieces that are heard in a performance that strays, now louder, now softer, faster, slower,
-    /// while what comes next is asked for as it should be. A network that plays on from its own notes hears
-    /// its own small errors; so it learns to go back to the level of the whole instead of on from them.
+    /// Probability of input-noise augmentation: the inputs are a performance whose loudness and tempo wander, while the
+    /// targets remain correct. A network that continues from its own notes receives its own small errors as input; with
+    /// this augmentation it learns to return to the level of the whole piece instead of drifting away.
     pub stray: f64,
-    /// Part of the hearings of a score (sets whose source is `score`) that are played as people play: tempo, timing,
-    /// dynamics and articulation of a performer drawn each time.
+    /// Probability that a pass over a score (a piece whose source is `score`) is rendered like a human performance,
+    /// with tempo, timing, dynamics and articulation of a performer drawn each time.
     pub humanize: f64,
-    /// Part of the hearings, but of sequenced pieces, in which keys come up as with the pedal down.
+    /// Probability that notes are shortened as if the pedal were down; not for sequenced pieces.
     pub touch: f64,
-    /// Factor on a score's time when it is played so, beyond `tempo` and likewise: its tempo is often a guess.
+    /// Maximum factor on a score's time when it is rendered as a performance, in addition to `tempo` and with the same
+    /// kind of range: the tempo of a score is often a guess.
     pub score_tempo: f64,
 }
 
-/// How often the network is told what; parts of the hearings of pieces in which it is known at all.
+/// How often each conditioning input is given: probabilities per pass over a piece for which it is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tell {
-    /// The piece's source.
+    /// Probability that the piece's source is given.
     pub source: f64,
-    /// Of the hearings in which that is told: only from somewhere in the piece on, as when it is found out.
+    /// If the source is given: probability that it is given only from somewhere in the piece on, as when it is detected
+    /// live.
     pub late_source: f64,
-    /// Tempo and place in beat and bar at every note.
+    /// Probability that tempo and position in beat and bar are given at every note.
     pub meter: f64,
-    /// Of the hearings in which the meter is told: wrong, by phase, half or twice the tempo, so that it is not
-    /// believed blindly.
+    /// If the meter is given: probability that it is wrong, in phase or by half or double the tempo, so that the
+    /// network does not trust it blindly.
     pub wrong_meter: f64,
-    /// Of the same: without bars.
+    /// If the meter is given: probability that it has no bars.
     pub no_bar: f64,
-    /// Of the same: only from somewhere in the piece on, as when a pulse is found while someone plays.
+    /// If the meter is given: probability that it is given only from somewhere in the piece on, as when a pulse is
+    /// detected while someone plays.
     pub late_meter: f64,
-    /// What is left until the end of the piece or of a section, in seconds or in notes, from some moment on.
+    /// Probability that the time left until the end of the piece or of a section is given, in seconds or in notes, from
+    /// some point on.
     pub left: f64,
-    /// Of the hearings in which that is told: begins in the last third of the piece.
+    /// If the time left is given: probability that this begins in the last third of the piece.
     pub ending: f64,
 }
 
@@ -195,8 +200,8 @@ impl Default for Tell {
 }
 
 impl Config {
-    /// For weights that know music already and a folder that is small: gentle steps, and many of them, so
-    /// that minutes are enough and what is known is not washed out.
+    /// Defaults for fine-tuning trained weights on a small data set: a low learning rate and many steps, so that
+    /// minutes are enough and the network does not forget what it has learned.
     pub fn fine_tuning() -> Self {
         Self {
             lanes: 16,
@@ -209,7 +214,7 @@ impl Config {
         }
     }
 
-    /// Reads a TOML file.
+    /// Reads a TOML file; its relative data paths are resolved.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let mut config = Self::parse(&crate::error::read_input(path)?).map_err(|why| bad_input(path, why))?;
         for data in &mut config.data {
@@ -218,7 +223,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Reads what a TOML file holds; its paths are as they stand there. Or says in one line what is wrong.
+    /// Parses the contents of a TOML file, leaving its paths as they are. The error is a single line.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() > LARGEST {
             return Err("is too large; a TOML file of some lines is expected".to_owned());
@@ -232,12 +237,12 @@ impl Config {
         })
     }
 
-    /// A set's weight in the mixture.
+    /// A set's weight in the mixture; 1 if not given.
     pub fn weight(&self, set: &str) -> f64 {
         self.mixture.get(set).copied().unwrap_or(1.0)
     }
 
-    /// What is wrong with it, if anything.
+    /// The first problem with the settings, if there is one.
     pub fn problem(&self) -> Option<String> {
         let Augment { tempo, length, cut, stray, humanize, touch, score_tempo, .. } = self.augment;
         let Tell { source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending } =

@@ -1,4 +1,4 @@
-//! How free running went in the course of a run: a table on the screen, `free_running.csv`, `free_running.png`.
+//! Reports on free running during a run: a table on the terminal, `free_running.csv` and `free_running.png`.
 
 use crate::files::{replace, write_whole};
 use crate::measures::free_running::{Drift, WATCHED};
@@ -7,11 +7,11 @@ use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{fmt::Write, path::Path};
 
-/// Pixels of a panel.
+/// Size of a panel, in pixels.
 const PANEL: (u32, u32) = (360, 240);
-/// Panels side by side.
+/// Number of panels in a row.
 const COLUMNS: usize = 3;
-/// Colours that colour-blind people can tell apart (Okabe and Ito), one for each set.
+/// Colors for the sets, distinguishable for color-blind people (Okabe and Ito).
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
@@ -22,20 +22,20 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 0, 0),
 ];
 
-/// Free running at one validation.
+/// Results of free running at one validation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
-    /// Steps taken.
+    /// Number of steps so far.
     pub step: u64,
-    /// Notes learned from.
+    /// Number of training notes so far.
     pub notes: u64,
-    /// Passes over the training split.
+    /// Number of passes over the training split so far.
     pub epoch: f64,
-    /// Each set's figures.
+    /// Results for each set.
     pub sets: Vec<Drift>,
 }
 
-/// The line as a table.
+/// The results as a table for the terminal.
 pub fn describe(line: &Line) -> String {
     let width = line.sets.iter().map(|drift| drift.set.len()).max().unwrap_or(0).max(8);
     let mut table = format!("  {:width$} {:7}", "plays on", "");
@@ -56,12 +56,12 @@ pub fn describe(line: &Line) -> String {
     table
 }
 
-/// Without what stands in brackets.
+/// A feature's name without the part in parentheses.
 fn short(name: &str) -> &str {
     name.split(" (").next().unwrap_or(name)
 }
 
-/// Writes `free_running.csv` and `free_running.png` into `folder`; nothing if nothing was watched.
+/// Writes `free_running.csv` and `free_running.png` into `folder`; nothing if there are no results.
 pub fn write(folder: &Path, log: &[Line]) -> anyhow::Result<()> {
     if log.is_empty() {
         return Ok(());
@@ -89,7 +89,8 @@ pub fn write(folder: &Path, log: &[Line]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A panel per feature: over notes learned from, each set's curve, and thin where its truth is.
+/// Draws one panel per feature, over the number of training notes: each set's curve, and a thin line for the true
+/// continuations.
 fn picture(path: &Path, log: &[Line]) -> anyhow::Result<()> {
     install_font()?;
     let rows = WATCHED.len().div_ceil(COLUMNS);

@@ -1,9 +1,10 @@
-//! A score as someone might play it.
+//! Renders a score like a human performance.
 //!
-//! Scores are quantized; nobody plays like that. So each time one is heard, a performer is drawn who plays it: tempo
-//! that wanders and slows at ends of phrases, onsets a little early or late, chords not quite together with the melody
-//! ahead, hands and voices of different loudness and articulation, phrases that swell, accents of the meter. Some play
-//! freely, some to a click, some almost like a machine. Everything is small: chords remain chords.
+//! Scores are quantized, and people do not play like that. So for each pass over a score a performer is drawn at
+//! random: tempo that wanders and slows down at the ends of phrases, onsets a little early or late, chords slightly
+//! spread with the melody first, different loudness and articulation of hands and voices, phrases that swell, accents
+//! on the meter. Some performers play freely, some to a click, some almost like a machine. All deviations are small:
+//! chords remain chords.
 
 use crate::dataset::Piece;
 use crate::performance::Performance;
@@ -11,52 +12,52 @@ use notes::Note;
 use notes::chords::WINDOW_S;
 use rand::Rng;
 
-/// A chord's last note is at most this much after its first, in seconds.
+/// Maximum time from a chord's first to its last note, in seconds.
 const CHORD_S: f64 = 0.9 * WINDOW_S;
-/// Where beats are unknown, this many seconds of the score pass for one.
+/// Length of a beat in seconds of the score, where beats are unknown.
 const BEAT_S: f64 = 0.5;
-/// A hand reaches over so many semitones.
+/// Widest interval that a hand can span, in semitones.
 const WIDEST: u8 = 14;
-/// No note is shorter, in seconds.
+/// Minimum duration of a note, in seconds.
 const SHORTEST_S: f64 = 0.03;
 
-/// How someone plays.
+/// Characteristics of a performer.
 struct Performer {
-    /// On all times.
+    /// Factor on all times.
     slower: f64,
-    /// The logarithm of the tempo: how far it wanders, over how many beats.
+    /// Wandering of the tempo, as a logarithm.
     walk: Wander,
-    /// How much of a phrase is faster in its middle, as a logarithm.
+    /// How much faster the middle of a phrase is, as a logarithm.
     arc: f64,
-    /// Bars of a phrase.
+    /// Length of a phrase, in bars.
     phrase: usize,
-    /// Probability that a phrase ends slower, and by how much at most (a logarithm).
+    /// Probability that a phrase slows down at its end, and the maximum amount, as a logarithm.
     slowing: (f64, f64),
-    /// The same of the piece.
+    /// Slowing down at the end of the piece, as a logarithm.
     ending: f64,
-    /// Onsets, in seconds: from one to the next, and drifting.
+    /// Deviation of onsets, in seconds: independent from onset to onset, and drifting.
     jitter: f64,
     drift: Wander,
-    /// Notes of a chord, in seconds: standard deviation, the melody's lead, the left hand's.
+    /// Deviation of notes in a chord, in seconds: standard deviation, lead of the melody, lead of the left hand.
     ragged: f64,
     lead: f64,
     left_lead: f64,
-    /// Velocities: drifting, from note to note, by what a phrase swells, by meter.
+    /// Deviation of velocities: drifting, from note to note, by the swell of a phrase, by the meter.
     breath: Wander,
     uneven: f64,
     swell: f64,
     accent: f64,
-    /// The loudness that is meant by none, and what the score's own dynamics are multiplied by.
+    /// Mean velocity for scores without one, and factor on the score's own dynamics.
     level: f64,
     contrast: f64,
-    /// Probability that a chord too wide for a hand is rolled.
+    /// Probability that a chord too wide for one hand is rolled.
     rolled: f64,
-    /// Velocity per semitone that the melody rises above where it has been.
+    /// Added velocity per semitone by which the melody rises above its recent mean.
     contour: f64,
     voices: [Manner; 3],
 }
 
-/// Voices: the melody, what is left of the right hand, the left hand.
+/// Voices: the melody, the rest of the right hand, the left hand.
 #[derive(Clone, Copy, PartialEq)]
 enum Voice {
     Melody,
@@ -64,16 +65,16 @@ enum Voice {
     Left,
 }
 
-/// What a voice is like.
+/// Characteristics of a voice.
 struct Manner {
-    /// Velocities beyond the piece's.
+    /// Velocity relative to the piece's.
     louder: f64,
-    /// Logarithm of the factor on durations, and how it wanders.
+    /// Logarithm of the factor on durations: mean, and wandering.
     length: f64,
     lengths: Wander,
 }
 
-/// An Ornstein-Uhlenbeck process: standard deviation, and beats until it has forgotten where it was.
+/// An Ornstein-Uhlenbeck process: standard deviation, correlation length in beats, current value.
 #[derive(Clone, Copy)]
 struct Wander {
     by: f64,
@@ -86,7 +87,7 @@ impl Wander {
         Self { by, over, at: by * normal(rng) }
     }
 
-    /// So many beats later.
+    /// Advances the process by this many beats; returns its new value.
     fn after(&mut self, beats: f64, rng: &mut impl Rng) -> f64 {
         let kept = (-beats.max(0.0) / self.over).exp();
         self.at = kept * self.at + (1.0 - kept * kept).sqrt() * self.by * normal(rng);
@@ -94,7 +95,7 @@ impl Wander {
     }
 }
 
-/// As good as normal: mean 0, variance 1, never beyond 3.5.
+/// An approximately normal random number: mean 0, variance 1, never beyond 3.5.
 fn normal(rng: &mut impl Rng) -> f64 {
     let sum: f64 = (0..4).map(|_| f64::from(rng.random::<f32>())).sum();
     (sum - 2.0) * 3f64.sqrt()
@@ -102,7 +103,7 @@ fn normal(rng: &mut impl Rng) -> f64 {
 
 impl Performer {
     fn draw(widest: f64, rng: &mut impl Rng) -> Self {
-        // How human altogether: now and then almost a machine.
+        // How human the performance is altogether; occasionally almost like a machine.
         let free: f64 = if rng.random_bool(0.12) { 0.25 } else { rng.random_range(0.6..1.4) };
         let click = rng.random_bool(0.25);
         let tempo = if click { 0.15 } else { 1.0 } * free;
@@ -149,14 +150,15 @@ impl Performer {
     }
 }
 
-/// The piece as a performer plays it who is drawn from `rng`, at up to `widest` times its length or down to one over
-/// that. Canonical, from 0 on, with beats where the piece has them.
+/// Renders the piece with a performer drawn from `rng`; its length is multiplied by a factor between 1/`widest` and
+/// `widest`, apart from the wandering of the tempo. The result is canonical, starts at 0, and has beats if the piece
+/// has them.
 pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
     let mut performer = Performer::draw(widest, rng);
     let chords = chords(piece);
     let clock = Clock::new(piece, &chords, &mut performer, rng);
     let loudness = piece.notes.iter().map(|note| f64::from(note.velocity)).sum::<f64>() / piece.notes.len() as f64;
-    // How loud a whole score is played back was chosen by a program more often than by a person.
+    // The overall loudness of a score was more often set by a program than by a person.
     let level = if piece.flat { performer.level } else { 0.5 * (loudness + performer.level) };
     let phrases = &clock.phrases;
 
@@ -166,7 +168,7 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
     for (index, chord) in chords.iter().enumerate() {
         let notes = &piece.notes[chord.first..chord.end];
         let gone = if index > 0 { chord.beat - chords[index - 1].beat } else { 0.0 };
-        // Fast notes stray less, and never by so much that they change their order.
+        // Deviations are smaller in fast passages, and never large enough to change the order of onsets.
         let before = if index > 0 { clock.times[index] - clock.times[index - 1] } else { 1.0 };
         let after = clock.times.get(index + 1).map_or(1.0, |next| next - clock.times[index]);
         let room = before.min(after);
@@ -179,7 +181,7 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
         }
         let swelling = phrases.get(phrase + 1).map_or(0.0, |end| {
             let done = ((chord.beat - phrases[phrase]) / (end - phrases[phrase])).clamp(0.0, 1.0);
-            // Up to two thirds of the phrase, then down.
+            // Rises over two thirds of the phrase, then falls.
             if done < 0.65 { done / 0.65 - 0.5 } else { (1.0 - done) / 0.35 - 0.5 }
         });
         let breath = performer.breath.after(gone, rng);
@@ -214,7 +216,8 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
             let rise = if voice == Voice::Melody { contour } else { 0.0 };
             let velocity = common + marked + manner.louder + rise + performer.uneven * normal(rng);
             let length = (lengths[voice as usize] + 0.06 * normal(rng)).exp();
-            // Long notes are neither cut by a part of their length nor held far into the next.
+            // The change of long notes is limited: they are neither cut short by a fraction of their length nor held
+            // far into the next.
             let longer = (note.duration * (length - 1.0)).clamp(-0.3, 0.08);
             let end = clock.time(index, note.onset + note.duration + longer) + stray;
             performance.notes.push(Note {
@@ -225,7 +228,7 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
                 velocity: velocity.round().clamp(1.0, 127.0) as u8,
             });
         }
-        // What is struck together stays so, and what came before stays before.
+        // Notes struck together stay together, and after the previous ones.
         let played = &mut performance.notes[first..];
         let earliest = played.iter().map(|note| note.onset).fold(f64::INFINITY, f64::min);
         let late = (last + 0.5 * before - earliest).max(0.0);
@@ -246,7 +249,7 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
     performance
 }
 
-/// Notes with one onset in the score.
+/// Notes with the same onset in the score.
 struct Together {
     first: usize,
     end: usize,
@@ -268,15 +271,15 @@ fn chords(piece: &Piece) -> Vec<Together> {
     chords
 }
 
-/// When things are played.
+/// The timing of a performance.
 struct Clock<'a> {
     piece: &'a Piece,
     chords: &'a [Together],
-    /// Seconds at which each chord is due.
+    /// Time at which each chord is due, in seconds.
     times: Vec<f64>,
-    /// Beats at which phrases begin, and where the last one ends.
+    /// Beats at which phrases begin, and the end of the last one.
     phrases: Vec<f64>,
-    /// Seconds played per second of the score, at the end.
+    /// Seconds played per second of the score, at the end of the piece.
     last: f64,
 }
 
@@ -321,9 +324,9 @@ impl<'a> Clock<'a> {
         self.piece.notes[self.chords[index].first].onset
     }
 
-    /// When a moment of the score, in seconds at or after a chord, is due.
+    /// Time at which a point in the score is due; given in seconds of the score, at or after a chord.
     fn time(&self, chord: usize, score_s: f64) -> f64 {
-        // Most notes end soon.
+        // A linear search, because most notes end soon.
         let mut index = chord;
         while index + 1 < self.chords.len() && self.score_s(index + 1) <= score_s {
             index += 1;
@@ -332,7 +335,7 @@ impl<'a> Clock<'a> {
         self.times[index] + beyond * self.rate(index)
     }
 
-    /// Seconds played per second of the score after a chord.
+    /// Seconds played per second of the score, after a chord.
     fn rate(&self, index: usize) -> f64 {
         match self.times.get(index + 1) {
             Some(next) => (next - self.times[index]) / (self.score_s(index + 1) - self.score_s(index)),
@@ -340,7 +343,7 @@ impl<'a> Clock<'a> {
         }
     }
 
-    /// Seconds per beat around a chord.
+    /// Seconds played per beat, around a chord.
     fn beat_s(&self, index: usize) -> f64 {
         let last = self.chords.len() - 1;
         let (from, to) = (index.min(last.saturating_sub(1)), (index + 1).min(last));
@@ -348,7 +351,7 @@ impl<'a> Clock<'a> {
         if beats > 1e-6 { (self.times[to] - self.times[from]) / beats } else { BEAT_S }
     }
 
-    /// How heavy a beat is in its bar, from -0.5 to 1.
+    /// Metrical weight of a beat in its bar, from -0.5 to 1.
     fn weight(&self, beat: f64) -> f64 {
         if self.piece.beats.is_empty() {
             return 0.0;
@@ -368,7 +371,7 @@ impl<'a> Clock<'a> {
     }
 }
 
-/// Beats where phrases of so many bars begin, and where the last one ends: at the end of the piece.
+/// Beats at which phrases of `bars` bars begin, and the end of the last one, which is the end of the piece.
 fn phrases(piece: &Piece, chords: &[Together], bars: usize) -> Vec<f64> {
     let (Some(first), Some(last)) = (chords.first(), chords.last()) else { return vec![0.0, 0.0] };
     let mut lines = Vec::new();
@@ -385,22 +388,22 @@ fn phrases(piece: &Piece, chords: &[Together], bars: usize) -> Vec<f64> {
     phrases
 }
 
-/// Follows where melody and bass are.
+/// Tracks the registers of melody and bass, to assign notes to voices.
 #[derive(Default)]
 struct Ears {
-    /// The melody's pitch, sinking while nothing as high is heard; the left hand's, rising.
+    /// Pitch of the melody, which falls while no note is as high; pitch of the left hand, which rises.
     top: f64,
     bottom: f64,
-    /// Where the melody has been for a while.
+    /// Moving average of the melody's pitch.
     middle: f64,
-    /// Semitones above that.
+    /// Semitones of the melody above that.
     rise: f64,
     began: bool,
 }
 
 impl Ears {
-    /// Hears a chord (pitches ascend), so many beats after the last one. Returns which voice a note of it is in, told
-    /// whether it is the highest and its pitch.
+    /// Updates the registers with a chord (ascending pitches), `gone` beats after the previous one. Returns a function
+    /// that assigns a note of it to a voice, given whether it is the chord's highest, and its pitch.
     fn hear(&mut self, notes: &[Note], gone: f64) -> impl Fn(bool, u8) -> Voice + use<> {
         let (low, high) = (f64::from(notes[0].pitch), f64::from(notes[notes.len() - 1].pitch));
         if !self.began {
@@ -423,7 +426,7 @@ impl Ears {
     }
 }
 
-/// A key must come up before it goes down again.
+/// Shortens notes so that each key is released before it is struck again.
 fn release_before_striking(notes: &mut [Note], rng: &mut impl Rng) {
     let mut last: [Option<usize>; 128] = [None; 128];
     for index in 0..notes.len() {
@@ -445,7 +448,7 @@ mod tests {
     use model::Source;
     use rand_pcg::Pcg32;
 
-    /// Two hands in 3/4 at 100 beats per minute: eighths above chords of three notes on each beat.
+    /// Two hands in 3/4 at 100 beats per minute: eighth notes above chords of three notes on each beat.
     fn waltz() -> Piece {
         let mut piece = Piece { source: Some(Source::Score), bars: vec![(0.0, 3.0)], ..Piece::default() };
         let mut add = |beat: f64, pitch: u8, length: f64| {
@@ -469,23 +472,23 @@ mod tests {
             let played = humanize(&score, 1.4, &mut Pcg32::new(5, number));
             assert_eq!(played, humanize(&score, 1.4, &mut Pcg32::new(5, number)));
             let (notes, beats) = (&played.notes, &played.beats);
-            // The same notes in the same chords.
+            // The notes and their grouping into chords do not change.
             let keys = |notes: &[Note]| notes.iter().map(|note| note.pitch).collect::<Vec<_>>();
             assert_eq!(keys(notes), keys(&score.notes));
             let chords = |notes: &[Note]| notes.windows(2).map(|w| w[0].onset == w[1].onset).collect::<Vec<_>>();
             assert_eq!(chords(notes), chords(&score.notes));
             let raw = notes.iter().map(|note| note.spread).fold(0.0, f64::max);
             assert!(raw > 0.0 && raw <= WINDOW_S, "{raw}");
-            // Beats go on with the time, a little off the score's.
+            // Beats increase with time, and deviate a little from the score.
             assert!(beats.windows(2).all(|w| w[0] <= w[1]));
             let off: Vec<f64> = beats.iter().zip(&score.beats).map(|(a, b)| a - b).collect();
             let mean = off.iter().sum::<f64>() / off.len() as f64;
             let deviation = (off.iter().map(|off| (off - mean).powi(2)).sum::<f64>() / off.len() as f64).sqrt();
             assert!((0.001..0.08).contains(&deviation), "{number}: {deviation}");
-            // Within the tempi that were asked for, and steady within a few beats.
+            // The overall tempo is within the requested range, with some room for its wandering.
             let whole = notes.last().unwrap().onset / score.notes.last().unwrap().onset;
             assert!((0.6..1.7).contains(&whole), "{whole}");
-            // A key is up before it goes down again.
+            // Each key is released before it is struck again.
             for (index, note) in notes.iter().enumerate() {
                 assert!(note.duration >= note.spread && (1..128).contains(&note.velocity));
                 let again = notes[index + 1..].iter().take(60).find(|next| next.pitch == note.pitch);

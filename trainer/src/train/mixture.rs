@@ -1,26 +1,26 @@
-//! Which piece comes when: shuffled anew each round, sets in the shares that the mixture asks for.
+//! The order of pieces: shuffled in each round, with the sets in the proportions of the mixture.
 
 use rand::{Rng, seq::SliceRandom};
 use rand_pcg::Pcg32;
 
-/// An endless sequence of pieces. What stands at a number depends on weights, seed and number alone.
+/// An endless sequence of pieces. The piece at an index depends only on weights, seed and index.
 pub struct Mixture {
     weights: Vec<f64>,
-    /// Pieces in a round; each stands in it as often as its weight says, rounded up or down by chance.
+    /// Number of pieces in a round. Each occurs as often as its weight says, randomly rounded up or down.
     length: u64,
     seed: u64,
-    /// The round that was last asked for.
+    /// The round used last: its number and its pieces.
     round: (u64, Vec<usize>),
 }
 
 impl Mixture {
-    /// Over so many pieces, each with a weight of at least 0; not all of them 0.
+    /// A mixture of pieces with these weights, all at least 0 and not all of them 0.
     pub fn new(weights: Vec<f64>, seed: u64) -> Self {
         let length = weights.iter().sum::<f64>().round().max(1.0) as u64;
         Self { weights, length, seed, round: (u64::MAX, Vec::new()) }
     }
 
-    /// Which piece stands at this number.
+    /// The piece at this index of the sequence.
     pub fn piece(&mut self, number: u64) -> usize {
         let round = number / self.length;
         if self.round.0 != round {
@@ -36,7 +36,7 @@ impl Mixture {
         if self.weights.iter().all(|&weight| weight == 1.0) {
             return order;
         }
-        // Weights side by side on a line, and marks on it at even distances.
+        // Systematic sampling: weights laid side by side on a line, with marks on it at equal distances.
         let apart = self.weights.iter().sum::<f64>() / self.length as f64;
         let mut mark = rng.random_range(0.0..1.0) * apart;
         let (mut reached, mut drawn) = (0.0, Vec::with_capacity(self.length as usize));
@@ -47,7 +47,7 @@ impl Mixture {
                 mark += apart;
             }
         }
-        // What rounding may have left at the end.
+        // Fills up what rounding may have left out at the end.
         while drawn.len() < self.length as usize {
             drawn.extend(drawn.last().copied());
         }
@@ -71,7 +71,7 @@ mod tests {
         }
         let mut other = Mixture::new(weights, 7);
         assert!([5999, 3, 4711].into_iter().all(|number| other.piece(number as u64) == drawn[number]));
-        // All alike: each once in each round.
+        // With equal weights, each piece occurs once in each round.
         let mut even = Mixture::new(vec![1.0; 9], 7);
         let mut round: Vec<usize> = (9..18).map(|number| even.piece(number)).collect();
         round.sort_unstable();

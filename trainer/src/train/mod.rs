@@ -1,10 +1,11 @@
-//! `trainer train`: a data set -> weights.
+//! `trainer train`: trains a network on a data set.
 //!
-//! Whole pieces stream side by side through consecutive chunks with their state carried; every
-//! step is forward, backward, clip, AdamW. A run leaves in its folder: `checkpoint.safetensors` (goes on
-//! with `--resume`, bit for bit), `best.safetensors` (weights with the lowest validation loss), `last.safetensors` (the latest that were validated: the
-//! loss does not hear what a network plays from its own notes), `losses.csv`, `losses.png`,
-//! and what it does play from them: `free_running.csv`, `free_running.png`.
+//! Whole pieces are processed in parallel, in consecutive chunks with the recurrent state carried over; each step is
+//! forward, backward, gradient clipping, AdamW. A run writes to its folder: `checkpoint.safetensors` (`--resume`
+//! continues from it, bit for bit), `best.safetensors` (the weights with the lowest validation loss),
+//! `last.safetensors` (the weights validated last: the loss does not show what a network plays when it continues from
+//! its own notes), `losses.csv` and `losses.png`, and for what it plays then, `free_running.csv` and
+//! `free_running.png`.
 
 mod average;
 mod checkpoint;
@@ -52,59 +53,62 @@ pub use stream::speed as stream_speed;
 
 /// Train a network on MIDI files.
 ///
-/// From a TOML file, or straight from a folder of your own music. Ctrl-C saves a checkpoint and stops (twice: stops at
-/// once); the same command with --resume goes on as if never stopped, bit for bit if it has the same number of
-/// threads and the run is measured in epochs. What it writes as best.safetensors loads in the plugin.
+/// Configured by a TOML file, or by options for a folder of your own music. Ctrl-C saves a checkpoint and stops
+/// (pressed twice: stops immediately). Run the same command with --resume to continue as if it had never stopped; the
+/// result is the same bit for bit with the same number of threads, if the length is given in epochs or notes. The
+/// plugin can load best.safetensors.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Example: trainer train --data MY_FOLDER --from weights/antiphon.safetensors --minutes 15 --out runs/mine"
 )]
 pub struct Args {
-    /// Configuration (TOML); every key has a default.
+    /// Configuration file (TOML) [default: built-in settings].
     config: Option<PathBuf>,
-    /// Folders of MIDI files or data set files, instead of those in the configuration. With --resume: where the same data are now.
+    /// Folders of MIDI files or data set files, instead of those in the configuration. With --resume: where the same
+    /// data is now.
     #[arg(long, num_args = 1..)]
     data: Vec<PathBuf>,
-    /// Folder for checkpoint, best weights and losses.
+    /// Folder for the checkpoint, weights and losses.
     #[arg(long, default_value = "runs/train")]
     out: PathBuf,
-    /// Start from these weights instead of from zero (fine-tuning): without a configuration a lower rate, smaller steps, 15 minutes.
+    /// Fine-tune these weights instead of training from scratch; without a configuration, with a lower learning rate
+    /// and for 15 minutes.
     #[arg(long, conflicts_with = "resume")]
     from: Option<PathBuf>,
-    /// Go on from the checkpoint in --out, with its configuration.
+    /// Continue from the checkpoint in --out, with its configuration.
     #[arg(long)]
     resume: bool,
-    /// Train for this many minutes.
+    /// Length of the run, in minutes.
     #[arg(long)]
     minutes: Option<f64>,
-    /// Train for this many passes over the data.
+    /// Length of the run, in passes over the training data.
     #[arg(long)]
     epochs: Option<f64>,
-    /// Train for this many notes.
+    /// Length of the run, in notes.
     #[arg(long)]
     notes: Option<u64>,
-    /// Learn from sets whose names begin with "nc-" too: the weights must not be used commercially.
+    /// Also train on sets whose names begin with "nc-"; the weights must then not be used commercially.
     #[arg(long)]
     allow_non_commercial: bool,
-    /// Threads; all cores if not given. Set before anything runs.
+    /// Number of threads [default: one per core].
     #[arg(long)]
     threads: Option<usize>,
-    /// Where to compute: cpu, cuda, cuda:N, or auto: on a graphics card if this program was built for one (feature cuda).
+    /// Device to compute on: cpu, cuda, cuda:N, or auto (the first GPU if built with CUDA, otherwise the CPU).
     #[arg(long, default_value_t)]
     device: device::Choice,
-    /// Precision of products on the CPU: f32, or bf16 (fast where the processor has AVX512_BF16, faster with AMX), instead of the
-    /// configuration's. With --resume: from here on another one.
+    /// Precision of matrix products on the CPU, instead of the configuration's: f32, or bf16 (fast on CPUs with
+    /// AVX512_BF16, faster with AMX). With --resume: from here on.
     #[arg(long)]
     precision: Option<MatmulPrecision>,
 }
 
-/// The backward pass walks the graph recursively: bytes of stack for it.
+/// Stack size in bytes for the backward pass, which is recursive.
 const STACK: usize = 256 << 20;
 
-/// Set by Ctrl-C: the step in hand is finished, then everything is saved.
+/// Set by Ctrl-C: the current step is finished, then everything is saved.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Trains as asked.
+/// Runs the training.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let threads = match args.threads {
         Some(n) => n.max(1),
@@ -113,7 +117,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // SAFETY: no other thread has been started yet that could read the environment.
     unsafe { std::env::set_var("RAYON_NUM_THREADS", threads.to_string()) };
     let interrupted = || {
-        // Files are replaced whole, so that stopping at once harms none.
+        // Files are replaced atomically, so stopping at any time is safe.
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
@@ -122,7 +126,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     with_deep_stack(move || Run::new(args)?.train(|_| STOP.load(Ordering::Relaxed)))
 }
 
-/// Runs what walks graphs backwards on a thread with the stack for it.
+/// Runs `work`, which does backward passes, on a thread with a large enough stack.
 pub(crate) fn with_deep_stack<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
@@ -130,8 +134,8 @@ pub(crate) fn with_deep_stack<T: Send + 'static>(
     thread.join().map_err(|_| anyhow::anyhow!("the training thread panicked; the last checkpoint is whole"))?
 }
 
-/// Forward, backward, clip, update. `None`, and nothing is changed but the carry, if the loss or its
-/// gradient is not a number.
+/// One training step: forward, backward, clip, update. Returns the losses; `None` if the loss or its gradient is not
+/// finite, in which case only the carry has changed.
 pub(crate) fn learn(
     model: &Model,
     optimiser: &mut AdamW,
@@ -155,7 +159,7 @@ pub(crate) fn learn(
     Ok(Some(losses.parts))
 }
 
-/// What a run is watched by.
+/// The data for validation: sequences for the losses, prompts for free running.
 struct Watched<'a> {
     validation: Vec<&'a [Note]>,
     prompts: Prompts<'a>,
@@ -168,11 +172,11 @@ struct Run {
     card: Card,
     model: Model,
     optimiser: AdamW,
-    /// The weights averaged over the steps; empty: as they are.
+    /// The averaged weights; empty if averaging is off.
     average: Average,
     carry: Vec<Carry>,
     progress: Progress,
-    /// Started from weights, just now.
+    /// Whether the run has just been started from existing weights.
     tuned: bool,
 }
 
@@ -230,7 +234,7 @@ impl Run {
             (false, Some(_)) => tuned_card(&weights.card, config),
         };
         let device = args.device.open()?;
-        // Runs that began before there was a choice were in 32 bits.
+        // Runs started before this option existed used 32 bits.
         let default = if args.resume { MatmulPrecision::F32 } else { MatmulPrecision::fastest() };
         let precision = args.precision.or(config.precision).unwrap_or(default);
         config.precision = Some(precision);
@@ -239,7 +243,7 @@ impl Run {
         Ok(Self { out: args.out, data, card, model, optimiser, average, carry, progress, tuned: args.from.is_some() })
     }
 
-    /// Trains until the run is done, or `stop` says so after so many steps.
+    /// Trains until the run is complete, or until `stop`, called with the number of steps, returns `true`.
     fn train(mut self, stop: impl Fn(u64) -> bool) -> anyhow::Result<()> {
         let data = std::mem::take(&mut self.data);
         let pieces: Vec<&Piece> = data.split(Split::Train).collect();
@@ -260,7 +264,7 @@ impl Run {
         let watched = Watched { validation, prompts: Prompts::new(data.split(Split::Validation), config.free_prompts) };
         let mut stream = Stream::new(pieces, &config, self.progress.place.clone());
         if self.tuned {
-            // Where it starts from: weights that only get worse are not kept.
+            // Validates the initial weights, so that weights that only get worse are not saved as the best.
             self.check(&stream, epoch, 0.0, &watched)?;
         }
         let (start, before) = (Instant::now(), self.progress.seconds);
@@ -307,7 +311,7 @@ impl Run {
         Ok(())
     }
 
-    /// Validates, says so, logs, and keeps the weights if they are the best so far.
+    /// Validates, prints and logs the results, and saves the weights.
     fn check(&mut self, stream: &Stream, epoch: f64, rate: f64, watched: &Watched) -> anyhow::Result<()> {
         let notes = stream.place().notes;
         let losses = self.validate(&watched.validation)?;
@@ -326,13 +330,14 @@ impl Run {
         self.keep(line, losses.map(|losses| losses.iter().sum()))
     }
 
-    /// Lets the network play on from the prompts; says and logs what it is like.
+    /// Lets the network continue the prompts; prints and logs the results.
     fn watch(&mut self, line: &Line, prompts: &Prompts) -> anyhow::Result<()> {
         if prompts.is_empty() {
             return Ok(());
         }
         let weights = self.average.weights(&self.model, self.card.clone())?;
-        // Without looking for the 16 best values per matrix, which takes longer than playing.
+        // Int8, whose quantization does not search for the 16 best values per matrix, which would take longer than
+        // playing.
         let network = Arc::new(Network::new(&weights, Precision::Int8));
         let sets = prompts.measure(&network, &self.card.controls, self.progress.config.seed);
         let line = drift::Line { step: line.step, notes: line.notes, epoch: line.epoch, sets };
@@ -341,7 +346,7 @@ impl Run {
         drift::write(&self.out, &self.progress.drift)
     }
 
-    /// How much of the run is done, 0–1.
+    /// Fraction of the run that is complete, 0 to 1.
     fn done(&self, notes: u64, epoch: f64) -> f64 {
         let config = &self.progress.config;
         let by_epochs = config.epochs.map_or(0.0, |all| notes as f64 / epoch / all);
@@ -350,7 +355,7 @@ impl Run {
         by_epochs.max(by_notes).max(by_minutes)
     }
 
-    /// Learns from the next chunk.
+    /// Trains on the next chunk.
     fn step(&mut self, stream: &mut Stream, rate: f64, names: &[&str]) -> anyhow::Result<[f64; 5]> {
         let config = &self.progress.config;
         let steps = self.progress.steps;
@@ -378,10 +383,10 @@ impl Run {
         }
     }
 
-    /// Losses over the validation split, without noise; none if it is empty.
+    /// Losses over the validation split, without dropout; `None` if it is empty.
     fn validate(&self, pieces: &[&[Note]]) -> anyhow::Result<Option<[f64; 5]>> {
         let config = &self.progress.config;
-        // Lanes without a piece would cost as much as those with one.
+        // Lanes without a piece would cost as much as the others.
         let lanes = config.lanes.min(pieces.len());
         let (mut sums, mut notes) = ([0.0; 5], 0.0);
         let model = self.average.model(&self.model, &self.card)?;
@@ -398,10 +403,10 @@ impl Run {
         Ok((notes > 0.0).then(|| sums.map(|sum| sum / notes)))
     }
 
-    /// Logs a validation; keeps the weights as the last, and if they are the best so far. Without validation data
-    /// the last are.
+    /// Logs a validation. Saves the weights as the last, and as the best if they are the best so far; without
+    /// validation data, they always are.
     fn keep(&mut self, line: Line, loss: Option<f64>) -> anyhow::Result<()> {
-        /// No weights cost as much that are not ruined; in nats, or seconds squared.
+        /// Weights with a larger loss are ruined and not saved; in nats, or seconds squared.
         const RUINED: f64 = 1e6;
         if loss.is_none_or(|loss| loss < RUINED) {
             let mut card = self.card.clone();
@@ -420,7 +425,8 @@ impl Run {
                 false => format!("{}; {made}", card.training),
             };
             if card.kind == Kind::Seed && line.step > 0 {
-                // The mean squared errors on the training split, with dropout: an upper bound of the residual variance.
+                // The mean squared errors on the training split, with dropout: an upper bound for the residual
+                // variance.
                 card.residual_variance = Some([line.train[0].max(1e-6), line.train[2].max(1e-6)]);
             }
             let weights = self.average.weights(&self.model, card)?.to_bytes_f32();
@@ -441,7 +447,7 @@ impl Run {
     }
 }
 
-/// An error if these are no data to train on with this configuration.
+/// Fails if this data cannot be used with this configuration.
 fn usable(data: &Dataset, config: &Config, non_commercial: bool) -> anyhow::Result<()> {
     let learned = |piece: &&Piece| config.weight(&piece.set) > 0.0;
     let sets: BTreeSet<&str> = data.split(Split::Train).filter(learned).map(|piece| &piece.set[..]).collect();
@@ -461,7 +467,7 @@ fn usable(data: &Dataset, config: &Config, non_commercial: bool) -> anyhow::Resu
     Err(BadInput(problem).into())
 }
 
-/// The sets' pieces by turns, so that the first notes are some of each.
+/// The pieces of all sets in alternation, so that the first notes include some of each set.
 fn in_turn<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<&'a [Note]> {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut pieces: Vec<(usize, &[Note])> = pieces
@@ -475,7 +481,7 @@ fn in_turn<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<&'a [Note]> {
     pieces.into_iter().map(|(_, notes)| notes).collect()
 }
 
-/// The card of weights that start from zero.
+/// The card of weights trained from scratch.
 fn new_card(mut card: Card, config: &Config) -> Card {
     card.name.clone_from(&config.name);
     card.licence.clone_from(&config.licence);
@@ -483,7 +489,7 @@ fn new_card(mut card: Card, config: &Config) -> Card {
     card
 }
 
-/// The card of weights that start from others: what they were made from still holds.
+/// The card of fine-tuned weights, which keeps what the original card says about its data.
 fn tuned_card(from: &Card, config: &Config) -> Card {
     let training = format!("fine-tuned from \"{}\"", from.name);
     let mut card = Card { training, first_spread: from.kind == Kind::Antiphon, ..from.clone() };
@@ -500,7 +506,7 @@ fn tuned_card(from: &Card, config: &Config) -> Card {
     card
 }
 
-/// Warm-up, then as it is, then half a cosine down to a hundredth.
+/// The learning rate: linear warm-up, constant, then half a cosine down to a hundredth.
 fn rate(config: &Config, steps: u64, done: f64) -> f64 {
     let warm = ((steps + 1) as f64 / config.warmup.max(1) as f64).min(1.0);
     let falling = ((done - (1.0 - config.fall)) / config.fall).clamp(0.0, 1.0);

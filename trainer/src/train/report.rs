@@ -1,4 +1,4 @@
-//! The losses of a run, as CSV and as a picture.
+//! The losses of a run, as CSV and as a plot.
 
 use crate::files::{replace, write_whole};
 use model::shapes::Attribute;
@@ -6,26 +6,26 @@ use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{fmt::Write, path::Path};
 
-/// One validation and the training since the one before.
+/// A validation, with the training since the previous one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
-    /// Steps taken.
+    /// Number of steps so far.
     pub step: u64,
-    /// Notes learned from.
+    /// Number of training notes so far.
     pub notes: u64,
-    /// Passes over the training split.
+    /// Number of passes over the training split so far.
     pub epoch: f64,
-    /// Seconds of training.
+    /// Seconds of training so far.
     pub seconds: f64,
     /// Learning rate.
     pub rate: f64,
-    /// Training losses by attribute, with dropout and variation.
+    /// Mean training losses by attribute, with dropout and augmentation.
     pub train: [f64; 5],
     /// Validation losses by attribute.
     pub validation: [f64; 5],
 }
 
-/// What one line says on the screen.
+/// The losses as a line for the terminal.
 pub fn describe(line: &Line) -> String {
     let sum = |losses: &[f64; 5]| match losses.iter().sum::<f64>() {
         0.0 => "-".to_owned(),
@@ -42,7 +42,7 @@ pub fn describe(line: &Line) -> String {
     )
 }
 
-/// Losses by attribute, those that the network has.
+/// Losses by attribute, for the attributes that the network has.
 pub fn parts(losses: &[f64; 5]) -> String {
     let named = Attribute::ALL.iter().zip(losses).filter(|(_, loss)| **loss != 0.0);
     named.map(|(attribute, loss)| format!("{} {loss:.3}", attribute.name())).collect::<Vec<_>>().join(", ")
@@ -71,10 +71,10 @@ pub fn write(folder: &Path, log: &[Line]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Training and validation losses over epochs. Without fonts: the figures are in the CSV.
+/// Plots training and validation losses over epochs. Without labels: the numbers are in the CSV.
 fn picture(path: &Path, log: &[Line]) -> anyhow::Result<()> {
     let sum = |values: &[f64; 5]| values.iter().sum::<f64>();
-    // 0: not measured, such as training before the first step.
+    // A loss of 0 was not measured, such as the training loss before the first step.
     let curve = |get: fn(&Line) -> &[f64; 5]| -> Vec<(f64, f64)> {
         log.iter().map(|line| (line.epoch, sum(get(line)))).filter(|(_, loss)| *loss != 0.0).collect()
     };

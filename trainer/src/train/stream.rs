@@ -1,6 +1,6 @@
-//! The endless stream of training pieces: mixed, played, varied, cut into lanes. Which piece comes when, how it is
-//! played and varied and what is told of it depends on the seed and its number in the stream alone, so a run
-//! goes on from a checkpoint as if it had never stopped.
+//! The endless stream of training pieces: mixed, rendered, augmented, and cut into lanes. The order of pieces, and the
+//! rendering, augmentation and conditioning of each, depend only on the seed and the piece's index in the stream, so a
+//! run continues from a checkpoint as if it had never stopped.
 
 use super::config::{Augment, Config, Tell};
 use super::humanize::humanize;
@@ -18,23 +18,23 @@ use rand::Rng;
 use rand_pcg::Pcg32;
 use serde::{Deserialize, Serialize};
 
-/// Where every lane stands.
+/// A position in the stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Place {
-    /// Per lane: number of its piece in the stream, and how many of its notes have been targets.
+    /// For each lane: index of its piece in the stream, and the number of that piece's notes that have been targets.
     pub lanes: Vec<(u64, usize)>,
-    /// Number of the next piece in the stream.
+    /// Index of the next piece in the stream.
     pub next: u64,
-    /// Notes that have been targets, over all lanes.
+    /// Number of notes that have been targets, over all lanes.
     pub notes: u64,
 }
 
-/// Beside the random numbers that vary a piece there are those of its performer and of what is told of it, so that
-/// neither changes the others.
+/// Combined with the seed: the performer and the conditioning of a piece have their own random streams, separate from
+/// that of its augmentation, so that none affects the others.
 const PERFORMER: u64 = 0x7065_7266_6f72_6d65;
 const TOLD: u64 = 0x746f_6c64;
 
-/// The training split as a stream.
+/// The training split as an endless stream.
 pub struct Stream<'a> {
     pieces: Vec<&'a Piece>,
     mixture: Mixture,
@@ -47,7 +47,7 @@ pub struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// Starts the stream, or goes on from a place in it. At least one piece has a weight above 0.
+    /// Starts the stream, or continues it from a position. At least one piece must have a weight above 0.
     pub fn new(pieces: Vec<&'a Piece>, config: &Config, place: Option<Place>) -> Self {
         let lanes = config.lanes as u64;
         let fresh = place.is_none();
@@ -74,7 +74,7 @@ impl<'a> Stream<'a> {
         stream
     }
 
-    /// Where the stream stands.
+    /// The current position.
     pub fn place(&self) -> Place {
         self.place.clone()
     }
@@ -96,12 +96,12 @@ impl<'a> Stream<'a> {
         batch
     }
 
-    /// Which piece each lane is in.
+    /// Index of the piece that each lane is in.
     pub fn playing(&mut self) -> Vec<usize> {
         (0..self.lanes.len()).map(|n| self.mixture.piece(self.place.lanes[n].0)).collect()
     }
 
-    /// The piece of this number in the stream, played and varied.
+    /// The piece at this index in the stream, rendered and augmented.
     fn piece(&mut self, number: u64) -> Lane {
         let piece = self.pieces[self.mixture.piece(number)];
         let rng = &mut Pcg32::new(self.seed, 2 * number + 1);
@@ -114,8 +114,9 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// How many notes in a second the stream of these pieces yields, with everything on: played, varied and told; and
-/// the same as what a network is trained on. Measured for so many seconds each, by a clock that tells seconds.
+/// Speed of the stream of these pieces, in notes per second, with everything switched on: rendering, augmentation and
+/// conditioning alone, and including conversion to training batches. Each is measured for `seconds`, with a clock that
+/// returns seconds.
 pub fn speed(pieces: Vec<&Piece>, chunk: usize, seconds: f64, clock: impl Fn() -> f64) -> [f64; 2] {
     let mut config = Config { told: Some(Tell::default()), ..Config::default() };
     config.augment.humanize = 1.0;
@@ -137,12 +138,13 @@ pub fn speed(pieces: Vec<&Piece>, chunk: usize, seconds: f64, clock: impl Fn() -
     [heard, per_second(&mut || stream.next(chunk).notes())]
 }
 
-/// The notes of one hearing of a piece: played by someone if it is a score, and varied. No two numbers give the same.
+/// The notes of one pass over a piece: rendered by a performer if it is a score, and augmented. Each number gives a
+/// different version.
 pub fn played(piece: &Piece, augment: &Augment, seed: u64, number: u64) -> Vec<Note> {
     hearing(piece, augment, None, &mut Pcg32::new(seed, 2 * number + 1), seed, number).0.notes
 }
 
-/// One hearing of a piece: played by someone if it is a score, varied, and what is told of it.
+/// One pass over a piece: rendered by a performer if it is a score, augmented, and with its conditioning inputs.
 fn hearing(
     piece: &Piece,
     augment: &Augment,
@@ -165,7 +167,7 @@ fn hearing(
     (performance, told)
 }
 
-/// The pieces once through, as they are; the last chunks are only partly filled.
+/// All pieces once, unchanged; the last batches are only partly filled. Stops after `most` notes.
 pub fn once<'a>(
     kind: Kind,
     pieces: &'a [&'a [Note]],
@@ -186,8 +188,8 @@ pub fn once<'a>(
     })
 }
 
-/// Another performance of the same piece: transposed, faster or slower, louder or softer, longer or
-/// shorter notes, perhaps begun in its middle, or in its last third.
+/// Augments a performance: transposes it, changes its tempo, velocities and durations, and may start in its middle or
+/// in its last third.
 fn vary(
     performance: &Performance,
     augment: &Augment,
@@ -201,7 +203,7 @@ fn vary(
         if width > 0.0 { rng.random_range(-width..width).exp() } else { 1.0 }
     };
     let shift = |rng: &mut Pcg32, most: u8| rng.random_range(-i32::from(most)..=i32::from(most));
-    // Half the keys lie a tritone or less away in either direction; -6 is +6 an octave lower.
+    // A range of ±6 semitones covers all keys; -6 is +6 an octave lower.
     let transpose = shift(rng, augment.transpose);
     let tempo = factor(rng, augment.tempo);
     let length = factor(rng, augment.length);
@@ -233,22 +235,22 @@ fn vary(
     if let Some(touch) = touch {
         touch.play(&mut varied, rng);
     }
-    // Played faster, onsets may come to lie in one chord.
+    // At a faster tempo, separate onsets may fall into one chord.
     let mut varied = Performance { notes: varied, beats };
     varied.canonicalise();
     varied
 }
 
-/// A performance strays for about this many notes before it comes back.
+/// Correlation length of the deviations, in notes.
 const STRAYS_FOR: f64 = 50.0;
-/// How far it strays (standard deviations): velocity, the logarithm of the step.
+/// Standard deviations: of the velocity, and of the logarithm of the step.
 const STRAYS_BY: [f64; 2] = [8.0, 0.1];
 
-/// The same notes by someone who drifts in loudness and tempo, each an Ornstein-Uhlenbeck process. Durations stay: when
-/// they strayed too, what a motif foretells of them was trusted less, and that cost a tenth of a nat.
+/// Adds slowly varying deviations in loudness and tempo, each an Ornstein-Uhlenbeck process. Durations do not change:
+/// if they did, the network would rely less on what repetitions predict about them, which costs a tenth of a nat.
 fn stray(notes: &[Successor], rng: &mut Pcg32) -> Vec<Successor> {
     let kept = (-1.0 / STRAYS_FOR).exp();
-    // Even numbers of variance 1: after so many notes their sum is as good as normal.
+    // Uniform random numbers of variance 1: summed over this many notes, they are approximately normal.
     let mut even = || rng.random_range(-1.0..1.0f64) * 3f64.sqrt();
     let mut off = STRAYS_BY.map(|by| by * even());
     let mut next = || {
@@ -259,7 +261,7 @@ fn stray(notes: &[Successor], rng: &mut Pcg32) -> Vec<Successor> {
     };
     let strayed = |note: &Successor| {
         let [louder, slower] = next();
-        // What was no chord becomes none.
+        // Separate onsets do not become chords.
         let step = if note.step > 0.0 { (note.step * slower.exp()).max(notes::chords::WINDOW_S + 1e-3) } else { 0.0 };
         Successor { step, velocity: (f64::from(note.velocity) + louder).round().clamp(1.0, 127.0) as u8, ..*note }
     };
@@ -288,7 +290,7 @@ mod tests {
             let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / (30_000 / every) as f64;
             let (level, power) = (mean(&mut values.iter().copied()), mean(&mut values.iter().map(|v| v * v)));
             assert!(level.abs() < 0.15 * by && (power.sqrt() / by - 1.0).abs() < 0.15, "{level} {power}");
-            // From note to note little happens.
+            // Changes from note to note are small.
             let next = mean(&mut values.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)));
             assert!(next < 0.2 * power, "{next} of {power}");
         }

@@ -1,4 +1,4 @@
-//! A run that stops and goes on is the run that never stopped, bit for bit.
+//! Tests that a run that is stopped and resumed gives the same result as an uninterrupted one, bit for bit.
 
 use super::*;
 use crate::dataset::Piece;
@@ -22,8 +22,8 @@ fn piece(name: &str, split: Split, notes: usize, lowest: u8) -> Piece {
     }
 }
 
-/// Pieces end inside chunks and between them; lanes go round the data twice. Two are scores in 3/4;
-/// the last one is long enough to be played on from.
+/// Pieces end inside chunks and between them, and lanes go over the data twice. Two are scores in 3/4; the last is long
+/// enough to be a prompt.
 fn data() -> Dataset {
     let mut train = [("a", 19), ("b", 8), ("c", 37)].map(|(name, notes)| piece(name, Split::Train, notes, 50));
     for score in &mut train[1..] {
@@ -57,7 +57,7 @@ fn train(args: Args, stop: Option<u64>) {
     with_deep_stack(move || Run::new(args)?.train(|steps| Some(steps) == stop)).unwrap();
 }
 
-/// Everything a run leaves, without the time it took.
+/// Everything that a run writes, without times.
 fn result(out: &Path) -> (BTreeMap<String, Vec<u32>>, Progress, Weights) {
     let Checkpoint { weights, optimiser, average, carry, mut progress } =
         checkpoint::load(&out.join("checkpoint.safetensors")).unwrap();
@@ -100,7 +100,7 @@ fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
         std::fs::write(folder.path().join("run.toml"), toml).unwrap();
         let (whole, parts) = (format!("{name} whole"), format!("{name} parts"));
         train(args(folder.path(), &whole, false), None);
-        // Between two validations, and right at one.
+        // First between two validations, then right at one.
         train(args(folder.path(), &parts, false), Some(2));
         train(args(folder.path(), &parts, true), Some(6));
         train(args(folder.path(), &parts, true), None);
@@ -115,7 +115,7 @@ fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
     let csv = std::fs::read_to_string(folder.path().join("antiphon parts/free_running.csv")).unwrap();
     assert_eq!(csv.lines().map(|line| line.split(',').next().unwrap()).collect::<Vec<_>>(), ["step", "3", "6", "7"]);
     assert!(folder.path().join("antiphon parts/free_running.png").exists());
-    // Other data is another run.
+    // A run cannot be resumed with different data.
     let mut other = data();
     other.pieces[0].notes[0].velocity += 1;
     other.save(&folder.path().join("music.safetensors")).unwrap();
@@ -134,7 +134,7 @@ fn fine_tuned_weights_keep_their_card_and_are_never_worse_than_what_they_start_f
     start.card.controls.top_p = 0.625;
     let from = folder.path().join("first.safetensors");
     std::fs::write(&from, start.to_bytes_f32()).unwrap();
-    // A rate that ruins them.
+    // A learning rate that ruins the weights.
     let toml = "data = ['music.safetensors']\nname = 'mine'\nattribution = 'my music'\nlanes = 1\nchunk = 8\nepochs = 0.3\nwarmup = 1\nrate = 3.0\nclip = 100.0";
     std::fs::write(folder.path().join("run.toml"), toml).unwrap();
     train(Args { from: Some(from), ..args(folder.path(), "tuned", false) }, None);

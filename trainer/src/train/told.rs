@@ -1,4 +1,4 @@
-//! What a lane is told beside the notes: source, meter, what is left. Drawn anew each time a piece is heard.
+//! Conditioning inputs of a lane besides the notes: source, meter, time left. Drawn again for each pass over a piece.
 
 use super::config::Tell;
 use crate::dataset::Piece;
@@ -6,44 +6,44 @@ use crate::performance::Performance;
 use model::{Left, Meter, Moment, Source, Told, shapes::Attribute};
 use rand::Rng;
 
-/// The tempo is that of about so many beats before.
+/// The tempo is measured over about this many beats.
 const TEMPO_BEATS: f64 = 2.0;
-/// Slower and faster than this, in seconds per beat, there is no beat.
+/// Range of seconds per beat in which a beat is given.
 const BEATS_S: std::ops::Range<f64> = 0.1..4.0;
-/// Silence of this many seconds ends a section.
+/// Minimum silence between sections, in seconds.
 const PAUSE_S: f64 = 1.5;
-/// What is left is told from some moment on: at most so many seconds or notes before the end, at least a tenth.
+/// The time left is given from at most this many seconds or notes before the end, and at least a tenth of that.
 const LEFT_S: f64 = 40.0;
 const LEFT_NOTES: f64 = 200.0;
 
-/// What is told of one hearing of a piece.
+/// The conditioning inputs for one pass over a piece.
 pub struct Plan {
-    /// From which part of the piece on.
+    /// The fraction of the piece from which the source is given; `None` if it is not.
     source: Option<f64>,
     meter: Option<Beat>,
-    /// Told as notes instead of seconds, and from where on.
+    /// Whether the time left is given in notes instead of seconds, and from which fraction of the maximum.
     left: Option<(bool, f64)>,
-    /// Begins in the last third.
+    /// Whether the pass starts in the last third of the piece.
     pub ending: bool,
 }
 
-/// How the beat is told.
+/// How the beat is given.
 #[derive(Clone, Copy)]
 struct Beat {
-    /// Beats told per beat.
+    /// Given beats per true beat.
     scale: f64,
-    /// Beats that the place in the bar is off, in parts of a bar.
+    /// Offset of the position in the bar, in bars.
     off: f64,
     bars: bool,
-    /// Told from this part of the piece on: a phrase has a pulse only once it has been heard.
+    /// The fraction of the piece from which it is given: live, the pulse of a phrase is known only after a while.
     from: f64,
 }
 
 impl Plan {
-    /// Nothing is told.
+    /// No conditioning inputs.
     pub const NOTHING: Self = Self { source: None, meter: None, left: None, ending: false };
 
-    /// Draws one.
+    /// Draws a plan at random.
     pub fn draw(tell: &Tell, rng: &mut impl Rng) -> Self {
         let mut chance = |share: f64| rng.random::<f64>() < share;
         let (source, meter, wrong) = (chance(tell.source), chance(tell.meter), chance(tell.wrong_meter));
@@ -58,7 +58,8 @@ impl Plan {
         Self { source, meter: meter.then_some(beat), left: left.then_some((notes, from)), ending: left && ending }
     }
 
-    /// What is told of a performance of the piece. `humanized`: with the spread of chords that people have.
+    /// The conditioning inputs for a performance of the piece. `humanized`: whether the spread of its chords is
+    /// realistic.
     pub fn told(&self, piece: &Piece, performance: &Performance, humanized: bool) -> Told {
         let mut learns = [true; 5];
         for (attribute, learns) in Attribute::ALL.into_iter().zip(&mut learns) {
@@ -88,7 +89,7 @@ impl Plan {
     }
 }
 
-/// The meter at each note, by what has been heard until then; at the beginning, by the first beats.
+/// The meter at each note, from the notes up to it; for the first notes, from the first beats.
 fn meters(piece: &Piece, performance: &Performance, told: Beat) -> Vec<Option<Meter>> {
     let Performance { notes, beats } = performance;
     let bars = true_bars(&piece.bars);
@@ -101,7 +102,7 @@ fn meters(piece: &Piece, performance: &Performance, told: Beat) -> Vec<Option<Me
     let (mut from, mut stretch) = (0, 0);
     (0..notes.len())
         .map(|index| {
-            // The latest note that is long enough ago.
+            // Moves to the latest note at least [`TEMPO_BEATS`] ago.
             while from + 1 < index && beats[index] - beats[from + 1] >= TEMPO_BEATS - 0.05 {
                 from += 1;
             }
@@ -117,7 +118,7 @@ fn meters(piece: &Piece, performance: &Performance, told: Beat) -> Vec<Option<Me
             let (position, length) = ((beats[index] - start + off) * told.scale, length * told.scale);
             let bar = if told.bars { length } else { 0.0 };
             let round = if bar > 0.0 { bar } else { 1.0 };
-            // Rounding may give the length itself, which is the next bar's 0.
+            // Rounding may result in the length itself, which is position 0 of the next bar.
             let position = Some(position.rem_euclid(round)).filter(|&position| position < round).unwrap_or(0.0);
             let told = BEATS_S.contains(&beat_s) && index as f64 >= told.from * notes.len() as f64;
             told.then_some(Meter { beat_s, position, bar })
@@ -125,7 +126,7 @@ fn meters(piece: &Piece, performance: &Performance, told: Beat) -> Vec<Option<Me
         .collect()
 }
 
-/// An upbeat has a bar of its own in files; in music it is the end of one that is as long as the others.
+/// In files, an upbeat has its own short bar; musically, it is the end of a bar as long as the following ones.
 fn true_bars(bars: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let mut bars = bars.to_vec();
     if let [(start, length), (next, longer), ..] = bars[..]
@@ -137,7 +138,7 @@ fn true_bars(bars: &[(f64, f64)]) -> Vec<(f64, f64)> {
     bars
 }
 
-/// What is left at each note until its section or the piece ends, with its last release; from some moment on.
+/// What is left at each note until the last release of its section or of the piece, given only near the end.
 fn left(performance: &Performance, as_notes: bool, from: f64) -> Vec<Option<Left>> {
     let notes = &performance.notes;
     let mut left = vec![None; notes.len()];
@@ -166,7 +167,8 @@ mod tests {
 
     const BEAT: Beat = Beat { scale: 1.0, off: 0.0, bars: true, from: 0.0 };
 
-    /// Eighths with an upbeat of a quarter, then 3/4; 0.5 s per beat, from beat 8 on 0.8 s; a rest of 4 beats at 12.
+    /// Eighth notes with an upbeat of a quarter note, then in 3/4; 0.5 s per beat, 0.8 s from beat 8 on; a rest of 4
+    /// beats at beat 12.
     fn piece() -> (Piece, Performance) {
         let mut performance = Performance::default();
         for eighth in 0..40 {
@@ -185,7 +187,8 @@ mod tests {
         for (meter, &beat) in meters.iter().zip(&performance.beats) {
             let meter = meter.unwrap();
             assert_eq!((meter.position, meter.bar), ((beat + 2.0) % 3.0, 3.0), "{beat}");
-            // Nothing of the new tempo before it has been heard, all of it two beats later.
+            // The given tempo does not change before the new one has been played, and has changed completely two beats
+            // later.
             let expected = if beat <= 8.0 { 0.5 } else { (0.5 + 0.15 * (beat - 8.0)).min(0.8) };
             assert!((meter.beat_s - expected).abs() < 1e-9, "{beat}: {meter:?}");
         }

@@ -1,32 +1,33 @@
-//! How long a pianist keeps keys down who lets the pedal hold what sounds.
+//! Articulation of pianists who let the pedal sustain the sound: how long they keep keys down.
 //!
-//! Scores say how long notes sound; so do players without a pedal. With it, keys come up when the hand moves on: in
-//! recordings of people half of all notes are shorter than a tenth of a second, whatever their written length, and from
-//! one to the next by a factor of more than two. A network that has never heard that plays legato to everyone.
+//! In scores, and without the pedal, notes sound for as long as they are written. With it, keys are released when the
+//! hand moves on: in recordings of people, half of all notes are shorter than a tenth of a second, regardless of their
+//! written length, and durations vary by a factor of more than two from one note to the next. A network that was never
+//! trained on this always continues legato.
 
 use notes::Note;
 use rand::Rng;
 
-/// No key comes up sooner, in seconds.
+/// Minimum duration, in seconds.
 const SHORTEST_S: f64 = 0.015;
-/// No key stays down for longer than this times what is written.
+/// Maximum factor on written durations.
 const LONGEST: f64 = 1.6;
-/// How much of what a touch strays by is still there at the next onset.
+/// Autocorrelation of the wandering deviation from one onset to the next.
 const KEPT: f64 = 0.75;
 
-/// A pianist's touch: durations are drawn towards a length of its own, and stray.
+/// A pianist's touch: durations are drawn toward a typical length, and deviate at random.
 pub struct Touch {
-    /// Natural logarithm of that length in seconds.
+    /// Natural logarithm of the typical length in seconds.
     length: f64,
-    /// How much of a written duration's distance from it is left, in logarithms.
+    /// Fraction of the distance of a written duration from it that is kept, in logarithms.
     follows: f64,
-    /// Standard deviations, in logarithms: from onset to onset little by little, and from note to note.
+    /// Standard deviations of the logarithm: slowly varying from onset to onset, and independent for each note.
     wanders: f64,
     uneven: f64,
 }
 
 impl Touch {
-    /// A touch like those that are heard.
+    /// Draws a touch as found in recordings.
     pub fn draw(rng: &mut impl Rng) -> Self {
         Self {
             length: rng.random_range(0.045f64.ln()..0.18f64.ln()),
@@ -36,9 +37,9 @@ impl Touch {
         }
     }
 
-    /// Plays notes so, in order of their onsets.
+    /// Applies the touch to notes, which are in order of their onsets.
     pub fn play(&self, notes: &mut [Note], rng: &mut impl Rng) {
-        // Even numbers of variance 1; sums of them are as good as normal.
+        // Uniform random numbers of variance 1, the sums of which are approximately normal.
         let mut even = || rng.random_range(-1.0..1.0f64) * 3f64.sqrt();
         let mut wander = self.wanders * even();
         let mut onset = f64::NEG_INFINITY;

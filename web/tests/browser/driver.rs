@@ -1,5 +1,5 @@
-//! WebDriver, as far as the test needs it: JSON over HTTP with chromedriver on this machine. The libraries for it bring a
-//! whole network stack along, which nothing in this project is to have.
+//! A minimal WebDriver client: JSON over HTTP, with chromedriver on this machine. The existing libraries depend on
+//! whole network stacks, which this project bans.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-/// How long anything may take.
+/// The longest that anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks.
+/// The interval between two polls.
 const LOOK: Duration = Duration::from_millis(50);
-/// How an element is called on the wire.
+/// WebDriver's key for an element's id.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// A browser with one window; dropping it closes it.
+/// A browser with one window; dropping it closes the browser.
 pub struct Browser {
     port: u16,
     session: String,
 }
 
 impl Browser {
-    /// Opens one that leaves its downloads, and all else it keeps, in `folder`.
+    /// Opens a browser that stores its downloads and its profile in `folder`.
     pub fn open(port: u16, folder: &Path) -> Result<Self> {
         let arguments = [
             "--headless",
@@ -54,17 +54,17 @@ impl Browser {
         Ok(browser)
     }
 
-    /// Asks the driver for something of this session's.
+    /// Sends a command for this session.
     pub fn call(&self, path: &str, body: &Value) -> Result<Value> {
         self.send("POST", &format!("/session/{}/{path}", self.session), body)
     }
 
-    /// Runs a function's body in the page; promises are waited for.
+    /// Runs a function body in the page and returns its result; promises are awaited.
     pub fn run(&self, script: &str) -> Result<Value> {
         self.call("execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// Waits until an expression in the page is true.
+    /// Waits until a JavaScript expression is true.
     pub fn wait(&self, expression: &str) -> Result<()> {
         let began = Instant::now();
         while self.run(&format!("return Boolean({expression})"))? != Value::Bool(true) {
@@ -74,19 +74,19 @@ impl Browser {
         Ok(())
     }
 
-    /// What the page says of itself.
+    /// The page's status text.
     pub fn status(&self) -> Result<String> {
         let status = self.run("return document.getElementById('status').textContent")?;
         Ok(status.as_str().unwrap_or_default().to_owned())
     }
 
-    /// Clicks on an element.
+    /// Clicks an element.
     pub fn click(&self, selector: &str) -> Result<()> {
         let element = self.element(selector)?;
         self.call(&format!("element/{element}/click"), &json!({})).map(drop)
     }
 
-    /// Types into an element what was not there.
+    /// Replaces an input's text.
     pub fn fill(&self, selector: &str, text: &str) -> Result<()> {
         let element = self.element(selector)?;
         self.call(&format!("element/{element}/clear"), &json!({}))?;
@@ -98,7 +98,7 @@ impl Browser {
         Ok(found[ELEMENT].as_str().with_context(|| format!("there is no {selector}"))?.to_owned())
     }
 
-    /// Strikes keys of the computer's keyboard one after the other: which, for how long, and the pause behind it, in
+    /// Types on the computer keyboard. Each entry: the key, how long it is held, and the pause after it, in
     /// milliseconds.
     pub fn keys(&self, keys: &[(char, u32, u32)]) -> Result<()> {
         let action = |(key, held, pause): &(char, u32, u32)| {
@@ -113,14 +113,14 @@ impl Browser {
         self.call("actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] })).map(drop)
     }
 
-    /// A picture of the page, as a PNG in base 64.
+    /// Saves a screenshot of the page as a PNG file.
     pub fn picture(&self, file: &Path) -> Result<()> {
         let picture = self.send("GET", &format!("/session/{}/screenshot", self.session), &Value::Null)?;
         std::fs::write(file, base64(picture.as_str().context("no picture")?))?;
         Ok(())
     }
 
-    /// What the page has complained about.
+    /// Errors in the page's console.
     pub fn complaints(&self) -> Result<Vec<String>> {
         let entries = self.call("se/log", &json!({ "type": "browser" }))?;
         let entries = entries.as_array().context("no log")?.iter();
@@ -158,7 +158,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // It goes with its driver in any case.
+        // The browser ends with its driver in any case.
         let _ = self.send("DELETE", &format!("/session/{}", self.session), &Value::Null);
     }
 }

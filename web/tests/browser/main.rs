@@ -1,5 +1,5 @@
-//! The page in Chromium: it loads, is played on with the computer's keys, plays on, saves, and what it plays is what the
-//! built plugin plays. `cargo xtask test` starts all that this needs; by itself it is ignored.
+//! Tests the page in Chromium: it loads, is played with the computer keyboard, plays on, saves, and plays the same
+//! notes as the built plugin. `cargo xtask test` starts what this needs; otherwise the test is ignored.
 
 mod driver;
 
@@ -11,11 +11,12 @@ use driver::Browser;
 use serde_json::json;
 use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed};
 
-/// Samples of an audio worklet's block.
+/// Samples per block of an audio worklet.
 const BLOCK: u32 = 128;
-/// Which of Antiphon's answers.
+/// The seed.
 const SEED: &str = "7";
-/// A broken chord and a turn on the middle row: key, how long it is held, the pause behind it.
+/// A broken chord and a turn, on the middle row of keys: the key, how long it is held and the pause after it, in
+/// milliseconds.
 const PHRASE: [(char, u32, u32); 12] = [
     ('a', 210, 30),
     ('d', 190, 40),
@@ -30,11 +31,11 @@ const PHRASE: [(char, u32, u32); 12] = [
     ('d', 190, 40),
     ('a', 400, 0),
 ];
-/// As many notes of Antiphon's are looked at.
+/// How many of Antiphon's notes are compared.
 const NOTES: usize = 24;
-/// With so many, some of the phrase is still to be seen in the picture.
+/// The screenshot is taken after this many notes, while some of the phrase is still visible.
 const PICTURED: usize = 6;
-/// A note event of the page's log: the sample, whether it is Antiphon's, key, velocity.
+/// A note event in the page's log: the sample, whether it is Antiphon's, key, velocity.
 type Sounded = (u64, bool, u8, u8);
 
 fn variable(name: &str) -> String {
@@ -94,7 +95,8 @@ fn plays_on_as_the_plugin_does_and_saves() {
     assert_eq!(browser.complaints().unwrap(), Vec::<String>::new());
 }
 
-/// The median time for a note, in milliseconds: in a module of its own on the page's main thread, which has a clock.
+/// Measures the median time per note in milliseconds, in a separate module on the page's main thread, since a worklet
+/// has no clock.
 const MEASURE: &str = "
     const load = async (name) => new Response(
         (await fetch(name)).body.pipeThrough(new DecompressionStream('gzip'))).arrayBuffer();
@@ -123,7 +125,7 @@ const MEASURE: &str = "
     return Number(times[Math.floor(notes / 2)].toFixed(3));
 ";
 
-/// While the player's latest key was down nothing of Antiphon's began, and nothing sounded on.
+/// Checks that while the player's latest key was down, none of Antiphon's notes began or still sounded.
 fn gives_way(browser: &Browser) -> Result<()> {
     let log = log(browser)?;
     let last = |down: bool| log.iter().rfind(|event| !event.1 && (event.3 > 0) == down).map(|event| event.0);
@@ -147,7 +149,7 @@ fn log(browser: &Browser) -> Result<Vec<Sounded>> {
     Ok(bytes.as_chunks().0.iter().map(event).collect())
 }
 
-/// Clicks on *Save MIDI* and waits for the file.
+/// Clicks *Save MIDI* and waits for the file.
 fn save(browser: &Browser, folder: &Path) -> Result<Vec<u8>> {
     browser.click("#save")?;
     let file = folder.join("antiphon.mid");
@@ -159,8 +161,8 @@ fn save(browser: &Browser, folder: &Path) -> Result<Vec<u8>> {
     Ok(std::fs::read(&file)?)
 }
 
-/// Plays the player's events to the built plugin, at the very samples at which the page heard them: its notes are the
-/// page's. The page thinks between two blocks, so a note that follows at once may be that late.
+/// Feeds the player's events to the built plugin, at the samples at which the page received them, and compares the
+/// notes. The page generates between blocks, so a note that follows immediately may be late by that much.
 fn same_as_the_plugin(log: &[Sounded], rate: f64) -> Result<()> {
     let yours = log.iter().filter(|event| !event.1);
     let events: Vec<Timed> = yours
@@ -169,7 +171,7 @@ fn same_as_the_plugin(log: &[Sounded], rate: f64) -> Result<()> {
             event: if velocity > 0 { Event::note_on(0, key, velocity) } else { Event::note_off(0, key) },
         })
         .collect();
-    // A moment more: the plugin's last note may be that much later.
+    // A little longer: the plugin's last note may be later by as much.
     let end = log.last().context("nothing was played")?.0 + u64::from(4 * BLOCK);
     let mut plugin = Plugin::load(&test_host::find_bundle()?)?;
     plugin.set("seed", SEED)?;
@@ -180,7 +182,7 @@ fn same_as_the_plugin(log: &[Sounded], rate: f64) -> Result<()> {
         Performer::new(&events, Blocks::Of(BLOCK), Pace::Offline, None).play_until(audio, end, |_| ())?;
         Ok(audio.take_outputs())
     })?;
-    // Those that still sound at the end, too.
+    // Includes notes that still sound at the end.
     let notes = Account::of(&events, &outputs).with_hanging_until(u64::MAX);
     let page: Vec<_> = log.iter().filter(|event| event.1 && event.3 > 0).collect();
     for (index, &&(at, _, key, velocity)) in page.iter().enumerate().take(NOTES) {

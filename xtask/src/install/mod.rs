@@ -14,7 +14,7 @@ use receipt::{Receipt, Removed};
 use crate::workspace::Workspace;
 use crate::{bundle, host, packages};
 
-/// What can be installed.
+/// A part that can be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Part {
     Clap,
@@ -27,10 +27,10 @@ impl Part {
     pub const ALL: [Self; 3] = [Self::Clap, Self::Vst3, Self::App];
 }
 
-/// Builds what is asked for (everything, if nothing is) and installs it.
+/// Builds the requested parts (all of them if `asked` is empty) and installs them.
 pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
     let mut parts = if asked.is_empty() { Part::ALL.to_vec() } else { asked.to_vec() };
-    // Nobody asked for the app by name: a system that cannot build it still gets the plugins.
+    // The app was not requested by name, so a system that cannot build it still gets the plugins.
     if asked.is_empty() && !packages::standalone_can_be_built() {
         println!("The standalone app is left out: building it needs {}.", packages::STANDALONE_NEEDS);
         println!("Install these, then run `cargo xtask install app`.");
@@ -66,10 +66,10 @@ pub fn undo() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Copies parts out of a folder of built bundles. Returns what a user would look for.
+/// Copies parts from a folder of built bundles to their places. Returns the paths to show to the user.
 ///
 /// # Errors
-/// If a file of somebody else's is in the way; then nothing has been touched.
+/// If a file that is not Antiphon's is in the way; then nothing has been changed.
 pub fn install(bundled: &Path, places: &Places, parts: &[Part]) -> Result<Vec<PathBuf>> {
     let mut wanted = Vec::new();
     let mut shown = Vec::new();
@@ -94,13 +94,13 @@ pub fn install(bundled: &Path, places: &Places, parts: &[Part]) -> Result<Vec<Pa
     Ok(shown)
 }
 
-/// Removes what is as it was installed, and the folders that were made for it.
+/// Removes installed files that are unchanged, and the folders that were created for them.
 pub fn uninstall(places: &Places) -> Result<Removed> {
     Receipt::read(&places.receipt)?.remove()
 }
 
-/// For `cargo xtask test`: the built plugins go into an empty home, the installed CLAP plays to the test host, and
-/// after an uninstall the home is empty again.
+/// For `cargo xtask test`: installs the built plugins into an empty home folder, checks that the installed CLAP plays
+/// in the test host, and checks that the home is empty again after an uninstall.
 pub fn check(workspace: &Workspace) -> Result<()> {
     let home = workspace.target.join("home");
     if home.exists() {
@@ -109,7 +109,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     std::fs::create_dir(&home)?;
     let places = Places::below(&home);
     install(&workspace.bundled(), &places, &[Part::Clap, Part::Vst3])?;
-    // The host that the tests have built.
+    // The host as built by the test run, in the debug profile.
     let host = workspace.target.join("debug").join("test-host").with_extension(std::env::consts::EXE_EXTENSION);
     host::plays(workspace, &host, &places.clap.join("Antiphon.clap"))?;
     let removed = uninstall(&places)?;
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// Every file and folder below this one.
+    /// Every file and folder below `folder`.
     fn tree(folder: &Path) -> Vec<PathBuf> {
         let mut found = Vec::new();
         for entry in fs::read_dir(folder).unwrap() {
@@ -141,7 +141,7 @@ mod tests {
         places: Places,
     }
 
-    /// An empty home, and bundles with the shape of the real ones.
+    /// An empty home, and fake bundles with the layout of the real ones.
     fn home() -> Home {
         let folder = tempfile::tempdir().unwrap();
         let bundled = folder.path().join("bundled");
@@ -161,7 +161,7 @@ mod tests {
         fs::create_dir(&home).unwrap();
         let shown = install(&bundled, &places, &Part::ALL).unwrap();
         assert!(shown.iter().all(|path| path.exists()), "{shown:?}");
-        // Again, over itself.
+        // A second time, over the first.
         install(&bundled, &places, &Part::ALL).unwrap();
         let removed = uninstall(&places).unwrap();
         assert!(removed.kept.is_empty());
@@ -179,7 +179,7 @@ mod tests {
         assert!(!places.vst3.exists(), "something was installed all the same");
         assert_eq!(fs::read(&foreign).unwrap(), b"another plugin");
 
-        // What was changed, and what has been put beside our files, survives an uninstall.
+        // Changed files, and files that others put next to ours, survive an uninstall.
         fs::remove_file(&foreign).unwrap();
         install(&bundled, &places, &[Part::Vst3, Part::Clap]).unwrap();
         let beside = places.vst3.join("Antiphon.vst3/Contents/my notes.txt");

@@ -1,4 +1,4 @@
-//! Where each part goes, as the formats' own pages and the desktops name the folders.
+//! Where each part is installed, according to the CLAP, VST3 and freedesktop.org specifications.
 
 use std::path::{Path, PathBuf};
 
@@ -6,35 +6,35 @@ use anyhow::{Context, Result};
 
 use super::Part;
 
-/// The icon, drawn for any size, and in the sizes that desktops without a renderer ask for.
+/// The icon: scalable, and in fixed sizes for desktops that do not render SVG.
 const SVG: &[u8] = include_bytes!("../../../plugin/icon/antiphon.svg");
 const PNGS: [(&str, &[u8]); 2] = [
     ("48x48", include_bytes!("../../../plugin/icon/antiphon-48.png")),
     ("256x256", include_bytes!("../../../plugin/icon/antiphon-256.png")),
 ];
 
-/// The menu entry of a freedesktop.org desktop; `program` is a path.
+/// The menu entry for a freedesktop.org desktop; `program` is the path of the app.
 fn desktop_entry(program: &Path) -> String {
-    // The specification's quoting: these four are special within quotes.
+    // These four are special within quotes in `Exec`: with any of them in the path, rely on `PATH` instead.
     let quoted = program.to_string_lossy().replace(['\\', '"', '`', '$'], "_");
     let program = if program.to_string_lossy() == quoted { quoted } else { "antiphon".to_owned() };
     include_str!("antiphon.desktop").replace("Exec=antiphon", &format!("Exec=\"{program}\""))
 }
 
-/// What is copied: from the bundles, or made here.
+/// What to copy: a built file or folder, or bytes made here.
 pub enum Source {
     Built(PathBuf),
     Made(Vec<u8>),
 }
 
-/// A file's bytes and where they go; `true`: a program.
+/// A file to install: its bytes and whether it is executable.
 pub struct Content {
     pub bytes: Vec<u8>,
     pub is_program: bool,
 }
 
 impl Source {
-    /// Adds every file of this source, with its target.
+    /// Adds every file of this source to `wanted`, with the path to install it at.
     pub fn collect(&self, target: &Path, wanted: &mut Vec<(Content, PathBuf)>) -> Result<()> {
         match self {
             Self::Made(bytes) => {
@@ -55,21 +55,21 @@ impl Source {
     }
 }
 
-/// A user's folders.
+/// The folders of one user that parts are installed into.
 #[derive(Clone, Debug)]
 pub struct Places {
     pub clap: PathBuf,
     pub vst3: PathBuf,
-    /// Programs.
+    /// For the standalone app.
     programs: PathBuf,
-    /// Menu entries and icons; `None`: the system has neither as files.
+    /// For menu entries and icons; `None` on systems that do not keep these as files.
     data: Option<PathBuf>,
-    /// Says what was installed.
+    /// The file that lists what was installed.
     pub receipt: PathBuf,
 }
 
 impl Places {
-    /// The folders of whoever runs this.
+    /// The folders of the current user.
     pub fn of_this_user() -> Result<Self> {
         let variable = |name: &str| {
             let value = std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -94,7 +94,7 @@ impl Places {
         Ok(places)
     }
 
-    /// The folders below this home.
+    /// The folders below the home folder `home`, by the defaults of this system.
     pub fn below(home: &Path) -> Self {
         if cfg!(target_os = "macos") {
             let library = home.join("Library");
@@ -117,7 +117,7 @@ impl Places {
         }
     }
 
-    /// What a part consists of, and where it goes.
+    /// The files that a part consists of, and where each goes.
     pub fn of(&self, part: Part, bundled: &Path) -> Vec<(Source, PathBuf)> {
         let built = |name: &str, folder: &Path, to: &str| (Source::Built(bundled.join(name)), folder.join(to));
         match part {

@@ -1,4 +1,5 @@
-//! What was installed, by path and digest: only this is replaced or removed, and only while it is as it was.
+//! The receipt: what was installed, by path and digest. Only files listed in it are removed, and only if unchanged;
+//! only those, or other builds of Antiphon, are replaced.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,14 +10,14 @@ use anyhow::{Context, Result};
 use super::places::Content;
 use crate::digest;
 
-/// The plugin's id stands in every binary of ours, whoever has copied it there.
+/// The plugin's id, which every Antiphon binary contains, no matter how it was installed.
 const ID: &[u8] = b"dev.antiphon.antiphon";
 
-/// The list, as it is in its file: one line each, `file DIGEST PATH` or `folder PATH`.
+/// The receipt file, one entry per line: `file DIGEST PATH` or `folder PATH`.
 pub struct Receipt {
     path: PathBuf,
     files: BTreeMap<PathBuf, String>,
-    /// Folders that did not exist before, outermost first.
+    /// Folders created by the installation, outermost first.
     folders: Vec<PathBuf>,
 }
 
@@ -24,12 +25,12 @@ pub struct Receipt {
 #[derive(Debug, Default)]
 pub struct Removed {
     pub gone: Vec<PathBuf>,
-    /// Changed since they were installed.
+    /// Files that stayed because they have changed since they were installed.
     pub kept: Vec<PathBuf>,
 }
 
 impl Receipt {
-    /// The list of what is installed; without a file it is empty.
+    /// Reads the receipt; if there is no file, it is empty.
     pub fn read(path: &Path) -> Result<Self> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -47,7 +48,8 @@ impl Receipt {
         Ok(receipt)
     }
 
-    /// Whether a file may be put here: nothing is in the way but what was installed before, or a build of ours.
+    /// Whether a file may be installed here: the path is free, or has the file installed before or another build of
+    /// Antiphon.
     pub fn may_replace(&self, target: &Path) -> Result<bool> {
         if !target.exists() {
             return Ok(true);
@@ -60,8 +62,8 @@ impl Receipt {
         Ok(listed || bytes.windows(ID.len()).any(|window| window == ID))
     }
 
-    /// Copies a file and remembers it: written beside the old one, then moved over it, so that a host that has the old
-    /// one loaded keeps it whole.
+    /// Installs a file and records it. It is written next to the old one, then renamed over it, so that a host that has
+    /// the old one loaded keeps it intact.
     pub fn put(&mut self, content: &Content, target: &Path) -> Result<()> {
         let folder = target.parent().context("a file without a folder")?;
         self.make(folder)?;
@@ -76,11 +78,11 @@ impl Receipt {
         }
         fs::rename(&fresh, target)?;
         self.files.insert(target.to_owned(), digest::of(&content.bytes));
-        // At once: what an interrupted run has copied can be removed.
+        // Written after each file, so that what an interrupted run has copied can still be removed.
         self.write()
     }
 
-    /// Makes a folder and those above it, and remembers which are new.
+    /// Creates a folder and its missing parents, and records the new ones.
     fn make(&mut self, folder: &Path) -> Result<()> {
         let missing: Vec<PathBuf> =
             folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned).collect();
@@ -89,7 +91,7 @@ impl Receipt {
         Ok(())
     }
 
-    /// Writes the list to its file.
+    /// Writes the receipt to its file.
     pub fn write(&mut self) -> Result<()> {
         let folder = self.path.parent().context("a list without a folder")?.to_owned();
         self.make(&folder)?;
@@ -99,7 +101,7 @@ impl Receipt {
         fs::write(&self.path, text).with_context(|| format!("cannot write {}", self.path.display()))
     }
 
-    /// Removes the files that are as they were, the list, and the folders that are empty then.
+    /// Removes the unchanged files, the receipt, and those of the created folders that are empty by then.
     pub fn remove(self) -> Result<Removed> {
         let mut removed = Removed::default();
         for (path, digest) in &self.files {
@@ -109,7 +111,7 @@ impl Receipt {
                     removed.gone.push(path.clone());
                 }
                 Ok(_) => removed.kept.push(path.clone()),
-                // Somebody was quicker.
+                // The file is already gone.
                 Err(_) => {}
             }
         }
@@ -117,7 +119,7 @@ impl Receipt {
             fs::remove_file(&self.path).with_context(|| format!("cannot remove {}", self.path.display()))?;
         }
         for folder in self.folders.iter().rev() {
-            // Not empty: what is left in it is not ours.
+            // If it is not empty, its contents are not ours, and it stays.
             let _ = fs::remove_dir(folder);
         }
         Ok(removed)

@@ -1,4 +1,4 @@
-//! Zips, packed and unpacked here; tar.zst and Debian packages, by the system's own programs.
+//! Zips, packed and unpacked in this program; tar.zst and Debian packages, packed by the system's tools.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,7 +11,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 use super::contents::{Item, write};
 
-/// Packs items, each with its permissions; the same items give the same bytes.
+/// Packs items with their permissions. The same items give the same bytes.
 pub fn zip(items: &[Item], file: &Path) -> Result<()> {
     let mut zip = ZipWriter::new(File::create(file).with_context(|| format!("cannot write {}", file.display()))?);
     for item in items {
@@ -30,17 +30,17 @@ pub fn unzip(file: &Path, folder: &Path) -> Result<()> {
     ZipArchive::new(File::open(file)?)?.extract(folder).with_context(|| format!("cannot unpack {}", file.display()))
 }
 
-/// Packs items with `tar` and `zstd`. `scratch`: an empty folder.
+/// Packs items with `tar` and `zstd`. `scratch` is an empty folder.
 pub fn tar_zst(items: &[Item], scratch: &Path, file: &Path) -> Result<()> {
     write(items, scratch)?;
     let mut tar = Command::new("tar");
-    // Nothing of who packed it when.
+    // Reproducible: no trace of who packed it and when.
     tar.args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mtime=@0"]);
     tar.args(["-I", "zstd -19 -T0", "-cf"]).arg(file).arg("-C").arg(scratch).arg(".");
     success(&mut tar)
 }
 
-/// Builds a Debian package of items and `DEBIAN/` files. `scratch`: an empty folder.
+/// Builds a Debian package from items, which include the `DEBIAN/` files. `scratch` is an empty folder.
 pub fn deb(items: &[Item], scratch: &Path, file: &Path) -> Result<()> {
     write(items, scratch)?;
     let mut deb = Command::new("dpkg-deb");
@@ -48,7 +48,7 @@ pub fn deb(items: &[Item], scratch: &Path, file: &Path) -> Result<()> {
     success(&mut deb)
 }
 
-/// Runs a program that must end well.
+/// Runs a program and fails unless it exits successfully.
 pub fn success(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {:?}", command.get_program()))?;
     ensure!(status.success(), "{:?} failed; see above", command.get_program());

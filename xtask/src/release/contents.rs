@@ -1,25 +1,25 @@
-//! What goes into an archive: files with their names in it.
+//! The contents of an archive: files and their names in it.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// One file.
+/// One file of an archive.
 pub struct Item {
-    /// Slashes between folders, none at either end.
+    /// Path in the archive: slashes between folders, none at either end.
     pub name: String,
     pub bytes: Vec<u8>,
     pub is_program: bool,
 }
 
 impl Item {
-    /// A text.
+    /// A file that is not executable.
     pub fn text(name: &str, text: impl Into<Vec<u8>>) -> Self {
         Self { name: name.to_owned(), bytes: text.into(), is_program: false }
     }
 }
 
-/// All files of a built bundle, or one built program.
+/// All files of a built bundle, or one built executable.
 pub fn built(bundled: &Path, name: &str) -> Result<Vec<Item>> {
     let path = bundled.join(name);
     if path.is_dir() {
@@ -33,7 +33,7 @@ pub fn built(bundled: &Path, name: &str) -> Result<Vec<Item>> {
     Ok(vec![Item { name: name.to_owned(), bytes, is_program: true }])
 }
 
-/// All files below a folder, under another name, in a fixed order.
+/// All files below a folder, renamed to `name/…`, in a fixed order.
 pub fn folder(path: &Path, name: &str) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     let mut entries: Vec<PathBuf> = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
@@ -49,12 +49,12 @@ pub fn folder(path: &Path, name: &str) -> Result<Vec<Item>> {
     Ok(items)
 }
 
-/// Puts items below a folder.
+/// Moves items into a folder of the archive.
 pub fn below(folder: &str, items: Vec<Item>) -> Vec<Item> {
     items.into_iter().map(|item| Item { name: format!("{folder}/{}", item.name), ..item }).collect()
 }
 
-/// Writes items to a folder of the disk.
+/// Writes items to a folder on disk.
 pub fn write(items: &[Item], folder: &Path) -> Result<()> {
     for item in items {
         let path = folder.join(&item.name);

@@ -1,24 +1,24 @@
-//! Which version of glibc a binary needs, by the versions of the symbols that it takes from it; and from which other
-//! libraries it takes any.
+//! The glibc version that a binary needs, found from the versions of the symbols it imports, and the shared libraries
+//! that it loads.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use goblin::elf::Elf;
 
-/// That of Debian 11 and Ubuntu 20.04.
+/// The glibc version of Debian 11 and Ubuntu 20.04.
 pub const OLDEST: (u32, u32) = (2, 31);
 
-/// What a binary needs of the system.
+/// What a binary needs from the system.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Needs {
-    /// The newest version of glibc among its symbols'.
+    /// The newest glibc version among its imported symbols: major, minor.
     pub glibc: (u32, u32),
-    /// Shared libraries, as the loader looks for them.
+    /// Names of the shared libraries, as the loader looks them up.
     pub libraries: Vec<String>,
 }
 
-/// Reads a binary.
+/// Reads the needs of an ELF file.
 pub fn needs(path: &Path) -> Result<Needs> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let elf = Elf::parse(&bytes).with_context(|| format!("cannot parse {}", path.display()))?;
@@ -30,13 +30,14 @@ pub fn needs(path: &Path) -> Result<Needs> {
     Ok(Needs { glibc, libraries: elf.libraries.iter().map(|name| (*name).to_owned()).collect() })
 }
 
-/// `GLIBC_2.31` or `GLIBC_2.2.5`; the third number never matters here.
+/// Parses `GLIBC_2.31` or `GLIBC_2.2.5`; a third number never matters here.
 fn version(name: &str) -> Option<(u32, u32)> {
     let mut numbers = name.strip_prefix("GLIBC_")?.split('.').map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// Fails if a binary needs a newer glibc than [`OLDEST`], or a library that is not on every Linux desktop.
+/// Fails if a binary needs a newer glibc than [`OLDEST`], or a library that is neither common to all Linux systems nor
+/// in `others`.
 pub fn check(path: &Path, others: &[&str]) -> Result<Needs> {
     let needs = needs(path)?;
     ensure!(

@@ -1,4 +1,5 @@
-//! The papers of a release: licences, ours and those of all that is linked in; model cards; what it is made of.
+//! The documents of a release: licenses (ours and those of everything linked in), model cards, and the bill of
+//! materials.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,18 +12,18 @@ use crate::bundle::PLUGIN;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// The bill of materials' name while it lies beside a manifest, which is where its tool leaves it.
+/// File name of the bill of materials, without extension; cargo-cyclonedx writes it next to each manifest.
 const SBOM: &str = "antiphon-sbom-of-release";
 
-/// Papers that go with every binary, and one that does not.
+/// Documents included in every archive, and the bill of materials, which is published on its own.
 pub struct Papers {
     items: Vec<Item>,
-    /// CycloneDX, JSON.
+    /// The bill of materials: CycloneDX, JSON.
     sbom: Vec<u8>,
 }
 
 impl Papers {
-    /// Collects them; builds the tools first, if need be.
+    /// Collects the documents; builds the tools that this needs if they are missing.
     pub fn make(workspace: &Workspace) -> Result<Self> {
         let read = |path: &str| std::fs::read(path).with_context(|| format!("cannot read {path}"));
         let mut items = vec![
@@ -36,13 +37,13 @@ impl Papers {
         Ok(Self { items, sbom: sbom(workspace)? })
     }
 
-    /// For an archive.
+    /// The documents that go into an archive.
     pub fn items(&self) -> Vec<Item> {
         let copy = |item: &Item| Item { name: item.name.clone(), bytes: item.bytes.clone(), ..*item };
         self.items.iter().map(copy).collect()
     }
 
-    /// Those that stand beside the archives as well.
+    /// Writes the documents that are also published next to the archives.
     pub fn publish(&self, release: &Release) -> Result<Made> {
         let mut files = vec![release.file("sbom.cdx.json")];
         std::fs::write(&files[0], &self.sbom)?;
@@ -60,14 +61,14 @@ impl Papers {
     }
 }
 
-/// What the plugin and the app are made of.
+/// The bill of materials of the plugin and the app.
 fn sbom(workspace: &Workspace) -> Result<Vec<u8>> {
     let cyclonedx = tools::CYCLONEDX.get(workspace)?;
     let mut command = Command::new(cyclonedx);
     command.args(["cyclonedx", "--manifest-path", "plugin/Cargo.toml", "--format", "json", "--spec-version", "1.5"]);
     command.args(["--features", "standalone", "--override-filename", SBOM, "--quiet"]);
     let status = command.status().context("cannot run cargo-cyclonedx")?;
-    // It leaves one beside every manifest of the workspace.
+    // It writes one next to every manifest of the workspace; only the plugin's is kept.
     let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec()?;
     let mut found = None;
     for package in metadata.workspace_packages() {

@@ -1,5 +1,5 @@
-//! Linux, x86-64: a zip for hand work, a tar.zst with an install script, a Debian package. Linked for glibc 2.31, which is
-//! Debian 11's and Ubuntu 20.04's.
+//! Linux, x86-64: a zip and a tar.zst, both with an install script, and a Debian package. Linked against glibc 2.31,
+//! the version of Debian 11 and Ubuntu 20.04.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use super::{Made, Release, archive, glibc};
 use crate::bundle::{self, PLUGIN};
 use crate::{host, packages, tools};
 
-/// What the app takes from the system beside glibc; JACK it opens at run time.
+/// The only library besides glibc's that the app links; it opens JACK at run time.
 const ALSA: &str = "libasound.so.2";
 
 pub fn make(release: &Release, papers: &Papers) -> Result<Made> {
@@ -69,8 +69,8 @@ pub fn make(release: &Release, papers: &Papers) -> Result<Made> {
     Ok(Made::Files(vec![zip, tar, deb], notes))
 }
 
-/// Builds plugin and app as ever, but for the linker: Zig's, with its description of the old glibc. Symbols get their
-/// versions when they are linked, so no dependency is built another time. Returns the bundles' folder.
+/// Builds plugin and app as usual, except that Zig links them, against its stubs of the old glibc. Symbol versions are
+/// chosen at link time, so no dependency has to be built again. Returns the bundles' folder.
 fn build(release: &Release, zig: &Path) -> Result<PathBuf> {
     packages::ensure_standalone()?;
     let workspace = release.workspace;
@@ -83,8 +83,8 @@ fn build(release: &Release, zig: &Path) -> Result<PathBuf> {
     };
     rustc(&["--lib"], &[])?;
     nice_plug_xtask::bundle(&workspace.target, PLUGIN, &["--release".to_owned()], false)?;
-    // ALSA is the system's own, and newer than the glibc that is aimed at. The app asks for old symbols of it only; what
-    // it asks for itself is not looked into.
+    // The system's ALSA was built for a newer glibc than the one targeted. The app uses only old symbols of ALSA, and
+    // ALSA's own imports are not checked.
     let alsa = format!("native={}", alsa(release)?.display());
     let more = ["-L", &alsa, "-C", "link-arg=-Wl,--allow-shlib-undefined"].map(str::to_owned);
     rustc(&["--features", "standalone", "--bin", PLUGIN], &more)?;
@@ -92,7 +92,7 @@ fn build(release: &Release, zig: &Path) -> Result<PathBuf> {
     Ok(workspace.bundled())
 }
 
-/// A program that links as `cc` does, for the oldest glibc.
+/// Writes a linker script: used like `cc`, it links with Zig for the oldest supported glibc. Returns its path.
 fn linker(release: &Release, zig: &Path) -> Result<PathBuf> {
     let folder = release.workspace.target.join("tmp").join("zig");
     std::fs::create_dir_all(&folder)?;
@@ -108,7 +108,7 @@ fn linker(release: &Release, zig: &Path) -> Result<PathBuf> {
     Ok(script)
 }
 
-/// A folder with nothing but the link to the system's ALSA: beside it lies a glibc that is not to be found.
+/// A folder with only the system's `libasound.so` in it: ALSA's real folder also holds a glibc that must not be linked.
 fn alsa(release: &Release) -> Result<PathBuf> {
     let folder = release.workspace.target.join("tmp").join("alsa");
     std::fs::create_dir_all(&folder)?;
@@ -123,7 +123,7 @@ fn alsa(release: &Release) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The menu entry and the icons, as they lie in the archives.
+/// The menu entry and the icons, at their paths in the archives.
 fn desktop() -> [Item; 4] {
     [
         Item::text("antiphon.desktop", include_str!("../install/antiphon.desktop")),
@@ -161,7 +161,8 @@ fn debian(release: &Release, papers: &Papers, bundled: &Path) -> Result<Vec<Item
     Ok(items)
 }
 
-/// Each archive, unpacked into an empty home or root: the CLAP in it plays, the app starts.
+/// Unpacks each archive into an empty folder and checks that its CLAP plays; from the tar and the Debian package also
+/// that the app starts, and from the tar that `install.sh` installs and uninstalls.
 fn try_out(release: &Release, stem: &str, zip: &Path, tar: &Path, deb: &Path) -> Result<Vec<String>> {
     let host = host::build(release.workspace, &[])?;
     let home = release.scratch("from zip")?;
@@ -189,7 +190,7 @@ fn try_out(release: &Release, stem: &str, zip: &Path, tar: &Path, deb: &Path) ->
     Ok(vec!["unpacked, installed and removed again, each archive's CLAP plays and its app starts".to_owned()])
 }
 
-/// The app says its version.
+/// Fails unless the app runs and prints this release's version.
 fn starts(release: &Release, program: &Path) -> Result<()> {
     let output = Command::new(program).arg("--version").output();
     let output = output.with_context(|| format!("cannot start {}", program.display()))?;

@@ -1,4 +1,4 @@
-//! macOS: one bundle for Intel and Apple's own processors, on a Mac only.
+//! macOS: universal binaries for Intel and Apple silicon. Needs a Mac.
 
 use anyhow::Result;
 

@@ -1,5 +1,5 @@
-//! `cargo xtask release`: everything that a tag publishes, as far as this machine can make it, into `target/dist`. Each
-//! archive is unpacked again and has to play before the command ends.
+//! `cargo xtask release`: makes everything that is published for a tag, as far as this machine can, in `target/dist`.
+//! Each archive is unpacked again, and the plugin in it has to play.
 
 mod archive;
 mod contents;
@@ -21,10 +21,10 @@ use crate::workspace::Workspace;
 use crate::{book, digest, web};
 use legal::Papers;
 
-/// What a release is made of, in the order in which it is made.
+/// The parts of a release, in the order in which they are made by default.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Part {
-    /// Licences of third parties, SBOM, model cards.
+    /// Third-party licenses, bill of materials (SBOM) and model cards.
     Papers,
     Web,
     Book,
@@ -40,23 +40,23 @@ impl Part {
     }
 }
 
-/// What the parts are made with.
+/// The release being made.
 struct Release<'a> {
     workspace: &'a Workspace,
     version: String,
-    /// Where it all goes.
+    /// The folder for all of its files.
     dist: PathBuf,
 }
 
-/// What came of one part.
+/// The result of one part.
 enum Made {
-    /// These files, and what is to be said of them.
+    /// The files made, and notes about them.
     Files(Vec<PathBuf>, Vec<String>),
-    /// This machine cannot make it.
+    /// Cannot be made on this machine, and why.
     NotHere(String),
 }
 
-/// Makes the parts that are named, else all, and says of each what it left or why it is not there.
+/// Makes the requested parts (all of them if `asked` is empty) and prints what each produced, or why it was not made.
 pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
     let parts = if asked.is_empty() { Part::value_variants() } else { asked };
     let version = workspace.version()?;
@@ -66,7 +66,7 @@ pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
     }
     std::fs::create_dir_all(&dist)?;
     let release = Release { workspace, version, dist };
-    // Every archive has them.
+    // Needed by every archive.
     let papers = Papers::make(workspace)?;
     let mut rows = Vec::new();
     let mut left = Vec::new();
@@ -105,7 +105,7 @@ pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `SHA256SUMS`, as `sha256sum --check` reads it.
+/// Writes `SHA256SUMS`, in the format that `sha256sum --check` reads.
 fn checksums(release: &Release, files: &[PathBuf]) -> Result<()> {
     ensure!(!files.is_empty(), "this machine can make nothing of what was asked for");
     let mut lines = String::new();
@@ -123,24 +123,24 @@ fn sorted(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 impl Release<'_> {
-    /// A file of the release, by what follows `antiphon-VERSION-`.
+    /// The path of a release file; `rest` follows `antiphon-VERSION-` in its name.
     fn file(&self, rest: &str) -> PathBuf {
         self.dist.join(format!("{}-{rest}", self.stem()))
     }
 
-    /// `antiphon-VERSION`
+    /// `antiphon-VERSION`: the start of file names.
     fn stem(&self) -> String {
         format!("antiphon-{}", self.version)
     }
 
-    /// A folder for web servers, as a zip.
+    /// Packs a folder for web servers as a zip.
     fn site(&self, folder: &Path, name: &str) -> Result<Made> {
         let file = self.file(&format!("{name}.zip"));
         archive::zip(&contents::folder(folder, &format!("antiphon-{name}"))?, &file)?;
         Ok(Made::Files(vec![file], Vec::new()))
     }
 
-    /// An empty folder to try things in.
+    /// A new empty folder below `target/tmp/release`, for trying out archives.
     fn scratch(&self, name: &str) -> Result<PathBuf> {
         let folder = self.workspace.target.join("tmp").join("release").join(name);
         if folder.exists() {

@@ -1,5 +1,5 @@
-//! The licenses of all that is linked into a release: every package that the plugin or the app takes on any of the
-//! systems, with the texts that its authors have put into it.
+//! The licenses of everything linked into a release: every package that the plugin or the app uses on any of the
+//! systems, with the license texts in that package.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,10 +9,10 @@ use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, Packag
 
 use crate::bundle::PLUGIN;
 
-/// What releases are made for.
+/// The targets that releases are made for.
 const TARGETS: [&str; 4] =
     ["x86_64-unknown-linux-gnu", "x86_64-pc-windows-msvc", "x86_64-apple-darwin", "aarch64-apple-darwin"];
-/// How the files are called that hold licenses and notices, in lower case.
+/// File names of licenses and notices start with one of these, in lower case.
 const NAMES: [&str; 6] = ["license", "licence", "copying", "notice", "unlicense", "copyright"];
 
 const HEAD: &str = "\
@@ -23,7 +23,7 @@ but the next one; above it stand the packages that it comes with. The sources of
 and public on crates.io under the names and versions given here.
 ";
 
-/// All of it as one text.
+/// Collects all licenses into one text.
 pub fn collect() -> Result<String> {
     let mut packages: BTreeMap<String, Package> = BTreeMap::new();
     for target in TARGETS {
@@ -34,7 +34,7 @@ pub fn collect() -> Result<String> {
             .exec()?;
         for id in linked(&metadata)? {
             let package = &metadata[&id];
-            // Ours have no source.
+            // Packages of this workspace have no source.
             if package.source.is_some() {
                 packages.insert(title(package), package.clone());
             }
@@ -57,7 +57,7 @@ pub fn collect() -> Result<String> {
             texts.entry(found).or_default().insert(title);
         }
     }
-    // Those that many share first, which are the general ones.
+    // The texts shared by the most packages come first; these are the common licenses.
     let mut texts: Vec<_> = texts.into_iter().collect();
     texts.sort_by_key(|(_, titles)| std::cmp::Reverse(titles.len()));
     for (license, titles) in texts {
@@ -71,7 +71,8 @@ fn title(package: &Package) -> String {
     format!("{} {}", package.name, package.version)
 }
 
-/// What the plugin links, by what it depends on in turn; not what only builds or tests it.
+/// Packages that are linked into the plugin, found by following its normal dependencies; build and test dependencies do
+/// not count, and neither do those of procedural macros.
 fn linked(metadata: &Metadata) -> Result<BTreeSet<PackageId>> {
     let resolve = metadata.resolve.as_ref().context("cargo says nothing about dependencies")?;
     let nodes: BTreeMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
@@ -92,7 +93,7 @@ fn linked(metadata: &Metadata) -> Result<BTreeSet<PackageId>> {
     Ok(found)
 }
 
-/// The texts in a package's folder and in its folder of licenses.
+/// The license texts in a package's folder and in its license folder, if it has one.
 fn license_texts(folder: &Path) -> Result<Vec<String>> {
     let mut texts = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
@@ -112,7 +113,8 @@ fn license_texts(folder: &Path) -> Result<Vec<String>> {
     Ok(texts)
 }
 
-/// A file's text without what differs for no reason.
+/// A file's text with line endings, trailing spaces and surrounding empty lines normalized; `None` if it is empty or
+/// not a file.
 fn text(path: &Path) -> Result<Option<String>> {
     if !path.is_file() {
         return Ok(None);
@@ -136,7 +138,7 @@ mod tests {
         {
             assert!(text.contains(part), "no `{part}`");
         }
-        // What is used on other systems counts, what only tests does not.
+        // Packages used only on other systems are listed; those used only by tests are not.
         assert!(text.contains("\nwindows-") && text.contains("\nobjc2"));
         assert!(!text.contains("\nproptest "));
     }

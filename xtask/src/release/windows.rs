@@ -1,4 +1,4 @@
-//! Windows, x86-64: from Windows itself, or from Linux with MinGW, tried under Wine.
+//! Windows, x86-64: built on Windows, or on Linux with MinGW and tried under Wine.
 
 use std::path::PathBuf;
 

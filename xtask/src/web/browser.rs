@@ -1,4 +1,5 @@
-//! The page in a real browser: Chromium without a screen, led by its driver. The test itself is `web/tests/browser.rs`.
+//! Tests the web page in a real browser: headless Chromium, controlled by chromedriver. The test is
+//! `web/tests/browser.rs`.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -9,12 +10,13 @@ use super::server::Server;
 use crate::packages;
 use crate::workspace::Workspace;
 
-/// Whether there is a browser to try the page in, or one can be installed.
+/// Whether there is a browser to test the page in, or one can be installed.
 pub fn is_there() -> bool {
     cfg!(target_os = "linux") && packages::ensure_browser().is_ok()
 }
 
-/// Builds the page and plays on it.
+/// Builds and serves the page, starts chromedriver, and calls `test` with the environment variables that the test
+/// needs.
 pub fn try_out(workspace: &Workspace, test: impl FnOnce(&[(&str, &str)]) -> Result<()>) -> Result<()> {
     let folder = super::build(workspace)?;
     let server = Server::start(&folder, 0)?;
@@ -25,7 +27,7 @@ pub fn try_out(workspace: &Workspace, test: impl FnOnce(&[(&str, &str)]) -> Resu
     test(&[("ANTIPHON_PAGE", &server.address()), ("ANTIPHON_DRIVER", &driver.port), ("ANTIPHON_PICTURES", pictures)])
 }
 
-/// A running chromedriver; dropping it ends it, and its browsers.
+/// A running chromedriver; dropping it ends it and its browsers.
 struct Driver {
     process: Child,
     port: String,
@@ -40,7 +42,7 @@ impl Driver {
             .spawn()
             .context("cannot start chromedriver")?;
         let output = process.stdout.take().context("chromedriver says nothing")?;
-        // It says in prose on which port it is.
+        // It prints its port within a sentence.
         let mut driver = Self { process, port: String::new() };
         let mut lines = BufReader::new(output).lines();
         for line in lines.by_ref() {
@@ -51,7 +53,7 @@ impl Driver {
             }
         }
         ensure!(!driver.port.is_empty(), "chromedriver did not start");
-        // What it says later must go somewhere.
+        // Its output must still be read, or it would block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(driver)
     }
@@ -59,7 +61,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to do.
+        // It may have ended already; then there is nothing to do.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

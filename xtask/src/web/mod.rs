@@ -1,4 +1,4 @@
-//! `cargo xtask web`: the page that has Antiphon in it, as files that any web server can hand out.
+//! `cargo xtask web`: the web page with Antiphon in it, as static files for any web server.
 
 mod browser;
 mod server;
@@ -18,10 +18,10 @@ use crate::book;
 use crate::workspace::Workspace;
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// The most that the page may take over the wire, in bytes.
+/// Maximum size of the page's files, in bytes, as transferred.
 const MOST_BYTES: u64 = 8 << 20;
 
-/// Builds the page; with a port it also serves it to this machine's browsers, until it is ended.
+/// Builds the page; with a port, also serves it to browsers on this machine until interrupted.
 pub fn run(workspace: &Workspace, port: Option<u16>) -> Result<ExitCode> {
     let folder = build(workspace)?;
     let (files, bytes) = book::size(&folder)?;
@@ -69,7 +69,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Adds the page's target to the toolchain, unless it is there; without rustup it may be there all the same.
+/// Adds the page's target to the toolchain if it is missing. Without rustup, it may still be there.
 pub fn target() -> Result<()> {
     match Command::new("rustup").args(["target", "add", TARGET]).status() {
         Ok(status) => ensure!(status.success(), "rustup could not add {TARGET}; add it yourself, and run this again"),
@@ -78,7 +78,7 @@ pub fn target() -> Result<()> {
     Ok(())
 }
 
-/// Type-checks the page's engine, which must do without threads and files.
+/// Lints the page's engine for its target; it must not use threads or files.
 pub fn check() -> Result<()> {
     let clippy = ["clippy", "--package", "web", "--lib", "--target", TARGET, "--", "-D", "warnings"];
     let status = Command::new("cargo").args(clippy).status().context("cannot run cargo")?;
@@ -86,7 +86,7 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Packs bytes as every browser can unpack them, whatever the server does.
+/// Compresses bytes with gzip, which every browser can decompress itself, whatever the server supports.
 fn pack(bytes: &[u8], file: &Path) -> Result<()> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::best());
     packer.write_all(bytes)?;

@@ -1,4 +1,4 @@
-//! Hands out a folder to browsers on this machine, and to no others: for looking at the page, and for its test.
+//! Serves a folder to browsers on this machine only: for looking at the page, and for its test.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// No request's first line is longer, in bytes.
+/// Longest request that is read, in bytes.
 const LONGEST: u64 = 4_096;
 
 /// A server; it runs until the program ends.
@@ -18,7 +18,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts to listen; with port 0 on any that is free.
+    /// Starts listening on `port` of the loopback interface; 0 chooses a free port.
     pub fn start(folder: &Path, port: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .with_context(|| format!("cannot listen on port {port}; name another one"))?;
@@ -27,21 +27,20 @@ impl Server {
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let folder = folder.clone();
-                // Whoever hangs up in the middle has had enough.
+                // Errors mean that the browser closed the connection; they do not matter.
                 std::thread::spawn(move || drop(answer(stream, &folder)));
             }
         });
         Ok(Self { port, thread })
     }
 
-    /// What to open in a browser.
+    /// The URL to open in a browser.
     pub fn address(&self) -> String {
         format!("http://127.0.0.1:{}/", self.port)
     }
 
-    /// Serves for ever.
+    /// Serves until the program ends.
     pub fn wait(self) {
-        // It ends with the program only.
         let _ = self.thread.join();
     }
 }
@@ -51,7 +50,8 @@ fn answer(mut stream: TcpStream, folder: &Path) -> Result<()> {
     let mut request = BufReader::new(stream.try_clone()?.take(LONGEST));
     let mut line = String::new();
     request.read_line(&mut line)?;
-    // The rest is of no interest, but unread it would be taken for a broken line.
+    // The headers do not matter, but left unread they would make closing the connection look like an error to the
+    // browser.
     let mut rest = String::new();
     while request.read_line(&mut rest)? > 2 {
         rest.clear();
@@ -72,7 +72,7 @@ fn answer(mut stream: TcpStream, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A file below the folder, and nothing beside it.
+/// The path of a file below `folder`; `None` if the path leads out of it.
 fn find(folder: &Path, path: &str) -> Option<PathBuf> {
     let path = Path::new(if path.is_empty() { "index.html" } else { path });
     path.components().all(|part| matches!(part, Component::Normal(_))).then(|| folder.join(path))

@@ -1,4 +1,4 @@
-//! The audio side's end of the link to the generator, and what it knows of it.
+//! The audio side's end of the link to the generator, and what it knows about the generator.
 
 use std::sync::Arc;
 
@@ -7,64 +7,64 @@ use crate::link::messages::{Message, Revision};
 use crate::link::queues::AudioEnd;
 use crate::link::status::{Health, Status};
 
-/// See the [module](self).
+/// The link to the generator, with the values last read from it.
 pub struct Connection {
     /// The queues.
-    pub near: AudioEnd,
+    pub audio_end: AudioEnd,
     /// Counts and gauges.
     pub status: Arc<Status>,
-    /// Waits for it, offline.
+    /// Waits for the generator, offline only.
     pub patience: OfflineWait,
-    /// What [`Status::lapses`] was last.
+    /// [`Status::lapses`] at the last call of [`Self::has_lapsed`].
     lapses: u32,
-    /// What [`AudioEnd::asked`] was last.
+    /// [`AudioEnd::asked`] at the last call of [`Self::is_asked`].
     asked: u32,
-    /// Both threads agree on whose turn it is; see [`AudioEnd::mend`].
+    /// Whether both threads agree on whose turn it is; see [`AudioEnd::mend`].
     agreed: bool,
 }
 
 impl Connection {
-    /// The audio end of this link.
-    pub fn new(near: AudioEnd, status: Arc<Status>) -> Self {
-        let (lapses, asked) = (status.lapses(), near.asked());
-        Self { near, status, patience: OfflineWait::default(), lapses, asked, agreed: true }
+    /// A connection over this audio end.
+    pub fn new(audio_end: AudioEnd, status: Arc<Status>) -> Self {
+        let (lapses, asked) = (status.lapses(), audio_end.asked());
+        Self { audio_end, status, patience: OfflineWait::default(), lapses, asked, agreed: true }
     }
 
-    /// A block begins in this revision.
+    /// Begins a block in this revision.
     pub fn open(&mut self, revision: u64) {
-        self.agreed = self.near.mend(Revision(revision));
+        self.agreed = self.audio_end.mend(Revision(revision));
     }
 
-    /// Whether there is somebody to take the turn.
+    /// Whether the generator can take the turn.
     pub fn can_play(&self) -> bool {
         self.agreed && matches!(self.status.health(), Health::Starting | Health::Ready)
     }
 
-    /// Whether the generator has lost the take under way since the last call.
+    /// Whether the generator has lost the current take since the last call.
     pub fn has_lapsed(&mut self) -> bool {
         let lapses = self.status.lapses();
         std::mem::replace(&mut self.lapses, lapses) != lapses
     }
 
-    /// Whether the window has asked for a take since the last call.
+    /// Whether a replay was requested from the window since the last call.
     pub fn is_asked(&mut self) -> bool {
-        let asked = self.near.asked();
+        let asked = self.audio_end.asked();
         std::mem::replace(&mut self.asked, asked) != asked
     }
 
-    /// Offline, waits until the generator can be told more: of the reserve, an event takes little.
+    /// Offline, waits until the queue to the generator has room outside its reserve; one event uses little of that.
     pub fn await_room(&mut self) {
-        let near = &self.near;
-        self.patience.wait_until(&self.status, || near.has_room());
+        let audio_end = &self.audio_end;
+        self.patience.wait_until(&self.status, || audio_end.has_room());
     }
 
-    /// Hands over a note of the player's; one that finds no room is counted.
+    /// Sends a note of the player, and counts it as heard or, if there is no room, as an overflow.
     pub fn tell(&mut self, report: Message) {
         self.await_room();
-        if self.near.offer(report) {
-            self.status.heard.add(1);
+        if self.audio_end.offer(report) {
+            self.status.counts.heard.add(1);
         } else {
-            self.status.overflows.add(1);
+            self.status.counts.overflows.add(1);
         }
     }
 }

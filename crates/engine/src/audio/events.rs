@@ -1,6 +1,6 @@
-//! What comes in from the player, and the host's end of what goes out.
+//! Events from the player, and the traits through which events go to the host.
 
-/// What the player does, as far as it concerns the model. `None`: all of them.
+/// A player event as the engine sees it. `None` for a channel or key means all of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Heard {
     /// A key goes down.
@@ -28,14 +28,14 @@ pub enum Heard {
         /// 0–127; a pedal is down from 64 on.
         value: u8,
     },
-    /// A note ends on whose key another one has been struck since: no key comes up.
+    /// A note ends whose key has been struck again since: no key comes up.
     Covered {
         /// MIDI channel.
         channel: Option<u8>,
         /// MIDI key.
         key: Option<u8>,
     },
-    /// Notes change while they sound.
+    /// A per-note expression changes.
     Expression {
         /// MIDI channel.
         channel: Option<u8>,
@@ -46,20 +46,20 @@ pub enum Heard {
     Bend {
         /// MIDI channel, 0–15.
         channel: u8,
-        /// It is back in the middle.
+        /// Whether it is back at the center.
         rests: bool,
     },
     /// The pressure on a channel's keys changes.
     Pressure {
         /// MIDI channel, 0–15.
         channel: u8,
-        /// There is none.
+        /// Whether the pressure is 0.
         rests: bool,
     },
 }
 
 impl Heard {
-    /// The end of a note whose key another one has by now.
+    /// Turns a note-off into [`Self::Covered`], for a note whose key has been struck again; other events are unchanged.
     pub fn covered(self) -> Self {
         match self {
             Self::Off { channel, key } => Self::Covered { channel, key },
@@ -68,7 +68,7 @@ impl Heard {
     }
 }
 
-/// The host's end of a block. Each function says whether the host took the event.
+/// Sends events of a block to the host. Each method returns whether the host took the event.
 pub trait Out {
     /// A note begins.
     fn on(&mut self, offset: u32, channel: u8, key: u8, velocity: u8) -> bool;
@@ -78,13 +78,13 @@ pub trait Out {
     fn controller(&mut self, offset: u32, channel: u8, controller: u8, value: u8) -> bool;
 }
 
-/// Where the player's own events go through, `E` as the host knows them.
+/// Passes the player's own events through to the host. `E`: the host's event type.
 pub trait Through<E>: Out {
-    /// An event goes through. Says whether the host took it.
+    /// Passes an event through. Returns whether the host took it.
     fn pass(&mut self, offset: u32, event: E) -> bool;
 }
 
-/// Where there is no such way, none is missed.
+/// For hosts without their own events: there is nothing to pass through.
 impl<T: Out> Through<()> for T {
     fn pass(&mut self, _: u32, (): ()) -> bool {
         true

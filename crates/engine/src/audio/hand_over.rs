@@ -1,8 +1,8 @@
-//! The turn changes hands: what [`turn`](super::turn) decides is carried out, and the generator told.
+//! Carries out what [`turn`](super::turn) decides, and informs the generator.
 //!
-//! A hand-over that can be foreseen is told to the generator some time before
-//! ([`crate::link::messages::Message::Begin`]), so that the first notes are there in time. If the player goes on,
-//! that is called off, without a trace.
+//! A foreseeable hand-over is announced to the generator in advance
+//! ([`crate::link::messages::Message::Begin`]), so that the first notes arrive in time. If the player plays on,
+//! it is canceled and leaves no trace.
 
 use super::bars::Trade;
 use super::time::{Moment, micro};
@@ -13,31 +13,33 @@ use crate::link::messages::{Begin, End, Message, ON_END_S, Place, Revision, Sour
 use crate::link::roll::Whose;
 use crate::settings::{GenerationParams, Length, Mode, Settings, Silence};
 
-/// The generator learns of a hand-over this long before it, in seconds: time for some
-/// hundred notes on a slow machine.
+/// How long before a hand-over the generator is informed, in seconds: time for about a hundred notes on a
+/// slow machine.
 const FORETOLD_S: f64 = 0.25;
-/// Beats by which a take's place in the bar must differ to be another one; as a share, its tempo.
+/// Largest difference between two places in the bar that count as the same, in beats; also the largest relative
+/// difference between their tempi.
 const SAME_PLACE: f64 = 1e-4;
-/// Seconds by which the moment of a hand-over to come may move before it is told anew: in a ramp it does
+/// How far a pending hand-over may move, in seconds, before it is announced again: in a tempo ramp it moves
 /// with every block.
 const SAME_MOMENT: f64 = 1e-3;
-/// The same at the hand-over itself: what positions are rounded to, and nothing that adds up over a take.
+/// The same tolerance at the hand-over itself, in beats and in seconds: it covers the rounding of positions, but
+/// nothing that would accumulate over a take.
 const SAME_BEAT: f64 = 2e-6;
 const SAME_TEMPO: f64 = 1e-8;
 /// The shortest loop of a frozen take, in beats, where there are no bars.
 const SHORTEST_LOOP: f64 = 0.5;
 
-/// Whose turn it is, and what has come of turns so far.
+/// Whose turn it is, and the state that outlasts a turn.
 pub struct Turns {
     /// Whose turn it is.
     pub turn: Turn,
-    /// Bars are traded.
+    /// The trading of bars, in mode trade while the transport runs.
     pub trade: Option<Trade>,
-    /// When a turn of Antiphon's has ended in this block, the last time.
+    /// When Antiphon's turn last ended within this block; `None`: it did not.
     pub ended: Option<Moment>,
-    /// Antiphon's turns since the phrase began.
+    /// Number of Antiphon's turns since the phrase began.
     pub takes: u32,
-    /// One of them has sounded: there is something to hear again.
+    /// Whether one of them has sounded, so that there is something to replay.
     pub has_take: bool,
 }
 
@@ -50,19 +52,19 @@ impl Default for Turns {
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug)]
 pub enum Turn {
-    /// The player's. The generator may have been told of the hand-over to come.
+    /// The player's turn.
     Yours {
-        /// That hand-over.
+        /// The next hand-over, if the generator has been informed of it.
         pending: Option<PendingHandOver>,
     },
-    /// The model's.
+    /// Antiphon's turn.
     Mine(Take),
 }
 
-/// A hand-over that the generator prepares for.
+/// A hand-over that the generator is preparing for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PendingHandOver {
-    /// Seconds of the stream.
+    /// When it is due, in stream seconds.
     pub at: f64,
     source: Source,
     called: bool,
@@ -72,7 +74,7 @@ pub struct PendingHandOver {
 }
 
 impl PendingHandOver {
-    /// Whether it is the same one still.
+    /// Whether this is still the same hand-over, within tolerance.
     fn is(&self, other: &Self) -> bool {
         let (here, there) = (self.place, other.place);
         let moment = (self.at - other.at).abs() <= SAME_MOMENT;
@@ -81,8 +83,8 @@ impl PendingHandOver {
         same && self.generation == other.generation && self.length == other.length && tempo && here.is(&there)
     }
 
-    /// Whether what was generated for this one is right for the other, to the sample. Where the tempo
-    /// ramps, the place was pending a little wrong; but only the grid asks for it.
+    /// Whether notes generated for this hand-over are exact to the sample for `other`. In a tempo ramp they may not
+    /// be: the predicted place was slightly off.
     fn serves(&self, other: &Self) -> bool {
         let (here, there) = (self.place, other.place);
         let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_TEMPO * here.beats_per_second;
@@ -93,30 +95,30 @@ impl PendingHandOver {
 }
 
 impl Place {
-    /// Whether it is the same place in the bar, but for what positions of hosts are rounded to.
+    /// Whether both are the same place in the bar, up to the rounding of host positions.
     pub fn is(&self, other: &Self) -> bool {
         self.is_within(other, SAME_PLACE)
     }
 
     fn is_within(&self, other: &Self, beats: f64) -> bool {
-        // A line's two sides are one place.
+        // Just before and just after a bar line count as the same place.
         let apart = ((self.beat - other.beat) / self.bar + 0.5).rem_euclid(1.0) - 0.5;
         self.running == other.running && apart.abs() * self.bar <= beats && (self.bar - other.bar).abs() <= beats
     }
 }
 
-/// What happens next, in the course of time.
+/// A change that happens as time passes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
     /// The turn may change.
     Turn(Event),
-    /// The bars that the grid keeps to are others from here on.
+    /// The grid follows different bars from here on.
     Metre,
 }
 
 impl<E: Copy> AudioSide<E> {
-    /// The next change before this offset, if there is one. Tells the generator of a hand-over
-    /// that is near, or calls it off.
+    /// The next change before this offset, if there is one. Informs the generator of an imminent hand-over, or
+    /// cancels it.
     pub(super) fn next_change(&mut self, until: u32, settings: &Settings) -> Option<(Moment, Change)> {
         if settings.bypass {
             return None;
@@ -132,7 +134,7 @@ impl<E: Copy> AudioSide<E> {
                     .filter(|line| *line < end)
                     .map(|line| (self.time.moment_at(line), Change::Turn(Event::Cut)));
                 let over = self.over(take).filter(|over| *over < end).map(|over| {
-                    // Its last note ends within it.
+                    // The note-off at exactly `over` still belongs to the take.
                     let moment = Moment { from: over.next_up(), ..self.time.moment_at(over) };
                     (moment, Change::Turn(Event::Over))
                 });
@@ -159,7 +161,7 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
-    /// It happens.
+    /// Carries out a change.
     pub(super) fn make(&mut self, moment: Moment, change: Change, settings: &Settings, out: &mut impl Out) {
         match change {
             Change::Turn(event) => {
@@ -172,7 +174,7 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
-    /// Something happens that may concern the turn: what it asks for is done. Says whether the key joins in.
+    /// Handles an event that may change the turn. Returns whether the key joins the take.
     pub(super) fn happens(&mut self, moment: Moment, event: Event, settings: &Settings, out: &mut impl Out) -> bool {
         let (state, commands) = decide(self.state(), settings, event);
         self.turns.trade = state.trade;
@@ -193,7 +195,7 @@ impl<E: Copy> AudioSide<E> {
         joins
     }
 
-    /// How things stand.
+    /// The current state of the turn.
     fn state(&self) -> State {
         State {
             playing: match &self.turns.turn {
@@ -207,19 +209,21 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
-    /// The earliest moment at which anything can still happen. A take that has just ended may have done so between
-    /// two samples: what follows it does so there, at every sample rate.
+    /// The earliest moment at which anything can still happen. A take may have ended between two samples: what
+    /// follows then happens exactly there, at every sample rate.
     fn now(&self) -> Moment {
         let here = self.time.moment(self.time.played);
         self.turns.ended.filter(|ended| ended.offset == self.time.played).unwrap_or(here)
     }
 
-    /// When the silence has lasted long enough, if there is one and it counts; not before now.
+    /// When the silence will have lasted long enough, but not before now; `None`: there is no silence that counts.
+    /// Prepares the hand-over.
     fn silence_over(&mut self, settings: &Settings) -> Option<Moment> {
-        let counts =
-            by_silence(settings.mode, self.time.span.bars.is_some()) && self.input.fresh && self.connection.can_play();
-        let (since, since_beats) = self.input.silent_since(settings.pedal_holds).filter(|_| counts)?;
-        let moment = match settings.silence {
+        let counts = by_silence(settings.turn.mode, self.time.span.bars.is_some())
+            && self.input.fresh
+            && self.connection.can_play();
+        let (since, since_beats) = self.input.silent_since(settings.turn.sustain_holds).filter(|_| counts)?;
+        let moment = match settings.turn.silence {
             Silence::Seconds(silence) => {
                 let silence = (silence * self.time.sample_rate).round().max(1.0);
                 let at = (since * self.time.sample_rate).round() as u64 + silence as u64;
@@ -241,11 +245,11 @@ impl<E: Copy> AudioSide<E> {
                 if over < self.time.boundary(self.time.played) { self.now() } else { self.time.moment_at(over) }
             }
         };
-        self.prepare(moment, continues(settings.mode), false, settings);
+        self.prepare(moment, continues(settings.turn.mode), false, settings);
         Some(moment)
     }
 
-    /// Tells the generator of a hand-over that is near, once all that was played is told.
+    /// Informs the generator of an imminent hand-over, once it has received everything that was played.
     fn prepare(&mut self, moment: Moment, source: Source, called: bool, settings: &Settings) {
         let coming = self.coming(moment, source, called, settings);
         let Turn::Yours { pending } = self.turns.turn else {
@@ -271,16 +275,16 @@ impl<E: Copy> AudioSide<E> {
             called,
             place,
             generation: self.generation(settings),
-            length: settings.length,
+            length: settings.turn.length,
         }
     }
 
     fn begin(&mut self, coming: PendingHandOver) {
         let revision = Revision(self.output.schedule.raise_revision());
-        self.connection.near.skip_before(revision);
-        self.connection.near.progress((self.time.seconds(0) - coming.at).min(0.0));
+        self.connection.audio_end.skip_before(revision);
+        self.connection.audio_end.progress((self.time.seconds(0) - coming.at).min(0.0));
         let PendingHandOver { at, source, called, place, generation, length } = coming;
-        self.connection.near.steer(Message::Begin(Begin {
+        self.connection.audio_end.steer(Message::Begin(Begin {
             revision,
             at,
             number: self.turns.takes,
@@ -292,16 +296,16 @@ impl<E: Copy> AudioSide<E> {
         }));
     }
 
-    /// The hand-over that was pending does not take place.
+    /// Cancels the pending hand-over, if there is one.
     fn cancel(&mut self) {
         if let Turn::Yours { pending: pending @ Some(_) } = &mut self.turns.turn {
             *pending = None;
             let revision = Revision(self.output.schedule.raise_revision());
-            self.connection.near.steer(Message::End(revision, End::CANCELED));
+            self.connection.audio_end.steer(Message::End(revision, End::CANCELED));
         }
     }
 
-    /// The model takes the turn.
+    /// Antiphon takes the turn.
     fn hand_over(&mut self, moment: Moment, source: Source, called: bool, settings: &Settings) {
         let coming = self.coming(moment, source, called, settings);
         match self.turns.turn {
@@ -321,35 +325,35 @@ impl<E: Copy> AudioSide<E> {
         self.turns.turn = Turn::Mine(take);
         self.turns.takes += 1;
         self.input.fresh = false;
-        self.connection.status.turns.add(1);
+        self.connection.status.counts.turns.add(1);
         self.connection.status.hand_over_s.set(moment.at);
         self.roll.hand_over(moment.at);
     }
 
-    /// The end that a take has from its beginning: that of bars without a transport.
+    /// When a take ends, in beats, if that is known from its beginning: only a number of bars without a transport is.
     fn end_of(&self, take: &Take, settings: &Settings) -> Option<f64> {
-        let bars = match (settings.length, settings.mode) {
+        let bars = match (settings.turn.length, settings.turn.mode) {
             _ if self.time.span.bars.is_some() || take.frozen => return None,
-            (_, Mode::Trade) => settings.my_bars,
+            (_, Mode::Trade) => settings.turn.antiphon_bars,
             (Length::Bars(bars), _) => bars,
             (Length::Open | Length::Seconds(_) | Length::Notes(_), _) => return None,
         };
         Some(take.begin() + f64::from(bars.max(1)) * self.time.lines.length())
     }
 
-    /// The player has the turn from here on: what the model would have played is void, what it has
-    /// played it remembers, if it is to.
+    /// Gives the turn to the player: notes not yet played are void; those played are remembered, if that setting
+    /// is on.
     pub(super) fn give_back(&mut self, moment: Moment, leaving: Leaving, out: &mut impl Out) {
         self.cancel();
         if leaving == Leaving::Cut {
-            // What rings out of an earlier turn, too.
+            // Also the notes still ringing from an earlier turn.
             self.end_sounding(moment.offset, out);
         }
         let Turn::Mine(take) = self.turns.turn else {
             return;
         };
         let (rings_out, remembered) =
-            self.settings.map_or((false, true), |settings| (settings.rings_out, settings.remembers_own));
+            self.settings.map_or((false, true), |settings| (settings.turn.rings_out, settings.turn.remembers_own));
         let cut = match leaving {
             Leaving::Entry => !rings_out,
             Leaving::Cut => true,
@@ -359,11 +363,11 @@ impl<E: Copy> AudioSide<E> {
             self.end_sounding(moment.offset, out);
         }
         self.output.lift_foot(self.time.within(moment.offset), out);
-        // Whatever waits has joined in, and is known.
+        // The notes still waiting have joined the take; the generator knows them.
         self.input.listener.hand_over(moment.at);
         self.tell();
         self.turns.turn = Turn::Yours { pending: None };
-        // What has joined in is answered.
+        // Notes that joined the take need no answer.
         self.input.fresh = false;
         self.turns.ended = Some(moment);
         let revision = Revision(self.output.schedule.raise_revision());
@@ -371,32 +375,32 @@ impl<E: Copy> AudioSide<E> {
         let limit = if leaving == Leaving::Over { take.limit() } else { since.min(take.limit()) };
         let beats_per_second = take.place.beats_per_second;
         let end = End { limit, notes: take.notes(), since, at: moment.at, beats_per_second, cut, remembered };
-        self.connection.near.steer(Message::End(revision, end));
+        self.connection.audio_end.steer(Message::End(revision, end));
         self.turns.has_take |= take.sounded;
     }
 
-    /// How the model is to play now: as is set, within the chord that is held.
+    /// The generation parameters as set, with the chord that is held and the length of the turn in bars.
     fn generation(&self, settings: &Settings) -> GenerationParams {
         let mut generation = settings.generation;
         if settings.follows_chord {
             generation.limits.chord = self.input.chord();
         }
-        generation.bars = match (settings.mode, settings.length) {
-            (Mode::Trade, _) => Some(settings.my_bars),
+        generation.bars = match (settings.turn.mode, settings.turn.length) {
+            (Mode::Trade, _) => Some(settings.turn.antiphon_bars),
             (_, Length::Bars(bars)) => Some(bars),
             (_, Length::Open | Length::Seconds(_) | Length::Notes(_)) => None,
         };
         generation
     }
 
-    /// If something about the take under way is to be different from here on, it is.
+    /// Applies changed settings to the current take, if any. `length`: whether the turn length has changed.
     pub(super) fn change(&mut self, moment: Moment, settings: &Settings, length: bool) {
         let generation = self.generation(settings);
         let Turn::Mine(take) = &mut self.turns.turn else {
             return;
         };
-        take.late_s = settings.late_s;
-        let channel = settings.channel.unwrap_or(take.channel);
+        take.late_s = settings.midi.late_s;
+        let channel = settings.midi.channel.unwrap_or(take.channel);
         if channel != take.channel {
             take.channel = channel;
             self.output.schedule.set_channel(channel);
@@ -404,11 +408,11 @@ impl<E: Copy> AudioSide<E> {
         if generation != take.generation || length {
             self.think_again(moment, |take| {
                 take.generation = generation;
-                take.length = settings.length;
+                take.length = settings.turn.length;
             });
             if let Turn::Mine(mut take) = self.turns.turn {
-                let end = match settings.length {
-                    // What it has had already ends it at once.
+                let end = match settings.turn.length {
+                    // It already has that many bars: it ends at once.
                     Length::Bars(bars) if take.bars >= bars && !take.frozen => Some(moment.beats),
                     _ => self.end_of(&take, settings),
                 };
@@ -418,7 +422,7 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
-    /// What the model would have played from here on must be generated again.
+    /// Applies `change` to the current take and has the notes from here on generated again.
     pub(super) fn think_again(&mut self, moment: Moment, change: impl FnOnce(&mut Take)) {
         self.receive();
         let Turn::Mine(take) = &mut self.turns.turn else {
@@ -429,10 +433,10 @@ impl<E: Copy> AudioSide<E> {
         let revision = Revision(self.output.schedule.raise_revision_from(take.beats(since)));
         take.rethink(since);
         let (place, generation, length) = (take.place, take.generation, take.length);
-        self.connection.near.steer(Message::Change { revision, since, place, generation, length });
+        self.connection.audio_end.steer(Message::Change { revision, since, place, generation, length });
     }
 
-    /// In a duet: a key goes down while the model plays.
+    /// A key goes down during Antiphon's turn and joins the take: in a duet, or over a frozen take.
     pub(super) fn join(&mut self, moment: Moment, pitch: u8, velocity: u8) {
         self.receive();
         let Turn::Mine(take) = &mut self.turns.turn else {
@@ -442,18 +446,18 @@ impl<E: Copy> AudioSide<E> {
         let from = take.joined(since);
         let revision = Revision(self.output.schedule.raise_revision_from(take.beats(from)));
         take.rethink(from);
-        self.connection.status.heard.add(1);
-        self.connection.near.steer(Message::Join { revision, since, from, pitch, velocity });
+        self.connection.status.counts.heard.add(1);
+        self.connection.audio_end.steer(Message::Join { revision, since, from, pitch, velocity });
     }
 
-    /// In a duet: keys come up.
+    /// Keys come up during Antiphon's turn. `None`: all of them.
     pub(super) fn leave(&mut self, moment: Moment, key: Option<u8>) {
         if let Turn::Mine(take) = &self.turns.turn {
-            self.connection.near.steer(Message::Leave { since: since(take, moment), pitch: key });
+            self.connection.audio_end.steer(Message::Leave { since: since(take, moment), pitch: key });
         }
     }
 
-    /// The take under way goes round and round from here on.
+    /// Freezes the current take: it loops from here on.
     fn freeze(&mut self, moment: Moment) {
         let bar = self.time.metre.bars_at(moment.beats).map(|bars| bars.length);
         let Turn::Mine(take) = &self.turns.turn else {
@@ -465,7 +469,7 @@ impl<E: Copy> AudioSide<E> {
         self.latch(true, since, |revision| Message::Freeze { revision, since, round });
     }
 
-    /// It plays freely again.
+    /// Thaws the current take: it stops looping.
     fn thaw(&mut self, moment: Moment) {
         let Turn::Mine(take) = &self.turns.turn else {
             return;
@@ -481,18 +485,18 @@ impl<E: Copy> AudioSide<E> {
         };
         let revision = Revision(self.output.schedule.raise_revision_from(take.beats(since)));
         take.freeze(frozen, since);
-        self.connection.near.steer(report(revision));
+        self.connection.audio_end.steer(report(revision));
     }
 
-    /// Ends what the model plays at this offset.
+    /// Ends all of Antiphon's sounding notes at this offset.
     pub(super) fn end_sounding(&mut self, offset: u32, out: &mut impl Out) {
         self.end_all(offset, out);
-        self.roll.off(Whose::Mine, None, None, self.time.seconds(offset));
+        self.roll.off(Whose::Antiphon, None, None, self.time.seconds(offset));
     }
 }
 
-/// Seconds since a take's hand-over. Whole microseconds: see the [module](super). The moment itself, since
-/// where its sample begins depends on the sample rate.
+/// Seconds from a take's hand-over to a moment, in whole microseconds (see [`time`](super::time)). Uses the moment
+/// itself, not the start of its sample, which depends on the sample rate.
 fn since(take: &Take, moment: Moment) -> f64 {
     micro(take.since(moment.beats))
 }

@@ -1,4 +1,4 @@
-//! What the player does: notes for the generator, keys that are down, and since when there has been silence.
+//! Player input: notes for the generator, the keys and pedals that are down, and since when there has been silence.
 
 use notes::Listener;
 
@@ -6,30 +6,30 @@ use super::midi_thru::Bits;
 use super::trigger::SUSTAIN;
 use crate::link::touches::KeyboardReceiver;
 
-/// See the [module](self).
+/// The state of the player's input.
 pub struct Input {
-    /// Makes notes of it.
+    /// Turns events into finished notes.
     pub listener: Listener,
     down: Bits,
     pedals: Bits,
-    /// Channel of the latest note.
+    /// MIDI channel of the latest note, 0–15.
     pub channel: u8,
-    /// Something was played since the model's last turn.
+    /// Whether something was played since Antiphon's last turn.
     pub fresh: bool,
-    /// When the latest key came up or went down, in unrolled beats.
+    /// When a key last went down or came up, in unrolled beats.
     key_beats: f64,
-    /// When the latest sustain pedal came up.
+    /// When a sustain pedal last came up, in unrolled beats.
     pedal_beats: f64,
-    /// The trigger is down.
+    /// Whether the trigger is down.
     pub trigger_held: bool,
-    /// The keyboard on the screen.
+    /// The on-screen keyboard.
     pub touched: KeyboardReceiver,
-    /// What [`Listener::dropped`] was last.
+    /// [`Listener::dropped`] at the last call of [`Self::lost`].
     unheard: u64,
 }
 
 impl Input {
-    /// Nothing has been heard. Allocates all that it will ever need.
+    /// No input yet. Allocates everything it will ever need.
     pub fn new(touched: KeyboardReceiver) -> Self {
         Self {
             listener: Listener::new(),
@@ -54,7 +54,7 @@ impl Input {
         (self.key_beats, self.pedal_beats) = (0.0, 0.0);
     }
 
-    /// A key goes down, at these seconds of the stream and these beats.
+    /// A key goes down, at this time in stream seconds and in unrolled beats.
     pub fn on(&mut self, (time, beats): (f64, f64), channel: u8, key: u8, velocity: u8) {
         self.listener.note_on(time, channel, key, velocity);
         self.down.set(channel, key, true);
@@ -63,7 +63,7 @@ impl Input {
         self.key_beats = beats;
     }
 
-    /// Keys come up; `None`: all of them.
+    /// Keys come up; `None`: any channel or any key.
     pub fn off(&mut self, (time, beats): (f64, f64), channel: Option<u8>, key: Option<u8>) {
         match (channel, key) {
             (Some(channel), Some(key)) => self.listener.note_off(time, channel, key),
@@ -74,7 +74,7 @@ impl Input {
         }
     }
 
-    /// The sustain pedal moves.
+    /// A channel's sustain pedal moves.
     pub fn pedal(&mut self, (time, beats): (f64, f64), channel: u8, down: bool) {
         self.listener.pedal(time, channel, down);
         if self.pedals.set(channel, SUSTAIN, down) && !down {
@@ -82,8 +82,8 @@ impl Input {
         }
     }
 
-    /// Since when there is silence, in seconds of the stream and in beats; `None`: there is none.
-    /// `pedal_holds`: there is none while the sustain pedal is down.
+    /// When the current silence began, in stream seconds and in unrolled beats; `None`: no silence.
+    /// `pedal_holds`: a sustain pedal that is down counts as a held key.
     pub fn silent_since(&self, pedal_holds: bool) -> Option<(f64, f64)> {
         if pedal_holds {
             Some((self.listener.quiet_since()?, self.key_beats.max(self.pedal_beats)))
@@ -92,7 +92,7 @@ impl Input {
         }
     }
 
-    /// How many notes have found no room since the last call.
+    /// How many notes were dropped for lack of room since the last call.
     pub fn lost(&mut self) -> u64 {
         let unheard = self.listener.dropped();
         unheard - std::mem::replace(&mut self.unheard, unheard)

@@ -1,8 +1,8 @@
-//! The bars that the model keeps to: the host's, at moments that are the same whatever its blocks are.
+//! The bars that generation follows: the host's, with changes at times that do not depend on its block size.
 //!
-//! No plugin knows of a signature before the block after its line, and where that block begins is a
-//! matter of its length. So the grid follows a new signature [`NOTICE`] beats after the line. That a loop
-//! goes back is known before; a jump happens between two blocks. Both are followed at once.
+//! A plugin learns of a new time signature only in the block after its bar line, and where that block begins
+//! depends on the block size. So the grid follows a new signature [`NOTICE`] beats after the line. A loop's
+//! return is known in advance, and a jump happens between two blocks; both are followed at once.
 
 use notes::{Bars, Span};
 
@@ -14,24 +14,24 @@ use crate::audio::take::Take;
 use crate::link::messages::Place;
 use crate::settings::{Mode, Settings};
 
-/// From a line with a new signature until the grid follows it, in beats: at any usual tempo longer than a
-/// block, and no line of a grid that divides the beat moves.
+/// Delay from a bar line with a new time signature until the grid follows it, in beats: longer than a block at
+/// any usual tempo, and short enough that no line of a grid that divides the beat moves.
 const NOTICE: f64 = 0.5;
-/// Beats by which two lines may differ and still be one.
+/// Bar lines that differ by at most this many beats are the same.
 const SAME_LINE: f64 = 1e-4;
 
-/// See the [module](self). Moments are unrolled beats.
+/// The bars in force, and those that follow. Times are in unrolled beats; see the [module documentation](self).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Metre {
     bars: Option<Bars>,
-    /// Those that follow, and when.
+    /// The bars that follow, and from when on.
     coming: Option<(f64, Bars)>,
-    /// Up to here, the take under way has followed.
+    /// The time up to which the current take has followed changes.
     followed: f64,
 }
 
 impl Metre {
-    /// A block begins. Returns the moment from which on its bars may be others than before.
+    /// Begins a block. Returns the time from which on its bars may differ from those before.
     pub fn open(&mut self, span: &Span) -> f64 {
         let start = span.beats_at(0);
         let Some(bars) = span.bars else {
@@ -51,49 +51,49 @@ impl Metre {
             }
             _ => {
                 (self.bars, self.coming) = (Some(bars), None);
-                // A loop has gone back within the block before, or here.
+                // The loop went back within the previous block, or right here.
                 bars.loop_start().filter(|_| span.happened.looped).unwrap_or(start)
             }
         }
     }
 
-    /// The bars at a moment of this block, or later; `None`: no transport runs.
+    /// The bars at a time in this block or later; `None`: the transport is not running.
     pub fn bars_at(&self, beats: f64) -> Option<Bars> {
         let coming = self.coming.filter(|(due, _)| *due <= beats).map(|coming| coming.1);
         coming.or(self.bars).map(|bars| bars.at(beats))
     }
 
-    /// The moments from which on they may be others, as far as they are known.
+    /// The known times at which the bars may change.
     fn changes(&self) -> impl Iterator<Item = f64> {
         let turn = self.bars.and_then(|bars| bars.loop_end());
         [turn, self.coming.map(|coming| coming.0)].into_iter().flatten().filter(|beats| *beats > self.followed)
     }
 }
 
-/// A moment after this one: a loop's end itself is before it.
+/// A time just after `beats`, so that a loop's end lies before it.
 fn after(beats: f64) -> f64 {
     beats + SAME_LINE / 2.0
 }
 
-/// Whether two bars have the same lines around a moment.
+/// Whether the two have the same bar lines around a time.
 fn same(one: &Bars, other: &Bars, beats: f64) -> bool {
     let apart = (one.beat(beats) - other.beat(beats)) / one.length;
     (one.length - other.length).abs() <= SAME_LINE && (apart - apart.round()).abs() * one.length <= SAME_LINE
 }
 
 impl<E: Copy> AudioSide<E> {
-    /// Follows the host's bars at a block's start: trading begins and ends with the transport, and the model
-    /// hears of a take that has come to lie elsewhere in its bar, `from` this moment on.
+    /// Follows the host's bars at a block's start: trading begins and ends with the transport, and a take whose
+    /// place in the bar has changed is generated again `from` this time on.
     pub(super) fn follow_bars(&mut self, from: f64, settings: &Settings) {
         if self.time.span.frames == 0 {
             return;
         }
         let start = self.time.moment(0);
-        match self.time.span.bars.filter(|_| settings.mode == Mode::Trade) {
+        match self.time.span.bars.filter(|_| settings.turn.mode == Mode::Trade) {
             Some(bars) if self.turns.trade.is_none() => {
                 let on_line = self.time.lines.begin_at(start.beats, bars);
                 let mine = self.is_playing();
-                let count = if mine { settings.my_bars } else { settings.your_bars };
+                let count = if mine { settings.turn.antiphon_bars } else { settings.turn.your_bars };
                 self.turns.trade = Some(Trade::begin(mine, count, on_line));
             }
             Some(_) => {}
@@ -102,14 +102,14 @@ impl<E: Copy> AudioSide<E> {
         self.follow_metre(Moment { beats: from, ..start }, from);
     }
 
-    /// When the take is to follow other bars, before this moment, if it is.
+    /// The time before `end` at which the take's place in the bar changes, if it does.
     pub(super) fn metre_changes(&self, take: &Take, end: f64) -> Option<f64> {
         let changes = self.time.metre.changes().filter(|beats| *beats < end);
         let moves = |beats: &f64| !self.place_at(after(*beats), take).is(&take.place);
         changes.filter(moves).reduce(f64::min)
     }
 
-    /// From this moment on the take lies where it does in the bars that are in force.
+    /// Places the take in the bars that are in force from this moment on.
     pub(super) fn change_metre(&mut self, moment: Moment) {
         self.follow_metre(moment, after(moment.beats));
     }
@@ -129,7 +129,8 @@ impl<E: Copy> AudioSide<E> {
         self.place(take.begin(), beats, take.place.beats_per_second)
     }
 
-    /// Where a take that begins at these beats lies in the host's time, as its bars are `at` this moment.
+    /// The place on the host's timeline of a take that begins at `begin`, by the bars in force at `at`; both in
+    /// unrolled beats.
     pub(super) fn place(&self, begin: f64, at: f64, beats_per_second: f64) -> Place {
         match self.time.metre.bars_at(at) {
             Some(bars) => {

@@ -1,20 +1,21 @@
-//! The player's events on their way through: what was passed on and still holds, so that whatever was
-//! begun is ended, and nothing the model does collides with it.
+//! MIDI thru: tracks which of the player's notes and controllers were passed on and are still active, so that
+//! whatever began also ends and no generated event collides with it.
 //!
-//! What shapes notes goes where they go: an expression, bend, pressure or brightness passes if the player's notes do, or
-//! if one that has passed still sounds there. What was bent or pressed is let go in any case.
+//! Events that shape notes follow the notes: an expression, bend, pressure or brightness passes if the player's notes
+//! do, or if a note that was passed on is still sounding there. A bend or pressure that was passed on may always return
+//! to rest.
 
 use super::Heard;
 use super::trigger::{BRIGHTNESS, HELD, PEDALS, RESET_ALL, SOFT, SOSTENUTO, SUSTAIN};
 
-/// See the [module](self). One bit per key or controller, by channel.
+/// What was passed on and is still active: one bit per key or controller, by channel.
 #[derive(Clone, Debug, Default)]
 pub struct MidiThru {
     keys: Bits,
     controllers: Bits,
-    /// Keys that were swallowed, and that no one else must hear coming up.
+    /// Keys that were swallowed, so that their note-offs must not be passed on.
     swallowed: Bits,
-    /// Channels whose pitch wheel is not in the middle, and whose keys are pressed, a bit each.
+    /// Channels whose pitch wheel is off center (`bent`) or whose pressure is not 0 (`pressed`), one bit each.
     bent: u16,
     pressed: u16,
 }
@@ -24,7 +25,7 @@ pub struct MidiThru {
 pub struct Bits([u128; 16]);
 
 impl Bits {
-    /// Sets or clears a bit; says what it was.
+    /// Sets or clears a bit; returns its previous value.
     pub fn set(&mut self, channel: u8, number: u8, to: bool) -> bool {
         let Some(bits) = self.0.get_mut(usize::from(channel)) else {
             return false;
@@ -41,7 +42,7 @@ impl Bits {
         bits.checked_shr(number.into()).unwrap_or(0) & 1 == 1
     }
 
-    /// Clears a number on a channel; `None`: on all, or all. Says whether one was set.
+    /// Clears a number on a channel; `None`: any number or any channel. Returns whether one was set.
     pub fn clear(&mut self, channel: Option<u8>, number: Option<u8>) -> bool {
         let mut any = false;
         for (here, bits) in (0u8..).zip(&mut self.0) {
@@ -54,19 +55,19 @@ impl Bits {
         any
     }
 
-    /// Whether a number on a channel is set; `None`: on any, or any.
+    /// Whether a number on a channel is set; `None`: any number or any channel.
     pub fn has_any(&self, channel: Option<u8>, number: Option<u8>) -> bool {
         let which = number.map_or(u128::MAX, |number| 1u128.checked_shl(number.into()).unwrap_or(0));
         let here = |here: u8| channel.is_none_or(|channel| channel == here);
         (0u8..).zip(&self.0).any(|(channel, bits)| here(channel) && *bits & which != 0)
     }
 
-    /// What is set on any channel.
+    /// The numbers that are set on any channel, one bit each.
     pub fn any(&self) -> u128 {
         self.0.iter().fold(0, |all, bits| all | bits)
     }
 
-    /// Takes out one that is set.
+    /// Clears one bit that is set, and returns its channel and number.
     pub fn pop(&mut self) -> Option<(u8, u8)> {
         let (channel, bits) = (0u8..).zip(&mut self.0).find(|(_, bits)| **bits != 0)?;
         let number = bits.trailing_zeros() as u8;
@@ -74,7 +75,7 @@ impl Bits {
         Some((channel, number))
     }
 
-    /// Goes through those that are set, and keeps those of which `keeps` says so.
+    /// Clears the bits for which `keeps`, given channel and number, returns `false`.
     pub fn retain(&mut self, mut keeps: impl FnMut(u8, u8) -> bool) {
         for (channel, bits) in (0u8..).zip(&mut self.0) {
             let mut left = *bits;
@@ -90,7 +91,7 @@ impl Bits {
 }
 
 impl MidiThru {
-    /// Whether this event may be swallowed: what it ends must not have been passed on.
+    /// Whether this event may be swallowed: not if it ends a note or pedal that was passed on.
     pub fn may_swallow(&self, heard: &Heard) -> bool {
         match *heard {
             Heard::On { .. } => true,
@@ -102,7 +103,7 @@ impl MidiThru {
         }
     }
 
-    /// The event is swallowed.
+    /// Records that the event is swallowed.
     pub fn swallow(&mut self, heard: &Heard) {
         match *heard {
             Heard::On { channel, key, .. } => drop(self.swallowed.set(channel, key, true)),
@@ -111,7 +112,7 @@ impl MidiThru {
         }
     }
 
-    /// Whether it is the coming up of a key that was swallowed, or what is done on it.
+    /// Whether this is the note-off or an expression of a key that was swallowed.
     pub fn was_swallowed(&self, heard: &Heard) -> bool {
         match *heard {
             Heard::Off { channel: Some(channel), key: Some(key) }
@@ -120,7 +121,7 @@ impl MidiThru {
         }
     }
 
-    /// Whether an event goes on to the output. `open`: the player's notes do.
+    /// Whether an event is passed on to the output; records it if so. `open`: whether the player's notes are passed on.
     pub fn goes(&mut self, heard: &Heard, open: bool) -> bool {
         match *heard {
             Heard::On { channel, key, .. } => {
@@ -173,22 +174,22 @@ impl MidiThru {
         }
     }
 
-    /// Whether the player's note sounds on this key.
+    /// Whether a note of the player that was passed on is sounding on this key.
     pub fn has_key(&self, channel: u8, key: u8) -> bool {
         self.keys.has(channel, key)
     }
 
-    /// Whether the player holds this channel's sustain pedal.
+    /// Whether a sustain pedal of the player that was passed on is down on this channel.
     pub fn has_pedal(&self, channel: u8) -> bool {
         self.controllers.has(channel, SUSTAIN)
     }
 
-    /// Takes out a key that sounds, to end it.
+    /// Removes and returns the channel and key of a sounding note, to end it.
     pub fn pop_key(&mut self) -> Option<(u8, u8)> {
         self.keys.pop()
     }
 
-    /// Takes out a pedal that is down, to lift it.
+    /// Removes and returns the channel and number of a pedal that is down, to lift it.
     pub fn pop_pedal(&mut self) -> Option<(u8, u8)> {
         for pedal in PEDALS {
             for channel in 0..16 {
@@ -205,7 +206,8 @@ fn bit(channel: u8) -> u16 {
     1u16.checked_shl(channel.into()).unwrap_or(0)
 }
 
-/// Whether what moves on the channel of this bit goes on: `open`, or to rest if it was away from it. `away` is kept.
+/// Whether a bend or pressure on the channel of this bit is passed on: if `open`, or if it returns to rest from a value
+/// that was passed on. Updates `away`.
 fn leaves(away: &mut u16, bit: u16, rests: bool, open: bool) -> bool {
     let goes = open || (rests && *away & bit != 0);
     if goes {

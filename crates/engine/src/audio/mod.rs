@@ -1,25 +1,28 @@
-//! The audio side: hears the player, knows whose turn it is, plays what the generator has sent.
-//! Lives on the audio thread, and allocates, locks and waits for nothing: tests can drive it with any host.
+//! The audio side: receives the player's events, decides whose turn it is, plays the notes that the generator
+//! has sent. Lives on the audio thread and, in real time, never allocates, locks or waits.
 //!
-//! A block goes like this: [`AudioSide::open`]; then for every event of the player
-//! [`AudioSide::play_until`] its offset and [`AudioSide::receive_event`]; [`AudioSide::play_until`] the block's
-//! end; [`AudioSide::close`]. Here is that flow, and what the settings change; the modules beside it:
+//! For each block, call [`AudioSide::open`]; then for every player event, [`AudioSide::play_until`] its offset
+//! and [`AudioSide::receive_event`]; then [`AudioSide::play_until`] the block's end and [`AudioSide::close`].
+//! This file has that flow and applies the settings; the modules beside it:
 //!
 //! | module | what it is |
 //! | --- | --- |
 //! | [`turn`] | whose turn it is: a pure function |
-//! | `hand_over` | what that function asks for is done, and the generator told |
+//! | `hand_over` | carries out what that function decides, and informs the generator |
 //! | `input` | the player's notes, keys that are down, silence |
-//! | `trigger` | keys and pedals that call |
+//! | `trigger` | keys, controllers and pedals used as the trigger |
 //! | `output` | notes that arrive, wait, sound and end; the only owner of note-offs |
-//! | `owed` | what the host has yet to take |
-//! | `midi_thru` | the player's events that have gone through, and still hold |
-//! | `sustain` | the sustain pedal that goes with generated notes |
-//! | `time` | samples, beats and seconds of the block under way |
-//! | `bars`, `metre` | bar lines, trading them, and the bars that the grid keeps to |
-//! | `connection` | the end of the link, and what is known of the generator |
+//! | `owed` | events that the host has yet to take |
+//! | `midi_thru` | which of the player's notes and controllers were passed on and are still active |
+//! | `sustain` | sustain output: the pedal that goes with generated notes |
+//! | `take` | the current take: its length, and how its seconds map to beats |
+//! | `time` | samples, beats and seconds of the current block |
+//! | `bars`, `metre` | bar lines, trading bars, and the bars that the grid follows |
+//! | `connection` | the audio end of the link, and the generator's health |
+//! | `offline_wait` | waiting for the generator in an offline render |
+//! | `view` | what is published for the editor |
 //!
-//! What happens when the transport starts, stops, jumps, loops or ramps is told in `docs/time.md`.
+//! `docs/time.md` describes what happens when the transport starts, stops, jumps, loops or ramps.
 
 mod bars;
 mod connection;
@@ -31,7 +34,7 @@ mod midi_thru;
 mod output;
 mod owed;
 mod sustain;
-// Waits, though offline only.
+// Waits, but only offline.
 #[allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 mod offline_wait;
 mod take;
@@ -60,12 +63,13 @@ use crate::link::status::Status;
 use crate::link::touches::{KeyboardReceiver, Touch};
 use crate::settings::{Buttons, Mode, Settings};
 
-/// After a phrase the model may be called any moment for so long, in seconds; later, a millisecond does not count.
+/// For this long after the player's last note, in seconds, a hand-over may follow at any moment; later, a
+/// millisecond of latency does not matter.
 const EXPECTANT_S: f64 = 10.0;
-/// How often the turn may change hands, and bar lines go by, between two events: a bound, no rule.
+/// The most turn changes and bar lines handled between two events; only a safety limit.
 const CHANGES: usize = 64;
 
-/// See the [module](self). `E`: an event as the host knows it.
+/// The audio thread's end of the engine; see the [module documentation](self). `E`: the host's event type.
 pub struct AudioSide<E = ()> {
     time: HostTime,
     connection: Connection,
@@ -74,18 +78,18 @@ pub struct AudioSide<E = ()> {
     output: Output<E>,
     roll: RollWriter,
     settings: Option<Settings>,
-    /// The switches as they were last read while a state was being loaded: pressed, or loaded.
+    /// The buttons as last read while a state was being loaded: either pressed or loaded.
     pending: Option<Buttons>,
-    /// A reset was asked for: forget, and end what sounds, as soon as there is a block.
+    /// A reset was requested: the next block forgets everything and ends all notes.
     reset: bool,
 }
 
 impl<E: Copy> AudioSide<E> {
-    /// The audio end of a link. Allocates all it will ever need.
-    pub(crate) fn new(near: AudioEnd, status: Arc<Status>, roll: RollWriter, touched: KeyboardReceiver) -> Self {
+    /// An audio side on its end of a link. Allocates everything it will ever need.
+    pub(crate) fn new(audio_end: AudioEnd, status: Arc<Status>, roll: RollWriter, touched: KeyboardReceiver) -> Self {
         Self {
             time: HostTime::default(),
-            connection: Connection::new(near, status),
+            connection: Connection::new(audio_end, status),
             input: Input::new(touched),
             turns: Turns::default(),
             output: Output::new(),
@@ -96,26 +100,26 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
-    /// The end of the link, for tests of the generator.
+    /// The audio end of the link, for tests of the generator.
     #[cfg(test)]
-    pub(crate) fn into_near(self) -> AudioEnd {
-        self.connection.near
+    pub(crate) fn into_audio_end(self) -> AudioEnd {
+        self.connection.audio_end
     }
 
-    /// Prepares for blocks at this rate. Offline, `play_until` waits for the generator.
+    /// Prepares for blocks at this sample rate and resets. Offline, [`Self::play_until`] waits for the generator.
     pub fn activate(&mut self, sample_rate: f64, offline: bool) {
         self.time.sample_rate = sample_rate.max(1.0);
         self.connection.patience.set_offline(offline);
-        self.connection.near.offline(offline);
+        self.connection.audio_end.offline(offline);
         self.reset = true;
     }
 
-    /// Forgets everything and ends what sounds, at the first sample of the next block.
+    /// Forgets everything and ends all notes, at the first sample of the next block.
     pub fn reset(&mut self) {
         self.reset = true;
     }
 
-    /// Begins a block: where it lies, what the host's transport and the settings have done.
+    /// Begins a block: reads the transport and applies the settings.
     pub fn open(&mut self, transport: &Transport, frames: u32, settings: Settings, out: &mut impl Through<E>) {
         self.connection.await_room();
         if std::mem::take(&mut self.reset) {
@@ -153,11 +157,11 @@ impl<E: Copy> AudioSide<E> {
         if happened.cut()
             && let Some((settings, pending)) = self.settings.as_mut().zip(self.pending.take())
         {
-            // A press from before a stop calls nobody after it.
+            // A button pressed before a transport cut has no effect after it.
             settings.buttons = pending;
         }
         let (before, settings) = self.replace(settings);
-        if happened.started && settings.mode == Mode::Alone {
+        if happened.started && settings.turn.mode == Mode::Alone {
             self.happens(self.time.moment(0), Event::Alone, &settings, out);
         }
         self.obey(self.time.moment(0), &before, &settings, out);
@@ -165,15 +169,15 @@ impl<E: Copy> AudioSide<E> {
         self.output.owed.catch_up(out);
     }
 
-    /// The settings change within the block; `play_until` has come to this offset. What ends or forgets all
-    /// there is must not change there: it happens between two blocks.
+    /// Changes the settings within the block, at `offset`, up to which [`Self::play_until`] must have been called.
+    /// Changes that end or forget everything are not allowed here, only between two blocks.
     pub fn set(&mut self, offset: u32, settings: Settings, out: &mut impl Out) {
         let (before, settings) = self.replace(settings);
         self.obey(self.time.moment(offset), &before, &settings, out);
     }
 
-    /// Takes new settings over; returns those before, and them. What a loaded state has set the switches to is no
-    /// press of theirs; while one is being loaded, nobody can tell.
+    /// Stores new settings; returns the previous ones and the new ones. Buttons changed by loading a state do not
+    /// count as pressed. While a state is being loaded, buttons stay as they were: a press cannot be told from a load.
     fn replace(&mut self, mut settings: Settings) -> (Settings, Settings) {
         let mut before = self.settings.unwrap_or(settings);
         if settings.state.is_none() {
@@ -189,17 +193,17 @@ impl<E: Copy> AudioSide<E> {
         (before, settings)
     }
 
-    /// What the settings have changed to takes effect at this moment.
+    /// Makes the changes from `before` to `now` take effect at this moment.
     fn obey(&mut self, start: Moment, before: &Settings, now: &Settings, out: &mut impl Out) {
         let (buttons, struck) = (&before.buttons, &now.buttons);
-        self.input.listener.set_pedal_lengthens(now.pedal_lengthens);
+        self.input.listener.set_pedal_lengthens(now.midi.sustain_in);
         if struck.panic != buttons.panic {
             self.panic(out);
         }
         if struck.forget != buttons.forget {
             self.forget(out);
         }
-        // The stream may just have begun anew.
+        // `forget` may have restarted the stream.
         let start = self.time.moment(start.offset);
         if now.bypass && !before.bypass {
             self.happens(start, Event::End, now, out);
@@ -215,22 +219,22 @@ impl<E: Copy> AudioSide<E> {
             self.input.listener.hand_over(start.at);
             while self.input.listener.pop().is_some() {}
             self.input.fresh = false;
-            self.connection.near.steer(Message::ForgetPhrase { at: start.at });
+            self.connection.audio_end.steer(Message::ForgetPhrase { at: start.at });
         }
         if struck.undo != buttons.undo {
             self.happens(start, Event::End, now, out);
-            self.connection.near.steer(Message::Undo);
+            self.connection.audio_end.steer(Message::Undo);
         }
-        if before.pedal_out && !now.pedal_out {
+        if before.midi.sustain_out && !now.midi.sustain_out {
             self.output.lift_foot(self.time.within(start.offset), out);
         }
-        if now.trigger != before.trigger {
+        if now.turn.trigger != before.turn.trigger {
             self.input.trigger_held = false;
         }
-        if now.mode != before.mode {
+        if now.turn.mode != before.turn.mode {
             self.input.trigger_held = false;
             self.turns.trade = None;
-            if now.mode == Mode::Alone {
+            if now.turn.mode == Mode::Alone {
                 self.happens(start, Event::Alone, now, out);
             }
         }
@@ -247,10 +251,10 @@ impl<E: Copy> AudioSide<E> {
             let bars = self.time.metre.bars_at(start.beats).is_some();
             self.happens(start, Event::Freeze { on: now.freeze, bars }, now, out);
         }
-        self.change(start, now, now.length != before.length);
+        self.change(start, now, now.turn.length != before.turn.length);
     }
 
-    /// Plays what is due before this offset of the block; changes the turn, if such a moment falls there.
+    /// Plays what is due before this offset of the block, including the turn changes that fall there.
     pub fn play_until(&mut self, offset: u32, out: &mut impl Out) {
         let Some(settings) = self.settings else {
             return;
@@ -262,7 +266,7 @@ impl<E: Copy> AudioSide<E> {
             let Some((moment, change)) = self.next_change(offset, &settings) else {
                 break;
             };
-            // What lies before a line and yet on its sample comes after it, if it comes at all.
+            // A note before a bar line but on its sample is played after the change at the line, if at all.
             let before = match change {
                 Change::Turn(Event::Line | Event::Cut) => moment.from.min(self.time.boundary(moment.offset)),
                 Change::Turn(_) | Change::Metre => moment.from,
@@ -273,15 +277,15 @@ impl<E: Copy> AudioSide<E> {
         self.sound(offset, end, out);
     }
 
-    /// Takes in an event of the player's at this offset, to which `play_until` has come, and passes it on if it is to go
-    /// on: Antiphon gives way before. `heard`: what it means, if anything.
+    /// Handles a player event at `offset`, up to which [`Self::play_until`] must have been called, and passes it on
+    /// if it is to go through. Any note-offs it causes come first. `heard`: what it means to the engine, if anything.
     pub fn receive_event(&mut self, offset: u32, event: E, heard: Option<Heard>, out: &mut impl Through<E>) {
         if heard.is_none_or(|heard| self.hear(offset, heard, out)) {
             self.pass(offset, event, heard.as_ref(), out);
         }
     }
 
-    /// Takes in what the player does at this offset. Says whether the event is to be passed on.
+    /// Handles player input at this offset. Returns whether the event is to be passed on.
     pub fn hear(&mut self, offset: u32, heard: Heard, out: &mut impl Out) -> bool {
         let passed = &mut self.output.passed;
         let Some(settings) = self.settings else {
@@ -291,8 +295,8 @@ impl<E: Copy> AudioSide<E> {
             return !passed.was_swallowed(&heard) & passed.goes(&heard, true);
         }
         let moment = self.time.moment(offset);
-        if settings.mode == Mode::Trigger
-            && let Some(down) = trigger::touched(&settings.trigger, &heard)
+        if settings.turn.mode == Mode::Trigger
+            && let Some(down) = trigger::touched(&settings.turn.trigger, &heard)
             && passed.may_swallow(&heard)
         {
             passed.swallow(&heard);
@@ -300,7 +304,7 @@ impl<E: Copy> AudioSide<E> {
             return false;
         }
         let swallowed = passed.was_swallowed(&heard);
-        let goes = passed.goes(&heard, settings.passes) && !swallowed;
+        let goes = passed.goes(&heard, settings.midi.thru) && !swallowed;
         let time = (moment.at, moment.beats);
         match heard {
             Heard::On { channel, key, velocity } => {
@@ -310,7 +314,7 @@ impl<E: Copy> AudioSide<E> {
                 }
                 self.input.on(time, channel, key, velocity);
                 self.let_go();
-                self.roll.on(Whose::Yours, channel, key, velocity, moment.at);
+                self.roll.on(Whose::Player, channel, key, velocity, moment.at);
                 if joins {
                     self.join(moment, key, velocity);
                 }
@@ -319,7 +323,7 @@ impl<E: Copy> AudioSide<E> {
             Heard::Off { channel, key } if !swallowed => {
                 self.input.off(time, channel, key);
                 self.let_go();
-                self.roll.off(Whose::Yours, channel, key, moment.at);
+                self.roll.off(Whose::Player, channel, key, moment.at);
                 self.leave(moment, key);
                 self.change(moment, &settings, false);
             }
@@ -337,27 +341,27 @@ impl<E: Copy> AudioSide<E> {
         goes
     }
 
-    /// Ends a block: what was finished in it goes to the model.
+    /// Ends a block: notes finished in it go to the generator.
     pub fn close(&mut self) {
         let end = self.time.seconds(self.time.span.frames);
         self.input.listener.advance(end);
         self.tell();
         self.time.close();
         match &self.turns.turn {
-            Turn::Mine(take) => self.connection.near.progress(take.since(self.time.span.end)),
+            Turn::Mine(take) => self.connection.audio_end.progress(take.since(self.time.span.end)),
             Turn::Yours { pending: Some(pending) } => {
-                self.connection.near.progress(self.time.seconds(0) - pending.at);
-                self.connection.near.skip_before(Revision(self.output.schedule.revision()));
+                self.connection.audio_end.progress(self.time.seconds(0) - pending.at);
+                self.connection.audio_end.skip_before(Revision(self.output.schedule.revision()));
             }
             Turn::Yours { pending: None } => {
-                self.connection.near.skip_before(Revision(self.output.schedule.revision()))
+                self.connection.audio_end.skip_before(Revision(self.output.schedule.revision()))
             }
         }
-        self.connection.near.lively(self.liveliness());
+        self.connection.audio_end.lively(self.liveliness());
         self.show(end);
     }
 
-    /// The next touch of the keyboard on the screen: to be heard like any other, at the block's first sample.
+    /// The next event of the on-screen keyboard, to be handled like any other, at the block's first sample.
     pub fn next_touch(&mut self) -> Option<Touch> {
         self.input.touched.pop()
     }
@@ -366,7 +370,7 @@ impl<E: Copy> AudioSide<E> {
         matches!(self.turns.turn, Turn::Mine(_))
     }
 
-    /// How soon something may be asked of the generator.
+    /// How soon the generator may be needed.
     fn liveliness(&self) -> Liveliness {
         match &self.turns.turn {
             Turn::Yours { pending: Some(_) } => Liveliness::Imminent,
@@ -380,13 +384,13 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
-    /// Whether the player has just played something, which may call for an answer at once.
+    /// Whether the player has just played something, so that a hand-over may follow at any moment.
     fn is_expected(&self) -> bool {
         let now = self.time.seconds(self.time.span.frames);
         self.input.fresh && self.input.silent_since(false).is_none_or(|(since, _)| now - since < EXPECTANT_S)
     }
 
-    /// Ends every note, the player's too, and gives the turn back.
+    /// Ends every note, including the player's, and gives the turn back.
     fn panic(&mut self, out: &mut impl Out) {
         let start = self.time.moment(0);
         self.give_back(start, Leaving::Cut, out);
@@ -396,12 +400,12 @@ impl<E: Copy> AudioSide<E> {
         self.output.end_passed(out);
     }
 
-    /// The phrase is over; another begins with this block.
+    /// Forgets everything played; a new phrase begins with this block.
     fn forget(&mut self, out: &mut impl Out) {
         self.end_sounding(0, out);
         self.turns.turn = Turn::Yours { pending: None };
         let revision = Revision(self.output.schedule.raise_revision());
-        self.connection.near.steer(Message::Forget { revision });
+        self.connection.audio_end.steer(Message::Forget { revision });
         self.input.reset();
         self.roll.clear();
         self.turns.trade = None;
@@ -410,16 +414,16 @@ impl<E: Copy> AudioSide<E> {
         self.turns.has_take = false;
     }
 
-    /// Tells the generator which of the notes that were held at a hand-over have ended.
+    /// Sends the generator the final durations of notes that were held at a hand-over and have ended since.
     fn let_go(&mut self) {
         while let Some(note) = self.input.listener.pop_late() {
             self.connection.await_room();
-            // Only a correction: without it the note is as long as the network has said.
-            self.connection.near.offer(Message::LetGo(note));
+            // Only a correction: if it is lost, the note keeps the duration that the network sampled.
+            self.connection.audio_end.offer(Message::LetGo(note));
         }
     }
 
-    /// Hands finished notes to the generator. Those that joined in are there already.
+    /// Sends finished notes to the generator. Notes that joined a take have been sent already.
     fn tell(&mut self) {
         let joined = self.is_playing();
         self.let_go();
@@ -435,6 +439,6 @@ impl<E: Copy> AudioSide<E> {
             self.connection.tell(report);
         }
         let lost = self.input.lost();
-        self.connection.status.overflows.add(lost);
+        self.connection.status.counts.overflows.add(lost);
     }
 }

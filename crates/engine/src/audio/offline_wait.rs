@@ -1,6 +1,6 @@
-//! Waiting for the generator, which only an offline render may do: there the audio thread has
-//! no deadline, and every note counts. In real time nothing here ever waits; nor does it where there are no threads,
-//! and whoever drives the generator does so between the blocks.
+//! Waits for the generator, in offline renders only: there the audio thread has no deadline, and every
+//! note counts. In real time nothing here ever waits; nor does it where there are no threads and the
+//! generator is driven by calls between the blocks.
 
 use std::thread;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use std::time::Duration;
 use crate::clock::Instant;
 use crate::link::status::{Health, Status};
 
-/// For how long the other side may show no sign of life before it counts as dead.
+/// If the generator's heartbeat is silent for this long, it counts as dead.
 const DEAD: Duration = Duration::from_secs(5);
-/// The longest one wait may last, however lively the other side: a machine may be very busy.
+/// The longest that one wait may last, even with a heartbeat: the machine may be very busy.
 const LONGEST: Duration = Duration::from_secs(30);
-/// How long to sleep between two looks.
+/// How long to sleep between two checks.
 const NAP: Duration = Duration::from_micros(100);
 
-/// See the [module](self).
+/// Bounded waiting for the generator; see the [module documentation](self).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OfflineWait {
     offline: bool,
-    /// A wait has been in vain: no further one before something comes from the other side.
+    /// A wait has timed out: no further one until a note arrives.
     spent: bool,
 }
 
@@ -29,17 +29,18 @@ impl OfflineWait {
         self.offline
     }
 
-    /// Says whether the host renders offline.
+    /// Sets whether the host renders offline.
     pub fn set_offline(&mut self, offline: bool) {
         *self = Self { offline, spent: false };
     }
 
-    /// Something has come from the other side.
+    /// A note has arrived: waiting makes sense again.
     pub fn renew(&mut self) {
         self.spent = false;
     }
 
-    /// Offline: waits until `done`, or until there is nothing more to wait for. In real time: asks once.
+    /// Offline, waits until `done` returns `true`, the generator stops being healthy or a timeout passes. In real
+    /// time, calls `done` once.
     pub fn wait_until(&mut self, status: &Status, mut done: impl FnMut() -> bool) {
         if done() || !self.offline || self.spent || cfg!(target_family = "wasm") {
             return;
@@ -49,7 +50,7 @@ impl OfflineWait {
             let waited = start.elapsed();
             if waited.min(status.silence()) >= DEAD || waited >= LONGEST {
                 self.spent = true;
-                status.timeouts.add(1);
+                status.counts.timeouts.add(1);
                 return;
             }
             thread::sleep(NAP);

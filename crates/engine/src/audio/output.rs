@@ -1,7 +1,8 @@
-//! On the way to the host: generated notes arrive, wait for their moment, sound and end, and the player's events pass.
+//! Output to the host: generated notes arrive, wait until due, sound and end; the player's events pass through.
 //!
-//! [`Output`] is the only owner of note-offs: it knows every generated note that sounds (`held`), every key and pedal of
-//! the player's that has passed (`passed`), and what of their ends the host has yet to take ([`owed`](super::owed)).
+//! [`Output`] is the only owner of note-offs: it knows every generated note that is sounding (`held`), every key and
+//! pedal of the player that was passed on (`passed`), and which note-offs the host has yet to take
+//! ([`owed`](super::owed)).
 
 use std::ops::Range;
 
@@ -15,31 +16,31 @@ use super::trigger::SUSTAIN;
 use super::{AudioSide, Heard, Out, Through};
 use crate::audio::take::{Arrival, Take};
 
-/// Of a block, how many stretches there are at most between which the foot may move: a bound, no rule.
+/// The most stretches into which a block is split so that the sustain pedal can move between them; only a safety limit.
 const STRETCHES: f64 = 64.0;
-/// Notes of look-ahead that fit in.
+/// Capacity of the look-ahead, in notes.
 const LOOK_AHEAD: usize = 512;
 
-/// See the [module](self).
+/// Everything on its way to the host; see the [module documentation](self).
 pub struct Output<E> {
-    /// What is to come.
+    /// Generated notes that have not sounded yet.
     pub schedule: Schedule<LOOK_AHEAD>,
-    /// What sounds of it.
+    /// Generated notes that are sounding.
     pub held: Held,
-    /// The pedal that goes with it.
+    /// The sustain pedal that goes with generated notes.
     foot: SustainOutput,
-    /// The player's events that have passed and still hold.
+    /// The player's keys and controllers that were passed on and are still active.
     pub passed: MidiThru,
-    /// What the host has yet to take.
+    /// Events that the host has yet to take.
     pub owed: Owed<E>,
-    /// When the latest generated note ended, in beats.
+    /// When the last generated note ended, in unrolled beats.
     pub latest_off: f64,
-    /// The host's loop has ended within a block, and what sounded with it.
+    /// The host's loop has ended within a block, and the sounding notes were ended there.
     pub seamed: bool,
 }
 
 impl<E: Copy> Output<E> {
-    /// Nothing sounds. Allocates all that it will ever need.
+    /// No note is sounding. Allocates everything it will ever need.
     pub fn new() -> Self {
         Self {
             schedule: Schedule::new(),
@@ -52,12 +53,12 @@ impl<E: Copy> Output<E> {
         }
     }
 
-    /// Whether nothing sounds that was generated, and no end is owed.
+    /// Whether no generated note is sounding and nothing waits for the host.
     pub fn is_silent(&self) -> bool {
         self.held.is_empty() && self.owed.is_empty()
     }
 
-    /// Ends all that the player's events have begun.
+    /// Ends all of the player's notes that were passed on, and lifts the pedals.
     pub fn end_passed(&mut self, out: &mut impl Out) {
         while let Some((channel, key)) = self.passed.pop_key() {
             self.owed.off(0, channel, key, out);
@@ -67,14 +68,14 @@ impl<E: Copy> Output<E> {
         }
     }
 
-    /// The generated pedal comes up, and stays up.
+    /// Lifts the generated pedal until a new bass note.
     pub fn lift_foot(&mut self, at: u32, out: &mut impl Out) {
         let Self { passed, owed, foot, .. } = self;
         foot.lift(|channel| lift(passed, owed, at, channel, out));
     }
 }
 
-/// Lifts the sustain pedal of a channel; where the player's own foot is down by now, it is the player's.
+/// Lifts a channel's sustain pedal, unless the player is holding it down.
 fn lift<E: Copy>(passed: &MidiThru, owed: &mut Owed<E>, at: u32, channel: u8, out: &mut impl Out) {
     if !passed.has_pedal(channel) {
         owed.lift(at, channel, SUSTAIN, out);
@@ -82,7 +83,7 @@ fn lift<E: Copy>(passed: &MidiThru, owed: &mut Owed<E>, at: u32, channel: u8, ou
 }
 
 impl<E: Copy> AudioSide<E> {
-    /// Takes in what has come; offline, waits until all has that is due before `end`, in beats.
+    /// Receives generated notes; offline, waits until all notes due before `end`, in beats, have arrived.
     pub(super) fn await_notes(&mut self, end: f64) {
         self.receive();
         let Turn::Mine(take) = self.turns.turn else {
@@ -92,7 +93,7 @@ impl<E: Copy> AudioSide<E> {
             return;
         }
         let need = take.since(end).min(take.limit());
-        self.connection.near.progress(need);
+        self.connection.audio_end.progress(need);
         let (mut patience, status) = (self.connection.patience, self.connection.status.clone());
         patience.wait_until(&status, || {
             self.receive();
@@ -101,13 +102,13 @@ impl<E: Copy> AudioSide<E> {
         self.connection.patience = patience;
     }
 
-    /// Takes in what the generator has generated.
+    /// Receives the notes that the generator has sent.
     pub(super) fn receive(&mut self) {
         let now = self.time.boundary(self.time.played);
         let Turn::Mine(take) = &mut self.turns.turn else {
             return;
         };
-        while let Some(answer) = self.connection.near.answer() {
+        while let Some(answer) = self.connection.audio_end.answer() {
             let newest = answer.revision.0 == self.output.schedule.revision();
             let Some(note) = answer.note else {
                 if newest {
@@ -125,11 +126,11 @@ impl<E: Copy> AudioSide<E> {
             let taken = match take.place_note(answer.revision, answer.index, &note, now) {
                 Arrival::InTime(planned) => self.output.schedule.push(planned),
                 Arrival::Shifted(planned) => {
-                    self.connection.status.late.add(1);
+                    self.connection.status.counts.late.add(1);
                     self.output.schedule.push(planned)
                 }
                 Arrival::TooLate => {
-                    self.connection.status.dropped.add(1);
+                    self.connection.status.counts.dropped.add(1);
                     Ok(())
                 }
                 Arrival::Beyond => {
@@ -140,13 +141,13 @@ impl<E: Copy> AudioSide<E> {
                 }
             };
             if taken.is_err() {
-                self.connection.status.overflows.add(1);
+                self.connection.status.counts.overflows.add(1);
             }
         }
     }
 
-    /// Sounds what is due before `end`, in beats: up to this offset of the block. Where the host loops,
-    /// what sounds ends.
+    /// Plays what is due before `end`, in beats, up to offset `until` of the block. Where the host loops, sounding
+    /// notes end.
     pub(super) fn sound(&mut self, until: u32, end: f64, out: &mut impl Out) {
         if let Some(seam) = self.time.span.seam.map(|seam| self.time.span.offset(seam))
             && (self.time.played..until).contains(&seam)
@@ -161,7 +162,7 @@ impl<E: Copy> AudioSide<E> {
     fn sound_on(&mut self, until: u32, end: f64, out: &mut impl Out) {
         let (span, from) = (self.time.span, self.time.played);
         let uses_foot = self.output.foot.due().is_some() || self.uses_foot();
-        // What a note puts off for the foot comes after the stretch in which the note is.
+        // The pedal press that a note schedules falls after the stretch that contains the note.
         let stretch = if uses_foot { self.catch().max((end - span.start) / STRETCHES) } else { f64::INFINITY };
         let mut now = self.time.boundary(from);
         loop {
@@ -170,7 +171,7 @@ impl<E: Copy> AudioSide<E> {
             self.play(from..until, stop, out);
             now = stop;
             match due {
-                // Unless another bass has come before it.
+                // Unless a new bass note has rescheduled it meanwhile.
                 Some((at, channel)) if at <= now && self.output.foot.due() == due => {
                     let offset = nearest(&span, from..until, at);
                     let Output { passed, owed, foot, .. } = &mut self.output;
@@ -187,8 +188,8 @@ impl<E: Copy> AudioSide<E> {
         self.time.played = until.max(from);
     }
 
-    /// When the take will have ended by itself, in beats: with its last note, or its last second. `None`:
-    /// not all of it is known yet.
+    /// When the take ends by itself, in beats: with its last note, or at its limit in seconds. `None`: not all of
+    /// its notes have arrived yet.
     pub(super) fn over(&self, take: &Take) -> Option<f64> {
         if take.arrived < take.limit() {
             return None;
@@ -199,8 +200,8 @@ impl<E: Copy> AudioSide<E> {
         Some(ends.chain(limit).chain(ended).fold(take.begin(), f64::max))
     }
 
-    /// From a bass to the pedal, in beats: in the take's own seconds, as its notes are, whatever the tempo has
-    /// become.
+    /// The delay from a bass note to the pedal, in beats: converted at the take's own tempo, like its notes, even if
+    /// the host's tempo has changed.
     fn catch(&self) -> f64 {
         match &self.turns.turn {
             Turn::Mine(take) => CATCH_S * take.place.beats_per_second,
@@ -218,7 +219,7 @@ impl<E: Copy> AudioSide<E> {
         let played = held.play(schedule, end, |event| {
             let offset = nearest(span, samples.clone(), event.at());
             let taken = match event {
-                // A key that the player holds is the player's.
+                // A key on which the player's note is sounding stays the player's.
                 Event::On { channel, pitch, .. } if passed.has_key(channel, pitch) => false,
                 Event::On { at, channel, pitch, velocity } => {
                     if uses_foot {
@@ -248,11 +249,11 @@ impl<E: Copy> AudioSide<E> {
             }
             taken
         });
-        self.connection.status.played.add(played.struck.into());
-        self.connection.status.given_up.add(played.refused.into());
+        self.connection.status.counts.played.add(played.struck.into());
+        self.connection.status.counts.given_up.add(played.refused.into());
     }
 
-    /// Ends all that Antiphon plays at this offset.
+    /// Ends all of Antiphon's sounding notes at this offset, and lifts the pedal.
     pub(super) fn end_all(&mut self, at: u32, out: &mut impl Out) {
         let at = self.time.within(at);
         let Output { held, foot, owed, .. } = &mut self.output;
@@ -265,7 +266,7 @@ impl<E: Copy> AudioSide<E> {
         self.output.lift_foot(at, out);
     }
 
-    /// Ends what Antiphon plays on this key: the player strikes it.
+    /// Ends Antiphon's note on this key, because the player strikes it.
     pub(super) fn end_key(&mut self, at: u32, channel: u8, key: u8, out: &mut impl Out) {
         let at = self.time.within(at);
         let Output { held, foot, owed, .. } = &mut self.output;
@@ -275,12 +276,12 @@ impl<E: Copy> AudioSide<E> {
         });
     }
 
-    /// Whether the model's turn sends the sustain pedal along.
+    /// Whether Antiphon plays the sustain pedal.
     fn uses_foot(&self) -> bool {
-        self.settings.is_some_and(|settings| settings.pedal_out)
+        self.settings.is_some_and(|settings| settings.midi.sustain_out)
     }
 
-    /// What the host has refused so far is sent first of all.
+    /// Sends the note-offs and lifts that the host has refused so far.
     pub(super) fn retry(&mut self, out: &mut impl Out) {
         self.output.owed.retry(out);
         if !matches!(self.turns.turn, Turn::Mine(_)) || !self.uses_foot() {
@@ -288,15 +289,15 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
-    /// Passes an event of the player's on, or lets it wait.
+    /// Passes a player event on, or lets it wait; counts it as an overflow if there is no room.
     pub(super) fn pass(&mut self, offset: u32, event: E, heard: Option<&Heard>, out: &mut impl Through<E>) {
         let kept = self.output.owed.pass(offset, event, heard, out);
-        self.connection.status.overflows.add(u64::from(!kept));
+        self.connection.status.counts.overflows.add(u64::from(!kept));
     }
 }
 
-/// The sample nearest to a moment in beats, though not outside of `samples` and the one after: where the axis of beats
-/// waits for the host, a moment may be nearest to a sample that is long gone or yet to come.
+/// The sample nearest to a time in beats, clamped to `samples` and the sample after it: where the beat axis stands
+/// still, the nearest sample may have passed already or be yet to come.
 fn nearest(span: &Span, samples: Range<u32>, beats: f64) -> u32 {
     let last = samples.end.min(span.frames.saturating_sub(1)).max(samples.start);
     span.offset(beats).clamp(samples.start, last)

@@ -1,9 +1,9 @@
-//! What the host has yet to get, because its queue was full: the one place where anything waits for it.
+//! Events that the host could not take because its queue was full: the only place where events wait for the host.
 //!
-//! First of all go the ends of generated notes, of what panic ends, and the lifting of pedals: what the player strikes
-//! on such a key meanwhile must not be ended by them. Behind them wait the player's own events, in order. When even that
-//! queue is full, ends of notes are still remembered, by key, and pedals that come up; the rest is dropped, until all that
-//! waits has gone out. Generated notes do not overtake what waits; they are given up.
+//! First come the note-offs of generated notes and of panic, and pedal lifts: sent later, they would end what the
+//! player has struck on the same key meanwhile. Then come the player's own events, in order. When that queue is full
+//! too, note-offs are still remembered, by key, and pedals that come up; everything else is dropped until all that
+//! waits has been sent. Generated notes never overtake waiting events; they are dropped.
 
 use std::collections::VecDeque;
 
@@ -11,18 +11,18 @@ use super::midi_thru::Bits;
 use super::trigger::{ALL_NOTES_OFF, HELD, PEDALS};
 use super::{Heard, Out, Through};
 
-/// The player's events that can wait.
+/// How many of the player's events can wait.
 const EVENTS: usize = 1024;
 
-/// See the [module](self). `E`: an event as the host knows it.
+/// Events that wait for the host; see the [module documentation](self). `E`: the host's event type.
 pub struct Owed<E> {
     first: Ends,
     events: VecDeque<E>,
-    /// Of the player's, and behind `events`.
+    /// The player's note-offs and pedal lifts that found no room in `events`; sent after them.
     last: Ends,
 }
 
-/// Notes that are to end and controllers that are to go to 0, by channel.
+/// Keys to be sent a note-off and controllers to be set to 0, by channel.
 #[derive(Default)]
 struct Ends {
     keys: Bits,
@@ -34,7 +34,7 @@ impl Ends {
         self.keys.any() | self.controllers.any() == 0
     }
 
-    /// Sends what the host takes.
+    /// Sends as much as the host takes.
     fn retry(&mut self, out: &mut impl Out) {
         self.keys.retain(|channel, key| !out.off(0, channel, key));
         self.controllers.retain(|channel, controller| !out.controller(0, channel, controller, 0));
@@ -48,31 +48,31 @@ impl<E: Copy> Default for Owed<E> {
 }
 
 impl<E: Copy> Owed<E> {
-    /// Whether nothing of the player's waits: only then may a generated note go out.
+    /// Whether none of the player's events wait: only then may a generated note be sent.
     pub fn lets_through(&self) -> bool {
         self.events.is_empty() && self.last.is_empty()
     }
 
-    /// Whether nothing at all waits.
+    /// Whether nothing waits at all.
     pub fn is_empty(&self) -> bool {
         self.first.is_empty() && self.lets_through()
     }
 
-    /// A note ends, now or as soon as the host takes it.
+    /// Sends a note-off, now or as soon as the host takes it.
     pub fn off(&mut self, offset: u32, channel: u8, key: u8, out: &mut impl Out) {
         if !out.off(offset, channel, key) {
             self.first.keys.set(channel, key, true);
         }
     }
 
-    /// A controller goes to 0, likewise.
+    /// Sets a controller to 0, now or as soon as the host takes it.
     pub fn lift(&mut self, offset: u32, channel: u8, controller: u8, out: &mut impl Out) {
         if !out.controller(offset, channel, controller, 0) {
             self.first.controllers.set(channel, controller, true);
         }
     }
 
-    /// Whether this key is free to be struck: an end that is owed there goes out first.
+    /// Whether this key may be struck: a note-off owed to it is sent first, if the host takes it.
     pub fn clears_key(&mut self, offset: u32, channel: u8, key: u8, out: &mut impl Out) -> bool {
         if self.first.keys.has(channel, key) && out.off(offset, channel, key) {
             self.first.keys.set(channel, key, false);
@@ -80,7 +80,7 @@ impl<E: Copy> Owed<E> {
         !self.first.keys.has(channel, key)
     }
 
-    /// Whether this pedal is free to go down, likewise.
+    /// Whether this pedal may go down: a lift owed to it is sent first, if the host takes it.
     pub fn clears_pedal(&mut self, offset: u32, channel: u8, pedal: u8, out: &mut impl Out) -> bool {
         if self.first.controllers.has(channel, pedal) && out.controller(offset, channel, pedal, 0) {
             self.first.controllers.set(channel, pedal, false);
@@ -88,12 +88,12 @@ impl<E: Copy> Owed<E> {
         !self.first.controllers.has(channel, pedal)
     }
 
-    /// Sends the ends that are owed: before anything else of a block.
+    /// Sends the note-offs and lifts that are owed. Call it before anything else in a block.
     pub fn retry(&mut self, out: &mut impl Out) {
         self.first.retry(out);
     }
 
-    /// Sends what of the player's waits, once no ends are owed: before any new event of a block.
+    /// Sends the player's waiting events, once no note-offs or lifts are owed. Call it before any new event of a block.
     pub fn catch_up(&mut self, out: &mut impl Through<E>) {
         if !self.first.is_empty() {
             return;
@@ -107,7 +107,7 @@ impl<E: Copy> Owed<E> {
         self.last.retry(out);
     }
 
-    /// Passes an event of the player's on, or lets it wait. `false`: there is no room for it, it is dropped.
+    /// Passes a player event on, or lets it wait. `false`: there was no room and it is dropped.
     pub fn pass(&mut self, offset: u32, event: E, heard: Option<&Heard>, out: &mut impl Through<E>) -> bool {
         if self.is_empty() && out.pass(offset, event) {
             return true;
@@ -142,7 +142,7 @@ impl<E: Copy> Owed<E> {
 mod tests {
     use super::*;
 
-    /// A host that takes so many events.
+    /// A host that takes `room` more events.
     #[derive(Default)]
     struct Narrow {
         room: usize,

@@ -1,18 +1,18 @@
-//! The model's foot: the sustain pedal with its phrasing, as pianists are taught it. At each bass (a
-//! note below all of its own that sound) the pedal comes up, and goes down again a moment later, so
-//! that it catches the new harmony and lets go of the old one. It is up before the turn ends.
+//! Sustain output: Antiphon plays the sustain pedal with its notes, as pianists are taught to. At each bass
+//! note (one below all of its sounding notes) the pedal comes up and goes down again [`CATCH_S`] later, so
+//! that it holds the new harmony and releases the old one. It is up before the turn ends.
 
-/// From a bass to the pedal, in seconds.
+/// Delay from a bass note to the pedal going down, in seconds.
 pub const CATCH_S: f64 = 0.1;
 
-/// See the [module](self). Times are unrolled beats.
+/// The state of the generated sustain pedal. Times are in unrolled beats.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SustainOutput {
-    /// The channel whose pedal is down.
+    /// The channel on which the generated pedal is down, if it is.
     down: Option<u8>,
-    /// When it goes down, and on which channel.
+    /// When the pedal goes down next, and on which channel.
     press: Option<(f64, u8)>,
-    /// Pitches of the model that sound.
+    /// Antiphon's sounding pitches, one bit each.
     sounding: u128,
 }
 
@@ -22,7 +22,7 @@ impl SustainOutput {
         self.press
     }
 
-    /// It goes down. `free`: no one else's foot is on it; `send`: whether the host takes it.
+    /// Presses the pedal. `free`: the player is not holding it; `send`: sends it and returns whether the host took it.
     pub fn press(&mut self, free: bool, mut send: impl FnMut(u8) -> bool) {
         if let Some((_, channel)) = self.press.take()
             && free
@@ -33,7 +33,7 @@ impl SustainOutput {
         }
     }
 
-    /// A note is about to begin; its foot is to catch it at `catch`.
+    /// A note is about to begin. If it is a bass note, lifts the pedal and schedules the next press at `catch`.
     pub fn before(&mut self, channel: u8, pitch: u8, catch: f64, lift: impl FnOnce(u8)) {
         let below = 1u128.checked_shl(pitch.into()).unwrap_or(0).wrapping_sub(1);
         if self.sounding & below == 0 {
@@ -48,7 +48,7 @@ impl SustainOutput {
         self.sounding &= !1u128.checked_shl(pitch.into()).unwrap_or(0);
     }
 
-    /// It comes up, and stays up.
+    /// Lifts the pedal and cancels the scheduled press.
     pub fn lift(&mut self, lift: impl FnOnce(u8)) {
         self.press = None;
         if let Some(channel) = self.down.take() {

@@ -1,53 +1,53 @@
-//! One continuation as the audio thread sees it: when it began, how its seconds lie on the clock's
-//! beats, how long it may be, how much of it has arrived.
+//! A take on the audio thread: when it began, how its seconds map to the clock's beats, how long it may be,
+//! how much of it has arrived.
 
 use notes::{Note, Planned};
 
 use crate::link::messages::{Place, REACTION_S, Revision, Source};
 use crate::settings::{GenerationParams, Length, Settings};
 
-/// The shortest that a shifted note sounds, in seconds.
+/// The shortest duration of a shifted note, in seconds.
 const SHORTEST_S: f64 = 0.030;
 
-/// See the [module](self).
+/// The current take on the audio thread; see the [module documentation](self).
 #[derive(Clone, Copy, Debug)]
 pub struct Take {
-    /// The hand-over, in beats.
+    /// The hand-over, in unrolled beats.
     begin: f64,
-    /// Where it lies in the host's time. Its beats per second stay those of the hand-over: a take keeps
+    /// Its place on the host's timeline. Its beats per second stay those of the hand-over: a take keeps
     /// its beats when the tempo changes.
     pub place: Place,
-    /// How it is played now.
+    /// Its current generation parameters.
     pub generation: GenerationParams,
-    /// What ends it, beside the player.
+    /// What ends it, besides the player.
     pub length: Length,
-    /// A note that comes up to this many seconds too late sounds at once instead; one that comes
-    /// later is dropped. Both are counted.
+    /// A note that arrives up to this many seconds late is played at once; a later one is dropped. Both are
+    /// counted.
     pub late_s: f64,
-    /// MIDI channel it is played on: that of the player's latest note.
+    /// MIDI channel it is played on, 0–15: the one that is set, or that of the player's latest note.
     pub channel: u8,
     /// Every note with an onset before this, in seconds since the hand-over, has arrived.
     pub arrived: f64,
-    /// The line at which it ends, in beats, if one is known: what sounds then is cut off.
+    /// The bar line at which it ends, in beats, if known: notes sounding then are cut off.
     pub end: Option<f64>,
-    /// Bar lines that have gone by.
+    /// Bar lines passed since it began.
     pub bars: u32,
-    /// It goes round and round; no length but the player's ends it.
+    /// Whether it loops; then the turn length does not end it.
     pub frozen: bool,
-    /// From when on all of it has been played before, in seconds since the hand-over.
+    /// The time from which on it repeats itself, in seconds since the hand-over.
     repeats: f64,
-    /// It is known from before: as long as it was then.
+    /// Whether it is a replay or a loop, to which the turn length does not apply.
     known: bool,
-    /// Something of it has sounded.
+    /// Whether any of its notes has sounded.
     pub sounded: bool,
 }
 
-/// What becomes of a note that has arrived.
+/// What happens to a note that has arrived.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Arrival {
     /// It is in time.
     InTime(Planned),
-    /// It is late, and shifted to now.
+    /// It is late and shifted to now.
     Shifted(Planned),
     /// It is too late.
     TooLate,
@@ -56,7 +56,7 @@ pub enum Arrival {
 }
 
 impl Take {
-    /// A take that begins at these beats. `channel`: the player's.
+    /// A take that begins at `begin`, in unrolled beats. `channel`: the player's MIDI channel.
     pub fn new(
         begin: f64,
         place: Place,
@@ -70,9 +70,9 @@ impl Take {
             begin,
             place,
             generation,
-            length: settings.length,
-            late_s: settings.late_s,
-            channel: settings.channel.unwrap_or(channel),
+            length: settings.turn.length,
+            late_s: settings.midi.late_s,
+            channel: settings.midi.channel.unwrap_or(channel),
             arrived: f64::NEG_INFINITY,
             end: None,
             bars: 0,
@@ -83,18 +83,19 @@ impl Take {
         }
     }
 
-    /// The hand-over, in beats.
+    /// The hand-over, in unrolled beats.
     pub fn begin(&self) -> f64 {
         self.begin
     }
 
-    /// What comes from so many seconds since the hand-over on is generated again. What comes before has arrived, if it had:
-    /// the thread may be so far ahead of it that it has nothing to say for long.
+    /// Notes after `from`, in seconds since the hand-over, are generated again. Earlier notes still count as arrived if
+    /// they had: the generator may be so far ahead that it sends nothing for a long time.
     pub fn rethink(&mut self, from: f64) {
         self.arrived = self.arrived.min(from);
     }
 
-    /// From now on it goes round and round, each of them as it was up to `round`; or not any more.
+    /// Starts looping, with the first round up to `round`, in seconds since the hand-over; or, if not `frozen`, stops
+    /// looping at that time.
     pub fn freeze(&mut self, frozen: bool, round: f64) {
         self.frozen = frozen;
         self.repeats = if frozen { round } else { f64::INFINITY };
@@ -103,23 +104,23 @@ impl Take {
         self.end = None;
     }
 
-    /// From when on what sounds is void if a key of the player's joins in. What goes round and round changes for
-    /// nobody: its next notes are not to be waited for.
+    /// The time from which on notes are void if a key joins at `since`; both in seconds since the hand-over. A loop's
+    /// notes do not depend on the player, so its next notes stay and cause no wait.
     pub fn joined(&self, since: f64) -> f64 {
         if since < self.repeats { since } else { since + REACTION_S }
     }
 
-    /// Seconds since the hand-over in beats.
+    /// Converts seconds since the hand-over to unrolled beats.
     pub fn beats(&self, since: f64) -> f64 {
         self.begin + since * self.place.beats_per_second
     }
 
-    /// Beats in seconds since the hand-over.
+    /// Converts unrolled beats to seconds since the hand-over.
     pub fn since(&self, beats: f64) -> f64 {
         (beats - self.begin) / self.place.beats_per_second
     }
 
-    /// From when on nothing may begin, in seconds since the hand-over.
+    /// The time from which on no note may begin, in seconds since the hand-over; infinite without a limit.
     pub fn limit(&self) -> f64 {
         match self.length {
             Length::Seconds(seconds) if !self.known => seconds,
@@ -127,7 +128,7 @@ impl Take {
         }
     }
 
-    /// How many notes may begin.
+    /// The most notes it may have; `u32::MAX` without a limit.
     pub fn notes(&self) -> u32 {
         match self.length {
             Length::Notes(notes) if !self.known => notes,
@@ -135,7 +136,8 @@ impl Take {
         }
     }
 
-    /// Places a note of this take on the clock. `now`: beats before which nothing can sound any more.
+    /// Places a note of this take on the clock. `now`: the earliest time at which a note can still begin, in
+    /// unrolled beats.
     pub fn place_note(&self, revision: Revision, index: u32, note: &Note, now: f64) -> Arrival {
         let rate = self.place.beats_per_second;
         if index >= self.notes() || note.struck() >= self.limit() {
@@ -166,10 +168,12 @@ impl Take {
 mod tests {
     use super::*;
 
-    /// At 120 beats per minute a second has two beats.
+    /// At 120 bpm, one second is two beats.
     #[test]
     fn a_late_note_is_shifted_then_dropped() {
-        let settings = Settings { length: Length::Seconds(4.0), late_s: 0.05, ..crate::tests::SETTINGS };
+        let settings = crate::tests::settings(|settings| {
+            (settings.turn.length, settings.midi.late_s) = (Length::Seconds(4.0), 0.05);
+        });
         let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
         let take = Take::new(0.0, place, Source::GoOn, &settings, settings.generation, 2);
         let note = |onset| Note { onset, spread: 0.01, duration: 0.2, pitch: 60, velocity: 80 };
@@ -188,7 +192,7 @@ mod tests {
         assert!(matches!(again.place_note(Revision(3), 5, &note(5.0), 2.0), Arrival::InTime(_)), "as long as it was");
     }
 
-    /// A bar may last longer than the look-ahead: a bounce does not wait for notes that have long come.
+    /// A bar may last longer than the look-ahead: an offline render does not wait for notes that have already arrived.
     #[test]
     fn what_is_not_thought_of_anew_has_arrived() {
         let place = Place { beats_per_second: 1.0, beat: 0.0, bar: 4.0, running: true };

@@ -1,42 +1,41 @@
-//! The host's time, block by block: samples of the stream, beats, bar lines.
+//! The host's time, block by block: stream samples, beats, bar lines.
 //!
-//! Times: a sample of the stream is exact and the same for every block size, so what the generator is told
-//! of the player is counted in samples; what lies on the host's bar lines is counted in beats. Both
-//! are rounded to millionths where the generator hears of them, since the host's position is not quite the
-//! same number in every block size.
+//! Stream samples are exact and independent of the block size, so the player's events are timed in samples;
+//! what lies on the host's bar lines is timed in beats. Values derived from beats are rounded to millionths
+//! before the generator receives them, since the host's position differs slightly between block sizes.
 
 use notes::{Clock, Span, Transport};
 
 use super::bars::Lines;
 use super::metre::Metre;
 
-/// See the [module](self).
+/// The current block and the clock; see the [module documentation](self).
 pub struct HostTime {
     clock: Clock,
     /// Samples per second.
     pub sample_rate: f64,
-    /// The block under way.
+    /// The current block.
     pub span: Span,
-    /// Samples of the stream before it, counted since the phrase began.
+    /// Stream samples before the block, counted since the phrase began.
     pub samples: u64,
-    /// Offset up to which it has been played.
+    /// Offset up to which the block has been played.
     pub played: u32,
-    /// The bar lines that go by.
+    /// Counts the bar lines that pass.
     pub lines: Lines,
-    /// The bars that the grid keeps to.
+    /// The bars that the grid follows.
     pub metre: Metre,
 }
 
-/// A moment at which something changes.
+/// A moment at which something changes, on several time axes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Moment {
-    /// The sample of the block.
+    /// The sample offset in the block.
     pub offset: u32,
-    /// Itself, in unrolled beats.
+    /// The exact time, in unrolled beats.
     pub beats: f64,
-    /// In beats, the first moment that counts as after it.
+    /// The first time that counts as after it, in unrolled beats.
     pub from: f64,
-    /// Itself, in seconds of the stream.
+    /// The exact time, in stream seconds.
     pub at: f64,
 }
 
@@ -57,7 +56,7 @@ impl Default for HostTime {
 }
 
 impl HostTime {
-    /// Begins anew, with this block.
+    /// Restarts with this block.
     pub fn reset(&mut self, transport: &Transport) {
         self.clock.reset();
         self.span = self.clock.advance(transport, 0, self.sample_rate);
@@ -65,24 +64,24 @@ impl HostTime {
         self.metre = Metre::default();
     }
 
-    /// A block begins.
+    /// Begins a block.
     pub fn open(&mut self, transport: &Transport, frames: u32) {
         self.span = self.clock.advance(transport, frames, self.sample_rate);
         self.played = 0;
     }
 
-    /// It ends.
+    /// Ends the block.
     pub fn close(&mut self) {
         self.lines.skip_to(self.span.end);
         self.samples += u64::from(self.span.frames);
     }
 
-    /// A sample of this block, in seconds of the stream.
+    /// The time of a sample of this block, in stream seconds.
     pub fn seconds(&self, offset: u32) -> f64 {
         (self.samples + u64::from(offset)) as f64 / self.sample_rate
     }
 
-    /// In beats, the first moment that belongs to this sample and not to the one before.
+    /// The first time that belongs to this sample and not to the one before, in unrolled beats.
     pub fn boundary(&self, offset: u32) -> f64 {
         if offset == 0 {
             self.span.start
@@ -100,25 +99,26 @@ impl HostTime {
         Moment { offset, beats, from: self.boundary(offset), at: self.seconds(offset) }
     }
 
-    /// A moment on the host's time axis, past or in this block. What is past sounds no earlier than now.
+    /// The moment at a time in unrolled beats, before or in this block. Its offset is at least `played`, so that what
+    /// is past happens now.
     pub fn moment_at(&self, beats: f64) -> Moment {
         let offset = if beats >= self.span.end { self.span.frames } else { self.span.offset(beats) };
         Moment { offset: offset.max(self.played), beats, from: beats, at: self.stream(beats) }
     }
 
-    /// Beats in seconds of the stream, by this block's tempo.
+    /// Converts unrolled beats to stream seconds, at this block's tempo.
     fn stream(&self, beats: f64) -> f64 {
         let near = self.span.offset(beats);
         micro(self.seconds(near) + (beats - self.span.beats_at(near)) / self.span.beats_per_second_at(near))
     }
 
-    /// The last sample of the block, or this one.
+    /// This offset, but at most that of the block's last sample.
     pub fn within(&self, offset: u32) -> u32 {
         offset.min(self.span.frames.saturating_sub(1))
     }
 }
 
-/// Whole millionths.
+/// Rounds to millionths.
 pub fn micro(time: f64) -> f64 {
     (time * 1e6).round() / 1e6
 }

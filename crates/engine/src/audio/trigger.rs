@@ -1,9 +1,10 @@
-//! What works as the trigger. What is the trigger is nothing else: its events are neither heard nor passed on.
+//! The key, controller or pedal used as the trigger. It serves no other purpose: its events neither count as playing
+//! nor are passed on.
 
 use super::Heard;
 use crate::settings::{Trigger, TriggerBy};
 
-/// From this value on, a controller or pedal is held.
+/// A controller or pedal counts as held from this value on.
 pub const HELD: u8 = 64;
 /// Controller number of the sustain pedal.
 pub const SUSTAIN: u8 = 64;
@@ -12,14 +13,14 @@ pub const SOSTENUTO: u8 = 66;
 /// Controller number of the soft pedal.
 pub const SOFT: u8 = 67;
 pub const PEDALS: [u8; 3] = [SUSTAIN, SOSTENUTO, SOFT];
-/// Number of the controller that MPE keyboards shape their notes with.
+/// Controller number of brightness, with which MPE keyboards shape their notes.
 pub const BRIGHTNESS: u8 = 74;
-/// Number of the controller that lifts the pedals, and puts back what shapes notes.
+/// Controller number of "reset all controllers", which lifts the pedals and resets bend and pressure.
 pub const RESET_ALL: u8 = 121;
-/// Number of the controller that ends all notes.
+/// Controller number of "all notes off".
 pub const ALL_NOTES_OFF: u8 = 123;
 
-/// Whether an event is one of the trigger's: `Some(true)`, it goes down; `Some(false)`, up.
+/// Whether an event moves the trigger: `Some(true)`, down; `Some(false)`, up; `None`: it does not.
 pub fn touched(trigger: &Trigger, heard: &Heard) -> Option<bool> {
     let controller = match trigger.by {
         TriggerBy::Button => return None,

@@ -1,155 +1,156 @@
-//! Whose turn it is: a pure function of how things stand, what happens and when.
+//! Whose turn it is: a pure function of the current state, the settings and an event.
 //!
 //! | mode | Antiphon takes the turn | and gives it back |
 //! | --- | --- | --- |
-//! | auto | when no key has been down for the silence asked for, if something was played since its last turn | when the player strikes a key |
-//! | trigger | when the trigger goes down | when it comes up, or is touched again; when the player strikes a key |
-//! | trade | at the bar line after the player's bars | at the one after its own; when the player strikes a key |
-//! | duet | as in auto | not for the player's notes: it hears them and plays on |
-//! | alone | when the mode is chosen, when the transport starts, after the player's silence; from nothing | when the player strikes a key |
+//! | auto | after the set silence (no key down), if the player has played since then | at the player's next key |
+//! | trigger | when the trigger goes down | when it comes up or, toggling, goes down again; at the player's next key |
+//! | trade | at the bar line after the player's bars | at the bar line after its own; at the player's next key |
+//! | duet | as in auto | not when the player plays: those notes join the take, and Antiphon plays on |
+//! | alone | when the mode is chosen, at the transport's start, after the player's silence | at the player's next key |
 //!
-//! In every mode the buttons for *continue*, *replay* and *new take* take it, and the length
-//! that is set ends it. A frozen take gives way to nothing but the buttons and the transport: one
-//! latches it to play over it, and it hears what is played, as in a duet.
+//! In mode alone, a take begins from nothing instead of continuing the phrase.
+//! In every mode, the *continue*, *replay* and *new take* buttons take the turn, and the turn length ends it.
+//! A frozen take does not yield to keys, bar lines or the turn length: it is there to be played over, and the
+//! player's notes join it, as in a duet.
 //!
 //! Without a running transport there are no bar lines: trade then takes the turn as auto does, and
 //! plays its bars at the latest tempo.
 //!
-//! [`decide`] says what is to be done; `hand_over` does it.
+//! [`decide`] returns the commands; `hand_over` carries them out.
 
 use super::bars::Trade;
 use crate::link::messages::Source;
 use crate::settings::{Length, Mode, Settings};
 
-/// How things stand, as far as the turn depends on it.
+/// The state that the turn depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// It is Antiphon's turn.
+    /// Antiphon's turn; `None`: it is the player's.
     pub playing: Option<Playing>,
-    /// There is somebody to take the turn.
+    /// Whether the generator can play.
     pub can_play: bool,
-    /// A take has sounded: there is something to hear again.
+    /// Whether a take has sounded, so that there is something to replay.
     pub has_take: bool,
-    /// Bars are traded, in mode trade while the transport runs.
+    /// The trading of bars, in mode trade while the transport runs.
     pub trade: Option<Trade>,
-    /// The trigger is down.
+    /// Whether the trigger is down.
     pub trigger_held: bool,
 }
 
-/// Of Antiphon's turn.
+/// The state of Antiphon's turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Playing {
-    /// Its take goes round and round.
+    /// Whether its take loops.
     pub frozen: bool,
-    /// Bar lines that have gone by in it.
+    /// Bar lines passed during it.
     pub bars: u32,
 }
 
-/// What happens.
+/// An event that may change the turn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
     /// The player strikes a key.
     Key,
     /// The trigger moves.
     Trigger {
-        /// It is down from here on.
+        /// Whether it is down now.
         down: bool,
     },
-    /// The button (or its parameter) for continue and stop changes.
+    /// The continue/stop button (or its parameter) changes.
     Go {
-        /// Its new side: only mode trigger asks.
+        /// Its new value; it matters only in mode trigger.
         on: bool,
     },
-    /// The latest take is to be played again.
+    /// The latest take is to be replayed.
     Replay {
-        /// It was chosen in the window: it is there, whatever has sounded.
+        /// Whether the take was chosen in the window; then it exists even if no take has sounded.
         chosen: bool,
     },
-    /// Another take is to follow the same phrase.
+    /// A new take of the same phrase is requested.
     NewTake,
     /// Freeze changes.
     Freeze {
-        /// It is on from here on.
+        /// Whether it is on now.
         on: bool,
-        /// A transport runs: rounds are whole bars.
+        /// Whether the transport runs, so that the loop is a whole number of bars.
         bars: bool,
     },
     /// In mode alone: the mode was chosen, or the transport has started.
     Alone,
     /// The silence has lasted long enough.
     Silence,
-    /// The take has come to its end: with its last note.
+    /// The take is over: its last note has ended.
     Over,
-    /// The take has come to the line that is set for it.
+    /// The take has reached the bar line that ends it.
     Cut,
-    /// A bar line goes by.
+    /// A bar line passes.
     Line,
-    /// Something ends whatever turn it is: bypass, panic, the transport, another network, an undo.
+    /// Bypass, forgetting the phrase or an undo ends the turn.
     End,
 }
 
-/// What is to be done.
+/// An action required by an event.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Command {
-    /// Antiphon gives the turn back, if it has it; what rings out of an earlier turn may end, too.
+    /// Antiphon gives the turn back, if it has it; notes still ringing from an earlier turn may end, too.
     GiveBack(Leaving),
     /// Antiphon takes the turn.
     HandOver {
         /// Where its notes come from.
         source: Source,
-        /// It is called upon, rather than that there is silence.
+        /// Whether a button, the trigger or a bar line caused it, rather than silence.
         called: bool,
     },
-    /// The key joins in.
+    /// The key joins the take.
     Join,
-    /// The take goes round and round from here on.
+    /// The take loops from here on.
     Freeze,
-    /// It plays freely again.
+    /// The take stops looping.
     Thaw,
 }
 
-/// How Antiphon gives back.
+/// How Antiphon gives the turn back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaving {
-    /// The player wants the turn: what sounds ends at once, or in its own time, as is set.
+    /// The player takes the turn: sounding notes end at once or ring out, depending on the settings.
     Entry,
-    /// Something ends it: what sounds is cut off.
+    /// The turn is cut off: sounding notes end at once.
     Cut,
-    /// By itself: nothing sounds any more.
+    /// The take ended by itself: no note is sounding any more.
     Over,
 }
 
-/// What is to be done, in order.
+/// The actions to carry out, in order.
 pub type Commands = [Option<Command>; 2];
 
-/// The state after an event, and what it asks for.
+/// The state after an event, and the actions that the event requires.
 pub fn decide(mut state: State, settings: &Settings, event: Event) -> (State, Commands) {
     let give_back = Some(Command::GiveBack(Leaving::Entry));
     let call = |source| {
         let able = state.can_play && !settings.bypass;
         [give_back, able.then_some(Command::HandOver { source, called: true })]
     };
-    let continues = continues(settings.mode);
+    let continues = continues(settings.turn.mode);
     let commands = match event {
         Event::Key => match state.playing {
-            Some(playing) if playing.frozen || settings.mode == Mode::Duet => [Some(Command::Join), None],
+            Some(playing) if playing.frozen || settings.turn.mode == Mode::Duet => [Some(Command::Join), None],
             Some(_) => [give_back, None],
             None => [None, None],
         },
         Event::Trigger { down } => {
-            // A controller sends many values on its way.
+            // A controller sends many values while it moves.
             let moved = std::mem::replace(&mut state.trigger_held, down) != down;
             match (state.playing.is_some(), down) {
                 _ if !moved => [None, None],
-                (true, true) if settings.trigger.toggles => [give_back, None],
-                (true, false) if !settings.trigger.toggles => [give_back, None],
+                (true, true) if settings.turn.trigger.toggles => [give_back, None],
+                (true, false) if !settings.turn.trigger.toggles => [give_back, None],
                 (false, true) => call(Source::GoOn),
                 (true, true) | (_, false) => [None, None],
             }
         }
         Event::Go { on } => {
-            // A trigger that is held: who lets go of it after the player's entry calls nobody.
-            let wants = if settings.holds() { on } else { state.playing.is_none() };
+            // If the button works as a held trigger, releasing it after the player's entry must not start a turn.
+            let wants = if settings.turn.holds() { on } else { state.playing.is_none() };
             match (state.playing.is_some(), wants) {
                 (true, false) => [give_back, None],
                 (false, true) => call(continues),
@@ -174,13 +175,14 @@ pub fn decide(mut state: State, settings: &Settings, event: Event) -> (State, Co
     (state, commands)
 }
 
-/// A bar line goes by: bars may change hands there, and a turn of so many bars may end.
+/// A bar line passes: traded bars may change hands there, and a turn limited in bars may end.
 fn line(mut state: State, settings: &Settings) -> (State, Commands) {
-    let changes = state.trade.as_mut().is_some_and(|trade| trade.pass(settings.your_bars, settings.my_bars));
+    let changes =
+        state.trade.as_mut().is_some_and(|trade| trade.pass(settings.turn.your_bars, settings.turn.antiphon_bars));
     let mut ends = false;
     if let Some(playing) = state.playing.as_mut().filter(|playing| !playing.frozen) {
         playing.bars += 1;
-        ends = matches!(settings.length, Length::Bars(bars) if playing.bars >= bars);
+        ends = matches!(settings.turn.length, Length::Bars(bars) if playing.bars >= bars);
     }
     let mine = state.trade.is_some_and(|trade| trade.mine);
     let frozen = state.playing.is_some_and(|playing| playing.frozen);
@@ -191,7 +193,7 @@ fn line(mut state: State, settings: &Settings) -> (State, Commands) {
     (state, [give_back, takes.then_some(Command::HandOver { source: Source::GoOn, called: true })])
 }
 
-/// Whether silence hands the turn over. `bars`: a transport runs.
+/// Whether silence hands the turn over in this mode. `bars`: whether the transport runs.
 pub fn by_silence(mode: Mode, bars: bool) -> bool {
     match mode {
         Mode::Auto | Mode::Duet | Mode::Alone => true,
@@ -200,7 +202,7 @@ pub fn by_silence(mode: Mode, bars: bool) -> bool {
     }
 }
 
-/// Where the notes of a new take come from.
+/// Where the notes of a new take come from in this mode.
 pub fn continues(mode: Mode) -> Source {
     if mode == Mode::Alone { Source::Alone } else { Source::GoOn }
 }
@@ -208,7 +210,7 @@ pub fn continues(mode: Mode) -> Source {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Trigger, TriggerBy};
+    use crate::settings::{Trigger, TriggerBy, TurnSettings};
 
     const PLAYER: State = State { playing: None, can_play: true, has_take: true, trade: None, trigger_held: false };
     const ANTIPHON: State = State { playing: Some(Playing { frozen: false, bars: 0 }), ..PLAYER };
@@ -221,8 +223,14 @@ mod tests {
         Some(Command::HandOver { source, called })
     }
 
+    fn with(set: impl FnOnce(&mut TurnSettings)) -> Settings {
+        let mut settings = Settings::INITIAL;
+        set(&mut settings.turn);
+        settings
+    }
+
     fn of(mode: Mode) -> Settings {
-        Settings { mode, ..Settings::INITIAL }
+        with(|turn| turn.mode = mode)
     }
 
     fn commands(state: State, settings: &Settings, event: Event) -> Commands {
@@ -244,8 +252,8 @@ mod tests {
     #[test]
     fn a_trigger_holds_the_turn_or_swaps_it() {
         let trigger = |toggles| Trigger { by: TriggerBy::Key, key: 24, controller: 80, toggles };
-        let held = Settings { trigger: trigger(false), ..of(Mode::Trigger) };
-        let toggled = Settings { trigger: trigger(true), ..held };
+        let with_trigger = |toggles| with(|turn| (turn.mode, turn.trigger) = (Mode::Trigger, trigger(toggles)));
+        let (held, toggled) = (with_trigger(false), with_trigger(true));
         let (down, up) = (Event::Trigger { down: true }, Event::Trigger { down: false });
         let is_down = |state| State { trigger_held: true, ..state };
         for settings in [&held, &toggled] {
@@ -257,7 +265,7 @@ mod tests {
         assert_eq!(commands(is_down(ANTIPHON), &toggled, up), NOTHING);
         assert_eq!(commands(ANTIPHON, &toggled, down), [ENTRY, None]);
         assert_eq!(commands(ANTIPHON, &held, down), NOTHING);
-        // The button swaps the turns, and in mode trigger plays for as long as it is on.
+        // The button swaps the turns; as a held trigger, it makes Antiphon play for as long as it is on.
         let (on, off) = (Event::Go { on: true }, Event::Go { on: false });
         for go in [on, off] {
             assert_eq!(commands(PLAYER, &of(Mode::Auto), go), [ENTRY, take(Source::GoOn, true)]);
@@ -289,7 +297,7 @@ mod tests {
 
     #[test]
     fn bars_change_hands_and_a_frozen_take_stays() {
-        let settings = Settings { your_bars: 2, my_bars: 1, ..of(Mode::Trade) };
+        let settings = with(|turn| (turn.mode, turn.your_bars, turn.antiphon_bars) = (Mode::Trade, 2, 1));
         let trade = |mine, left| Some(Trade { mine, left });
         let mut state = State { trade: trade(false, 2), ..PLAYER };
         let mut step = |playing: Option<Playing>| {
@@ -304,10 +312,11 @@ mod tests {
         assert_eq!(step(None), NOTHING);
         let frozen = State { trade: trade(true, 1), ..FROZEN };
         assert_eq!(commands(frozen, &settings, Event::Line), NOTHING);
-        // So many bars end a turn in any mode.
-        let two = Settings { length: Length::Bars(2), ..of(Mode::Auto) };
+        // A turn length in bars ends a turn in any mode.
+        let bars = |bars| with(|turn| turn.length = Length::Bars(bars));
+        let two = bars(2);
         let (after, first) = decide(ANTIPHON, &two, Event::Line);
         assert_eq!((first, commands(after, &two, Event::Line)), (NOTHING, [CUT, None]));
-        assert_eq!(commands(FROZEN, &Settings { length: Length::Bars(1), ..two }, Event::Line), NOTHING);
+        assert_eq!(commands(FROZEN, &bars(1), Event::Line), NOTHING);
     }
 }

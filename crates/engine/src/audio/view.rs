@@ -1,4 +1,4 @@
-//! What the editor gets to see at a block's end.
+//! Publishes what the editor shows, at the end of each block.
 
 use super::AudioSide;
 use super::hand_over::Turn;
@@ -7,7 +7,7 @@ use crate::link::queues::Liveliness;
 use crate::settings::{Length, Silence};
 
 impl<E: Copy> AudioSide<E> {
-    /// Shows how things stand at the block's end, `end` seconds of the stream.
+    /// Publishes the state at the block's end, at `end` in stream seconds.
     pub(super) fn show(&mut self, end: f64) {
         let (span, until) = (self.time.span, self.until(end));
         let moves = self.liveliness() != Liveliness::Rest;
@@ -21,12 +21,12 @@ impl<E: Copy> AudioSide<E> {
         self.roll.publish(moves, until, ahead, |beats| end + (beats - span.end) / span.beats_per_second());
     }
 
-    /// When the turn will change hands by itself, in seconds of the stream, if that can be known.
+    /// When the turn will change hands by itself, in stream seconds, if that is known.
     fn until(&self, end: f64) -> Option<f64> {
         let settings = self.settings.filter(|settings| !settings.bypass)?;
         let rate = self.time.span.beats_per_second();
         let seconds = |beats: f64| end + (beats - self.time.span.end) / rate;
-        // Bars are of one length until the host says otherwise.
+        // Assumes that all bars have the current length.
         let lines = |count: u32| {
             let (line, length) = (self.time.lines.next(self.time.span.bars)?, self.time.span.bars?.length);
             Some(seconds(line + length * f64::from(count.saturating_sub(1))))
@@ -43,9 +43,9 @@ impl<E: Copy> AudioSide<E> {
             (Turn::Yours { pending: Some(pending) }, _) => Some(pending.at),
             (Turn::Yours { .. }, Some(trade)) if !trade.mine && self.connection.can_play() => lines(trade.left),
             (Turn::Yours { .. }, _) => {
-                let counts = by_silence(settings.mode, self.time.span.bars.is_some());
-                let (since, beats) = self.input.silent_since(settings.pedal_holds)?;
-                (counts && self.input.fresh && self.connection.can_play()).then(|| match settings.silence {
+                let counts = by_silence(settings.turn.mode, self.time.span.bars.is_some());
+                let (since, beats) = self.input.silent_since(settings.turn.sustain_holds)?;
+                (counts && self.input.fresh && self.connection.can_play()).then(|| match settings.turn.silence {
                     Silence::Seconds(silence) => since + silence,
                     Silence::Beats(silence) => seconds(beats + silence),
                 })

@@ -1,4 +1,4 @@
-//! What the player's own notes say of key, loudness, pace and pulse. Plain data of fixed size.
+//! Analyzes the player's own notes: key, loudness, pace and pulse. Plain data of fixed size.
 
 use model::key::key_of;
 use model::limits::of_classes;
@@ -7,27 +7,27 @@ use notes::Successor;
 use crate::generator::pulse::{ONSETS, Pulse, pulse};
 use crate::settings::Scale;
 
-/// What a note leaves of what earlier ones say: the key is held for longer than a loudness.
+/// Decay factor per note of the running statistics: the key changes more slowly than the loudness.
 const KEY: f64 = 0.99;
 const LOUDNESS: f32 = 0.9;
 const PACE: f64 = 0.95;
-/// For the key, notes count as long as they are, within these bounds, in seconds.
+/// For the key, notes are weighted by duration, clamped to this range, in seconds.
 const COUNTS_S: [f64; 2] = [0.05, 2.0];
-/// A longer step is a pause, and says nothing of pace, in seconds.
+/// A longer step, in seconds, is a pause and does not count toward the pace.
 const PAUSE_S: f64 = 2.0;
 
-/// See the [module](self).
+/// Running statistics of the player's notes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhraseAnalysis {
-    /// How much of each pitch class was heard.
+    /// Weight of each pitch class: decayed sum of durations, in seconds.
     classes: [f64; 12],
-    /// Mean MIDI velocity of the last notes.
+    /// Running mean of the notes' MIDI velocities.
     loudness: Option<f32>,
-    /// Mean logarithm of the last steps in seconds, chords and pauses apart.
+    /// Running mean of the natural logarithm of the steps in seconds, without chords and pauses.
     pace: Option<f64>,
-    /// The last onsets and their weights: a ring.
+    /// Ring buffer of the latest onsets, in seconds, and their weights.
     onsets: [(f64, f64); ONSETS],
-    /// How many there were.
+    /// Number of onsets so far.
     count: usize,
 }
 
@@ -38,8 +38,8 @@ impl Default for PhraseAnalysis {
 }
 
 impl PhraseAnalysis {
-    /// Hears a note of the player, whose onset is `at` these seconds of any axis. `begins`: it has no step,
-    /// nothing of the player's came before it.
+    /// Adds a note of the player with its onset `at`, in seconds on any axis. `begins`: the note has no step, since
+    /// no note of the player came before it.
     pub fn hear(&mut self, at: f64, note: &Successor, begins: bool) {
         let velocity = f32::from(note.velocity);
         self.classes.iter_mut().for_each(|class| *class *= KEY);
@@ -56,8 +56,8 @@ impl PhraseAnalysis {
         }
     }
 
-    /// The pitches of the key and scale that the notes are in: of the scales of that key, the one that has
-    /// most of them. `None`: they are in none.
+    /// The pitches of the notes' key and scale, as a bit mask: of the scales of that key, the one that covers the
+    /// most weight. `None`: the notes have no clear key.
     pub fn scale(&self) -> Option<u128> {
         let key = key_of(&self.classes)?;
         let scales = match key.minor {
@@ -72,17 +72,17 @@ impl PhraseAnalysis {
         best.map(|(_, scale)| of_classes(scale))
     }
 
-    /// Mean MIDI velocity of the last notes.
+    /// Running mean of the notes' MIDI velocities.
     pub fn loudness(&self) -> Option<f32> {
         self.loudness
     }
 
-    /// Mean logarithm of the last steps in seconds.
+    /// Running mean of the natural logarithm of the steps in seconds.
     pub fn pace(&self) -> Option<f64> {
         self.pace
     }
 
-    /// The pulse of the last notes, on the axis on which they were heard.
+    /// The pulse of the latest notes, on the axis of their onsets.
     pub fn pulse(&self) -> Option<Pulse> {
         let first = self.count.saturating_sub(ONSETS);
         let mut onsets = [(0.0, 0.0); ONSETS];
@@ -94,7 +94,7 @@ impl PhraseAnalysis {
     }
 }
 
-/// Takes one more step, in seconds, into a mean of their logarithms.
+/// Adds a step, in seconds, to a running mean of logarithms. Steps of 0 and pauses do not count.
 pub fn track(mean: Option<f64>, step: f64) -> Option<f64> {
     if step <= 0.0 || step > PAUSE_S {
         return mean;
@@ -112,15 +112,19 @@ mod tests {
     #[test]
     fn a_phrase_has_a_key_and_a_scale() {
         let heard = |pitches: &[u8]| {
-            let mut ear = PhraseAnalysis::default();
+            let mut analysis = PhraseAnalysis::default();
             for (i, &pitch) in pitches.iter().enumerate() {
                 let step = if i == 0 { 0.0 } else { 0.4 };
-                ear.hear(i as f64 * 0.4, &Successor { step, spread: 0.0, duration: 0.4, pitch, velocity: 70 }, i == 0);
+                analysis.hear(
+                    i as f64 * 0.4,
+                    &Successor { step, spread: 0.0, duration: 0.4, pitch, velocity: 70 },
+                    i == 0,
+                );
             }
-            ear.scale().map(classes_of)
+            analysis.scale().map(classes_of)
         };
         assert_eq!(heard(&[]), None);
-        // Tunes that stress tonic and fifth, and end on the tonic.
+        // Melodies that stress the tonic and the fifth and end on the tonic.
         assert_eq!(heard(&[62, 66, 69, 74, 73, 71, 69, 67, 66, 64, 62]), Some(Scale::Major.upon(2)), "D major");
         let harmonic = [57, 60, 64, 69, 68, 69, 64, 65, 64, 62, 60, 59, 57];
         assert_eq!(heard(&harmonic), Some(Scale::HarmonicMinor.upon(9)), "A minor with its leading note");
@@ -132,13 +136,13 @@ mod tests {
 
     #[test]
     fn it_follows_the_player() {
-        let mut ear = PhraseAnalysis::default();
+        let mut analysis = PhraseAnalysis::default();
         for i in 0..200 {
             let velocity = if i < 100 { 110 } else { 40 };
             let step = if i % 10 == 9 { 5.0 } else { 0.25 };
-            ear.hear(i as f64, &Successor { step, spread: 0.0, duration: 0.3, pitch: 60, velocity }, i == 0);
+            analysis.hear(i as f64, &Successor { step, spread: 0.0, duration: 0.3, pitch: 60, velocity }, i == 0);
         }
-        assert!((ear.loudness().unwrap() - 40.0).abs() < 1.0);
-        assert!((ear.pace().unwrap().exp() - 0.25).abs() < 1e-9, "pauses are no pace");
+        assert!((analysis.loudness().unwrap() - 40.0).abs() < 1.0);
+        assert!((analysis.pace().unwrap().exp() - 0.25).abs() < 1e-9, "pauses are no pace");
     }
 }

@@ -1,8 +1,7 @@
-//! Where the network runs: on the CPU or on a GPU, whichever is faster here or is wished for.
-//! The notes are the same, so it may change at any time, and in a take.
+//! Where the network runs: on the CPU or on a GPU, whichever is chosen or, on auto, is faster.
+//! The notes are the same, so the device may change at any time, even during a take.
 //!
-//! Used on the generator only. Nothing is known of a GPU, and no driver loaded, before an instance plays that may use
-//! one.
+//! Used by the generator only. No GPU is probed and no driver loaded before an instance starts that may use one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,33 +12,33 @@ use model::{Decoder, Network};
 use crate::link::status::Status;
 use crate::settings::DeviceChoice;
 
-/// Takes side by side that devices are measured with: as many as *Search* weighs unless told otherwise.
+/// Batch size with which devices are measured: as many takes as *Search* generates by default.
 const TAKES: usize = 16;
 
-/// Where it runs, as the editor shows it.
+/// Where the network runs, as the editor shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Place {
-    /// `CPU`, or what the GPU is called.
+    /// `CPU`, or the GPU's name.
     pub name: String,
-    /// Why there.
+    /// Why it runs there.
     pub reason: String,
-    /// It is not where it was wished for, or no longer.
+    /// Whether it does not, or no longer, run on the chosen device.
     pub amiss: bool,
 }
 
-/// What an instance runs on.
+/// Chooses the device for an instance.
 pub struct Devices {
     wished: Box<dyn Fn() -> DeviceChoice + Send>,
-    /// The wish that was last heeded.
+    /// The choice that was last applied.
     heeded: DeviceChoice,
-    /// Why a GPU is not used any more, until another wish.
+    /// Why the GPU is not used any more, until another choice is made.
     given_up: Option<String>,
     survey: Option<Arc<Survey>>,
     place: Place,
 }
 
 impl Devices {
-    /// As `wished` says whenever it is asked.
+    /// `wished` returns the current choice; it is called often.
     pub fn new(wished: impl Fn() -> DeviceChoice + Send + 'static) -> Self {
         Self {
             wished: Box::new(wished),
@@ -55,7 +54,7 @@ impl Devices {
         &self.place
     }
 
-    /// Gives a new decoder its place.
+    /// Puts a decoder on its device.
     pub fn seat(&mut self, decoder: &mut Decoder, status: &Status) {
         let wish = (self.wished)();
         if wish != self.heeded {
@@ -76,7 +75,7 @@ impl Devices {
         self.place = place;
     }
 
-    /// Follows a new wish, and takes note of a device that has failed. `true`: the place is another.
+    /// Applies a new choice, and moves off a device that has failed. Returns whether the device was chosen again.
     pub fn look_after(&mut self, decoder: &mut Decoder, status: &Status) -> bool {
         if (self.wished)() != self.heeded {
             self.seat(decoder, status);
@@ -85,13 +84,13 @@ impl Devices {
         let Some(failure) = decoder.take_failure() else {
             return false;
         };
-        status.gpu_failures.add(1);
+        status.counts.gpu_failures.add(1);
         self.give_up(&failure);
         self.seat(decoder, status);
         true
     }
 
-    /// The thread broke: if it was on a GPU, the next decoder runs on the CPU.
+    /// The generator failed: if it was on a GPU, the next decoder runs on the CPU.
     pub fn distrust(&mut self, status: &Status) {
         if status.is_on_gpu() {
             self.give_up(&DeviceError::Failed("its driver broke".to_owned()));
@@ -110,7 +109,7 @@ impl Place {
     }
 }
 
-/// The place for a decoder; `forced`: a GPU is wished for, fast or not.
+/// The place for a decoder. `forced`: a GPU was chosen, whether it is faster or not.
 fn choose(survey: &Survey, forced: bool) -> (Place, Option<Box<dyn Trunk>>) {
     let found = match &survey.other {
         Ok(found) => found,
@@ -140,20 +139,20 @@ fn sentence(error: &DeviceError) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// What there is for each network, while somebody uses it.
+/// The survey of each network, as long as it is in use.
 type Surveys = Vec<(Weak<Network>, Weak<Survey>)>;
 
 static SURVEYS: Mutex<Surveys> = Mutex::new(Vec::new());
 
-/// What there is for this network: found out once per process.
+/// The survey of devices for this network, made once per process.
 fn survey(network: &Arc<Network>) -> Arc<Survey> {
-    // Held meanwhile: two at once would measure each other.
+    // The lock is held during the survey: two at once would disturb each other's measurements.
     let mut surveys = SURVEYS.lock().unwrap_or_else(PoisonError::into_inner);
     let known = surveys.iter().find(|(known, _)| std::ptr::eq(known.as_ptr(), Arc::as_ptr(network)));
     if let Some(survey) = known.and_then(|(_, survey)| survey.upgrade()) {
         return survey;
     }
-    // Drivers are other people's programs.
+    // Drivers are third-party code and may panic.
     let found_out = catch_unwind(AssertUnwindSafe(|| Survey::new(network, TAKES, open(network))));
     let broke = |_| Survey::new(network, TAKES, Err(DeviceError::Failed("its driver broke".to_owned())));
     enter(&mut surveys, network, found_out.unwrap_or_else(broke))
@@ -166,7 +165,7 @@ fn enter(surveys: &mut Surveys, network: &Arc<Network>, survey: Survey) -> Arc<S
     survey
 }
 
-/// Makes this known of a network, as long as it is kept.
+/// Uses this survey for a network, as long as the returned `Arc` lives.
 #[cfg(test)]
 pub fn pretend(network: &Arc<Network>, survey: Survey) -> Arc<Survey> {
     enter(&mut SURVEYS.lock().unwrap(), network, survey)

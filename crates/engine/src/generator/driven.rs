@@ -1,25 +1,25 @@
-//! The generator driven by calls, where there are no threads: in a page of a browser, and in tests.
+//! The generator driven by calls, where there are no threads: in a browser, and in tests.
 
 use std::sync::atomic::AtomicBool;
 
 use super::GeneratorSide;
 use super::session::NetworkSession;
 
-/// See the [module](self). Whoever holds it calls [`Driven::run`] between two blocks, or as often as there is time.
+/// A generator driven by calls: call [`Driven::run`] between blocks, or as often as there is time.
 pub struct Driven {
     pub(crate) side: GeneratorSide,
-    /// The network at work, and which choice it is.
+    /// The session, if there is a network, and the version of the choice.
     playing: Option<(Option<NetworkSession>, u32)>,
 }
 
 impl Driven {
-    /// Nothing is loaded before the first call.
+    /// Loads nothing before the first call of [`Self::run`].
     pub fn new(side: GeneratorSide) -> Self {
         Self { side, playing: None }
     }
 
-    /// Takes in all that has come, and generates `notes` notes at most. `true`: it has generated so many. Loads the
-    /// network that is chosen, if it has not done so yet.
+    /// Loads the chosen network if necessary, processes all waiting messages and generates at most `notes` notes.
+    /// Returns whether it generated that many.
     pub fn run(&mut self, notes: usize) -> bool {
         let version = self.side.choice.version();
         if self.playing.as_ref().is_none_or(|(_, playing)| *playing != version) {

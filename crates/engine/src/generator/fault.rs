@@ -1,21 +1,21 @@
-//! Accidents of the generator, brought about on purpose: a way for test hosts to see what the
-//! plugin does then. Without [`VARIABLE`] there are none.
+//! Fault injection: makes the generator fail on purpose, so that test hosts can see what the plugin does
+//! then. Without the environment variable [`VARIABLE`] nothing is injected.
 
 use std::thread;
 use std::time::Duration;
 
-/// Names the accident, and after how many generated notes it happens, as in `freeze=2.5@10` (once, for
-/// so many seconds), `slow=100@0` (every note takes so many times as long), `panic@3` (every three notes)
-/// or `end@3` (every three notes, without a panic).
+/// Names the fault and the number of generated notes before it happens, as in `freeze=2.5@10` (once, for
+/// 2.5 seconds), `slow=100@0` (every note takes 100 times as long), `panic@3` (after every three notes) or
+/// `end@3` (likewise, without a panic).
 const VARIABLE: &str = "ANTIPHON_FAULT";
 
-/// See the [module](self).
+/// The fault to inject, if any.
 #[derive(Debug, Default)]
 pub struct Fault {
     accident: Option<Accident>,
-    /// Notes that are generated before it happens.
+    /// Notes generated before it happens.
     after: u64,
-    /// Notes generated since the last one.
+    /// Notes generated since the last fault.
     notes: u64,
 }
 
@@ -28,7 +28,7 @@ enum Accident {
 }
 
 impl Fault {
-    /// What the environment asks for.
+    /// Reads the fault from the environment.
     pub fn from_env() -> Self {
         std::env::var(VARIABLE).ok().and_then(|text| Self::read(&text)).unwrap_or_default()
     }
@@ -47,7 +47,7 @@ impl Fault {
         Some(Self { accident: Some(accident), after: after.parse().ok()?, notes: 0 })
     }
 
-    /// A note was generated, which took so long. `true`: the thread is to end without a word.
+    /// Call it after each generated note, with the time that it took. `true`: the thread is to end without a panic.
     pub fn strikes(&mut self, took: Duration) -> bool {
         let Some(accident) = self.accident else {
             return false;

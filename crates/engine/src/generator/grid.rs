@@ -1,53 +1,52 @@
-//! The grid that onsets are drawn to: its lines in beats, and where an onset lands.
+//! Quantizes onsets to a grid of lines in beats.
 //!
-//! An onset goes towards the nearest line, as far as the strength says; or towards the next one, where
-//! that line has passed or the onset would run into the one before it. So onsets stay in order, a chord
+//! An onset moves toward the nearest line, as far as the strength determines; or toward the next one, if
+//! that line has passed or the onset would run into the previous one. So onsets stay in order, a chord
 //! stays a chord, and at full strength a run that is faster than the grid becomes one note per line.
 
 use notes::chords::WINDOW_S;
 
 use crate::settings::Rhythm;
 
-/// Onsets are not nearer to each other than this, in seconds, or they would be a chord.
+/// The shortest distance between onsets, in seconds; closer ones would form a chord.
 const APART_S: f64 = WINDOW_S + 0.001;
-/// A line this little before a moment, in beats, has not passed: hosts round.
+/// A line that lies less than this before a time, in beats, has not passed, since hosts round positions.
 const SAME_BEAT: f64 = 1e-5;
 
-/// Beats in the time of a take.
+/// Maps seconds of a take to beats.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Beats {
-    /// Beats in a second.
+    /// Beats per second.
     pub per_second: f64,
-    /// The beat of second 0, from a bar line or any other beat that is one.
+    /// The position of second 0 in beats, counted from a bar line or any other beat.
     pub at_zero: f64,
 }
 
-/// See the [module](self). Times are seconds of a take.
+/// A grid for onsets, in seconds of a take; see the [module documentation](self).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Grid {
-    /// 0: onsets stay where they are; 1: they go to their lines.
+    /// 0: onsets stay where they are; 1: they move onto the lines.
     strength: f64,
-    /// Between two lines, in beats.
+    /// Distance between two lines, in beats, before swing.
     gap: f64,
-    /// Where every second line lies between its neighbours: 0.5 is the middle.
+    /// Where every second line lies between its neighbors: 0.5 is the middle.
     swing: f64,
     beats: Beats,
 }
 
 impl Grid {
-    /// The grid that is wished for, upon these beats.
+    /// The grid for these settings, on these beats.
     pub fn new(rhythm: &Rhythm, beats: Beats) -> Self {
         let strength = f64::from(rhythm.strength).clamp(0.0, 1.0);
         Self { strength, gap: rhythm.grid.beats(), swing: f64::from(rhythm.swing).clamp(0.5, 0.75), beats }
     }
 
-    /// How far chords keep their spread: not at all on the lines.
+    /// How much of their spread chords keep, from 0 (at full strength) to 1.
     pub fn looseness(&self) -> f64 {
         1.0 - self.strength
     }
 
-    /// Where a new onset lands that would have come at `onset`: not before `floor`, and after the
-    /// `previous` one.
+    /// Where an onset at `onset` lands: not before `floor`, and after the `previous` one.
     pub fn place(&self, onset: f64, previous: Option<f64>, floor: f64) -> f64 {
         let free = onset.max(floor);
         if self.strength == 0.0 {
@@ -73,13 +72,13 @@ impl Grid {
         self.beats.at_zero + seconds * self.beats.per_second
     }
 
-    /// The beat of a line, counted from 0.
+    /// The position of a line in beats; lines are numbered from beat 0.
     fn line(&self, index: f64) -> f64 {
         let odd = index.rem_euclid(2.0);
         (index - odd + odd * 2.0 * self.swing) * self.gap
     }
 
-    /// The line nearest to a beat.
+    /// The number of the line nearest to a position in beats.
     fn nearest(&self, beat: f64) -> f64 {
         let pair = (beat / (2.0 * self.gap)).floor() * 2.0;
         let distance = |line: &f64| (self.line(*line) - beat).abs();
@@ -117,7 +116,7 @@ mod tests {
     fn swing_moves_every_second_line() {
         let beats = Beats { per_second: 2.0, at_zero: 3.0 };
         let swung = grid(1.0, Lines::Eighth, 0.75, beats);
-        // Beats 3, 3.75, 4, 4.75: the hand-over is at 3.
+        // Lines at beats 3, 3.75, 4, 4.75; the hand-over is at 3.
         let landed = [0.0, 0.05, 0.3, 0.48, 0.9].map(|onset| swung.place(onset, None, 0.0));
         assert_eq!(landed, [0.0, 0.0, 0.375, 0.5, 0.875]);
         assert_eq!(swung.place(0.02, Some(0.0), 0.0), 0.375, "not the line of the onset before");
@@ -138,7 +137,7 @@ mod tests {
                 let onset = grid.place(from + step, previous, floor);
                 prop_assert!(onset >= floor - 2e-5 / per_second);
                 prop_assert!(previous.is_none_or(|previous| onset > previous + WINDOW_S));
-                // At most a swung line and a half ahead of time, or one behind.
+                // Moved by at most two lines, plus the room for the shortest distance.
                 let moved = (onset - from - step) * per_second / lines.beats();
                 let slack = 2.0 * (1.0 + APART_S * per_second / lines.beats());
                 prop_assert!(moved.abs() <= slack * f64::from(strength) + 1e-9, "moved by {moved} lines");

@@ -1,7 +1,7 @@
-//! The generator side: the only place where the network runs. [`GeneratorSide`] is all that it works with.
+//! The generator side: the only place where the network runs. [`GeneratorSide`] holds everything it works with.
 //!
-//! It is driven by a thread of its own ([`thread`]) or, where there are no threads, by calls ([`driven`]): both do the
-//! same `GeneratorSide::turn`, over and over.
+//! It runs on its own thread ([`thread`]) or, where there are no threads, is driven by calls ([`driven`]): both call
+//! `GeneratorSide::turn` over and over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -37,9 +37,9 @@ use memory::PhraseHistory;
 use networks::{Loaded, Networks};
 use session::NetworkSession;
 
-/// The generator's end of the engine. It belongs to whoever drives it.
+/// The generator's end of the engine, owned by the code that drives it.
 pub struct GeneratorSide {
-    pub(crate) far: GeneratorEnd,
+    pub(crate) generator_end: GeneratorEnd,
     pub(crate) status: Arc<Status>,
     pub(crate) choice: Arc<dyn Networks>,
     pub(crate) devices: Devices,
@@ -50,14 +50,14 @@ pub struct GeneratorSide {
 }
 
 impl GeneratorSide {
-    /// Loads the network that is chosen, or the one that stands in for it, and tells the window. `None`: there is
-    /// nothing to play with, or it is no longer `wanted`.
+    /// Loads the chosen network, or the stand-in if that fails, and informs the window. `None`: there is no network,
+    /// or it is no longer `wanted`.
     fn load(&mut self, wanted: &dyn Fn() -> bool) -> Option<Arc<Network>> {
         self.status.set_health(Health::Starting);
         let chosen = catch_unwind(AssertUnwindSafe(|| self.choice.load(wanted))).unwrap_or_else(|_| {
             Err("This model cannot be read, for a reason unknown to Antiphon. Choose another.".to_owned())
         });
-        // Whatever is wrong with a file, there is something to play with.
+        // If the file cannot be loaded, the built-in model plays.
         let (chosen, missing) = match chosen {
             Ok(chosen) => (Ok(chosen), None),
             Err(missing) => {
@@ -83,12 +83,12 @@ impl GeneratorSide {
         }
     }
 
-    /// Without a network: keeps the queue empty, so that nothing old is heard later.
+    /// Without a network, discards all messages, so that they are not processed later.
     fn ignore(&mut self) {
-        while self.far.report().is_some() {}
+        while self.generator_end.report().is_some() {}
     }
 
-    /// The network begins to work, with what is remembered.
+    /// Begins a session with this network, warmed up with the phrase history.
     fn begin(&mut self, network: Arc<Network>) -> NetworkSession {
         let mut session = NetworkSession::new(network, &mut self.memory);
         self.devices.seat(&mut session.decoder, &self.status);
@@ -98,30 +98,31 @@ impl GeneratorSide {
         session
     }
 
-    /// Listens only.
+    /// Processes all waiting messages and generates nothing.
     fn listen(&mut self, session: &mut NetworkSession, stop: &AtomicBool) -> bool {
-        session.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status, stop)
+        session.listen(&mut self.generator_end, &mut self.memory, &mut self.log, &self.status, stop)
     }
 
-    /// Listens, does what the window has asked for, and generates one more note, if there is one to generate: `true`.
+    /// Handles the window's requests, processes all waiting messages and generates one more note if the look-ahead has
+    /// room. Returns whether it generated one.
     fn turn(&mut self, session: &mut NetworkSession, stop: &AtomicBool) -> bool {
-        let Self { far, status, choice: _, devices, notice, memory, log, outlook } = self;
+        let Self { generator_end, status, choice: _, devices, notice, memory, log, outlook } = self;
         if let Some(record) = log.obey() {
             memory.choose(record);
-            far.ask();
+            generator_end.ask();
         }
         if devices.look_after(&mut session.decoder, status) {
             notice.tell(|said| said.place = devices.place().clone());
         }
-        let heard = session.listen(far, memory, log, status, stop);
-        let generated = session.play_on(far, memory, status);
+        let heard = session.listen(generator_end, memory, log, status, stop);
+        let generated = session.play_on(generator_end, memory, status);
         if heard || generated {
             outlook.tell(&mut session.decoder);
         }
         generated
     }
 
-    /// Tells the editor which network plays, and what is wrong with it.
+    /// Informs the editor which network plays and what is wrong with it.
     fn tell(&mut self, network: Option<&Arc<Network>>, trouble: Option<String>) {
         let card = network.map(|network| network.card());
         let place = card.map_or_else(Place::default, |_| self.devices.place().clone());

@@ -1,31 +1,31 @@
-//! Where the generator gets its network from. Files are not this crate's business: whoever uses it chooses, reads and
-//! shares.
+//! Where the generator gets its network from. This crate does not read files: its user chooses, reads and shares
+//! networks.
 
 use std::sync::Arc;
 
 use model::Network;
 
-/// The choice of a network. Asked on the generator's thread only, but for what is atomic in it.
+/// The choice of a network. Called on the generator's thread only.
 pub trait Networks: Send + Sync {
-    /// Changes whenever something is to be loaded. Asked for often: it must not block.
+    /// A number that changes whenever a network is to be loaded. Called often, so it must not block.
     fn version(&self) -> u32;
 
-    /// Loads what is chosen, and gives up soon after it is no longer `wanted`.
+    /// Loads the chosen network, and gives up soon after it is no longer `wanted`.
     ///
     /// # Errors
     ///
-    /// Sentences that say what is wrong and what to do.
+    /// Full sentences that say what is wrong and what to do.
     fn load(&self, wanted: &dyn Fn() -> bool) -> Result<Loaded, String>;
 
-    /// Loads what plays in the place of a choice that cannot be loaded.
+    /// Loads the network that plays if the chosen one cannot be loaded.
     ///
     /// # Errors
     ///
-    /// Likewise.
+    /// As for [`Self::load`].
     fn stand_in(&self, wanted: &dyn Fn() -> bool) -> Result<Arc<Network>, String>;
 }
 
-/// A network that is there already, and no choice.
+/// A network that is already loaded, with no other choice.
 pub struct Fixed(pub Arc<Network>);
 
 impl Networks for Fixed {
@@ -42,12 +42,12 @@ impl Networks for Fixed {
     }
 }
 
-/// What a choice has come to.
+/// A loaded network.
 pub struct Loaded {
-    /// The network; others may play with it too.
+    /// The network, which other instances may share.
     pub network: Arc<Network>,
-    /// The file that it was found in, if that is not the one that was chosen.
+    /// The file in which it was found, if that is not the chosen one.
     pub found: Option<String>,
-    /// What is not as it was chosen: a sentence.
+    /// How the network differs from the choice, as a full sentence.
     pub trouble: Option<String>,
 }

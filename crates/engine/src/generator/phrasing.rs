@@ -1,9 +1,9 @@
-//! How a take is phrased: the player's wishes, what they refer to in the phrase, and the host's beats,
-//! turned into limits and wishes for every single draw.
+//! Turns the player's settings, the analysis of the phrase and the host's beats into constraints for every
+//! sampled note.
 //!
-//! There are two times. Notes are in seconds of the take, as they sound. The network hears its own time,
-//! in which music goes at its normal speed: a step of half a second that is played at double speed lasts
-//! a quarter. What the grid does to an onset, the network does hear.
+//! There are two time scales. Notes are in seconds of the take, as they sound. The network's input and output
+//! are in its own seconds, in which music runs at normal speed: at double speed, a step of half a second in the
+//! network's time takes a quarter of a second. Onsets moved by the grid are fed to the network as moved.
 
 use model::limits::{classes_of, of_classes, range};
 use model::{
@@ -17,41 +17,42 @@ use crate::generator::grid::{Beats, Grid};
 use crate::link::messages::Place;
 use crate::settings::{BeatSource, Dynamics, GenerationParams, Key, Limits, Rhythm, Speed};
 
-/// The shortest note, in seconds after it is struck.
+/// The shortest note, in seconds from its strike to its end.
 const SHORTEST_S: f64 = 0.010;
-/// A voice is free so long after its note has ended, in seconds: in no host do the two overlap.
+/// A voice is free this long after its note has ended, in seconds, so that the two do not overlap in any host.
 const GAP_S: f64 = 0.000_5;
-/// Where only one voice is left, a note takes it for this part of the step that is usual there, so that
-/// the next note finds it free.
+/// If only one voice is left, a note takes it for this fraction of the usual step, so that the voice is free for
+/// the next note.
 const LEAVES: f64 = 0.9;
-/// Of a density, the part that is asked of every step; the network, hearing it, does the rest.
+/// The fraction of the density (as a logarithm) applied to every step; the network, continuing from its own denser
+/// notes, adds the rest.
 const AT_ONCE: f64 = 0.6;
-/// How much of what is still missing of a density, or is too much, is asked of the next step.
+/// The fraction of the remaining error in density (as a logarithm) that is corrected with the next step.
 const MADE_UP: f64 = 0.25;
-/// The pace of a take that has no phrase: steps of 0.2 s.
+/// Mean logarithm of the steps assumed for a take without a phrase: steps of 0.2 s.
 const PACE_ALONE: f64 = -1.6;
 
-/// What of a take matters for its next note. Plain data of fixed size, saved and rolled back with the
-/// network's state.
+/// What the next note's constraints need to know of the notes so far. Plain data of fixed size, saved and rolled
+/// back with the network's state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trail {
-    /// The model's own notes that sound.
+    /// Antiphon's own sounding notes.
     hands: Hands,
-    /// The latest notes, the player's too.
+    /// The latest notes, including the player's.
     recent: Recent,
-    /// Mean logarithm of the model's own steps, in the network's seconds.
+    /// Running mean of the natural logarithm of Antiphon's own steps, in the network's seconds.
     pace: Option<f64>,
 }
 
 impl Trail {
-    /// A take that goes on after these notes.
+    /// For a take that continues after these notes.
     pub fn after<'a>(notes: impl IntoIterator<Item = &'a Successor>) -> Self {
         let mut trail = Self::default();
         notes.into_iter().for_each(|note| trail.recent.push(note));
         trail
     }
 
-    /// One more note: as it sounds, and as the network hears it. `mine`: the model plays it.
+    /// Adds a note, as it sounds and as it is fed to the network. `mine`: whether Antiphon plays it.
     pub fn hear(&mut self, note: &Note, heard: &Successor, mine: bool) {
         self.recent.push(heard);
         if mine {
@@ -61,60 +62,60 @@ impl Trail {
     }
 }
 
-/// Which note is the next, and when it may come. Times are seconds of the take.
+/// Which note is next, and when it may come. Times are in seconds of the take.
 #[derive(Clone, Copy, Debug)]
 pub struct Cue {
     /// The take's seed.
     pub seed: u64,
-    /// The how-manieth note of it.
+    /// Its index in the take, from 0.
     pub index: u32,
-    /// The onset before it.
+    /// The previous onset.
     pub previous: Option<f64>,
-    /// No sooner than this.
+    /// The earliest onset.
     pub floor: f64,
-    /// So much of the time since the onset before does not count.
+    /// How much of the time since the previous onset is not counted as part of the step.
     pub pause: f64,
 }
 
-/// Where the next note finds the take. Times are seconds of the take.
+/// The conditions for the next note. Times are in seconds of the take.
 struct Entry {
-    /// The onset before it.
+    /// The previous onset.
     latest: f64,
-    /// From when on its step counts.
+    /// The time from which its step counts.
     from: f64,
-    /// No sooner than this: there is a voice for it then.
+    /// The earliest onset, at which a voice is free.
     floor: f64,
-    /// The pitches with which it may join the chord before it.
+    /// The pitches with which it may join the previous note's chord, as a bit mask.
     in_chord: u128,
-    /// Whether it may.
+    /// Whether it may join that chord.
     may_join: bool,
 }
 
-/// See the [module](self).
+/// How a take is phrased; see the [module documentation](self).
 #[derive(Clone, Debug)]
 pub struct Phrasing {
     controls: Controls,
     pitches: Pitches,
     limits: Limits,
     grid: Grid,
-    /// The network's seconds in a second.
+    /// The network's seconds per second of the take.
     speed: f64,
-    /// Logarithm of the factor on the number of onsets.
+    /// Natural logarithm of the factor on the number of onsets.
     density: f64,
-    /// Mean logarithm of the steps of the phrase.
+    /// Mean of the natural logarithm of the phrase's steps in seconds.
     pace: f64,
     loudness: Loudness,
     learn: f32,
 }
 
 impl Phrasing {
-    /// How a take is phrased from now on. `controls`: the network's own; `ear`: what the player has
-    /// played; `pulse`: its pulse, if that is to be followed and there is one.
+    /// How a take is phrased from now on. `controls`: the network's own; `analysis`: of the player's notes; `pulse`:
+    /// their beats, if the grid is to follow those.
     pub fn new(
         controls: &Controls,
         generation: &GenerationParams,
         place: &Place,
-        ear: &PhraseAnalysis,
+        analysis: &PhraseAnalysis,
         pulse: Option<Beats>,
     ) -> Self {
         let GenerationParams { temperature, top_p, rhythm, limits, dynamics, learn, .. } = generation;
@@ -127,7 +128,7 @@ impl Phrasing {
         let host = Beats { per_second: place.beats_per_second, at_zero: place.beat };
         Self {
             controls,
-            pitches: pitches(limits, ear),
+            pitches: pitches(limits, analysis),
             limits: *limits,
             grid: Grid::new(rhythm, pulse.unwrap_or(host)),
             speed: match rhythm.speed {
@@ -136,27 +137,27 @@ impl Phrasing {
                 Speed::Double => 2.0,
             },
             density: libm::log(rhythm.density.into()),
-            pace: ear.pace().unwrap_or(PACE_ALONE),
+            pace: analysis.pace().unwrap_or(PACE_ALONE),
             loudness: match dynamics {
                 Dynamics::Model => Loudness::Free,
-                Dynamics::Follow => ear.loudness().map_or(Loudness::Free, Loudness::Around),
+                Dynamics::Follow => analysis.loudness().map_or(Loudness::Free, Loudness::Around),
                 Dynamics::Fixed(velocity) => Loudness::Fixed(*velocity),
             },
             learn: *learn,
         }
     }
 
-    /// Seconds of the network in a second of the take.
+    /// The network's seconds per second of the take.
     pub fn speed(&self) -> f64 {
         self.speed
     }
 
-    /// How many times as fast as the phrase the take is to be: its speed and its density.
+    /// How many times as fast as the phrase the take is: its speed times its density.
     pub fn pace_factor(&self) -> f64 {
         self.speed * libm::exp(self.density)
     }
 
-    /// Draws the next note.
+    /// Samples the next note.
     pub fn draw(&self, decoder: &mut Decoder, trail: &Trail, memory: &Markov, cue: &Cue) -> Note {
         let rng = &mut note_rng(cue.seed, cue.index.into());
         let entry = self.entry(decoder.state().context(), trail, cue);
@@ -165,7 +166,7 @@ impl Phrasing {
         self.note(onset, &decoder.sample_note(&self.controls, step, &what, rng))
     }
 
-    /// Draws the next note of each of some takes side by side: the very notes that [`Phrasing::draw`] would draw.
+    /// Samples the next note of each take in a batch: exactly the notes that [`Phrasing::draw`] would sample.
     pub fn draw_all(&self, batch: &mut BatchDecoder, trails: &[Trail], memory: &Markov, cues: &[Cue]) -> Vec<Note> {
         let takes = || cues.iter().zip(trails);
         let mut rngs: Vec<_> = cues.iter().map(|cue| note_rng(cue.seed, cue.index.into())).collect();
@@ -183,10 +184,10 @@ impl Phrasing {
         onsets.iter().zip(notes).map(|(&onset, note)| self.note(onset, note)).collect()
     }
 
-    /// Where the next note finds the take.
+    /// The conditions for the next note.
     fn entry(&self, context: &Context, trail: &Trail, cue: &Cue) -> Entry {
         let hands = &trail.hands;
-        // Without a note before it, the first one may come at once.
+        // Without a previous note, the first one may come at once.
         let latest = cue.previous.unwrap_or(cue.floor);
         let free = self.voices().map_or(f64::NEG_INFINITY, |voices| hands.free_at(voices));
         let above = u128::MAX.checked_shl(context.floor(0.0).into()).unwrap_or(0);
@@ -200,7 +201,7 @@ impl Phrasing {
         }
     }
 
-    /// When the next note may come, and what is wished of it.
+    /// The constraints on the next note's step.
     fn when<'a>(&self, entry: &Entry, trail: &'a Trail, memory: &'a Markov) -> When<'a> {
         When {
             earliest: ((entry.floor - entry.from) * self.speed).max(0.0),
@@ -210,7 +211,7 @@ impl Phrasing {
         }
     }
 
-    /// Where it lands, its step as the network hears it, and what it may be.
+    /// The next note's onset, its step as fed to the network, and the constraints on its other properties.
     fn what<'a>(
         &self,
         entry: &Entry,
@@ -231,14 +232,14 @@ impl Phrasing {
             pitches: if joins { in_chord } else { pitches.fresh(hands.fresh(limits.repeats, false)) },
             longest: if is_last_voice { longest.min(LEAVES * timing.usual) } else { longest },
             loudness: self.loudness,
-            // The entry is never late.
+            // The first note is never late.
             spread: if cue.index == 0 || cue.pause > 0.0 { 0.0 } else { self.grid.looseness() },
             learned: self.learned(trail, memory),
         };
         (onset, (onset - latest) * speed, what)
     }
 
-    /// A note that was drawn, as it sounds.
+    /// A sampled note, as it sounds.
     fn note(&self, onset: f64, note: &Successor) -> Note {
         let duration = (note.duration / self.speed).max(note.spread + SHORTEST_S);
         Note { onset, spread: note.spread, duration, pitch: note.pitch, velocity: note.velocity }
@@ -252,9 +253,9 @@ impl Phrasing {
         (self.learn > 0.0).then_some(Learned { memory, recent: &trail.recent, share: self.learn })
     }
 
-    /// The factor on the number of onsets that is asked of the next step. The network hears what it has
-    /// played and goes on from there, denser and denser; so what is asked is less, and the less the nearer
-    /// the take is to the phrase's pace times the density. Never the other way, nor more than the density.
+    /// The density factor for the next step. The network continues from its own output and so becomes denser and
+    /// denser; the factor is therefore smaller than the density, and the smaller the nearer the take is to the
+    /// phrase's pace times the density. It never reverses the density's direction, nor exceeds it.
     fn factor(&self, trail: &Trail) -> f64 {
         let missing = trail.pace.unwrap_or(self.pace) - self.pace + self.density;
         let asked = AT_ONCE * self.density + MADE_UP * missing;
@@ -262,26 +263,26 @@ impl Phrasing {
     }
 }
 
-/// A note as the network hears it, `speed` of its seconds in one of ours. What a player brings may begin a
-/// little before the onset before it: then it is its neighbour.
+/// A note as it is fed to the network, with `speed` of its seconds per second. A player's note may begin slightly
+/// before the previous onset; its step is then 0.
 pub fn heard(previous: Option<f64>, note: &Note, speed: f64) -> Successor {
     let next = Successor::after(previous, note);
     Successor { step: next.step.max(0.0) * speed, duration: next.duration * speed, ..next }
 }
 
-/// The beats of the player's phrase, if wishes call for them and it has any. The hand-over is `at` on the
-/// axis on which it was heard.
-pub fn phrase_beats(rhythm: &Rhythm, ear: &PhraseAnalysis, at: f64) -> Option<Beats> {
+/// The beats of the player's phrase, if the settings use them and it has any. `at`: the hand-over, on the axis of the
+/// phrase's onsets.
+pub fn phrase_beats(rhythm: &Rhythm, analysis: &PhraseAnalysis, at: f64) -> Option<Beats> {
     if rhythm.pulse == BeatSource::Host || rhythm.strength == 0.0 {
         return None;
     }
-    ear.pulse().map(|pulse| Beats { per_second: 1.0 / pulse.period, at_zero: (at - pulse.beat) / pulse.period })
+    analysis.pulse().map(|pulse| Beats { per_second: 1.0 / pulse.period, at_zero: (at - pulse.beat) / pulse.period })
 }
 
-/// Which pitches are wanted.
-fn pitches(limits: &Limits, ear: &PhraseAnalysis) -> Pitches {
+/// The pitches that the limits allow.
+fn pitches(limits: &Limits, analysis: &PhraseAnalysis) -> Pitches {
     let scale = match (limits.key, limits.key.tonic()) {
-        (Key::Phrase, _) => ear.scale(),
+        (Key::Phrase, _) => analysis.scale(),
         (_, tonic) => tonic.map(|tonic| of_classes(limits.scale.upon(tonic))),
     };
     let chord = Some(limits.chord).filter(|chord| *chord != 0).map(|chord| of_classes(classes_of(chord)));

@@ -1,51 +1,50 @@
-//! The pulse of a phrase: the beat that a listener would tap.
+//! Estimates the pulse of a phrase: the beat that a listener would tap.
 //!
-//! Every period within reach is asked how well the phrase's onsets keep step with it and with its
-//! halves, thirds and quarters: the Fourier transform of the onsets at those frequencies (a tempogram, as
-//! Grosche and Müller, "Extracting predominant local pulse information from music recordings", 2011),
-//! weighted by how readily listeners tap at that pace (Parncutt, "A perceptual model of pulse salience and
-//! metrical accent in musical rhythms", 1994). Pure and deterministic: the functions are `libm`'s, and so the same
-//! on every system.
+//! Each candidate period is rated by how well the phrase's onsets align with it and with its halves, thirds
+//! and quarters: the Fourier transform of the onsets at those frequencies (a tempogram, as in Grosche and
+//! Müller, "Extracting predominant local pulse information from music recordings", 2011), weighted by how
+//! readily listeners tap at that tempo (Parncutt, "A perceptual model of pulse salience and metrical accent in
+//! musical rhythms", 1994). Pure and deterministic: it uses `libm`, which gives the same results on every system.
 
 use std::f64::consts::TAU;
 
-/// Periods that can be a pulse, in seconds: 150 to 45 a minute.
+/// Range of periods that can be a pulse, in seconds: 150 to 45 bpm.
 const PERIODS_S: [f64; 2] = [0.4, 1.333];
-/// The pace that listeners like best, and how far they go from it, in octaves.
+/// The period that listeners prefer, in seconds, and the standard deviation around it, in octaves.
 const PREFERRED_S: f64 = 0.6;
 const OCTAVES: f64 = 1.0;
-/// What the pulse itself, its halves, thirds and quarters say, and how much.
+/// Weights of the pulse itself, its halves, thirds and quarters.
 const SHARES: [f64; 4] = [1.0, 0.7, 0.35, 0.5];
-/// Two neighbouring periods that are tried differ by this ratio.
+/// Ratio of two neighboring candidate periods.
 const RATIO: f64 = 1.004;
-/// Finer steps on each side of the best one.
+/// Number of finer steps on each side of the best candidate.
 const FINER: i32 = 16;
-/// Onsets that are looked at, the latest ones; fewer than `FEWEST` make no pulse.
+/// The most onsets considered, the latest ones; fewer than `FEWEST` have no pulse.
 pub const ONSETS: usize = 48;
 const FEWEST: usize = 4;
 /// An onset this many seconds before the last one weighs half as much.
 const HALF_LIFE_S: f64 = 6.0;
-/// Onsets keep step with a pulse at least this well (1: exactly), or there is none.
+/// The least alignment of the onsets with a pulse (1: exact); below it, there is none.
 const LEAST: f64 = 0.4;
 
-/// A beat, and all others at the same distance.
+/// A series of equidistant beats.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pulse {
     /// Seconds from beat to beat.
     pub period: f64,
-    /// The moment of one of the beats, on the onsets' axis.
+    /// The time of one of the beats, on the onsets' axis.
     pub beat: f64,
 }
 
-/// The pulse of onsets, in ascending order, each with its weight (how many notes, how loud). `None`: they
-/// have none.
+/// The pulse of `onsets`: times in seconds, in ascending order, each with a weight (from its number of notes
+/// and their velocities). `None`: they have none.
 pub fn pulse(onsets: &[(f64, f64)]) -> Option<Pulse> {
     let onsets = &onsets[onsets.len().saturating_sub(ONSETS)..];
     if onsets.len() < FEWEST {
         return None;
     }
     let last = onsets.last()?.0;
-    // Times before the last onset: small numbers, wherever the axis begins.
+    // Times relative to the last onset are small numbers, wherever the axis begins.
     let onsets: Vec<(f64, f64)> =
         onsets.iter().map(|&(at, weight)| (at - last, weight * libm::exp2((at - last) / HALF_LIFE_S))).collect();
     let whole: f64 = onsets.iter().map(|onset| onset.1).sum();
@@ -57,13 +56,13 @@ pub fn pulse(onsets: &[(f64, f64)]) -> Option<Pulse> {
     let period = best(&onsets, finer)?;
     let in_step = (1..=SHARES.len()).map(|part| fourier(&onsets, period / part as f64).0).fold(0.0, f64::max);
     (in_step >= LEAST * whole).then(|| {
-        // Whole microseconds: what comes of it must not depend on a machine's last digit.
+        // Whole microseconds: results must not depend on a machine's rounding of the last digit.
         let micro = |seconds: f64| (seconds * 1e6).round() / 1e6;
         Pulse { period: micro(period), beat: micro(last + beat(&onsets, period)) }
     })
 }
 
-/// The period of greatest salience, the first of equals.
+/// The period of greatest salience; the first one if several are equal.
 fn best(onsets: &[(f64, f64)], periods: impl Iterator<Item = f64>) -> Option<f64> {
     let rated = periods.map(|period| (salience(onsets, period), period));
     rated.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|best| best.1)
@@ -76,7 +75,7 @@ fn salience(onsets: &[(f64, f64)], period: f64) -> f64 {
     in_step * libm::exp(-0.5 * octaves * octaves)
 }
 
-/// How well onsets keep step with a period: magnitude, and the moment around which they gather.
+/// How well the onsets align with a period: the magnitude, and the time around which they cluster.
 fn fourier(onsets: &[(f64, f64)], period: f64) -> (f64, f64) {
     let (mut re, mut im) = (0.0, 0.0);
     for &(at, weight) in onsets {
@@ -87,7 +86,7 @@ fn fourier(onsets: &[(f64, f64)], period: f64) -> (f64, f64) {
     (libm::hypot(re, im), libm::atan2(im, re) / TAU * period)
 }
 
-/// The beat: of the places that the finest division in step offers, the one with most weight on it.
+/// The time of a beat: of the places in the period given by the best-aligned division, the one with the most weight.
 fn beat(onsets: &[(f64, f64)], period: f64) -> f64 {
     let fits = |part: usize| fourier(onsets, period / part as f64);
     let parts = (1..=SHARES.len()).reduce(|best, part| if fits(part).0 > 1.05 * fits(best).0 { part } else { best });
@@ -109,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// Where a moment lies between two beats, from -0.5 to 0.5.
+    /// The position of a time relative to the nearest beat, from -0.5 to 0.5 beats.
     fn phase(pulse: &Pulse, at: f64) -> f64 {
         let beats = (at - pulse.beat) / pulse.period;
         beats - beats.round()
@@ -118,7 +117,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-        /// Eighths, quarters and halves with human timing, accents on the beat: its tempo and its beat.
+        /// Rhythms from sixteenths to halves, with human timing and accents on the beat: finds tempo and beat.
         #[test]
         fn a_played_rhythm_has_its_pulse(
             period in 0.42..1.0f64, start in -50.0..50.0f64,

@@ -1,5 +1,5 @@
-//! The network at work: it hears what the audio side reports, and generates ahead while a take is under way. Driven by
-//! calls, whoever makes them: see [`crate::generator`].
+//! A session with one network: processes the audio side's messages and generates ahead during a take. Driven by calls:
+//! see [`crate::generator`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,38 +14,38 @@ use crate::link::queues::GeneratorEnd;
 use crate::link::status::Status;
 use crate::link::takes::TakeLog;
 
-/// The look-ahead of the fastest machine and of the slowest, in seconds of music, and how much it grows
-/// for each second that a note takes: 0.5 ms give 3 s.
+/// The look-ahead of the fastest and of the slowest machine, in seconds of music, and how much it grows for
+/// each second that a note takes: at 0.5 ms per note it is 3 s.
 const SHORTEST_LOOK_AHEAD_S: f64 = 2.5;
 const LONGEST_LOOK_AHEAD_S: f64 = 8.0;
 const LOOK_AHEAD_PER_S: f64 = 1000.0;
-/// Notes generated ahead at most, however dense.
+/// The most notes generated ahead, however dense they are.
 const LOOK_AHEAD_NOTES: usize = 64;
 
-/// The network at work: its decoder, and the take it is in.
+/// The network's decoder and the current take.
 pub struct NetworkSession {
     pub(super) decoder: Decoder,
     take: Option<Take>,
 }
 
 impl NetworkSession {
-    /// Wakes up with what is remembered.
+    /// A session with this network, warmed up with the phrase history.
     pub fn new(network: Arc<Network>, memory: &mut PhraseHistory) -> Self {
         let mut decoder = Decoder::new(network);
         memory.recall(&mut decoder);
         Self { decoder, take: None }
     }
 
-    /// The decoder it generates with.
+    /// The decoder.
     #[cfg(test)]
     pub fn decoder(&self) -> &Decoder {
         &self.decoder
     }
 
-    /// Takes in all that the audio thread has reported, unless it is to stop. `false`: nothing.
+    /// Processes all messages from the audio thread, until `stop` is set. Returns whether there were any.
     pub fn listen(
         &mut self,
-        far: &mut GeneratorEnd,
+        generator_end: &mut GeneratorEnd,
         memory: &mut PhraseHistory,
         log: &mut TakeLog,
         status: &Status,
@@ -54,7 +54,7 @@ impl NetworkSession {
         let Self { decoder, take } = self;
         let mut heard = false;
         while !stop.load(Ordering::Relaxed)
-            && let Some(report) = far.report()
+            && let Some(report) = generator_end.report()
         {
             heard = true;
             status.beat();
@@ -110,40 +110,42 @@ impl NetworkSession {
                 Message::Break => panic!("as a test has asked"),
             }
             if let Some(watch) = watch {
-                status.rollbacks.add(watch.us());
+                status.timing.rollbacks.add(watch.us());
             }
         }
         heard
     }
 
-    /// Thinks of one more note and sends it, if the look-ahead has room. `false`: it has none.
-    pub fn play_on(&mut self, far: &mut GeneratorEnd, memory: &PhraseHistory, status: &Status) -> bool {
-        let seconds = look_ahead_s(status.longest_lately_us());
-        let Some(take) = self.take.as_mut().filter(|take| far.has_room() && take.wants(far.progress(), seconds)) else {
+    /// Generates one more note and sends it, if there is a take and its look-ahead has room. Returns whether it did.
+    pub fn play_on(&mut self, generator_end: &mut GeneratorEnd, memory: &PhraseHistory, status: &Status) -> bool {
+        let seconds = look_ahead_s(status.timing.longest_lately_us());
+        let Some(take) =
+            self.take.as_mut().filter(|take| generator_end.has_room() && take.wants(generator_end.progress(), seconds))
+        else {
             return false;
         };
         let start = Instant::now();
         let planned = take.planned();
         let (revision, index, note) = take.next(memory, &mut self.decoder);
-        // A plan is many notes at once; what counts is how long each of them takes.
+        // A plan generates many notes at once; what counts is the time per note.
         let notes = 1 + take.planned().saturating_sub(planned);
-        status.timed(start.elapsed().as_secs_f64() * 1e6 / notes as f64);
-        status.look_ahead_s.set((take.last_onset() - far.progress()).max(0.0));
-        far.answer(Generated { revision, index, note })
+        status.timing.timed(start.elapsed().as_secs_f64() * 1e6 / notes as f64);
+        status.timing.look_ahead_s.set((take.last_onset() - generator_end.progress()).max(0.0));
+        generator_end.answer(Generated { revision, index, note })
     }
 }
 
-/// How far ahead of the audio thread notes are generated, in seconds, where one takes this long, in
-/// microseconds. A change voids what has not sounded, so on a fast machine length is wasted work; a
-/// slow one needs it. What is played does not depend on it.
+/// How far ahead of the audio thread notes are generated, in seconds, if one note takes `note_us` microseconds.
+/// A change voids the notes that have not sounded, so a long look-ahead is wasted work on a fast machine; a
+/// slow one needs it. Which notes are played does not depend on it.
 fn look_ahead_s(note_us: f64) -> f64 {
     let slowness_s = if note_us.is_finite() { note_us * 1e-6 } else { 0.0 };
     (SHORTEST_LOOK_AHEAD_S + LOOK_AHEAD_PER_S * slowness_s).min(LONGEST_LOOK_AHEAD_S)
 }
 
 impl Take {
-    /// Whether there is room in the look-ahead, so many seconds of it, when the audio thread is
-    /// `progress` seconds into the take.
+    /// Whether a look-ahead of this many seconds has room for another note, when the audio thread is `progress`
+    /// seconds into the take.
     fn wants(&self, progress: f64, look_ahead_s: f64) -> bool {
         !self.is_done() && self.last_onset() < progress + look_ahead_s && self.ahead_of(progress) < LOOK_AHEAD_NOTES
     }
@@ -153,13 +155,13 @@ impl Take {
 mod tests {
     use super::*;
 
-    /// A note that took long makes it look farther ahead at once; when all are fast again, it comes back.
+    /// A single slow note makes the look-ahead longer at once; when all notes are fast again, it shrinks back.
     #[test]
     fn the_look_ahead_follows_the_speed() {
         let status = Status::default();
         let ahead = |us: f64, times: usize| {
-            (0..times).for_each(|_| status.timed(us));
-            look_ahead_s(status.longest_lately_us())
+            (0..times).for_each(|_| status.timing.timed(us));
+            look_ahead_s(status.timing.longest_lately_us())
         };
         let fast = ahead(200.0, 10);
         let slow = ahead(4_000.0, 1);

@@ -1,5 +1,5 @@
-//! How long this thread has worked: what others do on the same machine does not count, where the system
-//! tells it. Elsewhere, how long it took.
+//! Measures this thread's CPU time, where the system provides it, so that other load on the machine does not
+//! count. Elsewhere, measures elapsed time.
 
 #[cfg(unix)]
 use rustix::time::{ClockId, clock_gettime};
@@ -7,7 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 #[cfg(not(unix))]
 use crate::clock::Instant;
 
-/// See the [module](self). For one thread; not for the audio thread, since it asks the system.
+/// Measures time on one thread. Not for the audio thread, since it makes a system call.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {
     #[cfg(unix)]
@@ -17,7 +17,7 @@ pub struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Begins to count.
+    /// Starts measuring.
     pub fn start() -> Self {
         #[cfg(unix)]
         return Self { start_us: worked_us() };
@@ -25,7 +25,7 @@ impl Stopwatch {
         return Self { start: Instant::now() };
     }
 
-    /// Since then, in microseconds.
+    /// Time since the start, in microseconds.
     pub fn us(&self) -> f64 {
         #[cfg(unix)]
         return worked_us() - self.start_us;

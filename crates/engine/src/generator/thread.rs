@@ -1,10 +1,10 @@
-//! The generator on a thread of its own: one per instance.
+//! The generator on its own thread, one per instance.
 //!
-//! It polls its end of the link, hears finished notes as they come (warm-up: one step of the network
-//! each), and from a hand-over on keeps the look-ahead full. The audio thread never wakes it. It ends
-//! when [`GeneratorThread`] is dropped; a panic in it is caught, told, and answered with a fresh start from
-//! the notes it remembers, `RESTARTS` times at most. That it is alive at all it tells with a pulse
-//! ([`crate::link::status::Status::beat`]).
+//! It polls its end of the link, feeds finished notes to the network as they arrive (warm-up: one step of the
+//! network each), and from a hand-over on keeps the look-ahead full. The audio thread never wakes it. It ends
+//! when [`GeneratorThread`] is dropped. A panic in it is caught and reported, and the generator restarts from
+//! the notes it remembers, at most `RESTARTS` times. A heartbeat ([`crate::link::status::Status::beat`]) shows
+//! that it is alive.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use super::waker::WakeGuard;
 use crate::link::queues::{GeneratorEnd, Liveliness};
 use crate::link::status::Health;
 
-/// Restarts after a panic; then the plugin passes notes through.
+/// The most restarts after a panic; after that, the plugin only passes notes through.
 const RESTARTS: u64 = 3;
-/// Between two looks at the queue: while every millisecond counts, while somebody plays.
+/// Polling interval of the queue: while every millisecond counts, and while somebody is playing.
 const POLLS: [Duration; 2] = [Duration::from_micros(100), Duration::from_millis(1)];
-/// At rest, from which it is woken ([`super::waker`]); what only the editor asks for has the time,
-/// and what only a host does while no window is open has more.
+/// Polling interval at rest, with the window open and closed. Playing wakes it ([`super::waker`]); requests of
+/// the editor can wait this long, and those of a host without a window even longer.
 const RESTS: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
-/// While it may be called any moment: the look, and generating a note, are to fit into a block of 64
-/// samples.
+/// Polling interval while a hand-over may follow at any moment: this plus the time to generate a note should
+/// fit into a block of 64 samples.
 const EXPECTANT: Duration = Duration::from_micros(250);
 
-/// The running thread; dropping it ends it.
+/// The running thread; dropping this ends it.
 pub struct GeneratorThread {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -43,11 +43,11 @@ impl GeneratorThread {
     ///
     /// # Errors
     ///
-    /// If the system refuses one.
+    /// If the system cannot start a thread.
     pub fn start(side: GeneratorSide) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let pulse = side.far.pulse();
+        let pulse = side.generator_end.pulse();
         let thread = thread::Builder::new().name("antiphon".to_owned()).spawn(move || run(side, &stopped))?;
         let ward = WakeGuard::new(pulse, thread.thread().clone());
         Ok(Self { stop, thread: Some(thread), ward: Some(ward) })
@@ -60,13 +60,13 @@ impl Drop for GeneratorThread {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // It catches its own panics; there is nobody left to tell of another one.
+            // The thread catches its own panics; nothing could be done about another one here.
             let _ = thread.join();
         }
     }
 }
 
-/// The thread from beginning to end.
+/// The thread's body: loads the chosen network and plays with it, until stopped.
 fn run(mut side: GeneratorSide, stop: &AtomicBool) {
     let mut fault = Fault::from_env();
     while !stop.load(Ordering::Relaxed) {
@@ -81,7 +81,7 @@ fn run(mut side: GeneratorSide, stop: &AtomicBool) {
     }
 }
 
-/// Plays with this network until another is chosen, it breaks for good, or the thread is stopped.
+/// Plays with this network until another one is chosen or the thread is stopped; restarts after failures.
 fn play(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
     loop {
         let done = catch_unwind(AssertUnwindSafe(|| generate(side, network, version, fault, stop)));
@@ -91,8 +91,8 @@ fn play(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &
         }
         side.devices.distrust(&side.status);
         side.status.lapse();
-        side.status.restarts.add(1);
-        let restarts = side.status.restarts.get();
+        side.status.counts.restarts.add(1);
+        let restarts = side.status.counts.restarts.get();
         if restarts > RESTARTS {
             let trouble = "The model failed too often and was stopped. Reload the plugin to try again.";
             side.tell(Some(network), Some(trouble.to_owned()));
@@ -104,20 +104,20 @@ fn play(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &
     }
 }
 
-/// The thread's main flow: listen, and generate ahead.
+/// The thread's main loop: processes messages and generates ahead.
 fn generate(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
     let mut session = side.begin(network.clone());
     while !stop.load(Ordering::Relaxed) && side.choice.version() == version {
         let began = side.status.beat();
         if !side.turn(&mut session, stop) {
-            rest(&side.far, side.outlook.is_seen());
+            rest(&side.generator_end, side.outlook.is_seen());
         } else if fault.strikes(began.elapsed()) {
             return;
         }
     }
 }
 
-/// Without a network, waits for another choice.
+/// Without a network, waits until another one is chosen.
 fn idle(side: &mut GeneratorSide, version: u32, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) && side.choice.version() == version {
         side.ignore();
@@ -125,15 +125,15 @@ fn idle(side: &mut GeneratorSide, version: u32, stop: &AtomicBool) {
     }
 }
 
-/// Sleeps until the next look. `seen`: the editor is open.
-fn rest(far: &GeneratorEnd, seen: bool) {
-    let poll = match far.liveliness() {
+/// Sleeps until the next poll. `seen`: whether the window is open.
+fn rest(generator_end: &GeneratorEnd, seen: bool) {
+    let poll = match generator_end.liveliness() {
         Liveliness::Rest => {
-            far.sleep(true);
+            generator_end.sleep(true);
             thread::park_timeout(RESTS[usize::from(!seen)]);
-            return far.sleep(false);
+            return generator_end.sleep(false);
         }
-        _ if far.is_offline() => POLLS[0],
+        _ if generator_end.is_offline() => POLLS[0],
         Liveliness::Lively => POLLS[1],
         Liveliness::Expectant => EXPECTANT,
         Liveliness::Imminent => POLLS[0],

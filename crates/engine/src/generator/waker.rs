@@ -1,5 +1,5 @@
-//! One thread for all instances of the process that looks after those at rest. The audio thread wakes nobody,
-//! so somebody has to look often whether it has begun to play; but not everybody.
+//! A single thread that wakes the resting generators of all instances in the process. The audio thread must not
+//! wake other threads, so something has to poll frequently whether playing has begun; one thread does it for all.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use crate::link::queues::SleepFlag;
 
-/// Between two looks.
+/// Polling interval.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Those that are looked after.
+/// All generator threads that are watched.
 static ALL: Mutex<All> = Mutex::new(All { watched: Vec::new(), watch: None, next: 0 });
 
 struct All {
     watched: Vec<Watched>,
-    /// Runs while there are any.
+    /// The thread that watches them; runs while there are any.
     watch: Option<Waker>,
-    /// The next one's number.
+    /// The number of the next one to be added.
     next: u64,
 }
 
@@ -33,12 +33,12 @@ struct Waker {
     thread: JoinHandle<()>,
 }
 
-/// Being looked after, until it is dropped.
+/// Keeps a generator thread watched until it is dropped.
 pub struct WakeGuard(u64);
 
 impl WakeGuard {
-    /// From now on, `thread` is woken when its audio thread is not at rest. If the system refuses a thread for
-    /// that, it has to wake up by itself.
+    /// From now on, `thread` is woken when its audio thread is not at rest. If the watching thread cannot be started,
+    /// `thread` wakes only by its own timeout.
     pub fn new(pulse: SleepFlag, thread: Thread) -> Self {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         let number = all.next;
@@ -56,7 +56,8 @@ impl Drop for WakeGuard {
         let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         all.watched.retain(|watched| watched.number != self.0);
         let watch = if all.watched.is_empty() { all.watch.take() } else { None };
-        // It takes the lock itself. When the last instance is gone the library may go too: no thread may stay.
+        // The watching thread takes the lock itself. After the last instance the library may be unloaded, so the thread
+        // must not outlive it.
         drop(all);
         if let Some(Waker { stop, thread }) = watch {
             stop.store(true, Ordering::Relaxed);

@@ -1,24 +1,24 @@
-//! What the window shows of the network: which one plays, where, and what is wrong with it. Told by the generator, read
-//! by the window through a triple buffer.
+//! What the window shows about the network: which one plays, where, and what is wrong with it. Written by the
+//! generator, read by the window, through a triple buffer.
 
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::generator::device::Place;
 
-/// See the [module](self).
+/// What the window shows about the network.
 #[derive(Clone, Debug, Default)]
 pub struct Bulletin {
     /// Name of the weights in use.
     pub weights: String,
-    /// Their licence.
+    /// Their license.
     pub licence: String,
     /// Where they run.
     pub place: Place,
-    /// The file that they were found in, if it is not the one that the project says.
+    /// The file in which they were found, if it is not the one named in the project.
     pub found: Option<String>,
-    /// Why the weights that are chosen do not play, and the built-in ones do: sentences that say what to do.
+    /// Why the built-in weights play instead of the chosen ones: full sentences that also say what to do.
     pub missing: Option<String>,
-    /// What else went wrong, if something did, likewise.
+    /// What else went wrong, in full sentences.
     pub trouble: Option<String>,
 }
 
@@ -35,7 +35,7 @@ pub fn bulletin() -> (BulletinWriter, Output<Bulletin>) {
 }
 
 impl BulletinWriter {
-    /// Tells what has changed.
+    /// Changes the contents and publishes them.
     pub fn tell(&mut self, change: impl FnOnce(&mut Bulletin)) {
         change(&mut self.said);
         self.out.write(self.said.clone());

@@ -1,20 +1,20 @@
-//! What the model expects: how likely each pitch is to come next. Told by the generator while
-//! somebody looks, read by the editor through a triple buffer.
+//! The pitch forecast: how likely the network considers each pitch to come next. Written by the generator while the
+//! window is open, read by the editor, through a triple buffer.
 
 use model::Decoder;
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::link::viewer::Viewer;
 
-/// MIDI keys.
+/// Number of MIDI keys.
 const PITCHES: usize = 128;
-/// The next note is imagined this long after the latest one, in seconds: a melody's step, no chord.
+/// The step assumed for the next note, in seconds: a melody's step, not a chord.
 const STEP_S: f64 = 0.25;
 
-/// See the [module](self).
+/// The pitch forecast.
 #[derive(Clone, Debug)]
 pub struct PitchForecast {
-    /// Probability of each pitch; all 0 while nothing is known.
+    /// Probability of each pitch; all 0 while there is no forecast.
     pub pitches: [f32; PITCHES],
 }
 
@@ -37,12 +37,12 @@ pub fn outlook(viewer: Viewer) -> (PitchForecastWriter, Output<PitchForecast>) {
 }
 
 impl PitchForecastWriter {
-    /// Whether somebody looks.
+    /// Whether the window is open.
     pub fn is_seen(&self) -> bool {
         self.viewer.opening().is_some()
     }
 
-    /// Tells what this decoder expects, if somebody looks. It costs a part of generating one note.
+    /// Publishes this decoder's forecast if the window is open. It costs a fraction of generating one note.
     pub fn tell(&mut self, decoder: &mut Decoder) {
         if self.is_seen() {
             decoder.pitch_distribution(STEP_S, &mut self.out.input_buffer_mut().pitches);
@@ -51,7 +51,7 @@ impl PitchForecastWriter {
         }
     }
 
-    /// There is no decoder any more.
+    /// Clears the forecast: there is no decoder any more.
     pub fn clear(&mut self) {
         *self.out.input_buffer_mut() = PitchForecast::default();
         self.out.publish();

@@ -1,128 +1,127 @@
-//! What the audio thread and the generator tell each other. Messages are `Copy`; whatever concerns
-//! a take bears its [`Revision`].
+//! The messages between the audio thread and the generator. They are `Copy`; those that void generated
+//! notes carry a new [`Revision`].
 
 use notes::Note;
 
 use crate::settings::{GenerationParams, Length};
 
-/// Which generation of a take a message belongs to.
+/// Version of the generated notes; a higher one voids notes of lower ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Revision(pub u64);
 
-/// Where a take lies in the host's time: what its seconds are in beats and bars.
+/// A take's place on the host's timeline: how its seconds map to beats and bars.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
-    /// Beats (quarter notes) in a second of the take, whatever the tempo is later: it keeps its beats.
+    /// Beats (quarter notes) per second of the take. A later tempo change does not affect it: the take keeps its beats.
     pub beats_per_second: f64,
-    /// Beats from a bar line of the host to the hand-over; from 0 to below `bar`. Where no transport
-    /// runs, the hand-over is a bar line.
+    /// Beats from a bar line of the host to the hand-over, at least 0 and less than `bar`. If the transport
+    /// is not running, the hand-over counts as a bar line.
     pub beat: f64,
     /// Beats per bar.
     pub bar: f64,
-    /// The host's transport runs: its beats and bars are where the music is. Else they are only where a turn of bars ends.
+    /// Whether the host's transport runs. Only then is the position in the bar an input of the network.
     pub running: bool,
 }
 
 /// Where the notes of a take come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Source {
-    /// The network goes on from what it remembers.
+    /// The network continues the phrase history.
     GoOn,
-    /// It begins from nothing: what was before is forgotten, once something has sounded.
+    /// The network begins from nothing; the history is cleared once a note has sounded.
     Alone,
-    /// It takes the latest take back, if nothing was played since, and goes on with another random stream.
+    /// Undoes the latest take, if nothing was played since, and continues with another random stream.
     Another,
-    /// The latest take comes again.
+    /// Replays the latest take, or the one chosen in the window.
     Again,
-    /// The latest take comes again and again.
+    /// Loops the latest take.
     Frozen {
-        /// A round lasts whole bars; else as long as the take did.
+        /// Whether a round lasts a whole number of bars; otherwise it lasts as long as the take did.
         bars: bool,
     },
 }
 
-/// From the audio thread to the generator. `at`: seconds of the stream; `since`: seconds
-/// since the hand-over.
+/// From the audio thread to the generator. `at` is in stream seconds, `since` in seconds since the hand-over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Message {
-    /// The player finished a note; canonical, in onset order, in seconds of the stream.
+    /// A note that the player has finished, in canonical order and in stream seconds.
     Heard(Note),
-    /// At the hand-over that follows, the player still holds this note: canonical, in order, as long as it has sounded.
+    /// A note that the player still holds at the hand-over that follows, in canonical order, with its duration so far.
     Held(Note),
-    /// Such a note has ended since: as long as it was. Voids nothing.
+    /// A note sent as [`Self::Held`] has ended, with its final duration. Voids nothing.
     LetGo(Note),
-    /// The turn is the model's from its `at` on. May come some time before, and be called off.
+    /// Antiphon has the turn from its `at` on. May be sent in advance, and canceled.
     Begin(Begin),
-    /// From `since` on, play differently: notes with an onset before it stay.
+    /// From `since` on, the take changes; notes with an earlier onset stay.
     Change {
-        /// Makes what was generated beyond `since` void.
+        /// Voids notes generated for `since` and later.
         revision: Revision,
         /// When.
         since: f64,
-        /// Where it lies in the host's time now: signatures change, and hosts jump.
+        /// Its place on the host's timeline now: time signatures change, and hosts jump.
         place: Place,
-        /// How to play from then on.
+        /// The generation parameters from then on.
         generation: GenerationParams,
-        /// What ends it.
+        /// What ends the take.
         length: Length,
     },
-    /// In a duet, or over a frozen take: a key of the player's goes down. Voids what was generated beyond.
+    /// In a duet or over a frozen take, a key of the player goes down.
     Join {
-        /// Makes what was generated beyond `from` void.
+        /// Voids notes generated for `from` and later.
         revision: Revision,
-        /// When.
+        /// When the key goes down.
         since: f64,
-        /// Then, or a little later.
+        /// `since`, or a little later.
         from: f64,
         /// MIDI key.
         pitch: u8,
         /// MIDI velocity.
         velocity: u8,
     },
-    /// It comes up again. Voids nothing.
+    /// A key that joined comes up. Voids nothing.
     Leave {
         /// When.
         since: f64,
-        /// MIDI key; `None`: all of them do.
+        /// MIDI key; `None`: all keys.
         pitch: Option<u8>,
     },
-    /// What the take plays until `since` comes again from there on, round and round.
+    /// The take loops: from `since` on, it repeats what it plays up to there.
     Freeze {
-        /// Makes what was generated beyond `since` void.
+        /// Voids notes generated for `since` and later.
         revision: Revision,
         /// The end of the first round.
         since: f64,
-        /// How long each lasts, not rounded: nothing adds up.
+        /// Length of each round in seconds, not rounded, so that no error accumulates.
         round: f64,
     },
-    /// From `since` on it plays freely again.
+    /// The take stops looping at `since`.
     Thaw {
-        /// Makes what was generated beyond `since` void.
+        /// Voids notes generated for `since` and later.
         revision: Revision,
         /// When.
         since: f64,
     },
-    /// The take is over; the revision makes what was generated beyond void.
+    /// The take is over; the revision voids all notes that have not been played.
     End(Revision, End),
-    /// The latest take is taken back.
+    /// Undo the latest take.
     Undo,
-    /// The player's latest phrase is forgotten, and what followed it.
+    /// Forget the player's latest phrase and what followed it.
     ForgetPhrase {
         /// When.
         at: f64,
     },
-    /// The phrase is forgotten.
+    /// Forget everything.
     Forget {
-        /// Makes any take void.
+        /// Voids all notes.
         revision: Revision,
     },
-    /// The generator is to break; for tests of what happens then.
+    /// Makes the generator panic, for tests of what happens then.
     #[cfg(test)]
     Break,
 }
 
 impl Message {
-    /// Whether it makes the network go back to what it knew before, to go on from there.
+    /// Whether it rolls the network back to an earlier state.
     pub fn goes_back(&self) -> bool {
         matches!(self, Self::Change { .. } | Self::Join { .. } | Self::Freeze { .. } | Self::Thaw { .. })
     }
@@ -133,43 +132,44 @@ impl Message {
 pub struct Begin {
     /// Its first revision.
     pub revision: Revision,
-    /// The hand-over, in seconds of the stream.
+    /// The hand-over, in stream seconds.
     pub at: f64,
-    /// The how-manieth take.
+    /// Number of takes since the phrase began, before this one.
     pub number: u32,
     /// Where its notes come from.
     pub source: Source,
-    /// Somebody has called for it.
+    /// Whether a button, the trigger or a bar line caused it, rather than silence.
     pub called: bool,
-    /// Where it lies in the host's time.
+    /// Its place on the host's timeline.
     pub place: Place,
-    /// How to play.
+    /// The generation parameters.
     pub generation: GenerationParams,
-    /// What ends it. A known one is as long as it was.
+    /// What ends the take. It does not apply to a replay or a loop.
     pub length: Length,
 }
 
 /// How a take ends; see [`Message::End`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct End {
-    /// Until when its notes could begin; minus infinity: the hand-over did not take place.
+    /// Only notes struck before this could sound, in seconds since the hand-over; minus infinity: the hand-over was
+    /// canceled.
     pub limit: f64,
-    /// How many could begin.
+    /// The most notes that could sound.
     pub notes: u32,
-    /// When it ended.
+    /// When the take ended, in seconds since the hand-over.
     pub since: f64,
-    /// The same moment in seconds of the stream.
+    /// When the take ended, in stream seconds.
     pub at: f64,
-    /// Beats in a second of it: its hand-over may have been pending at a tempo a little off.
+    /// Beats per second of the take: the hand-over may have been announced at a slightly different tempo.
     pub beats_per_second: f64,
-    /// What still sounded was cut off then.
+    /// Whether notes still sounding were cut off then.
     pub cut: bool,
-    /// Its own notes are remembered.
+    /// Whether Antiphon's own notes are remembered.
     pub remembered: bool,
 }
 
 impl End {
-    /// The hand-over did not take place.
+    /// The hand-over was canceled.
     pub const CANCELED: Self = Self {
         limit: f64::NEG_INFINITY,
         notes: 0,
@@ -181,29 +181,30 @@ impl End {
     };
 }
 
-/// From the generator to the audio thread. Times are seconds since the hand-over (onset) and
-/// since the onset (spread, duration), as in [`Note`].
+/// A note from the generator to the audio thread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Generated {
-    /// The take, and which generation of it.
+    /// The revision in which it was generated.
     pub revision: Revision,
-    /// The how-manieth note of the take, from 0.
+    /// Index of the note in the take, from 0.
     pub index: u32,
-    /// The note, its onset in seconds since the hand-over. `None`: the take has no more.
+    /// The note, with its onset in seconds since the hand-over. `None`: the take has no more notes.
     pub note: Option<Note>,
 }
 
-/// The first note that answers one of the player's in a duet comes this much later at the earliest,
-/// in seconds: no partner foresees it, and the thread needs the time. Longer than a chord's window.
+/// In a duet, the shortest time from a player's note to the first note that responds to it, in seconds: a human
+/// partner would need time too, and so does the thread. Longer than a chord's window.
 pub const REACTION_S: f64 = 0.032;
 
-/// What begins this little before a round's end, in seconds, is on it: two ways of counting beats differ by less.
+/// A note that begins less than this before a round's end, in seconds, counts as on it: two ways of counting beats
+/// differ by less.
 pub const ON_END_S: f64 = 1e-5;
 
-/// How long a round of what lasts so many beats is: up to the bar line, where there are bars.
+/// Length of a loop, in beats, for a take that lasted `lasted` beats: rounded up to whole bars of `bar` beats, if there
+/// are bars.
 pub fn loop_beats(lasted: f64, bar: Option<f64>) -> f64 {
     match bar {
-        // What is a hair over a line ends on it.
+        // A take that ends just past a bar line is rounded down to it.
         Some(bar) => ((lasted / bar - 1e-3).ceil().max(1.0)) * bar,
         None => lasted,
     }

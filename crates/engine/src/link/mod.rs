@@ -1,4 +1,4 @@
-//! What lies between the threads: queues, atomics and triple buffers, and the words that pass over them.
+//! The link between the threads: queues, atomics and triple buffers, and the messages sent through them.
 
 pub mod bulletin;
 pub mod forecast;

@@ -1,9 +1,9 @@
-//! Between the audio thread and the generator: the only file that names the queues.
+//! The queues between the audio thread and the generator: the only file that names them.
 //!
-//! [`link`] makes both ends. The [`AudioEnd`] end belongs to the audio thread: it never blocks, never
-//! allocates, and never wakes the other side. The [`GeneratorEnd`] end belongs to the generator, which
-//! polls. Messages are `Copy`. Whatever concerns a take bears its [`Revision`]; when the audio side
-//! raises the revision, everything older is void, wherever it still is on its way.
+//! [`link`] makes both ends. The [`AudioEnd`] belongs to the audio thread: it never blocks, never
+//! allocates, and never wakes the other side. The [`GeneratorEnd`] belongs to the generator, which
+//! polls. Messages are `Copy`. Generated notes carry their [`Revision`]; when the audio side raises the
+//! revision, older notes become void, even those still in a queue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -12,39 +12,39 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::messages::{End, Generated, Message, Revision};
 
-/// Messages to the generator that fit in: over a minute of the densest piano music.
+/// Capacity of the queue to the generator, in messages: over a minute of the densest piano music.
 const REPORTS: usize = 2048;
-/// Room that finished notes leave free in that queue, for the messages that steer.
+/// Places in that queue that notes leave free for steering messages.
 const RESERVE: usize = 64;
-/// Generated notes that fit in: more than the look-ahead ever holds.
+/// Capacity of the queue of generated notes: more than the look-ahead ever holds.
 const ANSWERS: usize = 256;
 
-/// How often the generator has to look.
+/// How often the generator has to check for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Liveliness {
-    /// Nobody plays.
+    /// Nobody is playing.
     Rest,
-    /// Somebody plays.
+    /// The player or Antiphon is playing.
     Lively,
-    /// There is a phrase to answer, and the model may be called any moment.
+    /// There is a phrase to answer, and a hand-over may follow at any moment.
     Expectant,
     /// The turn is about to change, or has just changed: every millisecond counts.
     Imminent,
 }
 
-/// What both sides look at without a queue.
+/// Values shared by both sides without a queue.
 #[derive(Debug, Default)]
 struct Shared {
-    /// Seconds since the hand-over (bits of an f64): how far the audio thread is. Steers the
-    /// look-ahead only, never what is generated.
+    /// How far the audio thread is, in seconds since the hand-over (bits of an f64). Affects only how far
+    /// ahead notes are generated, never which ones.
     progress: AtomicU64,
-    /// How soon something may be asked for: see [`Liveliness`].
+    /// A [`Liveliness`].
     lively: AtomicU8,
-    /// How often the editor has asked for a take to be heard again.
+    /// How often the editor has requested a replay.
     asked: AtomicU32,
-    /// The host renders faster than real time and waits.
+    /// The host renders offline and waits for notes.
     offline: AtomicBool,
-    /// The generator sleeps until somebody plays.
+    /// The generator sleeps until somebody plays; see [`SleepFlag`].
     asleep: AtomicBool,
 }
 
@@ -54,7 +54,7 @@ pub struct AudioEnd {
     reports: Producer<Message>,
     answers: Consumer<Generated>,
     shared: Arc<Shared>,
-    /// A steering message found no room: the other side no longer knows whose turn it is.
+    /// A steering message found no room, so the generator no longer knows whose turn it is.
     lost: bool,
 }
 
@@ -66,12 +66,12 @@ pub struct GeneratorEnd {
     shared: Arc<Shared>,
 }
 
-/// For those who look after a sleeping generator.
+/// Shows whether a sleeping generator has to be woken.
 #[derive(Clone, Debug)]
 pub struct SleepFlag(Arc<Shared>);
 
 impl SleepFlag {
-    /// Whether it sleeps although somebody plays: once, it is taken for awake then.
+    /// Whether the generator sleeps although somebody is playing. Returns `true` once, and marks it as awake.
     pub fn quickens(&self) -> bool {
         self.0.asleep.load(Ordering::Relaxed)
             && self.0.lively.load(Ordering::Relaxed) != Liveliness::Rest as u8
@@ -92,7 +92,7 @@ pub fn link() -> (AudioEnd, GeneratorEnd) {
 }
 
 impl AudioEnd {
-    /// Tells of what steers nothing, such as a note. `false`: no room, it is lost whole.
+    /// Sends a message that steers nothing, such as a note. `false`: there was no room and it is lost.
     pub fn offer(&mut self, report: Message) -> bool {
         self.reports.slots() > RESERVE && self.reports.push(report).is_ok()
     }
@@ -102,7 +102,8 @@ impl AudioEnd {
         self.reports.slots() > RESERVE
     }
 
-    /// Steers. `false`: no room even in the reserve; [`AudioEnd::mend`] has to succeed first.
+    /// Sends a steering message. `false`: there was no room even in the reserve, and nothing more is sent until
+    /// [`AudioEnd::mend`] succeeds.
     pub fn steer(&mut self, report: Message) -> bool {
         if !self.lost {
             self.lost = self.reports.push(report).is_err();
@@ -110,8 +111,8 @@ impl AudioEnd {
         !self.lost
     }
 
-    /// After a lost steering message: calls off whatever the other side believes to be playing.
-    /// `true`: both sides agree again (or always did).
+    /// After a lost steering message, ends whatever take the generator believes to be playing.
+    /// `true`: both sides agree again, or always did.
     pub fn mend(&mut self, revision: Revision) -> bool {
         if self.lost {
             self.lost = self.reports.push(Message::End(revision, End::CANCELED)).is_err();
@@ -124,29 +125,29 @@ impl AudioEnd {
         self.answers.pop().ok()
     }
 
-    /// Throws away the waiting answers of revisions before this one, which stand in front.
+    /// Drops waiting notes of revisions before this one from the front of the queue.
     pub fn skip_before(&mut self, revision: Revision) {
         while self.answers.peek().is_ok_and(|answer| answer.revision < revision) {
             let _ = self.answers.pop();
         }
     }
 
-    /// Says how far the take has come, in seconds since its hand-over (negative before it).
+    /// Publishes how far the take has come, in seconds since its hand-over (negative before it).
     pub fn progress(&self, since: f64) {
         self.shared.progress.store(since.to_bits(), Ordering::Relaxed);
     }
 
-    /// Says how often to look.
+    /// Sets how often the generator has to check for messages.
     pub fn lively(&self, lively: Liveliness) {
         self.shared.lively.store(lively as u8, Ordering::Relaxed);
     }
 
-    /// How often the editor has asked for a take to be heard again.
+    /// How often the editor has requested a replay.
     pub fn asked(&self) -> u32 {
         self.shared.asked.load(Ordering::Acquire)
     }
 
-    /// Says whether the host renders offline.
+    /// Sets whether the host renders offline.
     pub fn offline(&self, offline: bool) {
         self.shared.offline.store(offline, Ordering::Relaxed);
     }
@@ -158,12 +159,12 @@ impl GeneratorEnd {
         self.reports.pop().ok()
     }
 
-    /// Whether an answer has room.
+    /// Whether a generated note has room.
     pub fn has_room(&self) -> bool {
         self.answers.slots() > 0
     }
 
-    /// Sends a generated note. `false`: no room.
+    /// Sends a generated note. `false`: there was no room.
     pub fn answer(&mut self, answer: Generated) -> bool {
         self.answers.push(answer).is_ok()
     }
@@ -173,7 +174,7 @@ impl GeneratorEnd {
         f64::from_bits(self.shared.progress.load(Ordering::Relaxed))
     }
 
-    /// How often to look.
+    /// How often to check for messages.
     pub fn liveliness(&self) -> Liveliness {
         match self.shared.lively.load(Ordering::Relaxed) {
             0 => Liveliness::Rest,
@@ -183,22 +184,22 @@ impl GeneratorEnd {
         }
     }
 
-    /// Asks the audio side to begin the take that was chosen.
+    /// Asks the audio side to begin a replay of the take that was chosen.
     pub fn ask(&self) {
         self.shared.asked.fetch_add(1, Ordering::Release);
     }
 
-    /// For those who look after this thread while it sleeps.
+    /// The flag through which this thread can be woken while it sleeps.
     pub fn pulse(&self) -> SleepFlag {
         SleepFlag(self.shared.clone())
     }
 
-    /// Says whether this thread sleeps until somebody plays.
+    /// Sets whether this thread sleeps until somebody plays.
     pub fn sleep(&self, asleep: bool) {
         self.shared.asleep.store(asleep, Ordering::Relaxed);
     }
 
-    /// Whether somebody waits for every note.
+    /// Whether the host renders offline and waits for every note.
     pub fn is_offline(&self) -> bool {
         self.shared.offline.load(Ordering::Relaxed)
     }

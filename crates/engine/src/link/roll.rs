@@ -1,13 +1,11 @@
-//! The picture for the editor: what was heard and played, lately and now. Written on the audio
-//! thread, read by the editor.
+//! The picture of the piano roll: notes heard and played, written on the audio thread, read by the editor.
 //!
-//! Notes that begin and end go through a ring, each once; all else is a [`Frame`], which the editor finds in a triple
-//! buffer sixty times a second. What has no room in the ring, or changes while no window is open, goes later: the
-//! audio thread keeps the notes too, and which of them the editor does not know yet.
+//! Each note that begins or ends goes through a ring buffer once; everything else is a [`Frame`], which the editor takes
+//! from a triple buffer sixty times a second. Changes that do not fit into the ring, or happen while no window is open,
+//! are sent later: the audio thread keeps the notes too, and marks those that the editor does not know yet.
 //!
-//! Its times are seconds that only go on: where the stream's seconds begin anew (a phrase is
-//! forgotten), the picture's do not, so that what was played before can still be seen, and saved.
-//! While nothing moves there are no new pictures.
+//! Times are *the picture's seconds*, which never turn back: when a phrase is forgotten, stream seconds start again at 0
+//! and the picture's do not, so that earlier notes can still be seen and saved. While nothing moves, no frames are sent.
 
 use std::ops::{Deref, DerefMut};
 
@@ -19,25 +17,25 @@ use crate::link::viewer::Viewer;
 
 /// Notes in the picture: over a minute of dense music.
 const NOTES: usize = 2048;
-/// Notes on their way to the editor at once: more than begin and end between two pictures.
-const NEWS: usize = 256;
-/// Look-ahead notes in the picture.
+/// Capacity of the ring: more notes than begin and end between two pictures.
+const CHANGES: usize = 256;
+/// Planned notes in the picture.
 const GHOSTS: usize = 64;
 /// Hand-overs in the picture.
-const MARKS: usize = 16;
+const HAND_OVERS: usize = 16;
 /// Bar lines in the picture.
 const BARS: usize = 64;
 /// Pictures per second.
 const RATE: f64 = 60.0;
 
-/// Who plays.
+/// Whose turn it is, or whose note.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Whose {
     /// The player.
     #[default]
-    Yours,
-    /// The model.
-    Mine,
+    Player,
+    /// Antiphon.
+    Antiphon,
 }
 
 /// A note in the picture. Times are the picture's seconds.
@@ -57,34 +55,59 @@ pub struct Drawn {
     pub whose: Whose,
 }
 
-/// All of the picture but the notes that have begun.
+/// The latest `N` moments, in the picture's seconds.
+#[derive(Clone, Copy, Debug)]
+struct Latest<const N: usize> {
+    /// A ring; NaN: none.
+    moments: [f64; N],
+    /// Where the next one goes.
+    next: usize,
+}
+
+impl<const N: usize> Default for Latest<N> {
+    fn default() -> Self {
+        Self { moments: [f64::NAN; N], next: 0 }
+    }
+}
+
+impl<const N: usize> Latest<N> {
+    fn push(&mut self, moment: f64) {
+        if let Some(place) = self.moments.get_mut(self.next) {
+            *place = moment;
+        }
+        self.next = (self.next + 1) % N;
+    }
+
+    /// In no particular order.
+    fn iter(&self) -> impl Iterator<Item = f64> {
+        self.moments.iter().copied().filter(|moment| moment.is_finite())
+    }
+}
+
+/// Everything in the picture except the notes that have begun.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
-    /// Notes to come, in order; those never written have velocity 0.
+    /// Planned notes, in order; unused places have velocity 0.
     ghosts: [Drawn; GHOSTS],
-    /// The latest hand-overs, in a ring; NaN: none.
-    marks: [f64; MARKS],
-    next_mark: usize,
-    /// The latest bar lines, in a ring; NaN: none.
-    bars: [f64; BARS],
-    next_bar: usize,
-    /// The bar lines to come: the next one, and how far they are apart. While the transport runs.
+    hand_overs: Latest<HAND_OVERS>,
+    bars: Latest<BARS>,
+    /// The next bar line, and the distance between bar lines; `None` while the transport stands.
     pub coming: Option<(f64, f64)>,
     /// The host's tempo, in beats per second.
     pub beats_per_second: f64,
-    /// The moment of the picture.
+    /// The moment that the picture shows.
     pub now: f64,
-    /// What was before is forgotten.
+    /// Notes before this moment are forgotten.
     pub forgotten: f64,
     /// Whose turn it is.
     pub turn: Whose,
-    /// Since when.
+    /// When that turn began.
     pub since: f64,
-    /// When the turn will change hands by itself, if that is known.
+    /// When the turn will end without the player's doing, if that is known.
     pub until: Option<f64>,
-    /// The model's turn goes round and round.
+    /// Antiphon's take loops.
     pub frozen: bool,
-    /// The notes that the model's turn has, if so many end it.
+    /// The length of Antiphon's turn in notes, if notes end it.
     pub turn_notes: Option<u32>,
 }
 
@@ -92,15 +115,13 @@ impl Default for Frame {
     fn default() -> Self {
         Self {
             ghosts: [Drawn::default(); GHOSTS],
-            marks: [f64::NAN; MARKS],
-            next_mark: 0,
-            bars: [f64::NAN; BARS],
-            next_bar: 0,
+            hand_overs: Latest::default(),
+            bars: Latest::default(),
             coming: None,
             beats_per_second: 2.0,
             now: 0.0,
             forgotten: 0.0,
-            turn: Whose::Yours,
+            turn: Whose::Player,
             since: 0.0,
             until: None,
             frozen: false,
@@ -139,90 +160,94 @@ impl DerefMut for Roll {
 }
 
 impl Roll {
-    /// The notes that the model's turn still has, if so many end it.
+    /// How many notes are left in Antiphon's turn, if notes end it.
     pub fn notes_left(&self) -> Option<u32> {
-        // To the sample: a note at the hand-over itself may seem to be a little before it.
+        // A note at the hand-over itself may be a rounding error before it.
         let begun = self.marks().fold(f64::NEG_INFINITY, f64::max) - 1e-3;
-        let played = self.notes().filter(|note| note.whose == Whose::Mine && note.start >= begun).count();
+        let played = self.notes().filter(|note| note.whose == Whose::Antiphon && note.start >= begun).count();
         Some(self.turn_notes?.saturating_sub(played as u32))
     }
 
-    /// The notes that have sounded or sound, in no order.
+    /// The notes that have begun, in no particular order.
     pub fn notes(&self) -> impl Iterator<Item = &Drawn> {
         self.notes.iter().filter(|note| note.velocity > 0)
     }
 
-    /// The notes to come.
+    /// The planned notes, in order.
     pub fn ghosts(&self) -> impl Iterator<Item = &Drawn> {
         self.ghosts.iter().take_while(|note| note.velocity > 0)
     }
 
-    /// When the turn was handed over.
+    /// The latest hand-overs.
     pub fn marks(&self) -> impl Iterator<Item = f64> {
-        self.marks.iter().copied().filter(|mark| mark.is_finite())
+        self.hand_overs.iter()
     }
 
-    /// The bar lines that have gone by.
+    /// The latest bar lines before now.
     pub fn bars(&self) -> impl Iterator<Item = f64> {
-        self.bars.iter().copied().filter(|bar| bar.is_finite())
+        self.bars.iter()
     }
 }
 
-/// The audio thread's end. Times are seconds of the stream.
+/// The audio thread's end. Its methods take stream seconds.
 pub struct RollWriter {
     roll: Roll,
     /// Where the next note goes.
     next: usize,
-    /// Which places of the notes hold one that sounds, and which hold one that the editor has not been told of, a bit
-    /// each: neither must be looked for among all.
+    /// Places of notes that sound: kept so that nobody has to search all notes.
     sounding: Places,
-    untold: Places,
-    news: Producer<(usize, Drawn)>,
-    out: Input<Frame>,
-    /// Atomics that tell whether somebody looks, and that there is something to see.
+    /// Places of notes that the editor does not know yet, or not as they are now.
+    unsent: Places,
+    changes: Producer<(usize, Drawn)>,
+    frames: Input<Frame>,
+    /// Atomics that say whether a window is open, and that there is something new to draw.
     viewer: Viewer,
     /// The picture's seconds at second 0 of the stream.
     origin: f64,
-    /// How far the stream has come.
+    /// Present time, in stream seconds.
     now: f64,
-    /// When the latest picture was shown, in the picture's seconds.
+    latest: LatestPicture,
+}
+
+/// The picture that the editor got last.
+#[derive(Default)]
+struct LatestPicture {
+    /// When, in the picture's seconds.
     shown: f64,
     /// Nothing has moved since then.
     still: bool,
-    /// Which opening of the window that was for.
+    /// The opening of the window that it was for.
     opening: u32,
 }
 
 /// The editor's end.
 pub struct RollReader {
     roll: Roll,
-    news: Consumer<(usize, Drawn)>,
+    changes: Consumer<(usize, Drawn)>,
     frames: Output<Frame>,
 }
 
-/// Both ends of a new picture for this window.
+/// Makes both ends of a picture for this viewer.
 #[allow(clippy::disallowed_methods)] // made on the main thread
 pub fn roll(viewer: Viewer) -> (RollWriter, RollReader) {
-    let (out, frames) = triple_buffer(&Frame::default());
-    let (news, told) = RingBuffer::new(NEWS);
+    let (frames, frames_out) = triple_buffer(&Frame::default());
+    let (changes, changes_out) = RingBuffer::new(CHANGES);
     let writer = RollWriter {
         roll: Roll::default(),
         next: 0,
         sounding: Places::default(),
-        untold: Places::default(),
-        news,
-        out,
+        unsent: Places::default(),
+        changes,
+        frames,
         viewer,
         origin: 0.0,
         now: 0.0,
-        shown: 0.0,
-        still: false,
-        opening: 0,
+        latest: LatestPicture::default(),
     };
-    (writer, RollReader { roll: Roll::default(), news: told, frames })
+    (writer, RollReader { roll: Roll::default(), changes: changes_out, frames: frames_out })
 }
 
-/// Some of the places for notes, a bit each.
+/// A set of places in the ring of notes, one bit each.
 #[derive(Clone, Copy)]
 struct Places([u64; NOTES / 64]);
 
@@ -243,7 +268,7 @@ impl Places {
         self.0.iter().all(|bits| *bits == 0)
     }
 
-    /// Goes through them, and keeps those of which `keeps` says so.
+    /// Keeps the places for which `keeps` returns true.
     fn retain(&mut self, mut keeps: impl FnMut(usize) -> bool) {
         for (word, bits) in self.0.iter_mut().enumerate() {
             let mut left = *bits;
@@ -259,9 +284,9 @@ impl Places {
 }
 
 impl RollReader {
-    /// Takes in what has happened.
+    /// Applies the latest changes and the latest frame.
     pub fn update(&mut self) {
-        while let Ok((place, note)) = self.news.pop() {
+        while let Ok((place, note)) = self.changes.pop() {
             if let Some(drawn) = self.roll.notes.get_mut(place) {
                 *drawn = note;
             }
@@ -278,7 +303,7 @@ impl RollReader {
 }
 
 impl RollWriter {
-    /// The picture of this moment, whether somebody looks or not. Not for the audio thread: it copies all of it.
+    /// The present picture, whether a window is open or not. Not for the audio thread: it copies everything.
     #[allow(clippy::disallowed_methods)]
     pub fn roll(&self) -> Roll {
         let mut roll = self.roll.clone();
@@ -295,15 +320,15 @@ impl RollWriter {
             *place = note;
         }
         self.sounding.insert(self.next);
-        self.untold.insert(self.next);
+        self.unsent.insert(self.next);
         self.next = (self.next + 1) % NOTES;
     }
 
-    /// Notes end; `None`: whatever their channel, or key.
+    /// Notes end; `None`: on any channel, or any key.
     pub fn off(&mut self, whose: Whose, channel: Option<u8>, key: Option<u8>, end: f64) {
         self.now = self.now.max(end);
         let end = self.origin + end;
-        let Self { roll, sounding, untold, .. } = self;
+        let Self { roll, sounding, unsent, .. } = self;
         sounding.retain(|place| {
             let Some(note) = roll.notes.get_mut(place) else {
                 return false;
@@ -313,7 +338,7 @@ impl RollWriter {
                 && key.is_none_or(|key| key == note.key);
             if ends {
                 note.end = end.max(note.start);
-                untold.insert(place);
+                unsent.insert(place);
             }
             !ends
         });
@@ -322,38 +347,34 @@ impl RollWriter {
     /// A generated event went out.
     pub fn sounded(&mut self, event: Event, time: f64) {
         match event {
-            Event::On { channel, pitch, velocity, .. } => self.on(Whose::Mine, channel, pitch, velocity, time),
-            Event::Off { channel, pitch, .. } => self.off(Whose::Mine, Some(channel), Some(pitch), time),
+            Event::On { channel, pitch, velocity, .. } => self.on(Whose::Antiphon, channel, pitch, velocity, time),
+            Event::Off { channel, pitch, .. } => self.off(Whose::Antiphon, Some(channel), Some(pitch), time),
         }
     }
 
-    /// The turn was handed over.
+    /// Antiphon's turn begins.
     pub fn hand_over(&mut self, time: f64) {
-        let frame = &mut self.roll.frame;
-        if let Some(mark) = frame.marks.get_mut(frame.next_mark) {
-            *mark = self.origin + time;
-        }
-        frame.next_mark = (frame.next_mark + 1) % MARKS;
+        self.roll.hand_overs.push(self.origin + time);
     }
 
-    /// How the model's turn goes on: round and round, or for so many notes.
+    /// Sets whether Antiphon's take loops, and how many notes end it.
     pub fn goes_on(&mut self, frozen: bool, notes: Option<u32>) {
         self.roll.frozen = frozen;
         self.roll.turn_notes = notes;
     }
 
-    /// A phrase is forgotten: second 0 of the stream is now.
+    /// A phrase is forgotten: stream seconds start again at 0.
     pub fn clear(&mut self) {
-        for whose in [Whose::Yours, Whose::Mine] {
+        for whose in [Whose::Player, Whose::Antiphon] {
             self.off(whose, None, None, self.now);
         }
         self.origin += self.now;
         self.now = 0.0;
         self.roll.forgotten = self.origin;
-        self.still = false;
+        self.latest.still = false;
     }
 
-    /// Notes the bar lines of a block that ends at `end`, and looks ahead.
+    /// Records the bar lines of a block that ends at `end`, in stream seconds.
     pub fn rule(&mut self, span: &Span, end: f64) {
         self.now = self.now.max(end);
         let (origin, frame) = (self.origin, &mut self.roll.frame);
@@ -363,20 +384,16 @@ impl RollWriter {
             let mut bar = bars.next(span.start);
             // A block has one bar line at most, unless it is longer than any host's.
             if bar < span.end {
-                if let Some(place) = frame.bars.get_mut(frame.next_bar) {
-                    *place = time(bar);
-                }
-                frame.next_bar = (frame.next_bar + 1) % BARS;
+                frame.bars.push(time(bar));
                 bar = bars.next(span.end);
             }
             (time(bar), bars.length / span.beats_per_second())
         });
     }
 
-    /// Shows the picture of this moment, if somebody looks, something moves, and the last one is old
-    /// enough. `moves`: something is going on, besides what this knows itself; `until`: when the turn
-    /// will change hands; `ahead`: what is to come, if it is the model's turn; `seconds`: from beats to
-    /// seconds of the stream.
+    /// Sends a picture if a window is open, something moves, and the last picture is at least 1/60 s old. `moves`:
+    /// something moves that is not in the picture itself; `until`: when the turn will end, in stream seconds; `ahead`:
+    /// the planned notes, if it is Antiphon's turn; `seconds`: converts beats to stream seconds.
     pub fn publish<'a>(
         &mut self,
         moves: bool,
@@ -388,16 +405,16 @@ impl RollWriter {
             return;
         };
         let now = self.origin + self.now;
-        let fresh = std::mem::replace(&mut self.opening, opening) != opening;
-        let moves = moves || self.roll.coming.is_some() || !self.untold.is_empty();
-        if !fresh && (now - self.shown < 1.0 / RATE || !moves && self.still) {
+        let fresh = std::mem::replace(&mut self.latest.opening, opening) != opening;
+        let moves = moves || self.roll.coming.is_some() || !self.unsent.is_empty();
+        if !fresh && (now - self.latest.shown < 1.0 / RATE || !moves && self.latest.still) {
             return;
         }
-        self.shown = now;
-        // One more picture after the last movement: that of its end.
-        self.still = !moves;
+        self.latest.shown = now;
+        // One more picture after the last movement shows how it ended.
+        self.latest.still = !moves;
         self.roll.now = now;
-        let turn = if ahead.is_some() { Whose::Mine } else { Whose::Yours };
+        let turn = if ahead.is_some() { Whose::Antiphon } else { Whose::Player };
         if std::mem::replace(&mut self.roll.turn, turn) != turn {
             self.roll.since = now;
         }
@@ -410,18 +427,18 @@ impl RollWriter {
                 channel: note.channel,
                 key: note.pitch,
                 velocity: note.velocity.max(1),
-                whose: Whose::Mine,
+                whose: Whose::Antiphon,
             });
         }
-        let Self { roll, news, untold, .. } = self;
-        // As many as there is room for: the rest with the next picture.
+        let Self { roll, changes, unsent, .. } = self;
+        // As many as fit; the rest with the next picture.
         let mut room = true;
-        untold.retain(|place| {
-            room = room && roll.notes.get(place).is_none_or(|note| news.push((place, *note)).is_ok());
+        unsent.retain(|place| {
+            room = room && roll.notes.get(place).is_none_or(|note| changes.push((place, *note)).is_ok());
             !room
         });
-        *self.out.input_buffer_mut() = self.roll.frame;
-        self.out.publish();
+        *self.frames.input_buffer_mut() = self.roll.frame;
+        self.frames.publish();
         self.viewer.repaint();
     }
 }
@@ -430,23 +447,23 @@ impl RollWriter {
 mod tests {
     use super::*;
 
-    /// Notes come and go while a window is open, closed, and slow to draw; in the end it shows them all. What passes
-    /// to it at once is bounded.
+    /// Notes begin and end while the window is open, closed, and slow to draw; in the end it shows them all, and each
+    /// picture sends a bounded number of them.
     #[test]
-    fn the_window_comes_to_show_all_notes() {
+    fn the_editor_receives_all_notes() {
         let viewer = Viewer::default();
         let (mut writer, mut reader) = roll(viewer.clone());
         let nothing_ahead = || None::<std::iter::Empty<&Planned>>;
         let picture = |writer: &mut RollWriter, time: f64| {
-            writer.off(Whose::Mine, Some(15), None, time);
+            writer.off(Whose::Antiphon, Some(15), None, time);
             writer.publish(true, None, nothing_ahead(), |beats| beats);
         };
         for step in 0..6_000_u32 {
             let (time, key) = (f64::from(step) * 0.02, (step * 7 % 90) as u8);
             viewer.set_open(step % 1_000 < 400);
-            writer.on(if step % 3 == 0 { Whose::Mine } else { Whose::Yours }, 0, key, 80, time);
+            writer.on(if step % 3 == 0 { Whose::Antiphon } else { Whose::Player }, 0, key, 80, time);
             if step % 5 == 0 {
-                writer.off(Whose::Yours, None, None, time + 0.01);
+                writer.off(Whose::Player, None, None, time + 0.01);
             }
             picture(&mut writer, time + 0.02);
             if step % 5 < 3 {
@@ -455,7 +472,7 @@ mod tests {
         }
         viewer.set_open(true);
         let same = |writer: &RollWriter, reader: &RollReader| {
-            let place = |note: &Drawn| (note.start, note.end, note.key, note.whose == Whose::Mine);
+            let place = |note: &Drawn| (note.start, note.end, note.key, note.whose == Whose::Antiphon);
             writer.roll.notes.iter().map(place).eq(reader.roll().notes.iter().map(place))
         };
         let mut pictures = 0;
@@ -463,7 +480,7 @@ mod tests {
             picture(&mut writer, 120.02 + 0.02 * f64::from(pictures));
             reader.update();
             pictures += 1;
-            assert!(pictures <= (NOTES / NEWS) as u32 + 1, "it never comes to show them");
+            assert!(pictures <= (NOTES / CHANGES) as u32 + 1, "it never comes to show them");
         }
         assert!(pictures > 1, "so many at once");
         assert!(size_of::<Frame>() < 4096, "{} bytes a picture", size_of::<Frame>());

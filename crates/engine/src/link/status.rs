@@ -1,5 +1,5 @@
-//! How things stand: what the audio thread and the generator tell the editor and test hosts.
-//! Atomics only; any thread may read and write.
+//! Telemetry: health, counts and times that the audio thread and the generator publish for the editor and for test
+//! hosts. Atomics only; any thread may read and write.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -9,10 +9,10 @@ use atomic_float::AtomicF64;
 
 use crate::clock::Instant;
 
-/// How much of a slow note's time is reckoned with at the next.
+/// Decay per note of the running maximum of note times.
 const SLOWLY_FORGOTTEN: f64 = 0.99;
 
-/// How the generator is.
+/// The generator's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Health {
@@ -23,7 +23,7 @@ pub enum Health {
     Ready,
     /// Not even the built-in weights could be loaded: notes pass through.
     NoWeights,
-    /// It broke more often than it may restart: notes pass through.
+    /// It failed too often to be restarted again: notes pass through.
     Broken,
 }
 
@@ -71,7 +71,7 @@ impl Gauge {
     }
 }
 
-/// How long something took, each time: bins of an eighth of an octave, from 1 µs to a second.
+/// Histogram of durations: bins an eighth of an octave wide, from 1 µs to one second.
 #[derive(Debug)]
 pub struct Times {
     bins: [Count; BINS],
@@ -88,19 +88,19 @@ impl Default for Times {
 }
 
 impl Times {
-    /// It took so many microseconds, once more.
+    /// Adds a duration, in microseconds.
     pub fn add(&self, us: f64) {
         let bin = (us.max(1.0).log2() * PER_OCTAVE) as usize;
         self.bins[bin.min(BINS - 1)].add(1);
         self.longest.raise(us);
     }
 
-    /// The longest time, in microseconds; NaN if there was none.
+    /// The longest duration, in microseconds; NaN if there is none.
     pub fn longest(&self) -> f64 {
         self.longest.get()
     }
 
-    /// Half of them took no longer, in microseconds, as exactly as the bins are; NaN if there was none.
+    /// The median, in microseconds, to the precision of the bins; NaN if there is none.
     pub fn median(&self) -> f64 {
         let counts: Vec<u64> = self.bins.iter().map(Count::get).collect();
         let mut half = counts.iter().sum::<u64>().div_ceil(2);
@@ -112,58 +112,87 @@ impl Times {
     }
 }
 
-/// See the [module](self).
+/// What has happened so far, counted.
 #[derive(Debug, Default)]
-pub struct Status {
-    health: AtomicU8,
-    /// How often the generator lost its memory of a take under way: by breaking, or by
-    /// changing the weights. The audio thread ends the turn when it sees a change.
-    lapses: AtomicU32,
-    /// When the generator last showed a sign of life, in milliseconds since [`origin`].
-    pulse_ms: AtomicU64,
-    /// The weights that are chosen cannot be loaded, and the built-in ones play in their place.
-    stand_in: AtomicBool,
-    /// The model runs on a GPU.
-    on_gpu: AtomicBool,
-    /// How often one failed and the CPU took over.
-    pub gpu_failures: Count,
-    /// How often the generator broke and was restarted.
-    pub restarts: Count,
-    /// The player's notes that were handed to the model.
+pub struct Counts {
+    /// The player's notes that were handed to the network.
     pub heard: Count,
     /// Generated note-ons that the host took.
     pub played: Count,
     /// Hand-overs.
     pub turns: Count,
-    /// Generated notes that came too late and were shifted.
+    /// Generated notes that came too late and were delayed.
     pub late: Count,
     /// Generated notes that came so late that they were dropped.
     pub dropped: Count,
-    /// Generated notes given up because the host refused them, or the player held their key.
+    /// Generated notes given up because the host refused them, or because the player held their key.
     pub given_up: Count,
-    /// Messages, notes and events for which some queue had no room.
+    /// Messages, notes and events lost because a queue was full.
     pub overflows: Count,
-    /// Events that no host should send, which were dropped: of keys or channels that do not exist, of notes that nobody
-    /// knows, of values that are no numbers.
+    /// Events that no host should send, which were dropped: for keys or channels that do not exist, with ids of
+    /// unknown notes, with values that are not numbers.
     pub invalid: Count,
-    /// Offline renders that waited in vain for the generator.
+    /// Offline renders that waited for the generator in vain.
     pub timeouts: Count,
-    /// The latest hand-over, in seconds of the stream since the last reset.
-    pub hand_over_s: Gauge,
-    /// The model's time for a note, in microseconds, smoothed.
+    /// How often the generator failed and was restarted.
+    pub restarts: Count,
+    /// How often a GPU failed and the CPU took over.
+    pub gpu_failures: Count,
+}
+
+/// How long the generator takes.
+#[derive(Debug, Default)]
+pub struct Timing {
+    /// The network's time for a note, in microseconds, smoothed.
     pub note_us: Gauge,
-    /// The longest time the model took for a note so far, in microseconds.
+    /// The longest time for a note so far, in microseconds.
     pub longest_note_us: Gauge,
-    /// The same, lately.
+    /// A running maximum of the same, which decays with every note.
     slow_note_us: Gauge,
-    /// How long the generator worked, each time, to go back to a note and be ready to go on.
+    /// How long the generator takes to go back to an earlier note and be ready to continue from there.
     pub rollbacks: Times,
-    /// How far ahead of the audio thread the model has generated, in seconds.
+    /// How far ahead of the audio thread the generator is, in seconds.
     pub look_ahead_s: Gauge,
 }
 
+impl Timing {
+    /// A note took this long, in microseconds.
+    pub fn timed(&self, us: f64) {
+        let smooth = self.note_us.get();
+        self.note_us.set(if smooth.is_nan() { us } else { smooth + 0.05 * (us - smooth) });
+        self.longest_note_us.raise(us);
+        self.slow_note_us.set(us.max(SLOWLY_FORGOTTEN * self.slow_note_us.get()));
+    }
+
+    /// The longest time for any of the latest hundred notes or so, in microseconds: what to allow for.
+    pub fn longest_lately_us(&self) -> f64 {
+        self.slow_note_us.get()
+    }
+}
+
+/// The state of one instance: written by the audio thread and the generator, read by the editor and by test hosts.
+#[derive(Debug, Default)]
+pub struct Status {
+    health: AtomicU8,
+    /// How often the generator lost its memory of the current take: by a failure, or because the weights were
+    /// changed. The audio thread ends the turn when it sees a change.
+    lapses: AtomicU32,
+    /// When the generator last showed a sign of life, in milliseconds since [`origin`].
+    pulse_ms: AtomicU64,
+    /// The chosen weights cannot be loaded, and the built-in ones play in their place.
+    stand_in: AtomicBool,
+    /// The network runs on a GPU.
+    on_gpu: AtomicBool,
+    /// The latest hand-over, in stream seconds since the last reset.
+    pub hand_over_s: Gauge,
+    /// What has happened so far, counted.
+    pub counts: Counts,
+    /// How long the generator takes.
+    pub timing: Timing,
+}
+
 impl Status {
-    /// How the generator is.
+    /// The generator's state.
     pub fn health(&self) -> Health {
         match self.health.load(Relaxed) {
             0 => Health::Starting,
@@ -173,20 +202,20 @@ impl Status {
         }
     }
 
-    /// Says how the generator is.
+    /// Sets the generator's state.
     pub fn set_health(&self, health: Health) {
         self.health.store(health as u8, Relaxed);
     }
 
-    /// The generator is alive; returns when. Never on the audio thread: it asks for the time.
+    /// Records that the generator is alive, and returns the time. Never on the audio thread: it reads the clock.
     pub fn beat(&self) -> Instant {
         let now = Instant::now();
         self.pulse_ms.store(now.saturating_duration_since(origin()).as_millis() as u64, Relaxed);
         now
     }
 
-    /// For how long the generator has not shown a sign of life, when it should: it is frozen, slow
-    /// or gone. Never on the audio thread.
+    /// For how long the generator has shown no sign of life although it should: it hangs, is slow, or is gone. Never on
+    /// the audio thread.
     pub fn silence(&self) -> Duration {
         match self.health() {
             Health::Ready => origin().elapsed().saturating_sub(Duration::from_millis(self.pulse_ms.load(Relaxed))),
@@ -194,52 +223,38 @@ impl Status {
         }
     }
 
-    /// Whether the built-in weights play in place of those that are chosen.
+    /// Whether the built-in weights play in place of the chosen ones.
     pub fn is_stand_in(&self) -> bool {
         self.stand_in.load(Relaxed)
     }
 
-    /// Says whether they do.
+    /// Sets whether they do.
     pub fn set_stand_in(&self, stand_in: bool) {
         self.stand_in.store(stand_in, Relaxed);
     }
 
-    /// Whether the model runs on a GPU.
+    /// Whether the network runs on a GPU.
     pub fn is_on_gpu(&self) -> bool {
         self.on_gpu.load(Relaxed)
     }
 
-    /// Says whether it does.
+    /// Sets whether it does.
     pub fn set_on_gpu(&self, on_gpu: bool) {
         self.on_gpu.store(on_gpu, Relaxed);
     }
 
-    /// See [`Status::lapse`].
+    /// How often the generator has lost its memory of the current take.
     pub fn lapses(&self) -> u32 {
         self.lapses.load(Relaxed)
     }
 
-    /// The generator no longer knows the take under way.
+    /// Records that the generator no longer knows the current take.
     pub fn lapse(&self) {
         self.lapses.fetch_add(1, Relaxed);
     }
-
-    /// A note took the model this long.
-    pub fn timed(&self, us: f64) {
-        let smooth = self.note_us.get();
-        self.note_us.set(if smooth.is_nan() { us } else { smooth + 0.05 * (us - smooth) });
-        self.longest_note_us.raise(us);
-        // A slow note is remembered for some hundred others.
-        self.slow_note_us.set(us.max(SLOWLY_FORGOTTEN * self.slow_note_us.get()));
-    }
-
-    /// The longest time the model took for a note lately, in microseconds: what to reckon with.
-    pub fn longest_lately_us(&self) -> f64 {
-        self.slow_note_us.get()
-    }
 }
 
-/// A moment to count from, the same for all instances.
+/// The moment that [`Status::beat`] counts from, the same for all instances.
 fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)

@@ -1,10 +1,10 @@
-//! The log of takes: what was played after which phrase. Written on the generator, shown in
-//! the editor; the audio thread knows nothing of it.
+//! The log of takes: what was played after which phrase. Written by the generator, shown in the editor;
+//! the audio thread does not use it.
 //!
-//! The editor holds [`Takes`]: look at [`Takes::version`], and when it has changed, at
-//! [`Takes::list`], oldest first. To have a take heard again, thrown away, or kept from being
-//! displaced by later ones, [`Takes::ask`]; the generator obeys within some milliseconds, and
-//! the version changes where the list does. A take enters the log when it ends.
+//! The editor holds [`Takes`]: check [`Takes::version`], and when it has changed, read [`Takes::list`],
+//! oldest first. To replay or delete a take, or to keep it from being displaced by later ones, call
+//! [`Takes::ask`]; the generator responds within milliseconds, and the version changes with the
+//! list. A take enters the log when it ends.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,44 +13,44 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use notes::Note;
 
-/// Takes in the log. The oldest one that is not kept makes room for the next.
+/// Capacity of the log, in takes. The oldest one that is not kept makes room for the next.
 pub const TAKES: usize = 64;
-/// Requests that can wait. A click more than these is lost, as on any stuck button.
+/// Capacity of the queue of requests; further ones are lost.
 const REQUESTS: usize = 64;
 
-/// One take. Times are seconds since its hand-over; what was before it is negative. Of a take of more notes than can be
-/// kept, the latest bars, as if the hand-over had been at the first of them.
+/// One take. Times are in seconds since its hand-over, negative before it. If a take has more notes than can be kept,
+/// only its latest bars are recorded, as if the hand-over had been at the first of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TakeRecord {
-    /// Counts up from 1; never given twice in the life of an instance.
+    /// Counts up from 1; unique within an instance of the plugin.
     pub id: u64,
     /// The seed that was set.
     pub seed: u64,
-    /// Its place among the takes since the phrase began, from 1: with the seed and the phrase, what tells it from
-    /// others.
+    /// Its number among the takes since the phrase began, from 1; together with the seed and the phrase, it identifies
+    /// the take.
     pub number: u32,
-    /// The host's tempo at the hand-over: what turns these seconds into beats.
+    /// The host's tempo at the hand-over, which converts these seconds to beats.
     pub beats_per_second: f64,
-    /// What the player played since the take before, and, in a duet, during this one: in canonical order.
+    /// What the player played since the previous take and, in a duet, during this one; in canonical order.
     pub phrase: Vec<Note>,
-    /// What the model played: those notes that sounded, as long as they did.
+    /// Antiphon's notes that sounded, with the durations that they had.
     pub notes: Vec<Note>,
-    /// How long it lasted.
+    /// How long it lasted, in seconds.
     pub lasted_s: f64,
-    /// It stays until it is deleted.
+    /// Whether it stays until it is deleted.
     pub kept: bool,
 }
 
-/// What the editor can ask for, by a take's id. A take that is no longer there is no error.
+/// A request of the editor, by a take's id. A take that no longer exists is not an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Play it again, now, note for note.
+    /// Replay it now, note for note.
     Again(u64),
-    /// Throw it away.
+    /// Delete it.
     Delete(u64),
-    /// Bring it back, if it was the last one that was thrown away.
+    /// Restore it, if it was the last one that was deleted.
     Restore(u64),
-    /// Keep it, or let it go when others need the room.
+    /// Keep it, or let it go when another take needs the room.
     Keep(u64, bool),
 }
 
@@ -62,7 +62,7 @@ struct Shared {
 
 impl Shared {
     fn takes(&self) -> MutexGuard<'_, VecDeque<Arc<TakeRecord>>> {
-        // No one leaves the list half done: what a panic has poisoned is still a list.
+        // No code can leave the list inconsistent, so it is still valid after a panic has poisoned the lock.
         self.takes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -83,9 +83,9 @@ pub struct Takes {
 pub struct TakeLog {
     shared: Arc<Shared>,
     requests: Receiver<Request>,
-    /// The id given last.
+    /// The latest id.
     id: u64,
-    /// The one that was thrown away last.
+    /// The take that was deleted last.
     deleted: Option<Arc<TakeRecord>>,
 }
 
@@ -97,7 +97,7 @@ pub fn takes() -> (TakeLog, Takes) {
 }
 
 impl Takes {
-    /// Changes whenever the list does.
+    /// A number that changes whenever the list does.
     pub fn version(&self) -> u64 {
         self.shared.version.load(Ordering::Acquire)
     }
@@ -107,21 +107,21 @@ impl Takes {
         self.shared.takes().iter().cloned().collect()
     }
 
-    /// Asks for something. `false`: too much has been asked for already.
+    /// Sends a request. `false`: too many requests are waiting, or the generator is gone.
     pub fn ask(&self, request: Request) -> bool {
         self.requests.try_send(request).is_ok()
     }
 }
 
 impl TakeLog {
-    /// Adds a take, whose id is given here.
+    /// Adds a take and gives it an id.
     pub fn add(&mut self, mut take: TakeRecord) -> Arc<TakeRecord> {
         self.id += 1;
         take.id = self.id;
         let take = Arc::new(take);
         let mut takes = self.shared.takes();
         while takes.len() >= TAKES {
-            // Where all are kept, the oldest goes all the same.
+            // If all are kept, the oldest goes anyway.
             let oldest = takes.iter().position(|take| !take.kept).unwrap_or(0);
             takes.remove(oldest);
         }
@@ -131,7 +131,7 @@ impl TakeLog {
         take
     }
 
-    /// Does what the editor has asked for, and says which take is to be heard again, if one is.
+    /// Handles the editor's requests; returns the take to be replayed, if there is one.
     pub fn obey(&mut self) -> Option<Arc<TakeRecord>> {
         let mut again = None;
         while let Ok(request) = self.requests.try_recv() {

@@ -1,4 +1,4 @@
-//! What happens when the generator breaks, and what it remembers.
+//! What happens when the generator fails, and what it remembers.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -19,7 +19,7 @@ use crate::link::takes::{TakeLog, Takes, takes};
 
 const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
 
-/// GenerationParams that leave nothing as it is.
+/// Generation parameters that change everything.
 const BUSY: GenerationParams = GenerationParams {
     rhythm: Rhythm {
         strength: 0.7,
@@ -41,7 +41,7 @@ const BUSY: GenerationParams = GenerationParams {
     ..GENERATION
 };
 
-/// The model takes the turn.
+/// Antiphon takes the turn.
 fn begin(revision: Revision, at: f64) -> Message {
     begin_with(revision, at, GENERATION)
 }
@@ -55,12 +55,12 @@ fn begin_of(revision: Revision, at: f64, generation: GenerationParams, length: L
     Message::Begin(Begin { revision, at, number: 0, source, called, place: PLACE, generation, length })
 }
 
-/// The player enters.
+/// The player enters, which ends the take.
 fn end(since: f64) -> Message {
     Message::End(Revision(2), End { limit: since, since, at: 1.5 + since, ..END })
 }
 
-/// How it ends, but for when.
+/// The end of a take, without its time.
 const END: End =
     End { limit: 0.0, notes: u32::MAX, since: 0.0, at: 0.0, beats_per_second: 2.0, cut: true, remembered: true };
 
@@ -68,7 +68,7 @@ fn note(onset: f64, pitch: u8) -> Note {
     Note { onset, spread: 0.0, duration: 0.3, pitch, velocity: 70 }
 }
 
-/// Waits for the other thread, a minute at most: a test must end.
+/// Waits for the other thread, for at most a minute, so that the test ends.
 fn until(mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
@@ -77,10 +77,11 @@ fn until(mut done: impl FnMut() -> bool) {
     }
 }
 
-fn answers(near: &mut AudioEnd, revision: Revision, count: usize) -> Vec<Note> {
+fn answers(audio_end: &mut AudioEnd, revision: Revision, count: usize) -> Vec<Note> {
     let mut answers = Vec::new();
     until(|| {
-        answers.extend(std::iter::from_fn(|| near.answer()).filter(|answer: &Generated| answer.revision == revision));
+        answers
+            .extend(std::iter::from_fn(|| audio_end.answer()).filter(|answer: &Generated| answer.revision == revision));
         answers.len() >= count
     });
     answers.iter().take(count).filter_map(|answer| answer.note).collect()
@@ -89,20 +90,20 @@ fn answers(near: &mut AudioEnd, revision: Revision, count: usize) -> Vec<Note> {
 #[test]
 fn it_starts_again_three_times_and_remembers_the_phrase() {
     let (audio, generator, ui) = engine();
-    let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
+    let (mut audio_end, mut bulletin, status) = (audio.into_audio_end(), ui.bulletin, generator.status.clone());
     let thread = GeneratorThread::start(generator).unwrap();
     for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
-        assert!(near.offer(Message::Heard(note(at, pitch))));
+        assert!(audio_end.offer(Message::Heard(note(at, pitch))));
     }
-    // The look-ahead must reach that far, however slow the music.
-    near.progress(1e6);
+    // Progress far ahead, so that the look-ahead is no limit, however slow the music.
+    audio_end.progress(1e6);
     let mut heard = Vec::new();
     for round in 0..=3u64 {
-        near.steer(begin(Revision(round), 2.0));
-        heard.push(answers(&mut near, Revision(round), 5));
+        audio_end.steer(begin(Revision(round), 2.0));
+        heard.push(answers(&mut audio_end, Revision(round), 5));
         assert_eq!(status.health(), Health::Ready);
-        near.steer(Message::Break);
-        until(|| status.restarts.get() == round + 1);
+        audio_end.steer(Message::Break);
+        until(|| status.counts.restarts.get() == round + 1);
     }
     assert!(heard.iter().all(|take| *take == heard[0]), "the same phrase, the same continuation");
     until(|| status.health() == Health::Broken);
@@ -111,7 +112,7 @@ fn it_starts_again_three_times_and_remembers_the_phrase() {
     drop(thread);
 }
 
-/// The CPU in a GPU's place. Those that are given to decoders fail after so many steps.
+/// The CPU in place of a GPU. Instances given to decoders fail after `after` steps.
 #[derive(Debug)]
 struct Failing {
     on: Box<dyn Trunk>,
@@ -130,7 +131,7 @@ impl Trunk for Failing {
     }
 
     fn twin(&self, takes: usize) -> Result<Box<dyn Trunk>, DeviceError> {
-        // The survey's own plays on; those after it do not.
+        // The survey's own instance never fails; those after it do.
         let after = if self.surveyed.swap(true, Ordering::Relaxed) { 9 } else { usize::MAX };
         Ok(Box::new(Self { on: self.on.twin(takes)?, after, surveyed: AtomicBool::new(true) }))
     }
@@ -146,31 +147,31 @@ fn a_gpu_that_fails_in_mid_take_is_not_heard() {
         let wished = Arc::new(Mutex::new(wish));
         let asked = wished.clone();
         let (audio, generator, ui) = engine_with(Arc::new(Fixed(network())), move || *asked.lock().unwrap());
-        let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
+        let (mut audio_end, mut bulletin, status) = (audio.into_audio_end(), ui.bulletin, generator.status.clone());
         let _thread = GeneratorThread::start(generator).unwrap();
         for (at, pitch) in [(0.0, 60), (0.4, 64), (0.8, 67)] {
-            assert!(near.offer(Message::Heard(note(at, pitch))));
+            assert!(audio_end.offer(Message::Heard(note(at, pitch))));
         }
-        near.progress(1e6);
-        near.steer(begin(Revision(1), 2.0));
-        takes_so_far.push(answers(&mut near, Revision(1), 20));
-        assert_eq!((status.restarts.get(), status.lapses(), status.is_on_gpu()), (0, 0, false));
+        audio_end.progress(1e6);
+        audio_end.steer(begin(Revision(1), 2.0));
+        takes_so_far.push(answers(&mut audio_end, Revision(1), 20));
+        assert_eq!((status.counts.restarts.get(), status.lapses(), status.is_on_gpu()), (0, 0, false));
         let gpu = wish == DeviceChoice::Gpu;
-        until(|| status.gpu_failures.get() == u64::from(gpu));
+        until(|| status.counts.gpu_failures.get() == u64::from(gpu));
         until(|| bulletin.update() | true && bulletin.output_buffer().place.amiss == gpu);
         let place = &bulletin.output_buffer().place;
         assert_eq!((place.name.as_str(), place.reason.contains("as a test has asked")), ("CPU", gpu));
-        // It is tried again when it is asked for again.
+        // The GPU is tried again when it is chosen again.
         *wished.lock().unwrap() = DeviceChoice::Cpu;
         until(|| bulletin.update() | true && !bulletin.output_buffer().place.amiss);
-        // It may fail again before anybody looks.
+        // It may fail again before `is_on_gpu` is checked.
         *wished.lock().unwrap() = DeviceChoice::Gpu;
-        until(|| status.is_on_gpu() || status.gpu_failures.get() > u64::from(gpu));
+        until(|| status.is_on_gpu() || status.counts.gpu_failures.get() > u64::from(gpu));
     }
     assert_eq!(takes_so_far[0], takes_so_far[1]);
 }
 
-/// A choice that cannot be loaded until another is made.
+/// A choice whose first two versions cannot be loaded.
 #[derive(Default)]
 struct Bad(AtomicU32);
 
@@ -192,13 +193,13 @@ impl Networks for Bad {
     }
 }
 
-/// The network that stands in plays at once, the window says why, and what is chosen then is loaded.
+/// The stand-in plays at once, the window shows why, and the next valid choice is loaded.
 #[test]
 fn the_stand_in_plays_in_place_of_a_bad_choice() {
     network();
     let choice = Arc::new(Bad::default());
     let (audio, generator, ui) = engine_with(choice.clone(), || DeviceChoice::Cpu);
-    let (mut near, mut bulletin, status) = (audio.into_near(), ui.bulletin, generator.status.clone());
+    let (mut audio_end, mut bulletin, status) = (audio.into_audio_end(), ui.bulletin, generator.status.clone());
     let _thread = GeneratorThread::start(generator).unwrap();
     for (version, why) in [(0, "There is no such file. Choose another."), (1, "This model cannot be read")] {
         choice.0.store(version, Ordering::Relaxed);
@@ -211,10 +212,10 @@ fn the_stand_in_plays_in_place_of_a_bad_choice() {
         until(|| status.health() == Health::Ready);
         assert_eq!((said.weights, status.is_stand_in()), (network().card().name.clone(), true));
     }
-    assert!(near.offer(Message::Heard(note(0.0, 60))));
-    near.progress(1e6);
-    near.steer(begin(Revision(1), 2.0));
-    assert_eq!(answers(&mut near, Revision(1), 5).len(), 5);
+    assert!(audio_end.offer(Message::Heard(note(0.0, 60))));
+    audio_end.progress(1e6);
+    audio_end.steer(begin(Revision(1), 2.0));
+    assert_eq!(answers(&mut audio_end, Revision(1), 5).len(), 5);
 
     choice.0.store(2, Ordering::Relaxed);
     until(|| !status.is_stand_in() && status.health() == Health::Ready);
@@ -223,10 +224,10 @@ fn the_stand_in_plays_in_place_of_a_bad_choice() {
     assert_eq!((said.missing.as_ref(), said.found.as_deref()), (None, Some("elsewhere")));
 }
 
-/// Sends reports to a thinker and collects all it answers.
+/// Sends messages to a session and collects the notes it generates.
 struct Talk {
-    near: AudioEnd,
-    far: GeneratorEnd,
+    audio_end: AudioEnd,
+    generator_end: GeneratorEnd,
     memory: PhraseHistory,
     thinker: NetworkSession,
     log: TakeLog,
@@ -236,28 +237,34 @@ struct Talk {
 
 impl Talk {
     fn new() -> Self {
-        let (mut near, mut far) = link();
+        let (mut audio_end, mut generator_end) = link();
         let mut memory = PhraseHistory::default();
         let mut thinker = NetworkSession::new(network(), &mut memory);
         for (at, pitch) in [(0.0, 48), (0.0, 60), (0.4, 64), (0.8, 67)] {
-            near.offer(Message::Heard(note(at, pitch)));
+            audio_end.offer(Message::Heard(note(at, pitch)));
         }
         let (mut log, takes) = takes();
-        thinker.listen(&mut far, &mut memory, &mut log, &Status::default(), &AtomicBool::new(false));
-        Self { near, far, memory, thinker, log, takes, status: Status::default() }
+        thinker.listen(&mut generator_end, &mut memory, &mut log, &Status::default(), &AtomicBool::new(false));
+        Self { audio_end, generator_end, memory, thinker, log, takes, status: Status::default() }
     }
 
     fn say(&mut self, report: Message) {
-        self.near.steer(report);
-        self.thinker.listen(&mut self.far, &mut self.memory, &mut self.log, &self.status, &AtomicBool::new(false));
+        self.audio_end.steer(report);
+        self.thinker.listen(
+            &mut self.generator_end,
+            &mut self.memory,
+            &mut self.log,
+            &self.status,
+            &AtomicBool::new(false),
+        );
     }
 
     fn notes(&mut self, count: usize) -> Vec<Note> {
-        self.near.progress(1e6);
+        self.audio_end.progress(1e6);
         (0..count)
             .map(|_| {
-                assert!(self.thinker.play_on(&mut self.far, &self.memory, &self.status));
-                self.near.answer().unwrap().note.unwrap()
+                assert!(self.thinker.play_on(&mut self.generator_end, &self.memory, &self.status));
+                self.audio_end.answer().unwrap().note.unwrap()
             })
             .collect()
     }
@@ -267,7 +274,7 @@ impl Talk {
     }
 }
 
-/// However far it has generated ahead, going back leads to the same notes.
+/// However far ahead notes were generated, a rollback leads to the same notes.
 #[test]
 fn a_change_does_not_depend_on_the_look_ahead() {
     for (before, after) in
@@ -294,20 +301,20 @@ fn a_change_does_not_depend_on_the_look_ahead() {
     }
 }
 
-/// While the last notes ring out there is time to generate many more: what is not played is not remembered.
+/// While the last notes ring out there is time to generate many more; notes that are not played are not remembered.
 #[test]
 fn a_turn_that_is_over_is_not_thought_on() {
     for (length, seconds) in [(Length::Notes(5), f64::INFINITY), (Length::Seconds(2.0), 2.0)] {
         let mut talk = Talk::new();
         talk.say(begin_of(Revision(1), 1.5, GENERATION, length));
-        talk.near.progress(1e6);
+        talk.audio_end.progress(1e6);
         let mut notes = Vec::new();
-        while talk.thinker.play_on(&mut talk.far, &talk.memory, &talk.status) {
-            notes.extend(talk.near.answer().unwrap().note);
+        while talk.thinker.play_on(&mut talk.generator_end, &talk.memory, &talk.status) {
+            notes.extend(talk.audio_end.answer().unwrap().note);
             assert!(notes.len() < 300, "it goes on and on");
         }
         let beyond = notes.iter().filter(|note| note.onset >= seconds).count();
-        // A chord that begins before the end may have notes that are struck after it.
+        // A chord that begins before the end may have notes struck after it.
         let played = notes.iter().filter(|note| note.struck() < seconds).count();
         assert!(beyond <= 1 && played > 1, "{} notes for {played}", notes.len());
         let notes = if let Length::Notes(notes) = length { notes } else { u32::MAX };
@@ -318,7 +325,7 @@ fn a_turn_that_is_over_is_not_thought_on() {
     }
 }
 
-/// What a limit rules out is not played from the first note after the change on.
+/// After a change of limits, no note that they rule out is played.
 #[test]
 fn a_limit_holds_from_the_next_note_on() {
     let limits = Limits { lowest: 30, highest: 41, polyphony: Some(1), ..GENERATION.limits };
@@ -342,7 +349,7 @@ fn a_limit_holds_from_the_next_note_on() {
     }
 }
 
-/// It learns from the player alone; what is forgotten is gone.
+/// It learns only from the player; forgotten phrases are unlearned.
 #[test]
 fn what_is_forgotten_teaches_no_more() {
     let mut talk = Talk::new();
@@ -364,7 +371,7 @@ fn what_is_forgotten_teaches_no_more() {
     assert_eq!(talk.memory.taught(), 0);
 }
 
-/// After a take, the network is in the state that hearing what was played leads to, no more, no less.
+/// After a take, the network is in exactly the state that feeding the played notes leads to.
 #[test]
 fn after_a_take_it_remembers_what_was_played() {
     let mut talk = Talk::new();
@@ -379,7 +386,7 @@ fn after_a_take_it_remembers_what_was_played() {
         talk.say(begin_with(Revision(1), 1.5, generation));
         let notes = talk.notes(ahead);
         let since = notes[19].struck() + 0.0005;
-        // The player entered here; the thread heard of it later, having gone on.
+        // The player entered here; the generator received it later and had generated further.
         if ahead == 30 {
             talk.say(end(since));
             let played: Vec<Note> = notes.iter().filter(|note| note.struck() < since).copied().collect();
@@ -400,8 +407,8 @@ fn after_a_take_it_remembers_what_was_played() {
     }
 }
 
-/// What the player holds at the hand-over lasts as long as the network says, and in the end as long as it did: whether
-/// something was changed meanwhile, and whether it was let go in time or not.
+/// A note held at the hand-over first has a duration sampled from the network and finally its actual one, whether
+/// or not something was changed meanwhile and whether or not the key was released in time.
 #[test]
 fn a_held_note_counts_as_long_as_it_was() {
     let held = Note { duration: 0.4, ..note(1.1, 36) };
@@ -434,7 +441,7 @@ fn a_held_note_counts_as_long_as_it_was() {
         let lasted = talk.memory.durations().nth(4).unwrap();
         assert_eq!(lasted, let_go.unwrap_or(drawn.max(so_far)), "it was {drawn} s by the network");
         assert_eq!(talk.takes.list()[0].phrase[4].duration, let_go.unwrap_or(so_far));
-        // The network has heard it so, and all that came after it, if it was not too much.
+        // The network was fed this duration and all that came after it, if that was not too much.
         let mut again = Decoder::new(network());
         talk.memory.recall(&mut again);
         assert_eq!(talk.state() == *again.state(), count <= 32, "let go {let_go:?}, changes {changes}");
@@ -444,8 +451,8 @@ fn a_held_note_counts_as_long_as_it_was() {
     }
 }
 
-/// A take is taken back: the next note follows the phrase after the pause before the take, however long that was, at
-/// whatever speed, and whatever the host's tempo did in it.
+/// After an undo, the next note follows the phrase after the pause before the take, whatever the take's length, its
+/// speed and the host's tempo during it.
 #[test]
 fn a_take_that_is_taken_back_takes_its_time_along() {
     let half = GenerationParams { rhythm: Rhythm { speed: Speed::Half, ..GENERATION.rhythm }, ..GENERATION };
@@ -468,7 +475,7 @@ fn a_take_that_is_taken_back_takes_its_time_along() {
     }
 }
 
-/// The same where the player has joined in: what the player has played stays, at its time and its own speed.
+/// The same if the player has joined in: the player's notes stay, at their time and at normal speed.
 #[test]
 fn what_the_player_has_played_in_a_take_that_is_taken_back_stays_at_its_time() {
     let half = GenerationParams { rhythm: Rhythm { speed: Speed::Half, ..GENERATION.rhythm }, ..GENERATION };
@@ -499,11 +506,11 @@ fn what_the_player_has_played_in_a_take_that_is_taken_back_stays_at_its_time() {
     }
 }
 
-/// An offline render of a dead thread waits once, five seconds in all; then it goes on, and says so. Notes of
-/// the player pass, and nothing hangs.
+/// An offline render with a dead generator waits once, for five seconds; then it goes on and counts a timeout.
+/// No note hangs.
 #[test]
 fn a_dead_thread_delays_a_render_once() {
-    // The generator is there, but nobody drives it.
+    // The generator exists, but nothing drives it.
     let (mut partner, generator, _) = engine();
     let status = generator.status.clone();
     partner.activate(RATE, true);
@@ -515,13 +522,13 @@ fn a_dead_thread_delays_a_render_once() {
         let events: &[(u32, Heard)] = if number % 50 == 0 { &[(10, on), (200, off)] } else { &[] };
         block(&mut partner, &Transport::default(), (number * 256, 256), SETTINGS, events, &mut host);
     }
-    assert!(status.turns.get() > 10, "the turns come all the same");
-    assert_eq!(status.timeouts.get(), 1);
+    assert!(status.counts.turns.get() > 10, "the turns come all the same");
+    assert_eq!(status.counts.timeouts.get(), 1);
     assert_eq!(host.sent, []);
 }
 
-/// The thread freezes in mid-take and wakes up again: what sounded ends in its time, and what should have
-/// sounded meanwhile is not made up for.
+/// The generator freezes in the middle of a take and recovers: sounding notes end in time, and notes that were
+/// missed are not played later.
 #[test]
 fn a_thaw_brings_no_flood() {
     let mut paced = Paced::new();
@@ -539,20 +546,20 @@ fn a_thaw_brings_no_flood() {
     while host.ons().count() < 20 {
         play(&mut paced, &mut host, &[], 2);
     }
-    // 60 s: beyond the look-ahead and the longest note.
+    // 60 s: longer than the look-ahead and the longest note.
     for _ in 0..6_000 {
         play(&mut paced, &mut host, &[], 0);
     }
     assert_eq!(host.sounding(), [], "the look-ahead ends by itself");
     let frozen = host.ons().count();
-    let dropped = paced.status.dropped.get();
+    let dropped = paced.status.counts.dropped.get();
     for _ in 0..400 {
         play(&mut paced, &mut host, &[], 64);
     }
-    assert!(paced.status.dropped.get() > dropped + 20, "what is too late is dropped, and counted");
+    assert!(paced.status.counts.dropped.get() > dropped + 20, "what is too late is dropped, and counted");
     let after: Vec<u64> = host.ons().skip(frozen).map(|sent| sent.0).collect();
     assert!(!after.is_empty(), "it plays on");
-    // A flood would be dozens in one block; chords have up to ten fingers.
+    // A flood would be dozens of notes in one block; chords have up to ten.
     let densest = after.iter().map(|at| after.iter().filter(|other| at.abs_diff(**other) < 80).count()).max();
     assert!(densest <= Some(12), "{densest:?} notes within 10 ms");
 }

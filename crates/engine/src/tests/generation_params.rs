@@ -1,5 +1,5 @@
-//! What is wished for is what is played: no limit is ever broken, the grid is exact, and the rest goes
-//! where the knobs say. Random wishes, the tests' network and no thread.
+//! The generation parameters have their effect: no limit is ever broken, the grid is exact, and the rest follows
+//! the settings. With random parameters, the tests' network and no thread.
 
 use std::collections::HashMap;
 
@@ -20,25 +20,25 @@ use crate::generator::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
 use crate::link::messages::Place;
 use crate::settings::Dynamics;
 
-/// Bars of four beats at 120 a minute, a bar line 0.3 s before the hand-over.
+/// Bars of four beats at 120 bpm, with a bar line 0.3 s before the hand-over.
 const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.6, bar: 4.0, running: true };
 
-/// A phrase is heard, and a take is played upon it. Times are seconds since the hand-over.
+/// A phrase, and takes that follow it. Times are in seconds since the hand-over.
 struct Session {
     decoder: Decoder,
-    ear: PhraseAnalysis,
+    analysis: PhraseAnalysis,
     memory: Markov,
     phrase: Vec<Note>,
 }
 
 impl Session {
-    /// A phrase of these steps, in seconds, and pitches; so long before the hand-over comes its last onset.
+    /// A phrase with these steps, in seconds, and pitches, whose last onset is `silence` seconds before the hand-over.
     fn new(phrase: &[(f64, u8)], velocity: u8, silence: f64) -> Self {
         let length: f64 = phrase.iter().map(|note| note.0).sum();
         let mut onset = -length - silence;
         let mut session = Self {
             decoder: Decoder::new(network()),
-            ear: PhraseAnalysis::default(),
+            analysis: PhraseAnalysis::default(),
             memory: Markov::default(),
             phrase: vec![],
         };
@@ -48,7 +48,7 @@ impl Session {
             let note = Note { onset, spread: 0.0, duration: 0.4, pitch, velocity };
             let next = Successor::after(previous, &note);
             session.decoder.feed(&next);
-            session.ear.hear(onset, &next, previous.is_none());
+            session.analysis.hear(onset, &next, previous.is_none());
             session.memory.learn(&next, previous.is_none());
             session.phrase.push(note);
         }
@@ -56,8 +56,8 @@ impl Session {
     }
 
     fn phrasing(&self, generation: &GenerationParams) -> Phrasing {
-        let pulse = phrase_beats(&generation.rhythm, &self.ear, 0.0);
-        Phrasing::new(&network().card().controls, generation, &PLACE, &self.ear, pulse)
+        let pulse = phrase_beats(&generation.rhythm, &self.analysis, 0.0);
+        Phrasing::new(&network().card().controls, generation, &PLACE, &self.analysis, pulse)
     }
 
     fn trail(&self) -> Trail {
@@ -85,14 +85,14 @@ impl Session {
 }
 
 impl Session {
-    /// The phrase, to begin again.
+    /// The phrase in the form that [`Session::new`] takes.
     fn phrase_as_steps(&self) -> Vec<(f64, u8)> {
         let mut previous = None;
         let step = |note: &Note| (previous.replace(note.onset).map_or(0.25, |onset| note.onset - onset), note.pitch);
         self.phrase.iter().map(step).collect()
     }
 
-    /// Takes of these seeds side by side.
+    /// Takes with these seeds, generated as a batch.
     fn play_all(&self, generation: &GenerationParams, seeds: &[u64], count: u32) -> Vec<Vec<Note>> {
         let phrasing = self.phrasing(generation);
         let mut batch = BatchDecoder::new(&self.decoder, seeds.len());
@@ -214,24 +214,24 @@ fn random_generation() -> impl Strategy<Value = GenerationParams> {
     )
 }
 
-/// The pitches that keep the limits on range, chord and scale, as far as there are any.
-fn wanted(limits: &Limits, ear: &PhraseAnalysis) -> u128 {
+/// The pitches within the limits on range, chord and scale; the scale, then the chord are dropped if none is left.
+fn wanted(limits: &Limits, analysis: &PhraseAnalysis) -> u128 {
     let range = range(limits.lowest, limits.highest);
     let chord = if limits.chord == 0 { u128::MAX } else { of_classes(classes_of(limits.chord)) };
     let scale = match limits.key {
         Key::Free => u128::MAX,
-        Key::Phrase => ear.scale().unwrap_or(u128::MAX),
+        Key::Phrase => analysis.scale().unwrap_or(u128::MAX),
         fixed => of_classes(limits.scale.upon(fixed.tonic().unwrap())),
     };
     [range & chord & scale, range & chord, range].into_iter().find(|set| *set != 0).unwrap()
 }
 
-/// How a take keeps its limits; an error says which one it breaks.
-fn check(take: &[Note], generation: &GenerationParams, ear: &PhraseAnalysis) -> Result<(), TestCaseError> {
+/// Checks that a take keeps its limits; the error says which one it breaks.
+fn check(take: &[Note], generation: &GenerationParams, analysis: &PhraseAnalysis) -> Result<(), TestCaseError> {
     let GenerationParams { limits, rhythm, .. } = generation;
-    let wanted = wanted(limits, ear);
+    let wanted = wanted(limits, analysis);
     let mut sounding: HashMap<u8, f64> = HashMap::new();
-    // How often each pitch was struck in a row, up to this onset and up to the one before.
+    // How often each pitch was struck in a row, up to this onset and up to the previous one.
     let (mut row, mut before) = ([0u8; 128], [0u8; 128]);
     let mut last: Option<Note> = None;
     for note in take {
@@ -248,11 +248,11 @@ fn check(take: &[Note], generation: &GenerationParams, ear: &PhraseAnalysis) -> 
         match last {
             Some(last) if joins => prop_assert!(note.pitch > last.pitch, "{note:?} after {last:?} of its chord"),
             Some(last) => {
-                // At double speed, what is no chord may be half as far apart as a chord's window.
+                // At double speed, separate onsets may be as close as half of a chord's window.
                 let free = rhythm.strength == 0.0 || rhythm.strength < 1.0 && rhythm.speed == Speed::Double;
                 let apart = if free { 0.0 } else { WINDOW_S * 0.999 };
                 prop_assert!(note.onset - last.onset > apart, "{note:?} follows {last:?} too soon");
-                // A chord's first note may be late, too.
+                // A chord's first note may have a spread, too.
                 prop_assert!((0.0..WINDOW_S).contains(&note.spread));
             }
             None => {}
@@ -277,7 +277,7 @@ fn check(take: &[Note], generation: &GenerationParams, ear: &PhraseAnalysis) -> 
     Ok(())
 }
 
-/// How far a moment is from the nearest line of the host's grid, in beats.
+/// Distance of an onset from the nearest line of the host's grid, in beats.
 fn off_the_grid(onset: f64, rhythm: &Rhythm) -> f64 {
     let (gap, swing) = (rhythm.grid.beats(), f64::from(rhythm.swing));
     let beat = PLACE.beat + onset * PLACE.beats_per_second;
@@ -306,7 +306,7 @@ proptest! {
     fn no_limit_is_ever_broken(generation in random_generation()) {
         let mut session = Session::new(&TUNE, 70, 0.5);
         let take = session.play(&generation, 40);
-        check(&take, &generation, &session.ear)?;
+        check(&take, &generation, &session.analysis)?;
         if generation.rhythm.strength == 1.0 {
             prop_assert!(take.iter().all(|note| note.spread == 0.0));
             if generation.rhythm.pulse == BeatSource::Host {
@@ -317,7 +317,7 @@ proptest! {
     }
 }
 
-/// From free to the grid: the nearer, the stronger.
+/// The higher the strength, the closer onsets are to the grid.
 #[test]
 fn strength_draws_onsets_to_the_grid() {
     let mut before = f64::INFINITY;
@@ -331,14 +331,14 @@ fn strength_draws_onsets_to_the_grid() {
     }
 }
 
-/// Notes per second of a take of so many notes.
+/// Notes per second of a take of `count` notes.
 fn notes_per_second(generation: &GenerationParams, count: u32) -> f64 {
     let take = Session::new(&TUNE, 70, 0.5).play(generation, count);
     f64::from(count - 1) / (take[take.len() - 1].onset - take[0].onset)
 }
 
-/// At double speed the same notes come twice as fast; the network is none the wiser, until a note is so
-/// short that it may not be shorter.
+/// At double speed the same notes come twice as fast; the network's input is the same, until a note reaches the
+/// shortest duration.
 #[test]
 fn speed_is_a_factor_on_time_alone() {
     let play = |speed| {
@@ -369,11 +369,11 @@ fn more_density_is_more_notes() {
     };
     let rates = [0.25, 0.5, 1.0, 2.0, 4.0].map(of);
     let ratios: Vec<f64> = rates.windows(2).map(|pair| pair[1] / pair[0]).collect();
-    // The tests' network has no steps beyond half a second, so it cannot be tilted to where they are few.
+    // The tests' network has no steps beyond 0.5 s, so a low density cannot make its onsets much rarer.
     assert!(ratios[0] > 1.2 && ratios[1..].iter().all(|ratio| (1.2..3.0).contains(ratio)), "{rates:?}");
 }
 
-/// What was learned speaks alone: the tune goes on where it was, in its own steps.
+/// With only the learned Markov model, the tune continues where it stopped, with its own steps.
 #[test]
 fn who_learns_all_plays_what_it_has_heard() {
     let tune: Vec<(f64, u8)> =
@@ -388,13 +388,13 @@ fn who_learns_all_plays_what_it_has_heard() {
             assert!((step - expected.0).abs() < 0.011 + 0.044 * expected.0, "{step} s before note {index}");
         }
     }
-    // With limits, as far as they let it.
+    // With limits, only as far as they allow.
     let limits = Limits { lowest: 60, highest: 66, ..GENERATION.limits };
     let take = Session::new(&phrase, 70, 0.2).play(&GenerationParams { learn: 1.0, limits, ..GENERATION }, 40);
     assert!(take.iter().all(|note| [60, 62, 64, 65].contains(&note.pitch)));
 }
 
-/// It is as loud as the player, and where the player gets louder, so does it.
+/// Antiphon is louder after a loud phrase than after a soft one.
 #[test]
 fn it_follows_the_players_level() {
     let of = |velocity, dynamics| {
@@ -406,7 +406,7 @@ fn it_follows_the_players_level() {
     assert!(loud - soft > (own_loud - own_soft) + 25.0, "{soft} to {loud}, by itself {own_soft} to {own_loud}");
 }
 
-/// Takes side by side are the very takes that each random stream alone would have given.
+/// Takes generated as a batch are exactly those that each seed gives alone.
 #[test]
 fn takes_side_by_side_are_the_takes_alone() {
     let strategy = random_generation();
@@ -425,14 +425,14 @@ fn takes_side_by_side_are_the_takes_alone() {
     }
 }
 
-/// The search, one take after the other and with a network each: what the search side by side is compared with.
+/// The search with one decoder per take, as the reference for the batched search.
 struct OneByOne<'a> {
     phrasing: &'a Phrasing,
     learned: &'a Markov,
     takes: Vec<Alone>,
 }
 
-/// One of them.
+/// One of the takes.
 struct Alone {
     decoder: Decoder,
     trail: Trail,
@@ -475,8 +475,8 @@ impl Takes for OneByOne<'_> {
     }
 }
 
-/// What is planned is what the search chooses among takes that know nothing of each other, within all limits; and it
-/// is not what the first of them would have played.
+/// The plan equals the choice of the search among independently generated takes, within all limits, and it is often
+/// not the take that would be played without a search.
 #[test]
 fn a_plan_is_the_take_that_the_search_chooses() {
     let strategy = random_generation();
@@ -505,7 +505,7 @@ fn a_plan_is_the_take_that_the_search_chooses() {
         let mut plan = Plan::new(session.phrase.clone(), vec![]);
         plan.set_search(search);
         let (phrasing, trail, learned) = (&phrasing, &trail, &session.memory);
-        // As many notes at once as the reference plays.
+        // A single plan as long as the reference.
         plan.set_planned(count);
         plan.make(&session.decoder, Start { phrasing, trail, learned, cue, so_far: vec![], left: usize::MAX });
         let planned: Vec<Note> = std::iter::from_fn(|| plan.next()).collect();
@@ -516,13 +516,13 @@ fn a_plan_is_the_take_that_the_search_chooses() {
     assert!(others >= 3, "the search never chose another take");
 }
 
-/// A new take keeps away from those that were not wanted.
+/// A new take differs from the rejected ones.
 #[test]
 fn new_takes_are_unlike_the_ones_before() {
     let phrase: Vec<(f64, u8)> = TUNE.iter().cycle().take(24).copied().collect();
     let session = Session::new(&phrase, 70, 0.5);
     let previous = session.phrase.last().map(|note| note.onset);
-    // Few pitches: takes have much in common by chance.
+    // With few pitches, takes have much in common by chance.
     let generation = GenerationParams { limits: Limits { lowest: 60, highest: 64, ..GENERATION.limits }, ..GENERATION };
     let (phrasing, trail, learned) = (&session.phrasing(&generation), &session.trail(), &session.memory);
     let take = |seed: u64, others: Vec<Vec<Note>>| -> Vec<Note> {

@@ -1,5 +1,4 @@
-//! The live path without a host: a partner, the link, the network, and random players, settings,
-//! transports and block sizes.
+//! The live path without a host: the engine with random player events, settings, transports and block sizes.
 
 mod breaking;
 mod calls;
@@ -21,16 +20,16 @@ use crate::generator::networks::{Fixed, Loaded, Networks};
 use crate::generator::thread::GeneratorThread;
 use crate::link::status::Status;
 use crate::settings::{
-    BeatSource, Buttons, DeviceChoice, Dynamics, GenerationParams, Grid, Key, Length, Limits, Mode, Rhythm, Scale,
-    Settings, Silence, Speed, TemperatureScales, Trigger, TriggerBy,
+    BeatSource, Buttons, DeviceChoice, Dynamics, GenerationParams, Grid, Key, Length, Limits, MidiSettings, Mode,
+    Rhythm, Scale, Settings, Silence, Speed, TemperatureScales, Trigger, TriggerBy, TurnSettings,
 };
 use crate::{Config, GeneratorSide, UiSide};
 
 /// Samples per second in the tests: low, so that seconds of music are few samples.
 const RATE: f64 = 8_000.0;
 
-/// Untrained weights that play lively music: many chords, steps below half a second, notes below two.
-/// What the tests say must not depend on what the built-in weights have learned.
+/// Untrained weights that play lively music: many chords, steps below 0.5 s, durations below 2 s. The tests must
+/// not depend on what the built-in weights have learned.
 pub fn network() -> Arc<Network> {
     static NETWORK: OnceLock<Arc<Network>> = OnceLock::new();
     let made = NETWORK.get_or_init(|| {
@@ -38,7 +37,7 @@ pub fn network() -> Arc<Network> {
         let mut tensors = random.tensors().clone();
         for (attribute, longest) in [("step", 0.5), ("duration", 2.0)] {
             let bias = &mut tensors.get_mut(&format!("{attribute}.out.bias")).unwrap().data;
-            // Beyond the bins stand the scores of what each is beside what was heard: the bins' own say enough.
+            // After the bins' biases come those for values relative to earlier notes; the bins' own are enough here.
             for (bin, bias) in bias.iter_mut().enumerate().take(model::encoding::TIMES) {
                 let wanted = model::encoding::time_range(bin).1 < longest;
                 *bias = if wanted { *bias } else { -30.0 };
@@ -52,7 +51,7 @@ pub fn network() -> Arc<Network> {
     made.clone()
 }
 
-/// An engine that plays with the tests' network, on the CPU.
+/// An engine with the tests' network, on the CPU.
 fn engine() -> (AudioSide<()>, GeneratorSide, UiSide) {
     network();
     engine_with(Arc::new(Fixed(network())), || DeviceChoice::Cpu)
@@ -65,20 +64,31 @@ fn engine_with(
     crate::new(Config { status: Arc::default(), networks, device: Box::new(device), viewer: Default::default() })
 }
 
-/// Settings that hand over soon and play on.
-pub const SETTINGS: Settings = Settings { silence: Silence::Seconds(0.2), generation: GENERATION, ..Settings::INITIAL };
+/// Settings with a short silence and an open turn length.
+pub const SETTINGS: Settings = Settings {
+    turn: TurnSettings { silence: Silence::Seconds(0.2), ..Settings::INITIAL.turn },
+    generation: GENERATION,
+    ..Settings::INITIAL
+};
 
-/// GenerationParams that leave the network as it is.
+/// [`SETTINGS`] with changes.
+pub fn settings(change: impl FnOnce(&mut Settings)) -> Settings {
+    let mut settings = SETTINGS;
+    change(&mut settings);
+    settings
+}
+
+/// Generation parameters that leave the network's output as it is.
 pub const GENERATION: GenerationParams = GenerationParams { seed: 7, search: 4, ..GenerationParams::INITIAL };
 
-/// The same wishes at another temperature and with another seed.
+/// [`GENERATION`] with another temperature and seed.
 fn generation(temperature: f32, seed: u64) -> GenerationParams {
     let temperature =
         TemperatureScales { pitch: temperature, rhythm: temperature, length: temperature, dynamics: temperature };
     GenerationParams { temperature, seed, ..GENERATION }
 }
 
-/// Any settings of the turn and of the notes' ways: silences in seconds from the strategy given.
+/// Any turn and MIDI settings; silences in seconds come from the given strategy.
 pub fn turns(silence: impl Strategy<Value = f64>) -> impl Strategy<Value = Settings> {
     let modes = prop_oneof![
         4 => Just(Mode::Auto),
@@ -120,44 +130,48 @@ pub fn turns(silence: impl Strategy<Value = f64>) -> impl Strategy<Value = Setti
     let notes = (prop::option::weighted(0.2, 0..16u8), rare(0.8), rare(0.3), 1..3u32, 1..3u32);
     ((modes, length, trigger, silence), (buttons, switches, notes), (0.3..1.5f32, 0..4u64)).prop_map(
         |((mode, length, trigger, silence), (buttons, switches, notes), (temperature, seed))| Settings {
-            bypass: false,
-            mode,
-            silence,
-            trigger,
-            length,
-            buttons,
-            rings_out: switches.0,
-            remembers_own: switches.1,
+            turn: TurnSettings {
+                mode,
+                silence,
+                trigger,
+                length,
+                rings_out: switches.0,
+                remembers_own: switches.1,
+                sustain_holds: switches.3,
+                your_bars: notes.3,
+                antiphon_bars: notes.4,
+            },
             freeze: switches.2,
-            pedal_holds: switches.3,
-            pedal_lengthens: switches.4,
-            pedal_out: switches.5,
-            channel: notes.0,
-            passes: notes.1,
+            buttons,
             follows_chord: notes.2,
-            your_bars: notes.3,
-            my_bars: notes.4,
+            midi: MidiSettings {
+                thru: notes.1,
+                channel: notes.0,
+                sustain_in: switches.4,
+                sustain_out: switches.5,
+                ..SETTINGS.midi
+            },
             generation: generation(temperature, seed),
             ..SETTINGS
         },
     )
 }
 
-/// An event that went out: sample of the stream, on or off, channel, key, velocity.
+/// A sent note event: stream sample, whether it is a note-on, channel, key, velocity.
 type Sent = (u64, bool, u8, u8, u8);
 
-/// A host that writes down what it gets.
+/// A host that records what it receives.
 #[derive(Default)]
 struct Host {
     sent: Vec<Sent>,
-    /// Controllers that moved: sample of the stream, channel, number, value.
+    /// Sent controllers: stream sample, channel, number, value.
     moved: Vec<(u64, u8, u8, u8)>,
     /// Samples before the block.
     base: u64,
     frames: u32,
     /// The latest offset in the block.
     latest: u32,
-    /// Asked before every event: does the queue refuse it?
+    /// Called before every event; returns whether the queue refuses it.
     refuse: Option<Box<dyn FnMut() -> bool>>,
 }
 
@@ -177,7 +191,7 @@ impl Host {
         true
     }
 
-    /// Generated notes that sound, by channel and key; a key must not be struck twice, nor end twice.
+    /// Generated notes that are sounding, by channel and key; a key must not be struck twice, nor end twice.
     fn sounding(&self) -> Vec<(u8, u8)> {
         let mut sounding = Vec::new();
         for &(at, on, channel, key, _) in &self.sent {
@@ -233,7 +247,7 @@ impl Offline {
     }
 }
 
-/// An engine whose generator works between blocks, as fast as the test says.
+/// An engine whose generator runs between blocks, at the speed that the test chooses.
 struct Paced {
     partner: AudioSide<()>,
     status: Arc<Status>,
@@ -247,13 +261,13 @@ impl Paced {
         Self { partner, status: generator.status.clone(), generator: Driven::new(generator) }
     }
 
-    /// Lets it generate so many notes at most.
+    /// Lets it generate at most this many notes.
     fn generate(&mut self, notes: usize) {
         self.generator.run(notes);
     }
 }
 
-/// One block: what the player does in it (offsets in order), between opening and closing.
+/// One block with these player events, with offsets in order.
 fn block(
     partner: &mut AudioSide<()>,
     transport: &Transport,
@@ -267,7 +281,7 @@ fn block(
     for &(offset, heard) in events {
         partner.play_until(offset, host);
         partner.hear(offset, heard, host);
-        // The player's own event goes out after what was sent for it.
+        // The player's own event is passed on after what it caused.
         assert!(host.latest <= offset, "an event at {} before the player's at {offset}", host.latest);
         host.latest = offset;
     }

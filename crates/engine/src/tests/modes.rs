@@ -1,14 +1,14 @@
-//! Every way in which the turn changes hands, and what becomes of takes.
+//! Every way in which the turn changes hands, and what happens to takes.
 
 use super::turns::phrase;
 use super::*;
 
-/// A host's timeline: a tempo that goes from one value to another, signatures that change.
+/// A host's timeline: a tempo ramp and changing time signatures.
 pub(super) struct Timeline {
-    /// Beats per minute at sample 0, and at `end`; then it stays.
+    /// Beats per minute at sample 0 and at sample `end`; constant after that.
     tempo: (f64, f64),
     end: f64,
-    /// From which beat on, and what; the first one at 0.
+    /// Each time signature with the beat at which it begins; the first one at 0.
     signatures: &'static [(f64, (i32, i32))],
 }
 
@@ -50,7 +50,7 @@ impl Timeline {
     }
 }
 
-/// Somebody at the keyboard, who plays and sets what a test says, sample by sample.
+/// A player at the keyboard, who plays and changes settings as a test says, sample by sample.
 pub(super) struct Session {
     pub(super) offline: Offline,
     pub(super) host: Host,
@@ -68,7 +68,7 @@ impl Session {
         Self { offline, host, timeline, settings, now: 0, size: 160, passed: vec![] }
     }
 
-    /// Goes on to a sample, with these events on the way.
+    /// Plays up to a sample, with these events on the way.
     pub(super) fn until(&mut self, end: u64, events: &[(u64, Heard)]) {
         while self.now < end {
             let frames = self.size.min(end - self.now) as u32;
@@ -90,21 +90,21 @@ impl Session {
             offline.partner.close();
             self.now += u64::from(frames);
         }
-        assert_eq!(self.offline.status.timeouts.get(), 0);
+        assert_eq!(self.offline.status.counts.timeouts.get(), 0);
     }
 
-    /// A short phrase from now on; until its last key is up.
+    /// Plays a short phrase from now on, until its last key is up.
     pub(super) fn play_phrase(&mut self) {
         let (played, end) = phrase(self.now, &[(60, 0, 1200), (64, 1600, 1200), (67, 1600, 1200), (65, 1600, 1200)]);
         self.until(end + 1, &played);
     }
 
-    /// A while goes by, in samples.
+    /// Lets this many samples pass.
     pub(super) fn wait(&mut self, samples: u64) {
         self.until(self.now + samples, &[]);
     }
 
-    /// The generated notes from a sample on: when, key, velocity.
+    /// The generated notes from a sample on: sample, key, velocity.
     pub(super) fn notes(&self, from: u64) -> Vec<(u64, u8, u8)> {
         self.host.ons().filter(|sent| sent.0 >= from).map(|sent| (sent.0, sent.3, sent.4)).collect()
     }
@@ -113,15 +113,15 @@ impl Session {
 pub(super) const ON: Heard = Heard::On { channel: 3, key: 62, velocity: 90 };
 pub(super) const OFF: Heard = Heard::Off { channel: Some(3), key: Some(62) };
 
-/// Bars of 4/4, 7/8 and 3/4 while the tempo rises, in blocks that fall anywhere: the model begins on its
-/// line or after, every note that it plays has ended on the player's, and in between it does play.
+/// Bars of 4/4, 7/8 and 3/4 while the tempo rises, with blocks at any position: Antiphon begins on or after its bar
+/// line, all its notes have ended by the player's, and in between it does play.
 #[test]
 fn trading_keeps_to_the_bar_lines() {
     let signatures = &[(0.0, (4, 4)), (8.0, (7, 8)), (18.5, (3, 4)), (27.5, (4, 4))];
     for size in [64, 171, 1024] {
         let timeline = Timeline { tempo: (90.0, 150.0), end: 20.0 * RATE, signatures };
         let lines = timeline.lines(40.0);
-        let settings = Settings { mode: Mode::Trade, your_bars: 2, my_bars: 1, ..SETTINGS };
+        let settings = settings(|s| (s.turn.mode, s.turn.your_bars, s.turn.antiphon_bars) = (Mode::Trade, 2, 1));
         let mut session = Session::new(settings, Some(timeline));
         session.size = size;
         let (played, _) = phrase(800, &[(60, 0, 1500), (64, 2000, 1500), (67, 2000, 30_000)]);
@@ -146,21 +146,21 @@ fn trading_keeps_to_the_bar_lines() {
     }
 }
 
-/// Trading without a transport: silence hands over, and the bars are as long as the tempo says.
+/// Trading without a transport: silence hands over, and the length of bars follows from the tempo.
 #[test]
 fn trading_without_a_transport_is_by_silence() {
-    let mut session = Session::new(Settings { mode: Mode::Trade, my_bars: 1, ..SETTINGS }, None);
+    let mut session = Session::new(settings(|s| (s.turn.mode, s.turn.antiphon_bars) = (Mode::Trade, 1)), None);
     session.play_phrase();
     let begin = session.now + 1600;
     session.wait(50_000);
-    // A bar of 4/4 at 120: two seconds.
+    // A bar of 4/4 at 120 bpm lasts two seconds.
     let notes = session.notes(0);
     assert!(!notes.is_empty() && notes.iter().all(|note| (begin - 2..begin + 16_002).contains(&note.0)), "{notes:?}");
     assert_eq!(session.host.sounding(), vec![]);
     assert!(session.host.sent.iter().all(|sent| sent.0 <= begin + 16_002));
 }
 
-/// A key that is the trigger makes no sound and is not heard; the model plays while it is held.
+/// A key used as the trigger is neither passed on nor counts as a note; Antiphon plays while it is held.
 #[test]
 fn a_trigger_is_held_or_toggles() {
     let key = |down| match down {
@@ -171,8 +171,9 @@ fn a_trigger_is_held_or_toggles() {
     let cases: [(TriggerBy, &dyn Fn(bool) -> Heard); 2] = [(TriggerBy::Key, &key), (TriggerBy::Sostenuto, &pedal)];
     for (by, event) in cases {
         for toggles in [false, true] {
-            let trigger = Trigger { by, toggles, ..SETTINGS.trigger };
-            let mut session = Session::new(Settings { mode: Mode::Trigger, trigger, ..SETTINGS }, None);
+            let trigger = Trigger { by, toggles, ..SETTINGS.turn.trigger };
+            let mut session =
+                Session::new(settings(|s| (s.turn.mode, s.turn.trigger) = (Mode::Trigger, trigger)), None);
             session.play_phrase();
             let passed = session.passed.len();
             session.wait(16_000);
@@ -190,16 +191,16 @@ fn a_trigger_is_held_or_toggles() {
             assert!(session.notes(again + 501).is_empty());
             assert_eq!(session.host.sounding(), vec![]);
             assert_eq!(session.passed.len(), passed, "it is nothing else");
-            assert_eq!(session.offline.status.heard.get(), 4);
+            assert_eq!(session.offline.status.counts.heard.get(), 4);
         }
     }
 }
 
-/// The player's notes do not stop it: they change what comes, from the next note on.
+/// The player's notes do not stop Antiphon: they change what it plays, from the next note on.
 #[test]
 fn in_a_duet_it_plays_on_and_listens() {
     let play = |joins: bool| {
-        let mut session = Session::new(Settings { mode: Mode::Duet, ..SETTINGS }, None);
+        let mut session = Session::new(settings(|s| s.turn.mode = Mode::Duet), None);
         session.play_phrase();
         session.wait(24_000);
         let join = session.now;
@@ -214,13 +215,13 @@ fn in_a_duet_it_plays_on_and_listens() {
     let (left, answer) = (alone.notes(join + 100), with.notes(join + 100));
     assert!(answer.len() > 3);
     assert_ne!(left.first(), answer.first(), "the first note after it is another");
-    assert_eq!(with.offline.status.turns.get(), 1, "one turn all along");
+    assert_eq!(with.offline.status.counts.turns.get(), 1, "one turn all along");
 }
 
-/// Alone, it begins with the transport, with nothing heard; the player stops it.
+/// In mode alone, Antiphon begins with the transport, without a phrase; the player stops it.
 #[test]
 fn alone_it_begins_with_the_transport() {
-    let mut session = Session::new(Settings { mode: Mode::Alone, ..SETTINGS }, None);
+    let mut session = Session::new(settings(|s| s.turn.mode = Mode::Alone), None);
     session.wait(8_000);
     assert_eq!(session.notes(0), vec![], "not by itself");
     session.timeline = Some(STEADY);
@@ -233,11 +234,10 @@ fn alone_it_begins_with_the_transport() {
     assert!(!session.notes(enter).is_empty(), "and begins again");
 }
 
-/// A take heard again is the same, note for note; another one is not. After an undo, the take that
-/// follows the same phrase at the same pause is the first again but for its luck.
+/// A replay is the same note for note; a new take is not.
 #[test]
 fn again_and_another() {
-    let settings = Settings { length: Length::Notes(12), ..SETTINGS };
+    let settings = settings(|s| s.turn.length = Length::Notes(12));
     let mut session = Session::new(settings, None);
     session.play_phrase();
     let begin = session.now - 1 + 1600;
@@ -265,7 +265,7 @@ fn again_and_another() {
     assert_eq!(session.host.sounding(), vec![]);
 }
 
-/// Frozen, the take up to the bar line comes round and round, whatever the player does; then it goes on.
+/// A frozen take repeats up to the bar line, whatever the player does; thawed, it continues.
 #[test]
 fn a_frozen_take_goes_round_in_whole_bars() {
     let mut session = Session::new(SETTINGS, Some(STEADY));
@@ -273,13 +273,13 @@ fn a_frozen_take_goes_round_in_whole_bars() {
     let begin = session.now - 1 + 1600;
     session.until(begin + 20_000, &[]);
     session.settings.freeze = true;
-    // A bar is 2 s, so the round is two bars: 32000 samples.
+    // A bar is 2 s, so a round of two bars is 32000 samples.
     let events = [(begin + 70_000, ON), (begin + 70_400, OFF)];
     session.until(begin + 32_000 * 4, &events);
     let round = |number: u64| -> Vec<(u64, u8, u8)> {
         let start = begin + 32_000 * number;
         let notes = session.notes(start).into_iter().filter(|note| note.0 < start + 32_000);
-        // The key that the player holds is his.
+        // Generated notes on the key that the player holds do not sound.
         notes.map(|note| (note.0 - start, note.1, note.2)).filter(|note| note.1 != 62).collect()
     };
     let first = round(0);
@@ -297,10 +297,10 @@ fn a_frozen_take_goes_round_in_whole_bars() {
     assert!(session.notes(thawed).len() > 2, "it goes on from there");
 }
 
-/// A turn of bars ends on the host's line.
+/// A turn limited in bars ends on the host's bar line.
 #[test]
 fn a_turn_of_bars_ends_on_the_line() {
-    let mut session = Session::new(Settings { length: Length::Bars(2), ..SETTINGS }, Some(STEADY));
+    let mut session = Session::new(settings(|s| s.turn.length = Length::Bars(2)), Some(STEADY));
     session.play_phrase();
     assert!(session.now < 16_000, "in the first bar");
     session.wait(80_000);
@@ -310,13 +310,13 @@ fn a_turn_of_bars_ends_on_the_line() {
     assert_eq!(session.host.sounding(), vec![]);
 }
 
-/// When the player enters, what sounds ends at once, or rings out in its own time; with panic all ends,
-/// the player's keys and pedals too.
+/// When the player enters, sounding notes end at once or ring out, as set; panic ends everything, including the
+/// player's keys and pedals.
 #[test]
 fn it_rings_out_if_it_is_to_and_panic_ends_all() {
     for rings_out in [false, true] {
         let mut rang = false;
-        let mut session = Session::new(Settings { rings_out, ..SETTINGS }, None);
+        let mut session = Session::new(settings(|s| s.turn.rings_out = rings_out), None);
         for round in 0..12u64 {
             session.play_phrase();
             session.wait(6_000 + round * 700);
@@ -342,10 +342,10 @@ fn it_rings_out_if_it_is_to_and_panic_ends_all() {
     assert!(session.host.sent.contains(&(now + 100, false, 3, 62, 0)), "the player's key");
 }
 
-/// The model's pedal: down within its turn, changed with the bass, up at the end.
+/// The generated sustain pedal: down during the turn, changed with the bass, up at the end.
 #[test]
 fn the_pedal_comes_up_at_the_end_of_the_turn() {
-    let mut session = Session::new(Settings { pedal_out: true, ..SETTINGS }, None);
+    let mut session = Session::new(settings(|s| s.midi.sustain_out = true), None);
     session.play_phrase();
     session.wait(60_000);
     let enter = session.now;
@@ -361,19 +361,19 @@ fn the_pedal_comes_up_at_the_end_of_the_turn() {
     assert!(moved.iter().all(|moved| moved.0 <= enter + 10 && moved.1 == 3 && moved.2 == 64));
 }
 
-/// What does not go through is heard all the same, and what went through before is ended.
+/// Notes that are not passed on are still received, and notes that were passed on before are ended.
 #[test]
 fn what_is_not_passed_is_heard() {
     let mut session = Session::new(SETTINGS, None);
     session.until(1_000, &[(100, Heard::On { channel: 3, key: 50, velocity: 80 })]);
-    session.settings.passes = false;
+    session.settings.midi.thru = false;
     session.until(1_100, &[(1_050, Heard::Off { channel: Some(3), key: Some(50) })]);
     assert_eq!(session.passed.len(), 2, "its end passes too");
     session.play_phrase();
     assert_eq!(session.passed.len(), 2);
-    session.settings.channel = Some(9);
+    session.settings.midi.channel = Some(9);
     session.wait(32_000);
     assert!(session.host.ons().count() > 2);
     assert!(session.host.sent.iter().all(|sent| sent.2 == 9), "on the channel that is set");
-    assert_eq!(session.offline.status.heard.get(), 5);
+    assert_eq!(session.offline.status.counts.heard.get(), 5);
 }

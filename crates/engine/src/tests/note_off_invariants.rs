@@ -1,20 +1,20 @@
-//! Whatever happens: every note that began ends, events are in order, nothing stale is heard.
+//! Whatever happens, every note that began ends, events are in order, and no stale note is played.
 
 use notes::Transport;
 use proptest::prelude::*;
 
 use super::*;
 
-/// What happens in one block.
+/// One block: its settings, its events and the conditions.
 #[derive(Clone, Debug)]
 struct Moment {
     frames: u32,
     events: Vec<(u32, Heard)>,
     settings: Option<Settings>,
     transport: Transport,
-    /// Notes the generator gets to generate: 0 is frozen.
+    /// The most notes generated after the block; with 0 the generator is frozen.
     speed: usize,
-    /// Share of events that the host refuses, in tenths.
+    /// How many in ten events the host refuses.
     refused: u8,
     reset: bool,
     activate: Option<bool>,
@@ -45,7 +45,7 @@ fn transports() -> impl Strategy<Value = Transport> {
     )
 }
 
-/// Panic is left out: the ends of the player's notes are its business, and not those of the books here.
+/// Any settings without panic, which also ends the player's notes; the bookkeeping here does not cover those.
 fn storms() -> impl Strategy<Value = Settings> {
     let buttons = |buttons| Buttons { panic: false, ..buttons };
     (turns(0.0..0.3f64), prop::bool::weighted(0.1)).prop_map(move |(settings, bypass)| Settings {
@@ -102,11 +102,11 @@ proptest! {
             let here = (base, moment.frames);
             let sent = host.sent.len();
             block(&mut paced.partner, &moment.transport, here, settings, &moment.events, &mut host);
-            // After the player's last note-on of the block, the model is silent: no silence is over yet.
+            // After the player's last note-on of the block, Antiphon is silent until the set silence has passed.
             let entered = moment.events.iter().rev().find(|event| matches!(event.1, Heard::On { .. }));
-            let silence_s = if let Silence::Seconds(silence_s) = settings.silence { silence_s } else { 0.0 };
-            // Unless it is to play on, or something else than silence may call it in between.
-            let gives_way = settings.mode == Mode::Auto && !settings.freeze && !settings.bypass;
+            let silence_s = if let Silence::Seconds(silence_s) = settings.turn.silence { silence_s } else { 0.0 };
+            // Unless Antiphon may play on, or something other than silence may start a turn in between.
+            let gives_way = settings.turn.mode == Mode::Auto && !settings.freeze && !settings.bypass;
             if let Some(entered) = entered.filter(|_| gives_way && silence_s > 0.01) {
                 let quiet = base + u64::from(entered.0) + (silence_s * RATE) as u64;
                 let stale = host.sent[sent..].iter().find(|s| s.1 && s.0 > base + u64::from(entered.0) && s.0 < quiet);
@@ -115,17 +115,17 @@ proptest! {
             paced.generate(moment.speed);
             base += u64::from(moment.frames);
         }
-        // Bypass, a host that takes everything: one block later nothing sounds.
+        // With bypass and a host that takes everything, no note sounds one block later.
         host.refuse = None;
         let last = Settings { bypass: true, ..settings };
         block(&mut paced.partner, &Transport::default(), (base, 64), last, &[], &mut host);
         block(&mut paced.partner, &Transport::default(), (base + 64, 64), last, &[], &mut host);
         prop_assert_eq!(host.sounding(), vec![]);
-        prop_assert_eq!(paced.status.overflows.get(), 0);
+        prop_assert_eq!(paced.status.counts.overflows.get(), 0);
     }
 }
 
-/// In one block: what the model plays ends where the player enters, and nothing of it comes after.
+/// Within one block, Antiphon's notes end where the player enters, and none begin after that.
 #[test]
 fn gives_way_within_the_block() {
     let mut paced = Paced::new();
@@ -155,8 +155,8 @@ fn gives_way_within_the_block() {
     assert!(host.ons().count() > 40);
 }
 
-/// A host that tells positions but no tempo: the axis of beats is corrected at every block and waits. What
-/// ends at the player's entry ends there all the same, in order.
+/// A host that reports positions but no tempo: the beat axis is corrected in every block and stands still. Notes
+/// still end at the player's entry, in order.
 #[test]
 fn a_waiting_axis_keeps_the_order() {
     let mut paced = Paced::new();
@@ -166,7 +166,7 @@ fn a_waiting_axis_keeps_the_order() {
     let mut interrupted = 0;
     let mut base = 0;
     for number in 0..600u64 {
-        // The clock believes in 120 beats per minute; these are 73.
+        // The clock assumes 120 bpm; these positions are at 73 bpm.
         let beats = base as f64 / RATE * 73.0 / 60.0;
         let transport = Transport { playing: true, pos_beats: Some(beats), ..Transport::default() };
         let events: &[(u32, Heard)] = if number % 30 == 0 { &[(30, on), (200, off)] } else { &[] };

@@ -1,5 +1,5 @@
-//! Every queue gets ten times what it holds: nothing waits, what is dropped is dropped whole, and counted.
-//! The schedule, the ledger and the listener by themselves are tested in `notes`; the host's queue is in
+//! Every queue gets ten times its capacity: nothing waits, and whole notes are dropped and counted.
+//! The schedule, the ledger and the listener alone are tested in `notes`; the host's queue in
 //! `crates/test-host/tests/refusing.rs`.
 
 use std::sync::atomic::AtomicBool;
@@ -13,8 +13,8 @@ use crate::link::takes::{Request, TAKES, TakeRecord, takes};
 use crate::link::touches::{Touch, touches};
 use notes::Note;
 
-/// Ten times as many notes and changes of decoder as the queue holds, while nobody reads it: nothing waits,
-/// every note is handed over whole or dropped and counted, and afterwards both sides agree again.
+/// Ten times as many notes and turn changes as the queue holds, while nothing reads it: nothing waits, every
+/// note is sent whole or dropped and counted, and afterwards both sides agree again.
 #[test]
 fn ten_times_too_much_is_dropped_whole_and_counted() {
     const NOTES: u64 = 10 * 2_048;
@@ -26,7 +26,7 @@ fn ten_times_too_much_is_dropped_whole_and_counted() {
     let mut base = 0;
     for number in 0..NOTES {
         let key = 40 + (number % 40) as u8;
-        // Every change of it swaps the turns.
+        // Every change of this button swaps the turns.
         settings.buttons.go = number % 2 == 0;
         block(
             &mut paced.partner,
@@ -40,7 +40,7 @@ fn ten_times_too_much_is_dropped_whole_and_counted() {
     }
     block(&mut paced.partner, &Transport::default(), (base, 400), settings, &[], &mut host);
     base += 400;
-    let (heard, dropped) = (paced.status.heard.get(), paced.status.overflows.get());
+    let (heard, dropped) = (paced.status.counts.heard.get(), paced.status.counts.overflows.get());
     assert_eq!(heard + dropped, NOTES);
     assert!(dropped > NOTES / 2, "{dropped} dropped");
 
@@ -54,11 +54,10 @@ fn ten_times_too_much_is_dropped_whole_and_counted() {
         paced.generate(64);
     }
     assert!(host.ons().count() > before, "it plays again");
-    assert_eq!(paced.status.overflows.get(), dropped, "nothing more is dropped");
+    assert_eq!(paced.status.counts.overflows.get(), dropped, "nothing more is dropped");
 }
 
-/// A bass note is held, and above it ten times as many notes as may wait for its end: some are never heard,
-/// and the editor says how many.
+/// Above a held bass note, ten times as many notes as may wait for its end: some are dropped and counted.
 #[test]
 fn what_the_listener_has_no_room_for_is_counted() {
     const NOTES: u64 = 10 * notes::listener::CAPACITY as u64;
@@ -78,20 +77,20 @@ fn what_the_listener_has_no_room_for_is_counted() {
     }
     play(&mut paced, NOTES + 1, &[(0, off(30))]);
     (NOTES + 2..NOTES + 100).for_each(|number| play(&mut paced, number, &[]));
-    let (heard, dropped) = (paced.status.heard.get(), paced.status.overflows.get());
+    let (heard, dropped) = (paced.status.counts.heard.get(), paced.status.counts.overflows.get());
     assert_eq!(heard + dropped, NOTES + 1);
     assert!(dropped > NOTES / 2 && heard >= notes::listener::CAPACITY as u64, "{dropped} dropped, {heard} heard");
 }
 
-/// Nobody takes what is generated: generating stops, and no note is lost.
+/// Nothing reads the generated notes: generation stops, and no note is lost.
 #[test]
 fn thoughts_wait_for_room() {
-    let (mut near, mut far) = link();
+    let (mut audio_end, mut generator_end) = link();
     let (mut memory, status) = (PhraseHistory::default(), Status::default());
     let mut thinker = NetworkSession::new(network(), &mut memory);
     let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
     let (revision, source, called) = (Revision(1), Source::GoOn, false);
-    near.steer(Message::Begin(Begin {
+    audio_end.steer(Message::Begin(Begin {
         revision,
         at: 1.0,
         number: 0,
@@ -101,19 +100,19 @@ fn thoughts_wait_for_room() {
         length: Length::Open,
         generation: GENERATION,
     }));
-    thinker.listen(&mut far, &mut memory, &mut takes().0, &status, &AtomicBool::new(false));
-    // The look-ahead must reach that far, however slow the music.
-    near.progress(1e6);
+    thinker.listen(&mut generator_end, &mut memory, &mut takes().0, &status, &AtomicBool::new(false));
+    // Progress far ahead, so that the look-ahead is no limit, however slow the music.
+    audio_end.progress(1e6);
     let mut indices = Vec::new();
     for _ in 0..10 {
-        let thought = (0..2_560).filter(|_| thinker.play_on(&mut far, &memory, &status)).count();
+        let thought = (0..2_560).filter(|_| thinker.play_on(&mut generator_end, &memory, &status)).count();
         assert_eq!(thought, 256);
-        indices.extend(std::iter::from_fn(|| near.answer()).map(|answer| answer.index));
+        indices.extend(std::iter::from_fn(|| audio_end.answer()).map(|answer| answer.index));
     }
     assert!(indices.into_iter().eq(0..2_560));
 }
 
-/// An generator gone wild sends ten times the look-ahead that the audio thread has room for.
+/// A faulty generator sends ten times as many notes as the look-ahead holds.
 #[test]
 fn a_look_ahead_without_room_is_counted_and_what_sounds_ends() {
     const NOTES: u32 = 5_120;
@@ -124,10 +123,10 @@ fn a_look_ahead_without_room_is_counted_and_what_sounds_ends() {
     block(&mut paced.partner, &Transport::default(), (0, 400), SETTINGS, &[(0, on), (300, off)], &mut host);
     let mut base = 400;
     let mut revision = Revision(0);
-    while paced.status.turns.get() == 0 {
+    while paced.status.counts.turns.get() == 0 {
         block(&mut paced.partner, &Transport::default(), (base, 80), SETTINGS, &[], &mut host);
         base += 80;
-        while let Some(report) = paced.generator.side.far.report() {
+        while let Some(report) = paced.generator.side.generator_end.report() {
             if let Message::Begin(begin) = report {
                 revision = begin.revision;
             }
@@ -136,13 +135,13 @@ fn a_look_ahead_without_room_is_counted_and_what_sounds_ends() {
     for index in 0..NOTES {
         let onset = 5.0 + f64::from(index) * 1e-3;
         let note = Note { onset, spread: 0.0, duration: 0.5, pitch: (index % 128) as u8, velocity: 80 };
-        assert!(paced.generator.side.far.answer(Generated { revision, index, note: Some(note) }));
+        assert!(paced.generator.side.generator_end.answer(Generated { revision, index, note: Some(note) }));
         if index % 64 == 63 {
             block(&mut paced.partner, &Transport::default(), (base, 8), SETTINGS, &[], &mut host);
             base += 8;
         }
     }
-    let dropped = paced.status.overflows.get();
+    let dropped = paced.status.counts.overflows.get();
     assert_eq!(dropped, u64::from(NOTES) - 512);
     for _ in 0..200 {
         block(&mut paced.partner, &Transport::default(), (base, 400), SETTINGS, &[], &mut host);
@@ -151,7 +150,7 @@ fn a_look_ahead_without_room_is_counted_and_what_sounds_ends() {
     assert_eq!((host.ons().count(), host.sounding()), (512, vec![]));
 }
 
-/// The keyboard on the screen, while no audio runs: keys that went down can come up.
+/// The on-screen keyboard while no audio is running: keys that went down can come up.
 #[test]
 fn touches_without_room_leave_no_key_down() {
     let (mut toucher, mut touched) = touches();
@@ -168,7 +167,7 @@ fn touches_without_room_leave_no_key_down() {
     assert_eq!(ups.map(|touch| touch.key).collect::<Vec<_>>(), down);
 }
 
-/// More takes than the log holds, and more clicks on them than wait.
+/// More takes than the log holds, and more requests than can wait.
 #[test]
 fn takes_make_room_and_clicks_are_refused() {
     let (mut log, takes) = takes();

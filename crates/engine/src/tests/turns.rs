@@ -1,23 +1,23 @@
-//! Whose turn it is, and what is played: the same in every block size, and as the settings say.
+//! Whose turn it is and what is played: independent of the block size, and following the settings.
 
 use notes::Transport;
 use proptest::prelude::*;
 
 use super::*;
 
-/// A score for the plugin: what the player does and sets, by sample.
+/// The player's events and settings, by sample.
 #[derive(Clone, Debug)]
 struct Scenario {
     played: Vec<(u64, Heard)>,
     set: Vec<(u64, Settings)>,
-    /// Beats per minute of a transport that runs; `None`: it stands.
+    /// Beats per minute of the running transport; `None`: it is stopped.
     tempo: Option<f64>,
     end: u64,
 }
 
 impl Scenario {
-    /// Renders it offline in blocks of these sizes, cut where a setting changes, as the host's
-    /// wrapper does.
+    /// Renders it offline in blocks of these sizes, split where a setting changes, as the plugin wrapper
+    /// does.
     fn render(&self, sizes: &[u32]) -> Vec<Sent> {
         let mut offline = Offline::new();
         let mut host = Host::default();
@@ -45,10 +45,10 @@ impl Scenario {
             block(&mut offline.partner, &transport, (base, frames), settings, &events, &mut host);
             base += u64::from(frames);
         }
-        assert_eq!(offline.status.timeouts.get(), 0);
+        assert_eq!(offline.status.counts.timeouts.get(), 0);
         let status = &offline.status;
         assert_eq!(
-            [status.late.get(), status.dropped.get(), status.overflows.get()],
+            [status.counts.late.get(), status.counts.dropped.get(), status.counts.overflows.get()],
             [0, 0, 0],
             "late, dropped, overflows"
         );
@@ -56,7 +56,7 @@ impl Scenario {
     }
 }
 
-/// A phrase of single notes and chords from this sample on; the sample after its last release.
+/// The events of a phrase of single notes and chords from this sample on, and the sample after its last release.
 pub fn phrase(from: u64, notes: &[(u8, u16, u16)]) -> (Vec<(u64, Heard)>, u64) {
     let mut played = Vec::new();
     let (mut onset, mut end) = (from, from);
@@ -72,7 +72,7 @@ pub fn phrase(from: u64, notes: &[(u8, u16, u16)]) -> (Vec<(u64, Heard)>, u64) {
 }
 
 fn phrases() -> impl Strategy<Value = Vec<(u8, u16, u16)>> {
-    // Keys, then samples: steps of 0-0.4 s, lengths of 0.01-0.7 s.
+    // Keys, steps and durations, the latter in samples: steps of 0-0.4 s, durations of 0.01-0.7 s.
     prop::collection::vec((40u8..80, prop_oneof![Just(0u16), 0..3200u16], 80..5600u16), 1..8)
 }
 
@@ -97,12 +97,12 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
     )
 }
 
-/// The same events, each at most a sample apart.
+/// Asserts that both have the same events, at most one sample apart.
 fn assert_same(one: &[Sent], other: &[Sent], what: &str) {
     let bare = |sent: &Sent| (sent.1, sent.2, sent.3, sent.4);
     let order = |sent: &[Sent]| {
         let mut sent = sent.to_vec();
-        // Which of two events of one sample comes first may turn with a rounding of that sample.
+        // Rounding of the sample may swap two events at the same time.
         sent.sort_by_key(|sent| (sent.3, sent.0, sent.1));
         sent
     };
@@ -128,13 +128,13 @@ proptest! {
     }
 }
 
-/// A phrase, silence, the model's turn: when it begins, and that it does.
+/// After a phrase and the silence, Antiphon's turn begins, and at the right time.
 #[test]
 fn the_turn_comes_after_the_silence_and_not_before() {
     let (played, release) = phrase(0, &[(60, 0, 2000), (64, 2000, 2000), (67, 2000, 2000)]);
     for silence_s in [0.05, 0.5] {
         let due = release + (silence_s * RATE) as u64;
-        let set = vec![(0, Settings { silence: Silence::Seconds(silence_s), ..SETTINGS })];
+        let set = vec![(0, settings(|s| s.turn.silence = Silence::Seconds(silence_s)))];
         let scenario = Scenario { played: played.clone(), set, tempo: None, end: due + 80_000 };
         let sent = scenario.render(&[256]);
         let first = sent.iter().find(|sent| sent.1).expect("it plays");
@@ -143,12 +143,12 @@ fn the_turn_comes_after_the_silence_and_not_before() {
     }
 }
 
-/// A turn of so many notes has so many; one of so many seconds begins nothing after them.
+/// A turn limited in notes has exactly that many; one limited in seconds begins no note after them.
 #[test]
 fn a_turn_is_as_long_as_asked_for() {
     let (played, release) = phrase(0, &[(60, 0, 1500), (62, 2000, 1500), (64, 2000, 1500)]);
     let render = |length| {
-        let set = vec![(0, Settings { length, ..SETTINGS })];
+        let set = vec![(0, settings(|s| s.turn.length = length))];
         Scenario { played: played.clone(), set, tempo: Some(100.0), end: release + 200_000 }.render(&[512])
     };
     let open = render(Length::Open).iter().filter(|sent| sent.1).count();
@@ -162,12 +162,12 @@ fn a_turn_is_as_long_as_asked_for() {
     assert!(seconds.iter().all(|sent| !sent.1 || sent.0 <= begin + 80_000));
 }
 
-/// Seeds differ; the same one, asked for again, plays the same again.
+/// Different seeds give different takes; the same seed gives the same one again.
 #[test]
 fn a_seed_is_a_continuation() {
     let (played, release) = phrase(0, &[(60, 0, 1500), (64, 1800, 1500), (67, 1800, 1500), (72, 1800, 1500)]);
     let render = |seed| {
-        let set = vec![(0, Settings { generation: generation(1.0, seed), ..SETTINGS })];
+        let set = vec![(0, settings(|s| s.generation = generation(1.0, seed)))];
         Scenario { played: played.clone(), set, tempo: None, end: release + 60_000 }.render(&[333])
     };
     let one = render(1);
@@ -175,7 +175,7 @@ fn a_seed_is_a_continuation() {
     assert_ne!(one, render(2));
 }
 
-/// A knob is heard in the first note after it: what was played before stays, what comes is another.
+/// A changed setting affects the first note after it; earlier notes stay the same.
 #[test]
 fn a_knob_is_heard_at_once() {
     let (played, release) = phrase(0, &[(60, 0, 1500), (64, 1800, 1500), (67, 1800, 1500), (72, 1800, 1500)]);
@@ -185,8 +185,7 @@ fn a_knob_is_heard_at_once() {
     };
     let before = |sent: &[Sent]| sent.iter().filter(|sent| sent.0 < turn).copied().collect::<Vec<_>>();
     let after = |sent: &[Sent]| sent.iter().filter(|sent| sent.1 && sent.0 >= turn).map(|s| s.3).collect::<Vec<_>>();
-    let (left, turned) =
-        (render(vec![]), render(vec![(turn, Settings { generation: generation(1.0, 99), ..SETTINGS })]));
+    let (left, turned) = (render(vec![]), render(vec![(turn, settings(|s| s.generation = generation(1.0, 99)))]));
     assert_eq!(before(&left), before(&turned));
     assert!(!after(&turned).is_empty());
     assert_ne!(after(&left), after(&turned));

@@ -2,7 +2,7 @@
 
 use midi::Score;
 
-/// A file of one format with these tracks' events; each track gets its length and end.
+/// A file with these tracks' events; each track gets its header and its end.
 pub fn file(format: u8, division: [u8; 2], tracks: &[&[u8]]) -> Vec<u8> {
     let mut bytes = b"MThd\0\0\0\x06".to_vec();
     bytes.extend([0, format, 0, tracks.len() as u8, division[0], division[1]]);
@@ -16,7 +16,7 @@ pub fn file(format: u8, division: [u8; 2], tracks: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// 100 ticks a quarter, so that a tick is 5 ms at 120 beats per minute.
+/// 100 ticks per quarter note, so that a tick is 5 ms at 120 beats per minute.
 pub const PPQ_100: [u8; 2] = [0, 100];
 
 /// (onset, duration, pitch, velocity), times in milliseconds.

@@ -1,9 +1,9 @@
-//! The critic: does this sound like music, or like the network?
+//! The critic: a classifier that tells real music from the network's own playing.
 //!
-//! After each note it can be asked how much likelier what was played since the hand-over is as real music after this
-//! phrase than as the network's own playing: the logarithm of the odds. It hears statistics, not sound, through a
-//! perceptron of two hidden layers, and is trained (`trainer critic`) for one network and its sampling alone: it knows
-//! that network's habits.
+//! It can be asked after each note. It estimates log odds: how much likelier what was played since the hand-over is as
+//! real music after this phrase than as the network's own output. Its input is statistics of the notes, through an MLP
+//! with two hidden layers. It is trained (`trainer critic`) for one network with one set of sampling settings, whose
+//! habits it learns.
 
 mod statistics;
 
@@ -15,19 +15,18 @@ use rand::Rng;
 pub use self::statistics::{Phrase, STATISTICS};
 use crate::weights::Tensor;
 
-/// Version of the statistics and of the network. Critics of another one are not asked.
+/// Version of the statistics and the network. Critics of another version are ignored.
 pub const VERSION: u32 = 1;
 /// Widths of the hidden layers.
 pub const HIDDEN: [usize; 2] = [64, 32];
-/// A phrase of fewer notes says too little to compare a continuation with.
+/// With fewer notes than this, a phrase is too short to compare a continuation with.
 pub const FEWEST_NOTES: usize = 6;
-/// Notes at most that are compared: the latest of a phrase, and of what follows it.
+/// Maximum number of notes compared: the latest ones of a phrase, and of its continuation.
 pub const MOST_NOTES: usize = 256;
-/// Statistics are not heard as more than so many standard deviations from their mean: what was never met in training
-/// shall not outweigh all else.
+/// Standardized statistics are clamped to ± this, so that values never met in training do not outweigh everything else.
 const FARTHEST: f32 = 4.0;
 
-/// Names and shapes of its tensors, which stand in a weights file or do not, all of them.
+/// Names and shapes of the critic's tensors; a weights file holds all of them or none.
 pub fn shapes() -> Vec<(String, Vec<usize>)> {
     let [first, second] = HIDDEN;
     let named = |name: &str, shape: &[usize]| (format!("critic.{name}"), shape.to_vec());
@@ -43,17 +42,17 @@ pub fn shapes() -> Vec<(String, Vec<usize>)> {
     ]
 }
 
-/// See the [module](self).
+/// The critic; see the [module documentation](self).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Critic {
-    /// Of each statistic in training.
+    /// Mean of each statistic in training.
     mean: Vec<f32>,
-    /// One over its standard deviation.
+    /// Reciprocal of each statistic's standard deviation in training.
     scale: Vec<f32>,
     layers: [Layer; 3],
 }
 
-/// `[outputs, inputs]`, and a bias.
+/// A linear layer: weight `[outputs, inputs]` and bias `[outputs]`.
 #[derive(Clone, Debug, PartialEq)]
 struct Layer {
     weight: Vec<f32>,
@@ -61,10 +60,10 @@ struct Layer {
 }
 
 impl Layer {
-    /// Sums in a fixed order: the same bits on every machine.
+    /// `out = W input + bias`, summed in a fixed order: the same bits on every machine.
     fn apply(&self, input: &[f32], out: &mut [f32]) {
         for ((out, row), bias) in out.iter_mut().zip(self.weight.chunks_exact(input.len())).zip(&self.bias) {
-            // Sums side by side: a fixed order that a compiler can turn into vectors.
+            // Eight partial sums: a fixed order that the compiler can vectorize.
             let mut sums = [0.0; 8];
             let (blocks, rest) = row.as_chunks::<8>();
             let (inputs, others) = input.as_chunks::<8>();
@@ -81,7 +80,7 @@ impl Layer {
 }
 
 impl Critic {
-    /// From tensors of the names and shapes that [`shapes`] lists; `None`: they are not all there.
+    /// Builds a critic from the tensors that [`shapes`] lists; `None` if any is missing or has the wrong shape.
     pub fn from_tensors(tensors: &BTreeMap<String, Tensor>) -> Option<Self> {
         let all = shapes().into_iter().map(|(name, shape)| {
             tensors.get(&name).filter(|tensor| tensor.shape == shape).map(|tensor| tensor.data.clone())
@@ -92,7 +91,7 @@ impl Critic {
         Some(Self { mean, scale, layers: [(); 3].map(|()| Layer { weight: next(), bias: next() }) })
     }
 
-    /// An untrained one, which says anything. For tests.
+    /// An untrained critic with random weights. For tests.
     pub fn random(seed: u64) -> Self {
         let rng = &mut rand_pcg::Pcg32::new(seed, 1);
         let mut random = |count: usize, by: f32| (0..count).map(|_| rng.random_range(-by..by)).collect();
@@ -104,14 +103,14 @@ impl Critic {
         Self { mean: vec![0.0; STATISTICS], scale: vec![1.0; STATISTICS], layers }
     }
 
-    /// As a weights file has it.
+    /// Its tensors, as stored in a weights file.
     pub fn tensors(&self) -> BTreeMap<String, Tensor> {
         let layers = self.layers.iter().flat_map(|layer| [&layer.weight, &layer.bias]);
         let data = [&self.mean, &self.scale].into_iter().chain(layers);
         shapes().into_iter().zip(data).map(|((name, shape), data)| (name, Tensor::new(shape, data.clone()))).collect()
     }
 
-    /// log p(real) - log p(the network's own) of what these statistics describe, both as likely before.
+    /// log p(real) - log p(own) for these statistics, given equal priors, in nats.
     pub fn judge(&self, statistics: &[f32; STATISTICS]) -> f64 {
         let mut input = *statistics;
         standardize(&mut input, &self.mean, &self.scale);
@@ -125,8 +124,8 @@ impl Critic {
         odds[0].into()
     }
 
-    /// The same of a continuation: canonical notes since the hand-over, in order, of which the latest [`MOST_NOTES`]
-    /// are heard. 0 if there are none: nothing is known.
+    /// [`Critic::judge`] for a continuation: canonical notes since the hand-over, in order, of which the latest
+    /// [`MOST_NOTES`] are used. 0 for an empty one.
     pub fn log_odds(&self, phrase: &Phrase, continuation: &[Note]) -> f64 {
         match &continuation[continuation.len().saturating_sub(MOST_NOTES)..] {
             [] => 0.0,
@@ -135,7 +134,7 @@ impl Critic {
     }
 }
 
-/// Standard deviations from the mean, within bounds.
+/// Standardizes statistics in place and clamps them to ±4 standard deviations.
 pub fn standardize(statistics: &mut [f32], mean: &[f32], scale: &[f32]) {
     for ((value, mean), scale) in statistics.iter_mut().zip(mean).zip(scale) {
         *value = ((*value - mean) * scale).clamp(-FARTHEST, FARTHEST);

@@ -1,8 +1,8 @@
-//! What a stretch of music is like, in numbers: what the critic hears.
+//! The critic's input: statistics of a stretch of music.
 //!
 //! An *onset* is a chord or a single note, an *interval* the time from one onset to the next, the *melody* the highest
-//! note of each onset, the *bass* its lowest. All numbers are finite whatever the notes, of a magnitude of about 1 in music, and
-//! the same on every machine: logarithms are libm's.
+//! note of each onset, the *bass* its lowest. All statistics are finite whatever the notes, on the order of 1 for
+//! music, and the same on every machine: logarithms come from libm.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -12,27 +12,27 @@ use notes::Note;
 use super::MOST_NOTES;
 use crate::key::{correlation, key_profile};
 
-/// Numbers that describe a stretch by itself.
+/// Number of statistics of a stretch by itself.
 const ALONE: usize = 93;
-/// Numbers that say how a stretch follows a phrase, beside what it has more or less of.
+/// Number of statistics that relate a stretch to a phrase, not counting differences.
 const RELATED: usize = 13;
-/// Numbers that the critic hears of a stretch: what it is like by itself, that less the phrase's, how it follows it, and how
-/// much there is of it.
+/// Number of inputs of the critic: statistics of the stretch, their differences from the phrase's, statistics that
+/// relate the two, and two for the length of the stretch.
 pub const STATISTICS: usize = 2 * ALONE + RELATED + 2;
 
-/// Times below this count as this, in seconds.
+/// Shorter times count as this, in seconds.
 const SHORTEST_S: f64 = 0.005;
-/// Octaves between two times that are equal to the ear, and limits of the classes beyond.
+/// Limits between classes of time ratios, in octaves. Ratios within the first are equal to the ear.
 const RATIO_LIMITS: [f64; 6] = [0.05, 0.14, 0.4, 0.8, 1.2, 1.8];
-/// Limits between classes of intervals, in seconds: away from what a grid in round numbers gives, where the
-/// class would depend on how the host rounds.
+/// Limits between interval classes, in seconds: kept away from round grid values, where the class would depend on the
+/// host's rounding.
 const INTERVAL_LIMITS: [f64; 5] = [0.055_37, 0.114_73, 0.231_31, 0.462_71, 0.924_13];
-/// Limits between classes of durations, in octaves over the interval that follows: away from halves and doubles.
+/// Limits between classes of duration over the following interval, in octaves: kept away from halves and doubles.
 const ARTICULATION_LIMITS: [f64; 4] = [-1.2, -0.3, 0.15, 1.2];
 /// Limits between classes of melodic moves, in semitones.
 const MOVE_LIMITS: [u8; 4] = [1, 3, 5, 13];
 
-/// Notes taken apart once for all statistics.
+/// A stretch of notes with what all statistics derive from it.
 #[derive(Clone, Debug)]
 pub(super) struct Stretch<'a> {
     notes: &'a [Note],
@@ -42,13 +42,13 @@ pub(super) struct Stretch<'a> {
     intervals: Vec<f64>,
     melody: Vec<u8>,
     bass: Vec<u8>,
-    /// How many notes there are of each pitch class, and how well each key fits them.
+    /// Number of notes of each pitch class, and the correlation of these counts with each key.
     classes: [f64; 12],
     profile: [f64; 24],
 }
 
 impl<'a> Stretch<'a> {
-    /// Of canonical notes, in order.
+    /// From canonical notes, in order.
     pub fn new(notes: &'a [Note]) -> Self {
         let onsets: Vec<&[Note]> = notes.chunk_by(|a, b| a.onset == b.onset).collect();
         let intervals = onsets.windows(2).map(|pair| log2(pair[1][0].onset - pair[0][0].onset)).collect();
@@ -59,7 +59,7 @@ impl<'a> Stretch<'a> {
         Self { notes, onsets, intervals, melody, bass, classes, profile: key_profile(&classes) }
     }
 
-    /// From the first onset to the last, in seconds; and a moment more, so that it is never 0.
+    /// Seconds from the first onset to the last, plus 0.1 so that it is never 0.
     fn seconds(&self) -> f64 {
         let ends = self.notes.first().zip(self.notes.last());
         ends.map_or(0.0, |(first, last)| (last.onset - first.onset).max(0.0)) + 0.1
@@ -69,18 +69,18 @@ impl<'a> Stretch<'a> {
         self.onsets.iter().copied().filter(|onset| onset.len() > 1)
     }
 
-    /// The pitches of each onset, as a set of bits.
+    /// The pitches of each onset, as bit sets.
     fn sets(&self) -> Vec<u128> {
         self.onsets.iter().map(|onset| onset.iter().fold(0, |set, note| set | 1 << (note.pitch & 127))).collect()
     }
 
-    /// Octaves of each duration over the interval that follows it.
+    /// Log2 of each duration over the interval that follows it.
     fn articulation(&self) -> impl Iterator<Item = f64> + Clone {
         let pairs = self.onsets.iter().zip(&self.intervals);
         pairs.flat_map(|(onset, interval)| onset.iter().map(move |note| log2(note.duration) - interval))
     }
 
-    /// Pushes [`ALONE`] numbers.
+    /// Pushes the [`ALONE`] statistics.
     fn alone(&self, out: &mut Vec<f64>) {
         self.rhythm(out);
         self.texture(out);
@@ -97,7 +97,7 @@ impl<'a> Stretch<'a> {
         for apart in [2, 3, 4] {
             out.push(share(ratio(apart), |octaves| octaves.abs() < RATIO_LIMITS[1]));
         }
-        // As long as the two before it together, or those as long as it.
+        // Share of intervals longer than the one before.
         out.push(share(ratio(1), |octaves| octaves > 0.0));
         out.push(mean(ratio(1).map(f64::abs)));
         classes(intervals.iter().copied(), INTERVAL_LIMITS.map(log2), out);
@@ -106,7 +106,7 @@ impl<'a> Stretch<'a> {
         let seconds = self.seconds();
         out.push(log2(self.notes.len() as f64 / seconds));
         out.push(log2(self.onsets.len() as f64 / seconds));
-        // Whether it gets denser.
+        // Whether the music gets denser: log ratio of the note counts in its halves.
         let half = self.notes.first().map_or(0.0, |note| note.onset) + seconds / 2.0;
         let early = self.notes.partition_point(|note| note.onset < half) as f64;
         out.push(log2((self.notes.len() as f64 - early + 1.0) / (early + 1.0)));
@@ -193,17 +193,17 @@ impl<'a> Stretch<'a> {
         [&self.melody, &self.bass].map(|line| moves(line))
     }
 
-    /// Intervals inside each chord, whatever its lowest note.
+    /// The intervals inside each chord, relative to its lowest note.
     fn shapes(&self) -> Vec<u128> {
         self.sets().into_iter().filter(|set| set.count_ones() > 1).map(|set| set >> set.trailing_zeros()).collect()
     }
 
-    /// Logarithms of durations.
+    /// Log2 of durations in seconds.
     fn lengths(&self) -> impl Iterator<Item = f64> + Clone {
         self.notes.iter().map(|note| log2(note.duration))
     }
 
-    /// Pushes [`RELATED`] numbers.
+    /// Pushes the [`RELATED`] statistics.
     fn related(&self, phrase: &Phrase, out: &mut Vec<f64>) {
         for (melody, bass) in phrase.melody.iter().zip(&phrase.bass) {
             out.push(melody.quoted_in(&self.melody));
@@ -221,7 +221,7 @@ impl<'a> Stretch<'a> {
     }
 }
 
-/// Runs of so many things that occur in a phrase.
+/// The n-grams of a phrase; `length` is n.
 #[derive(Clone, Debug)]
 struct Grams<T> {
     length: usize,
@@ -233,32 +233,32 @@ impl<T: Clone + Eq + Hash> Grams<T> {
         Self { length, known: items.windows(length).map(<[T]>::to_vec).collect() }
     }
 
-    /// Share of runs among these that are known.
+    /// Share of the n-grams of `items` that occur in the phrase.
     fn quoted_in(&self, items: &[T]) -> f64 {
         share(items.windows(self.length), |run| self.known.contains(run))
     }
 }
 
-/// What a phrase is like: what a continuation is compared with.
+/// Statistics of a phrase, which continuations are compared with.
 #[derive(Clone, Debug)]
 pub struct Phrase {
     alone: Vec<f64>,
-    /// Of two notes, and of four.
+    /// N-grams of two notes and of four.
     melody: [Grams<u8>; 2],
     bass: [Grams<u8>; 2],
-    /// Of the melody, and of the bass.
+    /// N-grams of the melody's and the bass's intervals.
     moves: [Grams<i16>; 2],
     sets: Grams<u128>,
     shapes: Grams<u128>,
     profile: [f64; 24],
     classes: [f64; 12],
-    /// Logarithms, in ascending order.
+    /// Log2 of seconds, ascending.
     intervals: Vec<f64>,
     lengths: Vec<f64>,
 }
 
 impl Phrase {
-    /// Of canonical notes, in order, of which the latest [`MOST_NOTES`] count; perhaps none.
+    /// From canonical notes, in order, of which the latest [`MOST_NOTES`] count; may be empty.
     pub fn new(notes: &[Note]) -> Self {
         let stretch = Stretch::new(&notes[notes.len().saturating_sub(MOST_NOTES)..]);
         let mut alone = Vec::with_capacity(ALONE);
@@ -278,7 +278,7 @@ impl Phrase {
         }
     }
 
-    /// What this continuation is like, and how it follows the phrase. Canonical notes, in order, on any axis of time.
+    /// The critic's input for this continuation: canonical notes, in order, with times from any origin.
     pub fn statistics(&self, continuation: &[Note]) -> [f32; STATISTICS] {
         let stretch = Stretch::new(continuation);
         let mut all = Vec::with_capacity(STATISTICS);
@@ -297,13 +297,13 @@ fn log2(value: f64) -> f64 {
     libm::log2(value.max(SHORTEST_S))
 }
 
-/// 0 of nothing.
+/// 0 if there are no values.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
     sum / count.max(1) as f64
 }
 
-/// Standard deviation; 0 of nothing.
+/// Standard deviation; 0 if there are no values.
 fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
     moments(values)[1]
 }
@@ -318,7 +318,7 @@ fn share<T>(items: impl Iterator<Item = T>, mut is: impl FnMut(T) -> bool) -> f6
     mean(items.map(|item| f64::from(is(item))))
 }
 
-/// Pushes the share of values in each of the classes between these limits.
+/// Pushes the share of values in each class between these limits.
 fn classes<const LIMITS: usize>(values: impl Iterator<Item = f64>, limits: [f64; LIMITS], out: &mut Vec<f64>) {
     let first = out.len();
     out.resize(first + LIMITS + 1, 0.0);
@@ -334,7 +334,7 @@ fn moves(line: &[u8]) -> Vec<i16> {
     line.windows(2).map(|pair| i16::from(pair[1]) - i16::from(pair[0])).collect()
 }
 
-/// Share of runs of `length` that occurred before.
+/// Share of n-grams of `length` that occurred before.
 fn repeated<T: Eq + Hash>(items: &[T], length: usize) -> f64 {
     let mut seen = HashSet::new();
     share(items.windows(length), |run| !seen.insert(run))
@@ -346,7 +346,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     all
 }
 
-/// Share of times of which there is an equal one among those that are `known`, in ascending order. All are logarithms.
+/// Share of `times` that have an equal among `known`, which is ascending. All are log2.
 fn known_times(known: &[f64], times: impl Iterator<Item = f64>) -> f64 {
     share(times, |time| {
         let next = known.partition_point(|known| *known < time - RATIO_LIMITS[0]);
@@ -388,14 +388,14 @@ mod tests {
             prop_assert!(all.iter().all(|value| value.is_finite()), "{all:?}");
         }
 
-        /// Only what lies between the notes counts, not where they stand.
+        /// Only times between notes count, not their origin.
         #[test]
         fn the_origin_of_time_does_not_matter(phrase in music(), next in music()) {
             let later: Vec<Note> = next.iter().map(|note| Note { onset: note.onset + 64.0, ..*note }).collect();
             let phrase = Phrase::new(&phrase);
             let [a, b] = [&next, &later].map(|notes| phrase.statistics(notes));
             let far = a.iter().zip(&b).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();
-            // Times at a limit between classes may fall to its other side.
+            // Values at a limit between classes may change class.
             prop_assert!(far <= 8, "{far}");
         }
     }

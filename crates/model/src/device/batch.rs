@@ -1,4 +1,4 @@
-//! What goes to a device and comes back, in words of 32 bits, so that it can be copied as it is.
+//! The data exchanged with a device, in 32-bit words, so that it can be copied as it is.
 
 use crate::{
     quantise::Quantised,
@@ -6,12 +6,12 @@ use crate::{
     trunk::States,
 };
 
-/// Words of a take's hidden states; its cell states follow.
+/// Words of a take's hidden states, which come before its cell states.
 const HIDDEN_WORDS: usize = LAYERS * HIDDEN / 2;
-/// Words of all a take's states.
+/// Words of a take's hidden and cell states.
 pub(crate) const STATE_WORDS: usize = HIDDEN_WORDS + LAYERS * HIDDEN;
 
-/// One step of some takes: what the trunk is fed, and its states before and after.
+/// One step of several takes: the trunk's inputs, and the states before and after.
 #[derive(Debug)]
 pub struct Batch {
     takes: usize,
@@ -21,34 +21,34 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// For up to so many takes; `width`: of the first layer's input, a multiple of four.
+    /// A batch for up to `takes` takes; `width`: of the first layer's input, a multiple of four.
     pub(crate) fn new(takes: usize, width: usize) -> Self {
         let stride = Self::stride(width);
         Self { takes: 0, width, before: vec![0; takes * stride], after: vec![0; takes * STATE_WORDS] }
     }
 
-    /// So many takes that have heard nothing and are fed nothing.
+    /// A batch of `takes` takes with inputs and states of zero.
     #[cfg(feature = "gpu")]
     pub(crate) fn zeros(takes: usize, width: usize) -> Self {
         Self { takes, ..Self::new(takes, width) }
     }
 
-    /// Words of a take before the step: the input's exponent, the input, and the states.
+    /// Words per take before the step: the input's exponent, the input, and the states.
     pub(crate) fn stride(width: usize) -> usize {
         1 + width / 2 + STATE_WORDS
     }
 
-    /// So many takes are in it.
+    /// Number of takes in the batch.
     pub fn takes(&self) -> usize {
         self.takes
     }
 
-    /// Before the step: `[takes, stride]`.
+    /// Contents before the step: `[takes, stride]`.
     pub fn before(&self) -> &[u32] {
         &self.before[..self.takes * Self::stride(self.width)]
     }
 
-    /// After it: hidden and cell states, `[takes, STATE_WORDS]`.
+    /// Contents after the step: hidden and cell states, `[takes, STATE_WORDS]`.
     pub fn after_mut(&mut self) -> &mut [u32] {
         &mut self.after[..self.takes * STATE_WORDS]
     }
@@ -65,7 +65,7 @@ impl Batch {
         }
     }
 
-    /// One take before the step.
+    /// Reads a take's input and states before the step.
     pub(crate) fn take(&self, take: usize, x: &mut Quantised, states: &mut States<i16, i32>) {
         let stride = Self::stride(self.width);
         let (head, state) = self.before[take * stride..][..stride].split_at(1 + self.width / 2);
@@ -94,7 +94,7 @@ fn get(words: &[u32], states: &mut States<i16, i32>) {
     states.c.iter_mut().zip(c).for_each(|(out, &c)| *out = c as i32);
 }
 
-/// Four numbers to two words: their upper bytes, then their lower ones, all with a sign.
+/// Packs four numbers into two words: first their upper bytes, then their lower bytes, all signed.
 fn join(numbers: &[i16], words: &mut [u32]) {
     for ([upper, lower], four) in words.as_chunks_mut().0.iter_mut().zip(numbers.as_chunks::<4>().0) {
         *upper = u32::from_le_bytes(four.map(|number| ((number - i16::from(number as i8)) >> 8) as u8));

@@ -1,6 +1,7 @@
-//! The trunk on a GPU, through wgpu: Vulkan, Metal or DX12, opened at run time. The kernel is `lstm.wgsl`.
+//! The trunk on a GPU through wgpu: Vulkan, Metal or DX12, loaded at run time. The kernel is `lstm.wgsl`.
 //!
-//! A step is one submission (a copy there, a dispatch per layer, a copy back) and one wait, in buffers that are made once.
+//! A step is one submission (upload, one dispatch per layer, download) and one wait, with buffers that are created
+//! once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,16 +20,16 @@ use wgpu::{
 use super::{Batch, DeviceError, Trunk, batch::STATE_WORDS};
 use crate::{fixed::Layer, network::Network, shapes::HIDDEN};
 
-/// The kernel, but for the constants that [`Shared::pipelines`] writes above it.
+/// The kernel source, without the constants that [`Shared::pipelines`] prepends.
 const SOURCE: &str = include_str!("lstm.wgsl");
-/// Units of a layer that a group of threads works out.
+/// Hidden units per workgroup.
 const UNITS: usize = 4;
-/// Takes that it works on at once, at most: they share one pass over the weights.
+/// Maximum number of takes per workgroup, which share one pass over the weights.
 const TAKES: usize = 8;
-/// How long a step may take before it counts as hung: less than the look-ahead bridges.
+/// How long a step may take before it counts as hung: less than the look-ahead covers.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The same for the first step of a place, in which drivers compile, and for all of a software driver's: it has the cores
-/// that are left.
+/// Timeout for the first step of a session, in which drivers compile, and for every step of a software driver, which
+/// only gets the cores that are left.
 const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What all sessions with one network share.
@@ -37,24 +38,24 @@ struct Shared {
     software: bool,
     device: Device,
     queue: Queue,
-    /// Weights and numbers of each layer.
+    /// Weights and numbers (biases, multipliers, shifts) of each layer.
     layers: Vec<[Buffer; 2]>,
     /// Widths of the layers' inputs.
     widths: Vec<usize>,
-    /// The kernel for each layer, by takes that a group works on: compiled when it is first needed.
+    /// The kernel of each layer, by number of takes per workgroup: compiled when first needed.
     pipelines: Mutex<BTreeMap<usize, Vec<ComputePipeline>>>,
-    /// What the device said was wrong, first.
+    /// The first error reported by the device.
     trouble: Arc<OnceLock<String>>,
 }
 
-/// One session's place on the device.
+/// One session on the device.
 struct Gpu {
     shared: Arc<Shared>,
     capacity: usize,
-    /// Takes that a group of threads works on.
+    /// Takes per workgroup.
     tile: usize,
     layers: Vec<(ComputePipeline, BindGroup)>,
-    /// Memory that both sides see, for what goes there and what comes back, and where it lies on the device.
+    /// Staging buffers for upload (`sent`) and download (`received`), and the buffers on the device.
     sent: Buffer,
     before: Buffer,
     after: Buffer,
@@ -62,14 +63,14 @@ struct Gpu {
     patience: Duration,
 }
 
-/// The fastest adapter that the system names, with a network's weights.
+/// Opens the fastest adapter that the system offers and uploads a network's weights.
 pub fn open(network: &Network) -> Result<Box<dyn Trunk>, DeviceError> {
     Ok(Box::new(start(network)?))
 }
 
 fn start(network: &Network) -> Result<Gpu, DeviceError> {
     let layers = network.trunk().integers().ok_or(DeviceError::Weights)?;
-    // Without `env`, and without layers that check what we do: those are a developer's.
+    // Ignores environment variables and validation layers: both are for developers.
     let instance = Instance::new(InstanceDescriptor {
         backends: Backends::PRIMARY,
         flags: InstanceFlags::empty(),
@@ -103,7 +104,7 @@ fn one_line(error: &impl fmt::Display) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Weights and numbers of a layer, as the kernel reads them.
+/// Creates the buffers with a layer's weights and numbers, in the kernel's layout.
 fn upload(device: &Device, layer: &Layer, width: usize) -> [Buffer; 2] {
     let bytes: Vec<u8> = layer.input.values(width).chain(layer.recurrent.values(HIDDEN)).map(|w| w as u8).collect();
     let [[input, shifts], [state, state_shifts]] = [layer.input.scales(), layer.recurrent.scales()];
@@ -158,7 +159,7 @@ impl Gpu {
     fn new(shared: Arc<Shared>, capacity: usize) -> Result<Self, DeviceError> {
         let Shared { device, layers, widths, .. } = &*shared;
         let tile = capacity.next_power_of_two().min(TAKES);
-        // Whole tiles: what nobody has written there is worked out, too, and not read.
+        // Whole tiles: rows that were never written are computed, too, but not read.
         let (rows, stride) = (capacity.next_multiple_of(tile), Batch::stride(widths[0]));
         let buffer = |words: usize, usage: BufferUsages, mapped_at_creation| {
             let size = (rows * words * size_of::<u32>()) as u64;
@@ -187,7 +188,7 @@ impl Gpu {
         Ok(gpu)
     }
 
-    /// Whether all went well so far.
+    /// Fails if the device has reported an error.
     fn check(&self) -> Result<(), DeviceError> {
         self.shared.trouble.get().map_or(Ok(()), |trouble| Err(DeviceError::Failed(trouble.clone())))
     }
@@ -210,7 +211,7 @@ impl Gpu {
         }
         encoder.copy_buffer_to_buffer(after, 0, received, 0, size);
         let submission_index = Some(shared.queue.submit([encoder.finish()]));
-        // A mapping that fails says so where it is used.
+        // A failed mapping shows up where the mapping is used.
         sent.map_async(MapMode::Write, .., drop);
         received.map_async(MapMode::Read, ..size, drop);
         match shared.device.poll(PollType::Wait { submission_index, timeout: Some(self.patience) }) {
@@ -240,7 +241,7 @@ impl Trunk for Gpu {
         self.check()?;
         let result = self.run(batch);
         if result == Err(DeviceError::Hung) {
-            // Whoever gives it back waits until it is done, which it may never be.
+            // Dropping the device would wait for the step to finish, which it may never do.
             mem::forget(self.shared.clone());
         }
         result
@@ -262,7 +263,7 @@ mod tests {
     use super::*;
     use crate::{BatchDecoder, Controls, Decoder, Kind, Precision, Weights, note_rng};
 
-    /// Lost, or hung, in mid-take: the CPU plays the note that did not come, and those after it.
+    /// The device is lost, or hangs, in mid-take: the CPU generates the note that failed and those after it.
     #[test]
     fn the_cpu_takes_over() {
         let network = Arc::new(Network::new(&Weights::random(Kind::Antiphon, 11), Precision::Int4));
@@ -277,7 +278,7 @@ mod tests {
             let mut rngs: Vec<_> = (0..takes as u64).map(|take| note_rng(take, index)).collect();
             batch.play(&Controls::default(), 0.0, &mut rngs).to_vec()
         };
-        // What is lost is lost for all who share it: it comes last.
+        // A lost device is lost for all sessions that share it, so that case comes last.
         for lost in [false, true] {
             let [mut cpu, mut batch] = [(); 2].map(|()| BatchDecoder::new(&decoder, takes));
             let mut place = Gpu::new(gpu.shared.clone(), takes).unwrap();

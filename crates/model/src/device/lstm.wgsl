@@ -1,10 +1,11 @@
-// One layer of the LSTM, one step of several takes: `fixed.rs` in another language, number for number. Whole numbers only, since
-// floats may be rounded as a driver likes.
+// One step of one LSTM layer for several takes: the same arithmetic as `fixed.rs`, number for number. Integers only,
+// since drivers may round floats differently.
 //
-// `gpu.rs` writes constants above: COLUMNS of this layer's input and of the first one's, LAYER and the one BELOW, STRIDE of a
-// take in `before`, TAKES that a group works on at once.
+// `gpu.rs` prepends constants: COLUMNS of this layer's input and COLUMNS_OF_INPUT of the first layer's; LAYER and the
+// one BELOW; STRIDE of a take in `before`; TAKES per workgroup.
 //
-// A group works out UNITS of the layer's units, LANES threads to each: all four of its rows, so that an activation is read once.
+// A workgroup computes UNITS hidden units with LANES threads each. A thread covers all four gate rows of its unit, so
+// that each activation is read once.
 
 const HIDDEN = 512u;
 const LAYERS = 3u;
@@ -17,14 +18,14 @@ const FLAT = 180224; // 11 << 14
 const LARGEST = 16383;
 const LARGEST_CELL = 536870912; // 1 << 29
 
-// Four weights to a word: [GATES, COLUMNS / 4] for the input, then [GATES, HIDDEN / 4] for the state.
+// Four weights per word: [GATES, COLUMNS / 4] for the input, then [GATES, HIDDEN / 4] for the state.
 @group(0) @binding(0) var<storage, read> weights: array<u32>;
 // [5, GATES]: biases; multipliers and shifts for the input; multipliers and shifts for the state.
 @group(0) @binding(1) var<storage, read> numbers: array<i32>;
-// Of each take: the input's exponent, the input, hidden states and cell states of all layers. Four activations to two words:
-// their upper bytes, then their lower ones, all with a sign.
+// Per take: the input's exponent, the input, then hidden and cell states of all layers. Four activations take two
+// words: first their upper bytes, then their lower bytes, all signed.
 @group(0) @binding(2) var<storage, read> before: array<u32>;
-// Of each take: hidden states and cell states of all layers.
+// Per take: hidden and cell states of all layers.
 @group(0) @binding(3) var<storage, read_write> after: array<u32>;
 
 const INPUT = 1u;
@@ -32,7 +33,7 @@ const STATE = INPUT + COLUMNS_OF_INPUT / 2u;
 const CELLS = LAYERS * HIDDEN / 2u;
 const AFTER = CELLS + LAYERS * HIDDEN;
 
-// One of each four is for gate i, one for f, for g, for o.
+// One vec4 holds the sums of the gates i, f, g, o.
 var<workgroup> sums: array<vec4<i32>, TAKES * THREADS>;
 var<workgroup> hidden: array<i32, TAKES * UNITS>;
 
@@ -71,11 +72,11 @@ fn tangent(doubled: i32) -> i32 {
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let first = group.y * TAKES;
-    // Which take and unit this thread has once sums are there; most have none.
+    // The take and unit that this thread finishes once the sums are complete; most threads have none.
     let take = thread / UNITS;
     let unit = group.x * UNITS + thread % UNITS;
     var gates = vec4(0);
-    // The input's part, then the state's.
+    // The input projection, then the recurrent projection.
     for (var part = 0u; part < 2u; part++) {
         let words = select(HIDDEN, COLUMNS, part == 0u) / 4u;
         let row = select(GATES * COLUMNS / 4u, 0u, part == 0u) + (group.x * UNITS + thread / LANES) * words;

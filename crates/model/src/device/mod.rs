@@ -1,12 +1,13 @@
-//! The trunk of the network on something else than the CPU's own cores: a GPU.
+//! Running the network's trunk on a device other than the CPU's cores: a GPU.
 //!
-//! Only the three LSTM layers go there, nine tenths of a step. The heads stay: each waits for what was drawn from the
-//! one before it, so on a device each would cost a journey there and back, which is more than its work
-//! does here. A step takes one journey: the inputs and the states go over, the new states come back. So the
-//! states are always here, a snapshot is a snapshot, and a device that fails takes nothing with it.
+//! Only the three LSTM layers run there, nine tenths of a step. The heads stay on the CPU: each depends on what was
+//! drawn from the one before it, so each would need its own round trip, which costs more than the head does here. A
+//! step takes one round trip: inputs and states are sent, new states come back. So the states always live on the CPU,
+//! snapshots need no special handling, and a failing device loses nothing.
 //!
-//! A step is whole numbers from end to end (`fixed.rs`), so a device gives the CPU's bits: where a take is played decides how
-//! fast its notes come, never which. That holds for weights of 4 and 8 bits; others stay on the CPU.
+//! A step is integer arithmetic throughout (`fixed.rs`), so a device gives the same bits as the CPU: where a take runs
+//! decides how fast its notes are generated, never which notes. This holds for 4-bit and 8-bit weights; others stay on
+//! the CPU.
 
 mod batch;
 #[cfg(feature = "gpu")]
@@ -24,47 +25,47 @@ use crate::{
 pub use batch::Batch;
 pub use survey::{Found, Survey};
 
-/// Why a device cannot be used, or not any more.
+/// Why a device cannot be used, or no longer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    /// The program was built without.
+    /// This build has no GPU support.
     #[error("this build of Antiphon has no GPU support")]
     NotBuilt,
-    /// The system has none that can be used.
+    /// The system has no usable GPU.
     #[error("no GPU was found")]
     Missing,
-    /// It has no kernel for such weights.
+    /// The device cannot run weights of this precision.
     #[error("these weights run on the CPU only")]
     Weights,
-    /// Its driver says so.
+    /// The driver reported an error.
     #[error("the GPU failed: {0}")]
     Failed(String),
-    /// It has not answered in time.
+    /// The device did not answer in time.
     #[error("the GPU did not answer")]
     Hung,
-    /// It would have played other notes.
+    /// The device computed other states than the CPU.
     #[error("the GPU calculates differently from the CPU")]
     Differs,
 }
 
-/// Something that runs the trunk.
+/// A device, loaded with a network's trunk.
 pub trait Trunk: fmt::Debug + Send {
-    /// As a user would call it.
+    /// Display name.
     fn name(&self) -> &str;
 
-    /// Whether it is a program that runs on the CPU's own cores, beside the host.
+    /// Whether it is a software driver, which runs on the CPU's own cores and competes with the host.
     fn is_software(&self) -> bool {
         false
     }
 
-    /// One step of all layers, for each take of the batch. After an error what stands in the batch means nothing.
+    /// One step of all layers for each take of the batch. After an error, the contents of the batch are meaningless.
     fn step(&mut self, batch: &mut Batch) -> Result<(), DeviceError>;
 
-    /// Another one on the same device, which shares the weights, for up to so many takes.
+    /// Another session on the same device, sharing the weights, for up to `takes` takes.
     fn twin(&self, takes: usize) -> Result<Box<dyn Trunk>, DeviceError>;
 }
 
-/// The system's GPU, with a network's weights. Loads its driver.
+/// Opens the system's GPU and uploads the network's weights. Loads the driver.
 pub fn open(network: &Network) -> Result<Box<dyn Trunk>, DeviceError> {
     #[cfg(feature = "gpu")]
     let open = gpu::open;
@@ -73,7 +74,7 @@ pub fn open(network: &Network) -> Result<Box<dyn Trunk>, DeviceError> {
     open(network)
 }
 
-/// The CPU as one device among others: what they are measured by.
+/// The CPU as a [`Trunk`], to compare other devices with.
 #[derive(Debug)]
 pub struct Processor {
     network: Arc<Network>,
@@ -82,10 +83,10 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// With this network, for one take.
+    /// The CPU with this network, for one take.
     ///
     /// # Errors
-    /// If its weights are no integers.
+    /// If the network's trunk is not in integers.
     pub fn new(network: Arc<Network>) -> Result<Self, DeviceError> {
         Self::for_takes(network, 1)
     }
@@ -123,7 +124,7 @@ impl Trunk for Processor {
     }
 }
 
-/// Where a session's trunk runs: on the CPU, or on a device as long as that works.
+/// Where a session's trunk runs: on the CPU, or on a device until that fails.
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     device: Option<(Box<dyn Trunk>, Batch)>,
@@ -131,12 +132,12 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
-    /// For so many takes, whose first layer has an input of this width.
+    /// A seat on this device, or on the CPU, for up to `takes` takes; `width`: of the first layer's input.
     pub fn new(trunk: Option<Box<dyn Trunk>>, takes: usize, width: usize) -> Self {
         Self { device: trunk.map(|trunk| (trunk, Batch::new(takes, width))), failure: None }
     }
 
-    /// On the same device, for so many takes.
+    /// Another seat on the same device; on the CPU if the device has no room.
     pub fn twin(&self, takes: usize, width: usize) -> Self {
         let trunk = self.device.as_ref().and_then(|(trunk, _)| trunk.twin(takes).ok());
         Self::new(trunk, takes, width)
@@ -150,8 +151,8 @@ impl Seat {
         self.failure.take()
     }
 
-    /// The layers' step of several takes, whose inputs stand in `scratch`. Where the device fails the CPU takes over, for
-    /// good: the states are as they were before, so nothing is lost.
+    /// One LSTM step of several takes, whose inputs are in `scratch`. If the device fails, the CPU takes over for good:
+    /// the states are still as they were before the step, so nothing is lost.
     pub fn forward(&mut self, network: &Network, states: &mut [State], scratch: &mut Scratch) {
         if let Some((trunk, batch)) = &mut self.device {
             match network.forward_on(&mut **trunk, batch, states, scratch) {

@@ -1,4 +1,4 @@
-//! What there is to run a network on: whether it gives the CPU's bits, and how long it takes.
+//! Benchmarks a device against the CPU: whether it computes the same bits, and how long a step takes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -8,41 +8,41 @@ use rand::Rng;
 use super::{Batch, DeviceError, Trunk};
 use crate::network::{Network, Scratch, State};
 
-/// Steps that count, and steps before them, in which clocks speed up and caches fill.
+/// Steps that are measured, and steps before them for clocks to speed up and caches to fill.
 const STEPS: usize = 32;
 const WARM_UP: usize = 8;
 
-/// What there is beside the CPU, and which is faster.
+/// The result of comparing a device with the CPU.
 #[derive(Debug)]
 pub struct Survey {
-    /// The CPU's time for a step, in microseconds; not a number if there was nothing to compare it with.
+    /// The CPU's time for a step, in microseconds; NaN if there was no device to compare with.
     pub cpu_us: f64,
-    /// What else there is.
+    /// The device, or why it cannot be used.
     pub other: Result<Found, DeviceError>,
 }
 
-/// A device that can be used.
+/// A usable device.
 #[derive(Debug)]
 pub struct Found {
-    /// As a user would call it.
+    /// Display name.
     pub name: String,
     /// Its time for a step, in microseconds.
     pub us: f64,
-    /// Whether it runs on the CPU's own cores, beside the host.
+    /// Whether it is a software driver, which runs on the CPU's own cores and competes with the host.
     pub software: bool,
     trunk: Mutex<Box<dyn Trunk>>,
 }
 
 impl Found {
-    /// A place on it for so many takes side by side.
+    /// Opens a session on it, for up to `takes` takes.
     pub fn place(&self, takes: usize) -> Result<Box<dyn Trunk>, DeviceError> {
         self.trunk.lock().unwrap_or_else(PoisonError::into_inner).twin(takes)
     }
 }
 
 impl Survey {
-    /// Tries a device with this network's weights and so many takes side by side, or notes why there is none. Times
-    /// are the 99th percentile of 32 steps, which is the longest.
+    /// Compares a device, loaded with this network's weights, with the CPU, with `takes` takes per step; an error in
+    /// `trunk` is passed on. Times are the longest of 32 steps, an estimate of the 99th percentile.
     pub fn new(network: &Arc<Network>, takes: usize, trunk: Result<Box<dyn Trunk>, DeviceError>) -> Self {
         let mut cpu_us = f64::NAN;
         let other = trunk.and_then(|trunk| {
@@ -54,13 +54,14 @@ impl Survey {
         Self { cpu_us, other }
     }
 
-    /// The other device, if it is faster than the CPU, and takes nothing from it.
+    /// The device, if it is faster than the CPU and is not a software driver.
     pub fn faster(&self) -> Option<&Found> {
         self.other.as_ref().ok().filter(|found| found.us < self.cpu_us && !found.software)
     }
 }
 
-/// The longest step of the CPU and of another device, in turn, each from where the one before has led.
+/// The longest step on the CPU and on the device, in microseconds. Both run every step in turn, with the same inputs,
+/// each from its own states.
 fn compare(network: &Network, takes: usize, other: &mut dyn Trunk) -> Result<[f64; 2], DeviceError> {
     let mut rng = rand_pcg::Pcg32::new(1, 0);
     let mut batch = Batch::new(takes, network.input_width());

@@ -1,21 +1,21 @@
-//! How small integers lie in a panel, whichever version multiplies them.
+//! Memory layout of small-integer weights in a panel, common to all versions.
 
 use crate::{panels::ROWS, quantise::Book};
 
-/// Columns of one multiply-add.
+/// Columns per multiply-add.
 pub(super) const QUAD: usize = 4;
-/// Rows of one line.
+/// Rows per line.
 pub(super) const LINE_ROWS: usize = 16;
 
-/// 16 rows, four columns of each: bytes; or two times four columns: nibbles.
+/// 64 bytes: 16 rows of four columns as bytes, or of two times four columns as nibbles.
 pub(super) type Line = crate::panels::Line<i8, 64>;
 
-/// How weights lie in a panel.
+/// Storage format of the weights in a panel.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Form {
-    /// Per chunk four lines: the first quad of rows 0–15, of rows 16–31, then the second quad of both.
+    /// Four lines per chunk: the first quad for rows 0–15 and for rows 16–31, then the second quad for both.
     Bytes,
-    /// Per chunk two lines: rows 0–15, rows 16–31. Low nibbles are the first quad, high nibbles the second.
+    /// Two lines per chunk: rows 0–15, rows 16–31. The low nibbles are the first quad, the high nibbles the second.
     Nibbles(Book),
 }
 

@@ -1,10 +1,9 @@
-//! Products of matrices of small integers with vectors of 16-bit integers: where a step spends its time.
+//! Products of small-integer matrices with vectors of 16-bit integers: where a step spends its time.
 //!
-//! A step reads every weight once, so on a large network it runs as fast as weights come out of the
-//! cache. Two forms: weights as [`Form::Bytes`], and as [`Form::Nibbles`], indices into a book of sixteen
-//! values, at half the memory to read. Which one a matrix gets depends on the processor: without 8-bit
-//! multiply-adds, unpacking costs more than it saves, and 4-bit weights are kept as the bytes they stand
-//! for. Sums of integers are exact: every version and both forms give the same result.
+//! A step reads every weight once, so on a large network it is as fast as weights can be read from the cache. There are
+//! two formats: [`Form::Bytes`], and [`Form::Nibbles`], indices into a codebook of sixteen values at half the memory
+//! traffic. The choice depends on the CPU: without 8-bit multiply-adds, unpacking costs more than it saves, so 4-bit
+//! weights are expanded to bytes. Integer sums are exact: every version and both formats give the same result.
 
 mod form;
 #[cfg(target_arch = "aarch64")]
@@ -21,10 +20,10 @@ use crate::{
 pub(crate) use form::Form;
 use form::{LINE_ROWS, Line, QUAD, Sums};
 
-/// What a processor can do.
+/// Instruction set of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Version {
-    /// Any.
+    /// Portable code.
     Plain,
     /// 16-bit multiply-adds in 256 bits.
     #[cfg(target_arch = "x86_64")]
@@ -35,7 +34,7 @@ pub(crate) enum Version {
     /// 8-bit multiply-adds in 512 bits.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni,
-    /// And a table of 64 bytes.
+    /// 8-bit multiply-adds in 512 bits, and lookups in a table of 64 bytes.
     #[cfg(target_arch = "x86_64")]
     Avx512Vbmi,
     /// 8-bit multiply-adds in 128 bits.
@@ -44,7 +43,7 @@ pub(crate) enum Version {
 }
 
 impl Version {
-    /// Those that this processor has, the fastest first.
+    /// The versions that this CPU supports, fastest first.
     pub fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let wide = is_x86_feature_detected!("avx512f")
@@ -64,30 +63,31 @@ impl Version {
         special.into_iter().filter_map(|(version, here)| here.then_some(version)).chain([Self::Plain])
     }
 
-    /// Whether unpacking nibbles costs less than reading bytes.
+    /// Whether unpacking nibbles is faster than reading bytes.
     fn unpacks(self) -> bool {
         match self {
             Self::Plain => false,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => false,
-            #[allow(unreachable_patterns)] // where there is no other
+            #[allow(unreachable_patterns)] // on targets without other versions
             _ => true,
         }
     }
 }
 
-/// A matrix of integers, packed for one version.
+/// An integer matrix, packed for one version.
 #[derive(Clone, Debug)]
 pub(crate) struct Matrix {
     version: Version,
     form: Form,
     panels: Panels<i8, 64>,
-    /// Sum of each row's weights, padded to whole panels: what [`crate::quantise::OFFSET`] adds to its product.
+    /// Sum of each row's weights, padded to whole panels: [`crate::quantise::OFFSET`] times this is what the offset
+    /// adds to a product.
     sums: Vec<i32>,
 }
 
 impl Matrix {
-    /// Packs row-major weights `[rows, columns]`; with a book they are indices into it.
+    /// Packs row-major weights `[rows, columns]`; with a codebook, they are indices into it.
     pub fn new(weights: &[i8], columns: usize, book: Option<&Book>, version: Version) -> Self {
         let rows = weights.len() / columns;
         let form = book.filter(|_| version.unpacks()).map_or(Form::Bytes, |book| Form::Nibbles(*book));
@@ -108,8 +108,8 @@ impl Matrix {
                 }
             }
         }
-        // Columns that do not exist meet activations of zero, so their weights do not matter; but with
-        // `OFFSET` added these are not zero any more, and a nibble of zero is not a weight of zero.
+        // Padding columns meet activations of zero, so their weights would not matter; but with `OFFSET` added those
+        // are no longer zero, and a nibble of zero is not a weight of zero.
         if let Form::Nibbles(book) = form {
             let missing = columns.next_multiple_of(CHUNK) - columns;
             sums.iter_mut().take(rows).for_each(|sum| *sum += missing as i32 * i32::from(book[0]));
@@ -117,7 +117,7 @@ impl Matrix {
         Self { version, form, panels, sums }
     }
 
-    /// One weight, as it is multiplied: the way back from [`Matrix::new`].
+    /// One weight as it is multiplied: the inverse of the packing in [`Matrix::new`].
     #[cfg(any(test, feature = "gpu"))]
     pub fn value(&self, row: usize, column: usize) -> i8 {
         let lines = &self.panels.panel(row / ROWS)[column / CHUNK * self.form.lines()..];
@@ -129,12 +129,12 @@ impl Matrix {
         }
     }
 
-    /// Products with one vector or several. `emit` is told which vector, the first row, and the sums from
-    /// there on; those of rows that do not exist mean nothing.
+    /// Products with one vector or several. `emit` receives the index of the vector, the first row, and the sums from
+    /// that row on; sums of padding rows are meaningless.
     pub fn times(&self, xs: &[Quantised], mut emit: impl FnMut(usize, usize, &[i32])) {
         let mut panels = self.panels.iter().enumerate();
         if let [x] = xs {
-            // Four panels at once keep all of the processor's multipliers busy.
+            // Four panels at once keep all multipliers busy.
             while let Some((n, first)) = panels.next() {
                 let mut rest = panels.clone();
                 if let (Some((_, b)), Some((_, c)), Some((_, d))) = (rest.next(), rest.next(), rest.next()) {
@@ -147,7 +147,7 @@ impl Matrix {
             return;
         }
         for (n, panel) in panels {
-            // A panel stays in the first cache while all vectors pass.
+            // A panel stays in the L1 cache while all vectors pass.
             let (fours, rest) = xs.as_chunks::<4>();
             for (i, [a, b, c, d]) in fours.iter().enumerate() {
                 for (j, sums) in self.product(n, [panel], [a, b, c, d]).iter().enumerate() {
@@ -160,7 +160,7 @@ impl Matrix {
         }
     }
 
-    /// Panels from number `first` on with each of the vectors.
+    /// Products of `P` panels, from number `first` on, with each of the vectors.
     fn product<const P: usize, const V: usize>(
         &self,
         first: usize,
@@ -171,7 +171,7 @@ impl Matrix {
         assert!(panels.iter().all(|panel| panel.len() == lines), "a matrix of other width");
         assert!(xs.iter().all(|x| x.words().len() == xs[0].words().len()), "vectors of different lengths");
         match self.version {
-            // SAFETY: `Version::available` has found the feature; panels and vectors are as long as each other.
+            // SAFETY: `Version::available` detected the feature; panels and vectors have the same length.
             #[cfg(target_arch = "x86_64")]
             Version::Avx512Vbmi => unsafe { x86::avx512_vbmi(&self.form, panels, xs, self.sums(first)) },
             // SAFETY: as above.
@@ -201,7 +201,7 @@ impl Matrix {
         self.sums.as_chunks::<ROWS>().0[first..].first_chunk().expect("as many as panels")
     }
 
-    /// For versions that do best with one panel and one vector at a time.
+    /// For versions that work best with one panel and one vector at a time.
     fn each<const P: usize, const V: usize>(
         &self,
         first: usize,
@@ -213,13 +213,13 @@ impl Matrix {
         xs.map(|x| std::array::from_fn(|p| product(panels[p], x, &sums[p])))
     }
 
-    /// Bytes in memory.
+    /// Size in bytes.
     pub fn bytes(&self) -> usize {
         self.panels.bytes() + std::mem::size_of_val(&self.sums[..])
     }
 }
 
-/// For every processor.
+/// The portable version.
 #[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), expect(dead_code, reason = "vectors do better"))]
 fn plain(panel: &[Line], x: &Quantised) -> Sums {
     let mut sums = [0; ROWS];

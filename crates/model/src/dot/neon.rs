@@ -1,7 +1,7 @@
-//! The version for AArch64 with the dot product extension, which every Apple processor has.
+//! The version for AArch64 with the dot product extension, which every Apple silicon processor has.
 //!
-//! `sdot` multiplies bytes with a sign and adds up four neighbours. The activation plus [`OFFSET`] is taken
-//! as a high byte, 0–127, and a low byte less 128.
+//! `sdot` multiplies signed bytes and adds up groups of four. The activation plus [`OFFSET`] is split into a high byte,
+//! 0–127, and a low byte minus 128.
 
 use std::arch::aarch64::*;
 use std::arch::asm;
@@ -12,11 +12,11 @@ use crate::{
     quantise::{CHUNK, OFFSET, Quantised},
 };
 
-/// `acc` + the sums of four neighbouring products each. (The intrinsic is not stable yet.)
+/// Adds to each lane of `acc` the sum of four adjacent products. (The intrinsic is not stable yet.)
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 fn multiply_add(mut acc: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
-    // SAFETY: touches nothing but these registers.
+    // SAFETY: touches only these registers.
     unsafe {
         asm!(
             "sdot {acc:v}.4s, {w:v}.16b, {x:v}.16b",
@@ -27,14 +27,15 @@ fn multiply_add(mut acc: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
     acc
 }
 
-/// One panel with one vector.
+/// Product of one panel with one vector.
 ///
 /// # Safety
-/// The processor has the features; the panel has as many chunks as the vector, in lines of this form.
+/// The CPU must support the target features, and the panel must have as many chunks as the vector, in lines of this
+/// form.
 #[target_feature(enable = "neon,dotprod")]
 pub unsafe fn dot(form: &Form, panel: &[Line], x: &Quantised, row_sums: &Sums) -> Sums {
     let low_nibbles = vdupq_n_s8(0x0f);
-    // SAFETY: panel and vector are as long as each other, as the caller promises.
+    // SAFETY: the caller guarantees that panel and vector have the same length.
     unsafe {
         match form {
             Form::Bytes => sums(panel, x, row_sums, 4, |line, i| vld1q_s8(line.cast::<i8>().add(16 * i))),
@@ -54,8 +55,8 @@ pub unsafe fn dot(form: &Form, panel: &[Line], x: &Quantised, row_sums: &Sums) -
     }
 }
 
-/// The sums, with `load` making each of the sixteen vectors of a chunk (the panel's rows in fours for the
-/// first quad, then for the second) out of `lines` lines.
+/// The sums; `load` produces each of a chunk's sixteen vectors (the panel's rows in groups of four for the first quad,
+/// then for the second) from its `lines` lines.
 ///
 /// # Safety
 /// As [`dot`].

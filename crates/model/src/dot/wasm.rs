@@ -1,29 +1,29 @@
-//! The version for WebAssembly with vectors of 128 bits: 16-bit multiply-adds of weights that are bytes.
+//! The version for WebAssembly SIMD (128-bit vectors): byte weights are widened for 16-bit multiply-adds.
 
 use std::arch::wasm32::*;
 
 use super::form::{Line, QUAD, Sums};
 use crate::{panels::ROWS, quantise::CHUNK};
 
-/// Vectors of weights in a line: four rows, four columns of each.
+/// Vectors of weights per line: four rows of four columns each.
 const VECTORS: usize = 4;
-/// Lines of a chunk: two halves of the panel's rows, two quads of columns.
+/// Lines per chunk: two halves of the panel's rows for each of two quads of columns.
 const LINES: usize = 4;
 
-/// One panel with one vector, as `super::plain`.
+/// Product of one panel with one vector, like `super::plain`.
 ///
 /// # Panics
-/// If the panel has not as many chunks as the vector.
+/// If the numbers of chunks in the panel and the vector differ.
 pub fn dot(panel: &[Line], words: &[i16]) -> Sums {
     let (chunks, words) = (panel.as_chunks::<LINES>().0, words.as_chunks::<CHUNK>().0);
     assert_eq!(chunks.len(), words.len(), "a matrix of other width");
     let mut sums = [0; ROWS];
     for (half, sums) in sums.as_chunks_mut::<{ ROWS / 2 }>().0.iter_mut().enumerate() {
-        // Of each two rows the sums of even and odd pairs of columns: eight vectors stay in registers.
+        // For every two rows, the sums of even and of odd pairs of columns: eight vectors, which stay in registers.
         let mut acc = [[i32x4_splat(0); 2]; VECTORS];
         for (lines, x) in chunks.iter().zip(words) {
             for quad in 0..CHUNK / QUAD {
-                // SAFETY: a chunk of the vector is two quads of eight bytes; such a load has no alignment to keep.
+                // SAFETY: a chunk of the vector holds two quads of eight bytes; the load needs no alignment.
                 let x = unsafe { v128_load64_splat(x.as_ptr().add(quad * QUAD).cast()) };
                 let weights = lines[2 * quad + half].0.as_ptr().cast::<v128>();
                 for (vector, acc) in acc.iter_mut().enumerate() {

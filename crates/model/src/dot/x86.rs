@@ -1,11 +1,10 @@
 //! The versions for x86-64.
 //!
-//! `vpdpbusd` multiplies bytes without a sign by bytes with one and adds up four neighbours: the activation,
-//! made positive by [`OFFSET`], is taken as two such bytes. What the offset adds, `OFFSET` times the row's
-//! weights, is taken away at the end; sums wrap around, so that the result is exact as long as it fits
-//! into 32 bits.
+//! `vpdpbusd` multiplies unsigned by signed bytes and adds up groups of four. The activation, made positive by
+//! [`OFFSET`], is split into two unsigned bytes. The contribution of the offset, `OFFSET` times the sum of the row's
+//! weights, is subtracted at the end; sums wrap around, so the result is exact as long as it fits into 32 bits.
 
-#![allow(clippy::needless_range_loop)] // one index goes through several arrays
+#![allow(clippy::needless_range_loop)] // one index is used for several arrays
 
 use std::arch::x86_64::*;
 
@@ -15,20 +14,21 @@ use crate::{
     quantise::{Book, CHUNK, OFFSET, Quantised},
 };
 
-/// The four bytes of quad `quad`.
+/// The four bytes of quad number `quad`.
 ///
 /// # Safety
-/// There are so many.
+/// `bytes` must contain that quad.
 #[inline(always)]
 unsafe fn quad(bytes: &[u8], quad: usize) -> i32 {
-    // SAFETY: promised by the caller.
+    // SAFETY: guaranteed by the caller.
     unsafe { bytes.as_ptr().add(QUAD * quad).cast::<i32>().read_unaligned() }
 }
 
-/// `P` panels with `V` vectors at once.
+/// Products of `P` panels with `V` vectors at once.
 ///
 /// # Safety
-/// The processor has the features; the panels have as many chunks as the vectors, in lines of this form.
+/// The CPU must support the target features, and the panels must have as many chunks as the vectors, in lines of this
+/// form.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 pub unsafe fn avx512<const P: usize, const V: usize>(
     form: &Form,
@@ -37,7 +37,7 @@ pub unsafe fn avx512<const P: usize, const V: usize>(
     row_sums: &[Sums; P],
 ) -> [[Sums; P]; V] {
     let low_nibbles = _mm512_set1_epi8(0x0f);
-    // SAFETY: panels and vectors are as long as each other, as the caller promises.
+    // SAFETY: the caller guarantees that panels and vectors have the same length.
     unsafe {
         match form {
             Form::Bytes => sums512(panels, xs, row_sums, 4, |lines| {
@@ -56,8 +56,8 @@ pub unsafe fn avx512<const P: usize, const V: usize>(
     }
 }
 
-/// The same, where a table of 64 bytes can be looked up: with the book in it four times, whatever else is in a
-/// code's upper bits makes no difference, and nothing need be masked.
+/// Like [`avx512`], for CPUs with 64-byte table lookups: with four copies of the codebook in the table, the upper bits
+/// of a code do not matter, so nothing needs to be masked.
 ///
 /// # Safety
 /// As [`avx512`].
@@ -68,7 +68,7 @@ pub unsafe fn avx512_vbmi<const P: usize, const V: usize>(
     xs: [&Quantised; V],
     row_sums: &[Sums; P],
 ) -> [[Sums; P]; V] {
-    // SAFETY: panels and vectors are as long as each other, as the caller promises.
+    // SAFETY: the caller guarantees that panels and vectors have the same length.
     unsafe {
         let Form::Nibbles(book) = form else { return avx512(form, panels, xs, row_sums) };
         let book = sixteen(book);
@@ -80,16 +80,16 @@ pub unsafe fn avx512_vbmi<const P: usize, const V: usize>(
     }
 }
 
-/// The book, four times.
+/// Four copies of the codebook.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn sixteen(book: &Book) -> __m512i {
-    // SAFETY: it has 16 bytes.
+    // SAFETY: the codebook has 16 bytes.
     _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(book.as_ptr().cast()) })
 }
 
-/// The sums, with `load` making the four vectors of a chunk (both halves of a panel's rows for the first
-/// quad, then for the second) out of `lines` lines.
+/// The sums; `load` produces a chunk's four vectors (both halves of the panel's rows for the first quad, then for the
+/// second) from its `lines` lines.
 ///
 /// # Safety
 /// As [`avx512`].
@@ -103,10 +103,10 @@ unsafe fn sums512<const P: usize, const V: usize>(
     load: impl Fn(*const Line) -> [__m512i; 4],
 ) -> [[Sums; P]; V] {
     let bytes = xs.map(Quantised::bytes);
-    // By vector, panel, half of the panel's rows: products with high and with low bytes.
+    // Indexed by vector, panel, half of the panel's rows, and byte (high, low).
     let mut acc = [[[[_mm512_setzero_si512(); 2]; 2]; P]; V];
     for chunk in 0..bytes[0][0].len() / CHUNK {
-        // By vector, quad, byte.
+        // Indexed by vector, quad, byte.
         let mut x = [[[_mm512_setzero_si512(); 2]; 2]; V];
         for v in 0..V {
             for n in 0..2 {
@@ -149,14 +149,14 @@ unsafe fn sums512<const P: usize, const V: usize>(
     sums
 }
 
-/// One panel with one vector.
+/// Product of one panel with one vector.
 ///
 /// # Safety
 /// As [`avx512`].
 #[target_feature(enable = "avx2,avxvnni")]
 pub unsafe fn avx_vnni(form: &Form, panel: &[Line], x: &Quantised, row_sums: &Sums) -> Sums {
     let low_nibbles = _mm256_set1_epi8(0x0f);
-    // SAFETY: panel and vector are as long as each other, as the caller promises.
+    // SAFETY: the caller guarantees that panel and vector have the same length.
     unsafe {
         match form {
             Form::Bytes => sums256(panel, x, row_sums, 4, |lines, i| _mm256_load_si256(lines.cast::<__m256i>().add(i))),
@@ -172,8 +172,8 @@ pub unsafe fn avx_vnni(form: &Form, panel: &[Line], x: &Quantised, row_sums: &Su
     }
 }
 
-/// The sums, with `load` making each of the eight vectors of a chunk (four quarters of the panel's rows for
-/// the first quad, then for the second) out of `lines` lines.
+/// The sums; `load` produces each of a chunk's eight vectors (quarters of the panel's rows for the first quad, then for
+/// the second) from its `lines` lines.
 ///
 /// # Safety
 /// As [`avx_vnni`].
@@ -215,17 +215,17 @@ unsafe fn sums256(
     sums
 }
 
-/// How far ahead of its use a weight is fetched, in lines: the caches of their own processor foresee less.
+/// How far ahead weights are prefetched, in lines: the hardware prefetcher does not reach that far.
 const AHEAD: usize = 32;
 
-/// One panel of bytes with `V` vectors, by multiply-adds of 16-bit pairs.
+/// Products of one panel of bytes with `V` vectors, by multiply-adds of 16-bit pairs.
 ///
 /// # Safety
 /// As [`avx512`].
 #[target_feature(enable = "avx2")]
 pub unsafe fn avx2<const V: usize>(panel: &[Line], xs: [&Quantised; V]) -> [Sums; V] {
-    // As many sums at once as there are registers for.
-    // SAFETY: promised by the caller.
+    // As many accumulators as there are registers for.
+    // SAFETY: guaranteed by the caller.
     unsafe { if V == 1 { sums_of_words::<V, 8>(panel, xs) } else { sums_of_words::<V, 2>(panel, xs) } }
 }
 
@@ -241,11 +241,11 @@ unsafe fn sums_of_words<const V: usize, const N: usize>(panel: &[Line], xs: [&Qu
     let quarters = panel.as_ptr().cast::<__m128i>();
     let mut sums = [[0; ROWS]; V];
     for part in 0..8 / N {
-        // Four rows each: the sums of their even and odd pairs of columns.
+        // Per four rows, the sums of even and of odd pairs of columns.
         let mut acc = [[_mm256_setzero_si256(); N]; V];
         for n in 0..quads {
-            // What comes next, or else the panel after this one, while this one stays in the first cache: a hint,
-            // and it may point behind the last panel.
+            // With one vector, prefetch what comes next; with several, the following panel, while this one stays in the
+            // L1 cache. The address may lie beyond the last panel: it is only a hint.
             let ahead = if V == 1 { 2 * n + AHEAD } else { panel.len() + (part * quads + n) / 2 };
             for line in ahead..ahead + if V == 1 { 2 } else { 1 } {
                 _mm_prefetch::<_MM_HINT_T0>(panel.as_ptr().wrapping_add(line).cast());
@@ -266,7 +266,7 @@ unsafe fn sums_of_words<const V: usize, const N: usize>(panel: &[Line], xs: [&Qu
         for v in 0..V {
             for (n, [a, b]) in acc[v].as_chunks::<2>().0.iter().enumerate() {
                 let pairs = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_hadd_epi32(*a, *b));
-                // SAFETY: 8 of 32 integers.
+                // SAFETY: stores 8 of 32 integers.
                 unsafe { _mm256_storeu_si256(sums[v].as_mut_ptr().add(4 * N * part + 8 * n).cast(), pairs) };
             }
         }

@@ -1,5 +1,5 @@
-//! What each part of the network is told, as sparse features. The same functions serve training,
-//! scoring and playing, so what is learned is what is heard.
+//! Input features of each part of the network, as sparse vectors. The same functions serve training, scoring and
+//! playing, so that all three see the same features.
 
 mod parts;
 
@@ -15,66 +15,66 @@ use crate::{
     told::{Left, Source},
 };
 
-/// Intervals up to two octaves have a class of their own: -24 … 24 semitones.
+/// Intervals of up to two octaves have a class each: -24 … 24 semitones.
 pub(crate) const REACH: i32 = 24;
 /// Number of interval classes.
 pub(crate) const INTERVALS: usize = 2 * REACH as usize + 1;
-/// Places in a chord that are told apart.
+/// Number of classes for a note's index in its chord.
 const PLACES: usize = 8;
-/// Repetitions of one pitch, or of two in turn, that are told apart.
+/// Number of classes for repetitions of one pitch, or of two in alternation.
 const RUNS: usize = 24;
-/// Notes among which different pitches are counted.
+/// Window lengths, in notes, over which distinct pitches are counted.
 const VARIETY: [u64; 2] = [24, 96];
-/// Numbers of different pitches that are told apart.
+/// Number of classes for the count of distinct pitches.
 const PITCH_COUNTS: usize = 40;
-/// Levels of the share of loops.
+/// Levels for the share of loops.
 const SHARES: usize = 9;
-/// Levels of density and of mean duration.
+/// Levels for density, mean duration and tempo.
 const PACES: usize = 24;
-/// Matches that the pitch head can point at: here, here with another pitch, transposed.
+/// Matches that the pitch head can point at: by pitch, by pitch with another continuation, transposed.
 pub(crate) const PITCH_MATCHES: usize = 3;
-/// Matches that a head of times can point at, each followed by its neighbouring bins.
+/// Matches that a head of times can point at; each has a second output for its neighboring bins.
 pub(crate) const TIME_MATCHES: usize = 3;
 
-/// Times that the step head compares with: the last two intervals, and both together.
+/// Reference times of the step head: the last two intervals, and their sum.
 const STEP_REFERENCES: usize = 3;
-/// Times that the duration head compares with: the interval that led to the note, the last duration.
+/// Reference times of the duration head: the interval that led to the note, the last duration.
 const DURATION_REFERENCES: usize = 2;
-/// Bar lengths that are told apart, in eighths.
+/// Number of bar-length classes, in eighths.
 const BARS: usize = 17;
-/// Levels of the time or the notes that are left of a turn, in octaves.
+/// Levels for the time or the number of notes left of a turn, in octaves.
 const LEFTS: usize = 12;
-/// Time left is told in octaves above this, in seconds.
+/// Unit of the logarithmic scale for the time left, in seconds.
 const LEAST_LEFT_S: f32 = 0.125;
-/// And the two intervals before those, the last duration, the next end.
+/// More reference times of the step head: the two intervals before those, the last duration, the next note end.
 const MORE_STEP_REFERENCES: usize = 4;
-/// And what the note's own voice did last: its duration, its interval.
+/// More reference times of the duration head, from the note's own voice: its last duration, its last interval.
 const MORE_DURATION_REFERENCES: usize = 2;
-/// Outputs for the bins in which sounding notes end, and for their neighbours.
+/// Outputs for the bins in which sounding notes end, and for their neighbors.
 const ENDS: usize = 2;
-/// The last notes that the pitch head compares with, the very last among them.
+/// Previous pitches that the pitch head compares with, the last one included.
 const LAST_PITCHES: usize = 8;
-/// Outputs of the step head beyond classes and echoes.
+/// Outputs of the step head besides classes and matches.
 pub(crate) const STEP_LINKS: usize =
     (STEP_REFERENCES + MORE_STEP_REFERENCES) * RATIOS + PHASES + SIXTEENTHS + LEFTS + ENDS + 2 * USE_LEVELS;
-/// Outputs of the pitch head beyond classes, intervals from the last pitch and echoes.
+/// Outputs of the pitch head besides classes, intervals from the last pitch, and matches.
 pub(crate) const PITCH_LINKS: usize = (LAST_PITCHES - 1) * INTERVALS + RECENCIES + 3 * profiles::LEVELS + 1;
-/// Outputs of the duration head beyond classes and echoes.
+/// Outputs of the duration head besides classes and matches.
 pub(crate) const DURATION_LINKS: usize =
     (DURATION_REFERENCES + MORE_DURATION_REFERENCES) * RATIOS + PHASES + ENDS + 2 * USE_LEVELS;
-/// Velocities that the velocity head compares with: the last one, the voice's last, the mean of late.
+/// Reference velocities of the velocity head: the last note's, the last one of the note's voice, the recent mean.
 const VELOCITY_REFERENCES: usize = 3;
-/// Differences between velocity levels.
+/// Number of differences between velocity levels.
 const VELOCITY_DIFFERENCES: usize = 2 * VELOCITIES - 1;
-/// Outputs of the velocity head beyond classes and echoes.
+/// Outputs of the velocity head besides classes and matches.
 pub(crate) const VELOCITY_LINKS: usize = VELOCITY_REFERENCES * VELOCITY_DIFFERENCES;
-/// Gaps between the nearest end and an onset that are told apart, on either side of none, in hundredths of a second.
+/// Largest gap, positive or negative, between the nearest note end and an onset, in hundredths of a second.
 const GAP_REACH: i32 = 6;
-/// The first bin that is no chord's: steps below the chord window do not exist.
+/// The first time bin of steps outside chords: shorter steps fall into the chord window.
 const FIRST_STEP: usize = 3;
 
-/// What a part of the network is told. A sparse vector: (index, value) pairs, and the width the
-/// dense vector would have. And links: outputs of a head beyond its classes that are added to a class.
+/// Input features of one part of the network: a sparse vector, as (index, value) pairs with the width of the dense
+/// vector; and links, which add outputs of a head beyond its classes to the scores of classes.
 #[derive(Clone, Debug, Default)]
 pub struct Features {
     pairs: Vec<(u32, f32)>,
@@ -83,7 +83,7 @@ pub struct Features {
 }
 
 impl Features {
-    /// Space for every feature of any part, so that filling never allocates.
+    /// Room for the features of any part, so that filling never allocates.
     pub fn new() -> Self {
         Self { pairs: Vec::with_capacity(2048), width: 0, links: Vec::with_capacity(4096) }
     }
@@ -93,12 +93,12 @@ impl Features {
         &self.pairs
     }
 
-    /// Length of the dense vector.
+    /// Width of the dense vector.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// (class, output): the score of the output belongs to the class too.
+    /// (class, output) pairs: the output's score is added to the class's.
     pub fn links(&self) -> &[(u32, u32)] {
         &self.links
     }
@@ -125,7 +125,7 @@ impl Features {
         }
     }
 
-    /// A place between classes: shared by the two that are nearest.
+    /// A value between classes, split between the two nearest.
     fn between(&mut self, classes: usize, place: f32) {
         let place = place.clamp(0.0, classes as f32 - 1.0);
         let low = (place as usize).min(classes - 2);
@@ -151,12 +151,12 @@ impl Features {
     }
 }
 
-/// The class of the interval between two pitches; wider ones count as two octaves.
+/// The class of the interval between two pitches; wider ones are clamped to two octaves.
 pub(crate) fn interval_class(from: u8, to: u8) -> usize {
     ((i32::from(to) - i32::from(from)).clamp(-REACH, REACH) + REACH) as usize
 }
 
-/// For the trunk: the last note heard (`None`: begin-of-sequence) and the context it left.
+/// Features of the trunk: the latest note (`None`: begin-of-sequence), and the context after it.
 pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Context) {
     out.clear();
     out.class(PITCHES + 1, Some(note.map_or(PITCHES, |n| n.pitch.into())));
@@ -204,8 +204,8 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
     ratio(out, before.map(|before| Reference::of(before.age)), interval);
 }
 
-/// For the step head: when the sounding notes will end, the density so far, the steps that came
-/// next in like places.
+/// Features of the step head: when the sounding notes will end, the density so far, the steps that followed similar
+/// places.
 pub(crate) fn before_step(out: &mut Features, context: &Context) {
     out.clear();
     let ending = ends(out, context, 0.0);
@@ -239,7 +239,7 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
     output += PHASES + SIXTEENTHS;
     if let Some(Left::Seconds(seconds)) = moment.left {
         for bin in FIRST_STEP..TIMES {
-            // The lowest level is for what would come after the end.
+            // The lowest level is for steps that land beyond the turn's end.
             let rest = seconds as f32 - crate::decoder::centre(bin) as f32;
             out.link(bin, output + if rest < 0.0 { 0 } else { 1 + octaves(rest).min(LEFTS as f32 - 2.0) as usize });
         }
@@ -260,7 +260,7 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
     link_used(out, &rhythm.intervals_used, FIRST_STEP, output + ENDS);
 }
 
-/// For the pitch head: the step, and the harmony that is left at its end.
+/// Features of the pitch head: the step, and the harmony that still sounds after it.
 pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
@@ -308,7 +308,7 @@ pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
     }
 }
 
-/// For the duration head: step, pitch, and when the other notes will end.
+/// Features of the duration head: step, pitch, and when the other notes will end.
 pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, pitch: u8) {
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
@@ -349,7 +349,7 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
     link_used(out, &context.lately.rhythm.durations_used, 0, output + ENDS);
 }
 
-/// For the velocity head: step, pitch and duration.
+/// Features of the velocity head: step, pitch and duration.
 pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, pitch: u8, duration: f64) {
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
@@ -379,7 +379,7 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
     }
 }
 
-/// For the spread head: inside a chord place and interval, and for all notes pitch and velocity.
+/// Features of the spread head: inside a chord, index and interval; for all notes, pitch and velocity.
 pub(crate) fn before_spread(out: &mut Features, context: &Context, step: f64, pitch: u8, velocity: u8) {
     out.clear();
     let lately = &context.lately;

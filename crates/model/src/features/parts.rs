@@ -1,4 +1,4 @@
-//! What several parts of the network are told alike.
+//! Feature groups shared by several parts of the network.
 
 use super::*;
 use crate::{
@@ -9,24 +9,24 @@ use crate::{
     told::Meter,
 };
 
-/// Where the notes come from.
+/// The kind of source.
 pub(super) fn source(out: &mut Features, context: &Context) {
     out.class(Source::ALL.len(), context.lately.moment.source.map(|source| source as usize));
 }
 
-/// The ratio of a time to a reference.
+/// The ratio of a time to a reference, as a class.
 pub(super) fn ratio(out: &mut Features, reference: Option<Reference>, time: Option<Reference>) {
     out.class(RATIOS, reference.zip(time).map(|(reference, time)| reference.class_of(time)));
 }
 
-/// The place in beat and bar, the length of the bar, and the tempo.
+/// Position in the beat and bar, bar length, and tempo.
 pub(super) fn meter(out: &mut Features, meter: Option<Meter>) {
     let here = meter.map(place);
     out.class(PHASES, here.map(|(phase, _)| phase));
     out.class(SIXTEENTHS, here.and_then(|(_, sixteenth)| sixteenth));
     out.class(BARS, meter.map(|meter| (meter.bar * 2.0 + 0.5) as usize));
     match meter {
-        // Seconds a beat, from 0.1 to 3.
+        // Seconds per beat, from 0.1 to 3.
         Some(meter) => out.between(PACES, ln(meter.beat_s as f32 / 0.1) * 7.0),
         None => out.skip(PACES),
     }
@@ -47,12 +47,12 @@ pub(super) fn left(out: &mut Features, left: Option<Left>) {
     }
 }
 
-/// Seconds as octaves above [`LEAST_LEFT_S`], from 0.
+/// Seconds in octaves, from 0: log2(1 + seconds / [`LEAST_LEFT_S`]).
 pub(super) fn octaves(seconds: f32) -> f32 {
     ln(1.0 + seconds.max(0.0) / LEAST_LEFT_S) / std::f32::consts::LN_2
 }
 
-/// Links every time bin from `first` on to the output of its ratio to a reference.
+/// Links every time bin from `first` on to the output for its ratio to the reference.
 pub(super) fn compare(out: &mut Features, reference: Option<Reference>, first: usize, output: usize) {
     if let Some(reference) = reference {
         for bin in first..TIMES {
@@ -61,10 +61,10 @@ pub(super) fn compare(out: &mut Features, reference: Option<Reference>, first: u
     }
 }
 
-/// Profiles as they are, and turned so that the last pitch is the origin: what is a third above
-/// the last note is seen at the same place in every key.
+/// Pitch and pitch-class profiles, absolute and relative to the last pitch, so that a third above the last note is the
+/// same feature in every key.
 pub(super) fn harmony(out: &mut Features, context: &Context, step: f32) {
-    // The factors bring the profiles to about the size of one-hot features.
+    // The factors scale the profiles to about the size of one-hot features.
     let origin = context.lately.last().map(usize::from);
     out.values(context.lately.profiles.fast.iter().map(|v| v * 6.0));
     out.values(context.lately.profiles.slow.iter().map(|v| v * 6.0));
@@ -79,7 +79,7 @@ pub(super) fn harmony(out: &mut Features, context: &Context, step: f32) {
     );
 }
 
-/// The profile of the home key, as it is and turned to the last pitch.
+/// The profile of the home key, absolute and relative to the last pitch.
 pub(super) fn home(out: &mut Features, context: &Context) {
     let scale = if context.lately.profiles.home_weight > 0.0 { 3.0 / context.lately.profiles.home_weight } else { 0.0 };
     out.values(context.lately.profiles.home.iter().map(|v| v * scale));
@@ -87,7 +87,7 @@ pub(super) fn home(out: &mut Features, context: &Context) {
     out.values((0..12).map(|i| origin.map_or(0.0, |o| context.lately.profiles.home[(o + i) % 12] * scale)));
 }
 
-/// How much the last notes repeat themselves.
+/// How much the latest notes repeat themselves.
 pub(super) fn runs(out: &mut Features, context: &Context) {
     out.class(RUNS, context.lately.last().map(|_| context.lately.run.into()));
     out.class(RUNS, context.lately.last().map(|_| context.lately.alternation.into()));
@@ -99,7 +99,7 @@ pub(super) fn runs(out: &mut Features, context: &Context) {
     }
 }
 
-/// All averages as numbers, then some of them as `told`.
+/// All running averages as numbers, each window followed by the features that `told` adds.
 pub(super) fn running(out: &mut Features, context: &Context, told: impl Fn(&mut Features, Option<&Averages>)) {
     let averages = context.lately.running.averages();
     for rate in 0..RATES {
@@ -123,7 +123,7 @@ pub(super) fn loudness(out: &mut Features, now: Option<&Averages>) {
     }
 }
 
-/// Seconds from note to note, from 20 ms to 2 s.
+/// Mean time from note to note, from 20 ms to 2 s.
 pub(super) fn density(out: &mut Features, now: Option<&Averages>) {
     match now {
         Some(now) => out.between(PACES, libm::logf(now.step.max(0.01) / 0.02) * 5.0),
@@ -131,7 +131,7 @@ pub(super) fn density(out: &mut Features, now: Option<&Averages>) {
     }
 }
 
-/// Durations from 30 ms to 3 s.
+/// Mean duration, from 30 ms to 3 s.
 pub(super) fn holding(out: &mut Features, now: Option<&Averages>) {
     match now {
         Some(now) => out.between(PACES, (now.log_duration + 3.5) * 5.0),
@@ -139,7 +139,7 @@ pub(super) fn holding(out: &mut Features, now: Option<&Averages>) {
     }
 }
 
-/// How far an echo can be trusted.
+/// How far a match can be trusted.
 pub(super) fn agreement(out: &mut Features, matched: Option<Match>) {
     out.class(LEVELS, matched.map(|matched| matched.level));
     out.class(LENGTHS, matched.map(|matched| matched.length));
@@ -151,8 +151,8 @@ pub(super) fn match_interval(context: &Context, matched: Option<Match>) -> Optio
     context.lately.last().zip(matched).map(|(last, matched)| interval_class(last, matched.pitch))
 }
 
-/// Matches of a note of which step and pitch are known: here or else in another key; and another
-/// one with another duration.
+/// Matches for a note whose step and pitch are known: the best one, by pitch or else transposed, and another one with a
+/// different duration.
 pub(super) fn matches_for(context: &Context, step: f64, pitch: u8) -> (Option<Match>, Option<Match>) {
     let fits = |matched: &Match| matched.pitch == pitch && (matched.step == 0) == (step == 0.0);
     let first = context.repetition.same(fits);
@@ -165,7 +165,7 @@ pub(super) fn matches_for(context: &Context, step: f64, pitch: u8) -> (Option<Ma
     }
 }
 
-/// Matches with the time bin that each foretells.
+/// Matches, each with the time bin it predicts.
 pub(super) fn times(out: &mut Features, matches: [Option<(Match, usize)>; TIME_MATCHES]) {
     for (n, matched) in matches.into_iter().enumerate() {
         agreement(out, matched.map(|(matched, _)| matched));
@@ -176,7 +176,7 @@ pub(super) fn times(out: &mut Features, matches: [Option<(Match, usize)>; TIME_M
     }
 }
 
-/// Links `output` to a class of an ordered scale, the output after it to both neighbours.
+/// Links `output` to a class of an ordered scale, and `output + 1` to both of its neighbors.
 pub(super) fn point(out: &mut Features, class: usize, classes: usize, output: usize) {
     out.link(class, output);
     if class > 0 {
@@ -187,7 +187,7 @@ pub(super) fn point(out: &mut Features, class: usize, classes: usize, output: us
     }
 }
 
-/// The pitches within reach of `origin`, from below; `None` where the keyboard has ended.
+/// The pitches within reach of `origin`, from below; `None` beyond the MIDI range.
 pub(super) fn around(origin: Option<usize>) -> impl Iterator<Item = Option<usize>> {
     (-REACH..=REACH).map(move |d| {
         let pitch = origin? as i32 + d;
@@ -195,14 +195,14 @@ pub(super) fn around(origin: Option<usize>) -> impl Iterator<Item = Option<usize
     })
 }
 
-/// How near the last onset was to the nearest end.
+/// Time from the nearest note end to the last onset, in hundredths of a second.
 pub(super) fn gap(out: &mut Features, context: &Context) {
     let hundredths = context.lately.sounding.gap().map(|gap| (gap * 100.0 + 0.5).floor() as i32);
     let told = hundredths.filter(|gap| gap.abs() <= GAP_REACH).map(|gap| (gap + GAP_REACH) as usize);
     out.class(2 * GAP_REACH as usize + 1, told);
 }
 
-/// Links every pitch within reach to the output of its interval from another.
+/// Links every pitch within reach to the output for its interval from `from`.
 pub(super) fn link_intervals(out: &mut Features, from: Option<u8>, output: usize) {
     if let Some(from) = from {
         let low = (i32::from(from) - REACH).max(0) as u8;
@@ -213,7 +213,7 @@ pub(super) fn link_intervals(out: &mut Features, from: Option<u8>, output: usize
     }
 }
 
-/// How many sounding notes end in each time bin after the onset that is `step` seconds away; returns these numbers.
+/// How many sounding notes end in each time bin after the onset that is `step` seconds away; also returns these counts.
 pub(super) fn ends(out: &mut Features, context: &Context, step: f32) -> [f32; TIMES] {
     let mut counts = [0.0f32; TIMES];
     for left in context.lately.sounding.ends(step) {
@@ -223,8 +223,8 @@ pub(super) fn ends(out: &mut Features, context: &Context, step: f32) -> [f32; TI
     counts
 }
 
-/// Links the time bins in which sounding notes end ([`ends`]), from `first` on, to `output`, and their neighbours to the one
-/// after it.
+/// Links the time bins in which sounding notes end (see [`ends`]), from `first` on, to `output`, and their neighbors to
+/// `output + 1`.
 pub(super) fn link_ends(out: &mut Features, ending: &[f32; TIMES], first: usize, output: usize) {
     for bin in first..TIMES {
         if ending[bin] > 0.0 {
@@ -235,7 +235,8 @@ pub(super) fn link_ends(out: &mut Features, ending: &[f32; TIMES], first: usize,
     }
 }
 
-/// Links every time bin from `first` on to the output of how often it was heard lately, and to that of its neighbours.
+/// Links every time bin from `first` on to the output for how often it was used recently, and to that for its
+/// neighbors' use.
 pub(super) fn link_used(out: &mut Features, used: &Used, first: usize, output: usize) {
     for bin in first..TIMES {
         if let Some(level) = used.level(bin) {
@@ -248,12 +249,12 @@ pub(super) fn link_used(out: &mut Features, used: &Used, first: usize, output: u
     }
 }
 
-/// The class of the difference between two velocity levels.
+/// The class of a difference between two velocity levels.
 pub(super) fn velocity_difference(from: usize, to: usize) -> usize {
     to + VELOCITIES - 1 - from
 }
 
-/// Links every velocity level to the output of its difference to a velocity.
+/// Links every velocity level to the output for its difference from a velocity.
 pub(super) fn compare_velocity(out: &mut Features, velocity: Option<f32>, output: usize) {
     if let Some(velocity) = velocity {
         let reference = velocity_level(velocity as u8);

@@ -1,28 +1,28 @@
-//! Intel's tiles (AMX): sixteen by sixteen sums of products of bf16 in one instruction, eight times what vectors do.
+//! Intel AMX tiles: sixteen by sixteen sums of bf16 products in one instruction, eight times the throughput of vectors.
 //!
-//! Eight registers hold a tile each, of sixteen rows of 64 bytes: 16 f32, or 16 pairs of bf16. A step multiplies a tile
-//! of rows, pairs of a row side by side, with a tile of lines, pairs of a column side by side, and adds to a tile of
-//! sums (Intel, *Architecture Instruction Set Extensions*, TDPBF16PS). Compilers offer none of that yet outside
-//! assembly. Linux gives the registers to processes that ask for them; elsewhere they stay unused.
+//! There are eight tile registers of sixteen rows of 64 bytes: 16 f32, or 16 pairs of bf16. One step multiplies a tile
+//! of rows (pairs of a row side by side) with a tile of lines (pairs of a column side by side) and adds the result to a
+//! tile of sums (Intel, *Architecture Instruction Set Extensions*, TDPBF16PS). Compilers only offer this through
+//! assembly so far. Linux grants the registers to processes that ask for them; on other systems they are not used.
 
 use super::bf16::{COLUMNS, Line, Pair};
 
-/// Rows of a tile, and pairs in a row of it.
+/// Rows per tile, and pairs per row.
 pub(super) const SIDE: usize = 16;
-/// Rows of sums that are under way together, of two tiles.
+/// Rows of sums computed together: two tiles.
 const TALL: usize = 2 * SIDE;
 
-/// Whether this processor has tiles and the system lets this process use them.
+/// Whether the CPU has tiles and the system lets this process use them.
 pub(super) use system::has_tiles;
 
-/// The registers, set up for whole tiles on this thread until this is dropped.
+/// Tile registers configured on this thread; released on drop.
 pub(super) struct Tiles {
-    /// Threads have registers of their own.
+    /// Not `Send`: the registers belong to the thread.
     _thread: std::marker::PhantomData<*const ()>,
 }
 
 impl Tiles {
-    /// `None`: this processor has none, or the system does not let this process use them.
+    /// `None`: the CPU has no tiles, or the system does not let this process use them.
     pub fn new() -> Option<Self> {
         if !system::has_tiles() {
             return None;
@@ -31,11 +31,11 @@ impl Tiles {
         Some(Self { _thread: std::marker::PhantomData })
     }
 
-    /// `out (+)= a * lines`. `a`: `[rows, pairs]`, filled up with rows of zeros to whole tiles; `lines`: `[pairs]`; the pairs
-    /// make whole tiles too; `out`: `rows` rows that begin `stride` apart and are as wide as the last one.
+    /// `out (+)= a * lines`. `a`: `[rows, pairs]`, padded with rows of zeros to whole tiles; `lines`: `[pairs]`, also
+    /// whole tiles; `out`: `rows` rows that begin `stride` apart, as wide as the last one.
     ///
     /// # Panics
-    /// If the sizes do not fit.
+    /// If the sizes do not match.
     pub fn multiply(&self, a: &[Pair], lines: &[Line], out: &mut [f32], rows: usize, stride: usize, add: bool) {
         let pairs = lines.len();
         let width = out.len() - (rows - 1) * stride;
@@ -49,7 +49,7 @@ impl Tiles {
                 system::multiply(a, lines, out, stride, add);
                 continue;
             }
-            // Whole tiles go beyond the result: there.
+            // Whole tiles would write beyond the result, so use a buffer.
             let mut sums = [0.0; TALL * COLUMNS];
             let sums = &mut sums[..whole * COLUMNS];
             if add {
@@ -75,13 +75,13 @@ mod system {
 
     use super::{COLUMNS, Line, Pair, SIDE, TALL};
 
-    /// What `ldtilecfg` reads.
+    /// The operand of `ldtilecfg`.
     #[repr(C, align(64))]
     struct Config {
         palette: u8,
         start_row: u8,
         reserved: [u8; 14],
-        /// Bytes of each register's rows, and rows; eight of sixteen are there.
+        /// Bytes per row, then rows, of each register; only eight of the sixteen exist.
         row_bytes: [u16; 16],
         rows: [u8; 16],
     }
@@ -96,16 +96,16 @@ mod system {
 
     pub fn has_tiles() -> bool {
         static GRANTED: LazyLock<bool> = LazyLock::new(|| {
-            /// Bits of CPUID.7.0:EDX: bf16 in tiles, and tiles.
+            /// Bits of CPUID.7.0:EDX: AMX-BF16 and AMX-TILE.
             const AMX: u32 = 1 << 22 | 1 << 24;
-            /// linux/arch/x86/include/uapi/asm/prctl.h; the tiles' data are the 18th part of a process's state.
+            /// linux/arch/x86/include/uapi/asm/prctl.h. Tile data is component 18 of the extended state.
             const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
             const TILE_DATA: libc::c_long = 18;
-            // Safe in newer releases of Rust.
+            // Newer Rust releases declare this function safe.
             #[allow(unused_unsafe)]
-            // SAFETY: every x86-64 has the instruction.
+            // SAFETY: every x86-64 CPU has the instruction.
             let leaf = unsafe { std::arch::x86_64::__cpuid_count(7, 0) };
-            // SAFETY: asks for permission; a kernel that does not know the question refuses.
+            // SAFETY: asks for permission; a kernel that does not know the request refuses it.
             leaf.edx & AMX == AMX && unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) } == 0
         });
         *GRANTED
@@ -113,25 +113,26 @@ mod system {
 
     pub fn set_up() {
         assert!(has_tiles());
-        // SAFETY: the process may use the registers; no code but this module's does.
+        // SAFETY: the process may use the registers, and only this module does.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const WHOLE_TILES, options(nostack, readonly)) };
     }
 
     pub fn release() {
-        // SAFETY: called after `set_up`, by `Tiles` alone.
+        // SAFETY: called after `set_up`, only by `Tiles`.
         unsafe { asm!("tilerelease", options(nostack, nomem)) };
     }
 
-    /// `out (+)= a * lines`, of one or two tiles of rows and all of a panel's columns. Only between `set_up` and `release`.
+    /// `out (+)= a * lines`, over one or two tiles of rows and all columns of a panel. Only between `set_up` and
+    /// `release`.
     pub fn multiply(a: &[Pair], lines: &[Line], out: &mut [f32], stride: usize, add: bool) {
         let pairs = lines.len();
         let tall = a.len() == TALL * pairs;
         let (rows, lower) = if tall { (TALL, SIDE) } else { (SIDE, 0) };
         assert!(a.len() == rows * pairs && pairs.is_multiple_of(SIDE) && pairs > 0);
         assert!(out.len() >= (rows - 1) * stride + COLUMNS);
-        // SAFETY: the registers are set up: `Tiles` is there. As asserted, `a` has `rows` rows of `pairs` pairs, of which each
-        // round of the loop takes 16; `lines` has as many lines; and `out` has `rows` rows of a panel's columns. With one tile
-        // of rows both pointers stand at it, and what is written twice is the same.
+        // SAFETY: the registers are configured, since a `Tiles` exists. As asserted, `a` has `rows` rows of `pairs`
+        // pairs, of which each iteration takes 16; `lines` has as many lines; and `out` has `rows` rows of a panel's
+        // columns. With one tile of rows, both pointers are equal, and the duplicate writes store the same values.
         unsafe {
             asm!(
                 "test {add:e}, {add:e}",

@@ -1,4 +1,4 @@
-//! Pieces as what the networks are trained on: features and targets of a chunk, lane by lane.
+//! Training batches: the features and targets of a chunk of every lane.
 
 use notes::{Note, Successor};
 
@@ -11,11 +11,11 @@ use crate::{
     told::Told,
 };
 
-/// One lane's place in its piece: begin-of-sequence first, then note after note.
+/// One lane's piece and position in it: begin-of-sequence first, then note after note.
 #[derive(Clone, Debug)]
 pub struct Lane {
     notes: Vec<Successor>,
-    /// What is heard where that is not what was written.
+    /// Input notes, if they differ from the target notes.
     heard: Option<Vec<Successor>>,
     told: Told,
     next: usize,
@@ -23,7 +23,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Starts a piece (canonical notes).
+    /// A lane at the start of a piece of canonical notes.
     pub fn new(notes: &[Note]) -> Self {
         let mut previous = None;
         let notes = notes
@@ -37,21 +37,21 @@ impl Lane {
         Self { notes, heard: None, told: Told::default(), next: 0, context: Context::default() }
     }
 
-    /// The targets stay what they are, but each is predicted after `heard`, note for note as many: how the
-    /// piece ought to go on is learned from a performance that strays.
+    /// Replaces the input notes, one for each note of the piece, while the targets stay the same (input-noise
+    /// augmentation): the network learns how the piece should continue from a performance with deviations.
     ///
     /// # Panics
-    /// If there are more or fewer of them.
+    /// If their number differs.
     pub fn hearing(self, heard: impl FnOnce(&[Successor]) -> Vec<Successor>) -> Self {
         let heard = heard(&self.notes);
         assert_eq!(heard.len(), self.notes.len());
         Self { heard: Some(heard), ..self }
     }
 
-    /// What is known of the piece beside its notes.
+    /// Sets the conditioning inputs of the piece.
     ///
     /// # Panics
-    /// If it has moments, but not one for each note.
+    /// If there are moments, but not one per note.
     pub fn told(self, told: Told) -> Self {
         assert!(told.moments.is_empty() || told.moments.len() == self.notes.len(), "a moment for each note");
         let mut lane = Self { told, ..self };
@@ -63,22 +63,22 @@ impl Lane {
         self.heard.as_ref().unwrap_or(&self.notes)
     }
 
-    /// How many notes have been targets.
+    /// Number of notes that have been targets.
     pub fn done(&self) -> usize {
         self.next
     }
 
-    /// Goes to where `done` notes have been targets.
+    /// Advances to where `done` notes have been targets.
     pub fn skip(&mut self, done: usize) {
         let done = done.min(self.notes.len());
-        // The note heard last is fed with the row that follows it.
+        // The latest input note is fed together with the row that follows it.
         for index in self.next.saturating_sub(1)..done.saturating_sub(1) {
             self.feed(index);
         }
         self.next = done;
     }
 
-    /// Hears the note of this index, and is told what is known at its onset.
+    /// Adds the input note of this index to the context and sets the conditioning inputs at its onset.
     fn feed(&mut self, index: usize) {
         self.context.feed(&self.heard.as_ref().unwrap_or(&self.notes)[index]);
         if let Some(moment) = self.told.moments.get(index) {
@@ -92,14 +92,14 @@ impl Lane {
     }
 }
 
-/// A chunk of every lane, `time * lanes` rows in the order of time, lanes inside.
+/// A chunk of every lane: `time * lanes` rows, in time order, lanes innermost.
 #[derive(Debug)]
 pub struct Batch {
     pub(super) time: usize,
     pub(super) lanes: usize,
-    /// Where set, a piece begins: the state before is zero.
+    /// Where true, a piece begins: the state is zero before this row.
     pub(super) fresh: Vec<bool>,
-    /// 1 where the row has a target, 0 where its lane had run out.
+    /// 1 for rows with a target, 0 where the lane had no notes left.
     pub(super) counts: Vec<f32>,
     pub(super) body: Body,
 }
@@ -107,9 +107,9 @@ pub struct Batch {
 #[derive(Debug)]
 pub(super) enum Body {
     Seed {
-        /// Pitch heard, 128: begin-of-sequence.
+        /// Input pitch; 128: begin-of-sequence.
         pitch: Vec<u32>,
-        /// Step and duration heard, `[rows, 2]`.
+        /// Input step and duration, `[rows, 2]`.
         timing: Vec<f32>,
         next_pitch: Vec<u32>,
         next_timing: Vec<f32>,
@@ -117,24 +117,24 @@ pub(super) enum Body {
     Antiphon {
         /// `[rows, features]`
         heard: Sparse,
-        /// Per attribute.
+        /// One per attribute.
         heads: Vec<Head>,
     },
 }
 
-/// What one head is told and should say.
+/// Input features and targets of one head.
 #[derive(Debug)]
 pub(super) struct Head {
     /// `[rows, features]`
     pub features: Sparse,
-    /// A row's weight is 1 where this attribute exists (spread: not of the very first note), is learned, and the row counts. The
-    /// lowest pitch is the first that can follow inside the chord.
+    /// A row's weight is 1 if it has a target, the attribute exists (a piece's first note has no spread), and the piece
+    /// teaches the attribute. For pitch, `lowest` is the first pitch that can follow inside the chord.
     pub targets: Targets,
 }
 
 impl Batch {
-    /// Takes the next `time` notes of every lane. `refill` is asked for a new piece when a lane has
-    /// run out; `None` leaves the rest of the lane empty.
+    /// Takes the next `time` notes of every lane. When a lane has run out, `refill` is called with its index for a new
+    /// piece; `None` leaves the rest of the lane empty.
     pub fn next(kind: Kind, lanes: &mut [Lane], time: usize, mut refill: impl FnMut(usize) -> Option<Lane>) -> Self {
         let rows = time * lanes.len();
         let mut batch = Self {
@@ -178,7 +178,7 @@ impl Batch {
         batch
     }
 
-    /// Number of notes that are predicted.
+    /// Number of target notes.
     pub fn notes(&self) -> usize {
         self.counts.iter().filter(|&&c| c > 0.0).count()
     }

@@ -1,8 +1,9 @@
-//! Products of matrices rounded to bf16: the upper half of an f32, so its range with 8 bits of precision. Sums are f32.
+//! Matrix products with factors rounded to bf16: the upper half of an f32, so its range with 8 bits of precision. Sums
+//! are f32.
 //!
-//! Both factors are packed as the instructions want them: two values that are next to each other in the depth of the
-//! product side by side in 32 bits. The kernel is a tile of 32 rows where the processor has [tiles](super::amx), or else of up
-//! to twelve rows by two vectors. A processor with neither computes the same up to the rounding of the sums, slowly.
+//! Both factors are packed as the instructions expect them: two values adjacent along the depth (the inner dimension)
+//! of the product share 32 bits. The kernel computes a block of 32 rows if the CPU has [tiles](super::amx), or else up
+//! to twelve rows by two vectors. A CPU with neither computes the same, up to the rounding of the sums, but slowly.
 
 use std::ops::Range;
 
@@ -15,27 +16,27 @@ use super::{
 };
 use crate::simd::widest;
 
-/// Rows of a tile of vectors, at most: with two vectors of sums for each, all registers but eight.
+/// Maximum rows of a vector kernel: with two vectors of sums per row, they take all registers but eight.
 const ROWS: usize = 12;
-/// Columns of a panel: two vectors.
+/// Columns per panel: two vectors.
 pub(super) const COLUMNS: usize = 32;
-/// Pairs of a panel that are used up for all rows before the next ones are: 16 KiB, which stay near.
+/// Pairs of a panel that are used for all rows before moving on to the next: 16 KiB, which stay in the cache.
 const DEPTH: usize = 128;
-/// Rows whose factors are packed together, and a thread's share at least.
+/// Rows that are packed together, and the minimum share of a thread.
 const BLOCK: usize = 132;
-/// The same for the processor's tiles.
+/// The same for AMX tiles.
 const TILED_BLOCK: usize = 128;
 
-/// How far ahead values are asked for from memory.
+/// How far ahead values are prefetched.
 const AHEAD: usize = 8;
 
-/// Two values, the first in the lower half.
+/// Two bf16 values, the first in the lower half.
 pub(super) type Pair = u32;
-/// A line of a panel.
+/// One line of a panel: a pair of each column.
 pub(super) type Line = [Pair; COLUMNS];
 
-/// `[depth, columns]`, packed in panels of some columns each; the last one is filled up with zeros, and so is their depth to
-/// whole [tiles](amx::SIDE).
+/// A matrix `[depth, columns]`, packed in panels of [`COLUMNS`]. The last panel is padded with zeros, and the depth is
+/// padded to whole [tiles](amx::SIDE).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Panels {
     lines: Vec<Line>,
@@ -43,7 +44,7 @@ pub(super) struct Panels {
     columns: usize,
 }
 
-/// Whether the processor multiplies bf16 itself.
+/// Whether the CPU has bf16 multiply-adds (AVX512_BF16).
 pub(super) fn is_fast() -> bool {
     #[cfg(target_arch = "x86_64")]
     return is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bf16");
@@ -52,13 +53,13 @@ pub(super) fn is_fast() -> bool {
 }
 
 impl Panels {
-    /// Packs `[depth, columns]`, in the room that the last matrix had.
+    /// Packs a matrix `[depth, columns]`, reusing the memory of the last one.
     pub fn pack(&mut self, [depth, columns]: [usize; 2], matrix: Matrix) {
         assert!(matrix.holds(depth, columns));
         (self.depth, self.columns) = (depth, columns);
         let (pairs, panels) = (pairs_of(depth), columns.div_ceil(COLUMNS));
         self.lines.resize(panels * pairs, [0; COLUMNS]);
-        // Parts lie one behind the other, and in each the panels.
+        // Parts of the depth are stored one after the other, each with all its panels.
         self.lines.par_chunks_mut(DEPTH * panels).enumerate().for_each(|(n, part)| {
             let depth = n * 2 * DEPTH..depth.min((n + 1) * 2 * DEPTH);
             let strips =
@@ -67,8 +68,8 @@ impl Panels {
         });
     }
 
-    /// `out (+)= a * self`, with `a`: `[rows, depth]`, `out`: rows of `stride` values. The result does not depend on
-    /// the number of threads.
+    /// `out (+)= a * self`, with `a`: `[rows, depth]`, and rows of `out` `stride` values apart. The result does not
+    /// depend on the number of threads.
     pub fn multiply(&self, rows: usize, a: Matrix, out: &mut [f32], stride: usize, accumulate: bool) {
         assert!(a.holds(rows, self.depth) && (rows - 1) * stride + self.columns <= out.len());
         let block = if amx::has_tiles() { TILED_BLOCK } else { BLOCK };
@@ -79,7 +80,7 @@ impl Panels {
         });
     }
 
-    /// As [`Self::multiply`], for a few rows, on this thread. `room`: kept by the caller from step to step.
+    /// `out += a * self` for a few rows, on this thread. `room`: a buffer that the caller keeps between calls.
     pub fn multiply_few(&self, a: &[f32], out: &mut [f32], room: &mut Vec<Pair>) {
         let rows = a.len() / self.depth;
         assert!(a.len() == rows * self.depth && out.len() == rows * self.columns, "a product's sizes fit");
@@ -101,7 +102,7 @@ impl Panels {
         }
     }
 
-    /// The parts of the depth that are used up one after the other, with their lines: panel by panel.
+    /// The ranges of depth that are processed one after the other, each with its lines, panel by panel.
     fn parts(&self) -> impl Iterator<Item = (Range<usize>, &[Line])> {
         let panels = self.columns.div_ceil(COLUMNS);
         let depth = |part: usize| part * 2 * DEPTH..self.depth.min((part + 1) * 2 * DEPTH);
@@ -142,7 +143,7 @@ impl Panels {
         room: &mut Vec<Pair>,
     ) {
         let rows = block.len();
-        // Tiles of as equal heights as can be: a low one would keep the multipliers waiting.
+        // Kernels of nearly equal height: a low one would leave multipliers idle.
         let tiles = rows.div_ceil(ROWS);
         let tile = |n: usize| n * rows / tiles..(n + 1) * rows / tiles;
         let strip = |n: usize| Strip { first: block.start + tile(n).start, rows: tile(n).len(), width: tile(n).len() };
@@ -176,19 +177,19 @@ impl Panels {
     }
 }
 
-/// Pairs of so much depth, filled up to whole tiles.
+/// Number of pairs that `depth` values take, padded to whole tiles.
 fn pairs_of(depth: usize) -> usize {
     depth.div_ceil(2).next_multiple_of(amx::SIDE)
 }
 
-/// Rows of a matrix that are packed side by side, `[pairs, width]`; what is wider than the rows is filled with zeros.
+/// Rows of a matrix that are packed side by side, `[pairs, width]`; columns beyond `rows` are zero.
 struct Strip {
     first: usize,
     rows: usize,
     width: usize,
 }
 
-/// Packs strips one behind the other, of a part of their depth.
+/// Packs strips one after the other, over a range of the depth.
 fn pack(out: &mut [Pair], matrix: Matrix, strips: &[Strip], depth: &Range<usize>) {
     if matrix.row_stride == 1 {
         pack_across(out, matrix.data, matrix.column_stride, strips, depth);
@@ -199,7 +200,7 @@ fn pack(out: &mut [Pair], matrix: Matrix, strips: &[Strip], depth: &Range<usize>
 }
 
 widest! {
-    /// Where values that are next to each other in depth lie so in memory. Rows begin `stride` apart.
+    /// Packs values that are contiguous along the depth. Rows begin `stride` apart.
     fn pack_along(out: &mut [Pair], data: &[f32], stride: usize, strips: &[Strip], depth: &Range<usize>) {
         let (mut rest, mut pairs) = (out, [0; DEPTH]);
         for strip in strips {
@@ -230,11 +231,10 @@ widest! {
 }
 
 widest! {
-    /// Where values of one depth lie next to each other. Depths begin `stride` apart, and are read from one end to the
-    /// other for all strips.
+    /// Packs values that are contiguous across rows. Depths begin `stride` apart and are read in order for all strips.
     fn pack_across(out: &mut [Pair], data: &[f32], stride: usize, strips: &[Strip], depth: &Range<usize>) {
         let (count, room) = (depth.len().div_ceil(2), pairs_of(depth.len()));
-        // What an odd depth is filled up with.
+        // Padding for an odd depth.
         let end = strips.iter().map(|strip| strip.first + strip.rows).max().unwrap_or(0);
         let zeros = if depth.len() % 2 == 1 { vec![0.0; end] } else { Vec::new() };
         for n in 0..count {
@@ -244,7 +244,7 @@ widest! {
             for &Strip { first, rows, width } in strips {
                 let out = &mut out[begin + n * width..][..width];
                 begin += room * width;
-                // Depths lie too far apart for the processor to foresee the next ones.
+                // Depths lie too far apart for the hardware prefetcher.
                 if 2 * n + AHEAD + 1 < depth.len() {
                     prefetch(&data[(depth.start + 2 * n + AHEAD) * stride + first..]);
                     prefetch(&data[(depth.start + 2 * n + AHEAD + 1) * stride + first..]);
@@ -270,7 +270,7 @@ widest! {
     }
 }
 
-/// Packs rows one behind the other, of a part of their depth, `[rows, pairs]`; what makes tiles whole is filled with zeros.
+/// Packs rows one after the other, over a range of the depth: `[rows, pairs]`, padded with zeros to whole tiles.
 fn pack_rows(out: &mut [Pair], matrix: Matrix, rows: &Range<usize>, depth: &Range<usize>) {
     if matrix.row_stride == 1 {
         pack_rows_across(out, matrix.data, matrix.column_stride, rows, depth);
@@ -281,7 +281,7 @@ fn pack_rows(out: &mut [Pair], matrix: Matrix, rows: &Range<usize>, depth: &Rang
 }
 
 widest! {
-    /// Where values that are next to each other in depth lie so in memory. Rows begin `stride` apart.
+    /// Packs values that are contiguous along the depth. Rows begin `stride` apart.
     fn pack_rows_along(out: &mut [Pair], data: &[f32], stride: usize, rows: &Range<usize>, depth: &Range<usize>) {
         let pairs = pairs_of(depth.len());
         for (row, out) in out.chunks_exact_mut(pairs).enumerate() {
@@ -302,14 +302,14 @@ widest! {
 }
 
 widest! {
-    /// Where values of one depth lie next to each other. Depths begin `stride` apart.
+    /// Packs values that are contiguous across rows. Depths begin `stride` apart.
     fn pack_rows_across(out: &mut [Pair], data: &[f32], stride: usize, rows: &Range<usize>, depth: &Range<usize>) {
         const SIDE: usize = amx::SIDE;
         let pairs = pairs_of(depth.len());
         for first_pair in (0..pairs).step_by(SIDE) {
             for first_row in (0..rows.len()).step_by(SIDE) {
                 let height = SIDE.min(rows.len() - first_row);
-                // Turned over here: out there its columns lie far apart.
+                // Transposed in a local tile, since its columns lie far apart in `out`.
                 let mut tile = [[0; SIDE]; SIDE];
                 for (pair, tile) in tile.iter_mut().enumerate() {
                     let values = |depth: usize| &data[depth * stride + rows.start + first_row..][..height];
@@ -337,8 +337,7 @@ widest! {
     }
 }
 
-/// To the nearest, of two that are as near to the even one. What is no number stays none: those that processors make
-/// have zeros where the carry goes.
+/// Rounds to nearest, ties to even. NaNs stay NaN: those that CPUs produce have zeros where the carry goes.
 #[inline(always)]
 fn round(low: f32, high: f32) -> Pair {
     let rounded = |value: f32| {
@@ -348,12 +347,12 @@ fn round(low: f32, high: f32) -> Pair {
     rounded(low) >> 16 | rounded(high) & 0xffff_0000
 }
 
-/// One tile: `out (+)= a * lines`, with `a`: `[pairs, M]`, `out`: `M` rows that begin `stride` apart.
+/// One kernel: `out (+)= a * lines`, with `a`: `[pairs, M]`, and `M` rows of `out` that begin `stride` apart.
 fn multiply<const M: usize>(a: &[Pair], lines: &[Line], out: &mut [f32], stride: usize, add: bool) {
     let (a, _) = a.as_chunks::<M>();
     #[cfg(target_arch = "x86_64")]
     if is_fast() {
-        // SAFETY: the processor has what the function was compiled for.
+        // SAFETY: the CPU has the features the function was compiled for.
         return unsafe { multiply_avx512(a, lines, out, stride, add) };
     }
     let mut sums = [[0.0; COLUMNS]; M];
@@ -377,23 +376,23 @@ fn multiply_avx512<const M: usize>(a: &[[Pair; M]], lines: &[Line], out: &mut [f
     }
     let mut sums = [[_mm512_setzero_ps(); 2]; M];
     for (a, line) in a.iter().zip(lines) {
-        // SAFETY: a line is two vectors of sixteen pairs, and any bits are values of both types.
+        // SAFETY: a line is two vectors of sixteen pairs, and any bits are valid for both types.
         let line = unsafe { transmute::<Line, [__m512bh; 2]>(*line) };
         for m in 0..M {
-            // SAFETY: both are 64 bytes of which any bits are values.
+            // SAFETY: both are 64 bytes, for which any bits are valid.
             let a = unsafe { transmute::<__m512i, __m512bh>(_mm512_set1_epi32(a[m].cast_signed())) };
             sums[m] = [_mm512_dpbf16_ps(sums[m][0], line[0], a), _mm512_dpbf16_ps(sums[m][1], line[1], a)];
         }
     }
     let mut out_of = [[0.0; COLUMNS]; M];
     for m in 0..M {
-        // SAFETY: two vectors are as many values as a row of the tile.
+        // SAFETY: two vectors hold as many values as a row of sums.
         out_of[m] = unsafe { transmute::<[__m512; 2], [f32; COLUMNS]>(sums[m]) };
     }
     store(&out_of, out, stride, add);
 }
 
-/// Sums go to their place, or are added to what is there. The last row of `out` is as wide as all.
+/// Stores sums in `out`, or adds them. The length of the last row of `out` is the width of all rows.
 #[inline(always)]
 fn store<const M: usize>(sums: &[[f32; COLUMNS]; M], out: &mut [f32], stride: usize, add: bool) {
     let width = out.len() - (M - 1) * stride;
@@ -417,8 +416,8 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_pcg::Pcg32;
 
-    /// Sizes that fill panels, tiles, parts and blocks, and sizes that do not; both ways to lie in memory, and rows of
-    /// the result that are parts of longer ones. Against the exact product of the rounded factors.
+    /// Sizes that fill panels, kernels, parts and blocks, and sizes that do not; both memory orders; and results that
+    /// are parts of wider rows. Compares with the exact product of the rounded factors.
     #[test]
     fn a_product_is_that_of_the_rounded_factors() {
         let mut rng = Pcg32::seed_from_u64(1);
@@ -434,7 +433,7 @@ mod tests {
                 let b = if turned_b { Matrix::rows(&b, depth).transposed() } else { Matrix::rows(&b, columns) };
                 let mut panels = Panels::default();
                 panels.pack([depth, columns], b);
-                // By tiles where the processor has them, and always by vectors.
+                // With tiles where the CPU has them, and always with vectors.
                 let [mut tiled, mut by_vectors] = [start.clone(), start.clone()];
                 panels.multiply(rows, a, &mut tiled, stride, accumulate);
                 panels.vector_block(0..rows, a, &mut by_vectors, stride, accumulate, &mut vec![u32::MAX; 7]);

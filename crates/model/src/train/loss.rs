@@ -1,5 +1,5 @@
-//! What the heads' outputs cost: links are added to the classes, classes that cannot be are left out, and the nats of
-//! the targets are added up, all in one op.
+//! The loss of a head's outputs: adds links to the classes, masks impossible classes, and sums the cross-entropies of
+//! the targets, all in one op.
 
 use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use candle_nn::ops::log_softmax;
@@ -8,29 +8,29 @@ use rayon::prelude::*;
 use super::{matmul::contiguous, ragged::Ragged};
 use crate::{activation::exp, simd::widest};
 
-/// What the rows of a head's outputs are held against.
+/// Targets of a head, one per row of its outputs.
 #[derive(Clone, Debug)]
 pub(super) struct Targets {
-    /// Number of classes. The first outputs are their own.
+    /// Number of classes. They are the first outputs.
     pub classes: usize,
-    /// Outputs that are added to classes, other ones in each row, as (class, output): see `Features::links`.
+    /// Per row, outputs that are added to classes, as (class, output): see `Features::links`.
     pub links: Ragged<(u32, u32)>,
-    /// The first class that can be, of each row.
+    /// Per row, the first class that is possible.
     pub lowest: Vec<u32>,
-    /// The class that came, of each row.
+    /// Per row, the target class.
     pub class: Vec<u32>,
-    /// Weight of each row.
+    /// Per row, the weight of its loss.
     pub weights: Vec<f32>,
 }
 
 impl Targets {
-    /// Of so many rows, none of which counts yet.
+    /// `rows` rows, all with weight 0.
     pub fn none(rows: usize, classes: usize) -> Self {
         let zeros = vec![0; rows];
         Self { classes, links: Ragged::empty(rows), lowest: zeros.clone(), class: zeros, weights: vec![0.0; rows] }
     }
 
-    /// The weighted sum of the rows' nats. `outputs`: `[rows, outputs]`.
+    /// The weighted sum of the rows' cross-entropies, in nats. `outputs`: `[rows, outputs]`.
     pub fn nats(self, outputs: &Tensor) -> Result<Tensor> {
         let (rows, all) = outputs.dims2()?;
         if self.class.len() != rows || all < self.classes {
@@ -42,7 +42,7 @@ impl Targets {
         }
     }
 
-    /// The same in candle's own ops.
+    /// [`Targets::nats`] in candle's own ops, for other devices.
     fn unfused(&self, outputs: &Tensor) -> Result<Tensor> {
         let ((rows, all), device) = (outputs.dims2()?, outputs.device());
         let flat = |width: usize, of: fn(&(u32, u32)) -> u32| {
@@ -65,8 +65,7 @@ impl Targets {
         (chances * Tensor::from_slice(&self.weights, rows, device)?)?.sum_all()?.neg()
     }
 
-    /// The scores of a row's classes, those below the lowest left out, as e^(score - largest): and the sum of these,
-    /// and the largest.
+    /// Writes e^(score - largest) for each class of a row, 0 for masked ones; returns their sum and the largest score.
     fn exponentials(&self, row: usize, outputs: &[f32], scores: &mut [f32]) -> (f32, f32) {
         scores.copy_from_slice(&outputs[..self.classes]);
         for &(class, output) in &self.links[row] {
@@ -102,7 +101,7 @@ impl CustomOp1 for Targets {
                 f64::from(self.weights[row]) * f64::from(sum.ln() + largest - score)
             },
         );
-        // In the order of rows, however many threads there are.
+        // Summed in row order, however many threads there are.
         let nats: Vec<f64> = nats.collect();
         Ok((CpuStorage::F32(vec![nats.iter().sum::<f64>() as f32]), Shape::from(())))
     }
@@ -143,7 +142,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_pcg::Pcg32;
 
-    /// With links to a class that came and to others, a class that cannot be, and a row that does not count.
+    /// With links to the target class and to others, a masked class, and a row of weight 0.
     #[test]
     fn nats_and_gradients_are_those_of_plain_operations() {
         let mut targets = Targets::none(4, 3);

@@ -1,12 +1,10 @@
-//! One LSTM layer over whole sequences, forward and backward by hand, as one candle op.
+//! One LSTM layer over whole sequences, with a hand-written backward pass, as one candle op.
 //!
-//! The input projections of all time steps are one matrix product; the recurrence is one product
-//! per step for all lanes; the backward pass collects the gate gradients of all steps and turns them
-//! into weight gradients in one product each. Gradients do not flow into the carried state: that
-//! is truncated back-propagation through time, over one chunk.
+//! The input projection of all time steps is one matrix product; the recurrence is one product per step for all lanes;
+//! the backward pass collects the gate gradients of all steps and turns them into weight gradients with one product
+//! each. Gradients do not flow into the carried state: this is truncated backpropagation through time, over one chunk.
 //!
-//! Lanes are independent of one another in time, so threads share them out and meet only before
-//! and after the recurrence.
+//! Lanes are independent of one another, so threads split them up and synchronize only before and after the recurrence.
 
 use std::{
     ops::Range,
@@ -32,36 +30,37 @@ pub struct Carry {
 }
 
 impl Carry {
-    /// The state before anything was heard.
+    /// The initial state: zeros.
     pub fn zero(lanes: usize, hidden: usize) -> Self {
         Self { h: vec![0.0; lanes * hidden], c: vec![0.0; lanes * hidden] }
     }
 }
 
-/// The layer's buffers, kept from chunk to chunk: fresh pages would cost a quarter of the time.
+/// The layer's buffers, kept from chunk to chunk: newly mapped pages would cost a quarter of the time.
 #[derive(Debug)]
 struct Workspace {
     precision: MatmulPrecision,
-    /// Activated gates i, f, g, o, `[time, lanes, 4 hidden]`; in the backward pass their gradients.
+    /// Activated gates i, f, g, o, `[time, lanes, 4 hidden]`; after the backward pass, the gradients of their
+    /// pre-activations.
     gates: Vec<f32>,
-    /// States that each step started from, `[time, lanes, hidden]`.
+    /// States before each step, `[time, lanes, hidden]`.
     h_before: Vec<f32>,
     c_before: Vec<f32>,
-    /// Recurrent weights for the way forward, `[hidden, 4 hidden]`, and back, `[4 hidden, hidden]`.
+    /// Recurrent weights for the forward pass, `[hidden, 4 hidden]`, and for the backward pass, `[4 hidden, hidden]`.
     recurrent: Packed,
     recurrent_back: Packed,
-    /// State after the last step.
+    /// State after the last step, until it is taken.
     end: Option<Carry>,
 }
 
-/// One layer: its buffers, and the way to run it.
+/// One layer: its buffers and settings.
 #[derive(Debug)]
 pub struct Lstm {
     workspace: Arc<Mutex<Workspace>>,
 }
 
 impl Lstm {
-    /// A layer whose products are of this precision.
+    /// A layer with this precision of matrix products.
     pub fn new(precision: MatmulPrecision) -> Self {
         let workspace = Workspace {
             precision,
@@ -78,8 +77,8 @@ impl Lstm {
     /// Runs the layer over a chunk, on the CPU.
     ///
     /// * `x`: `[time, lanes, input]`; `weight`: `[4 hidden, input + hidden]`; `bias`: `[4 hidden]`
-    /// * `carry`: the state before the chunk; afterwards the state after it
-    /// * `fresh`: `time * lanes` flags; where set, the lane's state is zero before that step
+    /// * `carry`: the state before the chunk, replaced by the state after it
+    /// * `fresh`: `[time, lanes]` flags; where true, the lane's state is reset to zero before that step
     ///
     /// Returns the hidden states `[time, lanes, hidden]`.
     pub fn sequence(
@@ -104,7 +103,7 @@ impl Lstm {
     }
 }
 
-/// The sizes of a layer's work on a chunk.
+/// Sizes of a layer and a chunk.
 #[derive(Clone, Copy)]
 pub(super) struct Dims {
     pub time: usize,
@@ -114,7 +113,7 @@ pub(super) struct Dims {
 }
 
 impl Dims {
-    /// Those of what [`Lstm::sequence`] is given; an error where they do not fit each other.
+    /// The sizes of [`Lstm::sequence`]'s arguments; an error if they do not match.
     pub fn of(x: &Tensor, weight: &Tensor, bias: &Tensor, carry: &Carry, fresh: &[bool]) -> Result<Self> {
         let (time, lanes, input) = x.dims3()?;
         let hidden = bias.dim(0)? / 4;
@@ -283,7 +282,7 @@ impl Op {
         [dx, dw, db]
     }
 
-    /// The lanes of each thread.
+    /// The range of lanes of each thread.
     fn groups(&self) -> Vec<Range<usize>> {
         let lanes = self.dims.lanes;
         let threads = rayon::current_num_threads().clamp(1, lanes);
@@ -291,7 +290,7 @@ impl Op {
     }
 }
 
-/// Cuts a buffer of steps `step` values long into what each group of lanes owns at each step.
+/// Splits a buffer into what each group of lanes owns at each step. `step`: values per step; `lane`: values per lane.
 fn by_group<'a>(buffer: &'a mut [f32], groups: &[Range<usize>], step: usize, lane: usize) -> Vec<Vec<&'a mut [f32]>> {
     let mut parts: Vec<Vec<&mut [f32]>> = groups.iter().map(|_| Vec::new()).collect();
     for mut rest in buffer.chunks_exact_mut(step) {
@@ -305,7 +304,7 @@ fn by_group<'a>(buffer: &'a mut [f32], groups: &[Range<usize>], step: usize, lan
 }
 
 widest! {
-    /// One lane, one step backwards. `gates`: activations, replaced by the gradients of the
+    /// Backward pass of one cell: one lane, one step. `gates`: activations, replaced by the gradients of the
     /// pre-activations; `dc`: gradient of the new cell state, replaced by that of the old one.
     fn cell_backward(gates: &mut [f32], c_before: &[f32], d_out: &[f32], d_next: &[f32], dc: &mut [f32]) {
         let hidden = dc.len();

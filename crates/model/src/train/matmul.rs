@@ -1,4 +1,4 @@
-//! Matrix products of the differentiable side on the CPU, in 32 bits or rounded to bf16.
+//! Matrix products for training on the CPU, in f32 or with factors rounded to bf16.
 
 use std::{fmt, str::FromStr};
 
@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 use super::bf16;
 use crate::simd::widest;
 
-/// What the factors of large products are rounded to; sums, weights, gradients and all else stay f32.
+/// Precision of the factors of large matrix products; sums, weights, gradients and everything else stay f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MatmulPrecision {
-    /// Not at all.
+    /// f32.
     #[default]
     F32,
-    /// To bf16: twice as fast where the processor multiplies it (AVX512_BF16), six times with AMX, slow elsewhere.
+    /// bf16: twice as fast on CPUs with bf16 multiply-adds (AVX512_BF16), six times with AMX, slow elsewhere.
     Bf16,
 }
 
 impl MatmulPrecision {
-    /// The fastest on this processor.
+    /// The fastest precision on this CPU.
     pub fn fastest() -> Self {
         if bf16::is_fast() { Self::Bf16 } else { Self::F32 }
     }
@@ -44,7 +44,7 @@ impl fmt::Display for MatmulPrecision {
     }
 }
 
-/// A view of a matrix in a slice: where its rows and columns lie.
+/// A view of a matrix in a slice, with strides.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     pub data: &'a [f32],
@@ -53,7 +53,7 @@ pub(super) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Rows of `stride` values each.
+    /// Row-major, with rows `stride` values apart.
     pub fn rows(data: &'a [f32], stride: usize) -> Self {
         Self { data, row_stride: stride, column_stride: 1 }
     }
@@ -66,14 +66,14 @@ impl<'a> Matrix<'a> {
         self.data[row * self.row_stride + column * self.column_stride]
     }
 
-    /// Whether so many rows and columns lie inside the slice.
+    /// Whether a matrix of this size lies inside the slice.
     pub fn holds(&self, rows: usize, columns: usize) -> bool {
         rows * columns == 0 || (rows - 1) * self.row_stride + (columns - 1) * self.column_stride < self.data.len()
     }
 }
 
-/// `out (+)= a b` with a: `[m, k]`, b: `[k, n]`, out: `m` rows of `stride` values of which `n` are written; on all of
-/// rayon's threads.
+/// `out (+)= a b` with a: `[m, k]`, b: `[k, n]`, out: `m` rows of `n` values, `stride` apart. Uses all of rayon's
+/// threads.
 pub(super) fn product(
     precision: MatmulPrecision,
     [m, k, n]: [usize; 3],
@@ -89,13 +89,13 @@ pub(super) fn product(
         packed.pack([k, n], b);
         return packed.multiply(m, a, out, stride, accumulate);
     }
-    // As many as rayon has: the caller's choice of threads is the pool's size.
+    // As many threads as rayon has: the caller chooses them by the size of its pool.
     let threads = match rayon::current_num_threads() {
         1 => Parallelism::None,
         many => Parallelism::Rayon(many),
     };
-    // SAFETY: the assertion keeps every index that the strides reach inside the three slices; `out`
-    // is borrowed mutably, so it overlaps neither input.
+    // SAFETY: the assertion keeps every index that the strides reach inside the three slices; `out` is borrowed
+    // mutably, so it overlaps neither input.
     unsafe {
         gemm::gemm(
             m,
@@ -193,7 +193,7 @@ impl CustomOp3 for Linear {
 }
 
 widest! {
-    /// Adds the rows of a matrix.
+    /// Adds the sum of the rows of a matrix to `sums`.
     pub(super) fn add_rows(rows: &[f32], sums: &mut [f32]) {
         for row in rows.chunks_exact(sums.len()) {
             sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
@@ -208,7 +208,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_pcg::Pcg32;
 
-    /// The products of a linear layer and its gradients are candle's, but for the rounding of the factors.
+    /// The results and gradients of a linear layer equal candle's, up to the rounding of the factors.
     #[test]
     fn linear_agrees_with_matmul() {
         let mut rng = Pcg32::seed_from_u64(2);

@@ -1,5 +1,5 @@
-//! The differentiable side, on candle: the networks over whole sequences, their losses, the
-//! optimiser. Shapes are `[time, lane, ...]`: a lane is one of the pieces that stream side by side.
+//! Training, on candle: the networks over whole sequences, their losses, the optimizer. Shapes are `[time, lane, ...]`,
+//! where a lane is one of the sequences in the batch, which stream pieces side by side.
 
 mod amx;
 mod batch;

@@ -1,5 +1,5 @@
-//! Both networks over whole chunks, with their losses. Same names, shapes and features as the live
-//! path's `network`; a test holds the two together.
+//! Both networks over whole chunks, with their losses. Names, shapes and features are those of the inference code in
+//! `network`; a test checks that the two agree.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::{
     weights::{self, Card, Weights, WeightsError},
 };
 
-/// A network that can be trained.
+/// A trainable network.
 #[derive(Debug)]
 pub struct Model {
     kind: Kind,
@@ -29,29 +29,28 @@ pub struct Model {
     precision: MatmulPrecision,
 }
 
-/// Regularisation of one training step; its masks come from a seeded generator.
+/// Regularization of one training step, with masks from a seeded generator.
 pub struct Noise<'a> {
-    /// Part of the trunk's activations that is dropped, the same ones over the whole chunk
-    /// (Gal & Ghahramani 2016).
+    /// Dropout rate of the trunk's activations, with one mask for the whole chunk (Gal & Ghahramani 2016).
     pub dropout: f32,
-    /// Part of the recurrent weights that is dropped (Merity et al. 2018).
+    /// Dropout rate of the recurrent weights (Merity et al. 2018).
     pub weight_dropout: f32,
-    /// Where the masks come from.
+    /// Generator of the masks.
     pub rng: &'a mut dyn RngCore,
 }
 
 /// Losses of one chunk, averaged over its notes.
 pub struct Losses {
-    /// What is minimised.
+    /// The loss to minimize: the sum of the parts.
     pub total: Tensor,
-    /// Per attribute: nats (classes), or mean squared error in seconds squared (the seed's timing).
-    /// The seed has step, pitch and duration only.
+    /// Per attribute: nats for classes, or mean squared error in seconds squared for the seed's timing. The seed's
+    /// velocity and spread are 0.
     pub parts: [f64; 5],
 }
 
 impl Model {
-    /// Takes over weights as variables on this device, on which everything then runs. The precision is that of products
-    /// on the CPU.
+    /// Creates variables from weights on this device, on which everything then runs. The precision applies to matrix
+    /// products on the CPU.
     pub fn new(weights: &Weights, device: &Device, precision: MatmulPrecision) -> Result<Self> {
         let vars = weights
             .tensors()
@@ -62,17 +61,17 @@ impl Model {
         Ok(Self { kind: weights.card.kind, device: device.clone(), vars, layers, precision })
     }
 
-    /// Which network this is.
+    /// The kind of network.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Where it computes.
+    /// The device it runs on.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// What the factors of products on the CPU are rounded to.
+    /// The precision of factors in matrix products on the CPU.
     pub fn precision(&self) -> MatmulPrecision {
         self.precision
     }
@@ -82,7 +81,7 @@ impl Model {
         &self.vars
     }
 
-    /// A copy of the weights with a card.
+    /// Copies the weights and attaches a card.
     pub fn weights(&self, card: Card) -> Result<std::result::Result<Weights, WeightsError>> {
         let tensors = self
             .vars
@@ -95,12 +94,12 @@ impl Model {
         Ok(Weights::new(card, tensors))
     }
 
-    /// The state of every layer before anything was heard.
+    /// The initial state of every layer: zeros.
     pub fn zero_carry(&self, lanes: usize) -> Vec<Carry> {
         vec![Carry::zero(lanes, HIDDEN); LAYERS]
     }
 
-    /// Runs a chunk and takes its losses. The batch is used up: its features move into the graph.
+    /// Runs a chunk and computes its losses. Consumes the batch: its features move into the graph. `carry` is updated.
     pub fn losses(&self, batch: Batch, carry: &mut [Carry], mut noise: Option<Noise>) -> Result<Losses> {
         let Batch { time, lanes, fresh, counts, body } = batch;
         let device = &self.device;
@@ -197,7 +196,7 @@ impl Losses {
     }
 }
 
-/// Dropout mask: 0 for the part that is dropped, and the rest scaled up to keep the mean.
+/// Inverted dropout mask: 0 with probability `dropped`, else scaled up to keep the mean.
 fn keep(dropped: f32, len: usize, rng: &mut dyn RngCore) -> Vec<f32> {
     let scale = 1.0 / (1.0 - dropped);
     (0..len).map(|_| if rng.random::<f32>() < dropped { 0.0 } else { scale }).collect()

@@ -1,5 +1,5 @@
-//! AdamW (Loshchilov & Hutter 2019) with its moments in reach, so that a checkpoint holds everything,
-//! and clipping by the global norm.
+//! AdamW (Loshchilov & Hutter 2019) with accessible moments, so that a checkpoint can hold everything, and gradient
+//! clipping by global norm.
 
 use std::{collections::BTreeMap, sync::Mutex};
 
@@ -9,28 +9,29 @@ use rayon::prelude::*;
 use super::matmul::contiguous;
 use crate::simd::widest;
 
-/// The optimiser and its memory.
+/// The optimizer and its state.
 #[derive(Clone, Debug)]
 pub struct AdamW {
-    /// Decay of the mean of gradients.
+    /// Decay of the mean of gradients (first moment).
     pub beta1: f64,
-    /// Decay of the mean of their squares.
+    /// Decay of the mean of squared gradients (second moment).
     pub beta2: f64,
     /// Weight decay, on matrices only.
     pub weight_decay: f64,
     /// Number of steps taken.
     pub steps: u64,
-    /// Mean and mean square of each tensor's gradient.
+    /// First and second moment of each tensor's gradient, by name.
     pub moments: BTreeMap<String, [Vec<f32>; 2]>,
 }
 
 impl AdamW {
-    /// A fresh optimiser.
+    /// An optimizer without state, with beta1 = 0.9 and beta2 = 0.99.
     pub fn new(weight_decay: f64) -> Self {
         Self { beta1: 0.9, beta2: 0.99, weight_decay, steps: 0, moments: BTreeMap::new() }
     }
 
-    /// Moves every variable one step against its gradient times `scale`.
+    /// One step of every variable that has a gradient; gradients are multiplied by `scale`, and `rate` is the learning
+    /// rate.
     pub fn step(
         &mut self,
         vars: &BTreeMap<String, Var>,
@@ -66,7 +67,7 @@ impl AdamW {
     }
 }
 
-/// What a step does with each value of a tensor.
+/// Constants of a step, the same for all values of a tensor.
 #[derive(Clone, Copy)]
 struct Factors {
     scale: f32,
@@ -77,7 +78,7 @@ struct Factors {
     decay: f32,
 }
 
-/// Values that a thread takes at once.
+/// Values per chunk of parallel work.
 const SHARE: usize = 1 << 14;
 
 impl Factors {
@@ -123,14 +124,14 @@ impl InplaceOp2 for Update<'_> {
     }
 }
 
-/// The common norm of all gradients, and the factor that brings it down to at most `most`.
+/// The global norm of all gradients, and the factor that scales it to at most `most`.
 pub fn clip(grads: &BTreeMap<String, Tensor>, most: f64) -> Result<(f64, f64)> {
     let mut sum = 0.0;
     for grad in grads.values() {
         let grad = grad.contiguous()?;
         let (storage, layout) = grad.storage_and_layout();
         sum += match &*storage {
-            // Shares are added in their order, however many threads there are.
+            // Partial sums are added in order, however many threads there are.
             Storage::Cpu(storage) => {
                 let shares: Vec<f64> = contiguous(storage, layout)?.par_chunks(SHARE).map(sum_of_squares).collect();
                 shares.into_iter().sum()
@@ -158,7 +159,8 @@ fn sum_of_squares(values: &[f32]) -> f64 {
 mod tests {
     use super::*;
 
-    /// Two steps by hand, of a matrix, which decays, and of a vector, which does not; clipping halves the gradient.
+    /// Checks two steps against the formulas, for a matrix (with weight decay) and a vector (without); clipping halves
+    /// the gradient.
     #[test]
     fn steps_are_those_of_the_paper() {
         let var = |values: &[f32], shape: &[usize]| Var::from_slice(values, shape, &Device::Cpu).unwrap();

@@ -1,21 +1,20 @@
-//! A matrix that stays while many small ones are multiplied with it: the recurrence multiplies the same weights with a
-//! few lanes, step after step. A general product would pack them anew each time, which takes as long as the product.
+//! Products of one large matrix with many small ones: the recurrence multiplies the same weights with a few lanes, step
+//! after step. A general matrix product would repack them each time, which takes as long as the product itself.
 //!
-//! The kernel is a tile of up to six rows by two vectors, so that twelve sums are under way at once: as many as hide the
-//! latency of two fused multiply-adds per cycle (Goto & van de Geijn 2008, "Anatomy of high-performance matrix
-//! multiplication").
+//! The kernel computes up to six rows by two vectors, so that twelve sums are in flight: enough to hide the latency of
+//! two fused multiply-adds per cycle (Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication").
 
 use super::{
     bf16,
     matmul::{MatmulPrecision, Matrix},
 };
 
-/// Rows of a tile, at most.
+/// Maximum rows of a kernel.
 const ROWS: usize = 6;
-/// Lines of a panel that are used up for all rows before the next ones are: 32 or 64 KiB, which stay near.
+/// Lines of a panel that are used for all rows before moving on to the next: 32 or 64 KiB, which stay in the cache.
 const DEPTH: usize = 512;
 
-/// `[depth, columns]`, packed in panels of `N` columns; the last one is filled up with zeros.
+/// A matrix `[depth, columns]`, packed in panels of `N` columns; the last panel is padded with zeros.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Panels<const N: usize> {
     lines: Vec<[f32; N]>,
@@ -23,19 +22,19 @@ pub(super) struct Panels<const N: usize> {
     columns: usize,
 }
 
-/// A packed matrix, in panels of two vectors of this processor.
+/// A packed matrix, in panels as wide as two of the CPU's vectors.
 #[derive(Clone, Debug)]
 pub(super) enum Packed {
-    /// Vectors of eight, or whatever the compiler makes of sixteen.
+    /// For vectors of eight, or for whatever the compiler makes of sixteen columns.
     Narrow(Panels<16>),
-    /// AVX-512. Elsewhere only tests make it.
+    /// For AVX-512. Elsewhere only tests construct it.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     Wide(Panels<32>),
     /// Rounded to bf16.
     Bf16(bf16::Panels),
 }
 
-/// What [`Packed::multiply`] keeps from step to step.
+/// Buffers of [`Packed::multiply`], kept between calls.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     f32: Vec<f32>,
@@ -43,7 +42,7 @@ pub(super) struct Room {
 }
 
 impl Packed {
-    /// None yet, of this precision.
+    /// An empty matrix of this precision.
     pub fn new(precision: MatmulPrecision) -> Self {
         if precision == MatmulPrecision::Bf16 {
             return Self::Bf16(bf16::Panels::default());
@@ -55,7 +54,7 @@ impl Packed {
         Self::Narrow(Panels::default())
     }
 
-    /// Packs `[depth, columns]`, in the room that the last matrix had.
+    /// Packs a matrix `[depth, columns]`, reusing the memory of the last one.
     pub fn pack(&mut self, sizes: [usize; 2], matrix: Matrix) {
         match self {
             Self::Narrow(panels) => panels.pack(sizes, matrix),
@@ -64,7 +63,8 @@ impl Packed {
         }
     }
 
-    /// `out += a * self`, with `a`: `[rows, depth]`, `out`: `[rows, columns]`. `room`: kept by the caller from step to step.
+    /// `out += a * self`, with `a`: `[rows, depth]`, `out`: `[rows, columns]`. `room`: kept by the caller between
+    /// calls.
     pub fn multiply(&self, a: &[f32], out: &mut [f32], room: &mut Room) {
         match self {
             Self::Narrow(panels) => panels.multiply(a, out, &mut room.f32),
@@ -89,7 +89,7 @@ impl<const N: usize> Panels<N> {
         let Self { depth, columns, .. } = *self;
         let rows = a.len() / depth;
         assert!(a.len() == rows * depth && out.len() == rows * columns, "a product's sizes fit");
-        // Tiles of as equal heights as can be: a low one would keep the multipliers waiting.
+        // Kernels of nearly equal height: a low one would leave multipliers idle.
         let tiles = rows.div_ceil(ROWS);
         let tile = |n: usize| n * rows / tiles..(n + 1) * rows / tiles;
         room.resize(a.len(), 0.0);
@@ -123,7 +123,8 @@ impl<const N: usize> Panels<N> {
     }
 }
 
-/// One tile over some lines of a panel. `a`: `[lines, M]`; `out`: from the tile's first value on, `columns` apart by row.
+/// One kernel over some lines of a panel. `a`: `[lines, M]`; `out`: starts at the kernel's first value; rows are
+/// `columns` apart.
 fn add<const M: usize, const N: usize>(a: &[f32], lines: &[[f32; N]], out: &mut [f32], columns: usize, first: usize) {
     let (a, width) = (a.as_chunks::<M>().0, N.min(columns - first));
     out.chunks(columns).for_each(prefetch);
@@ -135,14 +136,14 @@ fn add<const M: usize, const N: usize>(a: &[f32], lines: &[[f32; N]], out: &mut 
     }
 }
 
-/// Asks for the place where a row of sums goes, before they are taken: rows lie so far apart that no processor foresees
-/// them, and waiting for memory afterwards takes a fifth of the time.
+/// Prefetches the destination of a row of sums before they are computed: rows lie too far apart for the hardware
+/// prefetcher, and waiting for memory afterwards takes a fifth of the time.
 #[inline(always)]
 pub(super) fn prefetch(row: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: every x86-64 has the instruction, and it reads nothing.
+        // SAFETY: every x86-64 CPU has the instruction, and it reads nothing.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(row.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -161,11 +162,11 @@ fn sums<const M: usize, const N: usize>(a: &[[f32; M]], lines: &[[f32; N]]) -> [
             kernel(a, lines, f32::mul_add)
         }
         if N == 32 && is_x86_feature_detected!("avx512f") {
-            // SAFETY: the processor has what the function was compiled for.
+            // SAFETY: the CPU has the features the function was compiled for.
             return unsafe { avx512(a, lines) };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the processor has what the function was compiled for.
+            // SAFETY: the CPU has the features the function was compiled for.
             return unsafe { avx2(a, lines) };
         }
         kernel(a, lines, |a, b, sum| a * b + sum)
@@ -197,7 +198,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_pcg::Pcg32;
 
-    /// Sizes that fill panels, tiles and parts, and sizes that do not, in both widths.
+    /// Sizes that fill panels, kernels and parts, and sizes that do not, in both widths.
     #[test]
     fn a_packed_product_is_the_product() {
         let mut rng = Pcg32::seed_from_u64(1);

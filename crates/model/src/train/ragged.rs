@@ -1,22 +1,22 @@
-//! Rows of unlike lengths, one behind the other.
+//! Rows of different lengths, stored in one buffer.
 
 use std::ops::{Index, IndexMut, Range};
 
-/// As many rows as it was made for.
+/// A fixed number of rows, each with its own length.
 #[derive(Clone, Debug)]
 pub(super) struct Ragged<T> {
     values: Vec<T>,
-    /// Which of them are each row's.
+    /// Range of each row in `values`.
     rows: Vec<Range<usize>>,
 }
 
 impl<T: Clone> Ragged<T> {
-    /// So many empty rows.
+    /// `rows` empty rows.
     pub fn empty(rows: usize) -> Self {
         Self { values: Vec::new(), rows: vec![0..0; rows] }
     }
 
-    /// Rows of such lengths, filled with one value.
+    /// Rows of these lengths, filled with `value`.
     pub fn of_lengths(lengths: &[usize], value: T) -> Self {
         let mut end = 0;
         let row = |len: &usize| {
@@ -32,7 +32,7 @@ impl<T: Clone> Ragged<T> {
         self.rows.len()
     }
 
-    /// Sets a row that is empty.
+    /// Sets the values of a row that is still empty.
     pub fn set(&mut self, row: usize, values: &[T]) {
         let begin = self.values.len();
         self.values.extend_from_slice(values);

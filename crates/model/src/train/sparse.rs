@@ -1,5 +1,5 @@
-//! A linear layer of sparse rows: of some thousand features, a hundred or two are not zero. Features are given, not
-//! learned, so they need no gradient.
+//! A linear layer with sparse input: of some thousand features, a hundred or two are nonzero. Features are computed,
+//! not learned, so they need no gradient.
 
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
@@ -7,10 +7,10 @@ use rayon::prelude::*;
 use super::{matmul::contiguous, ragged::Ragged};
 use crate::simd::widest;
 
-/// Outputs that are summed side by side: 16 vectors of AVX-512, or of AVX2 in two rounds of registers.
+/// Outputs that are summed together: 8 vectors of AVX-512, or 16 of AVX2.
 const WIDTH: usize = 128;
 
-/// A matrix `[rows, width]`, most of it zeros: of each row, (column, value) of the rest.
+/// A sparse matrix `[rows, width]`: each row holds (column, value) pairs.
 #[derive(Clone, Debug)]
 pub(super) struct Sparse {
     pub rows: Ragged<(u32, f32)>,
@@ -18,7 +18,7 @@ pub(super) struct Sparse {
 }
 
 impl Sparse {
-    /// Zeros.
+    /// All zeros.
     pub fn zeros(rows: usize, width: usize) -> Self {
         Self { rows: Ragged::empty(rows), width }
     }
@@ -40,7 +40,7 @@ impl Sparse {
         }
     }
 
-    /// Of each column, (row, value) in the order of rows.
+    /// The transpose: for each column, (row, value) pairs in row order.
     fn transposed(&self) -> Ragged<(u32, f32)> {
         let rows = || (0..self.rows.rows()).flat_map(|row| self.rows[row].iter().map(move |&pair| (row, pair)));
         let mut counts = vec![0; self.width];
@@ -63,7 +63,7 @@ impl CustomOp1 for Sparse {
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (outputs, width) = layout.shape().dims2()?;
-        // What belongs to one feature lies together.
+        // Transposed, so that each feature's weights are contiguous.
         let mut weight = vec![0.0; outputs * width];
         transpose(contiguous(storage, layout)?, &mut weight, [outputs, width]);
         let mut out = vec![0.0; self.rows.rows() * outputs];
@@ -88,7 +88,7 @@ impl CustomOp1 for Sparse {
 }
 
 widest! {
-    /// `out += row * matrix`, with `matrix`: rows as wide as `out`.
+    /// `out += row * matrix`, where the rows of `matrix` are as wide as `out`.
     fn gather(matrix: &[f32], row: &[(u32, f32)], out: &mut [f32]) {
         let outputs = out.len();
         for (part, out) in out.chunks_mut(WIDTH).enumerate() {
@@ -137,8 +137,8 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_pcg::Pcg32;
 
-    /// The product and its gradient are those of the dense matrix, in widths that fill the blocks and that do not,
-    /// and a row may be empty.
+    /// The product and its gradient equal those of the dense matrix, for widths that fill the blocks and widths that do
+    /// not, and with an empty row.
     #[test]
     fn the_product_is_that_of_the_dense_matrix() {
         let mut rng = Pcg32::seed_from_u64(4);

@@ -1,22 +1,22 @@
-//! The layer of `lstm.rs` in candle's own ops, for devices that its fused op does not know. The same
-//! algorithm: forward outside the graph, backward by hand, one node in the graph for both. So there is
-//! no graph of hundreds of steps, and the backward pass is one product and a few element-wise ops a step.
+//! The layer of `lstm.rs` in candle's own ops, for devices without the fused op. The algorithm is the same: forward
+//! outside the graph, backward by hand, one graph node for both. So there is no graph of hundreds of steps, and the
+//! backward pass takes one product and a few element-wise ops per step.
 
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 use candle_nn::ops::sigmoid;
 
 use super::lstm::{Carry, Dims};
 
-/// What one step leaves behind for the backward pass; all `[lanes, hidden]`.
+/// What one step stores for the backward pass; all `[lanes, hidden]` unless noted.
 #[derive(Debug)]
 struct Step {
-    /// Activated: i, f, g, o.
+    /// Activated gates: i, f, g, o.
     gates: [Tensor; 4],
     h_before: Tensor,
     c_before: Tensor,
     /// tanh of the new cell state.
     squashed: Tensor,
-    /// 0 where the lane begins a piece here, `[lanes, 1]`; `None` where none does.
+    /// `[lanes, 1]`: 0 where the lane begins a piece at this step, else 1; `None`: no lane does.
     keep: Option<Tensor>,
 }
 
@@ -26,7 +26,7 @@ struct Op {
     out: Tensor,
 }
 
-/// As [`super::lstm::Lstm::sequence`], on any device.
+/// Like [`super::lstm::Lstm::sequence`], on any device.
 pub(super) fn sequence(
     x: &Tensor,
     weight: &Tensor,
@@ -152,12 +152,12 @@ impl CustomOp3 for Op {
     }
 }
 
-/// The slope of `factor * tanh(v)` in `v`, given tanh(v): factor (1 - tanh²).
+/// The derivative of `factor * tanh(v)` with respect to `v`, given tanh(v): factor (1 - tanh²).
 fn slope(factor: &Tensor, squashed: &Tensor) -> Result<Tensor> {
     factor * squashed.sqr()?.affine(-1.0, 1.0)?
 }
 
-/// The slope of the logistic function, given its value.
+/// The derivative of the logistic function, given its value.
 fn logistic_slope(value: &Tensor) -> Result<Tensor> {
     value * value.affine(-1.0, 1.0)?
 }

@@ -1,14 +1,14 @@
-//! What the property tests share.
+//! Shared by the property tests.
 
 use proptest::test_runner::{Config, RngSeed};
 
-/// The same cases in every run, and none written to files. A few are enough for Miri, which is hundreds of times slower
-/// and looks at what is done, not at what comes out.
+/// The same cases in every run, with no failure files. A few are enough for Miri, which is hundreds of times slower
+/// and checks memory accesses, not results.
 pub fn cases(cases: u32) -> Config {
     let cases = if cfg!(miri) { cases.div_ceil(128) } else { cases };
     Config { cases, rng_seed: RngSeed::Fixed(2026), failure_persistence: None, ..Config::default() }
 }
 
-/// How long time must go on without drift, in seconds.
+/// How long the clock must run without drift, in seconds.
 #[allow(dead_code)]
 pub const LONG_S: f64 = if cfg!(miri) { 0.5 } else { 600.0 };

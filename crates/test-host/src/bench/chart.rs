@@ -1,4 +1,4 @@
-//! The picture: what a note takes each engine, and the rest as text.
+//! Draws the benchmark as a picture: the time per note of each engine as bars, the rest as text.
 
 use std::path::Path;
 
@@ -14,11 +14,11 @@ const OURS: Colour = [232, 126, 36];
 const OTHERS: Colour = [120, 144, 176];
 const WIDTH: u32 = 900;
 const ROW: f32 = 26.0;
-/// Where bars begin, and how long the longest is, in pixels.
+/// Left edge of the bars and length of the longest, in pixels.
 const BARS: f32 = 190.0;
 const LONGEST: f32 = 520.0;
 
-/// Draws the medians of `step`, the fastest first.
+/// Draws the medians of `step`, fastest first, and saves the picture as a PNG.
 pub fn save(figures: &Map<String, Value>, path: &Path) -> Result<()> {
     let median = |row: &Value| row.get("median_us").and_then(Value::as_f64);
     let rows = figures.get("step").and_then(Value::as_object).into_iter().flatten();
@@ -53,7 +53,7 @@ pub fn save(figures: &Map<String, Value>, path: &Path) -> Result<()> {
     canvas.save(path)
 }
 
-/// The rows of one part as text.
+/// The rows of one part of the figures, as text.
 fn lines(part: &str, figures: Option<&Value>) -> Vec<String> {
     let cells = |row: &Map<String, Value>| {
         let numbers = row.iter().filter_map(|(name, value)| Some(format!("{name} {}", rounded(value.as_f64()?))));

@@ -1,4 +1,5 @@
-//! Many instances in one process, all on one audio thread: first all of them rest, then every fourth plays.
+//! Many instances in one process, all processed on one audio thread: at first all are idle, then a quarter of them
+//! play.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,35 +12,35 @@ use test_host::{Audio, Blocks, Pace, Performer, Plugin, Status, Timed, Timeline}
 
 use super::process::{BLOCK, RATE, figure, samples};
 
-/// How many.
+/// Numbers of instances measured.
 const COUNTS: [usize; 4] = [1, 8, 32, 64];
 const TEMPO: f64 = 120.0;
-/// The models load, in seconds.
+/// Time for the models to load, in seconds.
 const SETTLE_S: f64 = 2.0;
-/// All rest for so long, and some play for so long.
+/// Measured time with all instances idle, and with some playing, in seconds.
 const REST_S: f64 = 5.0;
 const PLAY_S: f64 = 15.0;
 
-/// What so many instances took. Processor times as parts of one core.
+/// Measurements of a number of instances. CPU times are fractions of one core.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Figures {
-    /// How many of them played.
+    /// Number of instances that played.
     playing: usize,
-    /// Notes that these have played.
+    /// Number of notes that they played.
     notes: u64,
-    /// Notes that came too late.
+    /// Number of notes shifted or dropped because they were late.
     late_notes: u64,
-    /// Resident memory beyond what the host had before it loaded the first, in MB.
+    /// Resident memory in MB beyond what the host used before it loaded the first instance.
     rss_mb: Option<f64>,
-    /// While some play: all of the process.
+    /// CPU time of the whole process while some instances play.
     cpu: f64,
-    /// While all rest: the plugin's own threads.
+    /// CPU time of the plugin's own threads while all are idle.
     idle_cpu: Option<f64>,
-    /// While all rest: the audio thread, the host's own part in it included.
+    /// CPU time of the audio thread while all are idle, including the host's share.
     idle_audio_cpu: f64,
 }
 
-/// Measures each number in a process of its own.
+/// Measures each number of instances in a separate process.
 pub fn run() -> Result<Value> {
     let mut all = BTreeMap::new();
     for count in COUNTS {
@@ -50,7 +51,7 @@ pub fn run() -> Result<Value> {
     Ok(serde_json::to_value(all)?)
 }
 
-/// Measures so many, in this process.
+/// Measures `count` instances in this process.
 pub fn measure(count: usize) -> Result<Figures> {
     Status::request();
     let playing = (count / 4).max(1);
@@ -66,7 +67,7 @@ pub fn measure(count: usize) -> Result<Figures> {
         plugins.push(plugin);
     }
     let start = SETTLE_S + REST_S;
-    // Not all in the same moment.
+    // Staggered, so that they do not all play at the same moment.
     let phrases: Vec<Vec<Timed>> = (0..playing).map(|n| figure(start + 0.037 * n as f64, start + 1.5)).collect();
     let performer = |number: usize| {
         let events = phrases.get(number).map_or(&[][..], |events| events);
@@ -97,7 +98,7 @@ pub fn measure(count: usize) -> Result<Figures> {
     })
 }
 
-/// One block of each instance after another, as a host's engine on one thread would.
+/// Processes the instances' blocks in turn, as a host's engine on one thread does, up to `seconds`.
 fn play_until(performers: &mut [Performer], audios: &mut [Audio], seconds: f64) -> Result<()> {
     while audios.iter().any(|audio| audio.now() < samples(seconds)) {
         for (performer, audio) in performers.iter_mut().zip(&mut *audios) {
@@ -107,7 +108,7 @@ fn play_until(performers: &mut [Performer], audios: &mut [Audio], seconds: f64) 
     Ok(())
 }
 
-/// Time that went by, and processor time of this thread, of the plugin's, and of all.
+/// Wall-clock time spent, and CPU time of this thread, of the plugin's threads and of the whole process.
 struct Spent {
     time: Duration,
     audio: Duration,

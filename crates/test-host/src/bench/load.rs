@@ -1,4 +1,4 @@
-//! From opening the library to the first block that comes back.
+//! Load times: from opening the library to the first processed block and to a loaded model.
 
 use std::time::{Duration, Instant};
 
@@ -9,23 +9,23 @@ use test_host::{Plugin, Status};
 
 use super::process::{BLOCK, RATE};
 
-/// Loads that the medians are of, each in a process of its own.
+/// Number of loads, each in a separate process; medians are reported.
 const TIMES: usize = 11;
-/// The model must be there by then.
+/// Maximum time for the model to load.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Milliseconds since the library began to be opened.
+/// Milliseconds since the start of opening the library.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Times {
-    /// An instance has been made, and its parameters looked at: what a host's scan does.
+    /// When an instance has been created and its parameters read, as in a host's scan.
     scan_ms: f64,
-    /// The first block has been processed.
+    /// When the first block has been processed.
     first_block_ms: f64,
-    /// The model listens.
+    /// When the model is ready.
     ready_ms: f64,
 }
 
-/// Medians of some loads.
+/// Medians of [`TIMES`] loads.
 pub fn run() -> Result<Value> {
     eprintln!("load");
     let all = (0..TIMES).map(|_| super::alone(&["load"])).collect::<Result<Vec<Times>>>()?;
@@ -41,7 +41,7 @@ pub fn run() -> Result<Value> {
     }))
 }
 
-/// Loads it once, in this process.
+/// Loads the plugin once, in this process.
 pub fn once() -> Result<Times> {
     Status::request();
     let bundle = test_host::find_bundle()?;

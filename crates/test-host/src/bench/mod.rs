@@ -1,11 +1,11 @@
-//! `host bench`: how fast the plugin is and what it takes, beside others in the same run.
+//! `host bench`: speed and resource use of the plugin, next to other engines measured in the same run.
 //!
-//! * `step`: a note of the network, in programs of their own: ours, and the peers that are installed
-//! * `process`: what a block costs the audio thread
-//! * `instances`: many of them in one process: late notes, memory, processor time
+//! * `step`: a step of the network, in separate programs: ours and those of the installed peers
+//! * `process`: the audio thread's CPU time for a block
+//! * `instances`: many instances in one process: late notes, memory, CPU time
 //! * `load`: from opening the library to the first block
 //!
-//! Times of steps and blocks are processor times, so that what else runs on the machine counts little.
+//! Times of steps and blocks are CPU times, so that other programs on the machine affect them little.
 
 mod chart;
 mod instances;
@@ -23,31 +23,31 @@ use serde_json::{Map, Value, json};
 
 use crate::BadInput;
 
-/// Measure how fast the built plugin is: a note, beside other engines; a block; many instances; loading.
+/// Measure the speed of the built plugin: steps (next to other engines), blocks, many instances and loading.
 #[derive(Args)]
 pub struct Options {
-    /// Print JSON instead of the table.
+    /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Only one part: step, process, instances or load.
+    /// Run one part only: step, process, instances or load.
     #[arg(long, value_name = "PART")]
     only: Option<String>,
-    /// The Python that has PyTorch and ONNX Runtime; else bench/venv, else the one on the path.
+    /// Python interpreter with PyTorch and ONNX Runtime [default: the one in bench/venv, or else python3].
     #[arg(long, value_name = "FILE", env = "ANTIPHON_PYTHON")]
     python: Option<PathBuf>,
-    /// Where to leave the figures and, beside them, the picture.
+    /// Write the figures to this file, and the picture next to it as .png.
     #[arg(long, value_name = "FILE", env = "ANTIPHON_BENCH_JSON", default_value = "target/bench.json")]
     out: PathBuf,
-    /// The built example `step` of the package `model`.
+    /// Built example `step` of the package `model`.
     #[arg(long, value_name = "FILE", env = "ANTIPHON_BENCH_STEP", hide = true)]
     step: Option<PathBuf>,
-    /// The built example `candle_step` of it.
+    /// Built example `candle_step` of the package `model`.
     #[arg(long, value_name = "FILE", env = "ANTIPHON_BENCH_CANDLE", hide = true)]
     candle: Option<PathBuf>,
-    /// The folder `bench` with the peers' scripts.
+    /// The folder `bench`, with the peers' scripts.
     #[arg(long, value_name = "DIR", env = "ANTIPHON_BENCH_PEERS", hide = true)]
     peers: Option<PathBuf>,
-    /// A measurement that wants a process for itself.
+    /// A measurement to run in this process.
     #[command(subcommand)]
     alone: Option<Alone>,
 }
@@ -55,16 +55,16 @@ pub struct Options {
 #[derive(clap::Subcommand)]
 #[command(hide = true)]
 enum Alone {
-    /// So many instances.
+    /// Measure this number of instances.
     Instances { count: usize },
-    /// Loads the plugin once.
+    /// Load the plugin once.
     Load,
 }
 
-/// The parts by name.
+/// Names of the parts, for `--only`.
 const PARTS: [&str; 4] = ["step", "process", "instances", "load"];
 
-/// Measures, prints, and keeps figures and picture.
+/// Measures, prints the results, and saves figures and picture.
 pub fn run(options: &Options) -> Result<()> {
     match options.alone {
         Some(Alone::Instances { count }) => return say(&instances::measure(count)?),
@@ -105,7 +105,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What it is measured on.
+/// The machine that this runs on.
 fn machine() -> Value {
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -115,7 +115,7 @@ fn machine() -> Value {
     })
 }
 
-/// Runs a measurement in a process of its own.
+/// Runs a measurement in a separate process and reads its result.
 fn alone<T: DeserializeOwned>(args: &[&str]) -> Result<T> {
     let output = Command::new(std::env::current_exe()?).arg("bench").args(args).output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -128,19 +128,19 @@ fn say(figures: &impl Serialize) -> Result<()> {
     Ok(())
 }
 
-/// Median and percentiles of a group of measurements.
+/// Median and percentiles of a group of times, in microseconds.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Spread {
-    /// Of half of them, no more.
+    /// Median.
     pub median_us: f64,
-    /// Of 99 in a hundred.
+    /// 99th percentile.
     pub p99_us: f64,
-    /// Of 999 in a thousand.
+    /// 99.9th percentile.
     pub p999_us: f64,
 }
 
 impl Spread {
-    /// `None` of nothing.
+    /// `None` if there are no measurements.
     pub fn of(mut us: Vec<f64>) -> Option<Self> {
         us.sort_by(f64::total_cmp);
         let at = |part: f64| us.get(((us.len() as f64 * part) as usize).min(us.len().saturating_sub(1))).copied();
@@ -148,7 +148,7 @@ impl Spread {
     }
 }
 
-/// The figures for the reader.
+/// Prints the figures as a table.
 fn table(figures: &Value) {
     let cells = |value: &Value| -> String {
         let Value::Object(fields) = value else { return value.to_string() };
@@ -171,7 +171,7 @@ fn table(figures: &Value) {
     }
 }
 
-/// Three digits are enough.
+/// Formats a number with about three significant digits.
 fn rounded(value: f64) -> String {
     if value.abs() >= 100.0 || value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }

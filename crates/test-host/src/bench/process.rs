@@ -1,9 +1,8 @@
-//! What a block of 64 samples costs the audio thread, in real time: while nobody plays, while the player does,
-//! and while the model does. The thread goes before all others, as hosts have it, where the system lets it (`urgent`).
-//! A machine that is busy takes away caches and adds its interrupts, which meet one block
-//! here and another there. So the same music is played some times: `own_p999_us` is of the least that each block
-//! took. And beside it stands what blocks cost that do without the plugin: `nothing` at all, and `as_long` a sum
-//! for as long as a block of the plugin's takes.
+//! CPU time that a block of 64 samples costs the audio thread, in real time: while idle, while the player plays, and
+//! while the model plays. The thread gets real-time priority, as in hosts, where the system allows it (`urgent`). On a
+//! busy machine, other programs evict caches and interrupts hit random blocks. So the same music is played [`ROUNDS`]
+//! times, and `own_p999_us` is the 99.9th percentile of each block's minimum. For comparison, two controls without the
+//! plugin: `nothing`, which does no work, and `as_long`, which adds numbers for as long as a block of the plugin takes.
 
 use std::hint::black_box;
 use std::thread;
@@ -21,18 +20,18 @@ pub const RATE: f64 = 48_000.0;
 /// Samples per block.
 pub const BLOCK: u32 = 64;
 const TEMPO: f64 = 120.0;
-/// How long each state is watched, in seconds: enough for a 99.9th percentile.
+/// Time for which each state is measured, in seconds: enough for a 99.9th percentile.
 const WATCHED_S: f64 = 10.0;
-/// How often.
+/// Number of times that each state is measured.
 const ROUNDS: usize = 3;
-/// Until the model has been loaded and has found its turn.
+/// Time for the model to load and to take its turn, in seconds.
 const SETTLE_S: f64 = 2.0;
-/// Additions that say how long one takes.
+/// Loop iterations that are timed to find how long one takes.
 const SUMMED: u64 = 1 << 22;
-/// Notes of the player: one in so many seconds.
+/// Time between two of the player's notes, in seconds.
 const STEP_S: f64 = 0.125;
 
-/// Measures the three states.
+/// Measures the three states and the two controls.
 pub fn run() -> Result<Value> {
     let mut rows = Map::new();
     let listening = figure(0.0, SETTLE_S + WATCHED_S);
@@ -63,17 +62,17 @@ pub fn run() -> Result<Value> {
     Ok(Value::Object(rows))
 }
 
-/// What was seen of some music.
+/// Measurements of one run.
 struct Watched {
-    /// What each block took, in microseconds.
+    /// CPU time of each block, in microseconds.
     us: Vec<f64>,
-    /// Calls to the heap.
+    /// Number of heap calls.
     calls: u64,
-    /// See [`hurry`].
+    /// Whether the thread had real-time priority; see [`hurry`].
     urgent: bool,
 }
 
-/// Plays these events.
+/// Plays `events` and measures every block after the first [`SETTLE_S`] seconds.
 fn watch(name: &str, events: &[Timed]) -> Result<Watched> {
     let mut plugin = Plugin::load(&test_host::find_bundle()?)?;
     plugin.set("turn", "until you play")?;
@@ -94,7 +93,7 @@ fn watch(name: &str, events: &[Timed]) -> Result<Watched> {
     })
 }
 
-/// What the measuring itself costs on this machine, as it is now: the same waiting, and a sum for so long.
+/// The cost of the measurement itself on this machine: waits in the same way, then runs a loop for `us` microseconds.
 fn control(us: f64) -> Option<Spread> {
     let block = Duration::from_secs_f64(f64::from(BLOCK) / RATE);
     let work = |times: u64| {
@@ -124,21 +123,21 @@ fn control(us: f64) -> Option<Spread> {
     Spread::of(costs?)
 }
 
-/// Lets this thread go before all that are not in a hurry, as audio threads do; whether the system does.
+/// Gives this thread real-time priority, as audio threads have; returns whether the system allowed it.
 fn hurry() -> bool {
     #[cfg(target_os = "linux")]
     {
-        /// In the middle of 1 to 99.
+        /// The middle of the range 1 to 99.
         const PRIORITY: i32 = 50;
         let wish = libc::sched_param { sched_priority: PRIORITY };
-        // SAFETY: a wish for the calling thread.
+        // SAFETY: only requests a scheduling policy for the calling thread.
         unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &wish) == 0 }
     }
     #[cfg(not(target_os = "linux"))]
     false
 }
 
-/// The player's notes between two moments, in seconds.
+/// Notes of the player from `begin` to `end`, in seconds.
 pub fn figure(begin: f64, end: f64) -> Vec<Timed> {
     let count = ((end - begin) / STEP_S) as u64;
     let note = |number: u64| {
@@ -151,7 +150,7 @@ pub fn figure(begin: f64, end: f64) -> Vec<Timed> {
     (0..count).flat_map(note).collect()
 }
 
-/// Seconds in samples.
+/// Converts seconds to samples.
 pub fn samples(seconds: f64) -> u64 {
     (seconds * RATE) as u64
 }

@@ -1,5 +1,5 @@
-//! A note of the network, of every engine that is there. Each engine is a program that prints a line of JSON
-//! for everything it has measured; [`ROUNDS`] times in turn, so that a busy minute meets all of them.
+//! The time of a step of the network, for every engine available. Each engine is a program that prints one line of JSON
+//! per measurement. The engines run in turn, [`ROUNDS`] times, so that a busy period affects all of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,28 +11,28 @@ use serde_json::{Map, Value, json};
 
 use super::{Options, Spread};
 
-/// Times that all engines have their turn.
+/// Number of times that every engine runs.
 const ROUNDS: usize = 3;
-/// The engine that ships.
+/// Name of the engine that the plugin uses.
 const SHIPPED: &str = "default";
-/// Notes between which instructions are counted.
+/// Numbers of notes in the two runs whose difference in instructions is counted.
 const COUNTED: [u64; 2] = [20, 84];
 
-/// A line of an engine's.
+/// A line of an engine's output.
 #[derive(Deserialize)]
 struct Line {
     name: String,
-    /// Processor time of each step, in microseconds.
+    /// CPU time of each measurement, in microseconds.
     us: Vec<f64>,
-    /// Calls to the heap in one step.
+    /// Number of heap calls in one step.
     allocs: Option<u64>,
-    /// Steps that `us` stands for, each: 1 if not said.
+    /// Number of notes that each entry of `us` covers; 1 if absent.
     notes: Option<f64>,
-    /// The GPU that ran it; then `us` is by the clock on the wall.
+    /// The GPU that ran the step; `us` is then wall-clock time.
     adapter: Option<String>,
 }
 
-/// What was measured of one engine.
+/// All measurements with one name, over all rounds.
 #[derive(Default)]
 struct Found {
     us: Vec<f64>,
@@ -86,12 +86,12 @@ pub fn run(options: &Options) -> Result<Map<String, Value>> {
     Ok(figures)
 }
 
-/// The peers, whether they are there or not.
+/// The commands of the peers, whether or not they are installed.
 fn peers(options: &Options) -> Vec<(&'static str, Command)> {
     let mut peers = Vec::new();
     if let Some(candle) = &options.candle {
         let mut command = Command::new(candle);
-        // Parts of one core; unless told, it counts the cores in every product.
+        // Keeps candle on one core; without this, every matrix product asks for the number of cores.
         command.env("RAYON_NUM_THREADS", "1");
         peers.push(("candle", command));
     }
@@ -111,7 +111,7 @@ fn peers(options: &Options) -> Vec<(&'static str, Command)> {
     peers
 }
 
-/// Runs a program and takes in what it says.
+/// Runs an engine and adds its measurements to `found`.
 fn take_in(found: &mut BTreeMap<String, Found>, command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("cannot start {}", command.get_program().display()))?;
     for line in output.stdout.split(|&byte| byte == b'\n') {
@@ -128,7 +128,8 @@ fn take_in(found: &mut BTreeMap<String, Found>, command: &mut Command) -> Result
     Ok(())
 }
 
-/// Instructions of one note, without the machine's noise. Valgrind knows no AVX-512: these are the AVX2 ones.
+/// CPU instructions per note, which do not depend on the machine's load. Valgrind does not support AVX-512, so these
+/// are the instructions of the AVX2 code.
 fn instructions(ours: &Path) -> Result<u64> {
     let count = |notes: u64| -> Result<u64> {
         let output = Command::new("valgrind")

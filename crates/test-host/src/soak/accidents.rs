@@ -1,5 +1,5 @@
-//! Accidents of the inference thread, which the plugin brings about when asked to: what they cost the audio thread,
-//! and what is heard of them.
+//! Failures of the inference thread, which the plugin simulates on request: their cost on the audio thread, and their
+//! effect on the output.
 
 use std::cell::Cell;
 use std::path::Path;
@@ -11,19 +11,19 @@ use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed};
 use super::report::{Accident, Report};
 use crate::bench::Spread;
 
-/// What may happen, as the plugin's `ANTIPHON_FAULT` understands it; nothing, to compare with.
+/// The failures, as values of the plugin's `ANTIPHON_FAULT`; first an empty one, for comparison.
 const ACCIDENTS: [&str; 7] = ["", "freeze=0.1@20", "freeze=1@20", "freeze=10@20", "slow=100@0", "panic@20", "end@20"];
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 480;
-/// The model must be there by then.
+/// Time limit for the model to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Seconds of playing; the longest accident lasts ten.
+/// Length of each run in seconds; the longest failure lasts ten.
 const SECONDS: u64 = 16;
 
-/// Plays through all of them, in real time.
+/// Plays through all failures, in real time.
 pub fn play(bundle: &Path, report: &mut Report) -> Result<()> {
     for what in ACCIDENTS {
-        // SAFETY: no other thread runs: the instances before are gone, and this program's own have been joined.
+        // SAFETY: no other thread is running: earlier instances are gone, and this program's threads have been joined.
         unsafe { std::env::set_var("ANTIPHON_FAULT", what) };
         let (accident, faults) = one(bundle, what)?;
         report.instances += 1;
@@ -33,19 +33,19 @@ pub fn play(bundle: &Path, report: &mut Report) -> Result<()> {
         }
         report.accidents.push(accident);
     }
-    // SAFETY: as above.
+    // SAFETY: see above.
     unsafe { std::env::remove_var("ANTIPHON_FAULT") };
     Ok(())
 }
 
-/// What came of it, and its faults.
+/// Plays through one failure; returns its measurements and the faults found.
 fn one(bundle: &Path, what: &'static str) -> Result<(Accident, Vec<String>)> {
     let mut plugin = Plugin::load(bundle)?;
     plugin.set("silence", "100")?;
     plugin.activate(RATE, BLOCK)?;
     plugin.wait_until(PATIENCE, |status| status.health != "starting")?;
-    // The player comes and goes in the first half, and ends it all in the last second. It is over before the silence after
-    // that has become long enough for another turn.
+    // The player plays three times in the first half, and once more in the last second, which ends Antiphon's turn. The
+    // run ends before the silence after that is long enough for another turn.
     let seconds = RATE as u64;
     let phrase = |from: u64| {
         (0..4_u64).flat_map(move |number| {

@@ -1,4 +1,4 @@
-//! Instances that come and go: what they leave behind.
+//! Creates and destroys many instances, and checks what they leave behind.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -10,18 +10,18 @@ use test_host::{Audio, Event, Plugin, Timed};
 
 use super::report::Report;
 
-/// Instances that are open at once.
+/// Number of instances open at once.
 const INSTANCES: usize = 32;
-/// Threads that take turns in processing blocks.
+/// Number of threads that take turns processing blocks.
 const THREADS: u64 = 8;
-/// Rounds after which memory is compared: what is made once for a process is made by then.
+/// Round after which memory is compared: by then, everything that is allocated once per process has been.
 const WARM_UP: u64 = 20;
-/// The inference thread must be where it is wanted by then.
+/// Time limit for the inference thread to reach the wanted state.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Notes that wait for the inference thread when an instance is dropped: as many as its queue holds.
+/// Number of notes queued for the inference thread when an instance is dropped: the capacity of its queue.
 const WAITING: u64 = 2_048;
 
-/// Opens 32 instances, plays to each, closes them, again and again.
+/// Repeatedly opens 32 instances, plays to each and closes them.
 pub fn rounds(bundle: &Path, rounds: u64, report: &mut Report) -> Result<()> {
     let threads = threads_now();
     let mut warm = None;
@@ -48,13 +48,13 @@ pub fn rounds(bundle: &Path, rounds: u64, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Bytes on the heap, and bytes that the system has lent.
+/// Bytes allocated on the heap, and resident memory in bytes.
 fn held() -> Option<(usize, u64)> {
     heap::trim();
     heap::live().zip(usage::memory())
 }
 
-/// A phrase, and the beginning of an answer. Returns how often the plugin called the heap.
+/// Plays a phrase and the start of the answer. Returns the number of heap calls by the plugin.
 fn play(audio: &mut Audio) -> Result<u64> {
     for block in 0..60_u64 {
         let now = audio.now();
@@ -68,7 +68,7 @@ fn play(audio: &mut Audio) -> Result<u64> {
     Ok(audio.heap_calls())
 }
 
-/// Activates and deactivates one instance again and again.
+/// Repeatedly activates and deactivates one instance.
 pub fn activations(bundle: &Path, times: u64, report: &mut Report) -> Result<()> {
     let mut plugin = Plugin::load(bundle)?;
     report.instances += 1;
@@ -84,7 +84,7 @@ pub fn activations(bundle: &Path, times: u64, report: &mut Report) -> Result<()>
     report.take_in(&mut plugin)
 }
 
-/// Drops instances while their inference threads are busy, and notes the longest time that this took.
+/// Drops instances while their inference threads are busy, and records the longest time that this took.
 pub fn drops(bundle: &Path, times: u64, report: &mut Report) -> Result<()> {
     for _ in 0..times {
         for busy in [Busy::Loading, Busy::Listening, Busy::Playing, Busy::Recalling] {
@@ -102,16 +102,16 @@ pub fn drops(bundle: &Path, times: u64, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What an inference thread is at.
+/// What an inference thread is doing when its instance is dropped.
 #[derive(Clone, Copy)]
 enum Busy {
-    /// It loads weights.
+    /// Loading weights.
     Loading,
-    /// A full queue of notes waits for it.
+    /// Receiving notes, with a full queue waiting.
     Listening,
-    /// It plays.
+    /// Generating notes.
     Playing,
-    /// It warms other weights up with all it remembers.
+    /// Warming up other weights with everything in its memory.
     Recalling,
 }
 
@@ -125,7 +125,7 @@ impl Busy {
         }
     }
 
-    /// An instance whose thread is.
+    /// An instance whose inference thread is in this state.
     fn plugin(self, bundle: &Path, report: &mut Report) -> Result<Plugin> {
         let mut plugin = Plugin::load(bundle)?;
         plugin.set("silence", "100")?;
@@ -152,7 +152,7 @@ impl Busy {
     }
 }
 
-/// As many notes as can wait, all at once. Returns how often the plugin called the heap.
+/// Sends as many notes as the queue can hold, at once. Returns the number of heap calls by the plugin.
 fn flood(audio: &mut Audio) -> Result<u64> {
     for note in 0..WAITING {
         let (now, key) = (audio.now(), 40 + (note % 40) as u8);
@@ -209,9 +209,9 @@ pub fn threads(bundle: &Path, blocks: u64, report: &mut Report) -> Result<()> {
     report.take_in(&mut plugin)
 }
 
-/// Threads of this process. `None`: this system does not say.
+/// Number of threads of this process; `None` if the system does not report it.
 fn threads_now() -> Option<u64> {
-    // One that has been joined may still be on its way out of the kernel.
+    // A thread that has been joined may still be listed for a moment.
     let mut least = usage::threads()?;
     for _ in 0..50 {
         std::thread::sleep(std::time::Duration::from_millis(2));

@@ -1,5 +1,5 @@
-//! `host soak`: random blocks, notes, parameters and transports, many of them, and a count of what must
-//! never happen. `cargo xtask soak` builds the plugin and starts it.
+//! `host soak`: plays random blocks, notes, parameters and transports to the plugin and counts violations. `cargo xtask
+//! soak` builds the plugin and runs it.
 
 mod accidents;
 mod lifecycle;
@@ -22,29 +22,28 @@ use test_host::{Plugin, Status};
 use referee::Referee;
 use report::Report;
 
-/// For so many blocks, one long take that is taken back.
+/// Number of blocks for each long take that is withdrawn.
 const BLOCKS_PER_TAKE: u64 = 20_000;
 
-/// Play random blocks to the built plugin and count what must never happen. The exit code is 1 if
-/// anything did.
+/// Stress the built plugin with random blocks and count violations. Exits with 1 if there were any.
 #[derive(Args)]
 pub struct Options {
-    /// How many blocks.
+    /// Number of blocks to process.
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     blocks: u64,
-    /// Which blocks. What other threads do in real time is not in its hand.
+    /// Seed of the random input; in real time, thread timing still differs between runs.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Rounds in which 32 instances are opened, played and closed. By default one for 10,000 blocks.
+    /// Number of rounds that open, play and close 32 instances [default: one per 10,000 blocks].
     #[arg(long, value_name = "N")]
     rounds: Option<u64>,
-    /// Also plays through accidents of the inference thread, in real time: two minutes.
+    /// Also simulate failures of the inference thread, in real time; takes two minutes.
     #[arg(long)]
     accidents: bool,
-    /// Where to leave the report.
+    /// Write the report to this file.
     #[arg(long, value_name = "FILE", env = "ANTIPHON_SOAK", default_value = "target/soak.json")]
     out: PathBuf,
-    /// Leaves out the sessions before this one: to see again what happened in it.
+    /// Skip the sessions before this one, to reproduce what happened in it.
     #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
     from: u64,
 }
@@ -55,7 +54,7 @@ pub fn run(options: &Options) -> Result<()> {
     Status::request();
     let began = Instant::now();
     let mut report = Report { network_denied: cfg!(target_os = "linux"), ..Report::default() };
-    // Should the plugin take this process down with it, the report says that the run has no end.
+    // Saved at once: if the plugin crashes this process, the report shows that the run did not finish.
     report.save(&options.out)?;
 
     let bundle = test_host::find_bundle()?;

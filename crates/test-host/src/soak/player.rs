@@ -1,4 +1,4 @@
-//! A player and a host gone wild: notes, chords, controllers, wildcards, nonsense, parameters, transport.
+//! Random input from a player and a host: notes, chords, controllers, wildcards, invalid events, parameters, transport.
 
 use std::collections::BTreeMap;
 
@@ -7,32 +7,32 @@ use rand::seq::IndexedRandom;
 use rand_pcg::Pcg32;
 use test_host::{Event, Parameter, Timed, Timeline, Untold, What};
 
-/// Parameters, by their permanent ids, that may swallow events of the player's or end notes of the player's.
+/// Ids of parameters that can make the plugin swallow or end the player's notes.
 const SWALLOWERS: [&str; 3] = ["pass", "trigby", "panic"];
 
-/// How a session goes: some are music, some are storms.
+/// Random characteristics of a session: some resemble music, others are event storms.
 #[derive(Clone, Debug)]
 pub struct Temper {
-    /// Chance that a block of a playing spell has notes.
+    /// Probability of notes in a block while playing.
     notes: f64,
-    /// Chance of a nonsense event in a block.
+    /// Probability of an invalid event in a block.
     nonsense: f64,
-    /// Chance of parameter changes in a block.
+    /// Probability of parameter changes in a block.
     parameters: f64,
-    /// Chance that the transport does something in a block.
+    /// Probability of a transport change in a block.
     transport: f64,
-    /// Chance that it is told of in the middle of a block, and once more.
+    /// Probability of a transport event within a block, and of each further one.
     told: f64,
-    /// Longest spells of playing and of silence, in seconds.
+    /// Longest periods of playing and of silence, in seconds.
     spells_s: [f64; 2],
-    /// Whether parameters that swallow events of the player's are turned too.
+    /// Whether parameters are changed that can swallow the player's notes.
     pub swallows: bool,
-    /// Whether notes have ids. Then nothing that is no event mixes them up.
+    /// Whether notes have ids. If so, there are no invalid events, which would confuse the note ids.
     ids: bool,
 }
 
 impl Temper {
-    /// A random one.
+    /// Draws a random temper.
     pub fn draw(rng: &mut Pcg32) -> Self {
         let any = |rng: &mut Pcg32, most: f64| most * rng.random::<f64>().powi(3);
         let ids = rng.random_bool(0.3);
@@ -49,27 +49,27 @@ impl Temper {
     }
 }
 
-/// See the [module](self).
+/// Generates random input; see the [module](self).
 pub struct Player {
     temper: Temper,
     parameters: Vec<Parameter>,
-    /// Keys that are down, by channel, and the ids of their notes.
+    /// Keys that are down, by (channel, key), and the ids of their notes.
     down: BTreeMap<(u8, u8), Option<i32>>,
-    /// The latest id of a note.
+    /// The last note id used.
     id: i32,
-    /// Hertz.
+    /// Sample rate, in hertz.
     rate: f64,
-    /// When playing turns to silence or back, in samples since activation.
+    /// When playing changes to silence or back, in samples since activation.
     turn: u64,
     playing: bool,
-    /// The transport as the plugin sees it; `None`: a host without one.
+    /// The transport as the plugin sees it; `None` for a host without one.
     pub timeline: Option<Timeline>,
-    /// As it was told of last in this block, and at which of its samples.
+    /// The last transport event of this block: its offset in samples, and the transport at that point.
     told: Option<(u32, Timeline)>,
 }
 
 impl Player {
-    /// A player of this temper, on a plugin with these parameters.
+    /// A player with this temper, for a plugin with these parameters.
     pub fn new(temper: Temper, rate: f64, parameters: &[Parameter], rng: &mut Pcg32) -> Self {
         let timeline = rng.random_bool(0.9).then(|| Timeline {
             playing: rng.random_bool(0.7),
@@ -77,7 +77,7 @@ impl Player {
             ..Timeline::standing(rng.random_range(20.0..999.0))
         });
         let swallows = |parameter: &Parameter| SWALLOWERS.iter().any(|id| test_host::param_id(id) == parameter.id);
-        // A GPU made of software is too slow for a bounce that waits no longer than a few seconds.
+        // A software GPU driver is too slow for offline rendering, which waits only a few seconds.
         let device = test_host::param_id("device");
         let parameters = parameters.iter().filter(|parameter| parameter.id != device);
         let turned = parameters.filter(|parameter| parameter.writable && (temper.swallows || !swallows(parameter)));
@@ -85,7 +85,7 @@ impl Player {
         Self { temper, parameters, down: BTreeMap::new(), id: 0, rate, turn: 0, playing: false, timeline, told: None }
     }
 
-    /// What swallows events, back at its default; at the block's first sample.
+    /// Resets the parameters that can swallow events to their defaults, at the block's first sample.
     pub fn swallow_nothing(all: &[Parameter], now: u64) -> Vec<Timed> {
         let swallowers =
             all.iter().filter(|parameter| SWALLOWERS.iter().any(|id| test_host::param_id(id) == parameter.id));
@@ -93,7 +93,7 @@ impl Player {
         swallowers.map(|parameter| Timed { at: now, event: event(parameter) }).collect()
     }
 
-    /// Parameters to begin a session with: many of them low, where knobs of time make things happen soon.
+    /// Initial parameter values for a session: often low, so that times and durations are short and much happens soon.
     pub fn set_up(&self, rng: &mut Pcg32, now: u64) -> Vec<Timed> {
         let turned = self.parameters.iter().filter(|parameter| !parameter.bypass && rng.random_bool(0.5));
         let turned: Vec<_> = turned.collect();
@@ -105,7 +105,7 @@ impl Player {
         turned.into_iter().map(|parameter| Timed { at: now, event: event(parameter, rng) }).collect()
     }
 
-    /// What happens in the block of `frames` samples from `now` on; moves the transport's knobs too.
+    /// The events of the block of `frames` samples that starts at `now`; may also change the transport.
     pub fn block(&mut self, rng: &mut Pcg32, now: u64, frames: u32) -> Vec<Timed> {
         let mut events = Vec::new();
         let at = |rng: &mut Pcg32| now + u64::from(rng.random_range(0..frames.max(1)));
@@ -156,14 +156,14 @@ impl Player {
         if rng.random_bool(self.temper.transport) {
             self.move_transport(rng);
         }
-        // At one sample the transport comes first.
+        // At the same sample, transport events come first.
         events.splice(0..0, self.tell(rng, now, frames));
         events.sort_by_key(|timed| timed.at);
         self.remember(&events);
         events
     }
 
-    /// The transport moves on through the block, and the plugin is told of it on the way, most often of nothing new.
+    /// Transport events within the block; most repeat the state that the plugin already expects.
     fn tell(&mut self, rng: &mut Pcg32, now: u64, frames: u32) -> Vec<Timed> {
         let mut told = Vec::new();
         let begin = self.timeline.clone();
@@ -184,7 +184,7 @@ impl Player {
         told
     }
 
-    /// The block is over: the transport moves on to its end.
+    /// Advances the transport to the end of the block.
     pub fn advance(&mut self, frames: u32) {
         let mut from = 0;
         if let Some((at, told)) = self.told.take() {
@@ -195,7 +195,7 @@ impl Player {
         }
     }
 
-    /// Every key comes up, at the block's first sample.
+    /// Releases every key, at the block's first sample.
     pub fn let_go(&mut self, now: u64) -> Vec<Timed> {
         let offs = std::mem::take(&mut self.down).into_keys();
         offs.map(|(channel, key)| Timed { at: now, event: Event::note_off(channel, key) }).collect()
@@ -205,7 +205,7 @@ impl Player {
         for timed in events {
             match (timed.event, timed.event.note()) {
                 (Event::Named { id, .. }, Some((true, place))) => drop(self.down.insert(place, Some(id))),
-                // Another one may be on its key by now.
+                // Another note may be on its key by now.
                 (Event::Named { id, what: What::Off(_) | What::Choke, .. }, _) => {
                     self.down.retain(|_, down| *down != Some(id));
                 }
@@ -216,7 +216,7 @@ impl Player {
         }
     }
 
-    /// A parameter moves: often to its default, so that storms do not end all music.
+    /// Changes a parameter, often to its default, so that a storm does not silence everything for good.
     fn turn(&self, rng: &mut Pcg32) -> Option<Event> {
         let parameter = self.parameters.choose(rng)?;
         let value = if parameter.bypass {
@@ -261,7 +261,7 @@ impl Player {
                 _ => *timeline = Timeline { playing: timeline.playing, ..Timeline::standing(120.0) },
             },
         }
-        // Ramps and strange values lead nowhere; the next bar is sane again, mostly.
+        // Ramps and strange values would stay forever; usually, the tempo is reset to a sane value.
         if !(timeline.tempo > 1.0 && timeline.tempo < 2_000.0) && rng.random_bool(0.5) {
             timeline.tempo = 120.0;
             timeline.tempo_ramp = 0.0;
@@ -269,7 +269,7 @@ impl Player {
     }
 }
 
-/// What happens to a note with an id, which may be named by that alone.
+/// An event for a note with an id; without `place`, it names the note by its id alone.
 fn named(id: i32, place: Option<(u8, u8)>, what: What) -> Event {
     let (channel, key) = place.map_or((-1, -1), |(channel, key)| (channel.into(), key.into()));
     Event::Named { id, channel, key, what }
@@ -287,7 +287,7 @@ fn controller(rng: &mut Pcg32) -> Event {
     })
 }
 
-/// What a host should not send.
+/// An event that a host should not send.
 fn nonsense(rng: &mut Pcg32) -> Event {
     let number =
         |rng: &mut Pcg32| *[-1, -7, 3, 15, 16, 60, 127, 128, 255, i16::MAX, i16::MIN].choose(rng).unwrap_or(&-1);

@@ -1,7 +1,7 @@
-//! Judges, block by block, what the plugin sends against what it was given.
+//! Checks, block by block, what the plugin sends against its input.
 //!
-//! What passed is told from the plugin's own notes by subtraction: of the events that came out, those
-//! that went in at the same sample are the player's.
+//! The player's notes and the plugin's own are told apart by subtraction: output events that match an input event at
+//! the same sample are the player's, passed through.
 
 use std::collections::BTreeMap;
 
@@ -10,69 +10,70 @@ use test_host::{Event, Output, Plugin, Timed, What};
 
 use super::report::Report;
 
-/// A block, as far as it matters to the judge.
+/// The input and output of a block.
 pub struct Block<'a> {
-    /// Samples; in a flush 0.
+    /// Length in samples; 0 for a flush.
     pub frames: u32,
-    /// What went in.
+    /// Events sent to the plugin.
     pub input: &'a [Timed],
-    /// What came out.
+    /// Events sent by the plugin.
     pub output: &'a [Output],
-    /// Whether the transport ran.
+    /// Whether the transport was rolling.
     pub playing: bool,
-    /// Whether the plugin was reset before it.
+    /// Whether the plugin was reset before this block.
     pub reset: bool,
-    /// Whether a state was loaded since the block before, or may have been.
+    /// Whether a state was, or may have been, loaded since the previous block.
     pub loaded: bool,
 }
 
-/// Values of the parameter `mode`: trade, alone.
+/// Values of the parameter `mode` in which a rolling transport starts notes: trade, alone.
 const BEGIN_WITH_HOST: [f64; 2] = [2.0, 4.0];
 
-/// See the [module](self).
+/// Checks the plugin's output; see the [module](self).
 #[derive(Default)]
 pub struct Referee {
-    /// CLAP number of the bypass switch.
+    /// CLAP id of the bypass switch.
     pub bypass: Option<u32>,
-    /// Where the player's notes sound that have ids.
+    /// Channel and key of the player's sounding notes with ids.
     named: BTreeMap<i32, (i16, i16)>,
-    /// Own notes that sound, by channel and key, and the block that began each.
+    /// The plugin's own sounding notes by (channel, key), and the number of the block in which each began.
     own: BTreeMap<(u8, u8), u64>,
-    /// Blocks so far; a flush is none.
+    /// Number of blocks so far, without flushes.
     number: u64,
     playing: bool,
-    /// The latest block at whose first sample all that sounded had to end.
+    /// The block in which all notes from before it have to end, if that is still to be checked.
     cut: Option<u64>,
-    /// Whether the plugin is bypassed, as far as is known; and since when.
+    /// Whether the plugin is bypassed, and since which block; `None` if unknown.
     bypassed: Option<(bool, u64)>,
-    /// Since this happened, nothing has that could lead to notes of its own; and the first block of which it is so.
+    /// An event since which nothing could have started the plugin's own notes, and the first block from which this
+    /// holds.
     quiet: Option<(&'static str, u64)>,
-    /// A transport that runs leads to notes of its own: it trades, or plays alone, as far as is known.
+    /// Whether a rolling transport can start the plugin's own notes: the mode is, or may be, trade or alone.
     begins_with_host: bool,
-    /// The plugin may swallow or end the player's notes, for it was told to, or may have been.
+    /// Whether the plugin may swallow or end the player's notes, because of its parameters or a loaded state.
     lenient: bool,
 }
 
 impl Referee {
-    /// A judge of a new instance.
+    /// A referee for a new instance.
     pub fn of(plugin: &mut Plugin) -> Result<Self> {
         let bypass = plugin.parameters()?.iter().find(|parameter| parameter.bypass).map(|parameter| parameter.id);
         Ok(Self { bypass, ..Self::default() })
     }
 
-    /// The plugin was activated: what sounded has to end, nothing of before is remembered.
+    /// The plugin was activated: sounding notes have to end, and nothing from before can start new ones.
     pub fn activated(&mut self) {
         self.cut = Some(self.number);
         self.playing = false;
         self.quiet = Some(("activation", self.number));
     }
 
-    /// Whether the plugin may be told to swallow or to end notes of the player's.
+    /// Sets whether the plugin may swallow or end the player's notes.
     pub fn lenient(&mut self, lenient: bool) {
         self.lenient = lenient;
     }
 
-    /// A state was loaded: what is set is not known any more.
+    /// A state was loaded: the parameters are no longer known.
     pub fn loaded(&mut self) {
         self.bypassed = None;
         self.quiet = None;
@@ -80,7 +81,7 @@ impl Referee {
         self.lenient = true;
     }
 
-    /// Judges a block; what is wrong goes into the report.
+    /// Checks a block and adds violations to the report.
     pub fn judge(&mut self, block: &Block, session: &str, report: &mut Report) {
         let number = self.number;
         let fault = |report: &mut Report, what: &str, event: &dyn std::fmt::Debug| {
@@ -141,7 +142,7 @@ impl Referee {
         self.number += u64::from(block.frames > 0);
     }
 
-    /// An event that names a note by its id alone, with its channel and key.
+    /// Adds channel and key to an event that names a note by its id alone.
     fn placed(&mut self, event: Event) -> Event {
         match event {
             Event::Named { id, channel, key, what: What::On(_) } => {
@@ -156,7 +157,7 @@ impl Referee {
         }
     }
 
-    /// All has come to its end: nothing may sound.
+    /// The session has ended: adds a violation for each note that still sounds.
     pub fn finish(&mut self, session: &str, report: &mut Report) {
         for place in std::mem::take(&mut self.own).into_keys() {
             report.hanging += 1;
@@ -164,7 +165,7 @@ impl Referee {
         }
     }
 
-    /// What the block's input does to what may be heard in it.
+    /// Updates, from the block's input, which notes may sound or begin in it.
     fn follow(&mut self, block: &Block) {
         let stopped = block.frames > 0 && self.playing && !block.playing;
         let started = block.frames > 0 && !self.playing && block.playing;
@@ -180,7 +181,7 @@ impl Referee {
             self.cut = Some(self.number);
         }
         for (place, timed) in block.input.iter().enumerate() {
-            // Of what is told of one sample, the last holds: a transport that stops for no time at all has not stopped.
+            // Of several transport events at one sample, only the last counts: a stop of zero length is not a stop.
             let told_again = |later: &&Timed| later.at == timed.at && matches!(later.event, Event::Transport(_));
             match timed.event {
                 Event::Transport(_) if block.input[place + 1..].iter().any(|later| told_again(&later)) => {}
@@ -194,18 +195,18 @@ impl Referee {
                         self.bypassed = (value == 0.0 || value == 1.0).then_some((on, self.number));
                     }
                 }
-                // Any parameter may start something, and so may any note.
+                // Any parameter change may start something, and so may any note.
                 Event::Param { id, value } => {
                     self.quiet = None;
                     if id == test_host::param_id("mode") {
-                        // A value beyond the last is the last.
+                        // Values beyond the last mode count as the last.
                         self.begins_with_host = BEGIN_WITH_HOST.contains(&value.round().min(BEGIN_WITH_HOST[1]));
                     }
                 }
-                // Without samples there is no moment at which it could be so.
+                // In a flush there is no sample at which the event could take effect.
                 Event::Transport(told) if block.frames > 0 => self.follow_transport(told.is_playing()),
                 event if event.note().is_some_and(|(begins, _)| begins) => self.quiet = None,
-                // A key that is none is one to the framework; a controller or pedal may be the trigger.
+                // The framework accepts note-ons with invalid keys; a controller or pedal may be the trigger.
                 Event::Midi([0x90..=0x9f, ..] | [0xb0..=0xbf, _, 64..=255]) => self.quiet = None,
                 _ => {}
             }
@@ -217,7 +218,7 @@ impl Referee {
 }
 
 impl Referee {
-    /// What a transport does that is told of inside the block: what is over then may have begun before, in this block.
+    /// Handles a transport event within the block; notes that it ends may have begun earlier in this block.
     fn follow_transport(&mut self, plays: bool) {
         let played = std::mem::replace(&mut self.playing, plays);
         let what = match (played, plays) {
@@ -232,7 +233,7 @@ impl Referee {
     }
 }
 
-/// Whether `output` is `input`, passed on. A velocity that is none may have been mended.
+/// Whether `output` is `input` passed through. An invalid velocity may have been corrected.
 fn is_passed(input: &Event, output: &Event) -> bool {
     match *input {
         Event::NoteOn { velocity, .. } if !(0.0..=1.0).contains(&velocity) => input.note() == output.note(),

@@ -1,4 +1,4 @@
-//! What the soak has counted.
+//! The results of a soak run.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,122 +9,122 @@ use probe::heap;
 use serde::Serialize;
 use test_host::Plugin;
 
-/// Descriptions that are kept; the counts go on.
+/// Maximum number of described faults; further ones are only counted.
 const DESCRIBED: usize = 20;
 
-/// What came of an accident.
+/// Measurements of one simulated failure.
 #[derive(Debug, Serialize)]
 pub struct Accident {
-    /// Which one.
+    /// The failure, as a value of `ANTIPHON_FAULT`.
     pub what: &'static str,
-    /// Processor time of a block on the audio thread, in microseconds: the median.
+    /// Median CPU time of a block on the audio thread, in microseconds.
     pub block_us: f64,
-    /// The same, of one in a hundred blocks.
+    /// 99th percentile of the CPU time of a block, in microseconds.
     pub slow_block_us: f64,
-    /// Notes that the plugin played.
+    /// Number of notes that the plugin played.
     pub played: usize,
-    /// The most of them that began in one block.
+    /// Maximum number of notes that began in one block.
     pub densest: usize,
-    /// Notes that came too late and were shifted or dropped.
+    /// Number of notes that were late and were shifted or dropped.
     pub late: u64,
-    /// Fresh starts.
+    /// Restarts of the inference thread.
     pub restarts: u64,
-    /// The longest time in which the inference thread showed no sign of life, in seconds.
+    /// Longest time for which the inference thread did not respond, in seconds.
     pub silence_s: f64,
-    /// Notes that hang, stray or are lost.
+    /// Number of hanging, stray and lost notes.
     pub faults: usize,
 }
 
-/// The counts. Those of the second group must all be 0.
+/// Counts and measurements. All of the second group must be 0, except memory growth, which may be up to 1 %.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// Whether the run came to its end.
+    /// Whether the run finished.
     pub finished: bool,
-    /// Blocks processed.
+    /// Number of blocks processed.
     pub blocks: u64,
-    /// Events given to the plugin.
+    /// Number of events sent to the plugin.
     pub events_in: u64,
-    /// Events that it sent.
+    /// Number of events that the plugin sent.
     pub events_out: u64,
 
-    /// Own notes that sounded on a block after something that ends all notes, or at the end.
+    /// Own notes of the plugin still sounding one block after something that ends all notes, or at the end.
     pub hanging: u64,
-    /// Events before the one before them, or outside of their block.
+    /// Events sent out of order or outside their block.
     pub out_of_order: u64,
-    /// Own notes begun while the plugin was bypassed, or had nothing that could have led to them.
+    /// Own notes begun while the plugin was bypassed, or when nothing could have started them.
     pub stale: u64,
-    /// Own note-offs of notes that did not sound, and note-ons of keys that did.
+    /// Own note-offs for notes that were not sounding, and own note-ons for keys that were.
     pub stray: u64,
-    /// The player's note events that did not pass.
+    /// The player's note events that were not passed through.
     pub lost: u64,
-    /// Panics that the plugin caught or logged. One on the audio thread ends the run.
+    /// Panics that the plugin caught or logged. A panic on the audio thread ends the run.
     pub panics: u64,
-    /// Calls to the heap from `process`, frees included. `None`: this system cannot count them.
+    /// Heap calls in `process`, frees included; `None` if this system cannot count them.
     pub allocs: Option<u64>,
-    /// Offline renders that waited in vain.
+    /// Offline renders that waited for notes until they timed out.
     pub timeouts: u64,
-    /// Takes after which no other one came.
+    /// Takes that were not followed by another one.
     pub silences: u64,
-    /// Threads left when every instance was gone.
+    /// Threads left after all instances were destroyed.
     pub threads_left: u64,
-    /// Memory on the heap that 32 instances, opened and closed again and again, have cost for good, in percent;
-    /// above 1 it is a fault. `None`: not measured.
+    /// Growth of heap memory over many rounds of opening and closing 32 instances, in percent; above 1 it is a fault.
+    /// `None` if not measured.
     pub memory_growth_percent: Option<f64>,
 
-    /// The same of the memory that the system has lent to this process: what the allocator keeps goes up and down.
+    /// Growth of resident memory over the same rounds, in percent; not a fault, because the allocator's reserves
+    /// fluctuate.
     pub resident_growth_percent: Option<f64>,
-    /// The longest time that dropping an instance took, in milliseconds, by what its inference thread was at.
+    /// Longest time to drop an instance, in milliseconds, by what its inference thread was doing.
     pub longest_drop_ms: BTreeMap<&'static str, f64>,
-    /// The processor time in it: what it is where no other program runs. Above 100 it is a fault.
+    /// Longest CPU time to drop an instance, in milliseconds, independent of other programs. Above 100 it is a fault.
     pub longest_drop_cpu_ms: BTreeMap<&'static str, f64>,
-    /// Accidents of the inference thread, and what came of them.
+    /// Results of the simulated failures of the inference thread.
     pub accidents: Vec<Accident>,
 
-    /// Long takes that were taken back, or not remembered.
+    /// Number of long takes played that were withdrawn, replaced or interrupted.
     pub takes: u64,
-    /// The longest time from one of them to the next note, in seconds.
+    /// Longest time from the end of such a take to the next note, in seconds.
     pub longest_pause_s: f64,
-    /// Activations, each a session of its own rate and temper.
+    /// Sessions: activations, each with its own sample rate and temper.
     pub sessions: u64,
-    /// Instances opened, those of the lifecycle included.
+    /// Instances opened, including those of the lifecycle tests.
     pub instances: u64,
-    /// Activations that did nothing else.
+    /// Activations in the lifecycle test.
     pub activations: u64,
-    /// States saved and loaded while blocks were processed.
+    /// States saved or loaded while blocks were processed.
     pub states: u64,
-    /// Resets.
+    /// Number of resets.
     pub resets: u64,
-    /// Pauses of processing.
+    /// Pauses: times that processing was stopped and started again.
     pub pauses: u64,
-    /// Calls without samples that brought events.
+    /// Flushes (calls without samples) with events.
     pub flushes: u64,
-    /// Transports told of inside blocks.
+    /// Transport events within blocks.
     pub told: u64,
-    /// Events of notes with ids.
+    /// Events for notes with ids.
     pub named: u64,
-    /// Hand-overs.
+    /// Number of hand-overs.
     pub turns: u64,
-    /// The player's notes that the model was told.
+    /// Number of the player's notes that the model received.
     pub heard: u64,
-    /// Notes that the plugin played.
+    /// Number of notes that the plugin played.
     pub played: u64,
-    /// Messages and events for which a queue of the plugin's had no room: blocks come
-    /// faster here than in real time.
+    /// Messages and events that did not fit into one of the plugin's queues: blocks come faster here than in real time.
     pub overflows: u64,
-    /// Notes that came too late and were shifted, for the same reason.
+    /// Notes that were late and were shifted, for the same reason.
     pub late: u64,
-    /// Notes that came so late that they were dropped.
+    /// Notes that were so late that they were dropped.
     pub dropped: u64,
-    /// Whether opening a socket would have ended the process.
+    /// Whether opening a network socket would have ended the process.
     pub network_denied: bool,
-    /// How long it took.
+    /// Duration of the run, in seconds.
     pub seconds: f64,
-    /// What the faults were, the first of them.
+    /// Descriptions of the first faults.
     pub described: Vec<String>,
 }
 
 impl Report {
-    /// How many things happened that must not.
+    /// Total number of violations.
     pub fn faults(&self) -> u64 {
         let grown = self.memory_growth_percent.is_some_and(|percent| percent > 1.0);
         self.hanging
@@ -141,21 +141,21 @@ impl Report {
             + self.longest_drop_cpu_ms.values().filter(|ms| **ms > 100.0).count() as u64
     }
 
-    /// Takes in how often `process` has called the heap, where that can be counted.
+    /// Adds the number of heap calls in `process`, if they can be counted.
     pub fn asked_heap(&mut self, calls: u64) {
         if heap::CAN_WATCH {
             *self.allocs.get_or_insert(0) += calls;
         }
     }
 
-    /// Describes a fault, as long as there is room.
+    /// Describes a fault, unless [`DESCRIBED`] have been described already.
     pub fn describe(&mut self, what: impl FnOnce() -> String) {
         if self.described.len() < DESCRIBED {
             self.described.push(what());
         }
     }
 
-    /// Takes in the figures of an instance that is about to go.
+    /// Adds the figures of an instance that is about to be dropped.
     pub fn take_in(&mut self, plugin: &mut Plugin) -> Result<()> {
         let status = plugin.status()?;
         let complaints = plugin.complaints();

@@ -1,20 +1,19 @@
-//! Takes the network from this process: whoever opens a socket, here or in the plugin, ends it.
+//! Blocks network access: opening a network socket, here or in the plugin, ends this process.
 
 use anyhow::Result;
 
-/// From now on, opening any socket but a local one ends the process. Linux only; elsewhere it does
-/// nothing.
+/// From now on, opening any socket except a Unix domain socket ends the process. Linux only; does nothing elsewhere.
 #[cfg(target_os = "linux")]
 pub fn deny_network() -> Result<()> {
     use seccompiler::{
         BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     };
 
-    // Local sockets lead to the window system and to JACK, not to the network.
+    // Unix domain sockets lead to the window system and to JACK, not to the network.
     let no_unix = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, libc::AF_UNIX as u64)?;
     let rules = [
         (libc::SYS_socket, vec![SeccompRule::new(vec![no_unix])?]),
-        // A ring could open a socket without that call.
+        // With io_uring, a socket could be opened without that call.
         (libc::SYS_io_uring_setup, vec![]),
     ];
     let filter = SeccompFilter::new(
@@ -28,7 +27,7 @@ pub fn deny_network() -> Result<()> {
     Ok(())
 }
 
-/// See above.
+/// Does nothing: there is no filter for this system.
 #[cfg(not(target_os = "linux"))]
 pub fn deny_network() -> Result<()> {
     Ok(())

@@ -1,4 +1,4 @@
-//! One session: an activation at a random rate, random blocks, and meanwhile a main thread that saves and
+//! One session: an activation at a random sample rate, random blocks, and at the same time a main thread that saves and
 //! loads states.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,14 +16,14 @@ use super::report::Report;
 
 /// Block sizes, in samples.
 const FRAMES: [u32; 7] = [0, 1, 17, 64, 480, 2027, LONGEST];
-/// The longest of them.
+/// The longest block, in samples.
 const LONGEST: u32 = 16_384;
 /// Sample rates, in hertz.
 const RATES: [f64; 8] = [8_000.0, 22_050.0, 44_100.0, 48_000.0, 88_200.0, 96_000.0, 192_000.0, 768_000.0];
-/// States that are kept to be loaded again.
+/// Maximum number of saved states kept for loading.
 const STATES: usize = 4;
 
-/// Plays one session, of `most` blocks at most.
+/// Plays one session of at most `most` blocks.
 pub fn session(
     plugin: &mut Plugin,
     referee: &mut Referee,
@@ -63,7 +63,7 @@ pub fn session(
                 states.remove(0);
             }
         } else if let Some(state) = states.choose(&mut main) {
-            // Odd: a load is under way.
+            // An odd count means that a load is in progress.
             loads.fetch_add(1, Ordering::SeqCst);
             plugin.load_state(state)?;
             loads.fetch_add(1, Ordering::SeqCst);
@@ -78,15 +78,15 @@ pub fn session(
     Ok(())
 }
 
-/// A session, seen from the audio thread.
+/// The audio thread's part of a session.
 struct Session<'a> {
     rng: Pcg32,
     rate: f64,
     offline: bool,
     bypass: Option<u32>,
-    /// Beginnings and ends of loads.
+    /// Number of starts and ends of state loads.
     loads: &'a AtomicU64,
-    /// How many of them there were when the latest block began.
+    /// Value of `loads` when the latest block began.
     seen: u64,
     name: &'a str,
 }
@@ -105,9 +105,9 @@ impl Session<'_> {
         let mut player = Player::new(temper, self.rate, parameters, &mut self.rng);
         let sizes: Vec<u32> =
             (0..self.rng.random_range(1..4)).filter_map(|_| FRAMES.choose(&mut self.rng).copied()).collect();
-        // The model gets time to think: blocks come faster here than in any host.
+        // Gives the inference thread some time: blocks come faster here than in any host.
         let naps = if self.offline { 0.0 } else { self.rng.random_range(0.0..0.2) };
-        // Some hosts never pause, some do around every block.
+        // Some hosts never pause, others do so around every block.
         let pauses = *[0.0, 0.02, 1.0].choose(&mut self.rng).unwrap_or(&0.0);
         referee.activated();
         let mut first = self.sober(audio, 0.0);
@@ -116,7 +116,7 @@ impl Session<'_> {
         self.block(audio, &mut player, 64, first, false, referee, report)?;
         for _ in 0..blocks {
             let mut frames = *sizes.choose(&mut self.rng).unwrap_or(&64);
-            // Whole seconds of music in a block leave little to happen between blocks.
+            // Blocks with whole seconds of music leave little to happen between blocks, so they are rare.
             if f64::from(frames) / self.rate > 0.1 && self.rng.random_bool(0.9) {
                 frames = 480;
             }
@@ -135,7 +135,7 @@ impl Session<'_> {
             }
         }
         if self.rng.random_bool(0.2) {
-            // Deactivated in full flight: the first block of the next session has to end it all.
+            // Deactivated without stopping first: the first block of the next session has to end all notes.
             return Ok(());
         }
         if let Some(timeline) = &mut player.timeline {
@@ -144,7 +144,7 @@ impl Session<'_> {
         let mut last = player.let_go(audio.now());
         last.extend(self.sober(audio, 1.0));
         self.block(audio, &mut player, 64, last, false, referee, report)?;
-        // A state that is being loaded may yet lift the bypass.
+        // A state that is still loading may turn the bypass off again.
         while self.loads.load(Ordering::SeqCst) % 2 == 1 {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -176,7 +176,7 @@ impl Session<'_> {
         }
         let before = self.loads.load(Ordering::SeqCst);
         let output = audio.block(frames, &events, player.timeline.as_ref())?;
-        // Between two blocks, too; and what is loaded while a block is processed may be obeyed in the next one.
+        // Loads between two blocks count too, and a load during a block may take effect in the next one.
         let after = self.loads.load(Ordering::SeqCst);
         let loaded = after % 2 == 1 || after != self.seen;
         self.seen = before;

@@ -1,4 +1,4 @@
-//! Long takes that are taken back, or not remembered: how soon the next one comes.
+//! Long takes that are withdrawn, replaced or interrupted: checks how soon the next take begins.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use super::report::Report;
 
 const RATE: f64 = 16_000.0;
 const BLOCK: u32 = 2_048;
-/// A take's length, in seconds.
+/// Range of lengths of a take, in seconds.
 const LENGTHS_S: [f64; 2] = [1.0, 150.0];
-/// For so long, in seconds, the next one is waited for.
+/// Time to wait for the next take, in seconds.
 const PATIENCE_S: f64 = 15.0;
 
-/// Lets so many takes play, and calls for the next one.
+/// Plays this many takes, ends each, and waits for the next one.
 pub fn play(bundle: &Path, seed: u64, takes: u64, report: &mut Report) -> Result<()> {
     for take in 0..takes {
         let mut rng = Pcg32::new(seed, take);
@@ -30,7 +30,7 @@ pub fn play(bundle: &Path, seed: u64, takes: u64, report: &mut Report) -> Result
         }
         plugin.set_offline(true)?;
         plugin.activate(RATE, BLOCK)?;
-        // A phrase of two seconds, and the silence; then the take.
+        // A phrase of two seconds and the silence, then the take.
         let over = samples(3.0 + rng.random_range(LENGTHS_S[0]..LENGTHS_S[1]));
         let mut events = phrase(0, &mut rng);
         let press =
@@ -76,7 +76,7 @@ fn samples(seconds: f64) -> u64 {
     (seconds * RATE).round() as u64
 }
 
-/// Eight keys, one after another, from this sample on.
+/// Eight keys, one after another, starting at this sample.
 fn phrase(from: u64, rng: &mut Pcg32) -> Vec<Timed> {
     let key = |n: u64, rng: &mut Pcg32| {
         let (key, at) = (rng.random_range(48..84), from + n * samples(0.25));

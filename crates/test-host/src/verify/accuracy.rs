@@ -1,8 +1,8 @@
-//! *Accuracy*: over ten minutes of tempo steps and ramps each generated note sounds at its place in the
-//! bar, and no error adds up.
+//! *Accuracy*: over ten minutes of tempo steps and ramps, each generated note sounds at its place in the bar, and
+//! errors do not accumulate.
 //!
-//! The yardstick is the same take at one tempo all along, rendered at a sample rate so high that its
-//! rounding is none: what a take plays is the same in beats whatever the tempo does after the hand-over.
+//! The reference is the same take at a constant tempo, rendered at so high a sample rate that its rounding is
+//! negligible: what a take plays in beats does not depend on tempo changes after the hand-over.
 
 use anyhow::{Result, ensure};
 use rand::Rng;
@@ -15,16 +15,16 @@ use super::{Context, Row};
 /// The take's length, in seconds.
 const LONG_S: f64 = 600.0;
 const QUICK_S: f64 = 20.0;
-/// The tempo until the hand-over, and the yardstick's all along.
+/// Tempo until the hand-over; the reference keeps it throughout.
 const TEMPO: f64 = 120.0;
-/// Of the yardstick, in hertz.
+/// Sample rate of the reference, in hertz.
 const FINE: f64 = 960_000.0;
 const RATE: f64 = 48_000.0;
-/// In samples.
+/// Block sizes, in samples.
 const SIZES: [u32; 4] = [64, 256, 480, 1024];
-/// What is left to rounding: half a sample of the note's own, and the yardstick's.
+/// Tolerance for rounding, in samples: half a sample for the note itself, and the rounding of the reference.
 const ROUNDING: f64 = 0.5 + 0.1;
-/// What a mean may differ by from the first minute to the last, in samples.
+/// Maximum difference between the mean errors of the first and the last fifth, in samples.
 const DRIFT: f64 = 0.1;
 
 pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
@@ -47,7 +47,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
             let of: Vec<f64> = of.collect();
             of.iter().sum::<f64>() / of.len().max(1) as f64
         };
-        // Of an even rounding the mean over some hundred notes is 0 within a twentieth of a sample.
+        // If rounding is unbiased, the mean over some hundred notes is 0 within a twentieth of a sample.
         let drifted = (mean(long * 0.8, long) - mean(0.0, long * 0.2)).abs();
         let told = || format!("case {number}: by {drifted:.2} samples");
         drift.case(drifted, (!context.quick && drifted > DRIFT).then(told));
@@ -55,12 +55,12 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     Ok(vec![onsets, drift])
 }
 
-/// How far from its place a note sounded.
+/// The deviation of a note from its place.
 struct Error {
-    /// Seconds.
+    /// Time in seconds.
     at: f64,
     samples: f64,
-    /// What the host leaves unknown there, in samples.
+    /// Tolerance because of tempo changes that the host does not report exactly, in samples; 0 elsewhere.
     unknown: f64,
 }
 
@@ -80,7 +80,7 @@ fn take(context: &Context, number: u64, settings: &[test_host::Event], long: f64
         }
         now += rng.random_range(100..3000);
     }
-    // Half of the hosts cut their blocks at a tempo change.
+    // Half of the hosts split their blocks at tempo changes.
     scenario.cuts = number.is_multiple_of(2);
     let map = scenario.tempo_map();
     let (from, beats) = (map.beats(hand_over), map.beats(long) - map.beats(hand_over));
@@ -93,7 +93,7 @@ fn take(context: &Context, number: u64, settings: &[test_host::Event], long: f64
     let yardstick = render(&context.bundle, &yardstick, &Setup::offline(FINE, Blocks::Of(4096)))?;
     ensure!(rendered.notes.len() > 10, "only {} notes", rendered.notes.len());
 
-    // By keys, since two notes of a chord may change places by a rounding.
+    // Sorted by key, because rounding can swap two notes of a chord.
     let by_key = |notes: &[Sounded]| {
         let mut notes = notes.to_vec();
         notes.sort_by_key(|note| (note.key, note.on));

@@ -1,5 +1,5 @@
-//! *At once*: a parameter that moves is heard in the first note after it, and in none before, however
-//! many notes had been generated already.
+//! *At once*: a parameter change is audible from the first note after it, and in none before it, no matter how many
+//! notes had already been generated.
 
 use std::time::Duration;
 
@@ -13,22 +13,21 @@ use super::{Context, Row};
 
 const RATE: f64 = 48_000.0;
 const TEMPO: f64 = 120.0;
-/// Renders of so many moves each.
+/// Numbers of renders (all, and with `--quick`), and of parameter changes in each.
 const RENDERS: u64 = 12;
 const QUICK: u64 = 2;
 const MOVES: u64 = 10;
-/// In real time the model must have this long to generate the next note again, in seconds.
+/// Time that the model needs in real time to regenerate the next note, in seconds.
 const TO_THINK: f64 = 0.015;
-/// The look-ahead that is discarded by a move, in seconds at least: 4 beats.
+/// Minimum look-ahead that each change discards, in seconds: 4 beats.
 const LOOK_AHEAD_S: f64 = 4.0 * 60.0 / TEMPO;
-/// Back to where the move was, in microseconds for which the model's thread works: what else runs on this
-/// machine is not its business.
+/// Maximum thread time for rolling back to the change, in microseconds; not affected by other programs on this machine.
 const ROLLBACK_US: f64 = 1_000.0;
-/// A machine that wakes the audio thread up so late is not idle: what it measures says nothing.
+/// If the audio thread is ever late by this much, the machine is busy and its measurements say nothing.
 const BUSY: Duration = Duration::from_millis(3);
 const ATTEMPTS: usize = 5;
 
-/// What a move does to the first note after it.
+/// The expected effect of a change on the first note after it.
 #[derive(Clone, Copy, Debug)]
 enum Effect {
     Velocity(u8),
@@ -46,7 +45,7 @@ impl Effect {
     }
 }
 
-/// A move: the events that make it, and what it does.
+/// A parameter change: its events, and the expected effect.
 struct Move {
     events: Vec<Event>,
     effect: Effect,
@@ -63,7 +62,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
         let events = vec![plugin.param_event("velocity", &velocity.to_string())?];
         moves.push(Move { events, effect: Effect::Velocity(velocity) });
     }
-    // CLAP's range of a whole number is its own, from 0.
+    // In CLAP, the range of an integer parameter starts at 0, which for `low` is MIDI key 0.
     let lowest = plugin.parameters()?.into_iter().find(|parameter| parameter.id == test_host::param_id("low"));
     ensure!(lowest.is_some_and(|lowest| lowest.max == 127.0), "`low` is no MIDI key");
     let range = |low: u8, high: u8| {
@@ -93,7 +92,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// A render with moves in it: per move, when it was, and how many notes it was not heard in.
+/// A render with parameter changes: for each, its time in seconds and the number of notes that missed its effect.
 struct Moved {
     scenario: Scenario,
     late: Vec<(f64, u32)>,
@@ -121,11 +120,11 @@ fn offline(context: &Context, number: u64, settings: &[Event], moves: &[Move]) -
     for (index, &(at, effect)) in made.iter().enumerate() {
         let until = made.get(index + 1).map_or(u64::MAX, |next| samples(next.0, RATE));
         let after = rendered.notes.iter().filter(|note| (samples(at, RATE)..until).contains(&note.on));
-        // Of a length, only a note that was not cut by the end of the render tells.
+        // A note that is cut short by the end of the render proves nothing about its length.
         let unheard = after.take_while(|note| !effect.shows_in(note)).count();
         late.push((at as f64 / TICKS as f64, unheard as u32));
     }
-    // What was before the first move is as if there were none.
+    // Up to the first change, the notes must be the same as without any.
     let first = made.first().map_or(0, |first| first.0);
     let without = Scenario {
         events: scenario.events.iter().filter(|event| event.0 < first).copied().collect(),
@@ -144,7 +143,7 @@ fn offline(context: &Context, number: u64, settings: &[Event], moves: &[Move]) -
     Ok(Moved { scenario, late, notes: rendered.notes })
 }
 
-/// The same in real time: how far ahead the model was, and how long it takes to go back.
+/// Plays the same in real time: measures how far ahead the model was, and how long a rollback takes.
 fn in_real_time(context: &Context, found: &[Moved]) -> Result<[Row; 3]> {
     let mut same = Row::new("at once: in real time", "notes differ");
     let mut back = Row::new("at once: back to the move", "ms");
@@ -181,7 +180,7 @@ fn in_real_time(context: &Context, found: &[Moved]) -> Result<[Row; 3]> {
     Ok([same, back, ahead])
 }
 
-/// How many notes are not as they were offline, but for those that no machine could have generated.
+/// Number of notes that differ from offline, except those too soon after a change for any machine to generate.
 fn differ(offline: &Moved, live: &[Sounded]) -> usize {
     let late = |note: &Sounded| {
         let on = note.on as f64 / RATE;

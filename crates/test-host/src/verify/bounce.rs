@@ -1,5 +1,4 @@
-//! *Bounce = live*: random scenarios are the same music in every block size, at every sample rate, and
-//! in real time.
+//! *Bounce = live*: random scenarios give the same music in every block size, at every sample rate, and in real time.
 
 use std::time::Duration;
 
@@ -12,23 +11,23 @@ use super::render::{LONGEST_BLOCK, Rendered, Setup, render};
 use super::scenario::{Knob, Scenario, TICKS};
 use super::{Context, Row};
 
-/// Scenarios, and those of them that are also played in real time.
+/// Number of scenarios, and how many of them are also played in real time.
 const SCENARIOS: u64 = 200;
 const IN_REAL_TIME: usize = 20;
 const QUICK: u64 = 6;
 /// Sample rates, in hertz.
 const RATES: [f64; 3] = [48_000.0, 44_100.0, 96_000.0];
-/// Block sizes, in samples; beside these, random ones.
+/// Block sizes, in samples; random ones are tested as well.
 const SIZES: [u32; 6] = [480, 1, 17, 64, 1024, LONGEST_BLOCK];
-/// In real time a note cannot follow at once on what changes it: the model has to generate it again. So
-/// much time it needs, in seconds.
+/// In real time, a note cannot come immediately after a change that affects it, because the model has to regenerate it.
+/// This is the time that it needs, in seconds.
 const TO_THINK: f64 = 0.015;
-/// A machine that wakes the audio thread up so late is not idle: the run says nothing.
+/// If the audio thread is ever late by this much, the machine is busy and the run says nothing.
 const BUSY: Duration = Duration::from_millis(3);
-/// How often a run on a busy machine is repeated.
+/// Maximum number of runs on a busy machine.
 const ATTEMPTS: usize = 5;
 
-/// What came of a scenario.
+/// The renders of a scenario: the reference, and the differences from it.
 struct Outcome {
     scenario: Scenario,
     reference: Rendered,
@@ -50,7 +49,7 @@ pub fn run(context: &Context, _: &mut Plugin) -> Result<Vec<Row>> {
         let faults = &outcome.reference.faults;
         sound.case(faults.len() as f64, faults.first().map(|fault| format!("scenario {number}: {fault}")));
     }
-    // A check of silence is no check.
+    // If hardly anything was played, the comparison proves nothing.
     let enough = context.case.is_some() || notes as u64 > 5 * count;
     blocks.case(0.0, (!enough).then(|| format!("only {notes} notes in {count} scenarios")));
     blocks.cases -= 1;
@@ -65,7 +64,7 @@ pub fn run(context: &Context, _: &mut Plugin) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Whether every parameter that can be automated is, and leaves something to hear.
+/// Checks that every automatable parameter is automated in at least two scenarios with notes.
 fn automated(context: &Context, outcomes: &[Outcome]) -> Row {
     let mut row = Row::new("bounce: parameters automated", "scenarios less than 2");
     for Knob { parameter, .. } in &context.knobs {
@@ -77,7 +76,7 @@ fn automated(context: &Context, outcomes: &[Outcome]) -> Row {
     row
 }
 
-/// One scenario in every block size at one rate, and in one block size at every rate.
+/// Renders one scenario in every block size at one sample rate, and in one block size at every sample rate.
 fn offline(context: &Context, number: u64) -> Result<Outcome> {
     let scenario = Scenario::new(context.seed, number, &context.knobs);
     if context.case.is_some() {
@@ -113,7 +112,7 @@ fn offline(context: &Context, number: u64) -> Result<Outcome> {
     Ok(Outcome { scenario, blocks, rates, reference })
 }
 
-/// For somebody who looks into a failure.
+/// Prints notes, for debugging a failure.
 fn print_notes(notes: &[Sounded], rate: f64) {
     for note in notes {
         let (on, off) = (note.on as f64 / rate, note.off as f64 / rate);
@@ -127,8 +126,8 @@ fn add(row: &mut Row, number: u64, differences: &[(Setup, Difference)]) {
     row.case(worst, wrong.map(|(setup, what)| format!("scenario {number} in {}: {what}", setup.name())));
 }
 
-/// The same scenarios as the sound card would ask for them. Where this machine never kept time, the next
-/// scenario takes the place of one that went wrong.
+/// Plays the same scenarios in real time. If the machine was busy in every run of a failed scenario, the next scenario
+/// takes its place.
 fn in_real_time(context: &Context, outcomes: &[Outcome]) -> Result<Row> {
     let fit = outcomes.iter().filter(|outcome| outcome.reference.notes.len() >= 5 && leaves_time(outcome));
     let fit: Vec<&Outcome> = fit.take(2 * IN_REAL_TIME).collect();
@@ -150,18 +149,18 @@ fn in_real_time(context: &Context, outcomes: &[Outcome]) -> Result<Row> {
     Ok(row)
 }
 
-/// A scenario in real time.
+/// The result of a scenario in real time.
 struct Live {
     number: u64,
-    /// Notes that were late.
+    /// Number of late notes.
     late: u64,
-    /// What went wrong.
+    /// The first thing that went wrong.
     what: Option<String>,
-    /// Something went wrong each time, and each time the host itself was late: that says nothing.
+    /// Whether every run failed while the host itself was late, which says nothing about the plugin.
     busy: bool,
 }
 
-/// Whether no generated note follows so soon on what changes it that no machine could have generated it.
+/// Whether no generated note follows a change that affects it too soon for any machine to generate.
 fn leaves_time(outcome: &Outcome) -> bool {
     let rate = RATES[(outcome.scenario.number % RATES.len() as u64) as usize];
     let ons = || outcome.reference.notes.iter().map(|note| note.on as f64 / rate);

@@ -1,11 +1,11 @@
-//! Whether two renders of a scenario are the same music.
+//! Compares two renders of a scenario.
 //!
-//! Every note of one must be in the other, with its key, channel and velocity. Its samples may differ by
-//! one, for rounding to samples and of moments to [`ROUNDING_S`], wherever the tempo holds over a block; where
-//! it bends inside one, by what [`super::tempo::TempoMap::unknown`] says. What would last longer than that, a
-//! take's tempo from a hand-over in the rest of such a block, no scenario has. But a note that may be so much off may
-//! change places with a knob that moves, a key or a stop: then another note is generated again, and from there on the two
-//! renders are not compared.
+//! Every note of one must be in the other, with the same key, channel and velocity. Where the tempo is constant over a
+//! block, note-ons and note-offs may differ by one sample, plus [`ROUNDING_S`] for the rounding of times; where it
+//! changes within a block, also by [`super::tempo::TempoMap::unknown`]. A hand-over in the rest of such a block would
+//! set the take's tempo and have a lasting effect, but no scenario has one. With that tolerance, a note may fall on
+//! either side of a parameter change, a key or a stop, and other notes are generated from there on: the comparison ends
+//! at the first such note.
 
 use std::collections::BTreeMap;
 
@@ -14,26 +14,26 @@ use test_host::Sounded;
 use super::render::Setup;
 use super::scenario::{Scenario, TICKS};
 
-/// The model hears of moments in whole microseconds: two roundings of one moment are this far apart, in
-/// seconds, and so is what it does then.
+/// Times reach the model in whole microseconds: two roundings of the same time can differ by this much, in seconds, and
+/// so can the notes generated from it.
 const ROUNDING_S: f64 = 1e-6;
 
-/// How much two renders differ.
+/// The differences between two renders.
 #[derive(Debug, Default)]
 pub struct Difference {
-    /// The most, in samples of the coarser rate, that a note's on or off differs where the tempo holds.
+    /// Maximum difference of a note-on or note-off, in samples of the lower sample rate, where the tempo is constant.
     pub samples: f64,
-    /// What is not the same: the earliest thing.
+    /// The earliest mismatch; `None` if the renders agree.
     pub what: Option<String>,
 }
 
-/// Compares two renders of a scenario.
+/// Compares two renders of a scenario, each given by its notes and its setup.
 pub fn compare(scenario: &Scenario, one: (&[Sounded], &Setup), other: (&[Sounded], &Setup)) -> Difference {
     let tempo = scenario.tempo_map();
     let coarser = one.1.rate.min(other.1.rate);
     let mut difference = Difference::default();
     let mut worst: f64 = 0.0;
-    // What begins or ends with the last samples may or may not have.
+    // Notes that begin in the last moments may be missing in one of the renders.
     let limit = scenario.end as f64 / TICKS as f64 - 0.01;
     let (ours, theirs) = (by_key(one, limit), by_key(other, limit));
     let blocks = [one.1.longest_s(), other.1.longest_s()];
@@ -82,7 +82,7 @@ pub fn compare(scenario: &Scenario, one: (&[Sounded], &Setup), other: (&[Sounded
     difference
 }
 
-/// A note in seconds.
+/// A note; times in seconds.
 #[derive(Clone, Copy, Debug)]
 struct Note {
     on: f64,
@@ -90,7 +90,7 @@ struct Note {
     velocity: u8,
 }
 
-/// Notes by channel and key, each in order of time.
+/// Notes grouped by (channel, key), each group in order of time.
 fn by_key((notes, setup): (&[Sounded], &Setup), limit: f64) -> BTreeMap<(u8, u8), Vec<Note>> {
     let mut keys: BTreeMap<_, Vec<Note>> = BTreeMap::new();
     for note in notes {

@@ -1,8 +1,9 @@
-//! *First note*: when the model wants to enter at once, it does, in the block after the hand-over.
+//! *First note*: if the model wants to enter immediately, its first note comes at the latest in the block after the
+//! hand-over.
 //!
-//! Its timing is made sure of with weights of its own: they lay all the mass on the shortest step there
-//! can be. A step can be no shorter than the silence before the hand-over; and that is chosen to end
-//! just before a bin of the network's steps does, so that what is left of the bin is the entry.
+//! Special weights make it want to: they put nearly all probability on the shortest possible step. A step cannot be
+//! shorter than the silence before the hand-over; that silence is chosen to end just before the end of a step bin, so
+//! that the entry falls in what is left of the bin.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,18 +19,18 @@ use super::{Context, Row};
 const RATE: f64 = 48_000.0;
 /// Samples per block.
 const BLOCK: u64 = 64;
-/// Hand-overs of each kind, in so many renders.
+/// Number of hand-overs of each kind, and the number of renders that they are divided among.
 const CASES: u64 = 100;
 const RENDERS: u64 = 4;
-/// Of these, so many may be missed.
+/// Maximum number of missed hand-overs.
 const MISSES: usize = 1;
 /// What is left of the bin at the hand-over, in seconds: less than a block.
 const LEFT_S: f64 = 0.0008;
-/// The silence that hands over, in seconds.
+/// The silence before a hand-over, in seconds.
 const SILENCE_S: f64 = 0.3;
-/// From one hand-over to the next, in samples.
+/// Time from one hand-over to the next, in samples.
 const PERIOD: u64 = 40_000;
-/// A machine that wakes the audio thread up so late is not idle: the render says nothing.
+/// If the audio thread is ever late by this much, the machine is busy and the render says nothing.
 const BUSY: Duration = Duration::from_millis(1);
 const ATTEMPTS: usize = 5;
 
@@ -53,7 +54,7 @@ fn rows(context: &Context, plugin: &mut Plugin, weights: &Path) -> Result<Vec<Ro
         let go = ["Off", "On"].map(|text| plugin.param_event("go", text));
         let [off, on] = go;
         let case = Case { settings, go: triggered.then_some([on?, off?]), weights: weights.to_owned() };
-        // Offline there is no machine to blame: not one may be missed.
+        // Offline, the machine cannot be at fault: none may be missed.
         let bounced =
             context.each(if context.quick { 1 } else { RENDERS }, |_| render(context, &case, Pace::Offline))?;
         let mut row = Row::new(&format!("{name}, bounced"), "blocks");
@@ -62,13 +63,13 @@ fn rows(context: &Context, plugin: &mut Plugin, weights: &Path) -> Result<Vec<Ro
         }
         rows.push(row);
         if context.quick {
-            // How soon is a matter of the machine.
+            // The timing depends on the machine.
             continue;
         }
         let found = context.each(RENDERS, |_| render(context, &case, Pace::RealTime))?;
         let blocks: Vec<u64> = found.into_iter().flatten().collect();
         let missed = blocks.iter().filter(|blocks| **blocks > 1).count();
-        // One row is one case: of a hundred hand-overs one may be missed.
+        // All hand-overs are one case, because one in a hundred may be missed.
         let mut row = Row::new(&format!("{name} ({missed} of {} missed)", blocks.len()), "blocks");
         let worst = blocks.iter().copied().max().unwrap_or(u64::MAX);
         let told = format!("{missed} of {} first notes left later than in the next block", blocks.len());
@@ -78,24 +79,24 @@ fn rows(context: &Context, plugin: &mut Plugin, weights: &Path) -> Result<Vec<Ro
     Ok(rows)
 }
 
-/// How a render is set, and how the turn changes hands in it.
+/// The settings of a render, and what triggers its hand-overs.
 struct Case {
     settings: [Event; 3],
-    /// The trigger on and off, if it is that.
+    /// The trigger's on and off events, if the trigger hands over instead of the silence.
     go: Option<[Event; 2]>,
     weights: PathBuf,
 }
 
-/// Per hand-over: how many blocks after it its first note leaves.
+/// For each hand-over, the number of blocks until its first note.
 fn render(context: &Context, case: &Case, pace: Pace) -> Result<Vec<u64>> {
     let setup = Setup { rate: RATE, blocks: Blocks::Of(BLOCK as u32), pace };
-    // From a note's onset to the hand-over.
+    // Time from a note's onset to the hand-over, in seconds.
     let waited = (0..).map(|bin| time_range(bin).1).find(|end| *end > SILENCE_S + 0.1).unwrap_or(0.5) - LEFT_S;
     let waited = (waited * RATE).round() as u64;
     let mut events: Vec<_> = case.settings.iter().map(|&event| Timed { at: 0, event }).collect();
     let mut turns = Vec::new();
     for index in 0..CASES / RENDERS {
-        // Somewhere in a block, not always at the same sample of it.
+        // At varying samples within a block.
         let onset = 2_000 + index * PERIOD + index * 7 % BLOCK;
         let (key, turn) = (60 + (index % 12) as u8, onset + waited);
         let held = waited - (SILENCE_S * RATE) as u64;
@@ -133,12 +134,12 @@ fn render(context: &Context, case: &Case, pace: Pace) -> Result<Vec<u64>> {
     }
 }
 
-/// Weights that want the shortest step.
+/// Weights that put nearly all probability on the shortest step.
 fn impatient() -> Result<Weights> {
     let random = Weights::random(Kind::Antiphon, 3);
     let mut tensors = random.tensors().clone();
     let bias = &mut tensors.get_mut("step.out.bias").context("the network has no head for steps")?.data;
-    // Beyond the bins stand scores of what came next in like places.
+    // Outputs beyond the step bins score what followed similar passages, and stay unchanged.
     for (bin, bias) in bias.iter_mut().take(TIMES).enumerate() {
         *bias = -20.0 * bin as f32;
     }

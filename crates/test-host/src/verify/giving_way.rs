@@ -1,5 +1,5 @@
-//! *Giving way*: from the player's entry on the model begins no note until its next turn, and what it
-//! played, its pedal included, is over within the block.
+//! *Giving way*: once the player enters, the model begins no note until its next turn, and its sounding notes and pedal
+//! end within the block.
 
 use anyhow::Result;
 use rand::Rng;
@@ -9,16 +9,16 @@ use super::render::{PEDAL, Setup, plugin};
 use super::{Context, Row};
 
 const RATE: f64 = 48_000.0;
-/// Entries, in so many renders.
+/// Number of entries, and the number of renders that they are divided among.
 const ENTRIES: u64 = 100_000;
 const RENDERS: u64 = 50;
 const QUICK: u64 = 500;
-/// The shortest silence that hands over, in samples.
+/// The shortest silence that causes a hand-over, in samples.
 const SILENCE: u64 = 2_400;
-/// In samples; a render has one of them.
+/// Block sizes, in samples; each render uses one of them.
 const SIZES: [u32; 5] = [64, 17, 256, 480, 1024];
 
-/// A turn of the player: its first note-on, and the hand-over after it, in samples.
+/// A turn of the player: its first note-on and the hand-over after it, in samples.
 struct Turn {
     entry: u64,
     hand_over: u64,
@@ -41,7 +41,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
         }
     }
     ons.name = format!("{} (it had played before {answers})", ons.name);
-    // Who says nothing has nothing to give way with.
+    // If the model hardly played before the entries, the check proves nothing.
     let enough = context.case.is_some() || answers * 20 > ons.cases;
     if !enough {
         ons.case(0.0, Some("the model was playing before too few entries".to_owned()));
@@ -49,11 +49,11 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     Ok(vec![ons, ends])
 }
 
-/// Per entry: by how many samples the last note begins, and ends, too late.
+/// For each entry: by how many samples the last note of the model began, and ended, too late.
 struct Found {
     begun: Vec<u64>,
     ended: Vec<u64>,
-    /// Turns in which the model played.
+    /// Number of turns in which the model played.
     answered: u64,
 }
 
@@ -73,8 +73,8 @@ fn entries_of(context: &Context, number: u64, settings: &[Event], entries: u64) 
         turns.push(Turn { entry, hand_over: at + SILENCE });
         at += SILENCE + rng.random_range(1..20_000);
     }
-    // One of five waits for the model. The others do not, as in real time, though they are much faster than
-    // it: what it has generated too late comes in a later turn, and must not sound there.
+    // One render in five waits for the model. The others do not, as in real time, although they run much faster than
+    // that: notes generated too late arrive in a later turn, and must not sound there.
     let pace = if number.is_multiple_of(5) { Pace::Offline } else { Pace::RealTime };
     let blocks = Blocks::Of(SIZES[number as usize % SIZES.len()]);
     let mut plugin = plugin(&context.bundle, &Setup { rate: RATE, blocks: blocks.clone(), pace })?;
@@ -84,7 +84,7 @@ fn entries_of(context: &Context, number: u64, settings: &[Event], entries: u64) 
         Ok(audio.take_outputs())
     })?;
     let account = Account::of(&events, &outputs);
-    // The pedal is a note that the foot plays: it begins and ends as any other.
+    // The pedal is treated as a note: it begins and ends like any other.
     let mut notes = account.with_hanging_until(at);
     notes.extend(account.pedal_until(64, PEDAL, at));
     notes.sort_by_key(|note| note.on);

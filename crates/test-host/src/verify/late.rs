@@ -1,5 +1,5 @@
-//! *Late notes*: a host that asks for its blocks faster than the model can think. A note is where the
-//! bounce has it, or later by no more than `Late notes` says and counted, or left out and counted.
+//! *Late notes*: a host that requests its blocks faster than the model can generate. Each note must be where the bounce
+//! has it; or later, by no more than *Late notes* allows, and counted; or missing, and counted.
 
 use anyhow::Result;
 use test_host::{Account, Audio, Blocks, Pace, Performer, Plugin, Sounded};
@@ -10,12 +10,12 @@ use super::{Context, Row};
 
 const RATE: f64 = 48_000.0;
 const RENDERS: u64 = 8;
-/// A render's hurry, and the time after it in which the model comes to itself again, in seconds.
+/// Time that each render runs too fast, and the time after it in real time for the model to catch up, in seconds.
 const HURRIED_S: f64 = 20.0;
 const CALM_S: f64 = 2.0;
 /// Samples per block.
 const BLOCK: u32 = 64;
-/// What `Late notes` is set to, in milliseconds.
+/// Value of *Late notes*, in milliseconds.
 const LATE_MS: u64 = 40;
 
 pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
@@ -26,7 +26,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
         let setup = |pace| Setup { rate: RATE, blocks: Blocks::Of(BLOCK), pace };
         let bounce = render(&context.bundle, &scenario, &setup(Pace::Offline))?;
 
-        // From somewhat too fast to much too fast.
+        // Ranging from somewhat too fast to much too fast.
         let hurry = Pace::Hurried([100, 200, 400, 3_200][number as usize % 4]);
         let mut live = instance(&context.bundle, &setup(hurry))?;
         let (events, end) = (scenario.timed(RATE), samples(scenario.end, RATE));
@@ -60,7 +60,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     })?;
     let mut row = Row::new("late: shifted, dropped, counted", "ms shifted");
     for (number, (status, shifted, missing, strange, latest)) in found.into_iter().enumerate() {
-        // A shift by a sample looks like none. The last note of a render may be under way.
+        // A shift by one sample cannot be seen. The last note of a render may still be on its way.
         let counted = shifted <= status.late && missing.abs_diff(status.dropped) <= 1;
         let told = || {
             format!(

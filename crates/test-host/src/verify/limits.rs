@@ -1,4 +1,4 @@
-//! *Limits*: what may not be played is not, by the weights that ship: thousands of notes under random
+//! *Limits*: notes that may not be played are not, tested with the shipped weights: thousands of notes under random
 //! limits, and under chords that the player holds in a duet.
 
 use anyhow::{Result, ensure};
@@ -13,7 +13,7 @@ use super::{Context, Row};
 const RATE: f64 = 48_000.0;
 const RENDERS: u64 = 40;
 const QUICK: u64 = 2;
-/// Of a render, in seconds.
+/// Length of a render in seconds, in full and with `--quick`.
 const LONG_S: f64 = 60.0;
 const QUICK_S: f64 = 12.0;
 
@@ -34,7 +34,7 @@ const SCALES: [(&str, &[u8]); 12] = [
 ];
 const TONICS: [&str; 12] = ["C", "C#/Db", "D", "D#/Eb", "E", "F", "F#/Gb", "G", "G#/Ab", "A", "A#/Bb", "B"];
 
-/// What a render is limited to.
+/// The limits of a render.
 #[derive(Clone, Debug)]
 struct Limits {
     tonic: usize,
@@ -42,8 +42,8 @@ struct Limits {
     keys: (u8, u8),
     voices: usize,
     longest_s: f64,
-    /// How often a pitch may come in a row. Told of single voices only: of chords one cannot see which of
-    /// their notes are one onset.
+    /// Maximum number of times that a pitch may come in a row. Checked for one voice only: with chords, the output does
+    /// not show which notes share an onset.
     repeats: usize,
     velocity: u8,
 }
@@ -63,7 +63,7 @@ impl Limits {
     }
 
     fn settings(&self, plugin: &mut Plugin) -> Result<Vec<Event>> {
-        // CLAP's range of a whole number is its own, from 0: that of a key is the key.
+        // In CLAP, the range of an integer parameter starts at 0; for a key, that is the MIDI key.
         let key = |name, key: u8| Event::Param { id: test_host::param_id(name), value: key.into() };
         Ok(vec![
             plugin.param_event("key", TONICS[self.tonic])?,
@@ -78,7 +78,7 @@ impl Limits {
         ])
     }
 
-    /// What a note breaks, among the notes before it.
+    /// The limit that a note breaks, given the notes before it; `None` if it breaks none.
     fn broken(&self, notes: &[Sounded], index: usize, end: u64) -> Option<&'static str> {
         let note = &notes[index];
         let above = (usize::from(note.key) + 12 - self.tonic) % 12;
@@ -139,12 +139,12 @@ fn setup() -> Setup {
 
 type Found = Vec<(Sounded, Option<&'static str>)>;
 
-/// The player holds now these keys and now those, while the model plays.
+/// Plays while the player holds one chord after another; returns the notes that are not in the chord held.
 fn under_chords(context: &Context, number: u64, settings: &[Event], long: f64) -> Result<Found> {
     let (mut scenario, release) = Scenario::plain(context.seed, number, settings, 120.0, ticks(long));
     let rng = &mut model::note_rng(context.seed ^ 0xc08d, number);
     let mut now = release + ticks(1.0);
-    // By moment: the pitch classes that are held from there on.
+    // Pitch classes held, as a bit set, by the sample from which they are.
     let mut held = vec![(0, 0u16)];
     while now + ticks(6.0) < scenario.end {
         let keys: Vec<u8> = (0..rng.random_range(2..5)).map(|place| 40 + 7 * place + rng.random_range(0..7)).collect();
@@ -163,7 +163,7 @@ fn under_chords(context: &Context, number: u64, settings: &[Event], long: f64) -
     let notes = render(&context.bundle, &scenario, &setup())?.notes;
     let broken = |note: &Sounded| {
         let latest = held.partition_point(|held| held.0 <= note.on) - 1;
-        // A note on the very sample may belong to either side of it.
+        // A note right at a change may belong to either side of it.
         let near = held[latest].0 + 1 >= note.on || held.get(latest + 1).is_some_and(|next| next.0 <= note.on + 1);
         let classes = held[latest].1;
         (!near && classes != 0 && classes >> (note.key % 12) & 1 == 0).then_some("the chord")

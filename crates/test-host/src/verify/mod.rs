@@ -1,7 +1,7 @@
-//! `host verify`: what the plugin promises about time and turns, shown on the built `.clap`.
+//! `host verify`: checks on the built `.clap` what is promised about time and turns.
 //!
-//! Each check is a file of its own here and yields a row or more: how many cases, how many of them
-//! failed, and how bad the worst was. `docs/time.md` says what is promised.
+//! Each check is a separate module and yields one or more rows: the number of cases, how many failed, and the worst
+//! value. `docs/time.md` states what is promised.
 
 mod accuracy;
 mod at_once;
@@ -31,30 +31,31 @@ use test_host::{Plugin, Status};
 use crate::BadInput;
 use scenario::Knob;
 
-/// Failures that are told per row.
+/// Maximum number of failures printed per row.
 const TOLD: usize = 5;
 
-/// Check what the built plugin promises about time and turns, and print a table.
+/// Check the built plugin's timing and turn-taking and print a table. Exits with 1 if a check fails.
 #[derive(Args)]
 pub struct Options {
-    /// Where every random choice comes from.
+    /// Seed of all random choices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Only the checks whose name begins so.
+    /// Run only the checks whose names begin with NAME: bounce, accuracy, at once, first note, giving way, trade, late,
+    /// limits, transport.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-    /// A small version, some seconds long; nothing in it depends on how fast the machine is.
+    /// Run a small version that takes a few seconds and does not depend on the machine's speed.
     #[arg(long)]
     quick: bool,
-    /// Only this case of each check: to look into a failure.
+    /// Run only this case of each check, to investigate a failure; some checks then print details.
     #[arg(long, value_name = "NUMBER")]
     case: Option<u64>,
-    /// Where to leave the table as JSON.
+    /// Write the table to this file, as JSON.
     #[arg(long, value_name = "FILE", env = "ANTIPHON_VERIFY_JSON", default_value = "target/verify.json")]
     out: PathBuf,
 }
 
-/// What all checks need.
+/// Options and resources shared by all checks.
 pub struct Context {
     seed: u64,
     quick: bool,
@@ -69,10 +70,10 @@ struct Row {
     name: String,
     cases: u64,
     failed: u64,
-    /// The worst that was seen, in `unit`.
+    /// The worst value, in `unit`.
     worst: f64,
     unit: &'static str,
-    /// What failed.
+    /// Descriptions of the failed cases.
     #[serde(skip)]
     failures: Vec<String>,
 }
@@ -82,7 +83,7 @@ impl Row {
         Self { name: name.to_owned(), cases: 0, failed: 0, worst: 0.0, unit, failures: Vec::new() }
     }
 
-    /// One more case: how bad it was, and what is wrong with it, if something is.
+    /// Adds a case: its worst value, and a description of the failure if it failed.
     fn case(&mut self, worst: f64, failure: Option<String>) {
         self.cases += 1;
         self.worst = self.worst.max(worst);
@@ -93,10 +94,10 @@ impl Row {
     }
 }
 
-/// A check: some rows. The plugin is there to be asked about its parameters.
+/// A check. It returns its rows; the plugin is for looking up parameters.
 type Check = fn(&Context, &mut Plugin) -> Result<Vec<Row>>;
 
-/// All checks, by the first word of their rows.
+/// All checks, by the first words of their rows' names.
 const CHECKS: [(&str, Check); 9] = [
     ("bounce", bounce::run),
     ("accuracy", accuracy::run),
@@ -113,7 +114,7 @@ const CHECKS: [(&str, Check); 9] = [
 pub fn run(options: &Options) -> Result<()> {
     Status::request();
     let bundle = test_host::find_bundle()?;
-    // Stays active: while one instance lives, the others need not load the network again.
+    // Stays active: while one instance lives, the others do not have to load the network again.
     let mut keeper = Plugin::load(&bundle)?;
     keeper.activate(48_000.0, 64)?;
     let knobs = scenario::knobs(&mut keeper)?;
@@ -151,7 +152,7 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Three digits are enough.
+/// Formats a number with about three significant digits.
 fn figure(value: f64) -> String {
     match value {
         0.0 => "0".to_owned(),
@@ -162,7 +163,7 @@ fn figure(value: f64) -> String {
 }
 
 impl Context {
-    /// Does a case for each number below `count`, on all cores; hands the outcomes over in order.
+    /// Runs `case` for each number below `count`, on all cores; returns the results in order.
     fn each<T: Send>(&self, count: u64, case: impl Fn(u64) -> Result<T> + Sync) -> Result<Vec<T>> {
         let numbers: Vec<u64> = (0..count).filter(|number| self.case.is_none_or(|only| only == *number)).collect();
         let next = AtomicUsize::new(0);

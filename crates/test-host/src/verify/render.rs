@@ -1,4 +1,4 @@
-//! A scenario, played to the built plugin.
+//! Plays a scenario to the built plugin.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,26 +8,26 @@ use test_host::{Account, Audio, Blocks, Pace, Performer, Plugin, Sounded, Status
 
 use super::scenario::{Scenario, samples};
 
-/// The longest block that is announced, in samples.
+/// The longest block that the plugin is activated for, in samples.
 pub const LONGEST_BLOCK: u32 = 4096;
-/// The key that stands for the sustain pedal: no MIDI key.
+/// The key that stands for the sustain pedal; not a valid MIDI key.
 pub const PEDAL: u8 = 200;
-/// The plugin has this long to get ready.
+/// Time limit for the plugin to get ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How a scenario is rendered.
+/// How to render a scenario.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// Samples per second.
     pub rate: f64,
-    /// Samples per block.
+    /// Block sizes, in samples.
     pub blocks: Blocks,
-    /// Offline, or paced in real time.
+    /// Offline, or in real time.
     pub pace: Pace,
 }
 
 impl Setup {
-    /// Offline.
+    /// An offline render.
     pub fn offline(rate: f64, blocks: Blocks) -> Self {
         Self { rate, blocks, pace: Pace::Offline }
     }
@@ -41,7 +41,7 @@ impl Setup {
         f64::from(longest) / self.rate
     }
 
-    /// For a reader.
+    /// A description for messages.
     pub fn name(&self) -> String {
         let blocks = match &self.blocks {
             Blocks::Of(frames) => format!("blocks of {frames}"),
@@ -52,22 +52,22 @@ impl Setup {
     }
 }
 
-/// What came out.
+/// The result of a render.
 pub struct Rendered {
-    /// The plugin's own notes; those that still sound at the end, end there.
+    /// The plugin's own notes; those still sounding at the end are given the end as their note-off.
     pub notes: Vec<Sounded>,
-    /// When its own sustain pedal was down, as notes of the key [`PEDAL`].
+    /// The times during which the plugin held its own sustain pedal, as notes with the key [`PEDAL`].
     pub pedal: Vec<Sounded>,
-    /// What must never happen: lost notes, stray ones, events out of order.
+    /// Violations: lost notes, stray notes, events out of order.
     pub faults: Vec<String>,
     /// The plugin's own figures.
     pub status: Status,
-    /// How late this host was, in real time.
+    /// The most that this host was late, in real time.
     pub lateness: Duration,
 }
 
 impl Rendered {
-    /// All that the plugin has played: its notes, and its pedal.
+    /// Everything that the plugin played: its notes and its pedal.
     pub fn music(&self) -> Vec<Sounded> {
         self.notes.iter().chain(&self.pedal).copied().collect()
     }
@@ -80,7 +80,7 @@ pub fn plugin(bundle: &Path, setup: &Setup) -> Result<Plugin> {
     Ok(plugin)
 }
 
-/// Activates it; in real time, it has woken up then.
+/// Activates an instance; in real time, also waits until its model is loaded.
 pub fn prepare(plugin: &mut Plugin, setup: &Setup) -> Result<()> {
     let offline = setup.pace == Pace::Offline;
     plugin.set_offline(offline)?;
@@ -91,7 +91,7 @@ pub fn prepare(plugin: &mut Plugin, setup: &Setup) -> Result<()> {
     Ok(())
 }
 
-/// Renders a scenario in a fresh instance.
+/// Renders a scenario in a new instance.
 pub fn render(bundle: &Path, scenario: &Scenario, setup: &Setup) -> Result<Rendered> {
     let events = scenario.timed(setup.rate);
     let changes = scenario.changes(setup.rate);
@@ -107,7 +107,7 @@ pub fn render(bundle: &Path, scenario: &Scenario, setup: &Setup) -> Result<Rende
     let account = Account::of(&events, &outputs);
     let notes = account.with_hanging_until(end);
     let pedal = account.pedal_until(64, PEDAL, end);
-    // A key that is a trigger makes no sound, and `Pass your notes` may be off.
+    // A key used as a trigger is not passed through, and *MIDI thru* may be off.
     let lost = if scenario.moves(&["pass", "trigby"]) { Vec::new() } else { account.lost.clone() };
     let stray = account.stray.iter().filter(|stray| !scenario.panics(stray.at, setup.rate)).copied().collect();
     faults.extend(Account { hanging: Vec::new(), lost, stray, ..account }.faults());

@@ -1,8 +1,8 @@
-//! Random scenarios: what a player, an automation lane and a transport do, and when. Everything
-//! comes from a seed; the parameters are those that the plugin has, whichever they are.
+//! Random scenarios: what a player, automation lanes and a transport do, and when. Everything derives from a seed; all
+//! automatable parameters of the plugin are used.
 //!
-//! Times are *ticks* of 1/300 s, since a tick is a whole number of samples at 44.1, 48 and 96 kHz: the
-//! player plays the very same at each of them.
+//! Times are in *ticks* of 1/300 s. A tick is a whole number of samples at 44.1, 48 and 96 kHz, so the player's events
+//! are at exactly the same times at each of these rates.
 
 use anyhow::Result;
 use rand::Rng;
@@ -13,40 +13,40 @@ use super::tempo::TempoMap;
 
 /// Ticks per second.
 pub const TICKS: u64 = 300;
-/// The longest block, in ticks and a little more.
+/// A little more than the longest block, in ticks.
 const LONGEST: u64 = 30;
-/// The silence in beats that is set when nobody has chosen another.
+/// Default of the silence in beats.
 const DEFAULT_BEATS: f64 = 2.0;
-/// CLAP ids of the parameters that silence a scenario; they are moved now and then only.
+/// CLAP ids of parameters that silence a scenario; they are changed only rarely.
 const QUIETENERS: [&str; 3] = ["bypass", "forget", "panic"];
 
-/// The samples of a moment.
+/// Converts ticks to samples.
 pub fn samples(ticks: u64, rate: f64) -> u64 {
-    // Exact for every rate that is a multiple of 300.
+    // Exact for every sample rate that is a multiple of 300.
     ticks * (rate as u64) / TICKS
 }
 
-/// Seconds in ticks, to the nearest.
+/// Converts seconds to ticks, rounded to the nearest.
 pub fn ticks(seconds: f64) -> u64 {
     (seconds * TICKS as f64).round() as u64
 }
 
-/// A parameter as a scenario may move it.
+/// A parameter that a scenario can change.
 #[derive(Clone, Debug)]
 pub struct Knob {
-    /// As the plugin describes it.
+    /// The parameter as the plugin describes it.
     pub parameter: Parameter,
-    /// Of a time: values to choose from, with what they are in ticks, or in beats. Empty: every one between
-    /// its ends.
+    /// For a time: the values to choose from, each with its duration in ticks or in beats. Empty if any value in the
+    /// range may be chosen.
     values: Vec<(f64, f64)>,
-    /// Of a choice: what each of its values is called.
+    /// For a choice: the names of its values.
     names: Vec<String>,
-    /// Whether it is one of those that silence everything.
+    /// Whether it is one of [`QUIETENERS`].
     quietens: bool,
 }
 
 impl Knob {
-    /// Whether it chooses between a few named things.
+    /// Whether the parameter chooses between a few named values.
     fn is_choice(&self) -> bool {
         !self.names.is_empty()
     }
@@ -82,7 +82,7 @@ pub fn knobs(plugin: &mut Plugin) -> Result<Vec<Knob>> {
         .collect()
 }
 
-/// What the values of a choice between a few things are called; of another parameter: nothing.
+/// The names of a parameter's values, if it chooses between a few; otherwise empty.
 fn names(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<String>> {
     let &Parameter { id, min, max, stepped, .. } = parameter;
     if !stepped || !(2.0..=12.0).contains(&(max - min)) {
@@ -91,8 +91,8 @@ fn names(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<String>> {
     (0..=(max - min) as u32).map(|index| plugin.text_of(id, min + f64::from(index))).collect()
 }
 
-/// For a parameter in milliseconds: values that are whole ticks, so that what it times falls on a
-/// sample at every rate. For one in beats: some. For the others: none.
+/// For a parameter in milliseconds: values that are whole ticks, so that the times they set fall on a sample at every
+/// rate. For one in beats: evenly spaced values. For others: none.
 fn times(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<(f64, f64)>> {
     let mut values = Vec::new();
     let text = plugin.text_of(parameter.id, parameter.default)?;
@@ -116,25 +116,25 @@ fn times(plugin: &mut Plugin, parameter: &Parameter) -> Result<Vec<(f64, f64)>> 
     Ok(values)
 }
 
-/// See the [module](self).
+/// A random scenario; see the [module](self).
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// Its number among those of a seed.
+    /// Its number among the scenarios of a seed.
     pub number: u64,
-    /// What the player and the automation do, by tick; ascending.
+    /// Events of the player and of automation: (tick, event), ascending.
     pub events: Vec<(u64, Event)>,
-    /// The transport at the beginning; `None`: a host without one.
+    /// The transport at the start; `None` for a host without one.
     pub timeline: Option<Timeline>,
-    /// What happens to it, by tick; ascending.
+    /// Changes of the transport: (tick, change), ascending.
     pub changes: Vec<(u64, Change)>,
-    /// Whether the host cuts its blocks where the tempo changes, or the loop ends.
+    /// Whether the host splits its blocks at tempo changes and at the loop's end.
     pub cuts: bool,
     /// The last tick.
     pub end: u64,
 }
 
 impl Scenario {
-    /// A scenario of its own for every number and seed.
+    /// A different scenario for every number and seed.
     pub fn new(seed: u64, number: u64, knobs: &[Knob]) -> Self {
         let rng = &mut model::note_rng(seed, number);
         let mut events = Vec::new();
@@ -150,7 +150,7 @@ impl Scenario {
             trigger(&mut events, knobs, end, rng);
         }
         automate(&mut events, number, knobs, end, rng);
-        // Stable: at one tick, the settings come first.
+        // The sort is stable, so at the same tick the settings come first.
         events.sort_by_key(|event| event.0);
 
         let timeline = rng.random_bool(0.85).then(|| timeline(rng));
@@ -165,43 +165,43 @@ impl Scenario {
         scenario
     }
 
-    /// A phrase after some `settings`, then nothing but the model's answer, with a transport that rolls at
-    /// `tempo`. Says when the last key comes up, too.
+    /// A phrase after some `settings`, followed only by the model's answer, with a transport that rolls at `tempo`.
+    /// Also returns the tick of the last key's release.
     pub fn plain(seed: u64, number: u64, settings: &[Event], tempo: f64, end: u64) -> (Self, u64) {
         let rng = &mut model::note_rng(seed ^ 0x0091_a190, number);
         let mut events: Vec<_> = settings.iter().map(|&setting| (0, setting)).collect();
         let release = phrase(&mut events, 30, rng);
-        // No pedal: its release is none of a key.
+        // Without pedals, whose release would come after that of the last key.
         events.retain(|event| !matches!(event.1, Event::Midi([status, ..]) if status & 0xf0 == 0xb0));
         events.sort_by_key(|event| event.0);
         let timeline = Some(Timeline::rolling(tempo));
         (Self { number, events, timeline, changes: Vec::new(), cuts: true, end }, release)
     }
 
-    /// What the plugin is sent, at this sample rate.
+    /// The events for the plugin, at this sample rate.
     pub fn timed(&self, rate: f64) -> Vec<Timed> {
         self.events.iter().map(|&(at, event)| Timed { at: samples(at, rate), event }).collect()
     }
 
-    /// Whether a parameter is moved on the way.
+    /// Whether this parameter is changed after the start.
     pub fn automates(&self, parameter: &Parameter) -> bool {
         self.events.iter().any(|&(at, event)| at > 1 && matches!(event, Event::Param { id, .. } if id == parameter.id))
     }
 
-    /// Whether one of these parameters is moved.
+    /// Whether one of these parameters is changed.
     pub fn moves(&self, ids: &[&str]) -> bool {
         let moved = |event: &Event| matches!(event, Event::Param { id, .. } if ids.iter().any(|name| test_host::param_id(name) == *id));
         self.events.iter().any(|(_, event)| moved(event))
     }
 
-    /// Whether *Panic* is struck at this sample: it ends the player's notes, too, before he does.
+    /// Whether *Panic* is triggered at this sample. It also ends the player's notes, before the player releases them.
     pub fn panics(&self, sample: u64, rate: f64) -> bool {
         let panic = test_host::param_id("panic");
         let here = |at: u64| samples(at, rate) == sample;
         self.events.iter().any(|&(at, event)| here(at) && matches!(event, Event::Param { id, .. } if id == panic))
     }
 
-    /// For somebody who looks into a failure.
+    /// Prints the scenario, for debugging a failure.
     pub fn print(&self, knobs: &[Knob]) {
         println!("{:?}, cuts: {}", self.timeline, self.cuts);
         for (at, change) in &self.changes {
@@ -219,20 +219,20 @@ impl Scenario {
         }
     }
 
-    /// The tempo map, in seconds.
+    /// The tempo map; times in seconds.
     pub fn tempo_map(&self) -> TempoMap {
         let changes = self.changes.iter().map(|&(at, change)| (at as f64 / TICKS as f64, change));
         TempoMap::new(self.timeline.as_ref(), changes, self.cuts)
     }
 
-    /// Whatever may make the model think anew, or begin or end its turn, in seconds.
+    /// Times in seconds at which the model may have to regenerate notes, or a turn may begin or end.
     pub fn causes(&self) -> Vec<f64> {
         let events = self.events.iter().map(|event| event.0);
         let changes = self.changes.iter().filter(|change| !change.1.is_of_tempo()).map(|change| change.0);
         events.chain(changes).map(|at| at as f64 / TICKS as f64).collect()
     }
 
-    /// What happens to the transport, at this sample rate.
+    /// The changes of the transport, at this sample rate.
     pub fn changes(&self, rate: f64) -> Vec<(u64, Change)> {
         self.changes.iter().map(|&(at, change)| (samples(at, rate), change)).collect()
     }
@@ -242,12 +242,12 @@ fn set(knob: &Knob, value: f64) -> Event {
     Event::Param { id: knob.parameter.id, value }
 }
 
-/// How the plugin is set when it begins: a short silence, a seed of its own, and this and that.
+/// Initial settings: a short silence, a random seed, and random values for some other parameters.
 fn set_up(events: &mut Vec<(u64, Event)>, knobs: &[Knob], rng: &mut Pcg32) {
     let (silence, seed) = (test_host::param_id("silence"), test_host::param_id("seed"));
     for knob in knobs {
         let value = if knob.parameter.id == silence {
-            // The knob is skewed: its lower half has 50 to about 700 ms.
+            // The parameter is skewed: its lower half covers 50 to about 700 ms.
             let short = (knob.values.len() / 2).max(1);
             knob.values[rng.random_range(0..short)].0
         } else if knob.parameter.id == seed || (!knob.quietens && rng.random_bool(chance(knob, 0.3, 0.12))) {
@@ -263,7 +263,7 @@ fn chance(knob: &Knob, choice: f64, other: f64) -> f64 {
     if knob.is_choice() { choice } else { other }
 }
 
-/// What is moved on the way: one parameter after the other, from scenario to scenario, and some more.
+/// Adds automation: in each scenario a different first parameter, in rotation, and some random ones.
 fn automate(events: &mut Vec<(u64, Event)>, number: u64, knobs: &[Knob], end: u64, rng: &mut Pcg32) {
     for lane in 0..rng.random_range(1..5) {
         let any = rng.random_range(0..knobs.len());
@@ -275,8 +275,8 @@ fn automate(events: &mut Vec<(u64, Event)>, number: u64, knobs: &[Knob], end: u6
     }
 }
 
-/// What can be the trigger besides the button, by name and as the event that moves it: a status with a
-/// number. Key and controller are those that are set when nobody has chosen others.
+/// The possible triggers besides the button: name, and MIDI status and number of the event that operates it. Key and
+/// controller numbers are the defaults.
 const TRIGGERS: [(&str, u8, u8); 5] = [
     ("key", 0x90, 24),
     ("controller", 0xb0, 80),
@@ -285,13 +285,13 @@ const TRIGGERS: [(&str, u8, u8); 5] = [
     ("soft pedal", 0xb0, 67),
 ];
 
-/// The model plays while something is held, or from one touch of it to the next.
+/// Adds a trigger: the model plays while it is held, or from one press to the next.
 fn trigger(events: &mut Vec<(u64, Event)>, knobs: &[Knob], end: u64, rng: &mut Pcg32) {
     let (name, status, number) = TRIGGERS[rng.random_range(0..TRIGGERS.len())];
     for (id, name) in [("mode", "trigger"), ("trigby", name)] {
         let knob = knobs.iter().find(|knob| knob.parameter.id == test_host::param_id(id));
         let chosen = knob.and_then(|knob| Some(set(knob, knob.called(name)?)));
-        // After what is set at random, and before the player does anything.
+        // After the random settings, and before the player's events.
         events.extend(chosen.map(|chosen| (1, chosen)));
     }
     let mut now = 2;
@@ -306,11 +306,11 @@ fn trigger(events: &mut Vec<(u64, Event)>, knobs: &[Knob], end: u64, rng: &mut P
     }
 }
 
-/// A phrase of single notes and chords from this tick on, on one channel; says when the last key
-/// comes up.
+/// Adds a phrase of single notes and chords on one channel, starting at tick `from`; returns the tick of the last key's
+/// release.
 fn phrase(events: &mut Vec<(u64, Event)>, from: u64, rng: &mut Pcg32) -> u64 {
     let channel = if rng.random_bool(0.7) { 0 } else { rng.random_range(0..16) };
-    // In the dialect of a keyboard, or in CLAP's own.
+    // As raw MIDI, as from a keyboard, or as CLAP notes.
     let midi = rng.random_bool(0.3);
     let mut up = [0; 128];
     let (mut onset, mut end) = (from, from);
@@ -325,7 +325,7 @@ fn phrase(events: &mut Vec<(u64, Event)>, from: u64, rng: &mut Pcg32) -> u64 {
                 (Event::note_on(channel, key, velocity), Event::note_off(channel, key))
             };
             events.extend([(onset, on), (release, off)]);
-            // A tick between two strikes of a key: which comes first at one sample is nobody's business.
+            // At least a tick between release and next strike of a key: their order at the same sample is not defined.
             up[usize::from(key)] = release + 1;
             end = end.max(release);
         }
@@ -367,7 +367,7 @@ fn loop_range(beats: f64, rng: &mut Pcg32) -> (f64, f64) {
     (start, start + [0.5, 1.0, 2.0, 4.0, 7.0][rng.random_range(0..5)])
 }
 
-/// Tempo steps and ramps, jumps, loops, stops and starts.
+/// Random changes of the transport: tempo steps and ramps, jumps, loops, stops and starts, recording and pre-rolls.
 fn changes(timeline: &Timeline, moments: &[u64], end: u64, rng: &mut Pcg32) -> Vec<(u64, Change)> {
     let mut changes = Vec::new();
     for _ in 0..rng.random_range(0..4) {
@@ -375,7 +375,7 @@ fn changes(timeline: &Timeline, moments: &[u64], end: u64, rng: &mut Pcg32) -> V
         if rng.random_bool(0.5) {
             changes.push((at, Change::Tempo(rng.random_range(50.0..220.0))));
         } else {
-            // So slow that the tempo stays a tempo.
+            // Gentle enough for the tempo to stay in a musical range.
             changes.push((at, Change::Ramp(rng.random_range(-6.0..20.0))));
             changes.push((far_from(moments, at + 600, at + 100, rng), Change::Ramp(0.0)));
         }
@@ -406,15 +406,15 @@ fn changes(timeline: &Timeline, moments: &[u64], end: u64, rng: &mut Pcg32) -> V
     changes
 }
 
-/// When something has a place in the bar: what the player and the automation do, and the hand-overs after
-/// each silence that is set on the way.
+/// Ticks whose position in the bar matters: all events of the player and of automation, and each possible hand-over
+/// after them, for every silence that is set.
 fn moments(events: &[(u64, Event)], knobs: &[Knob]) -> Vec<u64> {
     let silences: Vec<u64> = set_to(events, knobs, "silence").iter().map(|ticks| *ticks as u64).collect();
     let after = |at: u64| silences.iter().map(move |silence| at + silence);
     events.iter().flat_map(|event| std::iter::once(event.0).chain(after(event.0))).collect()
 }
 
-/// What this time is set to on the way, in ticks or in beats.
+/// Values that a time parameter is set to during the scenario, in ticks or in beats.
 fn set_to(events: &[(u64, Event)], knobs: &[Knob], name: &str) -> Vec<f64> {
     let id = test_host::param_id(name);
     let values = knobs.iter().find(|knob| knob.parameter.id == id).map_or(&[][..], |knob| &knob.values);
@@ -425,9 +425,10 @@ fn set_to(events: &[(u64, Event)], knobs: &[Knob], name: &str) -> Vec<f64> {
     events.iter().filter_map(|event| amount(&event.1)).map(|known| known.1).collect()
 }
 
-/// Whether the host can tell all that matters: no hand-over after a silence in beats or on a bar line, and no
-/// jump, falls into the rest of a block in which the tempo has bent; and none of the `moments` into the first
-/// block after a jump or a start within a ramp, which is known to go on with the block after that only.
+/// Whether the host reports everything that matters, so that renders with different blocks must agree. Excluded are
+/// jumps, and hand-overs after a silence in beats or on a bar line, in the rest of a block in which the tempo has
+/// changed; and any of `moments` in the first block after a jump or a start within a ramp, because only the block after
+/// that shows that the ramp continues.
 fn is_known(scenario: &Scenario, moments: &[u64], knobs: &[Knob]) -> bool {
     let Scenario { events, changes, .. } = scenario;
     let bends = || changes.iter().filter(|change| change.1.is_of_tempo()).map(|change| change.0);
@@ -464,7 +465,7 @@ fn is_known(scenario: &Scenario, moments: &[u64], knobs: &[Knob]) -> bool {
     !events.iter().any(|&(at, _)| silences.iter().any(|&beats| hidden(hand_over(at, beats), 1)))
 }
 
-/// The ticks in which the host comes upon a bar line.
+/// The ticks in which the host reaches a bar line.
 fn lines(scenario: &Scenario) -> Vec<u64> {
     let mut timeline = scenario.timeline.clone().unwrap_or_else(|| Timeline::standing(120.0));
     let mut changes = scenario.changes.iter().peekable();
@@ -482,9 +483,9 @@ fn lines(scenario: &Scenario) -> Vec<u64> {
     lines
 }
 
-/// A tick from `start` on, before `end` if it can be, that lies ahead of no moment by less than the longest
-/// block: where the tempo bends inside a block, what happens in the rest of it has a place in the bar and a
-/// tempo that the host cannot tell, and a take keeps those of its hand-over.
+/// A random tick from `start` on, if possible before `end`, that is not less than the longest block ahead of any of
+/// `moments`. When the tempo changes inside a block, the plugin does not know the exact position and tempo in the rest
+/// of it, and a take keeps those of its hand-over.
 fn far_from(moments: &[u64], end: u64, start: u64, rng: &mut Pcg32) -> u64 {
     for _ in 0..100 {
         let at = rng.random_range(start.max(1)..end);

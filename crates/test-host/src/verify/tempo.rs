@@ -1,17 +1,17 @@
-//! A scenario's tempo map as the host knows it: exact, whatever its blocks are. The yardstick.
+//! A scenario's exact tempo map, independent of block sizes: the reference for the checks.
 
 use test_host::{Change, Timeline};
 
-/// A stretch of one tempo, or of one ramp.
+/// A section with a constant tempo or a single ramp.
 #[derive(Clone, Copy, Debug)]
 struct Stretch {
-    /// Seconds since the beginning.
+    /// Start, in seconds.
     from: f64,
-    /// Quarter notes since the beginning.
+    /// Start, in quarter notes.
     beats: f64,
-    /// Quarter notes per minute, at `from`.
+    /// Tempo at `from`, in quarter notes per minute.
     tempo: f64,
-    /// Its change per second.
+    /// Tempo ramp, in quarter notes per minute per second.
     ramp: f64,
 }
 
@@ -26,16 +26,16 @@ impl Stretch {
     }
 }
 
-/// Seconds to beats and back. Beats are counted on: no loop or jump turns them back.
+/// Converts seconds to beats and back. Beats only increase: loops and jumps do not reset them.
 #[derive(Clone, Debug)]
 pub struct TempoMap {
     stretches: Vec<Stretch>,
-    /// Whether the host cuts its blocks where the tempo changes.
+    /// Whether the host splits its blocks at tempo changes.
     cuts: bool,
 }
 
 impl TempoMap {
-    /// `changes` by seconds. A host without a transport has no beats.
+    /// `changes`: (time in seconds, change). Without a timeline, the map is empty.
     pub fn new(timeline: Option<&Timeline>, changes: impl Iterator<Item = (f64, Change)>, cuts: bool) -> Self {
         let Some(timeline) = timeline else {
             return Self { stretches: Vec::new(), cuts };
@@ -54,32 +54,32 @@ impl TempoMap {
         Self { stretches, cuts }
     }
 
-    /// Quarter notes since the beginning.
+    /// Quarter notes played after `at` seconds.
     pub fn beats(&self, at: f64) -> f64 {
         let index = self.stretches.partition_point(|stretch| stretch.from <= at).max(1);
         self.stretches[index - 1].beats(at)
     }
 
-    /// When so many quarter notes have gone by, in seconds.
+    /// Time in seconds at which this many quarter notes have been played.
     pub fn seconds(&self, beats: f64) -> f64 {
         let index = self.stretches.partition_point(|stretch| stretch.beats <= beats).max(1);
         let Stretch { from, beats: origin, tempo, ramp } = self.stretches[index - 1];
-        // ramp t²/120 + tempo t/60 = beats, in the form that holds for a ramp of 0, too.
+        // Solves ramp t²/120 + tempo t/60 = beats, in a form that is also valid for a ramp of 0.
         let beats = beats - origin;
         from + 120.0 * beats / (tempo + (tempo * tempo + 120.0 * ramp * beats).max(0.0).sqrt())
     }
 
-    /// By how much, in seconds, a plugin may be in error about a moment, in blocks of `block` seconds.
+    /// Maximum error, in seconds, of the plugin's knowledge of the time `at`, with blocks of `block` seconds.
     ///
-    /// A host tells position and tempo at a block's first sample only. A ramp of `r` beats per minute
-    /// and second has led the position astray by `r t² / 120` beats after `t` seconds of a block; a step
-    /// by `d` beats per minute in the midst of it, by `d t / 60`. In the next block the position is known
-    /// again; but whether a step or a ramp has led there only the block after that tells.
+    /// A host reports position and tempo only at a block's first sample. After `t` seconds of a block, a ramp of `r`
+    /// beats per minute per second has shifted the position by `r t² / 120` beats; a step of `d` beats per minute
+    /// inside the block, by `d t / 60`. In the next block the position is known again, but only the block after that
+    /// shows whether it was a step or a ramp.
     pub fn unknown(&self, at: f64, block: f64) -> f64 {
         let (mut beats, mut slowest) = (0.0, f64::INFINITY);
         for (index, stretch) in self.stretches.iter().enumerate() {
             let until = self.stretches.get(index + 1).map_or(f64::INFINITY, |next| next.from);
-            // What is near may lie in one block with the moment; a hair more for the rounding to samples.
+            // Sections this near may share a block with `at`; a little more, because of rounding to samples.
             if until < at - block - 1e-3 || stretch.from > at + block + 1e-3 {
                 continue;
             }
@@ -99,7 +99,7 @@ impl TempoMap {
 mod tests {
     use super::*;
 
-    /// Against a host that goes through the same changes in tiny steps.
+    /// Compared with a host that goes through the same changes in small steps.
     #[test]
     fn beats_and_seconds_are_the_hosts() {
         let changes = [

@@ -1,5 +1,5 @@
-//! *Trade*: so many bars the player's, so many the model's, through 4/4, 7/8 and 3/4 and a ramp of the
-//! tempo: nothing of the model's begins before its first line, or sounds beyond its last.
+//! *Trade*: the player and the model take turns by bars, through 4/4, 7/8 and 3/4 and a tempo ramp: no note of the
+//! model begins before its first bar line or sounds past its last.
 
 use anyhow::{Result, ensure};
 use rand::Rng;
@@ -13,12 +13,12 @@ use super::{Context, Row};
 const RATE: f64 = 48_000.0;
 const CASES: u64 = 200;
 const QUICK: u64 = 2;
-/// In samples.
+/// Block sizes, in samples.
 const SIZES: [u32; 5] = [64, 17, 256, 1024, 4096];
-/// Signatures, and how many bars of each; the last goes on.
+/// Time signatures, and the number of bars of each; the last one continues.
 const SIGNATURES: [((u16, u16), u32); 3] = [((4, 4), 5), ((7, 8), 6), ((3, 4), 9)];
 
-/// A bar, in quarter notes.
+/// A bar: start and end in quarter notes, and whether it is the model's.
 #[derive(Clone, Copy, Debug)]
 struct Bar {
     start: f64,
@@ -49,7 +49,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     Ok(vec![row])
 }
 
-/// All bars, and whose they are.
+/// All bars, and whether they are the model's.
 fn bars(yours: u32, mine: u32) -> Vec<Bar> {
     let mut bars: Vec<Bar> = Vec::new();
     for (signature, count) in SIGNATURES {
@@ -63,7 +63,7 @@ fn bars(yours: u32, mine: u32) -> Vec<Bar> {
     bars
 }
 
-/// Per note: when it began, and by how many samples it was outside of the model's bars.
+/// For each note: when it began, in seconds, and by how many samples it lay outside the model's bars.
 fn trade(
     context: &Context,
     number: u64,
@@ -85,7 +85,7 @@ fn trade(
     let map = scenario.tempo_map();
     scenario.events.extend(settings.iter().map(|&setting| (0, setting)));
     for bar in bars.iter().filter(|bar| !bar.mine) {
-        // A tick within the bar, at its earliest a while after the model's last note has to be over.
+        // Inside the bar: not before the model's last note has certainly ended, and over before the next line.
         let (from, to) = (ticks(map.seconds(bar.start)) + 20, ticks(map.seconds(bar.end)) - 12);
         for _ in 0..rng.random_range(0..5) {
             let on = rng.random_range(from..to - 20);
@@ -94,7 +94,7 @@ fn trade(
             scenario.events.push((rng.random_range(on + 6..to), Event::note_off(0, key)));
         }
     }
-    // Lanes of automation, at which the plugin's wrapper cuts its blocks.
+    // Automation, at which the plugin's wrapper splits its blocks.
     let end = bars.last().map_or(0, |bar| ticks(map.seconds(bar.end)));
     for _ in 0..rng.random_range(0..200) {
         let event = Event::Param { id: test_host::param_id("temp"), value: rng.random_range(0.7..1.3) };
@@ -102,7 +102,7 @@ fn trade(
     }
     scenario.events.sort_by_key(|event| event.0);
     let last = bars.last().map_or(0.0, |bar| bar.end);
-    // A tick before the last line, which may lie within the model's turn.
+    // A tick before the last bar line, which may lie within the model's turn.
     scenario.end = ticks(map.seconds(last)) - 1;
 
     let setup = Setup::offline(RATE, Blocks::Of(SIZES[number as usize % SIZES.len()]));
@@ -128,7 +128,7 @@ fn trade(
         let (on, off) = (note.on as f64, note.off as f64);
         let outside = turns(&bars).into_iter().map(|(start, end)| {
             let ((start, excused), (end, also)) = (sample(start), sample(end));
-            // A line lies on its nearest sample.
+            // A bar line is rounded to the nearest sample.
             (start - excused - 0.5 - on).max(off - end - also - 0.5).max(0.0)
         });
         (on / RATE, outside.fold(f64::INFINITY, f64::min))
@@ -136,7 +136,7 @@ fn trade(
     Ok(over.collect())
 }
 
-/// The model's bars that follow each other, joined.
+/// The model's turns: consecutive bars of the model, joined; in quarter notes.
 fn turns(bars: &[Bar]) -> Vec<(f64, f64)> {
     let mut turns: Vec<(f64, f64)> = Vec::new();
     for bar in bars.iter().filter(|bar| bar.mine) {

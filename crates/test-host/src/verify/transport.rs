@@ -1,4 +1,4 @@
-//! What becomes of a take when the transport does something: `docs/time.md`, line by line.
+//! What happens to a take when the transport changes: checks `docs/time.md` line by line.
 
 use anyhow::Result;
 use rand::Rng;
@@ -11,15 +11,16 @@ use super::{Context, Row};
 
 const RATE: f64 = 48_000.0;
 const TEMPO: f64 = 120.0;
-/// Beats that are whole bars in every usual signature: the model feels where in the bar it is.
+/// A number of beats that is a whole number of bars in every common time signature, because the position in the bar is
+/// an input of the model.
 const WHOLE_BARS: f64 = 1260.0;
-/// Of each behaviour.
+/// Number of cases per behavior.
 const CASES: u64 = 50;
 const QUICK: u64 = 1;
-/// In samples.
+/// Block sizes, in samples.
 const SIZES: [u32; 4] = [256, 64, 1024, 480];
 
-/// A behaviour: what is wrong with one case of it, if something is, and by how many samples.
+/// Checks one case of a behavior: returns by how many samples it is off, and what is wrong, if anything.
 type Behaviour = fn(&Case) -> Result<(f64, Option<String>)>;
 
 const BEHAVIOURS: [(&str, Behaviour); 8] = [
@@ -33,13 +34,13 @@ const BEHAVIOURS: [(&str, Behaviour); 8] = [
     ("transport: a new sample rate begins anew", sample_rate),
 ];
 
-/// A phrase and its answer, to which something is done.
+/// A phrase and its answer, with a moment at which something happens.
 struct Case<'a> {
     context: &'a Context,
     scenario: Scenario,
-    /// When the model has taken the turn, by tick.
+    /// Tick of the hand-over.
     hand_over: u64,
-    /// A moment in the midst of its turn, by tick.
+    /// A tick during the model's turn.
     moment: u64,
     setup: Setup,
     settings: &'a [Event],
@@ -50,7 +51,7 @@ impl Case<'_> {
         render(&self.context.bundle, scenario, &self.setup)
     }
 
-    /// The same with something done to the transport.
+    /// The same scenario with changes of the transport.
     fn with(&self, changes: Vec<(u64, Change)>) -> Scenario {
         Scenario { changes, ..self.scenario.clone() }
     }
@@ -83,7 +84,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Nothing sounds from the stop on, until something new is played.
+/// Checks that nothing sounds from the stop on, because nothing new is played.
 fn stop(case: &Case) -> Result<(f64, Option<String>)> {
     let stop = case.sample(case.moment);
     let rendered = case.render(&case.with(vec![(case.moment, Change::Stop)]))?;
@@ -92,15 +93,15 @@ fn stop(case: &Case) -> Result<(f64, Option<String>)> {
     Ok((over as f64, silent.or((over > 0).then(|| format!("a note sounds {over} samples after the stop")))))
 }
 
-/// What was before a start is forgotten: nothing is played until a phrase is, and its answer is that of
-/// a bounce that begins with the start.
+/// Checks that a start clears the phrase: nothing is generated until a new phrase is played, and the answer to it is
+/// the same as in a bounce without the earlier phrase.
 fn start(case: &Case) -> Result<(f64, Option<String>)> {
     let start = case.moment + 300;
     let changes = vec![(case.moment, Change::Stop), (start, Change::Start)];
     let (alone, _) = Scenario::plain(case.context.seed, 99, case.settings, TEMPO, ticks(9.0));
     let mut scenario = case.with(changes);
     scenario.events.retain(|event| event.0 < case.moment);
-    // A second later: before, there is nothing to answer.
+    // A second later; until then, there is nothing to answer.
     let later = start + TICKS;
     scenario.events.extend(alone.events.iter().map(|&(at, event)| (at + later, event)));
     scenario.end = alone.end + later;
@@ -112,7 +113,7 @@ fn start(case: &Case) -> Result<(f64, Option<String>)> {
     }
     let back: Vec<Sounded> =
         after.iter().map(|note| Sounded { on: note.on - shift, off: note.off - shift, ..*note }).collect();
-    // The bounce begins before its phrase where the song did, so that the phrase stands at the same place in the bar.
+    // In the bounce, the phrase is at the same song position, and so at the same position in the bar.
     let mut bounce = alone.clone();
     let before = case.moment + TICKS;
     bounce.events = alone.events.iter().map(|&(at, event)| (if at == 0 { 0 } else { at + before }, event)).collect();
@@ -126,7 +127,7 @@ fn start(case: &Case) -> Result<(f64, Option<String>)> {
     Ok((difference.samples, difference.what.or(none)))
 }
 
-/// Onsets stay where they are in beats that go on; what sounds at the loop's end ends there.
+/// Checks that notes continue over a loop at the same beats as without it; notes sounding at the loop's end end there.
 fn over_a_loop(case: &Case) -> Result<(f64, Option<String>)> {
     let length = 4.0;
     let map = case.scenario.tempo_map();
@@ -144,7 +145,7 @@ fn over_a_loop(case: &Case) -> Result<(f64, Option<String>)> {
     Ok((difference.samples, difference.what))
 }
 
-/// Onsets go on from the jump as if there were none; what sounds ends there.
+/// Checks that notes continue after a jump as if there had been none; notes sounding at the jump end there.
 fn jump(case: &Case) -> Result<(f64, Option<String>)> {
     let straight = case.render(&case.scenario)?;
     let beats = case.moment as f64 / TICKS as f64 * TEMPO / 60.0;
@@ -154,7 +155,7 @@ fn jump(case: &Case) -> Result<(f64, Option<String>)> {
     Ok((difference.samples, difference.what))
 }
 
-/// Notes, but none sounds over these moments.
+/// The notes, with those that sound at one of `moments` ended there.
 fn cut_at(notes: &[Sounded], moments: &[u64]) -> Vec<Sounded> {
     let cut = |note: &Sounded| {
         let off = moments.iter().find(|moment| (note.on + 1..note.off).contains(moment)).copied();
@@ -163,7 +164,7 @@ fn cut_at(notes: &[Sounded], moments: &[u64]) -> Vec<Sounded> {
     notes.iter().map(cut).collect()
 }
 
-/// Half the tempo: from there on everything takes twice as long.
+/// Checks that at half the tempo everything from there on takes twice as long.
 fn tempo(case: &Case) -> Result<(f64, Option<String>)> {
     let straight = case.render(&case.scenario)?;
     let slower = Scenario { end: case.scenario.end * 2, ..case.with(vec![(case.moment, Change::Tempo(TEMPO / 2.0))]) };
@@ -176,17 +177,17 @@ fn tempo(case: &Case) -> Result<(f64, Option<String>)> {
     let until = |notes: &[Sounded]| -> Vec<Sounded> {
         notes.iter().filter(|note| note.on < last).map(|note| Sounded { off: note.off.min(last), ..*note }).collect()
     };
-    // Twice as slow, half a sample is a whole one.
+    // At half the tempo, half a sample becomes a whole one.
     let difference = compare(&slower, (&until(&stretched), &case.setup), (&until(&slow.notes), &case.setup));
     Ok((difference.samples, difference.what))
 }
 
-/// Recording or not, the same is played.
+/// Checks that recording does not change what is played.
 fn punch_in(case: &Case) -> Result<(f64, Option<String>)> {
     unchanged(case, vec![(case.moment, Change::Record(true)), (case.moment + 400, Change::Record(false))])
 }
 
-/// What is played in a pre-roll is a phrase as any other, and so is its answer.
+/// Checks that a phrase played in a pre-roll, and its answer, are like any other.
 fn pre_roll(case: &Case) -> Result<(f64, Option<String>)> {
     unchanged(case, vec![(0, Change::PreRoll(true)), (case.moment, Change::PreRoll(false))])
 }
@@ -198,7 +199,7 @@ fn unchanged(case: &Case, changes: Vec<(u64, Change)>) -> Result<(f64, Option<St
     Ok((difference.samples, difference.what))
 }
 
-/// An instance that is activated at another rate in the midst of its turn plays as a new one does.
+/// Checks that an instance activated at another sample rate in the middle of its turn plays like a new one.
 fn sample_rate(case: &Case) -> Result<(f64, Option<String>)> {
     let other = Setup { rate: 96_000.0, ..case.setup.clone() };
     let fresh = render(&case.context.bundle, &case.scenario, &other)?;
@@ -214,7 +215,7 @@ fn sample_rate(case: &Case) -> Result<(f64, Option<String>)> {
         plugin.deactivate();
         plugin.activate(other.rate, LONGEST_BLOCK)?;
         let account = Account::of(&events, &outputs);
-        // What sounded before it was deactivated ends in the first block after.
+        // Notes that were sounding at deactivation end in the first block after it.
         let stray = account.stray.iter().filter(|stray| stray.block > 0).count();
         anyhow::ensure!(stray == 0 && account.lost.is_empty(), "{:?}", account.faults());
         Ok(account.with_hanging_until(end))

@@ -1,16 +1,16 @@
-//! What several tests play.
+//! Music and helpers shared by several tests.
 
 use test_host::{Event, Timed};
 
 /// Samples per second.
 pub const RATE: f64 = 48_000.0;
 
-/// Seconds in samples.
+/// Converts seconds to samples.
 pub fn samples(seconds: f64) -> u64 {
     (seconds * RATE).round() as u64
 }
 
-/// A broken chord, `from` seconds on; until two seconds later.
+/// A broken chord that starts at `from` seconds and lasts under two seconds.
 pub fn phrase(from: f64) -> Vec<Timed> {
     let keys = [60, 64, 67, 72, 67, 64, 62, 65].into_iter().enumerate();
     let notes = keys.flat_map(|(index, key)| {

@@ -1,21 +1,21 @@
-//! What each parameter does, group by group.
+//! The expected effect of each parameter, group by group.
 
 use test_host::{Event, Sounded};
 
 use super::{Case, Does, END_S, IN_TURN_S, PHRASE_S, Played, SIXTEENTH_S, music, pitches, samples};
 
-/// Whether a critic comes with the built-in weights.
+/// Whether the built-in weights include a critic.
 fn has_critic() -> bool {
     let bytes = include_bytes!("../../../../weights/antiphon.safetensors");
     model::Weights::from_bytes(bytes).unwrap().critic().is_some()
 }
 
-/// For parameters of which no more can be said of every single take.
+/// For parameters whose effect on a single take cannot be stated more precisely.
 fn differs(without: &Played, with: &Played) -> bool {
     music(&without.notes) != music(&with.notes) && with.notes.len() >= 3
 }
 
-/// For those whose effect comes with the second turn, after the player has come back at 7 s.
+/// For parameters that take effect in the second turn, after the player has entered again at 7 s.
 fn second_differs(without: &Played, with: &Played) -> bool {
     let second = |played: &Played| music(&played.within(7.0, END_S));
     second(without) != second(with) && !second(with).is_empty()
@@ -114,7 +114,7 @@ pub const TURN: &[Case] = &[
         player: ALONE,
         at: 0.1,
         to: "2",
-        // The round under way ends as it was; in the next one the player has a bar more.
+        // The current round ends as planned; in the next one the player has a bar more.
         acts: |without, with| {
             let plays = |played: &Played, from: f64| !played.within(from, from + 2.0).is_empty();
             plays(without, 6.0) && !plays(without, 8.0) && !plays(with, 6.0) && plays(with, 8.0)
@@ -162,7 +162,7 @@ pub const TURN: &[Case] = &[
     },
     Case {
         id: "ring",
-        // So that a note is under way when the player enters.
+        // Makes it likely that a note is sounding when the player enters.
         given: &[("density", "0.5")],
         player: &[Does::Holds { key: 100, from: 3.7, to: 3.8 }],
         at: 0.1,
@@ -180,7 +180,7 @@ pub const TURN: &[Case] = &[
         player: ALONE,
         at: IN_TURN_S,
         to: "On",
-        // A round lasts whole bars, two here.
+        // A frozen loop lasts whole bars, two here.
         acts: |without, with| {
             let (round, next) = (pitches(&with.within(2.3, 5.0)), pitches(&with.within(6.3, 9.0)));
             round.len() > 3 && round == next && pitches(&without.within(6.3, 9.0)) != next
@@ -272,7 +272,7 @@ pub const TIME: &[Case] = &[
     Case { id: "density", given: &[], player: ALONE, at: IN_TURN_S, to: "0.25", acts: fewer },
 ];
 
-/// Fewer notes after the move.
+/// Fewer notes after the change.
 fn fewer(without: &Played, with: &Played) -> bool {
     let after = |played: &Played| played.within(IN_TURN_S, END_S).len();
     after(with) > 0 && after(with) * 10 < after(without) * 8
@@ -452,7 +452,7 @@ pub const MODEL: &[Case] = &[
         player: ALONE,
         at: 0.1,
         to: "off",
-        // Weights without a critic have nobody to choose among takes.
+        // Without a critic in the weights, there is no choice among takes.
         acts: |without, with| differs(without, with) == has_critic(),
     },
     Case { id: "learn", given: &[], player: ALONE, at: IN_TURN_S, to: "100 %", acts: differs },
@@ -462,7 +462,7 @@ pub const MODEL: &[Case] = &[
         player: ALONE,
         at: IN_TURN_S,
         to: "auto",
-        // Where it runs must not be heard; but a GPU made of software can be too slow to go on.
+        // The device must not affect the notes; but a software GPU driver can be too slow to play all of them.
         acts: |without, with| {
             let same = |a: &Sounded, b: &Sounded| (a.on, a.key, a.velocity) == (b.on, b.key, b.velocity);
             with.notes.len() > 10 && with.notes.iter().all(|note| without.notes.iter().any(|other| same(note, other)))

@@ -1,8 +1,8 @@
-//! Every parameter of the built `.clap`, driven as a host does: shown and read as text, set, stored, moved
-//! at a sample. Each must act on what is played, from that sample on and not before; the tables say how. A
-//! parameter that no table names fails the test.
+//! Tests every parameter of the built `.clap` as a host uses it: shown and parsed as text, set, stored, and changed at
+//! a sample. Each must have its effect on the output from that sample on and not before; the tables in `cases` state
+//! the effects. A parameter without an entry there fails the test.
 //!
-//! Needs the bundle, as `bundle.rs` does. In offline mode, so nothing depends on how fast the machine is.
+//! Needs the bundle, like `bundle.rs`. Played offline, so nothing depends on the machine's speed.
 
 mod cases;
 
@@ -11,50 +11,50 @@ use test_host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, 
 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 512;
-/// How long a case is played, in seconds.
+/// Length of a case, in seconds.
 const END_S: f64 = 11.0;
-/// The end of the phrase.
+/// End of the phrase, in seconds.
 const PHRASE_S: f64 = 2.0;
-/// The transport's sixteenth note.
+/// Length of a sixteenth note at the transport's tempo, in seconds.
 const SIXTEENTH_S: f64 = 0.125;
-/// No block begins here.
+/// A time during the plugin's turn, in seconds; not at the start of a block.
 const IN_TURN_S: f64 = 5.002;
 
-/// One parameter, and what it must do.
+/// A parameter and its expected effect.
 struct Case {
     id: &'static str,
-    /// Parameters that must be set for it to act.
+    /// Parameters that have to be set for it to have an effect.
     given: &'static [(&'static str, &'static str)],
-    /// What the player does beside the phrase: see [`Played`].
+    /// What the player does in addition to the phrase.
     player: &'static [Does],
-    /// When it moves, in seconds, and to what.
+    /// Time of the change, in seconds, and the new value as text.
     at: f64,
     to: &'static str,
-    /// Whether what is played says so: without the move, and with it.
+    /// Whether the parameter had its effect, given what was played without the change and with it.
     acts: fn(&Played, &Played) -> bool,
 }
 
-/// What the player does beside the phrase, in seconds.
+/// An action of the player in addition to the phrase; times in seconds.
 #[derive(Clone, Copy)]
 enum Does {
     Holds { key: u8, from: f64, to: f64 },
     Controls { controller: u8, from: f64, to: f64 },
 }
 
-/// What came of it.
+/// What the plugin played in a case.
 struct Played {
     notes: Vec<Sounded>,
     outputs: Vec<Output>,
 }
 
 impl Played {
-    /// The model's notes that begin in this time.
+    /// The model's notes that begin in this time range.
     fn within(&self, from: f64, to: f64) -> Vec<Sounded> {
         let within = samples(from)..samples(to);
         self.notes.iter().filter(|note| within.contains(&note.on)).copied().collect()
     }
 
-    /// Whether it plays in this time, and all of that is as it should be.
+    /// Whether any notes begin in this time range, and all of them satisfy `is`.
     fn all(&self, from: f64, to: f64, is: impl Fn(&Sounded) -> bool) -> bool {
         let notes = self.within(from, to);
         !notes.is_empty() && notes.iter().all(is)
@@ -64,12 +64,12 @@ impl Played {
         self.notes.first().map_or(f64::INFINITY, |note| note.on as f64 / RATE)
     }
 
-    /// Whether nothing begins or sounds in this time.
+    /// Whether no note begins or sounds in this time range.
     fn is_silent(&self, from: f64, to: f64) -> bool {
         !self.notes.iter().any(|note| note.on < samples(to) && note.off > samples(from) + 1)
     }
 
-    /// Whether onsets in this time lie on a grid of `lines` seconds.
+    /// Whether all onsets after `from` fall on a grid: at one of `lines` within each period of `every` seconds.
     fn on_lines(&self, from: f64, lines: &[f64], every: f64) -> bool {
         self.all(from, END_S, |note| {
             let place = (note.on as f64 / RATE).rem_euclid(every);
@@ -88,7 +88,7 @@ fn samples(seconds: f64) -> u64 {
     (seconds * RATE).round() as u64
 }
 
-/// Pitches, or pitches and times, of notes.
+/// The keys of notes.
 fn pitches(notes: &[Sounded]) -> Vec<u8> {
     notes.iter().map(|note| note.key).collect()
 }
@@ -97,7 +97,7 @@ fn music(notes: &[Sounded]) -> Vec<(u64, u64, u8, u8)> {
     notes.iter().map(|note| (note.on, note.off, note.key, note.velocity)).collect()
 }
 
-/// Has a test of its own below: offline, nothing is late.
+/// Has its own test below, because offline nothing is late.
 const LATE: &str = "late";
 
 fn cases() -> impl Iterator<Item = &'static Case> {
@@ -108,7 +108,7 @@ fn plugin() -> Plugin {
     Plugin::load(&test_host::find_bundle().unwrap()).expect("the bundle must load")
 }
 
-/// A broken chord up and down and a cadence, a little uneven, and what the player does besides.
+/// A broken chord up and down and a cadence, slightly uneven, and the player's additional actions.
 fn events(player: &[Does]) -> Vec<Timed> {
     let mut events = Vec::new();
     let mut hold = |key: u8, on: f64, off: f64, velocity: u8| {
@@ -138,7 +138,7 @@ fn events(player: &[Does]) -> Vec<Timed> {
     events
 }
 
-/// Plays a case, with the move of its parameter or without.
+/// Plays a case, with or without the change of its parameter.
 fn play(case: &Case, moves: bool) -> Played {
     let mut plugin = plugin();
     plugin.set("silence", "300 ms").unwrap();
@@ -172,7 +172,7 @@ fn play(case: &Case, moves: bool) -> Played {
 }
 
 fn check(cases: &[Case]) {
-    // Of all instances with the same weights, the first loads them; here it stays.
+    // The first instance loads the weights; while it lives, the others share them.
     let mut keeper = plugin();
     keeper.activate(RATE, BLOCK).unwrap();
     let mut idle = Vec::new();
@@ -216,8 +216,8 @@ fn those_of_the_model_act() {
     check(MODEL);
 }
 
-/// In a host that is in a hurry the model is late. With `Late notes` at 0 what is late is left out; else it
-/// is played later than the bounce has it.
+/// In a host that runs too fast, the model is late. With *Late notes* at 0, late notes are dropped; otherwise they are
+/// played later than in the bounce.
 #[test]
 fn the_one_for_late_notes_acts() {
     let shifted = |late: &str, hurry: u32| {
@@ -225,7 +225,8 @@ fn the_one_for_late_notes_acts() {
             let mut plugin = plugin();
             plugin.set("silence", "300 ms").unwrap();
             plugin.set(LATE, late).unwrap();
-            // A plan is many notes at once: all are in time, or too late to be moved.
+            // Without search: it plans many notes at once, and then either all are in time or all are too late to
+            // shift.
             plugin.set("search", "off").unwrap();
             plugin.set_offline(pace == Pace::Offline).unwrap();
             plugin.activate(RATE, BLOCK).unwrap();
@@ -267,11 +268,11 @@ fn every_parameter_is_named_reads_what_it_shows_and_comes_back_with_the_project(
             assert_eq!(first.text_of(number, read).unwrap(), text, "{id} at {value}");
             for typed in [text.to_uppercase(), text.to_lowercase(), format!("  {text} ")] {
                 let again = first.value_read(number, &typed).unwrap_or_else(|error| panic!("{id}: {error:#}"));
-                // As below.
+                // With the same tolerance as below.
                 assert!((again - read).abs() < 1e-6, "{id}: {typed} is read as {again}");
             }
             if parameter.stepped {
-                // nice-plug reckons in 32 bits.
+                // nice-plug calculates in 32 bits.
                 assert!((read - value).abs() < 0.01, "{id}: {text} is read as {read}");
             }
         }
@@ -281,7 +282,7 @@ fn every_parameter_is_named_reads_what_it_shows_and_comes_back_with_the_project(
     }
     assert_eq!(parameters.len(), ids.len(), "a table names a parameter that there is not");
 
-    // Each away from its default, into the project and out again.
+    // Sets each parameter to a value other than its default, saves the state and loads it.
     for case in cases() {
         first.set(case.id, case.to).unwrap();
     }

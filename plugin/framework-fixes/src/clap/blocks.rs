@@ -1,18 +1,18 @@
-//! Blocks in which the host tells of its transport more than once.
+//! Transport events inside a block.
 //!
-//! In CLAP a transport event may stand anywhere in a block, and what it says holds at its own sample. nice-plug 0.4.2 cuts
-//! the block there, and takes what the event says for what holds at the block's beginning: it adds the time from there on
-//! once more (`wrapper/clap/wrapper.rs`, lines 2153 to 2183). Every such event looks like a jump. The bar line that it
-//! tells of is ignored, too (line 2186).
+//! In CLAP a transport event may occur anywhere in a block and is valid at its own sample. nice-plug 0.4.2 splits the
+//! block there, but takes the event's position as that of the block's first sample, so it adds the event's offset a
+//! second time (`wrapper/clap/wrapper.rs`, lines 2153 to 2183). Every such event looks like a jump. The event's bar
+//! line is ignored, too (line 2186).
 //!
-//! And it cuts blocks at the time that a parameter's or a transport's event bears, whatever that is
-//! (`handle_in_events_until`, line 1016): one at the block's end is lost, one behind it makes a block whose length is
-//! beyond all bounds.
+//! It also splits blocks at the time of a parameter or transport event without checking that time
+//! (`handle_in_events_until`, line 1016): an event at the block's end is lost, and one beyond it makes a block of a
+//! huge length.
 //!
-//! So here the host's block reaches the framework as one block for each transport, which has no transport events any more,
-//! and every event lies within its block.
+//! So the host's block is passed to the framework as one block per transport event. These blocks contain no transport
+//! events, and every event lies within its block.
 //!
-//! Gone when `upstream_counts_an_offset_twice` fails.
+//! Remove this when `upstream_counts_an_offset_twice` fails.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
@@ -32,26 +32,27 @@ use clap_sys::process::{CLAP_PROCESS_ERROR, clap_process, clap_process_status};
 /// The framework's `clap_plugin.process`.
 pub type Process = unsafe extern "C" fn(*const clap_plugin, *const clap_process) -> clap_process_status;
 
-/// Room for any event that the framework knows, in bytes.
+/// Bytes: enough for any event that the framework knows.
 const ROOM: usize = 128;
 
-/// Processes a block of the host's.
+/// Processes one of the host's blocks.
 ///
 /// # Safety
-/// The framework's function, an instance of the framework's without audio ports, and a block as a host hands it over.
+/// `framework` is the framework's own function, `plugin` an instance of the framework's without audio ports, and
+/// `block` is valid by CLAP's rules.
 pub unsafe fn process(framework: Process, plugin: *const clap_plugin, block: &clap_process) -> clap_process_status {
     // SAFETY: promised by the caller.
     let count = unsafe { count(block.in_events) };
     let last = block.frames_count.saturating_sub(1);
     let (mut begin, mut first, mut transport) = (0, 0, block.transport);
     loop {
-        // Up to the next transport: its sample, and the place in the queue of the first event there.
+        // Find the next transport event: its sample, and the index of the first event at that sample.
         let (mut end, mut next) = (block.frames_count, count);
         let (mut here, mut latest) = (first, begin);
         for index in first..count {
             // SAFETY: promised by the caller.
             let event = unsafe { event(block.in_events, index) };
-            // SAFETY: null or an event of the host's.
+            // SAFETY: null or one of the host's events.
             let Some(header) = (unsafe { event.as_ref() }) else {
                 continue;
             };
@@ -63,7 +64,7 @@ pub unsafe fn process(framework: Process, plugin: *const clap_plugin, block: &cl
                 continue;
             }
             if at > begin {
-                // What stands at its sample is of the next part, too.
+                // All events at its sample belong to the next part.
                 (end, next) = (at, if at == latest { here } else { index });
                 break;
             }
@@ -89,7 +90,7 @@ pub unsafe fn process(framework: Process, plugin: *const clap_plugin, block: &cl
             out_events: if block.out_events.is_null() { null() } else { &raw const out_events },
             ..*block
         };
-        // SAFETY: promised by the caller; the queues live as long as the call.
+        // SAFETY: promised by the caller; the queues live until the call returns.
         let status = unsafe { framework(plugin, &raw const part) };
         if status == CLAP_PROCESS_ERROR || next == count {
             return status;
@@ -102,14 +103,14 @@ fn is_transport(header: &clap_event_header) -> bool {
     (header.space_id, header.type_) == (CLAP_CORE_EVENT_SPACE_ID, CLAP_EVENT_TRANSPORT)
 }
 
-/// Whether an event names a key or a channel that there is not. The framework takes them for "all of them"
+/// Whether an event has a key or a channel that does not exist. The framework would treat it as "all of them"
 /// (`wrapper/clap/wrapper.rs`, `handle_in_event`).
 ///
 /// # Safety
-/// An event of the host's.
+/// A valid event from the host.
 unsafe fn is_impossible(event: *const clap_event_header) -> bool {
     let wrong = |channel: i16, key: i16| !(-1..16).contains(&channel) || !(-1..128).contains(&key);
-    // SAFETY: promised by the caller; an event is as long as its type says if its size does.
+    // SAFETY: promised by the caller; the header's size says whether the event has all the fields of its type.
     unsafe {
         let header = &*event;
         if header.space_id != CLAP_CORE_EVENT_SPACE_ID {
@@ -132,25 +133,25 @@ unsafe fn is_impossible(event: *const clap_event_header) -> bool {
     }
 }
 
-/// How many events a queue of the host's has.
+/// The number of events in one of the host's queues.
 ///
 /// # Safety
-/// Null or a host's queue.
+/// Null or a queue from the host.
 unsafe fn count(events: *const clap_input_events) -> u32 {
     // SAFETY: promised by the caller.
     unsafe { events.as_ref().and_then(|queue| queue.size).map_or(0, |size| size(events)) }
 }
 
-/// An event of such a queue, or null.
+/// One of a queue's events, or null.
 ///
 /// # Safety
-/// As above.
+/// Null or a queue from the host.
 unsafe fn event(events: *const clap_input_events, index: u32) -> *const clap_event_header {
     // SAFETY: promised by the caller.
     unsafe { events.as_ref().and_then(|queue| queue.get).map_or(null(), |get| get(events, index)) }
 }
 
-/// An event, if it is as long as it says.
+/// Room for a copy of one event.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 struct Room([MaybeUninit<u8>; ROOM]);
@@ -158,7 +159,7 @@ struct Room([MaybeUninit<u8>; ROOM]);
 impl Room {
     const NONE: Self = Self([MaybeUninit::uninit(); ROOM]);
 
-    /// The beginning of a note without a key: what the plugin gets of an impossible event, drops and counts.
+    /// A note-on without a key, in place of an impossible event: the plugin drops it and counts it as invalid.
     fn keyless(time: u32) -> Self {
         let mut copy = Self::NONE;
         let header = clap_event_header {
@@ -174,10 +175,10 @@ impl Room {
         copy
     }
 
-    /// A copy of an event at another time; `None`: it is longer than any that the framework knows.
+    /// A copy of an event at another time; `None` if it is longer than any event that the framework knows.
     ///
     /// # Safety
-    /// An event of this header's length.
+    /// The event is as long as its header says.
     unsafe fn of(event: *const clap_event_header, time: u32) -> Option<Self> {
         let mut copy = Self::NONE;
         // SAFETY: promised by the caller; the copy has room for it, and is aligned.
@@ -193,35 +194,36 @@ impl Room {
     }
 }
 
-/// A part of the host's queue, as the queue of a block of its own.
+/// A part of the host's input queue, presented to the framework as the queue of a whole block.
 struct Input {
     host: *const clap_input_events,
-    /// Events before it.
+    /// Index of its first event in the host's queue.
     first: u32,
-    /// Events in it.
+    /// Number of events.
     count: u32,
-    /// Samples before its block.
+    /// The part's first sample in the host's block.
     begin: u32,
-    /// The block's last sample.
+    /// The part's last sample, from `begin`.
     last: u32,
-    /// The event that was asked for last. The framework is done with it when it asks for another.
+    /// The event that was requested last, if it had to be changed. The framework is done with it when it requests
+    /// another.
     copy: UnsafeCell<Room>,
 }
 
 unsafe extern "C" fn size(list: *const clap_input_events) -> u32 {
-    // SAFETY: a queue of ours, which lives through the call that it was made for.
+    // SAFETY: one of our queues, which outlives the call that it was made for.
     unsafe { (*(*list).ctx.cast::<Input>()).count }
 }
 
 unsafe extern "C" fn get(list: *const clap_input_events, index: u32) -> *const clap_event_header {
-    // SAFETY: a queue of ours, which lives through the call that it was made for; and the host's events.
+    // SAFETY: one of our queues, which outlives the call that it was made for, and the host's events.
     unsafe {
         let input = &*(*list).ctx.cast::<Input>();
         if index >= input.count {
             return null();
         }
         let event = event(input.host, input.first + index);
-        // The framework passes over null. Of a transport it has been told.
+        // The framework skips null. It got the transport with the block.
         let Some(header) = event.as_ref().filter(|header| !is_transport(header)) else {
             return null();
         };
@@ -239,15 +241,15 @@ unsafe extern "C" fn get(list: *const clap_input_events, index: u32) -> *const c
     }
 }
 
-/// The host's queue, for a block of its own.
+/// The host's output queue, presented to the framework as the queue of a part.
 struct Output {
     host: *const clap_output_events,
-    /// Samples before that block.
+    /// The part's first sample in the host's block.
     begin: u32,
 }
 
 unsafe extern "C" fn try_push(list: *const clap_output_events, event: *const clap_event_header) -> bool {
-    // SAFETY: a queue of ours, which lives through the call that it was made for; the host's, and the framework's event.
+    // SAFETY: one of our queues, which outlives the call that it was made for; the host's queue; the framework's event.
     unsafe {
         let output = &*(*list).ctx.cast::<Output>();
         let Some(push) = (*output.host).try_push else {

@@ -1,16 +1,17 @@
-//! The entry point for CLAP hosts, and on the way from the host to nice-plug (0.4.2) what it gets wrong:
+//! The entry point for CLAP hosts. Between the host and nice-plug (0.4.2) it works around these bugs:
 //!
-//! * `blocks`: transport events inside a block, and events behind their block.
-//! * An instance that is destroyed with its window open, as a host may that has lost its own window. nice-plug's `destroy`
-//!   (`wrapper/clap/wrapper.rs`, line 1716) drops the instance first and the window among its last parts. On Linux the
-//!   window has a thread of its own, which by then may ask for the instance and panics when it finds none
-//!   (`wrapper/clap/context.rs`, lines 532 to 649), or has just asked for it and drops the last of it on the wrong thread:
-//!   either way the host is aborted. So here the window goes first.
-//! * `texts`: names of choices that somebody types.
+//! * `blocks`: transport events inside a block, and events beyond the end of their block.
+//! * An instance destroyed while its window is open, which a host may do after losing its own window. nice-plug's
+//!   `destroy` (`wrapper/clap/wrapper.rs`, line 1716) drops the instance first, and the window as one of its last
+//!   parts. On Linux the window has its own thread: by then it may ask for the instance and panic because there is none
+//!   (`wrapper/clap/context.rs`, lines 532 to 649), or have just taken a reference and drop the last one on the wrong
+//!   thread. Either way the host is aborted. So the window is closed first.
+//! * `texts`: names of choices, as a user types them.
 //!
-//! nice-plug has such an entry point ready, `nice_export_clap!`, which leaves no room for any of this.
+//! nice-plug's own entry point, `nice_export_clap!`, leaves no room for any of this.
 //!
-//! Gone when `destroy` calls `ext_gui_destroy`, or holds the instance until the window's thread has ended.
+//! Remove the second one when `destroy` calls `ext_gui_destroy`, or holds the instance until the window's thread has
+//! ended.
 
 mod blocks;
 mod texts;
@@ -33,18 +34,18 @@ use nice_plug::wrapper::setup_logger;
 
 pub use nice_plug::wrapper::clap::clap_plugin_entry;
 
-/// Exports a plug-in as the library's only CLAP.
+/// Exports a plugin as the library's only CLAP plugin.
 #[macro_export]
 macro_rules! export_clap {
     ($plugin:ty) => {
-        /// Where CLAP hosts begin.
+        /// The library's CLAP entry point.
         #[unsafe(no_mangle)]
         #[used]
         pub static clap_entry: $crate::clap::clap_plugin_entry = $crate::clap::entry::<$plugin>();
     };
 }
 
-/// What [`export_clap!`](crate::export_clap) exports.
+/// The entry point that [`export_clap!`](crate::export_clap) exports.
 pub const fn entry<P: ClapPlugin>() -> clap_plugin_entry {
     const { assert!(P::AUDIO_IO_LAYOUTS.is_empty(), "blocks are cut without their audio") };
     clap_plugin_entry {
@@ -63,14 +64,14 @@ unsafe extern "C" fn init<P: ClapPlugin>(_: *const c_char) -> bool {
 unsafe extern "C" fn deinit() {}
 
 unsafe extern "C" fn factory<P: ClapPlugin>(id: *const c_char) -> *const c_void {
-    // SAFETY: null or the host's text.
+    // SAFETY: null or a C string from the host.
     if id.is_null() || unsafe { CStr::from_ptr(id) } != CLAP_PLUGIN_FACTORY_ID {
         return null();
     }
     (&raw const *Factory::<P>::FACTORY).cast()
 }
 
-/// Makes instances.
+/// The plugin factory.
 struct Factory<P>(PhantomData<P>);
 
 impl<P: ClapPlugin> Factory<P> {
@@ -98,11 +99,11 @@ impl<P: ClapPlugin> Factory<P> {
         host: *const clap_host,
         id: *const c_char,
     ) -> *const clap_plugin {
-        // SAFETY: null or the host's text.
+        // SAFETY: null or a C string from the host.
         if host.is_null() || id.is_null() || unsafe { CStr::from_ptr(id) } != Self::descriptor().clap_id() {
             return null();
         }
-        // SAFETY: the host outlives its instances. The reference is the host's now, until it calls `destroy`.
+        // SAFETY: the host outlives its instances. The host owns the reference until it calls `destroy`.
         unsafe {
             let plugin = (*Arc::into_raw(Wrapper::<P>::new(host))).clap_plugin.as_ptr();
             fix(plugin);
@@ -111,7 +112,7 @@ impl<P: ClapPlugin> Factory<P> {
     }
 }
 
-/// The framework's own functions, the same for all instances.
+/// The framework's own functions, which are the same for all instances.
 struct Framework {
     process: blocks::Process,
     destroy: unsafe extern "C" fn(*const clap_plugin),
@@ -120,13 +121,13 @@ struct Framework {
 
 static FRAMEWORK: OnceLock<Framework> = OnceLock::new();
 
-/// The parameters' functions, fixed, and the framework's own.
+/// The functions of the params extension: with our fix, and the framework's own.
 static PARAMS: OnceLock<(clap_plugin_params, clap_plugin_params)> = OnceLock::new();
 
-/// Gives an instance the fixed functions.
+/// Replaces an instance's functions with the fixed ones.
 ///
 /// # Safety
-/// An instance of the framework's that nobody else knows yet.
+/// One of the framework's instances, which nothing else has a pointer to yet.
 unsafe fn fix(plugin: *mut clap_plugin) {
     // SAFETY: promised by the caller.
     let plugin = unsafe { &mut *plugin };
@@ -146,16 +147,16 @@ unsafe extern "C" fn process(plugin: *const clap_plugin, block: *const clap_proc
     let (Some(framework), Some(block)) = (FRAMEWORK.get(), unsafe { block.as_ref() }) else {
         return CLAP_PROCESS_ERROR;
     };
-    // SAFETY: as the host has called.
+    // SAFETY: the host's arguments, unchanged.
     unsafe { blocks::process(framework.process, plugin, block) }
 }
 
-/// The framework's extensions, of which one is fixed.
+/// The framework's extensions; `params` is replaced by the fixed one.
 unsafe extern "C" fn get_extension(plugin: *const clap_plugin, id: *const c_char) -> *const c_void {
     let Some(framework) = FRAMEWORK.get() else {
         return null();
     };
-    // SAFETY: as the host has called; what it is given are functions, the same for all instances.
+    // SAFETY: the host's arguments, unchanged; what is returned are functions, the same for all instances.
     unsafe {
         let theirs = (framework.get_extension)(plugin, id);
         if theirs.is_null() || CStr::from_ptr(id) != CLAP_EXT_PARAMS {
@@ -176,16 +177,16 @@ unsafe extern "C" fn text_to_value(
     text: *const c_char,
     value: *mut f64,
 ) -> bool {
-    // SAFETY: as the host has called.
+    // SAFETY: the host's arguments, unchanged.
     PARAMS.get().is_some_and(|(_, framework)| unsafe { texts::read(framework, plugin, id, text, value) })
 }
 
-/// Closes the window, and then lets go of the instance.
+/// Closes the window before it destroys the instance.
 unsafe extern "C" fn destroy(plugin: *const clap_plugin) {
     let Some(framework) = FRAMEWORK.get() else {
         return;
     };
-    // SAFETY: an instance of the framework's, whose extensions live as long as it does.
+    // SAFETY: one of the framework's instances, whose extensions live as long as it does.
     unsafe {
         let gui = (framework.get_extension)(plugin, CLAP_EXT_GUI.as_ptr()).cast::<clap_plugin_gui>();
         if let Some(close) = gui.as_ref().and_then(|gui| gui.destroy) {

@@ -1,4 +1,4 @@
-//! See [`crate::texts`].
+//! Text-to-value conversion for CLAP; see [`crate::texts`].
 
 use std::ffi::{CStr, c_char};
 use std::mem::zeroed;
@@ -9,13 +9,13 @@ use clap_sys::plugin::clap_plugin;
 
 use crate::texts;
 
-/// Room for the text of a value, in bytes.
+/// Bytes for a value's text.
 const ROOM: usize = 256;
 
-/// Reads a text that the host hands over.
+/// Converts a text from the host into a value: `clap_plugin_params.text_to_value`.
 ///
 /// # Safety
-/// The framework's functions, an instance of the framework's, and the rest as a host hands it over.
+/// `framework` holds the framework's functions, `plugin` is one of its instances, the rest is from the host.
 pub unsafe fn read(
     framework: &clap_plugin_params,
     plugin: *const clap_plugin,
@@ -48,13 +48,14 @@ pub unsafe fn read(
     true
 }
 
-/// The last step of a parameter that has steps; the first is 0.
+/// The last step of a stepped parameter, whose first step is 0.
 ///
 /// # Safety
-/// As above.
+/// As for [`read`].
 unsafe fn last_step(framework: &clap_plugin_params, plugin: *const clap_plugin, id: clap_id) -> Option<u32> {
     let (count, get) = (framework.count?, framework.get_info?);
-    // SAFETY: promised by the caller; an info is numbers, text and a pointer.
+    // SAFETY: promised by the caller; `clap_param_info` consists of numbers, text and a pointer, so all zeros are
+    // valid.
     unsafe {
         let mut info: clap_param_info = zeroed();
         let is_it = |index: &u32| get(plugin, *index, &mut info) && info.id == id;
@@ -63,10 +64,10 @@ unsafe fn last_step(framework: &clap_plugin_params, plugin: *const clap_plugin, 
     }
 }
 
-/// What a step is shown as.
+/// The text that a step is shown as.
 ///
 /// # Safety
-/// As above.
+/// As for [`read`].
 unsafe fn shown(framework: &clap_plugin_params, plugin: *const clap_plugin, id: clap_id, step: u32) -> Option<String> {
     let mut text = [0_u8; ROOM];
     // SAFETY: promised by the caller.

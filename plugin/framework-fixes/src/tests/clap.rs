@@ -1,4 +1,4 @@
-//! A CLAP host: what reaches the plug-in through the entry point, and what does through the framework alone.
+//! A CLAP host: what reaches the plugin through our entry point, and what through the framework alone.
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::{size_of, zeroed};
@@ -35,7 +35,7 @@ unsafe extern "C" fn extension(_: *const clap_host, id: *const c_char) -> *const
         request_hide: None,
         closed: None,
     };
-    // SAFETY: the framework's text.
+    // SAFETY: a C string from the framework.
     if unsafe { CStr::from_ptr(id) } == CLAP_EXT_GUI { (&raw const *GUI).cast() } else { null() }
 }
 
@@ -54,11 +54,11 @@ static HOST: clap_host = clap_host {
     request_callback: Some(ignore),
 };
 
-/// An instance that processes, until it is dropped.
+/// An instance that is processing, until it is dropped.
 struct Instance(*const clap_plugin);
 
 impl Instance {
-    /// As a host comes by it.
+    /// An instance as a host creates it, with the fixes.
     fn fixed() -> Self {
         let entry = crate::clap::entry::<Probe<CLAP>>();
         // SAFETY: the entry point is called as a host calls it.
@@ -70,14 +70,14 @@ impl Instance {
         }
     }
 
-    /// The framework's own.
+    /// An instance of the framework's own, without the fixes.
     fn upstream() -> Self {
-        // SAFETY: the reference goes with `destroy`.
+        // SAFETY: `destroy` releases the reference.
         Self::start(unsafe { (*Arc::into_raw(Wrapper::<Probe<CLAP>>::new(&HOST))).clap_plugin.as_ptr() })
     }
 
     fn start(plugin: *const clap_plugin) -> Self {
-        // SAFETY: an instance, called as a host calls it.
+        // SAFETY: a valid instance, called by CLAP's rules.
         unsafe {
             assert!((*plugin).init.unwrap()(plugin));
             assert!((*plugin).activate.unwrap()(plugin, RATE, 1, BLOCK));
@@ -86,7 +86,7 @@ impl Instance {
         Self(plugin)
     }
 
-    /// What the plug-in gets of a block with these events, and when the notes in it come out again.
+    /// The blocks that the plugin gets for a block with these events, and the times of the notes that it sends on.
     fn process(&self, frames: u32, beats: f64, events: &[Event]) -> (Vec<Block>, Vec<u32>) {
         let transport = transport(0, beats);
         let mut out: Vec<u32> = Vec::new();
@@ -94,7 +94,7 @@ impl Instance {
             clap_input_events { ctx: (&raw const events).cast_mut().cast(), size: Some(size), get: Some(get) };
         let out_events = clap_output_events { ctx: (&raw mut out).cast(), try_push: Some(push) };
         seen(|seen| seen.blocks.clear());
-        // SAFETY: a block as a host hands it over.
+        // SAFETY: a valid block by CLAP's rules.
         unsafe {
             let block = clap_process {
                 steady_time: -1,
@@ -115,7 +115,7 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // SAFETY: an instance, called as a host calls it.
+        // SAFETY: a valid instance, called by CLAP's rules.
         unsafe { (*self.0).destroy.unwrap()(self.0) }
     }
 }
@@ -138,17 +138,17 @@ impl Event {
 }
 
 unsafe extern "C" fn size(list: *const clap_input_events) -> u32 {
-    // SAFETY: a list of ours.
+    // SAFETY: one of our lists.
     unsafe { (*list).ctx.cast::<&[Event]>().read().len() as u32 }
 }
 
 unsafe extern "C" fn get(list: *const clap_input_events, index: u32) -> *const clap_event_header {
-    // SAFETY: a list of ours.
+    // SAFETY: one of our lists.
     unsafe { (*list).ctx.cast::<&[Event]>().read()[index as usize].header() }
 }
 
 unsafe extern "C" fn push(list: *const clap_output_events, event: *const clap_event_header) -> bool {
-    // SAFETY: a list of ours.
+    // SAFETY: one of our lists.
     nice_plug::util::permit_alloc(|| unsafe { (&mut *(*list).ctx.cast::<Vec<u32>>()).push((*event).time) });
     true
 }
@@ -164,18 +164,18 @@ fn note(time: u32, key: i16) -> Event {
 }
 
 fn knob(time: u32, value: f64) -> Event {
-    // SAFETY: numbers and pointers.
+    // SAFETY: all fields are numbers or pointers, so all zeros are valid.
     let event: clap_event_param_value = unsafe { zeroed() };
     let header = header::<clap_event_param_value>(CLAP_EVENT_PARAM_VALUE, time);
     Event::Knob(clap_event_param_value { header, param_id: number("knob"), note_id: -1, value, ..event })
 }
 
-/// A parameter's.
+/// The framework's numeric id of a parameter.
 fn number(id: &str) -> u32 {
     id.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) & !(1 << 31)
 }
 
-/// Rolls, in bars of 4/4 of which one begins a quarter note after the song.
+/// A running transport in 4/4, with a bar line at beat 1.
 fn transport(time: u32, beats: f64) -> clap_event_transport {
     let fixed = |beats: f64| (beats * CLAP_BEATTIME_FACTOR as f64).round() as i64;
     clap_event_transport {
@@ -203,7 +203,7 @@ fn told(time: u32, beats: f64) -> Event {
     Event::Transport(transport(time, beats))
 }
 
-/// A quarter note and 1,024 samples.
+/// One beat and 1,024 samples.
 const HALF_WAY: f64 = 1.0 + 1_024.0 / 24_000.0;
 
 #[test]
@@ -215,7 +215,7 @@ fn a_transport_holds_at_its_own_sample() {
         told(1_024, HALF_WAY),
         knob(1_536, 7.0),
         note(1_600, 62),
-        // A jump, and another at the same sample, which holds.
+        // A jump, and another one at the same sample: the latter counts.
         told(2_000, 5.0),
         told(2_000, 9.0),
         note(2_047, 63),
@@ -262,10 +262,10 @@ fn upstream_counts_an_offset_twice() {
     assert!((blocks[1].beats.unwrap() - twice).abs() < 1e-6, "it is fixed upstream: `clap::blocks` may go");
 }
 
-/// What a text means to a parameter.
+/// The value that a parameter reads from a text.
 fn read(instance: &Instance, id: &str, text: &str) -> Option<f64> {
     let (text, mut value) = (CString::new(text).unwrap(), -1.0);
-    // SAFETY: an instance, called as a host calls it.
+    // SAFETY: a valid instance, called by CLAP's rules.
     let read = unsafe {
         let params = (*instance.0).get_extension.unwrap()(instance.0, CLAP_EXT_PARAMS.as_ptr());
         (*params.cast::<clap_plugin_params>()).text_to_value.unwrap()(instance.0, number(id), text.as_ptr(), &mut value)
@@ -296,7 +296,7 @@ fn upstream_reads_choices_in_their_own_case() {
 fn upstream_starting_processing_resets() {
     let instance = Instance::fixed();
     let before = seen(|seen| seen.resets);
-    // SAFETY: an instance, called as a host calls it.
+    // SAFETY: a valid instance, called by CLAP's rules.
     unsafe {
         (*instance.0).stop_processing.unwrap()(instance.0);
         assert!((*instance.0).start_processing.unwrap()(instance.0));
@@ -309,7 +309,7 @@ fn an_instance_closes_its_window_before_it_goes() {
     for panics in [false, true] {
         seen(|seen| seen.panics = panics);
         let instance = Instance::fixed();
-        // SAFETY: an instance, called as a host calls it.
+        // SAFETY: a valid instance, called by CLAP's rules.
         unsafe {
             let gui = (*instance.0).get_extension.unwrap()(instance.0, CLAP_EXT_GUI.as_ptr()).cast::<clap_plugin_gui>();
             if cfg!(target_os = "linux") {

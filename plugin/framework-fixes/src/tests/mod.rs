@@ -1,4 +1,4 @@
-//! A plug-in that remembers what the framework asks of it, and the hosts to try it with.
+//! A plugin that records what the framework asks of it, and hosts to test it with.
 
 mod clap;
 mod probe;

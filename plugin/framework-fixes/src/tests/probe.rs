@@ -1,4 +1,4 @@
-//! The plug-in: what it is asked for is found in [`seen`] of the same thread.
+//! The test plugin. It records its calls per thread: see [`seen`].
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -12,34 +12,34 @@ use nice_plug::editor::{DummyEditorError, EditorHandle, HostMethods, SpawnedEdit
 use nice_plug::prelude::*;
 use nice_plug::util::permit_alloc;
 
-/// Without audio ports, and in stereo.
+/// Values of the parameter `STEREO` for the two formats: CLAP has no audio ports, VST3 is stereo.
 pub const CLAP: bool = false;
 pub const VST3: bool = true;
 
-/// A block, as the plug-in gets it.
+/// A block, as the plugin received it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Block {
     pub frames: u32,
-    /// By the buffer itself.
+    /// Samples according to the buffer itself.
     pub samples: usize,
     pub beats: Option<f64>,
     pub bar: Option<f64>,
     pub playing: bool,
     pub knob: i32,
-    /// Note-ons, and when.
+    /// Time and key of each note-on.
     pub notes: Vec<(u32, u8)>,
 }
 
-/// What was asked for.
+/// What this thread's plugins were called with.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub activations: Vec<ProcessMode>,
     pub resets: usize,
     pub blocks: Vec<Block>,
-    /// Scales that a window was told, or opened with.
+    /// Scales that a window was opened with, or set to.
     pub scales: Vec<f64>,
     pub windows: usize,
-    /// Windows panic when they go, as baseview's do when their thread has.
+    /// Whether dropping a window panics, as baseview's do when their thread has panicked.
     pub panics: bool,
 }
 
@@ -47,12 +47,12 @@ thread_local! {
     static SEEN: RefCell<Seen> = RefCell::default();
 }
 
-/// Looks at what this thread's plug-ins were asked for, and may change it.
+/// Reads or changes the record of this thread's plugins.
 pub fn seen<R>(look: impl FnOnce(&mut Seen) -> R) -> R {
     permit_alloc(|| SEEN.with_borrow_mut(look))
 }
 
-/// What there is to choose from.
+/// The choices of the parameter `color`.
 #[derive(Clone, Copy, Debug, Enum, PartialEq)]
 enum Color {
     #[name = "Deep Red"]
@@ -62,7 +62,7 @@ enum Color {
     Blue,
 }
 
-/// Texts, and the step of `color` that each means.
+/// Texts, and the step of `color` that each of them means.
 pub const TEXTS: [(&str, Option<u32>); 9] = [
     ("Deep Red", Some(0)),
     ("deep red", Some(0)),
@@ -83,7 +83,7 @@ struct Knobs {
     color: EnumParam<Color>,
 }
 
-/// See the [module](self).
+/// A plugin that records its calls in [`seen`].
 pub struct Probe<const STEREO: bool> {
     knobs: Arc<Knobs>,
 }
@@ -148,7 +148,7 @@ impl<const STEREO: bool> Plugin for Probe<STEREO> {
         seen(|seen| seen.resets += 1);
     }
 
-    /// Passes note-ons on.
+    /// Sends note-ons on.
     fn process(
         &mut self,
         audio: &mut Buffer,
@@ -189,7 +189,7 @@ impl Vst3Plugin for Probe<VST3> {
     const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] = &[Vst3SubCategory::Tools];
 }
 
-/// A window on no screen.
+/// A window that is not shown anywhere.
 pub struct Window;
 
 pub struct Opened;

@@ -1,4 +1,4 @@
-//! A VST3 host: what reaches the plug-in through the entry point, and what does through the framework alone.
+//! A VST3 host: what reaches the plugin through our entry point, and what through the framework alone.
 
 #![allow(clippy::unnecessary_cast, reason = "on Windows the interface's enumerations have another type")]
 
@@ -24,18 +24,18 @@ use super::{Probe, VST3, seen};
 
 const BLOCK: usize = 256;
 
-/// An instance, as hosts come by it.
+/// An instance as a host creates it, with the fixes.
 pub fn component() -> ComPtr<IComponent> {
     instance(<Probe<VST3>>::PLATFORM_VST3_CLASS_ID).unwrap()
 }
 
-/// The framework's own.
+/// An instance of the framework's own, without the fixes.
 pub fn upstream() -> ComPtr<IComponent> {
     ComWrapper::new(Wrapper::<Probe<VST3>>::new()).to_com_ptr().unwrap()
 }
 
 fn instance(class: [u8; 16]) -> Option<ComPtr<IComponent>> {
-    // SAFETY: pointers that the calls before have given, as long as they live.
+    // SAFETY: pointers that earlier calls returned and that are still valid.
     unsafe {
         let factory = ComPtr::from_raw(crate::vst3::factory::<Probe<VST3>>().cast::<IPluginFactory>()).unwrap();
         let mut instance = null_mut();
@@ -60,7 +60,7 @@ fn set_up(component: &ComPtr<IComponent>, mode: i32) {
         maxSamplesPerBlock: BLOCK as i32,
         sampleRate: 48_000.0,
     };
-    // SAFETY: an instance, called as a host calls it.
+    // SAFETY: a valid instance, called by VST3's rules.
     unsafe {
         let processor = component.cast::<IAudioProcessor>().unwrap();
         assert_eq!(processor.setupProcessing(&mut setup), kResultOk);
@@ -69,7 +69,7 @@ fn set_up(component: &ComPtr<IComponent>, mode: i32) {
     }
 }
 
-/// As a host does that exports, and then plays on.
+/// Set-ups of a host that exports offline and then plays on; returns the modes that the plugin got.
 fn bounce(component: &ComPtr<IComponent>) -> Vec<ProcessMode> {
     seen(|seen| seen.activations.clear());
     for mode in [ProcessModes_::kRealtime, ProcessModes_::kOffline, ProcessModes_::kRealtime] {
@@ -89,7 +89,7 @@ fn upstream_learns_of_an_offline_render_too_late() {
     assert_eq!(bounce(&upstream()), late, "it is fixed upstream: `vst3::set_up` may go");
 }
 
-/// A list of events.
+/// The host's event list.
 #[derive(Default)]
 struct Events(RefCell<Vec<Event>>);
 
@@ -104,13 +104,13 @@ impl IEventListTrait for Events {
 
     unsafe fn getEvent(&self, index: int32, event: *mut Event) -> tresult {
         let Some(found) = self.0.borrow().get(index as usize).copied() else { return kInvalidArgument };
-        // SAFETY: the plug-in has room for it.
+        // SAFETY: the plugin has room for it.
         unsafe { event.write(found) };
         kResultOk
     }
 
     unsafe fn addEvent(&self, event: *mut Event) -> tresult {
-        // SAFETY: the plug-in's own event.
+        // SAFETY: a valid event from the plugin.
         nice_plug::util::permit_alloc(|| self.0.borrow_mut().push(unsafe { event.read() }));
         kResultOk
     }
@@ -118,20 +118,20 @@ impl IEventListTrait for Events {
 
 fn note(sample: i32, pitch: i16) -> Event {
     let on = NoteOnEvent { channel: 0, pitch, tuning: 0.0, velocity: 0.6, length: 0, noteId: -1 };
-    // SAFETY: numbers.
+    // SAFETY: all fields are numbers, so all zeros are valid.
     let event: Event = unsafe { zeroed() };
     let kind = EventTypes_::kNoteOnEvent as u16;
     Event { sampleOffset: sample, r#type: kind, __field0: Event__type0 { noteOn: on }, ..event }
 }
 
-/// A started instance.
+/// An instance that is processing, until it is dropped.
 struct Started(ComPtr<IAudioProcessor>, ComPtr<IComponent>);
 
 impl Started {
     fn new(component: ComPtr<IComponent>) -> Self {
         set_up(&component, ProcessModes_::kRealtime as i32);
         let processor = component.cast::<IAudioProcessor>().unwrap();
-        // SAFETY: an instance, called as a host calls it.
+        // SAFETY: a valid instance, called by VST3's rules.
         unsafe {
             assert_eq!(component.setActive(1), kResultOk);
             assert_eq!(processor.setProcessing(1), kResultOk);
@@ -139,8 +139,8 @@ impl Started {
         Self(processor, component)
     }
 
-    /// Processes a block with these buses and a note at its end. Returns the plug-in's frames and notes, and when the note
-    /// comes out again.
+    /// Processes a block with these buses and a note on its last sample. Returns the plugin's blocks (samples, notes),
+    /// and the samples of the notes that it sends on.
     fn process(&self, frames: i32, inputs: &mut [AudioBusBuffers], outputs: &mut [AudioBusBuffers]) -> Called {
         let (heard, sent) = (ComWrapper::new(Events::default()), ComWrapper::new(Events::default()));
         heard.0.borrow_mut().push(note((frames - 1).max(0), 60));
@@ -159,7 +159,7 @@ impl Started {
             outputEvents: sent.to_com_ptr::<IEventList>().unwrap().as_ptr(),
             processContext: null_mut(),
         };
-        // SAFETY: a block as a host hands it over.
+        // SAFETY: a valid block by VST3's rules.
         assert_eq!(unsafe { self.0.process(&mut block) }, kResultOk);
         let heard = seen(|seen| seen.blocks.drain(..).map(|block| (block.frames, block.notes)).collect());
         let sent = sent.0.borrow().iter().map(|event| event.sampleOffset).collect();
@@ -167,12 +167,12 @@ impl Started {
     }
 }
 
-/// What the plug-in was called for, and what it sent.
+/// The blocks that the plugin got (samples and note-ons), and the samples of the events that it sent.
 type Called = (Vec<(u32, Vec<(u32, u8)>)>, Vec<i32>);
 
 impl Drop for Started {
     fn drop(&mut self) {
-        // SAFETY: an instance, called as a host calls it.
+        // SAFETY: a valid instance, called by VST3's rules.
         unsafe {
             self.0.setProcessing(0);
             self.1.setActive(0);
@@ -200,7 +200,7 @@ fn events_count_whatever_the_buffers() {
     assert_eq!(instance.process(256, &mut [nothing], &mut [nothing]), whole);
     assert_eq!(instance.process(256, &mut [], &mut [bus(&mut [null_mut(), null_mut()])]), whole);
 
-    // What of audio there is goes through, and nothing else comes out.
+    // Audio passes through where there are both input and output; other outputs are silent.
     for (inputs, outputs) in [(2, 2), (0, 2), (1, 2), (2, 1), (2, 0), (1, 1), (3, 4)] {
         let mut input = vec![[0.5_f32; BLOCK]; inputs];
         let mut output = vec![[7.0_f32; BLOCK]; outputs];
@@ -229,7 +229,7 @@ fn upstream_drops_events_without_audio() {
 fn upstream_starting_processing_resets() {
     let instance = Started::new(component());
     let before = seen(|seen| seen.resets);
-    // SAFETY: an instance, called as a host calls it.
+    // SAFETY: a valid instance, called by VST3's rules.
     unsafe {
         instance.0.setProcessing(0);
         instance.0.setProcessing(1);
@@ -237,13 +237,13 @@ fn upstream_starting_processing_resets() {
     assert_eq!(seen(|seen| seen.resets), before + 1, "it is fixed upstream: `restart` may go");
 }
 
-/// What a text means to a parameter.
+/// The normalized value that a parameter reads from a text.
 fn read(component: &ComPtr<IComponent>, id: &str, text: &str) -> Option<f64> {
     let number = id.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into())) & !(1 << 31);
     let mut text: Vec<u16> = text.encode_utf16().chain([0]).collect();
     let mut value = -1.0;
     let controller = component.cast::<IEditController>().unwrap();
-    // SAFETY: an instance, called as a host calls it.
+    // SAFETY: a valid instance, called by VST3's rules.
     let result = unsafe { controller.getParamValueByString(number, text.as_mut_ptr(), &mut value) };
     (result == kResultOk).then_some(value)
 }
@@ -265,7 +265,7 @@ fn upstream_reads_choices_in_their_own_case() {
     assert_eq!(read(&component, "color", "green"), None, "it is fixed upstream: `texts` may go");
 }
 
-/// The kind of window that this system's views are attached to.
+/// The type of parent window on this system.
 pub fn platform() -> &'static CStr {
     match std::env::consts::OS {
         "windows" => c"HWND",

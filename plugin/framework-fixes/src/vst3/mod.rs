@@ -1,16 +1,16 @@
-//! The entry points for VST3 hosts, and on the way from the host to nice-plug (0.4.2) what it gets wrong:
+//! The entry points for VST3 hosts. Between the host and nice-plug (0.4.2) they work around these bugs:
 //!
-//! * An instance learns of an offline render one set-up too late: `setupProcessing` (`wrapper/vst3/wrapper.rs`, line 982)
-//!   stores the mode of the set-up before with what activation is told, and the new mode only then. A bounce would not wait
-//!   for the model, and after it the live audio thread would. Here each instance is set up twice with the same, so that the
-//!   second time stores the mode of the first.
+//! * An instance learns of an offline render one set-up too late: `setupProcessing` (`wrapper/vst3/wrapper.rs`, line
+//!   982) saves the configuration for the next activation while it still has the previous set-up's mode, and only then
+//!   stores the new mode. An export would not wait for the model, and after it the live audio thread would. So each
+//!   instance is set up twice with the same arguments: the second call saves the mode that the first one stored.
 //! * [`process`]: events of calls without audio.
-//! * `texts`: names of choices that somebody types.
+//! * `texts`: names of choices, as a user types them.
 //! * `view`: windows.
 //!
-//! nice-plug has such entry points ready, `nice_export_vst3!`, which leave no room for any of this.
+//! nice-plug's own entry points, `nice_export_vst3!`, leave no room for any of this.
 //!
-//! Gone when `upstream_learns_of_an_offline_render_too_late` fails.
+//! Remove the first one when `upstream_learns_of_an_offline_render_too_late` fails.
 
 pub mod process;
 mod texts;
@@ -36,17 +36,17 @@ use nice_plug::wrapper::vst3::{PluginInfo, Wrapper};
 pub use nice_plug::wrapper::setup_logger;
 pub use process::frames;
 
-/// Exports a plug-in as the library's only VST3.
+/// Exports a plugin as the library's only VST3 plugin.
 #[macro_export]
 macro_rules! export_vst3 {
     ($plugin:ty) => {
-        /// Where VST3 hosts begin.
+        /// The library's VST3 entry point.
         #[unsafe(no_mangle)]
         pub extern "system" fn GetPluginFactory() -> *mut ::std::ffi::c_void {
             $crate::vst3::factory::<$plugin>()
         }
 
-        /// The library is loaded: Linux.
+        /// Called when the library is loaded, on Linux.
         #[cfg(all(unix, not(target_os = "macos")))]
         #[unsafe(no_mangle)]
         pub extern "C" fn ModuleEntry(_: *mut ::std::ffi::c_void) -> bool {
@@ -54,14 +54,14 @@ macro_rules! export_vst3 {
             true
         }
 
-        /// It is no longer needed: Linux.
+        /// Called before the library is unloaded, on Linux.
         #[cfg(all(unix, not(target_os = "macos")))]
         #[unsafe(no_mangle)]
         pub extern "C" fn ModuleExit() -> bool {
             true
         }
 
-        /// The library is loaded: macOS.
+        /// Called when the library is loaded, on macOS.
         #[cfg(target_os = "macos")]
         #[unsafe(no_mangle)]
         pub extern "C" fn bundleEntry(_: *mut ::std::ffi::c_void) -> bool {
@@ -69,14 +69,14 @@ macro_rules! export_vst3 {
             true
         }
 
-        /// It is no longer needed: macOS.
+        /// Called before the library is unloaded, on macOS.
         #[cfg(target_os = "macos")]
         #[unsafe(no_mangle)]
         pub extern "C" fn bundleExit() -> bool {
             true
         }
 
-        /// The library is loaded: Windows.
+        /// Called when the library is loaded, on Windows.
         #[cfg(windows)]
         #[unsafe(no_mangle)]
         pub extern "system" fn InitDll() -> bool {
@@ -84,7 +84,7 @@ macro_rules! export_vst3 {
             true
         }
 
-        /// It is no longer needed: Windows.
+        /// Called before the library is unloaded, on Windows.
         #[cfg(windows)]
         #[unsafe(no_mangle)]
         pub extern "system" fn ExitDll() -> bool {
@@ -93,21 +93,21 @@ macro_rules! export_vst3 {
     };
 }
 
-/// What `GetPluginFactory` returns: a reference that is the caller's.
+/// The factory that `GetPluginFactory` returns; the caller owns the reference.
 pub fn factory<P: Vst3Plugin>() -> *mut c_void {
     let info = PluginInfo::for_plugin::<P>();
     let factory = ComWrapper::new(Factory { info, create: create::<P> });
     factory.to_com_ptr::<IPluginFactory>().map_or(null_mut(), |factory| factory.into_raw().cast())
 }
 
-/// A new instance, with the fixed functions; a reference that is the caller's.
+/// A new instance with the fixed functions; the caller owns the reference.
 fn create<P: Vst3Plugin>() -> Option<ComPtr<FUnknown>> {
     let instance = ComWrapper::new(Wrapper::<P>::new());
     fix(&instance);
     instance.to_com_ptr::<FUnknown>()
 }
 
-/// Makes instances.
+/// The plugin factory.
 struct Factory {
     info: PluginInfo,
     create: fn() -> Option<ComPtr<FUnknown>>,
@@ -118,10 +118,10 @@ impl Class for Factory {
 }
 
 impl Factory {
-    /// Writes down what the only class is like.
+    /// Writes the info of the only class to `out`.
     ///
     /// # Safety
-    /// `out` is null, or may be written to.
+    /// `out` is null or valid for writes.
     unsafe fn tell<T>(&self, index: int32, out: *mut T, info: impl FnOnce(&PluginInfo) -> T) -> tresult {
         if index != 0 || out.is_null() {
             return kInvalidArgument;
@@ -159,7 +159,7 @@ impl IPluginFactoryTrait for Factory {
             return kInvalidArgument;
         };
         let unknown = instance.as_ptr();
-        // SAFETY: the instance lives, and takes the host's pointers as they are meant.
+        // SAFETY: the instance is alive, and the host's pointers are valid by VST3's rules.
         unsafe { ((*(*unknown).vtbl).queryInterface)(unknown, interface.cast::<TUID>(), out) }
     }
 }
@@ -184,26 +184,26 @@ impl IPluginFactory3Trait for Factory {
 
 type SetUp = unsafe extern "system" fn(*mut IAudioProcessor, *mut ProcessSetup) -> tresult;
 
-/// The framework's own functions of an audio processor, the same for all instances.
+/// The framework's own functions of an audio processor, which are the same for all instances.
 struct Framework {
     set_up: SetUp,
     process: process::Process,
 }
 
-/// The functions of an audio processor, fixed, and what they call.
+/// An audio processor's function table with the fixes, and the framework's functions that it calls.
 static PROCESSOR: OnceLock<(IAudioProcessorVtbl, Framework)> = OnceLock::new();
-/// The same of a controller.
+/// An edit controller's function table: with the fixes, and the framework's own.
 static CONTROLLER: OnceLock<(IEditControllerVtbl, IEditControllerVtbl)> = OnceLock::new();
 
-/// Gives an instance, which nobody else knows yet, the fixed functions.
+/// Replaces the function tables of a new instance, which nothing else uses yet, with the fixed ones.
 fn fix<P: Vst3Plugin>(instance: &ComWrapper<Wrapper<P>>) {
     let processor = instance.as_com_ref::<IAudioProcessor>().map(|processor| processor.as_ptr());
     let controller = instance.as_com_ref::<IEditController>().map(|controller| controller.as_ptr());
     let (Some(processor), Some(controller)) = (processor, controller) else {
         return;
     };
-    // SAFETY: each begins with a pointer to its functions, which are the same for all instances and for ever, and lies in
-    // the instance's own memory.
+    // SAFETY: each interface begins with a pointer to its function table, which is the same for all instances and lives
+    // forever; the pointer itself lies in the instance's memory.
     unsafe {
         let (fixed, _) = PROCESSOR.get_or_init(|| {
             let theirs = (*processor).vtbl.read();
@@ -221,12 +221,12 @@ fn fix<P: Vst3Plugin>(instance: &ComWrapper<Wrapper<P>>) {
     }
 }
 
-/// See the [module](self).
+/// Sets the instance up twice; see the [module](self).
 unsafe extern "system" fn set_up(processor: *mut IAudioProcessor, setup: *mut ProcessSetup) -> tresult {
     let Some((_, framework)) = PROCESSOR.get() else {
         return kInvalidArgument;
     };
-    // SAFETY: called as the host has called.
+    // SAFETY: the host's arguments, unchanged.
     unsafe {
         (framework.set_up)(processor, setup);
         (framework.set_up)(processor, setup)
@@ -239,7 +239,7 @@ unsafe extern "system" fn process(processor: *mut IAudioProcessor, block: *mut P
     let (Some((_, framework)), Some(block)) = (PROCESSOR.get(), unsafe { block.as_mut() }) else {
         return kInvalidArgument;
     };
-    // SAFETY: called as the host has called.
+    // SAFETY: the host's arguments, unchanged.
     unsafe { process::process(framework.process, processor, block) }
 }
 
@@ -253,7 +253,7 @@ unsafe extern "system" fn value_by_string(
     let Some((_, framework)) = CONTROLLER.get() else {
         return kInvalidArgument;
     };
-    // SAFETY: called as the host has called.
+    // SAFETY: the host's arguments, unchanged.
     unsafe { texts::read(framework, controller, id, text, value) }
 }
 
@@ -262,6 +262,6 @@ unsafe extern "system" fn create_view(controller: *mut IEditController, name: FI
     let Some((_, framework)) = CONTROLLER.get() else {
         return null_mut();
     };
-    // SAFETY: called as the host has called; the view is the caller's.
+    // SAFETY: the host's arguments, unchanged; the caller owns the view.
     unsafe { view::wrap((framework.createView)(controller, name), controller) }
 }

@@ -1,15 +1,15 @@
-//! Calls that bring events and no audio.
+//! Calls with events but without audio.
 //!
-//! A VST3 host may call `process` with no samples at all, to hand over what has changed, or with samples and without
-//! buffers, as Ableton Live does. nice-plug 0.4.2 takes both for a flush of parameters (`wrapper/vst3/wrapper.rs`, lines
-//! 1091 to 1096, and 1505 for buffers of too few channels): notes and controllers in them are dropped, and no time goes by.
-//! And outputs without inputs keep what the host has left in them (`wrapper/util/buffer_management.rs`, line 225).
+//! A VST3 host may call `process` without samples, to pass on parameter changes, or with samples but without buffers,
+//! as Ableton Live does. nice-plug 0.4.2 treats both as a parameter flush (`wrapper/vst3/wrapper.rs`, lines 1091 to
+//! 1096, and 1505 for buffers with too few channels): notes and controllers are dropped, and no time passes. Also,
+//! outputs without inputs keep what the host left in them (`wrapper/util/buffer_management.rs`, line 225).
 //!
-//! So here audio is passed on before the framework is asked, wherever it is not the stereo that the framework expects, and
-//! the framework gets buffers whose contents nobody looks at. A call without samples reaches it as one of a single sample,
-//! which [`frames`] counts as none.
+//! So wherever the audio is not the stereo that the framework expects, it is copied from input to output here first,
+//! and the framework gets dummy buffers. A call without samples reaches it as a call with one sample, which [`frames`]
+//! counts as none.
 //!
-//! Gone when `upstream_drops_events_without_audio` fails.
+//! Remove this when `upstream_drops_events_without_audio` fails.
 
 #![deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
@@ -26,15 +26,15 @@ use nice_plug::wrapper::vst3::vst3::Steinberg::tresult;
 /// The framework's `IAudioProcessor::process`.
 pub type Process = unsafe extern "system" fn(*mut IAudioProcessor, *mut ProcessData) -> tresult;
 
-/// Channels of the plug-in's only layout.
+/// Channels of the plugin's only layout.
 const CHANNELS: usize = 2;
-/// No host's block is longer, in samples. Of one without buffers that is, the rest of its time is lost.
+/// Samples. No host's block is longer; a longer block without buffers would be cut short to this.
 const LONGEST: usize = 65_536;
 
-/// Buffers whose contents are neither read nor written. So they take no memory, and all instances may share them.
+/// Dummy buffers that are neither read nor written: they use no memory, and all instances can share them.
 struct Nowhere<const N: usize>(UnsafeCell<[[f32; N]; CHANNELS]>);
 
-// SAFETY: nobody reads or writes it.
+// SAFETY: it is never read or written.
 unsafe impl<const N: usize> Sync for Nowhere<N> {}
 
 impl<const N: usize> Nowhere<N> {
@@ -48,22 +48,22 @@ impl<const N: usize> Nowhere<N> {
     }
 }
 
-/// For blocks without buffers of their own.
+/// For blocks with samples but without stereo buffers.
 static SOME_TIME: Nowhere<LONGEST> = Nowhere::new();
 /// For calls without samples.
 static NO_TIME: Nowhere<1> = Nowhere::new();
 
-/// Samples of the block that a plug-in's `process` is called for: what the buffer has, or 0 for a call without samples.
+/// The number of samples of a block in a plugin's `process`; 0 for a call without samples.
 pub fn frames(audio: &Buffer) -> u32 {
     let [no_time, _] = NO_TIME.channels();
     let first = audio.as_slice_immutable().first();
     if first.is_some_and(|channel| channel.as_ptr() == no_time) { 0 } else { audio.samples() as u32 }
 }
 
-/// Processes a block of the host's.
+/// Processes one of the host's blocks.
 ///
 /// # Safety
-/// The framework's function, an instance of the framework's, and a block as a host hands it over.
+/// `framework` is the framework's own function, `processor` one of its instances, and `block` is valid by VST3's rules.
 pub unsafe fn process(framework: Process, processor: *mut IAudioProcessor, block: &mut ProcessData) -> tresult {
     let frames = usize::try_from(block.numSamples).unwrap_or(0);
     // SAFETY: promised by the caller.
@@ -88,15 +88,15 @@ pub unsafe fn process(framework: Process, processor: *mut IAudioProcessor, block
         outputs: &mut outputs,
         ..*block
     };
-    // SAFETY: promised by the caller; the buffers are as long as the block, and the framework only writes to outputs what
-    // inputs or the plug-in bring, which bring nothing.
+    // SAFETY: promised by the caller; the buffers are as long as the block, and the framework writes to outputs only
+    // what inputs or the plugin bring, which is nothing here.
     unsafe { framework(processor, &mut events) }
 }
 
-/// Whether a block has what the framework expects: a bus of inputs, one of outputs, and both are stereo.
+/// Whether a block is as the framework expects it: the first input bus and the first output bus are stereo.
 ///
 /// # Safety
-/// A block as a host hands it over.
+/// `block` is valid by VST3's rules.
 unsafe fn is_stereo(block: &ProcessData) -> bool {
     // SAFETY: promised by the caller.
     let [inputs, outputs] = unsafe { [buses(block.inputs, block.numInputs), buses(block.outputs, block.numOutputs)] };
@@ -107,12 +107,12 @@ unsafe fn is_stereo(block: &ProcessData) -> bool {
     })
 }
 
-/// Passes audio from inputs to outputs, as far as there are any: a channel without an input is silent.
+/// Copies audio from inputs to outputs; output channels without an input are silenced.
 ///
 /// # Safety
-/// A block as a host hands it over, with so many samples.
+/// `block` is valid by VST3's rules and has `frames` samples.
 unsafe fn pass(block: &ProcessData, frames: usize) {
-    // SAFETY: promised by the caller; in place, an output is its own input.
+    // SAFETY: promised by the caller; `copy_to` allows in-place buffers, where input and output overlap.
     unsafe {
         let inputs = buses(block.inputs, block.numInputs);
         for (index, bus) in buses(block.outputs, block.numOutputs).iter().enumerate() {
@@ -128,7 +128,7 @@ unsafe fn pass(block: &ProcessData, frames: usize) {
 }
 
 /// # Safety
-/// A host's buses.
+/// Null, or `count` buses from the host.
 unsafe fn buses<'a>(buses: *const AudioBusBuffers, count: i32) -> &'a [AudioBusBuffers] {
     let count = usize::try_from(count).unwrap_or(0);
     if buses.is_null() || count == 0 {
@@ -139,10 +139,10 @@ unsafe fn buses<'a>(buses: *const AudioBusBuffers, count: i32) -> &'a [AudioBusB
 }
 
 /// # Safety
-/// A host's bus.
+/// A bus from the host.
 unsafe fn channels(bus: &AudioBusBuffers) -> &[*mut f32] {
     let count = usize::try_from(bus.numChannels).unwrap_or(0);
-    // SAFETY: both kinds of samples lie behind pointers.
+    // SAFETY: for both sample types the field is a pointer to channel pointers.
     let channels = unsafe { bus.__field0.channelBuffers32 };
     if channels.is_null() || count == 0 {
         return &[];

@@ -1,4 +1,4 @@
-//! See [`crate::texts`].
+//! Text-to-value conversion for VST3; see [`crate::texts`].
 
 use std::mem::zeroed;
 use std::slice;
@@ -10,10 +10,10 @@ use nice_plug::wrapper::vst3::vst3::Steinberg::{kResultOk, tresult};
 
 use crate::texts;
 
-/// Reads a text that the host hands over.
+/// Converts a text from the host into a normalized value: `IEditController::getParamValueByString`.
 ///
 /// # Safety
-/// The framework's functions, an instance of the framework's, and the rest as a host hands it over.
+/// `framework` holds the framework's functions, `controller` is one of its instances, the rest is from the host.
 pub unsafe fn read(
     framework: &IEditControllerVtbl,
     controller: *mut IEditController,
@@ -41,12 +41,12 @@ pub unsafe fn read(
     kResultOk
 }
 
-/// The last step of a parameter that has steps; the first is 0.
+/// The last step of a stepped parameter, whose first step is 0.
 ///
 /// # Safety
-/// As above.
+/// As for [`read`].
 unsafe fn last_step(framework: &IEditControllerVtbl, controller: *mut IEditController, id: ParamID) -> Option<u32> {
-    // SAFETY: promised by the caller; an info is numbers and text.
+    // SAFETY: promised by the caller; `ParameterInfo` consists of numbers and text, so all zeros are valid.
     unsafe {
         let mut info: ParameterInfo = zeroed();
         let is_it =
@@ -56,10 +56,10 @@ unsafe fn last_step(framework: &IEditControllerVtbl, controller: *mut IEditContr
     }
 }
 
-/// What a value is shown as.
+/// The text that a value is shown as.
 ///
 /// # Safety
-/// As above.
+/// As for [`read`].
 unsafe fn shown(
     framework: &IEditControllerVtbl,
     controller: *mut IEditController,

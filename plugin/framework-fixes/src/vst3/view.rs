@@ -1,18 +1,20 @@
-//! What a VST3 host holds of the window: the framework's view, and between the two what nice-plug 0.4.2 leaves out
+//! The window as a VST3 host sees it: a wrapper around the framework's view that fixes what nice-plug 0.4.2 leaves out
 //! (`wrapper/vst3/view.rs`):
 //!
-//! * On Linux the framework hands the host's run loop a handler with a pair of sockets whenever a view gets its frame
-//!   (line 705), and never takes it back, as the handler holds itself. Here it is taken back with the frame, or with the
-//!   view. And it panics, which aborts the host, if the run loop refuses (line 384).
-//! * Of the keys that a host offers, letters are not handed on: see [`crate::letter`].
-//! * How large things are to be is forgotten if the host says so before the window opens, as hosts do (line 796). A scale of
-//!   zero is taken (line 792).
-//! * A view that goes leaves its window open, and one that stays does not hold its instance, as a view does of which the
-//!   SDK is the base: an instance that goes before its window takes from the window's thread what that thread asks for
-//!   (`wrapper/vst3/context.rs`, lines 389 to 497), whose panic aborts the host. Here a view holds its instance, and closes
-//!   its window when it goes.
+//! * On Linux, whenever a view gets its frame, the framework registers a handler with a pair of sockets in the host's
+//!   run loop (line 705). It never unregisters it, since the handler holds a reference to itself. Here the handler is
+//!   unregistered when the view loses its frame or is dropped. Also, the framework panics if the run loop refuses the
+//!   handler (line 384), which aborts the host.
+//! * Letter keys that a host offers are not forwarded: see [`crate::letter`].
+//! * A content scale that the host sets before the window opens, as hosts do, is forgotten (line 796). A scale of zero
+//!   is accepted (line 792).
+//! * A dropped view leaves its window open, and a view does not hold a reference to its instance, as a view based on
+//!   the SDK does. An instance that is dropped before its window takes away what the window's thread asks for
+//!   (`wrapper/vst3/context.rs`, lines 389 to 497); the thread panics and the host is aborted. Here a view holds its
+//!   instance and closes its window when it is dropped.
 //!
-//! Gone when `upstream_leaves_a_handler_behind`, `upstream_forgets_the_scale` and `upstream_outlives_its_instance` fail.
+//! Remove this when `upstream_leaves_a_handler_behind`, `upstream_forgets_the_scale` and
+//! `upstream_outlives_its_instance` fail.
 
 use std::ffi::c_void;
 use std::mem;
@@ -33,24 +35,24 @@ use self::run_loop::LoopFrame;
 use crate::letter;
 use crate::window::is_scale;
 
-/// VST3's code of the key that letters travel beside, and the first of those that stand for letters.
+/// VST3's key code for Help, which stands in for letters, and the first key code that stands for a character.
 const HELP: int16 = 23;
 const FIRST_ASCII: int16 = 128;
 
-/// The framework's view, and what the host has said of it.
+/// The framework's view, and what the host has set on it.
 struct View {
     framework: ComPtr<IPlugView>,
-    /// Its instance, which is not to go before it.
+    /// Its instance, which must outlive it.
     _instance: Option<ComPtr<IEditController>>,
-    /// It has a window.
+    /// Whether the window is open.
     attached: AtomicBool,
-    /// This view as the host knows it.
+    /// This view, as the host knows it.
     itself: AtomicPtr<IPlugView>,
     seat: Mutex<Seat>,
     scale: Mutex<Option<ScaleFactor>>,
 }
 
-/// What the view sits in.
+/// What the framework's view has as its frame.
 enum Seat {
     None,
     Frame(ComWrapper<Frame>),
@@ -58,17 +60,18 @@ enum Seat {
     Loop(ComWrapper<LoopFrame>),
 }
 
-/// The host's frame, for the framework's view in the place of the host's.
+/// Stands in for the host's frame: passes the framework's calls on, with our view instead of the framework's.
 struct Frame {
     host: ComPtr<IPlugFrame>,
-    /// As the host knows it; it outlives this.
+    /// Our view, as the host knows it; it outlives this frame.
     view: *mut IPlugView,
 }
 
-/// What a host is given in place of the framework's view.
+/// Wraps the framework's view for the host.
 ///
 /// # Safety
-/// Null, or a reference that is the caller's to give away; and the instance that has made the view.
+/// `framework` is null or a reference that the caller gives away; `instance` is null or the instance that created the
+/// view.
 pub unsafe fn wrap(framework: *mut IPlugView, instance: *mut IEditController) -> *mut IPlugView {
     // SAFETY: promised by the caller.
     let (framework, instance) = unsafe { (ComPtr::from_raw(framework), ComRef::from_raw(instance)) };
@@ -88,7 +91,7 @@ pub unsafe fn wrap(framework: *mut IPlugView, instance: *mut IEditController) ->
     itself
 }
 
-/// All of this is the window's thread's; a lock is only for form's sake.
+/// Locks a mutex. Only the window's thread uses these, so it never waits.
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -98,7 +101,7 @@ impl Class for View {
 }
 
 impl View {
-    /// Gives the framework's view another seat, and takes back what it has left at the one before.
+    /// Sets the framework's view on another frame, and unregisters what it registered through the previous one.
     fn sit(&self, seat: Seat) -> tresult {
         let frame = match &seat {
             Seat::None => None,
@@ -106,7 +109,7 @@ impl View {
             #[cfg(target_os = "linux")]
             Seat::Loop(frame) => frame.as_com_ref::<IPlugFrame>(),
         };
-        // SAFETY: null or a frame that lives as long as the seat is taken.
+        // SAFETY: null or a frame that lives as long as it is in use.
         let result = unsafe { self.framework.setFrame(frame.map_or(null_mut(), |frame| frame.as_ptr())) };
         let before = mem::replace(&mut *lock(&self.seat), seat);
         #[cfg(target_os = "linux")]
@@ -117,10 +120,10 @@ impl View {
         result
     }
 
-    /// Tells the framework's view how large things are to be.
+    /// Passes a content scale on to the framework's view.
     fn zoom(&self, scale: ScaleFactor) -> tresult {
         let zoomed = self.framework.cast::<IPlugViewContentScaleSupport>();
-        // SAFETY: a call of the host's, handed on.
+        // SAFETY: a call from the host, passed on.
         zoomed.map_or(kResultFalse, |zoomed| unsafe { zoomed.setContentScaleFactor(scale) })
     }
 }
@@ -128,14 +131,14 @@ impl View {
 impl Drop for View {
     fn drop(&mut self) {
         if *self.attached.get_mut() {
-            // SAFETY: as a host closes a window.
+            // SAFETY: called as a host would, to close the window.
             unsafe { self.framework.removed() };
         }
         self.sit(Seat::None);
     }
 }
 
-/// Hands a key on: a letter as [`crate::letter`] says.
+/// Passes a key on; letters go the way that [`crate::letter`] describes.
 fn with_letter(key: char16, code: int16, call: impl FnOnce(int16) -> tresult) -> tresult {
     #[allow(clippy::unnecessary_cast, reason = "the interface's characters are of another type on each system")]
     let letter = char::from_u32(key as u32).filter(|letter| !letter.is_control() && *letter != ' ');
@@ -147,12 +150,12 @@ fn with_letter(key: char16, code: int16, call: impl FnOnce(int16) -> tresult) ->
 
 impl IPlugViewTrait for View {
     unsafe fn isPlatformTypeSupported(&self, kind: FIDString) -> tresult {
-        // SAFETY: as the host has called.
+        // SAFETY: the host's arguments, unchanged.
         unsafe { self.framework.isPlatformTypeSupported(kind) }
     }
 
     unsafe fn attached(&self, parent: *mut c_void, kind: FIDString) -> tresult {
-        // SAFETY: as the host has called.
+        // SAFETY: the host's arguments, unchanged.
         let result = unsafe { self.framework.attached(parent, kind) };
         if result == kResultOk {
             self.attached.store(true, Ordering::Relaxed);
@@ -166,17 +169,17 @@ impl IPlugViewTrait for View {
 
     unsafe fn removed(&self) -> tresult {
         self.attached.store(false, Ordering::Relaxed);
-        // SAFETY: as the host has called.
+        // SAFETY: the host's arguments, unchanged.
         unsafe { self.framework.removed() }
     }
 
     unsafe fn onWheel(&self, distance: f32) -> tresult {
-        // SAFETY: as the host has called.
+        // SAFETY: the host's arguments, unchanged.
         unsafe { self.framework.onWheel(distance) }
     }
 
     unsafe fn onKeyDown(&self, key: char16, code: int16, modifiers: int16) -> tresult {
-        // SAFETY: as the host has called, or with a code that stands for a letter.
+        // SAFETY: the host's arguments, apart from the code, which may be Help for a letter.
         with_letter(key, code, |code| unsafe { self.framework.onKeyDown(key, code, modifiers) })
     }
 
@@ -186,22 +189,22 @@ impl IPlugViewTrait for View {
     }
 
     unsafe fn getSize(&self, size: *mut ViewRect) -> tresult {
-        // SAFETY: as the host has called.
+        // SAFETY: the host's arguments, unchanged.
         unsafe { self.framework.getSize(size) }
     }
 
     unsafe fn onSize(&self, size: *mut ViewRect) -> tresult {
-        // SAFETY: as the host has called.
+        // SAFETY: the host's arguments, unchanged.
         unsafe { self.framework.onSize(size) }
     }
 
     unsafe fn onFocus(&self, state: TBool) -> tresult {
-        // SAFETY: as the host has called.
+        // SAFETY: the host's arguments, unchanged.
         unsafe { self.framework.onFocus(state) }
     }
 
     unsafe fn setFrame(&self, frame: *mut IPlugFrame) -> tresult {
-        // SAFETY: null or the host's frame.
+        // SAFETY: null or a frame from the host.
         let Some(frame) = (unsafe { ComRef::from_raw(frame) }) else {
             return self.sit(Seat::None);
         };
@@ -217,12 +220,12 @@ impl IPlugViewTrait for View {
     }
 
     unsafe fn canResize(&self) -> tresult {
-        // SAFETY: as the host has called.
+        // SAFETY: the host's arguments, unchanged.
         unsafe { self.framework.canResize() }
     }
 
     unsafe fn checkSizeConstraint(&self, rect: *mut ViewRect) -> tresult {
-        // SAFETY: as the host has called.
+        // SAFETY: the host's arguments, unchanged.
         unsafe { self.framework.checkSizeConstraint(rect) }
     }
 }
@@ -233,7 +236,7 @@ impl IPlugViewContentScaleSupportTrait for View {
             return kResultFalse;
         }
         *lock(&self.scale) = Some(scale);
-        // Without a window it is for the next one.
+        // Before the window opens this has no effect; `attached` sets it again.
         self.zoom(scale);
         kResultOk
     }
@@ -245,12 +248,12 @@ impl Class for Frame {
 
 impl IPlugFrameTrait for Frame {
     unsafe fn resizeView(&self, _: *mut IPlugView, size: *mut ViewRect) -> tresult {
-        // SAFETY: the host's own view, and the framework's size.
+        // SAFETY: the view that the host knows, and the framework's size.
         unsafe { self.host.resizeView(self.view, size) }
     }
 }
 
-/// A frame through which a host lends its run loop.
+/// Frames that also offer the host's run loop.
 #[cfg(target_os = "linux")]
 mod run_loop {
     use nice_plug::wrapper::vst3::vst3::Steinberg::FUnknown;
@@ -260,11 +263,11 @@ mod run_loop {
 
     use super::*;
 
-    /// The host's frame, its run loop, and what the framework has left there.
+    /// The host's frame, its run loop, and the handler that the framework has registered there.
     pub struct LoopFrame {
         frame: Frame,
         host: ComPtr<IRunLoop>,
-        /// And whether the host has taken it.
+        /// The handler, and whether the host accepted it.
         left: Mutex<Option<(ComPtr<IEventHandler>, bool)>>,
     }
 
@@ -273,14 +276,14 @@ mod run_loop {
             Self { frame, host, left: Mutex::new(None) }
         }
 
-        /// Takes back what is left there; to be called when the framework's view no longer sits here.
+        /// Unregisters the handler. Call it when the framework's view no longer uses this frame.
         pub fn clear(&self) {
             let Some((left, taken)) = lock(&self.left).take() else {
                 return;
             };
             let left = left.into_raw();
-            // SAFETY: `left` is one reference. The last one that is there after it is that of the handler to itself,
-            // which nobody else lets go; with it the handler closes its sockets.
+            // SAFETY: `left` is one reference. If exactly one is left after releasing it, that is the handler's
+            // reference to itself, which nothing else would release; releasing it closes the handler's sockets.
             unsafe {
                 if taken {
                     self.host.unregisterEventHandler(left);
@@ -300,34 +303,34 @@ mod run_loop {
 
     impl IPlugFrameTrait for LoopFrame {
         unsafe fn resizeView(&self, view: *mut IPlugView, size: *mut ViewRect) -> tresult {
-            // SAFETY: as it was called.
+            // SAFETY: the caller's arguments, unchanged.
             unsafe { self.frame.resizeView(view, size) }
         }
     }
 
     impl IRunLoopTrait for LoopFrame {
         unsafe fn registerEventHandler(&self, handler: *mut IEventHandler, file: FileDescriptor) -> tresult {
-            // SAFETY: as it was called.
+            // SAFETY: the caller's arguments, unchanged.
             let taken = unsafe { self.host.registerEventHandler(handler, file) } == kResultOk;
             // SAFETY: the framework's handler, or null.
             let handler = unsafe { ComRef::from_raw(handler) };
             *lock(&self.left) = handler.map(|handler| (handler.to_com_ptr(), taken));
-            // The framework panics at anything else (line 384).
+            // On anything else the framework panics (line 384).
             kResultOk
         }
 
         unsafe fn unregisterEventHandler(&self, _: *mut IEventHandler) -> tresult {
-            // By the handler's end, when it has been taken back.
+            // Called when the handler is dropped, after `clear` has already unregistered it.
             kResultOk
         }
 
         unsafe fn registerTimer(&self, handler: *mut ITimerHandler, milliseconds: TimerInterval) -> tresult {
-            // SAFETY: as it was called.
+            // SAFETY: the caller's arguments, unchanged.
             unsafe { self.host.registerTimer(handler, milliseconds) }
         }
 
         unsafe fn unregisterTimer(&self, handler: *mut ITimerHandler) -> tresult {
-            // SAFETY: as it was called.
+            // SAFETY: the caller's arguments, unchanged.
             unsafe { self.host.unregisterTimer(handler) }
         }
     }
@@ -349,7 +352,7 @@ mod tests {
     use crate::tests::seen;
     use crate::tests::vst3::{component, platform, upstream};
 
-    /// A host's window: whose size was asked for, and what its run loop listens to.
+    /// A host's window: the view that asked to be resized, and the handlers in its run loop.
     #[derive(Default)]
     struct Window {
         refuses: bool,
@@ -397,14 +400,14 @@ mod tests {
         }
     }
 
-    /// What a file of this process is: a socket has a number of its own.
+    /// What a file descriptor of this process refers to; every socket has a unique name.
     fn file(number: FileDescriptor) -> Option<PathBuf> {
         fs::read_link(format!("/proc/self/fd/{number}")).ok()
     }
 
     #[test]
     fn a_view_that_goes_leaves_nothing_in_the_hosts_run_loop() {
-        // SAFETY: pointers that the calls before have given, as long as they live.
+        // SAFETY: pointers that earlier calls returned and that are still valid.
         unsafe {
             let component = component();
             let controller = component.cast::<IEditController>().unwrap();
@@ -413,7 +416,7 @@ mod tests {
             for takes_leave in [true, false] {
                 let view = ComPtr::from_raw(controller.createView(null())).unwrap();
                 let mut sockets = Vec::new();
-                // A host may give it another frame, too.
+                // A host may also replace the frame.
                 for _ in 0..2 {
                     assert_eq!(view.setFrame(frame), kResultOk);
                     let (handler, number) = match &lock(&window.handlers)[..] {
@@ -438,7 +441,7 @@ mod tests {
 
     #[test]
     fn the_hosts_frame_hears_of_the_hosts_view() {
-        // SAFETY: pointers that the calls before have given, as long as they live.
+        // SAFETY: pointers that earlier calls returned and that are still valid.
         unsafe {
             let component = component();
             let controller = component.cast::<IEditController>().unwrap();
@@ -458,16 +461,16 @@ mod tests {
         }
     }
 
-    /// A view of this instance, as a host comes by it.
+    /// A view of this instance, as a host gets it.
     fn view(component: &ComPtr<IComponent>) -> ComPtr<IPlugView> {
         let controller = component.cast::<IEditController>().unwrap();
-        // SAFETY: the view is the caller's.
+        // SAFETY: the caller owns the view.
         unsafe { ComPtr::from_raw(controller.createView(null())).unwrap() }
     }
 
     /// Opens a window.
     fn attach(view: &ComPtr<IPlugView>) {
-        // SAFETY: the tests' windows are on no screen.
+        // SAFETY: the tests' windows do not use their parent.
         assert_eq!(unsafe { view.attached(std::ptr::dangling_mut(), platform().as_ptr()) }, kResultOk);
     }
 
@@ -482,7 +485,7 @@ mod tests {
             (f32::INFINITY, kResultFalse),
             (2.0, kResultOk),
         ] {
-            // SAFETY: a call as of a host.
+            // SAFETY: called as a host would.
             assert_eq!(unsafe { zoomed.setContentScaleFactor(scale) }, result, "{scale}");
         }
         attach(&view);
@@ -505,7 +508,7 @@ mod tests {
 
     #[test]
     fn a_run_loop_may_refuse() {
-        // SAFETY: pointers that the calls before have given, as long as they live.
+        // SAFETY: pointers that earlier calls returned and that are still valid.
         unsafe {
             let window = ComWrapper::new(Window { refuses: true, ..Window::default() });
             let view = view(&component());
@@ -516,7 +519,7 @@ mod tests {
 
     #[test]
     fn upstream_leaves_a_handler_behind() {
-        // SAFETY: pointers that the calls before have given, as long as they live.
+        // SAFETY: pointers that earlier calls returned and that are still valid.
         unsafe {
             let window = ComWrapper::new(Window::default());
             let instance = upstream();
@@ -532,11 +535,11 @@ mod tests {
     fn upstream_forgets_the_scale() {
         let instance = upstream();
         let view = view(&instance);
-        // SAFETY: a call as of a host.
+        // SAFETY: called as a host would.
         unsafe { view.cast::<IPlugViewContentScaleSupport>().unwrap().setContentScaleFactor(2.0) };
         attach(&view);
         assert!(seen(|seen| seen.scales.is_empty()), "it is fixed upstream: `View::scale` may go");
-        // SAFETY: a call as of a host.
+        // SAFETY: called as a host would.
         unsafe { view.removed() };
     }
 

@@ -1,9 +1,9 @@
-//! The system's keyboard library (`libxkbcommon`), as far as baseview 0.4.2 calls it, in place of the crate of that name:
-//! the workspace's `[patch]` puts it there, and the plugin asks for just that baseview.
+//! Bindings to the system's keyboard library (`libxkbcommon`), as far as baseview 0.4.2 uses it. Replaces the crate of
+//! the same name: the workspace's `[patch]` puts it in place, and the plugin pins that version of baseview.
 //!
-//! baseview makes the keyboard's layout for each window that opens, some 60 KiB, and a state from it, and lets go of the
-//! state only. A state holds its layout by itself, so here the layout is let go as soon as there is a state. And on a
-//! screen that has no keyboard a window opens without one, where baseview would panic.
+//! For each window baseview creates a keymap, some 60 KiB, and a state from it, but releases only the state. A state
+//! holds its own reference to its keymap, so here the keymap is released as soon as the state exists. Also, on a screen
+//! without a keyboard, where baseview would panic, a window opens without one.
 //!
 //! Names and meanings are the C library's: <https://xkbcommon.org/doc/current/>.
 #![cfg(target_os = "linux")]
@@ -45,7 +45,7 @@ type UpdateKey = unsafe extern "C" fn(*mut xkb_state, xkb_keycode_t, xkb_key_dir
 /// `xkb_keymap_unref`, `xkb_state_unref`.
 type LetGo = unsafe extern "C" fn(*mut c_void);
 
-/// What baseview calls.
+/// The functions that baseview calls.
 pub struct XkbCommon {
     pub xkb_context_new: unsafe extern "C" fn(xkb_context_flags) -> *mut xkb_context,
     pub xkb_context_unref: LetGo,
@@ -56,13 +56,13 @@ pub struct XkbCommon {
     update_key: UpdateKey,
     keymap_unref: LetGo,
     state_unref: LetGo,
-    /// What the functions are in.
+    /// The library that the functions belong to.
     _library: Library,
 }
 
 impl XkbCommon {
     fn load() -> Result<Self, libloading::Error> {
-        // SAFETY: the library has no start-up code to speak of, and its functions are of these types.
+        // SAFETY: the library has no initializers that matter, and its functions have these types.
         unsafe {
             let library = Library::new("libxkbcommon.so.0")?;
             Ok(Self {
@@ -81,51 +81,51 @@ impl XkbCommon {
     }
 }
 
-/// The functions, if the system has them.
+/// The functions, if the system has the library.
 pub fn xkbcommon_option() -> Option<&'static XkbCommon> {
     static LIBRARY: OnceLock<Option<XkbCommon>> = OnceLock::new();
     LIBRARY.get_or_init(|| XkbCommon::load().ok()).as_ref()
 }
 
-/// The library, once there is anything that it has made.
+/// The library; must only be called after it has been loaded.
 fn common() -> &'static XkbCommon {
     xkbcommon_option().expect("it has been loaded before")
 }
 
-/// The text of a key; of no keyboard, none.
+/// The text of a key: `xkb_state_key_get_utf8`. Without a keyboard, -1.
 ///
 /// # Safety
-/// A state of the library's or null, and room for as many bytes.
+/// `state` is null or from the library; `text` has room for `bytes` bytes.
 unsafe fn key_text(state: *mut xkb_state, key: xkb_keycode_t, text: *mut c_char, bytes: usize) -> c_int {
     if state.is_null() {
         return -1;
     }
-    // SAFETY: the caller's.
+    // SAFETY: promised by the caller.
     unsafe { (common().key_text)(state, key, text, bytes) }
 }
 
-/// Tells a state of a key; what has changed.
+/// Updates a state with a key press or release, and returns which parts of it have changed.
 ///
 /// # Safety
-/// A state of the library's or null.
+/// `state` is null or from the library.
 unsafe fn update_key(state: *mut xkb_state, key: xkb_keycode_t, direction: xkb_key_direction) -> c_int {
     if state.is_null() {
         return 0;
     }
-    // SAFETY: the caller's.
+    // SAFETY: promised by the caller.
     unsafe { (common().update_key)(state, key, direction) }
 }
 
 /// # Safety
-/// A state of the library's, which is not used again, or null.
+/// `state` is null, or from the library and not used again.
 unsafe fn state_unref(state: *mut xkb_state) {
     if !state.is_null() {
-        // SAFETY: the caller's.
+        // SAFETY: promised by the caller.
         unsafe { (common().state_unref)(state) }
     }
 }
 
-/// What goes by the X server: `libxkbcommon-x11`.
+/// The part for X servers: `libxkbcommon-x11`.
 pub mod x11 {
     use super::*;
 
@@ -137,7 +137,7 @@ pub mod x11 {
     /// `xkb_x11_state_new_from_device`.
     type NewState = unsafe extern "C" fn(*mut xkb_keymap, *mut xcb_connection_t, i32) -> *mut xkb_state;
 
-    /// What baseview calls.
+    /// The functions that baseview calls.
     pub struct XkbCommonX11 {
         pub xkb_x11_get_core_keyboard_device_id: unsafe fn(*mut xcb_connection_t) -> i32,
         pub xkb_x11_keymap_new_from_device: NewKeymap,
@@ -149,7 +149,7 @@ pub mod x11 {
 
     impl XkbCommonX11 {
         fn load() -> Result<Self, libloading::Error> {
-            // SAFETY: the library has no start-up code to speak of, and its functions are of these types.
+            // SAFETY: the library has no initializers that matter, and its functions have these types.
             unsafe {
                 let library = Library::new("libxkbcommon-x11.so.0")?;
                 Ok(Self {
@@ -164,7 +164,7 @@ pub mod x11 {
         }
     }
 
-    /// The functions, if the system has them.
+    /// The functions, if the system has the library.
     pub fn xkbcommon_x11_option() -> Option<&'static XkbCommonX11> {
         static LIBRARY: OnceLock<Option<XkbCommonX11>> = OnceLock::new();
         LIBRARY.get_or_init(|| XkbCommonX11::load().ok()).as_ref()
@@ -174,24 +174,25 @@ pub mod x11 {
         xkbcommon_x11_option().expect("it has been loaded before")
     }
 
-    /// The keyboard; where there is none, one of which no layout can be had. baseview insists on one.
+    /// The id of the core keyboard. If there is none, 0, for which there is no keymap: baseview insists on an id.
     ///
     /// # Safety
-    /// A connection to an X server.
+    /// A valid connection to an X server.
     unsafe fn keyboard(connection: *mut xcb_connection_t) -> i32 {
-        // SAFETY: the caller's.
+        // SAFETY: promised by the caller.
         unsafe { (x11().keyboard)(connection) }.max(0)
     }
 
-    /// A state, which takes its layout with it; null without one.
+    /// A state, which takes over the keymap; null if that is null.
     ///
     /// # Safety
-    /// A layout of the library's that the caller does not use again, or null, and a connection to an X server.
+    /// `keymap` is null, or from the library and not used again by the caller; `connection` is a valid connection to an
+    /// X server.
     unsafe fn new_state(keymap: *mut xkb_keymap, connection: *mut xcb_connection_t, keyboard: i32) -> *mut xkb_state {
         if keymap.is_null() {
             return keymap;
         }
-        // SAFETY: the caller's.
+        // SAFETY: promised by the caller.
         unsafe {
             let state = (x11().state)(keymap, connection, keyboard);
             (common().keymap_unref)(keymap);

@@ -1,4 +1,4 @@
-//! Classifiers that are asked to tell two samples apart, and how well they do on what they have not seen.
+//! Classifiers that try to tell two samples apart, and their accuracy on unseen rows.
 
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg32;
@@ -7,32 +7,34 @@ use smartcore::linalg::basic::matrix::DenseMatrix;
 use smartcore::linear::logistic_regression::{LogisticRegression, LogisticRegressionParameters};
 use smartcore::xgboost::{XGRegressor, XGRegressorParameters};
 
-/// Parts that the groups are dealt into, each of which is judged by what was learned from the others.
+/// Number of folds for cross-validation, by groups.
 pub const FOLDS: usize = 5;
-/// Trees, their depth, and how much each of them says.
+/// Number of trees, their depth and the learning rate.
 const TREES: usize = 100;
 const DEPTH: u16 = 3;
 const RATE: f64 = 0.1;
-/// Part of the rows that each tree sees, and the fewest rows of a leaf.
+/// Fraction of the rows used for each tree, and the minimum number of rows in a leaf.
 const SUBSAMPLE: f64 = 0.7;
 const SMALLEST_LEAF: usize = 5;
 
-/// One side of a comparison, or an other: what it is like, and whose it is.
+/// A row of the data: features and label.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// Rows of one group are never on both sides of a fold.
+    /// Rows of the same group are always in the same fold.
     pub group: usize,
-    /// All rows have as many.
+    /// The features; the same number in all rows.
     pub values: Vec<f64>,
-    /// Which of the two samples.
+    /// Which of the two samples it belongs to.
     pub label: bool,
 }
 
-/// Learns from the first rows and says of the others how much it holds them for `true`; any scale.
+/// Trains on the first rows and returns a score for each of the others, on any scale; higher means `true`. The number
+/// is a seed.
 pub type Classifier = fn(&[&Row], &[&Row], u64) -> Vec<f64>;
 
-/// The area under the curve of a classifier on rows of groups it has not seen: 0.5 cannot tell, 1 always tells. Mean over
-/// the folds; one without rows of both kinds does not count. The number of groups must be at least [`FOLDS`].
+/// Cross-validated area under the ROC curve of a classifier: 0.5 is chance, 1 is always right. Mean over the folds,
+/// weighted by the number of rows with the rarer label; folds without rows of both labels do not count. There must be
+/// at least [`FOLDS`] groups.
 pub fn cross_validated(rows: &[Row], classifier: Classifier, seed: u64) -> f64 {
     let folds = folds(rows, seed);
     let (mut sum, mut weight) = (0.0, 0.0);
@@ -50,7 +52,7 @@ pub fn cross_validated(rows: &[Row], classifier: Classifier, seed: u64) -> f64 {
     if weight > 0.0 { sum / weight } else { 0.5 }
 }
 
-/// The fold of each group: as many rows in each as can be, else drawn.
+/// The fold of each group: random, but with similar numbers of rows in each fold.
 fn folds(rows: &[Row], seed: u64) -> Vec<usize> {
     let groups = rows.iter().map(|row| row.group + 1).max().unwrap_or(0);
     let mut sizes = vec![0; groups];
@@ -67,7 +69,7 @@ fn folds(rows: &[Row], seed: u64) -> Vec<usize> {
     folds
 }
 
-/// How probable it is that a `true` one has the higher score; equal scores count half.
+/// Area under the ROC curve: the probability that a `true` item has the higher score; ties count half.
 pub fn area_under_curve(mut scored: Vec<(f64, bool)>) -> f64 {
     scored.sort_by(|a, b| a.0.total_cmp(&b.0));
     let positive = scored.iter().filter(|(_, label)| *label).count() as f64;
@@ -111,7 +113,7 @@ pub fn boosting(train: &[&Row], test: &[&Row], seed: u64) -> Vec<f64> {
     trees.predict(&test_x).expect("it has been fitted")
 }
 
-/// Logistic regression on features of one scale.
+/// Logistic regression on standardized features.
 pub fn logistic(train: &[&Row], test: &[&Row], _: u64) -> Vec<f64> {
     let columns = train.first().map_or(0, |row| row.values.len());
     let scales: Vec<(f64, f64)> = (0..columns)
@@ -125,22 +127,22 @@ pub fn logistic(train: &[&Row], test: &[&Row], _: u64) -> Vec<f64> {
         .collect();
     regression(train, test, 1.0, |column, value| {
         let (middle, deviation) = scales[column];
-        // What no row to learn from was near to may not outweigh all else.
+        // Limits the influence of values far from those in the training rows.
         ((value - middle) / deviation).clamp(-5.0, 5.0)
     })
 }
 
-/// Logistic regression on n-grams, as they are.
+/// Logistic regression on n-grams, which are scaled already.
 pub fn logistic_on_grams(train: &[&Row], test: &[&Row], _: u64) -> Vec<f64> {
     regression(train, test, 0.05, |_, value| value)
 }
 
-/// `alpha`: how strongly weights are held near 0.
+/// Logistic regression; `alpha` is the strength of L2 regularization.
 fn regression(train: &[&Row], test: &[&Row], alpha: f64, value: impl Fn(usize, f64) -> f64) -> Vec<f64> {
     let train_x = matrix(train, false, &value);
     let parameters = LogisticRegressionParameters::default().with_alpha(alpha);
     let Ok(fitted) = LogisticRegression::fit(&train_x, &labels(train), parameters) else {
-        // Only one kind to learn from: there is nothing to say.
+        // All training rows have the same label: nothing can be learned.
         return vec![0.0; test.len()];
     };
     let weights = fitted.coefficients();
@@ -155,7 +157,7 @@ mod tests {
     use super::*;
     use rand::Rng;
 
-    /// Groups of rows with a label each; a value that says it more or less, one that says which group, and noise.
+    /// Rows in groups: a value that depends on the label by `says`, one that identifies the group, and noise.
     fn rows(groups: usize, of_each: usize, says: f64) -> Vec<Row> {
         let mut rng = Pcg32::new(7, 7);
         let mut rows = Vec::new();

@@ -1,7 +1,7 @@
-//! What a stretch of music is like, in numbers: of itself, and beside the prompt that it follows.
+//! Features of a section of music: on its own, and relative to the prompt that it follows.
 //!
-//! All are finite whatever the notes, and linear in their number. Notes are canonical: an *onset* is a chord or a
-//! single note, an *interval* the time from one onset to the next, the *melody* the highest note of each onset.
+//! All are finite for any notes, and computed in linear time. Notes are canonical: an *onset* is a chord or a single
+//! note, an *interval* the time from one onset to the next, the *melody* the highest note of each onset.
 
 use crate::measures::excerpts::PART_S;
 use crate::measures::fit::pitch_classes;
@@ -11,31 +11,31 @@ use notes::Note;
 use std::collections::HashSet;
 use std::hash::Hash;
 
-/// Intervals or durations whose ratio is at most this are equal.
+/// Maximum ratio of two intervals or durations that count as equal.
 const EQUAL: f64 = 1.1;
-/// Logarithms are taken of times of this many seconds at least.
+/// Lower bound for times before taking the logarithm, in seconds.
 const SHORTEST_S: f64 = 0.005;
-/// Octaves between an interval and the one before, sorted into classes by these limits: equal to the ear, equal,
-/// a lilt, two to three, double, triple, more.
+/// Limits between classes of the ratio of an interval to the previous one, as |log2|: equal to the ear, equal, slightly
+/// uneven, about 3:2, double, triple, more.
 const RATIO_LIMITS: [f64; 6] = [0.05, 0.14, 0.4, 0.8, 1.2, 1.8];
 
-/// Notes of a part of an excerpt, taken apart once for all features.
+/// The notes of a section, with what is derived from them for all features.
 pub struct Stretch<'a> {
     notes: &'a [Note],
-    /// When it begins, in seconds; it is [`PART_S`] long.
+    /// Start in seconds; the section is [`PART_S`] long.
     begin: f64,
-    /// The notes of each onset, in ascending pitch.
+    /// The notes of each onset, by ascending pitch.
     onsets: Vec<&'a [Note]>,
     /// Seconds from each onset to the next.
     intervals: Vec<f64>,
-    /// |log2| of each interval over the one before.
+    /// log2| of the ratio of each interval to the previous one.
     ratios: Vec<f64>,
     melody: Vec<u8>,
     bass: Vec<u8>,
 }
 
 impl<'a> Stretch<'a> {
-    /// Of canonical notes with onsets from `begin` on, for [`PART_S`].
+    /// A section from canonical notes with onsets in `begin`..`begin` + [`PART_S`].
     pub fn new(notes: &'a [Note], begin: f64) -> Self {
         let onsets: Vec<&[Note]> = notes.chunk_by(|a, b| a.onset == b.onset).collect();
         let intervals: Vec<f64> = onsets.windows(2).map(|pair| pair[1][0].onset - pair[0][0].onset).collect();
@@ -46,23 +46,23 @@ impl<'a> Stretch<'a> {
         Self { notes, begin, onsets, intervals, ratios, melody, bass }
     }
 
-    /// Mean of a number per onset.
+    /// Mean over all onsets.
     fn onset_mean(&self, number: impl Fn(&[Note]) -> f64) -> f64 {
         mean(self.onsets.iter().map(|onset| number(onset)))
     }
 
-    /// Mean of a number per chord.
+    /// Mean over all chords.
     fn chord_mean(&self, number: impl Fn(&[Note]) -> f64) -> f64 {
         mean(self.onsets.iter().filter(|onset| onset.len() > 1).map(|onset| number(onset)))
     }
 
-    /// Share of ratios in one of the classes between [`RATIO_LIMITS`].
+    /// Fraction of ratios in a class, as delimited by [`RATIO_LIMITS`].
     fn ratio_class(&self, class: usize) -> f64 {
         let of = |ratio: f64| RATIO_LIMITS.iter().filter(|&&limit| ratio >= limit).count();
         share(&self.ratios, |&ratio| of(ratio) == class)
     }
 
-    /// Natural logarithms of durations over the interval that follows.
+    /// Natural logarithms of the ratio of durations to the interval that follows.
     fn articulation(&self) -> impl Iterator<Item = f64> + Clone {
         let pairs = self.onsets.iter().zip(&self.intervals);
         pairs.flat_map(|(onset, interval)| onset.iter().map(|note| ln(note.duration) - ln(*interval)))
@@ -73,12 +73,12 @@ impl<'a> Stretch<'a> {
         self.onsets.iter().map(|onset| onset.iter().map(velocity).fold(0.0, f64::max))
     }
 
-    /// Semitones from each melody note to the next.
+    /// Semitones from each melody note to the next one.
     fn moves(&self) -> Vec<i32> {
         self.melody.windows(2).map(|pair| i32::from(pair[1]) - i32::from(pair[0])).collect()
     }
 
-    /// Notes in each quarter of the stretch.
+    /// Numbers of notes in the four quarters of the section.
     fn quarters(&self) -> [f64; 4] {
         let mut counts = [0.0; 4];
         for note in self.notes {
@@ -94,10 +94,10 @@ impl<'a> Stretch<'a> {
     }
 }
 
-/// A number that describes a stretch.
+/// A feature of a section.
 pub type Feature = fn(&Stretch) -> f64;
 
-/// What a stretch is like by itself.
+/// Features of a section on its own.
 pub const ALONE: [(&str, Feature); 44] = [
     // Rhythm.
     ("equal intervals", |s| share(&s.ratios, |&ratio| ratio <= EQUAL.log2())),
@@ -175,8 +175,8 @@ pub const ALONE: [(&str, Feature); 44] = [
     }),
 ];
 
-/// The same, but of exact timing: what a listener hears only where it is far off, and what gives bins of time away at
-/// once. For the strict judge alone.
+/// Features of exact timing on its own, for the strict judge only: listeners notice deviations only where they are
+/// large, but they reveal quantized times at once.
 pub const FINE: [(&str, Feature); 8] = [
     ("ratios under 1.04", |s| s.ratio_class(0)),
     ("ratios of 1.04 to 1.1", |s| s.ratio_class(1)),
@@ -192,10 +192,10 @@ pub const FINE: [(&str, Feature); 8] = [
     }),
 ];
 
-/// A number that describes how a stretch follows a prompt: (prompt, stretch).
+/// A feature of how a section relates to its prompt: (prompt, section).
 pub type Relation = fn(&Stretch, &Stretch) -> f64;
 
-/// How a stretch follows its prompt, beside what it has more or less of.
+/// Features of how a section relates to its prompt, in addition to the differences in each feature.
 pub const RELATED: [(&str, Relation); 6] = [
     ("quoted 4-grams", |prompt, s| quoted(&prompt.melody, &s.melody, 4)),
     ("quoted 4-grams of moves", |prompt, s| quoted(&prompt.moves(), &s.moves(), 4)),
@@ -213,7 +213,7 @@ pub const RELATED: [(&str, Relation); 6] = [
     }),
 ];
 
-/// The same, of exact timing; see [`FINE`].
+/// Features of how exact timing relates to the prompt; see [`FINE`].
 pub const FINE_RELATED: [(&str, Relation); 2] = [
     ("intervals as in the prompt", |prompt, s| known_times(&prompt.intervals, &s.intervals)),
     ("durations as in the prompt", |prompt, s| {
@@ -232,10 +232,10 @@ pub fn names() -> Vec<String> {
     [part(&ALONE, &RELATED), part(&FINE, &FINE_RELATED)].concat()
 }
 
-/// So many of the features come first and are not of exact timing.
+/// Number of leading features that are not about exact timing.
 pub const COARSE: usize = 2 * ALONE.len() + RELATED.len();
 
-/// What a continuation is like by itself, less what the prompt is like, and how it follows it.
+/// All features of a continuation: on its own, minus those of the prompt, and in relation to the prompt.
 pub fn features(prompt: &[Note], next: &[Note]) -> Vec<f64> {
     let (prompt, next) = (Stretch::new(prompt, 0.0), Stretch::new(next, PART_S));
     let part = |alone: &[(&str, Feature)], related: &[(&str, Relation)]| -> Vec<f64> {
@@ -259,18 +259,18 @@ fn velocity(note: &Note) -> f64 {
     note.velocity.into()
 }
 
-/// From the lowest to the highest note, in semitones.
+/// Distance from the lowest to the highest note, in semitones.
 fn span(onset: &[Note]) -> f64 {
     f64::from(onset[onset.len() - 1].pitch - onset[0].pitch)
 }
 
-/// 0 of nothing.
+/// Mean; 0 if there are no values.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
     sum / count.max(1) as f64
 }
 
-/// Standard deviation; 0 of nothing.
+/// Standard deviation; 0 if there are no values.
 fn deviation(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let middle = mean(values.clone());
     mean(values.map(|value| (value - middle).powi(2))).sqrt()
@@ -284,19 +284,19 @@ fn share_of(values: impl Iterator<Item = f64>, is: impl Fn(f64) -> bool) -> f64 
     mean(values.map(|value| f64::from(is(value))))
 }
 
-/// Share of runs of `length` that occurred before.
+/// Fraction of runs of `length` items that occurred before.
 fn repeated<T: Eq + Hash>(items: &[T], length: usize) -> f64 {
     let mut seen = HashSet::new();
     mean(items.windows(length).map(|run| f64::from(!seen.insert(run))))
 }
 
-/// Share of runs of `length` that occur in the prompt.
+/// Fraction of runs of `length` items that occur in the prompt.
 fn quoted<T: Eq + Hash>(prompt: &[T], items: &[T], length: usize) -> f64 {
     let known: HashSet<&[T]> = prompt.windows(length).collect();
     mean(items.windows(length).map(|run| f64::from(known.contains(run))))
 }
 
-/// Share of times of which the prompt has an equal one.
+/// Fraction of times that equal one in the prompt.
 fn known_times(prompt: &[f64], times: &[f64]) -> f64 {
     let mut known = prompt.to_vec();
     known.sort_by(f64::total_cmp);
@@ -315,7 +315,7 @@ mod tests {
         features(prompt, next)[index]
     }
 
-    /// From onset, pitch.
+    /// Notes from (onset, pitch).
     fn notes(list: &[(f64, u8)]) -> Vec<Note> {
         let note = |&(onset, pitch)| Note { onset, spread: 0.0, duration: 0.2, pitch, velocity: 64 };
         list.iter().map(note).collect()
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn rhythm_texture_and_quotes_are_what_they_are_called() {
         let prompt = notes(&[(0.0, 60), (0.5, 62), (1.0, 64), (1.5, 65), (2.0, 67)]);
-        // The tune again, an octave below it from the third note on, and slower at the end.
+        // The same melody, with an octave below from the third note on, and slower at the end.
         let next = notes(&[(20.0, 60), (20.5, 62), (21.0, 52), (21.0, 64), (21.52, 53), (21.52, 65), (22.6, 67)]);
         for (name, expected) in [
             ("equal intervals", 2.0 / 3.0), // 0.5, 0.5, 0.52, 1.08

@@ -1,18 +1,18 @@
-//! What judge B hears: which n-grams of moves, rhythms and chords a stretch has, and nothing else.
+//! The input of judge B: n-grams of intervals, rhythms and chords, and nothing else.
 
 use crate::measures::baselines::mix;
 use notes::Note;
 
-/// Columns that all n-grams share by their hash.
+/// Number of columns, into which n-grams are hashed.
 pub const COLUMNS: usize = 2048;
-/// The longest of moves and rhythms.
+/// Maximum length of n-grams of moves and rhythms.
 const LONGEST: usize = 4;
-/// Moves beyond this many semitones are all the same.
+/// Larger moves are clamped to this many semitones.
 const WIDEST: i32 = 24;
 
-/// How often each n-gram occurs: the square root, scaled to length 1. An n-gram is of semitones from note to note (in
-/// order of onset and pitch), of semitones from melody note to melody note, of ratios of intervals from onset to onset
-/// in thirds of an octave, of melody moves with ratios, or of chords told from their lowest note.
+/// Square roots of n-gram counts, scaled to unit length. N-grams are made of semitones between successive notes
+/// (ordered by onset and pitch), of semitones between melody notes, of ratios of successive inter-onset intervals in
+/// thirds of an octave, of melody moves with these ratios, and of chords relative to their lowest note.
 pub fn grams(notes: &[Note]) -> Vec<f64> {
     let onsets: Vec<&[Note]> = notes.chunk_by(|a, b| a.onset == b.onset).collect();
     let intervals: Vec<f64> = onsets.windows(2).map(|pair| (pair[1][0].onset - pair[0][0].onset).max(0.005)).collect();

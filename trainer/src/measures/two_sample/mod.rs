@@ -1,12 +1,12 @@
-//! The judge: can a classifier tell a network's continuations from what came next in truth?
+//! The judge: can a classifier tell a network's continuations from the true ones?
 //!
-//! Two-sample tests by classifiers (Lopez-Paz and Oquab, 2017). Judge A hears some ninety features of a continuation
-//! and of how it follows its prompt ([`features`]), by boosted trees and by logistic regression; judge B hears n-grams
-//! alone ([`grams`]); the strict judge is judge A with an ear for exact timing. Each says how well it tells what it has not learned from: the area under the curve, 0.5 if it
-//! cannot tell, 1 if it always can. All that belongs to a work is on one side of each of five folds, and so are the true
-//! and the made continuation of a prompt.
+//! Classifier two-sample tests (Lopez-Paz and Oquab, 2017). Judge A sees about ninety features of a continuation and of
+//! its relation to the prompt ([`features`]), with boosted trees and with logistic regression; judge B sees only
+//! n-grams ([`grams`]); the strict judge is judge A with additional features of exact timing. The result is the area
+//! under the ROC curve on unseen data: 0.5 is chance, 1 is always right. All data of a work is in the same one of five
+//! folds, and so are the true and the generated continuation of a prompt.
 //!
-//! Beside the network stand the floor, truth against other truth, which must be 0.5, and a player that only copies
+//! For comparison, there is a floor, truth against other truth, which should be 0.5, and a player that only copies
 //! ([`super::copier`]).
 
 pub mod classify;
@@ -27,10 +27,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Random halvings behind the floor.
+/// Number of random halvings for the floor.
 const HALVINGS: u64 = 8;
 
-/// Areas under the curve.
+/// Areas under the ROC curve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Areas {
     /// Judge A by gradient-boosted trees.
@@ -43,14 +43,14 @@ pub struct Areas {
     pub strict: f64,
 }
 
-/// Of several runs, each with other takes and other folds.
+/// Results of several runs, with different takes and folds.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Verdict {
-    /// The median of each.
+    /// Median of each area.
     pub median: Areas,
-    /// The lowest of each.
+    /// Minimum of each area.
     pub low: Areas,
-    /// The highest of each.
+    /// Maximum of each area.
     pub high: Areas,
 }
 
@@ -75,54 +75,55 @@ impl Verdict {
     }
 }
 
-/// What a feature alone gives away.
+/// How telling a single feature is.
 #[derive(Clone, Debug, Serialize)]
 pub struct Telltale {
-    /// As in [`features::names`].
+    /// Name, as in [`features::names`].
     pub feature: String,
-    /// Area under the curve of the feature by itself, the network's continuations against the truth; 0.5 to 1.
+    /// Area under the ROC curve with this feature alone, for the network's continuations against the true ones; 0.5 to
+    /// 1.
     pub alone: f64,
-    /// Its mean over true continuations.
+    /// Mean over the true continuations.
     pub real: f64,
-    /// Its mean over the network's.
+    /// Mean over the network's continuations.
     pub network: f64,
-    /// Its mean over the copier's.
+    /// Mean over the copier's continuations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copier: Option<f64>,
 }
 
-/// The judges on the prompts of one set.
+/// Results of the judges on the prompts of one set.
 #[derive(Clone, Debug, Serialize)]
 pub struct Judged {
-    /// Prompts.
+    /// Number of prompts.
     pub prompts: usize,
-    /// Works that they are from.
+    /// Number of works that they are from.
     pub works: usize,
-    /// Takes of each prompt, with seeds one after the other.
+    /// Number of takes of each prompt, with consecutive seeds.
     pub runs: usize,
-    /// Half of the truth against the other half.
+    /// One half of the true continuations against the other.
     pub floor: Verdict,
-    /// The network against the truth.
+    /// The network's continuations against the true ones.
     pub network: Verdict,
-    /// The copier against the truth; absent without training pieces to copy from.
+    /// The copier's continuations against the true ones; absent without training pieces to copy from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copier: Option<Verdict>,
-    /// All features, from the one that gives away most.
+    /// All features, most telling first.
     pub telltales: Vec<Telltale>,
 }
 
-/// How a network is judged.
+/// Options for judging a network.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// How it plays.
+    /// Sampling and search settings.
     pub style: &'a Style,
-    /// Of the first run; the others follow.
+    /// Seed of the first run; the others use the seeds that follow.
     pub seed: u64,
-    /// Takes of each prompt; at least 1.
+    /// Number of takes of each prompt; at least 1.
     pub runs: usize,
 }
 
-/// One continuation as the judges hear it.
+/// The judges' inputs for one continuation.
 #[derive(Clone)]
 struct Heard {
     features: Vec<f64>,
@@ -135,15 +136,15 @@ impl Heard {
     }
 }
 
-/// Whether excerpts are of enough works to be judged by.
+/// Whether the excerpts are from enough works for cross-validation.
 pub fn enough(excerpts: &[Excerpt]) -> bool {
     groups(excerpts).1 >= FOLDS
 }
 
-/// Lets the network continue the prompts, and judges. `done` hears of each continuation.
+/// Lets the network continue the prompts and judges the continuations. Calls `done` after each continuation.
 ///
 /// # Panics
-/// If the excerpts are not [`enough`].
+/// If there are not [`enough`] works.
 pub fn judge(
     network: &Arc<Network>,
     copier: Option<&Copier>,
@@ -173,7 +174,7 @@ pub fn judge(
     compare(excerpts, &network, copied.as_deref(), &seeds)
 }
 
-/// Judges continuations: as many per seed as there are excerpts, in their order.
+/// Judges continuations, which are ordered by seed and then like the excerpts.
 fn compare(excerpts: &[Excerpt], network: &[Heard], copier: Option<&[Heard]>, seeds: &[u64]) -> Judged {
     let (group_of, works) = groups(excerpts);
     let real: Vec<Heard> = excerpts.iter().map(|excerpt| Heard::new(&excerpt.prompt, &excerpt.truth)).collect();
@@ -212,7 +213,7 @@ fn compare(excerpts: &[Excerpt], network: &[Heard], copier: Option<&[Heard]>, se
     }
 }
 
-/// The number of each excerpt's work, and how many there are.
+/// The index of each excerpt's work, and the number of works.
 fn groups(excerpts: &[Excerpt]) -> (Vec<usize>, usize) {
     let mut numbers = BTreeMap::new();
     let groups = excerpts
@@ -225,7 +226,7 @@ fn groups(excerpts: &[Excerpt]) -> (Vec<usize>, usize) {
     (groups, numbers.len())
 }
 
-/// A half drawn from the excerpts of each piece, so that neither is of other music than the other one.
+/// Assigns a random half of each piece's excerpts to one sample, so that both samples contain the same music.
 fn halves(excerpts: &[Excerpt], seed: u64) -> Vec<bool> {
     let mut rng = Pcg32::new(seed, 0x6861_6c76_6573);
     let mut order: Vec<usize> = (0..excerpts.len()).collect();
@@ -236,7 +237,7 @@ fn halves(excerpts: &[Excerpt], seed: u64) -> Vec<bool> {
     labels
 }
 
-/// What each judge makes of (continuation, group, sample).
+/// Results of all judges on (continuation, group, sample).
 fn areas<'a>(heard: impl Iterator<Item = (&'a Heard, usize, bool)> + Clone, seed: u64) -> Areas {
     let by = |values: fn(&Heard) -> &[f64], classifier: Classifier| {
         let row = |(heard, group, label)| Row { group, values: values(heard).to_vec(), label };
@@ -278,7 +279,7 @@ mod tests {
     use crate::measures::excerpts::{PART_S, excerpts, within};
     use rand::Rng;
 
-    /// Pieces that wander, each in a tempo and a register of its own.
+    /// Random melodies, each with a different tempo and register.
     fn pieces() -> Vec<Piece> {
         let mut rng = Pcg32::new(3, 3);
         (0..12)

@@ -1,34 +1,34 @@
-//! Notes that the player still held at the hand-over. The network says how long they will last; when their keys come
-//! up, it can hear how long they did.
+//! Notes that the player still held at the hand-over. Their durations are first sampled from the network; when the keys
+//! come up, the notes can be fed again with their actual durations.
 
 use model::{Decoder, Snapshot};
 use notes::listener::{CAPACITY, LONGEST_S};
 use notes::{Note, Successor};
 
-/// More notes than these are not heard again while the take goes on: it would take too long.
+/// The most notes that are fed again during the take; more would take too long.
 const SOON: usize = 128;
 
-/// The first note that was held, and all that followed it.
+/// The first note that was held, and all after it.
 #[derive(Debug)]
 pub struct Held {
-    /// What the network knew before them.
+    /// The network's state before them.
     before: Snapshot,
     notes: Vec<Tail>,
-    /// Some of them lasted otherwise than the network has heard.
+    /// Whether some durations differ from those fed to the network.
     changed: bool,
 }
 
-/// One of them.
+/// One of these notes.
 #[derive(Debug)]
 struct Tail {
-    /// As it was played, in seconds of the stream.
+    /// As it was played, in stream seconds.
     note: Note,
-    /// As the network hears it.
+    /// As it is fed to the network.
     heard: Successor,
     end: End,
 }
 
-/// What is known of a note's end.
+/// Whether a note has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     /// It had ended before the hand-over.
@@ -40,29 +40,29 @@ enum End {
 }
 
 impl Held {
-    /// None so far, and what the network knows before them.
+    /// No notes yet. `before`: the network's state before them.
     pub fn new(before: Snapshot) -> Self {
         Self { before, notes: Vec::new(), changed: false }
     }
 
-    /// One more note: as it was played until the hand-over, and as the network hears it. `false`: there are too many.
+    /// Adds a note, as it was played until the hand-over and as it was fed to the network. `false`: there are too many.
     pub fn push(&mut self, note: Note, heard: Successor, held: bool) -> bool {
         self.notes.push(Tail { note, heard, end: if held { End::Open } else { End::Before } });
         self.notes.len() <= CAPACITY
     }
 
-    /// One of them may have ended: how it was played in the end.
+    /// Corrects the duration of a note that has ended, if it is one of these.
     pub fn ended(&mut self, note: &Note) {
         let place = |note: &Note| (note.onset, note.pitch);
         let is = |tail: &&mut Tail| tail.end != End::Before && place(&tail.note) == place(note);
         if let Some(tail) = self.notes.iter_mut().find(is) {
-            // Held on two channels it ends twice, and the later end comes later.
+            // A note held on two channels ends twice; the later end is the one that counts.
             self.changed |= tail.heard.duration != note.duration;
             (tail.note.duration, tail.heard.duration, tail.end) = (note.duration, note.duration, End::Since);
         }
     }
 
-    /// What has not ended by then, in seconds of the stream, has lasted until then at least.
+    /// Extends notes that have not ended so that they last at least until `time`, in stream seconds.
     pub fn last_until(&mut self, time: f64) {
         for tail in &mut self.notes {
             let so_far = (time - tail.note.onset).min(LONGEST_S);
@@ -74,8 +74,9 @@ impl Held {
         }
     }
 
-    /// The network hears them anew, if they are others than it has heard, and few enough.
-    pub fn hear_anew(&mut self, decoder: &mut Decoder) -> bool {
+    /// Feeds the notes again with their current durations, if some have changed and there are few enough. Returns
+    /// whether it did.
+    pub fn feed_again(&mut self, decoder: &mut Decoder) -> bool {
         let anew = self.changed && self.notes.len() <= SOON;
         if anew {
             self.changed = false;
@@ -85,17 +86,17 @@ impl Held {
         anew
     }
 
-    /// The notes as they were played, the latest first.
+    /// The notes as they were played, latest first.
     pub fn latest_played(&self) -> impl Iterator<Item = Note> {
         self.notes.iter().rev().map(|tail| tail.note)
     }
 
-    /// The notes as the network hears them, the latest first.
+    /// The notes as they are fed to the network, latest first.
     pub fn latest_heard(&self) -> impl Iterator<Item = Successor> {
         self.notes.iter().rev().map(|tail| tail.heard)
     }
 
-    /// The snapshot, to be used again.
+    /// The snapshot, for reuse.
     pub fn into_snapshot(self) -> Snapshot {
         self.before
     }

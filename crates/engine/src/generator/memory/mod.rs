@@ -1,10 +1,10 @@
-//! What the generator remembers: phrases of the player and takes of the model, in turn. Each
-//! begins with a copy of what the network knew before it, so that it can be taken back.
+//! The phrase history: the player's phrases and Antiphon's takes, in turn. Each stores a snapshot of the
+//! network's state before it, so that it can be undone.
 //!
-//! A *phrase* is what the player plays between two turns of the model. When a take is taken back
-//! ([`PhraseHistory::undo`]), or was not to be remembered, its time is taken out too: the next note follows
-//! the one before the take after the pause before it and the pause after it, however long the take was, and
-//! however little of it is remembered.
+//! A *phrase* is what the player plays between two of Antiphon's turns. When a take is undone
+//! ([`PhraseHistory::undo`]), or is not to be remembered, its time is removed too: the next note follows the
+//! last one before the take, with the pause before the take plus the pause after it as its step, however long
+//! the take was and however little of it is remembered.
 
 mod held;
 mod past;
@@ -28,38 +28,38 @@ use crate::generator::analysis::PhraseAnalysis;
 use crate::link::takes::TakeRecord;
 use model::critic::FEWEST_NOTES;
 
-/// Notes that are remembered one by one: what survives a restart, a change of the weights, an undo.
+/// The most notes remembered individually: these survive a restart, a change of weights and an undo.
 const NOTES: usize = 512;
-/// Phrases and takes that can be taken back. A snapshot each: 14 KiB.
+/// The most phrases and takes that can be undone. Each has a snapshot of 14 KiB.
 const PARTS: usize = 64;
-/// Takes of one phrase that the next one shall be unlike, at most.
+/// The most takes of one phrase from which the next one must differ.
 const OTHERS: usize = 16;
-/// How much a note counts in [`PhraseHistory::usual_s`].
+/// Weight of a new note in the running mean [`PhraseHistory::usual_s`].
 const USUAL: f64 = 0.1;
-/// The luck with which the network says how long a note lasts that the player holds: the same whatever the take's.
+/// Seed for sampling the duration of a note that the player still holds; independent of the take's seed.
 const HELD: u64 = 0x6865_6c64;
 
-/// See the [module](self).
+/// The phrase history; see the [module documentation](self).
 #[derive(Debug)]
 pub struct PhraseHistory {
-    /// Oldest first. What is older than the oldest is only in the network's state.
+    /// The phrases and takes, oldest first. Anything older is only in the network's state.
     parts: VecDeque<Part>,
-    /// The latest onset, in seconds of the stream.
+    /// The latest onset, in stream seconds.
     latest: Option<f64>,
-    /// What the player has played since the latest take, in seconds of the stream.
+    /// What the player has played since the latest take, in stream seconds.
     phrase: VecDeque<Note>,
-    /// Those of the phrase's latest notes that the player still held at the hand-over to come, and all after them.
+    /// The first of the phrase's notes that the player still holds at the coming hand-over, and all after it.
     held: Option<Held>,
-    /// How long the player's notes lately are, in seconds: what a note that has just begun counts.
+    /// Running mean of the durations of the player's notes, in seconds; assumed for a note that has just begun.
     usual_s: f64,
-    /// What the player's notes say, and what they have taught.
-    ear: PhraseAnalysis,
+    /// Statistics of the player's notes, and the Markov model learned from them.
+    analysis: PhraseAnalysis,
     learned: Markov,
-    /// What `again` plays.
+    /// The take that a replay plays.
     record: Option<Arc<TakeRecord>>,
-    /// How the takes of this phrase begin that were not wanted, in seconds since the hand-over.
+    /// The beginnings of this phrase's rejected takes, in seconds since the hand-over.
     others: Vec<Vec<Note>>,
-    /// What it is to play the next time, though another take may end before.
+    /// The take chosen for the next replay, even if another take ends before it.
     chosen: Option<Arc<TakeRecord>>,
     spare: Spare,
 }
@@ -72,7 +72,7 @@ impl Default for PhraseHistory {
             phrase: VecDeque::new(),
             held: None,
             usual_s: 0.3,
-            ear: PhraseAnalysis::default(),
+            analysis: PhraseAnalysis::default(),
             learned: Markov::default(),
             record: None,
             others: Vec::new(),
@@ -82,20 +82,20 @@ impl Default for PhraseHistory {
     }
 }
 
-/// A phrase, or a take.
+/// A phrase or a take.
 #[derive(Debug)]
 struct Part {
-    /// The latest of its notes, in the order in which the network heard them.
+    /// Its latest notes, in the order in which they were fed to the network.
     notes: VecDeque<Remembered>,
-    /// The steps of those that are no longer in `notes`, in seconds.
+    /// Sum of the steps of notes that are no longer in `notes`, in seconds.
     gone_s: f64,
     /// The step of its first note, in seconds.
     lead_s: Option<f64>,
-    /// Whether it is a take, and if so, how much time goes with it when it is taken back, in seconds.
+    /// For a take, the time that is removed with it when it is undone, in seconds; `None`: a phrase.
     take: Option<f64>,
-    /// What the network knew before it.
+    /// The network's state before it.
     before: Snapshot,
-    /// The latest onset before it, in seconds of the stream.
+    /// The latest onset before it, in stream seconds.
     previous: Option<f64>,
     lessons: Lessons,
 }
@@ -110,44 +110,44 @@ impl Part {
         self.notes.push_back(heard);
     }
 
-    /// Its oldest notes are no longer remembered; the time that they took is.
+    /// Forgets its `count` oldest notes, but not the time that they took.
     fn drop_oldest(&mut self, count: usize) {
         self.gone_s += self.notes.drain(..count).map(|heard| heard.step_s()).sum::<f64>();
     }
 }
 
-/// What the player's notes had said and taught before a part began.
+/// The statistics and the position in the Markov model before a part began.
 #[derive(Clone, Debug)]
 struct Lessons {
-    ear: PhraseAnalysis,
+    analysis: PhraseAnalysis,
     mark: u64,
 }
 
-/// A note as the network has heard it.
+/// A note as it was fed to the network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Remembered {
     note: Successor,
-    /// The model has played it itself.
+    /// Whether Antiphon played it.
     mine: bool,
-    /// The network's seconds in one of the stream's.
+    /// The network's seconds per stream second.
     speed: f64,
-    /// What the network was told at its onset.
+    /// The network's other inputs at its onset.
     moment: Moment,
 }
 
 impl Remembered {
-    /// A note of the player's, outside of takes.
+    /// A note of the player outside of takes.
     fn yours(note: Successor) -> Self {
         Self { note, mine: false, speed: 1.0, moment: Moment::default() }
     }
 
-    /// Its step in seconds of the stream.
+    /// Its step in stream seconds.
     fn step_s(&self) -> f64 {
         self.note.step / self.speed
     }
 }
 
-/// Snapshots that are no longer needed, to be used again: a take needs many.
+/// A pool of unused snapshots: a take needs many.
 #[derive(Debug, Default)]
 struct Spare(Vec<Snapshot>);
 
@@ -164,7 +164,7 @@ impl Spare {
 }
 
 impl PhraseHistory {
-    /// Warms a fresh decoder up with what is remembered.
+    /// Warms up a fresh decoder with the notes that are remembered.
     pub fn recall(&mut self, decoder: &mut Decoder) {
         decoder.reset();
         for part in &mut self.parts {
@@ -174,16 +174,16 @@ impl PhraseHistory {
             decoder.feed_all_at(&notes, &moments);
             decoder.end_turn();
         }
-        // The old ones are another network's.
+        // The old snapshots belong to another network.
         self.spare.0.clear();
     }
 
-    /// Hears a note of the player, in seconds of the stream.
+    /// Adds a note of the player, in stream seconds, and feeds it to the decoder.
     pub fn hear(&mut self, decoder: &mut Decoder, note: &Note) {
         self.take_in(decoder, note, false);
     }
 
-    /// Hears a note that the player still holds, and which has lasted so long. The network says how long it will last.
+    /// Adds a note that the player still holds, with its duration so far; its full duration is sampled.
     pub fn hear_held(&mut self, decoder: &mut Decoder, note: &Note) {
         if self.held.is_none() {
             self.held = Some(Held::new(self.spare.snapshot(decoder)));
@@ -193,7 +193,7 @@ impl PhraseHistory {
 
     fn take_in(&mut self, decoder: &mut Decoder, note: &Note, held: bool) {
         let next = Successor::after(self.latest, note);
-        // A note that began before the latest one (both hands of a handed-over chord) is its neighbour.
+        // A note that began before the latest one (both hands of a chord at the hand-over) gets a step of 0.
         let mut next = Successor { step: next.step.max(0.0), ..next };
         if held {
             next.duration = decoder.sample_rest(&next, &mut note_rng(HELD, self.learned.mark()));
@@ -214,7 +214,7 @@ impl PhraseHistory {
         self.held.take_if(|tail| !tail.push(*note, next, held));
     }
 
-    /// What of the phrase was held at the hand-over was played like this.
+    /// Replaces the phrase's notes from the first one held at the hand-over on by what was finally played.
     fn correct(&mut self, held: &Held) {
         let phrase = self.parts.back_mut().filter(|part| part.take.is_none());
         let remembered = phrase.into_iter().flat_map(|part| part.notes.iter_mut().rev());
@@ -230,7 +230,7 @@ impl PhraseHistory {
         decoder.reset();
     }
 
-    /// Forgets the player's latest phrase and what followed it, `at` these seconds of the stream.
+    /// Forgets the player's latest phrase and what followed it; `at` is the current time in stream seconds.
     pub fn forget_phrase(&mut self, decoder: &mut Decoder, at: f64) {
         self.phrase.clear();
         let Some(place) = self.parts.iter().rposition(|part| part.take.is_none()) else {
@@ -242,14 +242,14 @@ impl PhraseHistory {
         };
         decoder.restore(&phrase.before);
         self.learned.forget_since(phrase.lessons.mark);
-        self.ear = phrase.lessons.ear;
-        // The next phrase follows after the pause that was before this one.
+        self.analysis = phrase.lessons.analysis;
+        // The next phrase follows after the same pause as this one did.
         let pause = phrase.lead_s.unwrap_or(0.0);
         self.latest = phrase.previous.map(|_| at - pause);
     }
 
-    /// Takes the latest take back, as if it had never been played. What the player has played in it
-    /// and since stays.
+    /// Undoes the latest take, as if it had never been played. What the player has played during it and since
+    /// stays.
     pub fn undo(&mut self, decoder: &mut Decoder) {
         let Some(place) = self.parts.iter().rposition(|part| part.take.is_some()) else {
             return;
@@ -261,7 +261,7 @@ impl PhraseHistory {
         decoder.restore(&take.before);
         let end = self.latest;
         self.latest = take.previous;
-        // The steps of what goes are the next note's pause, in seconds of the stream.
+        // The steps of removed notes are added to the next note's step, in stream seconds.
         let mut pause = take.gone_s - take.take.unwrap_or(0.0);
         let mut stays = Vec::new();
         for heard in take.notes {
@@ -269,7 +269,7 @@ impl PhraseHistory {
                 pause += heard.step_s();
                 continue;
             }
-            // The take's speed goes with it.
+            // The remaining notes are at normal speed.
             let step = (heard.step_s() + std::mem::take(&mut pause)).max(0.0);
             let duration = heard.note.duration / heard.speed;
             stays.push(Remembered::yours(Successor { step, duration, ..heard.note }));
@@ -282,16 +282,16 @@ impl PhraseHistory {
             }
             self.hear_part(decoder, notes, part.take, part.lessons);
         }
-        // Nothing before it, nothing after it: there is no pause to speak of.
+        // With nothing before and nothing after it, there is no pause.
         self.latest = if self.parts.is_empty() && self.latest.is_none() { None } else { end.map(|end| end - pause) };
     }
 
-    /// Whether a take is the latest thing that is remembered.
+    /// Whether the latest part is a take.
     fn ends_with_take(&self) -> bool {
         self.parts.back().is_some_and(|part| part.take.is_some())
     }
 
-    /// The latest take is not wanted: the next one shall be unlike it.
+    /// Marks the latest take as rejected: the next one must differ from it.
     fn set_apart(&mut self) {
         if let Some(record) = &self.record {
             if self.others.len() == OTHERS {
@@ -301,7 +301,7 @@ impl PhraseHistory {
         }
     }
 
-    /// What the player has played since the take before; or, if that is next to nothing, before the latest take.
+    /// What the player has played since the latest take or, if that is too little, before it.
     fn latest_phrase(&self) -> Vec<Note> {
         match &self.record {
             Some(record) if self.phrase.len() < record.phrase.len().min(FEWEST_NOTES) => record.phrase.clone(),
@@ -309,40 +309,40 @@ impl PhraseHistory {
         }
     }
 
-    /// This is the latest take, which `again` plays.
+    /// Stores the latest take, for a replay.
     pub fn keep_take(&mut self, record: Arc<TakeRecord>) {
         self.record = Some(record);
     }
 
-    /// This is the take that `again` plays the next time.
+    /// Chooses the take for the next replay.
     pub fn choose(&mut self, record: Arc<TakeRecord>) {
         self.chosen = Some(record);
     }
 
-    /// A note of the player's lasted this long, in seconds.
+    /// Adds the duration of a player's note, in seconds, to the running mean.
     fn lasted(&mut self, duration: f64) {
         self.usual_s += USUAL * (duration - self.usual_s);
     }
 
-    /// The latest onset, in seconds of the stream.
+    /// The latest onset, in stream seconds.
     #[cfg(test)]
     pub fn latest(&self) -> Option<f64> {
         self.latest
     }
 
-    /// How many of the player's notes it learns from.
+    /// How many of the player's notes it has learned from.
     #[cfg(test)]
     pub fn taught(&self) -> u64 {
         self.learned.mark()
     }
 
-    /// The steps of the notes that are remembered, in seconds of the stream.
+    /// The steps of the notes that are remembered, in stream seconds.
     #[cfg(test)]
     pub fn steps(&self) -> impl Iterator<Item = f64> {
         self.parts.iter().flat_map(|part| part.notes.iter().map(|heard| heard.step_s()))
     }
 
-    /// The durations of the notes that are remembered, as the network has heard them.
+    /// The durations of the notes that are remembered, as they were fed to the network.
     #[cfg(test)]
     pub fn durations(&self) -> impl Iterator<Item = f64> {
         self.parts.iter().flat_map(|part| part.notes.iter().map(|heard| heard.note.duration))
@@ -354,15 +354,15 @@ impl PhraseHistory {
         self.parts.iter().map(|part| part.notes.len()).sum()
     }
 
-    /// Learns from a note of the player, in seconds of the stream; its step is from the player's own
-    /// note before it, if it does not begin.
+    /// Learns from a note of the player, with its onset in stream seconds. Its step counts from the player's own
+    /// previous note, unless it `begins`.
     fn learn(&mut self, onset: f64, note: &Successor, begins: bool) {
-        self.ear.hear(onset, note, begins);
+        self.analysis.hear(onset, note, begins);
         self.learned.learn(note, begins);
     }
 
     fn lessons(&self) -> Lessons {
-        Lessons { ear: self.ear.clone(), mark: self.learned.mark() }
+        Lessons { analysis: self.analysis.clone(), mark: self.learned.mark() }
     }
 
     /// The latest notes, oldest first, whoever played them.
@@ -373,7 +373,8 @@ impl PhraseHistory {
         notes
     }
 
-    /// Feeds notes that are remembered, as a part of their own; they have been learned from before.
+    /// Feeds remembered notes to the decoder again as a new part, or as more of the current phrase; does not learn from
+    /// them again.
     fn hear_part(&mut self, decoder: &mut Decoder, notes: Vec<Remembered>, take: Option<f64>, lessons: Lessons) {
         if notes.is_empty() {
             return;
@@ -403,7 +404,7 @@ impl PhraseHistory {
         self.parts.push_back(part);
     }
 
-    /// Remembers a note as the latest of the latest part.
+    /// Adds a note to the latest part.
     fn keep(&mut self, heard: Remembered) {
         if let Some(part) = self.parts.back_mut() {
             part.push(heard);

@@ -1,5 +1,5 @@
-//! What has left the notes that a take can go back to. Bounded, however long the take lasts: the latest notes stay, the
-//! player's before the model's.
+//! The notes of a take that are too old to roll back to. Bounded, however long the take lasts: the latest notes are
+//! kept, the player's in preference to Antiphon's.
 
 use std::collections::VecDeque;
 
@@ -7,31 +7,31 @@ use notes::Note;
 
 use super::Remembered;
 
-/// Notes that are remembered one by one when the take ends. Half of what the memory holds: what was before a take
-/// stays, however long the take is.
+/// The most notes that the history remembers individually when the take ends. Half of its capacity, so that notes from
+/// before the take stay, however long the take is.
 pub const HEARD: usize = 256;
-/// Notes that can be heard again: a quarter of an hour of dense music, 320 KiB.
+/// The most notes that can be replayed: a quarter of an hour of dense music, 320 KiB.
 const PLAYED: usize = 8192;
 
-/// See the [module](self). Times are seconds since the hand-over.
+/// The older notes of a take. Times are in seconds since the hand-over.
 #[derive(Debug, Default)]
 pub struct Past {
-    /// As the network has heard them.
+    /// The notes as they were fed to the network.
     heard: VecDeque<Remembered>,
-    /// The steps of those that are no longer in `heard`, before the first that is.
+    /// Sum of the steps of notes no longer in `heard` that came before its first one, in seconds.
     gone_s: f64,
-    /// As they were played, and whether the model played them.
+    /// Whether Antiphon played the note, and the note as it was played.
     played: VecDeque<(bool, Note)>,
-    /// The onset of the last one that is no longer in `played`.
+    /// The onset of the last note that is no longer in `played`.
     gone_onset: Option<f64>,
-    /// How many notes of the model's there were.
+    /// Number of Antiphon's notes, including those no longer kept.
     own: u32,
     /// Whether the player joined in.
     joined: bool,
 }
 
 impl Past {
-    /// One more note: as the network has heard it, and as it was played.
+    /// Adds a note, as it was fed to the network and as it was played.
     pub fn push(&mut self, heard: Remembered, note: Note) {
         self.own += u32::from(heard.mine);
         self.joined |= !heard.mine;
@@ -47,7 +47,7 @@ impl Past {
         self.heard.push_back(heard);
     }
 
-    /// A note is no longer remembered; the time that it took is.
+    /// Forgets a note, but not the time that it took.
     fn drop_oldest(&mut self) {
         let place = self.heard.iter().position(|heard| heard.mine).unwrap_or(0);
         let gone_s = self.heard.remove(place).map_or(0.0, |heard| heard.step_s());
@@ -62,7 +62,7 @@ impl Past {
         self.played.is_empty()
     }
 
-    /// How many notes of the model's there were.
+    /// Number of Antiphon's notes, including those no longer kept.
     pub fn own(&self) -> u32 {
         self.own
     }
@@ -77,23 +77,23 @@ impl Past {
         self.played.back().map(|(_, note)| note.onset)
     }
 
-    /// The notes that are remembered one by one, and the steps of those before them, in seconds.
+    /// The notes to be remembered individually, and the sum of the steps of those before them, in seconds.
     pub fn heard(&mut self) -> (impl Iterator<Item = Remembered>, f64) {
         (self.heard.drain(..), self.gone_s)
     }
 
-    /// The model's notes, or the player's, that can be heard again.
+    /// The notes that can be replayed: Antiphon's own or the player's.
     pub fn played(&self, own: bool) -> impl Iterator<Item = Note> {
         self.played.iter().filter(move |(mine, _)| *mine == own).map(|(_, note)| *note)
     }
 
-    /// The latest notes, so many at most, whoever played them; in order.
+    /// At most `most` of the latest notes, whoever played them, in order.
     pub fn latest(&self, most: usize) -> impl Iterator<Item = Note> {
         self.played.range(self.played.len().saturating_sub(most)..).map(|(_, note)| *note)
     }
 
-    /// From when on the take can be heard again if its beginning is gone: whole bars after the hand-over. `bar`: a bar
-    /// in seconds.
+    /// The time from which the take can be replayed, a whole number of bars after the hand-over; `None`: all of it can
+    /// be. `bar`: length of a bar in seconds.
     pub fn heard_from(&self, bar: f64) -> Option<f64> {
         self.gone_onset.map(|onset| ((onset / bar).floor() + 1.0) * bar)
     }

@@ -1,9 +1,9 @@
-//! Notes that are generated and not played yet: several takes go on side by side, and the one that the critic chooses is
-//! played ([`model::search`]).
+//! Plans: several continuations are generated as a batch, and the one that the critic chooses is played
+//! ([`model::search`]).
 //!
-//! A plan begins where the network is and ends so many notes later. The first one after the hand-over, or after a
-//! change, is short, so that its first note is there in time; each later one is as long as all before it together, up to
-//! the search's limit. How long it is depends on the number of notes alone, never on a clock.
+//! A plan begins at the network's current state and is a number of notes long. The first one after the hand-over or
+//! after a change is short, so that its first note arrives in time; each later one is as long as all before it
+//! together, up to the search's limit. Its length depends only on the number of notes, never on a clock.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -15,81 +15,81 @@ use notes::Note;
 
 use crate::generator::phrasing::{Cue, Phrasing, Trail, heard};
 
-/// See the [module](self).
+/// The search for a take and the notes it has chosen; see the [module documentation](self).
 #[derive(Debug)]
 pub struct Plan {
     search: Search,
-    /// What the player has played, as the critic knows it; `None`: too little.
+    /// What the player has played, in the critic's form; `None`: too little.
     phrase: Option<Phrase>,
-    /// Other takes of the phrase, in seconds since the hand-over: this one shall be unlike them.
+    /// Rejected takes of the phrase, in seconds since the hand-over: this one must differ from them.
     others: Vec<Vec<Note>>,
-    /// What is chosen and not played yet, in seconds of the take.
+    /// The chosen notes that are not played yet, in seconds of the take.
     notes: VecDeque<Note>,
-    /// How many notes were planned since the hand-over or the latest change.
+    /// Number of notes planned since the hand-over or the latest change.
     planned: usize,
-    /// Kept for the next plan.
+    /// The batch decoder, kept for the next plan.
     batch: Option<BatchDecoder>,
 }
 
-/// What a plan goes on from.
+/// Where a plan starts.
 pub struct Start<'a> {
     /// How the take is phrased.
     pub phrasing: &'a Phrasing,
-    /// What of the notes so far matters for the next one.
+    /// What the next note needs to know of the notes so far.
     pub trail: &'a Trail,
-    /// What was learned from the player.
+    /// The Markov model learned from the player.
     pub learned: &'a Markov,
     /// When the next note may come.
     pub cue: Cue,
     /// What was played since the hand-over, in seconds of the take.
     pub so_far: Vec<Note>,
-    /// Notes that are left of the take.
+    /// Number of notes left in the take.
     pub left: usize,
 }
 
 impl Plan {
-    /// A take that follows this phrase: canonical notes, in order.
-    /// `others`: earlier takes of it, which it shall be unlike.
+    /// For a take that follows this phrase, given as notes in canonical order. `others`: earlier takes of the phrase,
+    /// from which it must differ.
     pub fn new(notes: Vec<Note>, others: Vec<Vec<Note>>) -> Self {
         let phrase = (notes.len() >= FEWEST_NOTES).then(|| Phrase::new(&notes));
         Self { search: Search::OFF, phrase, others, notes: VecDeque::new(), planned: 0, batch: None }
     }
 
-    /// So many takes side by side from the next plan on.
+    /// Sets the number of takes per batch, from the next plan on.
     pub fn set_takes(&mut self, takes: usize) {
         self.search.takes = takes;
     }
 
-    /// This search from the next plan on.
+    /// Sets the search, from the next plan on.
     #[cfg(test)]
     pub fn set_search(&mut self, search: Search) {
         self.search = search;
     }
 
-    /// As if so many notes had been planned already.
+    /// Pretends that this many notes have been planned already.
     #[cfg(test)]
     pub fn set_planned(&mut self, planned: usize) {
         self.planned = planned;
     }
 
-    /// What is planned is void: something has changed.
+    /// Discards the planned notes, because something has changed.
     pub fn void(&mut self) {
         self.notes.clear();
         self.planned = 0;
     }
 
-    /// How many notes are planned and not played yet.
+    /// Number of notes that are planned and not played yet.
     pub fn len(&self) -> usize {
         self.notes.len()
     }
 
-    /// The next note that is planned.
+    /// Removes and returns the next planned note.
     pub fn next(&mut self) -> Option<Note> {
         self.notes.pop_front()
     }
 
-    /// Plans on from `start`. Without a critic, a phrase or more than one take nothing is planned, and the network draws
-    /// note by note.
+    /// Plans on from `start`. Without a critic, without a phrase, or with a single take, nothing is planned, and notes
+    /// are sampled one by one.
     pub fn make(&mut self, decoder: &Decoder, start: Start) {
         let (Some(critic), Some(phrase), true) = (decoder.network().critic(), &self.phrase, self.search.takes > 1)
         else {
@@ -126,16 +126,16 @@ impl Plan {
     }
 }
 
-/// Takes of one plan, each within all limits and wishes.
+/// The takes of one plan, all within the same constraints.
 struct SideBySide<'a> {
     batch: &'a mut BatchDecoder,
     phrasing: &'a Phrasing,
     learned: &'a Markov,
     cues: Vec<Cue>,
     trails: Vec<Trail>,
-    /// As they sound.
+    /// The notes as they sound, by take.
     played: Vec<Vec<Note>>,
-    /// At the phrase's pace: at double speed or density, music is no denser for the critic.
+    /// The notes at the phrase's pace, by take, so that speed and density do not affect the critic.
     judged: Vec<Vec<Note>>,
 }
 
@@ -162,7 +162,7 @@ impl Takes for SideBySide<'_> {
 
     fn become_copy(&mut self, take: usize, of: usize) {
         self.batch.become_copy(take, of);
-        // The random stream stays its own.
+        // It keeps its own random stream.
         self.cues[take] = Cue { seed: self.cues[take].seed, ..self.cues[of] };
         self.trails[take] = self.trails[of].clone();
         self.played[take] = self.played[of].clone();
@@ -170,7 +170,7 @@ impl Takes for SideBySide<'_> {
     }
 }
 
-/// The note, as it would be without the wishes that make the take faster or denser than the phrase.
+/// The note as it would be without the settings that make the take faster or denser than the phrase.
 fn at_pace(note: &Note, pace: f64) -> Note {
     Note { onset: note.onset * pace, duration: note.duration * pace, ..*note }
 }

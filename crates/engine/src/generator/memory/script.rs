@@ -1,13 +1,14 @@
-//! Notes that are not drawn but known: a take that is heard again, or one that goes round and round.
+//! Notes that are known rather than sampled: a replay or a loop.
 
 use notes::Note;
 
-use crate::link::messages::ON_END_S;
+use crate::link::messages::{ON_END_S, Place};
+use crate::link::takes::TakeRecord;
 
-/// The shortest time in which a loop goes round, in seconds.
+/// The shortest loop, in seconds.
 pub const SHORTEST_LOOP_S: f64 = 0.25;
 
-/// Notes that come at known times. Times are seconds since the hand-over.
+/// Notes at known times, in seconds since the hand-over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
     notes: Vec<Note>,
@@ -16,24 +17,24 @@ pub struct Script {
 }
 
 impl Script {
-    /// These notes once, from the hand-over on.
+    /// Plays these notes once, from the hand-over on.
     pub fn once(notes: Vec<Note>) -> Self {
         Self { notes, round: None }
     }
 
-    /// Those of these notes that are struck within `length` seconds, round and round from `begin` on.
+    /// Loops those of these notes that are struck within `length` seconds, from `begin` on.
     pub fn round(mut notes: Vec<Note>, begin: f64, length: f64) -> Self {
         let length = length.max(SHORTEST_LOOP_S);
         notes.retain(|note| note.struck() < length - ON_END_S);
         Self { notes, round: Some((begin, length)) }
     }
 
-    /// When the first round begins, and how long each lasts; `None`: there is one only.
+    /// When the first round begins and how long each one lasts, in seconds; `None`: not a loop.
     pub fn rounds(&self) -> Option<(f64, f64)> {
         self.round
     }
 
-    /// Its how-manieth note, from 0; `None`: there are no more.
+    /// The note with this index, from 0; a loop continues into its next rounds. `None`: there are no more.
     pub fn note(&self, place: u64) -> Option<Note> {
         let Some((begin, length)) = self.round else {
             return self.notes.get(usize::try_from(place).ok()?).copied();
@@ -43,4 +44,16 @@ impl Script {
         let note = self.notes.get((place % count) as usize)?;
         Some(Note { onset: begin + rounds as f64 * length + note.onset, ..*note })
     }
+}
+
+/// The notes of a recorded take at the current tempo, on the same beats.
+pub fn replayed(record: &TakeRecord, place: &Place) -> Vec<Note> {
+    let stretch = record.beats_per_second / place.beats_per_second;
+    let note = |note: &Note| Note {
+        onset: note.onset * stretch,
+        // The spread of a chord does not depend on the tempo.
+        duration: (note.duration * stretch).max(note.spread),
+        ..*note
+    };
+    record.notes.iter().map(note).collect()
 }

@@ -1,17 +1,18 @@
-//! How a take ends: what was played of it is remembered, and told to the window.
+//! The end of a take: the notes that were played go into the phrase history and the log of takes.
 
 use model::Decoder;
 use notes::Note;
 
 use super::super::held::Held;
 use super::super::{Part, PhraseHistory};
-use super::{Take, told_from};
+use super::{Take, relative_to};
 use crate::generator::phrasing::heard;
 use crate::link::messages::{End, Source};
 use crate::link::takes::TakeRecord;
 
 impl Take {
-    /// Ends: what was played of it is remembered, and told.
+    /// Ends the take: adds the notes that were played to the history, and returns the record for the log; `None`: no
+    /// note of Antiphon sounded.
     pub fn end(mut self, memory: &mut PhraseHistory, decoder: &mut Decoder, end: End) -> Option<TakeRecord> {
         let End { limit, notes, since, at, beats_per_second, cut, remembered } = end;
         self.begin.place.beats_per_second = beats_per_second;
@@ -21,9 +22,9 @@ impl Take {
         }
         self.keep(decoder, since, cut, |index, note| index < notes && note.struck() < limit);
         if let Some(held) = &mut self.phrase.held {
-            // Taken back, the take leaves what is known by now.
+            // After an undo of the take, the held notes have their actual durations.
             let now = self.spare.snapshot(decoder);
-            if held.hear_anew(decoder) {
+            if held.feed_again(decoder) {
                 decoder.snapshot_into(&mut self.played.origin);
                 decoder.restore(&now);
             }
@@ -47,8 +48,8 @@ impl Take {
         record
     }
 
-    /// Hands what was played to the memory. `latest`: the latest onset, in seconds of the stream; `lasted`: how long
-    /// the take was, in its own.
+    /// Adds the notes that were played to the history. `latest`: the latest onset, in stream seconds; `lasted`: the
+    /// take's length, in seconds; `own`: whether Antiphon's notes are remembered.
     fn remember(
         &mut self,
         memory: &mut PhraseHistory,
@@ -60,7 +61,7 @@ impl Take {
         let now = self.spare.snapshot(decoder);
         let alone = own && self.begin.source == Source::Alone;
         if alone {
-            // It began from nothing: so it does when it is taken back.
+            // The take began from nothing, so an undo returns to nothing.
             memory.parts.clear();
             memory.latest = None;
             decoder.reset();
@@ -68,14 +69,14 @@ impl Take {
             decoder.restore(&now);
         }
         let before = std::mem::replace(&mut self.played.origin, now);
-        // Its time goes with it, if only it was playing.
+        // An undo also removes its time, unless the player joined in.
         let take = Some(if self.played.past.joined() { 0.0 } else { lasted });
         let mut part = Part::new(take, before, memory.latest, memory.lessons());
         let (latest_heard, gone_s) = self.played.past.heard();
         part.gone_s = gone_s;
         memory.push_part(part);
         latest_heard.for_each(|heard| memory.keep(heard));
-        // The player is learned from, the model is not.
+        // Learns from the player's notes only.
         let mut before = None;
         for note in self.played.past.played(false) {
             memory.learn(self.begin.at + note.onset, &heard(before, &note, 1.0), before.is_none());
@@ -87,8 +88,8 @@ impl Take {
         }
     }
 
-    /// What there was of it until `lasted`; of a take that is too long to be kept whole, the latest bars, without
-    /// the phrase.
+    /// The record of the take until `lasted`, in seconds. If the take is too long to be kept completely, it has only
+    /// the latest bars, without the phrase.
     fn record(&mut self, memory: &mut PhraseHistory, lasted: f64) -> TakeRecord {
         let from = self.played.past.heard_from(self.bar());
         let heard = memory.phrase.drain(..).map(|note| Note { onset: note.onset - self.begin.at, ..note });
@@ -97,7 +98,7 @@ impl Take {
             seed: self.manner.generation.seed,
             number: self.begin.number + 1,
             beats_per_second: self.begin.place.beats_per_second,
-            phrase: heard.chain(self.played.past.played(false)).filter_map(|note| told_from(from, note)).collect(),
+            phrase: heard.chain(self.played.past.played(false)).filter_map(|note| relative_to(from, note)).collect(),
             notes: self.own_notes(from),
             lasted_s: (lasted - from.unwrap_or(0.0)).max(0.0),
             kept: false,

@@ -1,16 +1,16 @@
-//! The notes of a take as the network hears them, one after the other, and how it goes back to one of them.
+//! Feeds the notes of a take to the network, one after the other, and rolls back to one of them.
 
 use model::Decoder;
 use notes::Note;
 
 use super::super::Remembered;
-use super::{CORRECTED, STATES, Step, Take, Voice};
+use super::{Author, CORRECTED, STATES, Step, Take};
 use crate::generator::phrasing::heard;
 
 impl Take {
-    /// Goes through the notes again: its own stay if `kept` says so of their number and them, and end by `now` at a
-    /// `cut`; the player's are as long as they have lasted by then. From the first one that differs on, the network
-    /// hears them anew.
+    /// Filters and corrects the notes: Antiphon's stay if `kept`, given index and note, returns `true`, and end by
+    /// `now` if there is a `cut`; the player's get the duration that they have had by `now`. From the first note that
+    /// differs on, the notes are fed to the network again.
     pub(super) fn keep(&mut self, decoder: &mut Decoder, now: f64, cut: bool, kept: impl Fn(u32, &Note) -> bool) {
         let mut index = self.played.past.own();
         let mut keep = Vec::with_capacity(self.played.steps.len());
@@ -21,23 +21,23 @@ impl Take {
         let sounded =
             self.played.steps.iter().zip(&mut keep).rev().filter_map(|(step, note)| Some((step, note.as_mut()?)));
         for (step, note) in sounded.take(CORRECTED) {
-            match step.voice {
-                Voice::Yours { lasted } => note.duration = lasted.unwrap_or(note.duration.max(now - note.onset)),
-                Voice::Mine { .. } if cut => note.duration = note.duration.min((now - note.onset).max(note.spread)),
-                Voice::Mine { .. } => {}
+            match step.author {
+                Author::Player { lasted } => note.duration = lasted.unwrap_or(note.duration.max(now - note.onset)),
+                Author::Network { .. } if cut => note.duration = note.duration.min((now - note.onset).max(note.spread)),
+                Author::Network { .. } => {}
             }
         }
         let few = self.played.past.is_empty() && keep.iter().flatten().count() <= CORRECTED;
-        let anew = few && self.phrase.held.as_mut().is_some_and(|held| held.hear_anew(decoder));
+        let anew = few && self.phrase.held.as_mut().is_some_and(|held| held.feed_again(decoder));
         let same = self.played.steps.iter().zip(&keep).take_while(|(step, note)| **note == Some(step.note)).count();
         let same = if anew { 0 } else { same };
         let mut again = Vec::new();
         let mut next = self.next;
         for (step, note) in self.played.steps.iter().zip(keep).skip(same) {
-            match (note, step.voice) {
-                (Some(note), voice) => again.push((note, voice, step.speed)),
-                (None, Voice::Mine { next: after }) => next = next.min(after.saturating_sub(1)),
-                (None, Voice::Yours { .. }) => {}
+            match (note, step.author) {
+                (Some(note), author) => again.push((note, author, step.speed)),
+                (None, Author::Network { next: after }) => next = next.min(after.saturating_sub(1)),
+                (None, Author::Player { .. }) => {}
             }
         }
         self.next = next;
@@ -48,15 +48,15 @@ impl Take {
         } else {
             self.go_back(decoder, same);
         }
-        for (note, voice, speed) in again {
-            self.hear(decoder, note, voice, speed);
+        for (note, author, speed) in again {
+            self.hear(decoder, note, author, speed);
         }
     }
 
-    /// The network hears a note, which then is the latest.
-    pub(super) fn hear(&mut self, decoder: &mut Decoder, note: Note, voice: Voice, speed: f64) {
+    /// Feeds a note to the network and adds it as the latest.
+    pub(super) fn hear(&mut self, decoder: &mut Decoder, note: Note, author: Author, speed: f64) {
         if self.played.steps.len() >= STATES {
-            // The first one left must have a snapshot.
+            // Two, since the first one left must have a snapshot.
             self.retire();
             self.retire();
         }
@@ -64,14 +64,14 @@ impl Take {
         let before = needed.then(|| self.spare.snapshot(decoder));
         let trail = self.trail.clone();
         let heard = heard(self.latest_onset(), &note, speed);
-        let mine = matches!(voice, Voice::Mine { .. });
+        let mine = matches!(author, Author::Network { .. });
         let moment = self.moment(note.onset, self.index() + u32::from(mine), decoder.moment());
         decoder.feed_at(&heard, moment);
         self.trail.hear(&note, &heard, mine);
-        self.played.steps.push_back(Step { voice, note, heard, moment, speed, before, trail });
+        self.played.steps.push_back(Step { author, note, heard, moment, speed, before, trail });
     }
 
-    /// Takes the notes from this place on back.
+    /// Rolls back to before the note at this place, and drops it and all after it.
     pub(super) fn go_back(&mut self, decoder: &mut Decoder, place: usize) {
         if place >= self.played.steps.len() {
             return;
@@ -84,7 +84,7 @@ impl Take {
         self.drop_steps(place);
     }
 
-    /// The notes from this place on are no more.
+    /// Drops the notes from this place on.
     pub(super) fn drop_steps(&mut self, place: usize) {
         if let Some(first) = self.played.steps.get(place) {
             self.trail = first.trail.clone();
@@ -92,7 +92,7 @@ impl Take {
         }
     }
 
-    /// The first note of `steps` is final.
+    /// Moves the first note of `steps`, which is now final, to `past`.
     pub(super) fn retire(&mut self) {
         if let Some(step) = self.played.steps.pop_front() {
             let heard = Remembered { note: step.heard, mine: step.is_mine(), speed: step.speed, moment: step.moment };
