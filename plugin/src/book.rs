@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::editor::handles::{Handle, Handles, Kind};
-use crate::params::{AntiphonParams, CALLS, GROUPS};
+use crate::params::{ACTIONS, AntiphonParams, GROUPS};
 use crate::presets;
 
 const CONTROLS: &str = "\
@@ -39,7 +39,7 @@ fn pages_are_up_to_date() {
             "\n## {title}\n\n| control | values | default | what it does |\n| --- | --- | --- | --- |\n"
         );
         for handle in handles.iter().filter(|handle| handle.group == group) {
-            let (values, default) = match CALLS.contains(&&*handle.id) {
+            let (values, default) = match ACTIONS.contains(&&*handle.id) {
                 true => ("a press".to_owned(), String::new()),
                 false => (values(handle), handle.text(handle.default())),
             };

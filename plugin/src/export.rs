@@ -4,7 +4,7 @@
 //! The files have the project's tempo, so intervals in beats are the same as in the song. The player is on channel 1
 //! and the model on channel 2, each on its own track.
 
-use engine::link::roll::{Drawn, Roll, Whose};
+use engine::link::roll::{DrawnNote, Roll, Whose};
 use engine::link::takes::TakeRecord;
 use midi::{Tempo, Track, write};
 use notes::Note;
@@ -24,7 +24,7 @@ pub fn take(record: &TakeRecord, with_phrase: bool) -> Vec<u8> {
 /// The notes of the last minute as a MIDI file, starting at the first of them; `None` if there are none. Sounding notes
 /// end now.
 pub fn recent(roll: &Roll) -> Option<Vec<u8>> {
-    let recent = |note: &&Drawn| note.start >= roll.now - RECENT_S && note.start <= roll.now;
+    let recent = |note: &&DrawnNote| note.start >= roll.now - RECENT_S && note.start <= roll.now;
     let origin = roll.notes().filter(recent).map(|note| note.start).min_by(f64::total_cmp)?;
     let of = |whose: Whose| -> Vec<Note> {
         let notes = roll.notes().filter(recent).filter(|note| note.whose == whose);

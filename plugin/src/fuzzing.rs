@@ -12,8 +12,8 @@ pub fn state(bytes: &[u8]) {
     let Ok(state) = serde_json::from_slice::<PluginState>(bytes) else { return };
     let params = AntiphonParams::new(Arc::default());
     params.deserialize_fields(&state.fields);
-    let looks = params.looks.lock().clone();
-    assert_eq!(looks.clone().sane(), looks);
+    let ui_state = params.ui_state.lock().clone();
+    assert_eq!(ui_state.clone().clamped(), ui_state);
     params.settings();
 }
 

@@ -74,9 +74,9 @@ mod ui_state;
 mod voice;
 mod weights;
 
-use editor::{AntiphonEditor, Views};
+use editor::{AntiphonEditor, EditorInputs};
 use host::io::{self, HostEvent, HostIo, Incoming};
-use learn::Learner;
+use learn::ControllerInput;
 use params::AntiphonParams;
 use ports::MidiPorts;
 use voice::Voice;
@@ -101,7 +101,7 @@ pub trait Format: Send + 'static {
     fn recall(_: &Arc<AntiphonParams>) {}
 
     /// Called in every block: whether the standalone app is shutting down.
-    fn is_leaving() -> bool {
+    fn is_shutting_down() -> bool {
         false
     }
 
@@ -109,14 +109,14 @@ pub trait Format: Send + 'static {
     const RESETS: bool = true;
 
     /// Called with access to the framework's worker thread.
-    fn meet(_: &AsyncExecutor<Antiphon<Self>>)
+    fn with_worker(_: &AsyncExecutor<Antiphon<Self>>)
     where
         Self: Sized,
     {
     }
 
     /// Runs a task on that thread.
-    fn work() {}
+    fn run_task() {}
 }
 
 /// The CLAP plugin.
@@ -124,10 +124,10 @@ pub struct Clap;
 
 /// The standalone app.
 #[cfg(feature = "standalone")]
-pub struct Program;
+pub struct Standalone;
 
 #[cfg(feature = "standalone")]
-impl Format for Program {
+impl Format for Standalone {
     const AUDIO: &'static [AudioIOLayout] =
         &[AudioIOLayout { main_output_channels: NonZeroU32::new(2), ..AudioIOLayout::const_default() }];
 
@@ -143,8 +143,8 @@ impl Format for Program {
         standalone::recall(params);
     }
 
-    fn is_leaving() -> bool {
-        standalone::shutdown::is_leaving()
+    fn is_shutting_down() -> bool {
+        standalone::shutdown::is_shutting_down()
     }
 }
 
@@ -165,13 +165,13 @@ impl Format for Vst3 {
     const RESETS: bool = false;
 
     #[cfg(target_os = "linux")]
-    fn meet(worker: &AsyncExecutor<Antiphon<Self>>) {
-        framework_fixes::worker::retire::<Antiphon<Self>>(|| worker.execute_background(()));
+    fn with_worker(worker: &AsyncExecutor<Antiphon<Self>>) {
+        framework_fixes::worker::end_worker::<Antiphon<Self>>(|| worker.execute_background(()));
     }
 
     #[cfg(target_os = "linux")]
-    fn work() {
-        framework_fixes::worker::end();
+    fn run_task() {
+        framework_fixes::worker::end_task();
     }
 }
 
@@ -184,7 +184,7 @@ pub struct Antiphon<F> {
     audio: AudioSide<HostEvent>,
     incoming: Incoming,
     /// Controllers that move parameters.
-    learner: Learner,
+    controller_input: ControllerInput,
     /// Only in the standalone app.
     voice: Option<Voice>,
     /// The engine's generator side, until the first activation: scanning a plugin must not load weights.
@@ -192,7 +192,7 @@ pub struct Antiphon<F> {
     /// The generator's thread, from then on.
     thread: Option<GeneratorThread>,
     /// What the editor needs, until it is created.
-    views: Option<Views>,
+    editor_inputs: Option<EditorInputs>,
     format: PhantomData<F>,
 }
 
@@ -211,10 +211,10 @@ impl<F: Format> Default for Antiphon<F> {
             device: Box::new(move || generation.model.device.value().into()),
             viewer: viewer.clone(),
         });
-        let learner = Learner::new(params.learned.clone(), params.clone(), viewer.clone());
+        let controller_input = ControllerInput::new(params.learned.clone(), params.clone(), viewer.clone());
         let voice = F::voice();
         Self {
-            views: Some(Views {
+            editor_inputs: Some(EditorInputs {
                 status: status.clone(),
                 params: params.clone(),
                 engine: ui,
@@ -225,7 +225,7 @@ impl<F: Format> Default for Antiphon<F> {
             }),
             voice,
             params,
-            learner,
+            controller_input,
             restart: Restart::default(),
             audio,
             status,
@@ -268,12 +268,12 @@ impl<F: Format> Plugin for Antiphon<F> {
     }
 
     fn task_executor(&mut self) -> TaskExecutor<Self> {
-        Box::new(|()| F::work())
+        Box::new(|()| F::run_task())
     }
 
     fn editor(&mut self, worker: AsyncExecutor<Self>) -> Option<Self::Editor> {
-        F::meet(&worker);
-        Some(Guarded(editor::create(self.views.take()?)))
+        F::with_worker(&worker);
+        Some(Guarded(editor::create(self.editor_inputs.take()?)))
     }
 
     fn activate(&mut self, _: &AudioIOLayout, config: &BufferConfig, _: &mut impl ActivateContext<Self>) -> bool {
@@ -317,29 +317,30 @@ impl<F: Format> Plugin for Antiphon<F> {
     ) -> ProcessStatus {
         let frames = frames(audio);
         let transport = io::transport(context.transport());
-        let mut stage = HostIo::<Self, _>::open(context, frames, &mut self.incoming, &self.status, self.voice.as_mut());
+        let mut host_io =
+            HostIo::<Self, _>::open(context, frames, &mut self.incoming, &self.status, self.voice.as_mut());
 
         let mut settings = self.params.settings();
-        if F::is_leaving() {
+        if F::is_shutting_down() {
             settings.buttons.panic ^= true;
             settings.bypass = true;
         }
-        self.audio.open(&transport, frames, settings, &mut stage);
-        while let Some(touch) = self.audio.next_touch() {
-            let event = io::touch(touch);
-            self.audio.receive_event(0, event, io::heard(&event), &mut stage);
+        self.audio.open(&transport, frames, settings, &mut host_io);
+        while let Some(key) = self.audio.next_keyboard_event() {
+            let event = io::keyboard_event(key);
+            self.audio.receive_event(0, event, io::player_event(&event), &mut host_io);
         }
-        while let Some((event, heard)) = stage.next_event() {
-            self.audio.play_until(event.timing(), &mut stage);
+        while let Some((event, input)) = host_io.next_event() {
+            self.audio.play_until(event.timing(), &mut host_io);
             if let NoteEvent::MidiCC { timing, cc, value, .. } = event
-                && self.learner.hear(cc, (value * 127.0).round() as u8)
+                && self.controller_input.handle(cc, (value * 127.0).round() as u8)
             {
-                self.audio.set(timing, self.params.settings(), &mut stage);
+                self.audio.set(timing, self.params.settings(), &mut host_io);
                 continue;
             }
-            self.audio.receive_event(event.timing(), event, heard, &mut stage);
+            self.audio.receive_event(event.timing(), event, input, &mut host_io);
         }
-        self.audio.play_until(frames, &mut stage);
+        self.audio.play_until(frames, &mut host_io);
         self.audio.close();
         if let Some(voice) = &mut self.voice {
             voice.play(audio);

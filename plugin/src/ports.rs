@@ -19,7 +19,7 @@ pub enum Direction {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Side {
     /// The names of the available ports.
-    pub there: Vec<String>,
+    pub available: Vec<String>,
     /// The user's choice: a name; `None` for the first keyboard; an empty name for no port.
     pub chosen: Option<String>,
     /// The connected port.
@@ -75,11 +75,16 @@ impl MidiPorts {
     }
 
     /// Updates what is available, connected and missing. Returns the new ones among the notices.
-    pub fn tell(&self, there: [Vec<String>; 2], connected: [Option<String>; 2], notices: Vec<String>) -> Vec<String> {
+    pub fn tell(
+        &self,
+        available: [Vec<String>; 2],
+        connected: [Option<String>; 2],
+        notices: Vec<String>,
+    ) -> Vec<String> {
         let mut state = self.lock();
         let before = (state.sides.clone(), state.notices.clone());
-        for (side, (there, connected)) in state.sides.iter_mut().zip(there.into_iter().zip(connected)) {
-            (side.there, side.connected) = (there, connected);
+        for (side, (available, connected)) in state.sides.iter_mut().zip(available.into_iter().zip(connected)) {
+            (side.available, side.connected) = (available, connected);
         }
         let new = notices.iter().filter(|notice| !state.notices.contains(notice)).cloned().collect();
         state.notices = notices;

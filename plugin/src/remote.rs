@@ -4,13 +4,13 @@
 use nice_plug::params::internals::ParamPtr;
 use nice_plug::prelude::*;
 
-use crate::params::{AntiphonParams, CALLS, FRONT, GROUPS};
+use crate::params::{ACTIONS, AntiphonParams, FRONT, GROUPS};
 
 /// Declares the pages.
 pub fn pages(params: &AntiphonParams, context: &mut impl RemoteControlsContext) {
     let map = params.param_map();
     context.add_section("Antiphon", |section| {
-        for (name, ids) in [("Main", FRONT), ("Calls", CALLS)] {
+        for (name, ids) in [("Main", FRONT), ("Calls", ACTIONS)] {
             section.add_page(name, |page| {
                 let of_page = ids.iter().filter_map(|id| map.iter().find(|(of, ..)| of == id));
                 of_page.for_each(|(_, parameter, _)| add(page, *parameter));
@@ -18,7 +18,7 @@ pub fn pages(params: &AntiphonParams, context: &mut impl RemoteControlsContext) 
         }
         for name in GROUPS {
             section.add_page(name, |page| {
-                let of_group = map.iter().filter(|(id, _, group)| group == name && !CALLS.contains(&id.as_str()));
+                let of_group = map.iter().filter(|(id, _, group)| group == name && !ACTIONS.contains(&id.as_str()));
                 // Where the model runs is nothing to turn a knob for.
                 of_group.filter(|(id, ..)| id != "device").for_each(|(_, parameter, _)| add(page, *parameter));
             });

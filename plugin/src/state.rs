@@ -125,7 +125,7 @@ impl State {
             },
             "stand_in": self.status.is_stand_in(),
             "newer_state": self.is_newer(),
-            "silence_s": self.status.silence().as_secs_f64(),
+            "silence_s": self.status.unresponsive_for().as_secs_f64(),
             "on_gpu": self.status.is_on_gpu(),
             "gpu_failures": self.status.counts.gpu_failures.get(),
             "restarts": self.status.counts.restarts.get(),

@@ -51,7 +51,7 @@ impl Default for UiState {
 
 impl UiState {
     /// The state with everything in its range, since project files can be edited.
-    pub fn sane(self) -> Self {
+    pub fn clamped(self) -> Self {
         let side = |side: f32, least: f32| if side.is_finite() { side.clamp(least, 4_000.0) } else { least };
         Self {
             size: [side(self.size[0], SMALLEST[0]), side(self.size[1], SMALLEST[1])],
@@ -80,8 +80,8 @@ impl SharedUiState {
 }
 
 impl PersistentField<'_, UiState> for SharedUiState {
-    fn set(&self, looks: UiState) {
-        *self.lock() = looks.sane();
+    fn set(&self, ui_state: UiState) {
+        *self.lock() = ui_state.clamped();
     }
 
     fn map<F, R>(&self, f: F) -> R
@@ -97,11 +97,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_project_says_of_the_looks_is_taken_with_care() {
-        let looks: UiState =
+    fn ui_state_from_a_project_is_clamped() {
+        let ui_state: UiState =
             serde_json::from_str(r#"{"size":[10,1e9],"zoom":9,"theme":"light","later":1,"group":"Gone"}"#).unwrap();
-        let looks = looks.sane();
-        assert_eq!((looks.size, looks.zoom, looks.theme), ([SMALLEST[0], 4_000.0], ZOOMS[0], Theme::Light));
-        assert_eq!((looks.past_s, looks.group), (UiState::default().past_s, None), "what it does not say");
+        let ui_state = ui_state.clamped();
+        assert_eq!((ui_state.size, ui_state.zoom, ui_state.theme), ([SMALLEST[0], 4_000.0], ZOOMS[0], Theme::Light));
+        assert_eq!((ui_state.past_s, ui_state.group), (UiState::default().past_s, None), "what it does not say");
     }
 }

@@ -32,7 +32,7 @@ impl Voice {
     }
 
     /// Plays an event of the current block; events must come in order.
-    pub fn hear(&mut self, event: &NoteEvent<()>) {
+    pub fn handle(&mut self, event: &NoteEvent<()>) {
         let action = match *event {
             NoteEvent::NoteOn { channel, key, velocity, .. } => match (channel.number(), key.number()) {
                 (Some(channel), Some(key)) => Action::Strike { channel, key, velocity },

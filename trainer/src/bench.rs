@@ -161,14 +161,14 @@ fn alone(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
     let precision = args.precision.unwrap_or_else(MatmulPrecision::fastest);
     with_deep_stack(move || {
         let model = Model::new(&Weights::random(kind, 1), &device, precision)?;
-        let mut optimiser = AdamW::new(0.02);
+        let mut optimizer = AdamW::new(0.02);
         let mut carry = model.zero_carry(lanes);
         let mut pieces: Vec<Lane> = (0..lanes).map(|n| Lane::new(&piece(n as u64, chunk * (steps + warmup)))).collect();
         let mut measured = Vec::new();
         for _ in 0..warmup + steps {
             let (before, start) = (Usage::now(), Instant::now());
             let batch = Batch::next(kind, &mut pieces, chunk, |_| None);
-            learn(&model, &mut optimiser, batch, &mut carry, None, (1e-3, 1.0))?.context("the loss is not a number")?;
+            learn(&model, &mut optimizer, batch, &mut carry, None, (1e-3, 1.0))?.context("the loss is not a number")?;
             let (seconds, after) = (start.elapsed().as_secs_f64(), Usage::now());
             let used = before.zip(after).map(|(before, after)| after.since(&before));
             measured.push((seconds, used));
@@ -213,7 +213,7 @@ fn piece(seed: u64, notes: usize) -> Vec<Note> {
             Note { onset, spread: 0.0, duration: rng.random_range(0.05..2.0), pitch: pitch as u8, velocity }
         })
         .collect();
-    notes::chords::canonicalise(&mut piece);
+    notes::chords::canonicalize(&mut piece);
     // Doubled pitches were merged: add notes at the end to make up for them.
     while let Some(last) = piece.last().filter(|_| piece.len() < notes).copied() {
         piece.push(Note { onset: last.onset + 0.3, ..last });

@@ -2,12 +2,13 @@
 
 use crate::measures::NatsPerNote;
 use crate::measures::degeneration::Degeneration;
-use crate::measures::entry::Counted;
-use crate::measures::fit::Nearness;
+use crate::measures::diversity;
+use crate::measures::entry::EntryResult;
+use crate::measures::fit::PromptSimilarity;
 use crate::measures::free_running;
 use crate::measures::histogram::Divergence;
 use crate::measures::report::{Baseline, Baselines, Report};
-use crate::measures::two_sample::{Judged, Verdict};
+use crate::measures::two_sample::{JudgeResult, Verdict};
 use model::{Controls, Weights};
 use std::fmt::Write;
 
@@ -106,8 +107,8 @@ pub fn tables(report: &Report) -> String {
     if let Some(fit) = &report.fit {
         let title = format!("continuation fit, {} prompts", fit.prompts);
         line(table_head(&title, &["pitch classes", "key", "density", "velocity", "intervals"]));
-        let figures = |near: &Nearness| {
-            [near.pitch_classes, near.key, near.density, near.velocity, near.intervals]
+        let figures = |similarity: &PromptSimilarity| {
+            [similarity.pitch_classes, similarity.key, similarity.density, similarity.velocity, similarity.intervals]
                 .map(|value| format!("{value:.3}"))
         };
         line(row("network", figures(&fit.network)));
@@ -122,13 +123,25 @@ pub fn tables(report: &Report) -> String {
     if let Some(entry) = &report.entry {
         let title = format!("entry over {} held notes, {} hand-overs", entry.held_notes, entry.hand_overs);
         line(table_head(&title, &["nats of the next 20 notes", "sounding together", "off by"]));
-        let figures = |counted: &Counted| {
+        let figures = |counted: &EntryResult| {
             [counted.nats_per_note, counted.texture, counted.texture_error].map(|value| format!("{value:.3}"))
         };
         line(row("they count as long as they have sounded", figures(&entry.so_far)));
         line(row("as long as the network says", figures(&entry.drawn)));
         line(row("as long as they were", figures(&entry.truth)));
         line(format!("\nIn the pieces {:.3} notes sound together there.\n", entry.texture));
+    }
+    if let Some(diversity) = &report.diversity {
+        let title = format!("diversity, {} takes of each of {} prompts", diversity::SEEDS, diversity.prompts);
+        line(table_head(&title, &["pairs", "in common", "95 % of pairs have at most", "most"]));
+        for (name, pairs) in
+            [("takes of one prompt", diversity.takes), ("real continuations in one piece", diversity.real)]
+        {
+            let shares = [pairs.mean, pairs.high, pairs.highest].map(|share| format!("{share:.3}"));
+            line(row(name, [pairs.pairs.to_string()].into_iter().chain(shares)));
+        }
+        let beyond = 100.0 * diversity.beyond;
+        line(format!("\nMore in common than any two real continuations: {beyond:.1} % of the pairs of takes.\n"));
     }
     if let Some(free) = &report.degeneration {
         let columns = [&free.run_60_s, &free.real_60_s, &free.run_600_s, &free.real_600_s];
@@ -174,8 +187,8 @@ fn sampling(controls: &Controls) -> String {
 }
 
 /// The judges' results on one set, as tables.
-fn verdicts(set: &str, judged: &Judged) -> String {
-    let Judged { prompts, works, runs, .. } = judged;
+fn verdicts(set: &str, judged: &JudgeResult) -> String {
+    let JudgeResult { prompts, works, runs, .. } = judged;
     let title = format!("judge, {set}: {prompts} prompts of {works} works");
     let mut out = table_head(&title, &["A: boosting", "A: logistic", "B: n-grams", "strict"]) + "\n";
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes everything");

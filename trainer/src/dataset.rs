@@ -5,7 +5,7 @@
 //! the container writes several in random order, and the same folders should give the same bytes.
 
 use crate::error::{bad_input, read_input};
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use model::Source;
 use model::fnv::{BASIS, fnv1a};
 use notes::Note;
@@ -138,7 +138,7 @@ impl Dataset {
 
     /// Writes the data set file atomically.
     pub fn save(&self, path: &Path) -> anyhow::Result<()> {
-        write_whole(path, &self.to_bytes()?)
+        write_atomic(path, &self.to_bytes()?)
     }
 
     /// Reads a file written by [`Dataset::save`].

@@ -5,6 +5,7 @@ use crate::error::bad_input;
 use crate::measures::baselines::{Markov, Unigram};
 use crate::measures::copier::Copier;
 use crate::measures::degeneration;
+use crate::measures::diversity;
 use crate::measures::entry;
 use crate::measures::excerpts::{Excerpt, excerpts_by_work, thinned};
 use crate::measures::fit;
@@ -27,7 +28,7 @@ const HALVINGS: u64 = 10;
 const SHORT_RUN_S: f64 = 60.0;
 const LONG_RUN_S: f64 = 600.0;
 /// Maximum number of prompts from one work for the judge.
-const MOST_OF_A_WORK: usize = 16;
+const MAX_OF_A_WORK: usize = 16;
 
 /// Measure weights on music that they were not trained on.
 ///
@@ -45,6 +46,9 @@ const MOST_OF_A_WORK: usize = 16;
 ///
 /// entry: likelihood and texture after hand-overs at which notes are still held, with three ways to set the durations
 /// of these notes.
+///
+/// diversity: how much takes of one prompt with different seeds have in common, and how much true continuations from
+/// one piece do.
 ///
 /// degeneration: health of free runs of 60 s and of 10 minutes, and how much they copy from the train split.
 ///
@@ -86,7 +90,7 @@ pub struct Args {
     /// Number of free runs of each length (60 s and 10 minutes), for degeneration.
     #[arg(long, default_value_t = 4, value_name = "N")]
     runs: usize,
-    /// Maximum number of prompts from each set, for judge.
+    /// Maximum number of prompts from each set for judge, and of all prompts for diversity.
     #[arg(long, default_value_t = 200, value_name = "N")]
     prompts: usize,
     /// Number of takes of each prompt, for judge; each run is judged separately and the medians are reported.
@@ -127,6 +131,8 @@ pub enum Measure {
     Fit,
     /// Hand-overs at which notes are held.
     Entry,
+    /// Difference between takes with different seeds.
+    Diversity,
     /// Degeneration and copying in free runs.
     #[value(alias = "health")]
     Degeneration,
@@ -135,8 +141,16 @@ pub enum Measure {
 }
 
 impl Measure {
-    const ALL: [Self; 7] =
-        [Self::Nats, Self::Jsd, Self::Baselines, Self::Fit, Self::Entry, Self::Degeneration, Self::Judge];
+    const ALL: [Self; 8] = [
+        Self::Nats,
+        Self::Jsd,
+        Self::Baselines,
+        Self::Fit,
+        Self::Entry,
+        Self::Diversity,
+        Self::Degeneration,
+        Self::Judge,
+    ];
 }
 
 impl std::fmt::Display for Measure {
@@ -154,8 +168,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let (report, takes) = measure(&args, &network, &data)?;
     let json = serde_json::to_string_pretty(&report)?;
     if let Some(folder) = &args.out {
-        files::write_whole(&folder.join("report.json"), json.as_bytes())?;
-        files::write_whole(&folder.join("card.md"), card::write(&weights, &report).as_bytes())?;
+        files::write_atomic(&folder.join("report.json"), json.as_bytes())?;
+        files::write_atomic(&folder.join("card.md"), card::write(&weights, &report).as_bytes())?;
         pictures::write(folder, &data, args.split, &takes)?;
     }
     files::say(&if args.json { json } else { card::tables(&report) })
@@ -195,6 +209,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         fit: None,
         fit_without_begin: None,
         entry: None,
+        diversity: None,
         degeneration: None,
         judge: BTreeMap::new(),
     };
@@ -263,6 +278,12 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         report.entry = entry::entry(network, &excerpts, args.seed, || bar.inc(1));
         bar.finish_and_clear();
     }
+    if asked(Measure::Diversity) {
+        let excerpts = thinned(fit::excerpts(&pieces), args.prompts);
+        let bar = progress::bar((excerpts.len() * diversity::SEEDS) as u64, "comparing");
+        report.diversity = diversity::diversity(network, &style, &excerpts, args.seed, || bar.inc(1));
+        bar.finish_and_clear();
+    }
     if asked(Measure::Degeneration) && args.runs > 0 {
         let bar = progress::bar(2 * args.runs as u64, "running");
         let run = |seconds| {
@@ -296,12 +317,12 @@ fn judge(
     network: &Arc<Network>,
     pieces: &[&Piece],
     train: &[&Piece],
-) -> BTreeMap<String, two_sample::Judged> {
+) -> BTreeMap<String, two_sample::JudgeResult> {
     let mut sets: BTreeMap<&str, Vec<&Piece>> = BTreeMap::new();
     pieces.iter().for_each(|&piece| sets.entry(&piece.set).or_default().push(piece));
     let excerpts: Vec<(&str, Vec<Excerpt>)> = sets
         .into_iter()
-        .map(|(set, pieces)| (set, excerpts_by_work(&pieces, MOST_OF_A_WORK, args.prompts)))
+        .map(|(set, pieces)| (set, excerpts_by_work(&pieces, MAX_OF_A_WORK, args.prompts)))
         .filter(|(set, excerpts)| {
             let enough = two_sample::enough(excerpts);
             if !enough {

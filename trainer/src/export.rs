@@ -2,7 +2,7 @@
 
 use crate::{
     error::{bad_input, read_input},
-    files::write_whole,
+    files::write_atomic,
     play::Sampling,
 };
 use model::{Card, Weights, WeightsError};
@@ -99,7 +99,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .flat_map(|(before, after)| before.data.iter().zip(&after.data))
         .map(|(before, after)| (before - after).abs())
         .fold(0.0, f32::max);
-    write_whole(&args.out, &out)?;
+    write_atomic(&args.out, &out)?;
     let Card { name, licence, kind, .. } = &weights.card;
     println!(
         "{}: \"{name}\", network {kind:?}, licence {}, {:.1} MB; largest rounding {rounding:.1e}",

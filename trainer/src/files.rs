@@ -4,9 +4,9 @@ use anyhow::Context;
 use std::io::Write;
 use std::path::Path;
 
-/// Replaces a file atomically; see [`disk::write_whole`].
-pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    disk::write_whole(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
+/// Replaces a file atomically; see [`disk::write_atomic`].
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    disk::write_atomic(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 /// Replaces a file atomically; `write` writes to the path that it is given. See [`disk::replace`].

@@ -25,7 +25,7 @@ const DEEPEST: usize = 16;
 
 /// The result of [`gather`]: the data set, and what was left out and why.
 #[derive(Debug, Default)]
-pub struct Gathered {
+pub struct GatherResult {
     /// All pieces that could be read and are used.
     pub dataset: Dataset,
     /// Files that could not be read: (path, reason).
@@ -40,7 +40,7 @@ pub struct Gathered {
 
 /// A file found in a folder, before it is read.
 #[derive(Debug, Default)]
-pub(crate) struct Offer {
+pub(crate) struct FoundFile {
     pub set: String,
     /// Path in the folder, with slashes.
     pub name: String,
@@ -58,7 +58,7 @@ pub(crate) struct Offer {
     pub beats: Option<bool>,
 }
 
-impl Offer {
+impl FoundFile {
     fn id(&self) -> String {
         format!("{}/{}", self.set, self.name)
     }
@@ -69,14 +69,14 @@ impl Offer {
         let Self { set, name, split, work, composer, source, dynamics, .. } = self;
         let Content { performance: Performance { notes, beats }, bars } = content;
         let work = work.or(composer).unwrap_or_else(|| name.split('/').next().unwrap_or(&name).to_owned());
-        let flat = dynamics == Some(false) || levels(&notes) < FEWEST_LEVELS;
+        let flat = dynamics == Some(false) || levels(&notes) < MIN_LEVELS;
         Piece { name, set, split, work, source, flat, notes, beats, bars }
     }
 }
 
 /// A file with fewer different velocities than this is flat: its loudness is just a setting of the program that wrote
 /// it.
-const FEWEST_LEVELS: u32 = 3;
+const MIN_LEVELS: u32 = 3;
 
 fn levels(notes: &[Note]) -> u32 {
     notes.iter().fold(0u128, |seen, note| seen | 1 << note.velocity).count_ones()
@@ -88,9 +88,9 @@ pub fn gather(
     folders: &[PathBuf],
     split_seed: u64,
     progress: impl Fn(usize, usize) + Sync,
-) -> anyhow::Result<Gathered> {
-    let mut gathered = Gathered::default();
-    let mut offers = Vec::new();
+) -> anyhow::Result<GatherResult> {
+    let mut gathered = GatherResult::default();
+    let mut found_files = Vec::new();
     for folder in folders {
         let manifest = folder.join("manifest.csv");
         let more = if manifest.is_file() {
@@ -101,29 +101,29 @@ pub fn gather(
         if more.is_empty() {
             return Err(bad_input(folder, "no MIDI files (.mid, .midi, .rmi, .kar) in this folder or below it"));
         }
-        offers.extend(more);
+        found_files.extend(more);
     }
 
-    let (done, total) = (AtomicUsize::new(0), offers.len());
+    let (done, total) = (AtomicUsize::new(0), found_files.len());
     let report = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-    let contents = parallel::map(&offers, || (), |(), offer| read(offer), report);
+    let contents = parallel::map(&found_files, || (), |(), found| read(found), report);
 
-    let mut seen = Seen::default();
-    for (mut offer, content) in offers.into_iter().zip(contents) {
-        if let Some(earlier) = seen.by_reference(&offer) {
-            gathered.repeated.push((offer.id(), earlier));
+    let mut deduplicator = Deduplicator::default();
+    for (mut found, content) in found_files.into_iter().zip(contents) {
+        if let Some(earlier) = deduplicator.by_reference(&found) {
+            gathered.repeated.push((found.id(), earlier));
             continue;
         }
         match content {
-            Err(reason) => gathered.skipped.push((offer.id(), reason)),
-            Ok(content) => match seen.by_content(&offer, &content.performance.notes) {
-                Some(earlier) => gathered.repeated.push((offer.id(), earlier)),
+            Err(reason) => gathered.skipped.push((found.id(), reason)),
+            Ok(content) => match deduplicator.by_content(&found, &content.performance.notes) {
+                Some(earlier) => gathered.repeated.push((found.id(), earlier)),
                 None => {
-                    if let Some(split) = seen.work(&offer) {
-                        offer.split = split;
-                        gathered.moved.push((offer.id(), split));
+                    if let Some(split) = deduplicator.work(&found) {
+                        found.split = split;
+                        gathered.moved.push((found.id(), split));
                     }
-                    gathered.dataset.pieces.push(offer.piece(content));
+                    gathered.dataset.pieces.push(found.piece(content));
                 }
             },
         }
@@ -142,20 +142,20 @@ struct Content {
     bars: Vec<(f64, f64)>,
 }
 
-fn read(offer: &Offer) -> Result<Content, String> {
-    let score = match &offer.bytes {
+fn read(found: &FoundFile) -> Result<Content, String> {
+    let score = match &found.bytes {
         Some(bytes) => midi::read(bytes),
-        None => midi::read(&std::fs::read(&offer.file).map_err(|error| format!("cannot be read ({error})"))?),
+        None => midi::read(&std::fs::read(&found.file).map_err(|error| format!("cannot be read ({error})"))?),
     };
     let score = score.map_err(|error| error.to_string())?;
-    let beats = score.beats.filter(|beats| offer.beats.unwrap_or_else(|| on_grid(&beats.onsets)));
+    let beats = score.beats.filter(|beats| found.beats.unwrap_or_else(|| on_grid(&beats.onsets)));
     let (beats, bars) = beats.map_or_else(Default::default, |beats| {
         let bars = beats.meter.signatures().iter().map(|signature| (signature.beat, signature.bar_length()));
         let bars = bars.collect();
         (beats.onsets, bars)
     });
     let mut performance = Performance { notes: score.notes, beats };
-    performance.canonicalise();
+    performance.canonicalize();
     performance.from_zero();
     Ok(Content { performance, bars })
 }
@@ -163,14 +163,14 @@ fn read(offer: &Offer) -> Result<Content, String> {
 /// Makes notes canonical and shifts them so that the first onset is 0.
 pub fn canonical_from_zero(notes: &mut Vec<Note>) {
     let mut performance = Performance { notes: std::mem::take(notes), beats: Vec::new() };
-    performance.canonicalise();
+    performance.canonicalize();
     performance.from_zero();
     *notes = performance.notes;
 }
 
 /// What has been added to the data set so far.
 #[derive(Default)]
-struct Seen {
+struct Deduplicator {
     /// Ids of added pieces, and ids given in `same_notes_as` -> id of the added piece.
     ids: HashMap<String, String>,
     /// Hash of the notes -> id of the added piece.
@@ -178,15 +178,15 @@ struct Seen {
     works: HashMap<String, Split>,
 }
 
-impl Seen {
+impl Deduplicator {
     /// The piece with the same notes according to a manifest, regardless of the order of folders.
-    fn by_reference(&self, offer: &Offer) -> Option<String> {
-        let names = [Some(offer.id()), offer.same_notes_as.clone()];
+    fn by_reference(&self, found: &FoundFile) -> Option<String> {
+        let names = [Some(found.id()), found.same_notes_as.clone()];
         names.into_iter().flatten().find_map(|name| self.ids.get(&name).cloned())
     }
 
     /// The earlier piece with exactly the same notes; if there is none, records this one.
-    fn by_content(&mut self, offer: &Offer, notes: &[Note]) -> Option<String> {
+    fn by_content(&mut self, found: &FoundFile, notes: &[Note]) -> Option<String> {
         let mut hasher = DefaultHasher::new();
         for note in notes {
             let times = [note.onset, note.spread, note.duration].map(f64::to_bits);
@@ -196,10 +196,10 @@ impl Seen {
         if let Some(earlier) = self.contents.get(&hash) {
             return Some(earlier.clone());
         }
-        let id = offer.id();
+        let id = found.id();
         self.contents.insert(hash, id.clone());
         // `work:...` refers to other performances of a work, not to the same notes.
-        if let Some(same) = offer.same_notes_as.as_ref().filter(|same| same.contains('/')) {
+        if let Some(same) = found.same_notes_as.as_ref().filter(|same| same.contains('/')) {
             self.ids.insert(same.clone(), id.clone());
         }
         self.ids.insert(id.clone(), id);
@@ -207,10 +207,10 @@ impl Seen {
     }
 
     /// The split that contains this file's work already, if it is a different one.
-    fn work(&mut self, offer: &Offer) -> Option<Split> {
-        let work = offer.work.clone()?;
-        let split = *self.works.entry(work).or_insert(offer.split);
-        (split != offer.split).then_some(split)
+    fn work(&mut self, found: &FoundFile) -> Option<Split> {
+        let work = found.work.clone()?;
+        let split = *self.works.entry(work).or_insert(found.split);
+        (split != found.split).then_some(split)
     }
 }
 
@@ -220,28 +220,28 @@ pub(crate) fn set_name(folder: &Path) -> String {
     absolute.file_name().map_or_else(|| "folder".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
-fn by_name(folder: &Path, seed: u64) -> anyhow::Result<Vec<Offer>> {
+fn by_name(folder: &Path, seed: u64) -> anyhow::Result<Vec<FoundFile>> {
     let mut files = Vec::new();
     find_midi(folder, 0, &mut files)
         .map_err(|error| bad_input(folder, format!("cannot be read as a folder ({error})")))?;
     files.sort();
 
     let set = set_name(folder);
-    let mut offers: Vec<Offer> = files
+    let mut found_files: Vec<FoundFile> = files
         .into_iter()
         .map(|file| {
             let inside = file.strip_prefix(folder).unwrap_or(&file);
             let name = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
-            Offer { set: set.clone(), name, file, ..Offer::default() }
+            FoundFile { set: set.clone(), name, file, ..FoundFile::default() }
         })
         .collect();
-    let mut drawn: Vec<usize> = (0..offers.len()).collect();
-    drawn.sort_by_key(|&index| name_hash(seed, &offers[index].name));
-    let validation = if offers.len() < 2 { 0 } else { offers.len().div_ceil(VALIDATION_ONE_IN) };
+    let mut drawn: Vec<usize> = (0..found_files.len()).collect();
+    drawn.sort_by_key(|&index| name_hash(seed, &found_files[index].name));
+    let validation = if found_files.len() < 2 { 0 } else { found_files.len().div_ceil(VALIDATION_ONE_IN) };
     for &index in &drawn[..validation] {
-        offers[index].split = Split::Validation;
+        found_files[index].split = Split::Validation;
     }
-    Ok(offers)
+    Ok(found_files)
 }
 
 /// FNV-1a, followed by a final mix.

@@ -1,7 +1,7 @@
 //! `trainer generate` and `trainer continue`: a network plays into a MIDI file.
 
 use crate::error::{bad_input, read_input};
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use crate::play::{self, Length, Sampling, Searching, Style, not_negative};
 use crate::search;
 use midi::{Tempo, Track};
@@ -106,7 +106,7 @@ pub fn generate(args: GenerateArgs) -> anyhow::Result<()> {
     let length = Length { seconds: playing.seconds, notes: args.notes.unwrap_or(usize::MAX) };
     let take = play::from_scratch(&mut decoder, &controls, playing.seed, length);
     let tracks = [Track { name: "Antiphon", channel: 0, notes: &take }];
-    write_whole(&playing.out, &midi::write(&tracks, Tempo::default()))?;
+    write_atomic(&playing.out, &midi::write(&tracks, Tempo::default()))?;
     playing.report(&[], &take, started);
     Ok(())
 }
@@ -122,16 +122,16 @@ pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
     let controls = playing.sampling.controls(&network);
     let started = Instant::now();
     let mut decoder = Decoder::new(network);
-    play::listen(&mut decoder, &phrase);
+    play::feed_phrase(&mut decoder, &phrase);
     if !args.no_begin_of_sequence {
         decoder.hand_over();
     }
     let length = Length { seconds: playing.seconds, notes: usize::MAX };
-    let style = Style { controls, search: args.searching.search(Search::USUAL_TAKES) };
+    let style = Style { controls, search: args.searching.search(Search::DEFAULT_TAKES) };
     let take = search::take(&mut decoder, &style, &phrase, playing.seed, args.silence, length);
     let tracks =
         [Track { name: "Phrase", channel: 0, notes: &phrase }, Track { name: "Antiphon", channel: 1, notes: &take }];
-    write_whole(&playing.out, &midi::write(&tracks, Tempo::default()))?;
+    write_atomic(&playing.out, &midi::write(&tracks, Tempo::default()))?;
     playing.report(&phrase, &take, started);
     Ok(())
 }
@@ -139,6 +139,6 @@ pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
 /// Reads a MIDI file and makes its notes canonical; onsets are not shifted.
 fn read_phrase(path: &Path) -> anyhow::Result<Vec<Note>> {
     let mut notes = midi::read(&read_input(path)?).map_err(|error| bad_input(path, error))?.notes;
-    chords::canonicalise(&mut notes);
+    chords::canonicalize(&mut notes);
     Ok(notes)
 }

@@ -2,7 +2,7 @@
 
 use crate::dataset::Piece;
 use crate::error::BadInput;
-use crate::files::{say, write_whole};
+use crate::files::{say, write_atomic};
 use crate::pictures;
 use crate::prepare;
 use crate::train::humanize::humanize;
@@ -57,8 +57,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let rng = &mut Pcg32::new(args.seed, number as u64);
         let played = humanize(piece, args.tempo, rng).notes;
         let at = |name: String| args.out.join(name);
-        write_whole(&at(format!("{number}-score.mid")), &file(&piece.notes))?;
-        write_whole(&at(format!("{number}.mid")), &file(&played))?;
+        write_atomic(&at(format!("{number}-score.mid")), &file(&piece.notes))?;
+        write_atomic(&at(format!("{number}.mid")), &file(&played))?;
         pictures::compare(&at(format!("{number}.png")), [("score", &piece.notes), ("played", &played)])?;
         said += &format!("{number}: {}/{}\n", piece.set, piece.name);
     }

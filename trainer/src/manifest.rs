@@ -15,7 +15,7 @@
 use crate::archive;
 use crate::dataset::Split;
 use crate::error::bad_input;
-use crate::folder::{Offer, set_name};
+use crate::folder::{FoundFile, set_name};
 use model::Source;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -45,7 +45,7 @@ pub(crate) fn read(
     folder: &Path,
     manifest: &Path,
     unused: &mut BTreeMap<(String, String), usize>,
-) -> anyhow::Result<Vec<Offer>> {
+) -> anyhow::Result<Vec<FoundFile>> {
     let mut reader = csv::Reader::from_path(manifest).map_err(|error| bad_input(manifest, error))?;
     let headers = reader.headers().map_err(|error| bad_input(manifest, error))?.clone();
     let column = |name: &str| headers.iter().position(|header| header == name);
@@ -60,7 +60,7 @@ pub(crate) fn read(
         Some(path) => archive::read(&path)?,
         None => HashMap::new(),
     };
-    let mut offers = Vec::new();
+    let mut found_files = Vec::new();
     for record in reader.records() {
         let record = record.map_err(|error| bad_input(manifest, error))?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -81,7 +81,7 @@ pub(crate) fn read(
             *unused.entry((set.clone(), split)).or_default() += 1;
             continue;
         };
-        offers.push(Offer {
+        found_files.push(FoundFile {
             set: set.clone(),
             file: folder.join(&name),
             bytes: members.remove(&name),
@@ -95,5 +95,5 @@ pub(crate) fn read(
             beats,
         });
     }
-    Ok(offers)
+    Ok(found_files)
 }

@@ -15,10 +15,10 @@ pub struct Performance {
 impl Performance {
     /// Makes the notes canonical ([`notes::chords`]). The notes of a chord get the beat of its first note, as they get
     /// its onset.
-    pub fn canonicalise(&mut self) {
+    pub fn canonicalize(&mut self) {
         let mut struck: Vec<(f64, f64)> =
             self.notes.iter().zip(&self.beats).map(|(note, &beat)| (note.struck() + 0.0, beat)).collect();
-        notes::chords::canonicalise(&mut self.notes);
+        notes::chords::canonicalize(&mut self.notes);
         if struck.is_empty() {
             return;
         }
@@ -63,7 +63,7 @@ mod tests {
             notes: vec![note(2.0, 50), note(1.01, 40), note(1.0, 70), note(1.02, 70), note(2.5, 60)],
             beats: vec![4.0, 2.02, 2.0, 2.04, 5.0],
         };
-        performance.canonicalise();
+        performance.canonicalize();
         performance.from_zero();
         let heard: Vec<(f64, u8, f64)> = performance
             .notes
@@ -73,7 +73,7 @@ mod tests {
             .collect();
         assert_eq!(heard, [(0.0, 40, 2.0), (0.0, 70, 2.0), (1.0, 50, 4.0), (1.5, 60, 5.0)]);
         let again = performance.clone();
-        performance.canonicalise();
+        performance.canonicalize();
         assert_eq!(performance, again);
     }
 

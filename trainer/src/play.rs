@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// Maximum number of notes per second of a take, far more than hands can play; a limit for networks that play nothing
 /// but chords.
-const MOST_NOTES_PER_SECOND: f64 = 100.0;
+const MAX_NOTES_PER_SECOND: f64 = 100.0;
 
 /// Reads and validates a weights file.
 pub fn load_network(path: &Path) -> anyhow::Result<Arc<Network>> {
@@ -146,7 +146,7 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
 }
 
 /// Resets the decoder and feeds it a phrase (canonical notes).
-pub fn listen(decoder: &mut Decoder, phrase: &[Note]) {
+pub fn feed_phrase(decoder: &mut Decoder, phrase: &[Note]) {
     decoder.reset();
     let previous = [None].into_iter().chain(phrase.iter().map(|note| Some(note.onset)));
     let notes: Vec<Successor> = previous.zip(phrase).map(|(previous, note)| Successor::after(previous, note)).collect();
@@ -154,8 +154,8 @@ pub fn listen(decoder: &mut Decoder, phrase: &[Note]) {
 }
 
 /// Maximum number of notes in a take of this length.
-pub fn most_notes(seconds: f64) -> usize {
-    (seconds.max(1.0) * MOST_NOTES_PER_SECOND) as usize
+pub fn max_notes(seconds: f64) -> usize {
+    (seconds.max(1.0) * MAX_NOTES_PER_SECOND) as usize
 }
 
 /// Continues from the decoder's state. `from` is the last onset fed, in seconds, or 0; `silence` is the time since then
@@ -168,7 +168,7 @@ pub fn take(
     silence: f64,
     length: Length,
 ) -> Vec<Note> {
-    let most = most_notes(length.seconds);
+    let most = max_notes(length.seconds);
     let (mut previous, mut silence) = (from, silence);
     let mut notes = Vec::new();
     for index in 0..length.notes.min(most) {

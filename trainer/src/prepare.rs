@@ -2,7 +2,7 @@
 
 use crate::dataset::{Dataset, Split};
 use crate::files::say;
-use crate::folder::{Gathered, gather};
+use crate::folder::{GatherResult, gather};
 use crate::progress;
 use model::Source;
 use serde_json::json;
@@ -45,7 +45,7 @@ pub struct Args {
 /// Reads the folders, prints warnings, writes the data set and prints a table.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let gathered = gather_with_bar(&args.folders, args.seed)?;
-    complain(&gathered);
+    print_warnings(&gathered);
     gathered.dataset.save(&args.out)?;
     say(&if args.json {
         serde_json::to_string_pretty(&report(&gathered))?
@@ -62,7 +62,7 @@ pub fn open(path: &Path) -> anyhow::Result<Dataset> {
         return Dataset::load(path);
     }
     let gathered = gather_with_bar(&[path.to_owned()], 0)?;
-    complain(&gathered);
+    print_warnings(&gathered);
     Ok(gathered.dataset)
 }
 
@@ -73,7 +73,7 @@ pub fn open_all(paths: &[PathBuf]) -> anyhow::Result<Dataset> {
     let mut dataset = Dataset::default();
     if !folders.is_empty() {
         let gathered = gather_with_bar(&folders, 0)?;
-        complain(&gathered);
+        print_warnings(&gathered);
         dataset = gathered.dataset;
     }
     for file in files {
@@ -82,7 +82,7 @@ pub fn open_all(paths: &[PathBuf]) -> anyhow::Result<Dataset> {
     Ok(dataset)
 }
 
-fn gather_with_bar(folders: &[PathBuf], seed: u64) -> anyhow::Result<Gathered> {
+fn gather_with_bar(folders: &[PathBuf], seed: u64) -> anyhow::Result<GatherResult> {
     let bar = progress::bar(0, "reading");
     let gathered = gather(folders, seed, |done, total| {
         bar.set_length(total as u64);
@@ -92,7 +92,7 @@ fn gather_with_bar(folders: &[PathBuf], seed: u64) -> anyhow::Result<Gathered> {
     gathered
 }
 
-fn complain(gathered: &Gathered) {
+fn print_warnings(gathered: &GatherResult) {
     let list = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
             eprintln!("{title}: {}", lines.len());
@@ -195,7 +195,7 @@ fn table_json(data: &Dataset) -> serde_json::Value {
         .collect()
 }
 
-fn report(gathered: &Gathered) -> serde_json::Value {
+fn report(gathered: &GatherResult) -> serde_json::Value {
     let pairs = |pairs: &[(String, String)], second: &str| -> serde_json::Value {
         pairs.iter().map(|(file, other)| json!({ "file": file, second: other })).collect()
     };

@@ -1,7 +1,7 @@
 //! Playing with search: generates several takes side by side and chooses one, plan by plan ([`model::search`]).
 
 use crate::play::{self, Length, Style};
-use model::critic::{FEWEST_NOTES, Phrase};
+use model::critic::{MIN_NOTES, Phrase};
 use model::search::{Judge, Takes, take_seed};
 use model::{BatchDecoder, Controls, Decoder, note_rng};
 use notes::{Note, Successor};
@@ -57,7 +57,7 @@ pub fn take(
 ) -> Vec<Note> {
     let from = phrase.last().map_or(0.0, |note| note.onset);
     let network = decoder.network().clone();
-    let Some(critic) = network.critic().filter(|_| search.takes > 1 && phrase.len() >= FEWEST_NOTES) else {
+    let Some(critic) = network.critic().filter(|_| search.takes > 1 && phrase.len() >= MIN_NOTES) else {
         return play::take(decoder, controls, seed, from, silence, length);
     };
     let phrase = Phrase::new(phrase);
@@ -66,7 +66,7 @@ pub fn take(
     let (handed_over, mut silence) = (silence, silence);
     loop {
         let last = notes.last().map_or(from, |note| note.onset);
-        let left = length.notes.min(play::most_notes(length.seconds)).saturating_sub(notes.len());
+        let left = length.notes.min(play::max_notes(length.seconds)).saturating_sub(notes.len());
         if left == 0 || last > from + length.seconds {
             break;
         }

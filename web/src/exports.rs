@@ -185,7 +185,7 @@ pub extern "C" fn go() {
 /// Plays a new take on the same phrase.
 #[unsafe(no_mangle)]
 pub extern "C" fn new_take() {
-    page(|page| page.settings.buttons.another ^= true);
+    page(|page| page.settings.buttons.new_take ^= true);
 }
 
 /// Clears Antiphon's memory; the log stays.

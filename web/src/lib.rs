@@ -6,10 +6,10 @@ pub mod settings;
 
 use std::sync::Arc;
 
-use engine::audio::{AudioSide, Heard, Out};
+use engine::audio::{AudioSide, Out, PlayerEvent};
 use engine::generator::driven::Driven;
-use engine::generator::networks::Fixed;
-use engine::link::roll::{Drawn, Whose};
+use engine::generator::networks::FixedNetwork;
+use engine::link::roll::{DrawnNote, Whose};
 use engine::link::status::Status;
 use engine::link::viewer::Viewer;
 use engine::settings::{DeviceChoice, Settings};
@@ -47,7 +47,7 @@ pub struct Page {
     /// The settings; may be changed between blocks.
     pub settings: Settings,
     /// The player's input since the last block.
-    waiting: Vec<Heard>,
+    waiting: Vec<PlayerEvent>,
     rate: f64,
     /// Samples played so far.
     position: u64,
@@ -103,7 +103,7 @@ impl Page {
         viewer.set_open(true);
         let (mut audio, generator, ui) = engine::new(Config {
             status: Arc::new(Status::default()),
-            networks: Arc::new(Fixed(Arc::new(network))),
+            networks: Arc::new(FixedNetwork(Arc::new(network))),
             device: Box::new(|| DeviceChoice::Cpu),
             viewer: viewer.clone(),
         });
@@ -130,15 +130,15 @@ impl Page {
     pub fn key(&mut self, key: u8, velocity: u8) {
         let (key, velocity) = (key.min(127), velocity.min(127));
         self.waiting.push(match velocity {
-            0 => Heard::Off { channel: Some(CHANNEL), key: Some(key) },
-            velocity => Heard::On { channel: CHANNEL, key, velocity },
+            0 => PlayerEvent::Off { channel: Some(CHANNEL), key: Some(key) },
+            velocity => PlayerEvent::On { channel: CHANNEL, key, velocity },
         });
     }
 
     /// The player moves the sustain pedal: 0–127, down from 64.
     pub fn pedal(&mut self, value: u8) {
         let controller = engine::audio::SUSTAIN;
-        self.waiting.push(Heard::Controller { channel: CHANNEL, controller, value: value.min(127) });
+        self.waiting.push(PlayerEvent::Controller { channel: CHANNEL, controller, value: value.min(127) });
     }
 
     /// Renders the next block of audio, left and right, and then lets the generator work.
@@ -147,15 +147,17 @@ impl Page {
         let Self { audio, piano, log, position, .. } = self;
         let mut sink = Sink { piano, log, position: *position };
         audio.open(&Transport::default(), frames as u32, self.settings, &mut sink);
-        for heard in self.waiting.drain(..) {
+        for input in self.waiting.drain(..) {
             audio.play_until(0, &mut sink);
-            if !audio.hear(0, heard, &mut sink) {
+            if !audio.handle_input(0, input, &mut sink) {
                 continue;
             }
-            match heard {
-                Heard::On { channel, key, velocity } => sink.note(0, Whose::Player, channel, key, velocity),
-                Heard::Off { channel: Some(channel), key: Some(key) } => sink.note(0, Whose::Player, channel, key, 0),
-                Heard::Controller { channel, controller, value } => {
+            match input {
+                PlayerEvent::On { channel, key, velocity } => sink.note(0, Whose::Player, channel, key, velocity),
+                PlayerEvent::Off { channel: Some(channel), key: Some(key) } => {
+                    sink.note(0, Whose::Player, channel, key, 0)
+                }
+                PlayerEvent::Controller { channel, controller, value } => {
                     sink.controller(0, channel, controller, value);
                 }
                 _ => {}
@@ -179,7 +181,7 @@ impl Page {
         out.clear();
         let turn = |whose: Whose| f64::from(u8::from(whose == Whose::Antiphon));
         out.extend([roll.now, turn(roll.turn), roll.since, roll.until.unwrap_or(-1.0), 0.0, 0.0, 0.0]);
-        let note = |note: &Drawn| {
+        let note = |note: &DrawnNote| {
             let end = if note.end.is_finite() { note.end } else { -1.0 };
             [note.start, end, note.key.into(), note.velocity.into(), turn(note.whose)]
         };
@@ -191,7 +193,7 @@ impl Page {
             out.extend(note(ghost));
             out[5] += 1.0;
         }
-        for mark in roll.marks().filter(|mark| *mark >= oldest) {
+        for mark in roll.hand_overs().filter(|mark| *mark >= oldest) {
             out.push(mark);
             out[6] += 1.0;
         }
@@ -217,12 +219,14 @@ impl Page {
             }
             notes
         };
-        let (yours, mine) = (notes(Whose::Player), notes(Whose::Antiphon));
-        if yours.is_empty() && mine.is_empty() {
+        let (players, antiphons) = (notes(Whose::Player), notes(Whose::Antiphon));
+        if players.is_empty() && antiphons.is_empty() {
             return None;
         }
-        let tracks =
-            [Track { name: "You", channel: 0, notes: &yours }, Track { name: "Antiphon", channel: 1, notes: &mine }];
+        let tracks = [
+            Track { name: "You", channel: 0, notes: &players },
+            Track { name: "Antiphon", channel: 1, notes: &antiphons },
+        ];
         Some(midi::write(&tracks, Tempo::default()))
     }
 
@@ -267,18 +271,18 @@ mod tests {
     fn plays_on_shows_it_and_saves_it() {
         let mut page = play(128, 4.0);
         let on = |page: &Page, whose| page.log().iter().filter(|e| e.whose == whose && e.velocity > 0).count();
-        let (yours, mine) = (on(&page, Whose::Player), on(&page, Whose::Antiphon));
-        assert!(yours == 8 && mine > 4, "{yours} and {mine} notes");
+        let (players, antiphons) = (on(&page, Whose::Player), on(&page, Whose::Antiphon));
+        assert!(players == 8 && antiphons > 4, "{players} and {antiphons} notes");
 
         let mut picture = Vec::new();
         page.picture(60.0, &mut picture);
         let [_, turn, _, _, notes, ghosts, marks] = picture[..7] else { panic!("{picture:?}") };
-        assert_eq!((turn, notes as usize, marks), (1.0, yours + mine, 1.0));
+        assert_eq!((turn, notes as usize, marks), (1.0, players + antiphons, 1.0));
         assert!(ghosts > 0.0);
         assert_eq!(picture.len(), 7 + 5 * (notes + ghosts) as usize + marks as usize);
 
         let score = midi::read(&page.save().unwrap()).unwrap();
-        assert_eq!(score.notes.len(), yours + mine);
+        assert_eq!(score.notes.len(), players + antiphons);
     }
 
     #[test]

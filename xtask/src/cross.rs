@@ -94,8 +94,8 @@ pub fn plays(workspace: &Workspace, clap: &Path) -> Result<()> {
     let screen = Screen::start()?;
     let mut wine = Command::new("wine");
     wine.arg(bundle::release_folder(&target, Some(WINDOWS)).join("test-host.exe")).env("ANTIPHON_CLAP", clap);
-    wine.env("WINEPATH", lacking(&target)?).env("DISPLAY", &screen.name).env("WINEDEBUG", "-all");
-    host::answers(&mut wine, &target.join("wine").join("plays"))
+    wine.env("WINEPATH", build_wine_shim(&target)?).env("DISPLAY", &screen.name).env("WINEDEBUG", "-all");
+    host::check_answers(&mut wine, &target.join("wine").join("plays"))
         .with_context(|| format!("{} does not play under Wine", clap.display()))
 }
 
@@ -110,7 +110,7 @@ __declspec(dllexport) int __stdcall ProcessPrng(unsigned char *bytes, unsigned l
 
 /// Runs the tests in crates/test-host/tests/, built for Windows, on the Windows bundle.
 fn wine(target: &Path) -> Result<()> {
-    let lacking = lacking(target)?;
+    let shim = build_wine_shim(target)?;
     let screen = Screen::start()?;
     let mut cargo = Command::new("cargo");
     cargo
@@ -118,7 +118,7 @@ fn wine(target: &Path) -> Result<()> {
         .arg(target)
         .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", "wine")
         .env("ANTIPHON_CLAP", target.join("bundled/Antiphon.clap"))
-        .env("WINEPATH", lacking)
+        .env("WINEPATH", shim)
         .env("DISPLAY", &screen.name)
         // Wine's own messages would flood the output.
         .env("WINEDEBUG", "-all");
@@ -126,7 +126,7 @@ fn wine(target: &Path) -> Result<()> {
 }
 
 /// Builds the DLL that Wine lacks; returns its folder.
-fn lacking(target: &Path) -> Result<PathBuf> {
+fn build_wine_shim(target: &Path) -> Result<PathBuf> {
     let folder = target.join("wine");
     std::fs::create_dir_all(&folder)?;
     let source = folder.join("random.c");

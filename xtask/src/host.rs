@@ -50,12 +50,12 @@ pub fn build(workspace: &Workspace, features: &[&str]) -> Result<PathBuf> {
 pub fn plays(workspace: &Workspace, host: &Path, clap: &Path) -> Result<()> {
     let mut demo = Command::new(host);
     demo.env("ANTIPHON_CLAP", clap);
-    answers(&mut demo, &workspace.target.join("tmp").join("plays"))
+    check_answers(&mut demo, &workspace.target.join("tmp").join("plays"))
         .with_context(|| format!("{} does not play", clap.display()))
 }
 
 /// Same as [`plays`], with a host command prepared by the caller, for example one that runs under Wine.
-pub fn answers(host: &mut Command, out: &Path) -> Result<()> {
+pub fn check_answers(host: &mut Command, out: &Path) -> Result<()> {
     let output = host.args(["demo", "--offline", "--seconds", "4", "--out"]).arg(out).output();
     let output = output.context("cannot start the host")?;
     let table = String::from_utf8_lossy(&output.stdout);

@@ -41,9 +41,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Play a phrase to the built plugin and record its answer as played.mid, played.wav and played.png in target/demo.
-    Demo(Passed),
+    Demo(ForwardedArgs),
     /// Build Antiphon.clap and Antiphon.vst3 in target/bundled; with `--features standalone`, also the standalone app.
-    Bundle(Passed),
+    Bundle(ForwardedArgs),
     /// Build the plugins and the standalone app as universal binaries for Intel and Apple silicon (macOS only).
     BundleUniversal,
     /// Build and install the plugins and the standalone app for the current user, without root.
@@ -56,12 +56,12 @@ enum Command {
     /// Run everything that CI checks: formatting, dependencies, links, lints, documentation, the bundle and all tests.
     Test,
     /// Check the built plugin's timing and turn-taking; print a table and write target/verify.json.
-    Verify(Passed),
+    Verify(ForwardedArgs),
     /// Stress the built plugin with random blocks, notes, parameters and transports; count violations in
     /// target/soak.json.
-    Soak(Passed),
+    Soak(ForwardedArgs),
     /// Measure the speed of a step, a block, many instances and loading; compare with other engines where installed.
-    Bench(Passed),
+    Bench(ForwardedArgs),
     /// Rewrite the golden takes, after new weights or an intended change of the generated notes.
     Golden {
         /// Compare with the stored takes instead of rewriting them.
@@ -75,14 +75,14 @@ enum Command {
         check: bool,
     },
     /// Take screenshots of the editor in several states, as docs/pictures/*.png (Linux only, needs Xvfb).
-    Pictures(Passed),
+    Pictures(ForwardedArgs),
     /// Open and close the editor while the plugin plays, and check threads and memory (Linux only).
-    Editor(Passed),
+    Editor(ForwardedArgs),
     /// Operate the editor with a simulated mouse and keyboard: turn, type and reset a knob, drag out a take (Linux
     /// only).
-    Hand(Passed),
+    Hand(ForwardedArgs),
     /// Play to the standalone app over JACK, on a server without a sound card (Linux only).
-    Standalone(Passed),
+    Standalone(ForwardedArgs),
     /// Build the web page with Antiphon in it in target/web, ready for any web server.
     Web {
         /// Also serve the page to browsers on this machine, on this port [default: 8000].
@@ -101,7 +101,7 @@ enum Command {
 /// Options passed to another program, `--help` included.
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
-struct Passed {
+struct ForwardedArgs {
     /// Options for the command; see `--help` after the command's name.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
     options: Vec<String>,
@@ -123,21 +123,21 @@ fn run(command: Command) -> Result<ExitCode> {
     }
     let workspace = &Workspace::enter()?;
     match command {
-        Command::Demo(passed) => demo::run(workspace, &passed.options),
-        Command::Bundle(passed) => bundle::run(workspace, &passed.options),
+        Command::Demo(args) => demo::run(workspace, &args.options),
+        Command::Bundle(args) => bundle::run(workspace, &args.options),
         Command::BundleUniversal => bundle::universal(workspace).map(|()| ExitCode::SUCCESS),
         Command::Install { parts } => install::run(workspace, &parts),
         Command::Uninstall => install::undo(),
         Command::Test => test::run(workspace),
-        Command::Verify(passed) => verify::run(workspace, &passed.options),
-        Command::Soak(passed) => soak::run(workspace, &passed.options),
-        Command::Bench(passed) => bench::run(workspace, &passed.options),
+        Command::Verify(args) => verify::run(workspace, &args.options),
+        Command::Soak(args) => soak::run(workspace, &args.options),
+        Command::Bench(args) => bench::run(workspace, &args.options),
         Command::Golden { check } => golden::run(check),
         Command::Cross { check } => cross::run(workspace, check),
-        Command::Pictures(passed) => screen::pictures(workspace, &passed.options),
-        Command::Editor(passed) => screen::editor(workspace, &passed.options),
-        Command::Hand(passed) => screen::hand(workspace, &passed.options),
-        Command::Standalone(passed) => standalone::run(workspace, &passed.options),
+        Command::Pictures(args) => screen::pictures(workspace, &args.options),
+        Command::Editor(args) => screen::editor(workspace, &args.options),
+        Command::Hand(args) => screen::hand(workspace, &args.options),
+        Command::Standalone(args) => standalone::run(workspace, &args.options),
         Command::Web { serve } => web::run(workspace, serve),
         Command::Book => book::run(workspace),
         Command::Release { parts } => release::run(workspace, &parts),

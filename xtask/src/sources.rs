@@ -86,7 +86,7 @@ const UNSAFE: &[&str] = &[
     "plugin/framework-fixes/src/window.rs",
     "plugin/framework-fixes/xkbcommon-dl/src/lib.rs",
     "plugin/src/editor/handles.rs",
-    "plugin/src/learn/learner.rs",
+    "plugin/src/learn/controller_input.rs",
     "plugin/src/params/texts.rs",
     "plugin/src/remote.rs",
     "plugin/src/standalone/host.rs",

@@ -11,11 +11,11 @@ use tempfile::{Builder, TempPath};
 
 /// Replaces the file at `path` with these bytes, creating missing folders. On an error nothing is left behind; a killed
 /// process may leave a temporary file in the folder, with a name that begins with `.tmp`.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, |beside| File::create(beside)?.write_all(bytes))
 }
 
-/// Like [`write_whole`], for code that writes a file itself: `write` is called with the path to write to.
+/// Like [`write_atomic`], for code that writes a file itself: `write` is called with the path to write to.
 pub fn replace<E: From<io::Error>>(path: &Path, write: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

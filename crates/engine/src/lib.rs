@@ -37,16 +37,16 @@ mod tests;
 pub use audio::AudioSide;
 pub use generator::GeneratorSide;
 
-use generator::device::Devices;
+use generator::device::DeviceSelector;
 use generator::memory::PhraseHistory;
-use generator::networks::Networks;
-use link::bulletin::{Bulletin, bulletin};
-use link::forecast::{PitchForecast, outlook};
+use generator::networks::NetworkSource;
+use link::forecast::{PitchForecast, forecast_link};
+use link::keyboard::{KeyboardSender, keyboard_link};
+use link::model_info::{ModelInfo, model_info_link};
 use link::queues::link;
 use link::roll::{RollReader, roll};
 use link::status::Status;
 use link::takes::{Takes, takes};
-use link::touches::{KeyboardSender, touches};
 use link::viewer::Viewer;
 use settings::DeviceChoice;
 
@@ -55,7 +55,7 @@ pub struct Config {
     /// Counters and gauges, which any thread may read.
     pub status: Arc<Status>,
     /// Where the generator gets its network from.
-    pub networks: Arc<dyn Networks>,
+    pub networks: Arc<dyn NetworkSource>,
     /// Returns the device on which the network is to run; called on the generator's thread.
     pub device: Box<dyn Fn() -> DeviceChoice + Send>,
     /// Whether the window is open, and how to make it redraw.
@@ -67,13 +67,13 @@ pub struct UiSide {
     /// The notes of the player and of Antiphon.
     pub roll: RollReader,
     /// The pitch forecast.
-    pub outlook: Output<PitchForecast>,
+    pub forecast: Output<PitchForecast>,
     /// The network in use and what is wrong with it.
-    pub bulletin: Output<Bulletin>,
+    pub model_info: Output<ModelInfo>,
     /// The takes so far, and requests about them.
     pub takes: Takes,
     /// The on-screen keyboard.
-    pub toucher: KeyboardSender,
+    pub keyboard_sender: KeyboardSender,
 }
 
 /// Makes the three ends of a new engine. `E`: the host's event type, passed through unchanged. Allocates everything
@@ -83,19 +83,19 @@ pub fn new<E: Copy>(config: Config) -> (AudioSide<E>, GeneratorSide, UiSide) {
     let (audio_end, generator_end) = link();
     let (writer, roll) = roll(viewer.clone());
     let (log, takes) = takes();
-    let (teller, outlook) = outlook(viewer);
-    let (notice, bulletin) = bulletin();
-    let (toucher, touched) = touches();
+    let (forecast_writer, forecast) = forecast_link(viewer);
+    let (model_info_writer, model_info) = model_info_link();
+    let (keyboard_sender, keyboard_receiver) = keyboard_link();
     let generator = GeneratorSide {
         generator_end,
         status: status.clone(),
-        choice: networks,
-        devices: Devices::new(device),
-        notice,
+        networks,
+        devices: DeviceSelector::new(device),
+        model_info_writer,
         memory: PhraseHistory::default(),
         log,
-        outlook: teller,
+        forecast_writer,
     };
-    let audio = AudioSide::new(audio_end, status, writer, touched);
-    (audio, generator, UiSide { roll, outlook, bulletin, takes, toucher })
+    let audio = AudioSide::new(audio_end, status, writer, keyboard_receiver);
+    (audio, generator, UiSide { roll, forecast, model_info, takes, keyboard_sender })
 }

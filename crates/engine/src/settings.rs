@@ -78,9 +78,9 @@ pub struct Buttons {
     /// Swaps the turns.
     pub go: bool,
     /// The latest take again, note for note.
-    pub again: bool,
+    pub replay: bool,
     /// Another take from the same phrase.
-    pub another: bool,
+    pub new_take: bool,
     /// Takes the latest take back, as if it had never been played.
     pub undo: bool,
     /// Forgets the latest phrase of the player and what followed it.
@@ -95,8 +95,8 @@ impl Buttons {
     /// All off.
     pub const OFF: Self = Self {
         go: false,
-        again: false,
-        another: false,
+        replay: false,
+        new_take: false,
         undo: false,
         forget_phrase: false,
         forget: false,
@@ -227,7 +227,7 @@ impl GenerationParams {
             strength: 0.0,
             grid: Grid::Sixteenth,
             swing: 0.5,
-            pulse: BeatSource::Host,
+            beat_source: BeatSource::Host,
             speed: Speed::Normal,
             density: 1.0,
         },
@@ -243,7 +243,7 @@ impl GenerationParams {
         },
         dynamics: Dynamics::Model,
         learn: 0.0,
-        search: Search::USUAL_TAKES as u8,
+        search: Search::DEFAULT_TAKES as u8,
         bars: None,
     };
 }
@@ -328,7 +328,7 @@ pub struct Rhythm {
     /// Where every second line of the grid lies between its neighbours, 0.5–0.75.
     pub swing: f32,
     /// Whose pulse it is.
-    pub pulse: BeatSource,
+    pub beat_source: BeatSource,
     /// How fast the music goes by.
     pub speed: Speed,
     /// Factor on how many notes there are: 0.25–4.

@@ -9,8 +9,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::audio::{Heard, Out};
-use engine::generator::networks::Fixed;
+use engine::audio::{Out, PlayerEvent};
+use engine::generator::networks::FixedNetwork;
 use engine::generator::thread::GeneratorThread;
 use engine::link::takes::TakeRecord;
 use engine::settings::{BeatSource, DeviceChoice, Key, Mode, Settings, Silence};
@@ -114,7 +114,7 @@ impl Scene {
                 ("mine", _) => settings.turn.antiphon_bars = number() as u32,
                 ("strength", _) => generation.rhythm.strength = number() / 100.0,
                 ("density", _) => generation.rhythm.density = number(),
-                ("pulse", "phrase") => generation.rhythm.pulse = BeatSource::Phrase,
+                ("pulse", "phrase") => generation.rhythm.beat_source = BeatSource::Phrase,
                 ("key", "as the phrase") => generation.limits.key = Key::Phrase,
                 _ => panic!("no parameter {id} = {text} here"),
             }
@@ -137,7 +137,7 @@ impl Scene {
     fn play(&self) -> (Vec<[u64; 4]>, Vec<Arc<TakeRecord>>) {
         let (mut audio, generator, ui) = engine::new(Config {
             status: Arc::default(),
-            networks: Arc::new(Fixed(network())),
+            networks: Arc::new(FixedNetwork(network())),
             device: Box::new(|| DeviceChoice::Cpu),
             viewer: Default::default(),
         });
@@ -151,8 +151,8 @@ impl Scene {
         let mut settings = self.settings();
         let mut events = Vec::new();
         for (on, off, key, velocity) in self.played() {
-            events.push((on, Heard::On { channel: 0, key, velocity }));
-            events.push((off, Heard::Off { channel: Some(0), key: Some(key) }));
+            events.push((on, PlayerEvent::On { channel: 0, key, velocity }));
+            events.push((off, PlayerEvent::Off { channel: Some(0), key: Some(key) }));
         }
         events.sort_by_key(|event| event.0);
         let mut events = events.into_iter().peekable();

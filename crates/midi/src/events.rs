@@ -1,13 +1,13 @@
 //! Parses a track's bytes to events, whatever their condition.
 //!
 //! Bytes that follow the standard are read as the standard says. Everything else is counted and repaired if possible
-//! ([`crate::mend`]); otherwise bytes are skipped up to the next event that makes sense.
+//! ([`crate::repair`]); otherwise bytes are skipped up to the next event that makes sense.
 
 use crate::chunks::is_track;
 use std::cmp::Reverse;
 
 /// After this many damaged places, the rest is not considered a track.
-const MOST_DAMAGED: usize = 10_000;
+const MAX_DAMAGED: usize = 10_000;
 
 /// An event, as far as a reader of notes needs to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl<'a> Iterator for Events<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let start = self.at;
-        if self.ended || self.is_end(start) || self.damaged > MOST_DAMAGED {
+        if self.ended || self.is_end(start) || self.damaged > MAX_DAMAGED {
             return None;
         }
         let Some((delta, mut at)) = delta(self.bytes, start) else {
@@ -161,7 +161,7 @@ impl<'a> Iterator for Events<'a> {
             if let Some(message) = proper {
                 return self.accept(at, message).map(|event| (delta, event));
             }
-            if let Some(message) = self.mend(at) {
+            if let Some(message) = self.repair(at) {
                 return self.accept(at, message).map(|event| (delta, event));
             }
             let next = self.next_sensible(at + 1);

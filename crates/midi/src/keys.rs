@@ -6,7 +6,7 @@ pub(crate) const DRUMS: u8 = 9;
 
 /// A note with times in ticks.
 #[derive(Clone, Copy)]
-pub(crate) struct Ticked {
+pub(crate) struct TickedNote {
     pub on: u64,
     pub off: u64,
     pub channel: u8,
@@ -69,15 +69,15 @@ impl Keys {
         Self { keys: vec![Key::default(); 16 * 128], faults: Default::default() }
     }
 
-    pub fn on(&mut self, notes: &mut Vec<Ticked>, tick: u64, channel: u8, pitch: u8, velocity: u8) {
+    pub fn on(&mut self, notes: &mut Vec<TickedNote>, tick: u64, channel: u8, pitch: u8, velocity: u8) {
         let key = &mut self.keys[usize::from(channel) * 128 + usize::from(pitch)];
         self.faults[usize::from(channel == DRUMS)].restruck += usize::from(key.down > 0);
         key.strokes.push(Stroke::On(notes.len()));
         key.down += 1;
-        notes.push(Ticked { on: tick, off: tick, channel, pitch, velocity, end: End::Off });
+        notes.push(TickedNote { on: tick, off: tick, channel, pitch, velocity, end: End::Off });
     }
 
-    pub fn off(&mut self, notes: &mut [Ticked], tick: u64, channel: u8, pitch: u8) {
+    pub fn off(&mut self, notes: &mut [TickedNote], tick: u64, channel: u8, pitch: u8) {
         let key = &mut self.keys[usize::from(channel) * 128 + usize::from(pitch)];
         let first = key.strokes[key.ended..].iter().enumerate().find_map(|(place, stroke)| match *stroke {
             Stroke::On(index) => Some((place, index)),
@@ -99,7 +99,7 @@ impl Keys {
     }
 
     /// All notes off or all sound off: ends the notes that sound on a channel.
-    pub fn all_off(&mut self, notes: &mut [Ticked], tick: u64, channel: u8) {
+    pub fn all_off(&mut self, notes: &mut [TickedNote], tick: u64, channel: u8) {
         let faults = &mut self.faults[usize::from(channel == DRUMS)];
         for key in &mut self.keys[usize::from(channel) * 128..][..128] {
             key.end(notes, (tick, End::AllOff), faults);
@@ -108,7 +108,7 @@ impl Keys {
 
     /// Ends the track, and the notes that sound with it. Returns its faults, including the drum channel's if
     /// `with_drums`.
-    pub fn end(&mut self, notes: &mut [Ticked], tick: u64, with_drums: bool) -> KeyFaults {
+    pub fn end(&mut self, notes: &mut [TickedNote], tick: u64, with_drums: bool) -> KeyFaults {
         for (number, key) in self.keys.iter_mut().enumerate() {
             key.end(notes, (tick, End::Track), &mut self.faults[usize::from(number / 128 == usize::from(DRUMS))]);
         }
@@ -120,7 +120,7 @@ impl Keys {
 impl Key {
     /// Ends the notes that sound. Their note-offs are missing, so this pairs the strokes again, by the strikes of the
     /// key.
-    fn end(&mut self, notes: &mut [Ticked], (tick, end): (u64, End), faults: &mut KeyFaults) {
+    fn end(&mut self, notes: &mut [TickedNote], (tick, end): (u64, End), faults: &mut KeyFaults) {
         if self.down == 0 {
             return;
         }

@@ -3,7 +3,7 @@
 use crate::beats::{Beats, Meter, TimeSignature};
 use crate::chunks::Frame;
 use crate::events::{Event, Events};
-use crate::keys::{DRUMS, End, Keys, Ticked};
+use crate::keys::{DRUMS, End, Keys, TickedNote};
 use crate::tempo::{DEFAULT_TEMPO_US, TempoMap};
 use crate::{ReadError, Warnings};
 use notes::Note;
@@ -21,9 +21,9 @@ const TEMPO: u8 = 0x51;
 const TIME_SIGNATURE: u8 = 0x58;
 /// Maximum number of notes and of pedal, tempo and signature changes; the piano's longest works have some 100,000. Each
 /// takes about ten times as much memory as in the file.
-const MOST_EVENTS: usize = 1 << 20;
+const MAX_EVENTS: usize = 1 << 20;
 /// Maximum number of tracks: no header can announce more.
-const MOST_TRACKS: usize = u16::MAX as usize;
+const MAX_TRACKS: usize = u16::MAX as usize;
 /// The format whose tracks are patterns, which do not sound together.
 const FORMAT_PATTERNS: u16 = 2;
 /// Controller values from here on mean "pedal down".
@@ -57,7 +57,7 @@ pub struct Pedal {
 /// The contents of the file before ticks are converted to seconds.
 #[derive(Default)]
 struct Collected {
-    notes: Vec<Ticked>,
+    notes: Vec<TickedNote>,
     pedal: Vec<(u64, u8, bool)>,
     /// (tick, microseconds per quarter note); `None` at the start of a pattern: back to the default tempo.
     tempo: Vec<(u64, Option<u32>)>,
@@ -90,7 +90,7 @@ pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
     collected.warnings.misspelled_chunks = usize::from(frame.misspelled);
     let mut keys = Keys::new();
     let (mut at, mut tracks, mut start) = (frame.tracks, 0, 0);
-    while let Some(extent) = frame.track(at).filter(|_| tracks < MOST_TRACKS) {
+    while let Some(extent) = frame.track(at).filter(|_| tracks < MAX_TRACKS) {
         if start > 0 {
             // A pattern begins with a bar and does not inherit the tempo.
             collected.tempo.push((start, None));
@@ -98,7 +98,7 @@ pub fn read(bytes: &[u8]) -> Result<Score, ReadError> {
         }
         let mut events = Events::new(&frame.bytes[..extent.limit], extent.start, extent.said);
         let end = collected.track(&mut events, &mut keys, start);
-        if collected.len() > MOST_EVENTS {
+        if collected.len() > MAX_EVENTS {
             return Err(ReadError::TooMuch);
         }
         if frame.format == FORMAT_PATTERNS {
@@ -146,7 +146,7 @@ struct Track {
 impl Track {
     /// Whether the notes on the drum channel are for a piano. A name applies to the track as a whole. A program number
     /// may also mean a drum kit, so it only counts if the keys do not look like drums.
-    fn is_piano(&self, notes: &[Ticked]) -> bool {
+    fn is_piano(&self, notes: &[TickedNote]) -> bool {
         // Bass drums, snare drums, hi-hats, crash and ride cymbal: most of any drum part.
         const KIT: [u8; 9] = [35, 36, 38, 40, 42, 44, 46, 49, 51];
         let drums = || notes.iter().filter(|note| note.channel == DRUMS);
@@ -171,7 +171,7 @@ impl Collected {
     fn track(&mut self, events: &mut Events, keys: &mut Keys, mut tick: u64) -> u64 {
         let first = self.notes.len();
         let mut track = Track::default();
-        while let Some((delta, event)) = events.next().filter(|_| self.len() <= MOST_EVENTS) {
+        while let Some((delta, event)) = events.next().filter(|_| self.len() <= MAX_EVENTS) {
             tick += u64::from(delta);
             match event {
                 Event::NoteOn { channel, key, velocity } => {

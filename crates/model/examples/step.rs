@@ -60,7 +60,7 @@ fn main() {
     let Ok(gpu) = open(decoder.network()) else { return };
     for takes in [1, 8, 16, 32, 64] {
         let mut batch = BatchDecoder::new(&decoder, takes);
-        batch.run_on(Some(gpu.twin(takes).expect("it has room")));
+        batch.run_on(Some(gpu.open_session(takes).expect("it has room")));
         let mut us = Vec::new();
         measure(WARM_UP, NOTES / 4 / takes.div_ceil(8), |number| {
             let start = Instant::now();

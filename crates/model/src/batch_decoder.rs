@@ -9,14 +9,14 @@ use rand::RngCore;
 use crate::{
     context::Context,
     decoder::Decoder,
-    device::{DeviceError, Seat, Trunk},
-    drawing::{Drawing, NOTHING, Timing, What, When},
+    device::{DeviceError, TrunkDevice, TrunkRunner},
     network::{Network, Scratch, State},
+    sampler::{NoteConstraints, PLACEHOLDER, Sampler, StepConstraints, Timing},
     sampling::Controls,
 };
 
 /// Maximum number of takes.
-pub(crate) const MOST: usize = 64;
+pub(crate) const MAX_TAKES: usize = 64;
 
 /// Several takes of one phrase, generated as a batch, with the steps of [`Decoder`]: sample the step, sample the rest
 /// of the note, feed it. Allocates on construction only.
@@ -26,7 +26,7 @@ pub struct BatchDecoder {
     states: Vec<State>,
     scratch: Scratch,
     /// Where the trunk runs.
-    seat: Seat,
+    runner: TrunkRunner,
     timings: Vec<Timing>,
     notes: Vec<Successor>,
 }
@@ -37,14 +37,14 @@ impl BatchDecoder {
     /// # Panics
     /// If `takes` is not 1 to 64.
     pub fn new(decoder: &Decoder, takes: usize) -> Self {
-        assert!((1..=MOST).contains(&takes), "1 to {MOST} takes, not {takes}");
+        assert!((1..=MAX_TAKES).contains(&takes), "1 to {MAX_TAKES} takes, not {takes}");
         Self {
             network: decoder.network.clone(),
             states: vec![decoder.state.clone(); takes],
             scratch: Scratch::new(takes),
-            seat: decoder.seat.twin(takes, decoder.network.input_width()),
+            runner: decoder.runner.new_session(takes, decoder.network.input_width()),
             timings: vec![Timing::AT_ONCE; takes],
-            notes: vec![NOTHING; takes],
+            notes: vec![PLACEHOLDER; takes],
         }
     }
 
@@ -65,7 +65,7 @@ impl BatchDecoder {
     }
 
     /// Whether the batch has this many takes, of the decoder's network and on its device.
-    pub fn goes_on(&self, decoder: &Decoder, takes: usize) -> bool {
+    pub fn matches(&self, decoder: &Decoder, takes: usize) -> bool {
         self.states.len() == takes && Arc::ptr_eq(&self.network, &decoder.network) && self.device() == decoder.device()
     }
 
@@ -86,12 +86,12 @@ impl BatchDecoder {
     /// If the numbers of generators and takes differ.
     pub fn play(&mut self, controls: &Controls, silence: f64, rngs: &mut [impl RngCore]) -> &[Successor] {
         let takes = self.states.len();
-        self.sample_steps(controls, &[When::after(silence); MOST][..takes], rngs);
-        let mut what = [(0.0, What::after(silence)); MOST];
-        for ((step, _), timing) in what.iter_mut().zip(&self.timings) {
+        self.sample_steps(controls, &[StepConstraints::after(silence); MAX_TAKES][..takes], rngs);
+        let mut constraints = [(0.0, NoteConstraints::after(silence)); MAX_TAKES];
+        for ((step, _), timing) in constraints.iter_mut().zip(&self.timings) {
             *step = timing.step;
         }
-        self.sample_notes(controls, &what[..takes], rngs);
+        self.sample_notes(controls, &constraints[..takes], rngs);
         self.step();
         &self.notes
     }
@@ -100,24 +100,30 @@ impl BatchDecoder {
     ///
     /// # Panics
     /// If the numbers of constraints, generators and takes differ.
-    pub fn sample_steps(&mut self, controls: &Controls, when: &[When], rngs: &mut [impl RngCore]) -> &[Timing] {
+    pub fn sample_steps(
+        &mut self,
+        controls: &Controls,
+        constraints: &[StepConstraints],
+        rngs: &mut [impl RngCore],
+    ) -> &[Timing] {
         let Self { network, states, scratch, timings, .. } = self;
-        Drawing { network, states, scratch, controls }.steps(when, rngs, timings);
+        Sampler { network, states, scratch, controls }.steps(constraints, rngs, timings);
         timings
     }
 
-    /// Samples the rest of each take's next note, like [`Decoder::sample_note`]. `what`: steps and constraints.
+    /// Samples the rest of each take's next note, like [`Decoder::sample_note`]. `constraints`: each take's step and
+    /// constraints.
     ///
     /// # Panics
     /// If the numbers of constraints, generators and takes differ.
     pub fn sample_notes(
         &mut self,
         controls: &Controls,
-        what: &[(f64, What)],
+        constraints: &[(f64, NoteConstraints)],
         rngs: &mut [impl RngCore],
     ) -> &[Successor] {
         let Self { network, states, scratch, notes, .. } = self;
-        Drawing { network, states, scratch, controls }.notes(what, rngs, notes);
+        Sampler { network, states, scratch, controls }.notes(constraints, rngs, notes);
         notes
     }
 
@@ -132,23 +138,23 @@ impl BatchDecoder {
 
     /// Feeds each take its note in `self.notes`, on the device if there is one.
     fn step(&mut self) {
-        let Self { network, states, scratch, seat, notes, .. } = self;
-        network.listen_all(notes, states, scratch);
-        seat.forward(network, states, scratch);
+        let Self { network, states, scratch, runner, notes, .. } = self;
+        network.prepare_inputs(notes, states, scratch);
+        runner.forward(network, states, scratch);
     }
 
     /// Like [`Decoder::run_on`]; the device must have room for this many takes.
-    pub fn run_on(&mut self, trunk: Option<Box<dyn Trunk>>) {
-        self.seat = Seat::new(trunk, self.states.len(), self.network.input_width());
+    pub fn run_on(&mut self, trunk: Option<Box<dyn TrunkDevice>>) {
+        self.runner = TrunkRunner::new(trunk, self.states.len(), self.network.input_width());
     }
 
     /// The device's name; `None`: the CPU.
     pub fn device(&self) -> Option<&str> {
-        self.seat.name()
+        self.runner.name()
     }
 
     /// Why the device was given up; returned once.
     pub fn take_failure(&mut self) -> Option<DeviceError> {
-        self.seat.take_failure()
+        self.runner.take_failure()
     }
 }

@@ -14,7 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::{
     encoding::VOCABULARY,
-    quantise::{BOOK, Rounded, eight_bits, four_bits},
+    quantize::{CODEBOOK_SIZE, Rounded, eight_bits, four_bits},
     shapes::{self, Kind},
     weights::{Card, FORMAT, Tensor, Weights, WeightsError},
 };
@@ -56,9 +56,10 @@ pub fn to_bytes(weights: &Weights) -> Vec<u8> {
         let largest: Vec<u8> = largest.flat_map(f32::to_le_bytes).collect();
         parts.insert(format!("{name}.largest"), Part { dtype: Dtype::F32, shape: vec![rows], bytes: largest });
         let integers = if held(name) == Held::FourBits {
-            let (Rounded { values, .. }, book) = four_bits(tensor);
-            let book = book.iter().map(|&value| value as u8).collect();
-            parts.insert(format!("{name}.book"), Part { dtype: Dtype::I8, shape: vec![BOOK], bytes: book });
+            let (Rounded { values, .. }, codebook) = four_bits(tensor);
+            let codebook = codebook.iter().map(|&value| value as u8).collect();
+            parts
+                .insert(format!("{name}.book"), Part { dtype: Dtype::I8, shape: vec![CODEBOOK_SIZE], bytes: codebook });
             let pairs = values.as_chunks::<2>().0.iter();
             let bytes = pairs.map(|&[even, odd]| even as u8 | (odd as u8) << 4).collect();
             Part { dtype: Dtype::U8, shape: vec![rows, columns / 2], bytes }
@@ -103,30 +104,30 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Weights, WeightsError> {
             let planes = part(name.clone(), Dtype::U8, [&[2], &shape[..]].concat())?;
             let (high, low) = planes.split_at(planes.len() / 2);
             let floats = high.iter().zip(low).map(|(&high, &low)| f16::from_le_bytes([low, high]).to_f32());
-            tensors.insert(name, Tensor { data: floats.collect(), shape, book: None });
+            tensors.insert(name, Tensor { data: floats.collect(), shape, codebook: None });
             continue;
         }
         let (rows, columns) = (shape[0], shape[1]);
         let largest = part(format!("{name}.largest"), Dtype::F32, vec![rows])?;
         let largest: Vec<f32> = largest.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        let (values, book) = if held == Held::FourBits {
-            let book = part(format!("{name}.book"), Dtype::I8, vec![BOOK])?;
-            let book: [i8; BOOK] = std::array::from_fn(|index| book[index] as i8);
+        let (values, codebook) = if held == Held::FourBits {
+            let codebook = part(format!("{name}.book"), Dtype::I8, vec![CODEBOOK_SIZE])?;
+            let codebook: [i8; CODEBOOK_SIZE] = std::array::from_fn(|index| codebook[index] as i8);
             let pairs = part(name.clone(), Dtype::U8, vec![rows, columns / 2])?;
-            let values = pairs.iter().flat_map(|&pair| [pair & 15, pair >> 4]).map(|code| book[usize::from(code)]);
-            (values.collect::<Vec<i8>>(), Some(book))
+            let values = pairs.iter().flat_map(|&pair| [pair & 15, pair >> 4]).map(|code| codebook[usize::from(code)]);
+            (values.collect::<Vec<i8>>(), Some(codebook))
         } else {
             let values = part(name.clone(), Dtype::I8, shape.clone())?;
             (values.into_iter().map(|value| value as i8).collect(), None)
         };
-        let ends = book.map_or([-127, 127], |book| {
-            [book.into_iter().min(), book.into_iter().max()].map(Option::unwrap_or_default)
+        let ends = codebook.map_or([-127, 127], |codebook| {
+            [codebook.into_iter().min(), codebook.into_iter().max()].map(Option::unwrap_or_default)
         });
         let mut data = Vec::with_capacity(values.len());
         for (values, &largest) in values.chunks_exact(columns).zip(&largest) {
             spread(values, ends, largest, &mut data);
         }
-        tensors.insert(name, Tensor { shape, data, book });
+        tensors.insert(name, Tensor { shape, data, codebook });
     }
     let finite = |tensor: &Tensor| tensor.data.iter().all(|value| value.is_finite());
     if let Some((name, _)) = tensors.iter().find(|(_, tensor)| !finite(tensor)) {
@@ -204,10 +205,10 @@ mod tests {
                     assert!(eight_bits(&tensor.data, columns) == eight_bits(&other.data, columns), "{name}");
                 }
                 Held::FourBits => {
-                    let ((a, book), (b, other)) = (four_bits(tensor), four_bits(other));
-                    assert_eq!(book, other, "{name}");
+                    let ((a, codebook), (b, other)) = (four_bits(tensor), four_bits(other));
+                    assert_eq!(codebook, other, "{name}");
                     let values = |rounded: &Rounded| -> Vec<i8> {
-                        rounded.values.iter().map(|&code| book[code as usize]).collect()
+                        rounded.values.iter().map(|&code| codebook[code as usize]).collect()
                     };
                     assert!(a.scales == b.scales && values(&a) == values(&b), "{name}");
                 }

@@ -3,27 +3,27 @@
 use notes::Successor;
 
 use crate::{
+    conditioning::Conditioning,
     profiles::Profiles,
     repetition::{RepetitionMemory, Symbol},
     rhythm::Rhythm,
     running::{LOOPS, Loops, RunningStatistics},
     sounding::Sounding,
-    told::Moment,
-    turn::Turn,
+    turn_drift::TurnDrift,
     voices::Voices,
 };
 
 /// The context after the last note fed. Plain data of fixed size.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Context {
-    pub(crate) lately: Lately,
+    pub(crate) recent: RecentContext,
     /// Much larger than all the rest (see [`crate::Snapshot`]), and too large for a thread's stack.
     pub(crate) repetition: Box<RepetitionMemory>,
 }
 
 /// Everything but the repetition memory: profiles, averages and the latest notes.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Lately {
+pub(crate) struct RecentContext {
     pub profiles: Profiles,
     pub sounding: Sounding,
     pub voices: Voices,
@@ -37,14 +37,14 @@ pub(crate) struct Lately {
     pub alternation: u8,
     pub running: RunningStatistics,
     pub rhythm: Rhythm,
-    pub turn: Turn,
+    pub turn_drift: TurnDrift,
     /// The conditioning inputs at the last onset.
-    pub moment: Moment,
+    pub conditioning: Conditioning,
     /// Shares of loops, one per kind: see [`LOOPS`].
     pub loops: [Loops; 2],
 }
 
-impl Default for Lately {
+impl Default for RecentContext {
     fn default() -> Self {
         Self {
             profiles: Profiles::default(),
@@ -56,8 +56,8 @@ impl Default for Lately {
             alternation: 0,
             running: RunningStatistics::default(),
             rhythm: Rhythm::default(),
-            turn: Turn::default(),
-            moment: Moment::default(),
+            turn_drift: TurnDrift::default(),
+            conditioning: Conditioning::default(),
             loops: Default::default(),
         }
     }
@@ -66,17 +66,17 @@ impl Default for Lately {
 impl Context {
     /// Adds a note.
     pub fn feed(&mut self, note: &Successor) {
-        let Self { lately, repetition } = self;
-        for (loops, notes) in lately.loops.iter_mut().zip(LOOPS) {
+        let Self { recent, repetition } = self;
+        for (loops, notes) in recent.loops.iter_mut().zip(LOOPS) {
             loops.feed(repetition.in_a_loop(notes).is_some_and(|matched| matched.pitch == note.pitch.min(127)));
         }
-        lately.feed(note);
+        recent.feed(note);
         repetition.feed(Symbol::of(note));
     }
 
     /// Starts a turn after what was fed so far.
     pub(crate) fn begin_turn(&mut self) {
-        self.lately.turn.begin();
+        self.recent.turn_drift.begin();
     }
 
     /// The pitch that would repeat the continuation of the last intervals, if at least two of them match an earlier
@@ -88,7 +88,7 @@ impl Context {
     /// Pitches that would continue a loop which has lasted longer than loops do in real music, each with its penalty in
     /// nats.
     pub(crate) fn repetition_penalty(&self) -> impl Iterator<Item = (u8, f32)> {
-        self.lately.loops.iter().enumerate().filter_map(|(kind, loops)| {
+        self.recent.loops.iter().enumerate().filter_map(|(kind, loops)| {
             let loss = loops.repetition_penalty(kind);
             let next = if loss > 0.0 { self.repetition.in_a_loop(LOOPS[kind]) } else { None };
             next.map(|matched| (matched.pitch, loss))
@@ -97,14 +97,14 @@ impl Context {
 
     /// The lowest pitch that may come next after a step of `step` seconds: pitches inside a chord ascend.
     pub fn floor(&self, step: f64) -> u8 {
-        match self.lately.last() {
+        match self.recent.last() {
             Some(last) if step == 0.0 => last + 1,
             _ => 0,
         }
     }
 }
 
-impl Lately {
+impl RecentContext {
     /// The last pitch.
     pub fn last(&self) -> Option<u8> {
         self.voices.pitch(1)
@@ -115,7 +115,7 @@ impl Lately {
         self.voices.pitch(2)
     }
 
-    /// Adds a note to everything but [`Lately::loops`].
+    /// Adds a note to everything but [`RecentContext::loops`].
     fn feed(&mut self, note: &Successor) {
         let pitch = note.pitch.min(127);
         let (last, before) = (self.last(), self.before());
@@ -133,12 +133,12 @@ impl Lately {
         };
         self.run = again(self.run, last);
         self.alternation = again(self.alternation, before);
-        self.turn.feed(note, &self.rhythm, self.voices.last().map(|last| last.velocity));
+        self.turn_drift.feed(note, &self.rhythm, self.voices.last().map(|last| last.velocity));
         self.profiles.feed(pitch);
         self.sounding.feed(note);
         self.voices.feed(note);
         self.running.feed(note);
         self.rhythm.feed(note, last.is_none());
-        self.moment = self.moment.after(note.step);
+        self.conditioning = self.conditioning.after(note.step);
     }
 }

@@ -6,15 +6,15 @@ use notes::Successor;
 use rand::RngCore;
 
 use crate::{
-    device::{DeviceError, Seat, Trunk},
-    drawing::{Drawing, NOTHING, Timing, What, When, draw_rest},
+    conditioning::Conditioning,
+    device::{DeviceError, TrunkDevice, TrunkRunner},
     encoding::{PITCHES, cell, cell_mass, spread_bin, time_bin, time_range, velocity_level},
     network::{Network, Scratch, State},
     repetition::Symbol,
+    sampler::{NoteConstraints, PLACEHOLDER, Sampler, StepConstraints, Timing, draw_rest},
     sampling::{Controls, softmax},
     shapes::{Attribute, Kind},
     snapshot::{Snapshot, Trace},
-    told::Moment,
 };
 
 /// Floor of likelihoods, so that one impossible note does not make a sum infinite.
@@ -53,7 +53,7 @@ pub struct Decoder {
     pub(crate) state: State,
     pub(crate) scratch: Scratch,
     /// Where the trunk runs.
-    pub(crate) seat: Seat,
+    pub(crate) runner: TrunkRunner,
     trace: Trace,
 }
 
@@ -61,7 +61,7 @@ impl Decoder {
     /// A decoder without any input.
     pub fn new(network: Arc<Network>) -> Self {
         let (state, scratch) = (network.zero_state(), Scratch::new(1));
-        let mut decoder = Self { state, network, scratch, seat: Seat::default(), trace: Trace::default() };
+        let mut decoder = Self { state, network, scratch, runner: TrunkRunner::default(), trace: Trace::default() };
         decoder.reset();
         decoder
     }
@@ -84,54 +84,54 @@ impl Decoder {
 
     /// Feeds a note: one step of the network.
     pub fn feed(&mut self, note: &Successor) {
-        self.trace.hear(Symbol::of(note));
+        self.trace.push(Symbol::of(note));
         self.step(Some(note), None);
     }
 
     /// Like [`Decoder::feed`], with the conditioning inputs at the note's onset. ([`Decoder::feed`] extrapolates them
     /// from the note before: same tempo, same turn.)
-    pub fn feed_at(&mut self, note: &Successor, moment: Moment) {
-        self.trace.hear(Symbol::of(note));
-        self.step(Some(note), Some(moment));
+    pub fn feed_at(&mut self, note: &Successor, conditioning: Conditioning) {
+        self.trace.push(Symbol::of(note));
+        self.step(Some(note), Some(conditioning));
     }
 
     /// Sets the conditioning inputs at the last onset for the next draws: the tempo or the turn may have changed since.
     /// [`Decoder::reset`] clears them.
-    pub fn set_moment(&mut self, moment: Moment) {
-        self.state.context.lately.moment = moment;
+    pub fn set_conditioning(&mut self, conditioning: Conditioning) {
+        self.state.context.recent.conditioning = conditioning;
     }
 
     /// The conditioning inputs at the last onset.
-    pub fn moment(&self) -> Moment {
-        self.state.context.lately.moment
+    pub fn conditioning(&self) -> Conditioning {
+        self.state.context.recent.conditioning
     }
 
     /// One step, on the device if there is one.
-    fn step(&mut self, note: Option<&Successor>, moment: Option<Moment>) {
-        let Self { network, state, scratch, seat, .. } = self;
-        network.listen(note, moment, state, scratch);
-        seat.forward(network, slice::from_mut(state), scratch);
+    fn step(&mut self, note: Option<&Successor>, conditioning: Option<Conditioning>) {
+        let Self { network, state, scratch, runner, .. } = self;
+        network.prepare_input(note, conditioning, state, scratch);
+        runner.forward(network, slice::from_mut(state), scratch);
     }
 
     /// Runs the trunk on this device from the next note on; `None`: on the CPU. The device must hold this network's
     /// weights. If it fails, the CPU takes over, starting with the same note.
-    pub fn run_on(&mut self, trunk: Option<Box<dyn Trunk>>) {
-        self.seat = Seat::new(trunk, 1, self.network.input_width());
+    pub fn run_on(&mut self, trunk: Option<Box<dyn TrunkDevice>>) {
+        self.runner = TrunkRunner::new(trunk, 1, self.network.input_width());
     }
 
     /// The device's name; `None`: the CPU.
     pub fn device(&self) -> Option<&str> {
-        self.seat.name()
+        self.runner.name()
     }
 
     /// Why the device was given up; returned once.
     pub fn take_failure(&mut self) -> Option<DeviceError> {
-        self.seat.take_failure()
+        self.runner.take_failure()
     }
 
     /// Feeds a whole phrase: bit-identical to [`Decoder::feed`] for each note, and several times faster. Allocates.
     pub fn feed_all(&mut self, notes: &[Successor]) {
-        notes.iter().for_each(|note| self.trace.hear(Symbol::of(note)));
+        notes.iter().for_each(|note| self.trace.push(Symbol::of(note)));
         self.network.sequence(notes, |_| None, &mut self.state);
     }
 
@@ -139,11 +139,11 @@ impl Decoder {
     /// [`Decoder::feed_at`].
     ///
     /// # Panics
-    /// If the numbers of moments and notes differ.
-    pub fn feed_all_at(&mut self, notes: &[Successor], moments: &[Moment]) {
-        assert_eq!(notes.len(), moments.len(), "a moment for each note");
-        notes.iter().for_each(|note| self.trace.hear(Symbol::of(note)));
-        self.network.sequence(notes, |index| Some(moments[index]), &mut self.state);
+    /// If the numbers of conditioning inputs and notes differ.
+    pub fn feed_all_at(&mut self, notes: &[Successor], conditioning: &[Conditioning]) {
+        assert_eq!(notes.len(), conditioning.len(), "a moment for each note");
+        notes.iter().for_each(|note| self.trace.push(Symbol::of(note)));
+        self.network.sequence(notes, |index| Some(conditioning[index]), &mut self.state);
     }
 
     /// Starts the turn. The seed is fed begin-of-sequence after the phrase, as in its original project; `antiphon` just
@@ -157,9 +157,9 @@ impl Decoder {
 
     /// Ends the turn: until set again, no turn and no position in the bar are known.
     pub fn end_turn(&mut self) {
-        let lately = &mut self.state.context.lately;
-        lately.turn.end();
-        lately.moment = Moment { source: lately.moment.source, ..Moment::default() };
+        let recent = &mut self.state.context.recent;
+        recent.turn_drift.end();
+        recent.conditioning = Conditioning { source: recent.conditioning.source, ..Conditioning::default() };
     }
 
     /// The network's state.
@@ -186,28 +186,39 @@ impl Decoder {
     /// drawn from p(step | step >= silence). The seed answers with its point estimates for timing, and with the recent
     /// average velocity.
     pub fn sample(&mut self, controls: &Controls, silence: f64, rng: &mut impl RngCore) -> Successor {
-        let timing = self.sample_step(controls, &When::after(silence), rng);
-        self.sample_note(controls, timing.step, &What::after(silence), rng)
+        let timing = self.sample_step(controls, &StepConstraints::after(silence), rng);
+        self.sample_note(controls, timing.step, &NoteConstraints::after(silence), rng)
     }
 
     /// Samples the next note's step.
-    pub fn sample_step<R: RngCore>(&mut self, controls: &Controls, when: &When, rng: &mut R) -> Timing {
+    pub fn sample_step<R: RngCore>(
+        &mut self,
+        controls: &Controls,
+        constraints: &StepConstraints,
+        rng: &mut R,
+    ) -> Timing {
         let mut timing = Timing::AT_ONCE;
-        let when = slice::from_ref(when);
-        self.drawing(controls).steps(when, slice::from_mut(rng), slice::from_mut(&mut timing));
+        let constraints = slice::from_ref(constraints);
+        self.sampler(controls).steps(constraints, slice::from_mut(rng), slice::from_mut(&mut timing));
         timing
     }
 
     /// Samples the rest of the next note, given its step, without feeding it.
-    pub fn sample_note<R: RngCore>(&mut self, controls: &Controls, step: f64, what: &What, rng: &mut R) -> Successor {
-        let mut next = NOTHING;
-        self.drawing(controls).notes(&[(step, *what)], slice::from_mut(rng), slice::from_mut(&mut next));
+    pub fn sample_note<R: RngCore>(
+        &mut self,
+        controls: &Controls,
+        step: f64,
+        constraints: &NoteConstraints,
+        rng: &mut R,
+    ) -> Successor {
+        let mut next = PLACEHOLDER;
+        self.sampler(controls).notes(&[(step, *constraints)], slice::from_mut(rng), slice::from_mut(&mut next));
         next
     }
 
-    fn drawing<'a>(&'a mut self, controls: &'a Controls) -> Drawing<'a> {
+    fn sampler<'a>(&'a mut self, controls: &'a Controls) -> Sampler<'a> {
         let Self { network, state, scratch, .. } = self;
-        Drawing { network, states: slice::from_ref(state), scratch, controls }
+        Sampler { network, states: slice::from_ref(state), scratch, controls }
     }
 
     /// Samples the total duration, in seconds, of a note that still sounds after `next.duration`: from the network's
@@ -302,7 +313,7 @@ impl Decoder {
 }
 
 /// The center of a time bin, in seconds; 0 for the chord bin.
-pub(crate) fn centre(bin: usize) -> f64 {
+pub(crate) fn center(bin: usize) -> f64 {
     match (bin, time_range(bin)) {
         (0, _) => 0.0,
         (_, (begin, end)) => (begin + end) / 2.0,
@@ -319,7 +330,7 @@ fn square(x: f64) -> f64 {
 
 /// Mean of a distribution over time bins, in seconds.
 fn mean_time(p: &[f32]) -> f64 {
-    p.iter().enumerate().map(|(bin, &p)| f64::from(p) * centre(bin)).sum()
+    p.iter().enumerate().map(|(bin, &p)| f64::from(p) * center(bin)).sum()
 }
 
 /// Mass of a Gaussian on the 10 ms cell of `seconds`.

@@ -88,8 +88,8 @@ pub fn spread_bin(seconds: f64) -> usize {
 
 /// Start and end of a spread bin, in seconds.
 pub fn spread_range(bin: usize) -> (f64, f64) {
-    let centre = bin as f64 * 0.002;
-    ((centre - 0.001).max(0.0), (centre + 0.001).min(0.030))
+    let center = bin as f64 * 0.002;
+    ((center - 0.001).max(0.0), (center + 0.001).min(0.030))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 
 use crate::{
     dot::{self, Version},
-    quantise::{Quantised, Rounded, eight_bits, four_bits},
+    quantize::{Quantized, Rounded, eight_bits, four_bits},
     shapes::HIDDEN,
     simd::widest,
     weights::{Tensor, Weights},
@@ -64,14 +64,14 @@ impl Linear {
     /// Packs a matrix in 8 bits, or in 4 if `four`.
     fn new(weight: &Tensor, four: bool) -> Self {
         let columns = weight.shape[1];
-        let (Rounded { values, scales }, book) = if four {
-            let (rounded, book) = four_bits(weight);
-            (rounded, Some(book))
+        let (Rounded { values, scales }, codebook) = if four {
+            let (rounded, codebook) = four_bits(weight);
+            (rounded, Some(codebook))
         } else {
             (eight_bits(&weight.data, columns), None)
         };
         let version = Version::available().next().unwrap_or(Version::Plain);
-        let matrix = dot::Matrix::new(&values, columns, book.as_ref(), version);
+        let matrix = dot::Matrix::new(&values, columns, codebook.as_ref(), version);
         // A row of zeros has a scale of 1, but needs none.
         let scales = scales.iter().map(|&scale| if scale < 1.0 { scale } else { 0.0 });
         let (multipliers, shifts) = scales.map(multiplier).unzip();
@@ -79,7 +79,7 @@ impl Linear {
     }
 
     /// `out += W x` for each vector, in the format of pre-activations: `[vectors, rows]`.
-    fn add(&self, xs: &[Quantised], out: &mut [i32]) {
+    fn add(&self, xs: &[Quantized], out: &mut [i32]) {
         let rows = self.multipliers.len();
         debug_assert_eq!(out.len(), xs.len() * rows);
         self.matrix.times(xs, |vector, first, sums| {
@@ -152,7 +152,7 @@ impl Layer {
     }
 
     /// Input projection, with bias: `[n, 4 HIDDEN]`.
-    pub fn listen(&self, inputs: &[Quantised], gates: &mut [i32]) {
+    pub fn project_input(&self, inputs: &[Quantized], gates: &mut [i32]) {
         for gates in gates.chunks_exact_mut(4 * HIDDEN) {
             gates.copy_from_slice(&self.bias);
         }
@@ -160,7 +160,7 @@ impl Layer {
     }
 
     /// Adds the recurrent projection; [`cell`] does the rest.
-    pub fn remember(&self, states: &[Quantised], gates: &mut [i32]) {
+    pub fn project_recurrent(&self, states: &[Quantized], gates: &mut [i32]) {
         self.recurrent.add(states, gates);
     }
 

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use notes::Successor;
 
 use crate::{
+    conditioning::{Conditioning, Meter, Remaining, Source},
     linear::Precision,
     network::{Network, Scratch, State},
     shapes::{self, Attribute, HIDDEN, Kind},
-    told::{Left, Meter, Moment, Source},
-    trunk::{Memory, States},
+    trunk::{States, TrunkState},
     weights::{Card, Tensor, Weights},
 };
 
@@ -27,11 +27,11 @@ fn every_layer_agrees_over_64_steps() {
         let network = Network::new(&weights(kind), Precision::F32);
         let (mut state, mut scratch) = (network.zero_state(), Scratch::new(1));
         let phrase = phrase();
-        state.context.lately.moment.source = Some(Source::Score);
+        state.context.recent.conditioning.source = Some(Source::Score);
         assert_eq!(steps.len(), phrase.len());
         for (t, (expected, next)) in steps.iter().zip(&phrase).enumerate() {
             let heard = t.checked_sub(1);
-            network.listen(heard.map(|t| &phrase[t]), heard.map(moment), &mut state, &mut scratch);
+            network.prepare_input(heard.map(|t| &phrase[t]), heard.map(conditioning), &mut state, &mut scratch);
             network.forward(std::slice::from_mut(&mut state), &mut scratch);
             let found = trace(&network, &state, next, &mut scratch);
             assert_eq!(found.len(), expected.len());
@@ -49,7 +49,7 @@ fn every_layer_agrees_over_64_steps() {
 
 /// h and c of each layer, then the logits of each head.
 fn trace(network: &Network, state: &State, next: &Successor, scratch: &mut Scratch) -> Step {
-    let Memory::Floats(States { h, c }) = &state.memory else { unreachable!("it is played in floats") };
+    let TrunkState::Floats(States { h, c }) = &state.trunk else { unreachable!("it is played in floats") };
     let layers = h.chunks_exact(HIDDEN).zip(c.chunks_exact(HIDDEN));
     let mut all: Step = layers.flat_map(|(h, c)| [short(h), short(c)]).collect();
     match network.point_estimates(state, scratch) {
@@ -105,11 +105,12 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// The conditioning inputs at a note's onset.
-fn moment(note: usize) -> Moment {
+fn conditioning(note: usize) -> Conditioning {
     let meter = Meter { beat_s: 0.48 + 0.001 * note as f64, position: 0.371 * note as f64 % 3.0, bar: 3.0 };
-    let left = if note < 40 { Left::Seconds(40.3 - 0.5 * note as f64) } else { Left::Notes(64 - note as u32) };
+    let remaining =
+        if note < 40 { Remaining::Seconds(40.3 - 0.5 * note as f64) } else { Remaining::Notes(64 - note as u32) };
     let known = note >= 16;
-    Moment { source: Some(Source::Score), meter: known.then_some(meter), left: known.then_some(left) }
+    Conditioning { source: Some(Source::Score), meter: known.then_some(meter), remaining: known.then_some(remaining) }
 }
 
 fn phrase() -> Vec<Successor> {

@@ -5,17 +5,18 @@
 //!
 //! One note, end to end: [`encoding`] maps its attributes to classes, [`features`] builds the input features of each
 //! part of the network, [`network`] steps the LSTM, and [`sampling`] draws the next note under the constraints of
-//! [`limits`], mixed with what [`markov`] has learned from the player. [`Decoder`] ties these together.
+//! [`constraints`], mixed with what [`markov`] has learned from the player. [`Decoder`] ties these together.
 
 mod activation;
 mod batch_decoder;
 pub mod compact;
+mod conditioning;
+pub mod constraints;
 mod context;
 pub mod critic;
 mod decoder;
 pub mod device;
 mod dot;
-mod drawing;
 pub mod encoding;
 pub mod features;
 mod fixed;
@@ -24,43 +25,42 @@ pub mod fnv;
 #[cfg(test)]
 mod golden;
 pub mod key;
-pub mod limits;
 mod linear;
 mod lstm;
 pub mod markov;
 pub mod network;
 mod panels;
 mod profiles;
-mod quantise;
+mod quantize;
 mod repetition;
 mod rhythm;
 mod running;
+mod sampler;
 pub mod sampling;
 pub mod search;
 pub mod shapes;
 mod simd;
 mod snapshot;
 mod sounding;
-mod told;
 #[cfg(feature = "train")]
 pub mod train;
 mod trunk;
-mod turn;
+mod turn_drift;
 mod voices;
 pub mod weights;
 
 pub use batch_decoder::BatchDecoder;
+pub use conditioning::{Conditioning, Meter, PieceConditioning, Remaining, Source};
+pub use constraints::{KeyState, Pitches};
 pub use context::Context;
 pub use critic::Critic;
 pub use decoder::{Decoder, Nats, Scores};
-pub use drawing::{Learned, Loudness, Timing, What, When};
-pub use limits::{Hands, Pitches};
 pub use linear::Precision;
 pub use markov::{Markov, Recent};
 pub use network::{Network, State};
+pub use sampler::{Loudness, MarkovMix, NoteConstraints, StepConstraints, Timing};
 pub use sampling::{Controls, Temperature, note_rng};
 pub use search::Search;
 pub use shapes::Kind;
 pub use snapshot::Snapshot;
-pub use told::{Left, Meter, Moment, Source, Told};
 pub use weights::{Card, Weights, WeightsError};

@@ -6,7 +6,7 @@ use half::f16;
 use crate::{
     dot::{self, Version},
     fixed, floats,
-    quantise::{Quantised, Rounded, eight_bits, four_bits},
+    quantize::{Quantized, Rounded, eight_bits, four_bits},
     shapes::Kind,
     simd::widest,
     trunk::Outputs,
@@ -75,12 +75,12 @@ enum Packed {
 
 /// Buffers for quantized activations, kept between calls so that a product allocates nothing.
 #[derive(Clone, Debug)]
-pub(crate) struct Scratch(Vec<Quantised>);
+pub(crate) struct Scratch(Vec<Quantized>);
 
 impl Scratch {
     /// Buffers for products with up to `vectors` vectors at once.
     pub fn new(vectors: usize) -> Self {
-        Self((0..vectors).map(|_| Quantised::new()).collect())
+        Self((0..vectors).map(|_| Quantized::new()).collect())
     }
 }
 
@@ -88,17 +88,17 @@ impl Dense {
     /// Packs a matrix.
     pub fn new(weight: &Tensor, bias: Vec<f32>, precision: Precision) -> Self {
         let columns = weight.shape[1];
-        let integers = |Rounded { values, scales }, book| {
+        let integers = |Rounded { values, scales }, codebook| {
             let version = Version::available().next().unwrap_or(Version::Plain);
-            Packed::Integers { matrix: dot::Matrix::new(&values, columns, book, version), scales }
+            Packed::Integers { matrix: dot::Matrix::new(&values, columns, codebook, version), scales }
         };
         let weights = match precision {
             Precision::F32 => Packed::F32(floats::Matrix::new(&weight.data, columns)),
             Precision::F16 => Packed::F16(floats::Matrix::new(&weight.data, columns)),
             Precision::Int8 => integers(eight_bits(&weight.data, columns), None),
             Precision::Int4 => {
-                let (rounded, book) = four_bits(weight);
-                integers(rounded, Some(&book))
+                let (rounded, codebook) = four_bits(weight);
+                integers(rounded, Some(&codebook))
             }
         };
         Self { columns, weights, bias }
@@ -126,11 +126,11 @@ impl Dense {
             Packed::F32(weights) => weights.times(x, self.columns, &mut add),
             Packed::F16(weights) => weights.times(x, self.columns, &mut add),
             Packed::Integers { .. } => {
-                let quantised = &mut scratch.0[..vectors];
-                for (quantised, x) in quantised.iter_mut().zip(x.chunks_exact(self.columns)) {
-                    quantised.set(x);
+                let quantized = &mut scratch.0[..vectors];
+                for (quantized, x) in quantized.iter_mut().zip(x.chunks_exact(self.columns)) {
+                    quantized.set(x);
                 }
-                self.add_integers(quantised, out);
+                self.add_integers(quantized, out);
             }
         }
     }
@@ -151,7 +151,7 @@ impl Dense {
         }
     }
 
-    fn add_integers(&self, xs: &[Quantised], out: &mut [f32]) {
+    fn add_integers(&self, xs: &[Quantized], out: &mut [f32]) {
         let Packed::Integers { matrix, scales } = &self.weights else { unreachable!("these weights are floats") };
         let rows = scales.len();
         matrix.times(xs, |vector, first, sums| {

@@ -29,13 +29,13 @@ impl Layer {
     }
 
     /// Input projection, with bias, of several notes or takes. `inputs`: `[n, input]`, `gates`: `[n, 4 HIDDEN]`.
-    pub fn listen(&self, inputs: &[f32], scratch: &mut Scratch, gates: &mut [f32]) {
+    pub fn project_input(&self, inputs: &[f32], scratch: &mut Scratch, gates: &mut [f32]) {
         self.input.apply(inputs, scratch, gates);
     }
 
     /// Adds the recurrent projection of several takes; [`cell`] does the rest. `states`: `[n, HIDDEN]`, `gates`:
     /// `[n, 4 HIDDEN]`.
-    pub fn remember(&self, states: &[f32], scratch: &mut Scratch, gates: &mut [f32]) {
+    pub fn project_recurrent(&self, states: &[f32], scratch: &mut Scratch, gates: &mut [f32]) {
         self.recurrent.add(states, scratch, gates);
     }
 

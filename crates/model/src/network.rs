@@ -8,6 +8,7 @@ use std::slice;
 use notes::Successor;
 
 use crate::{
+    conditioning::Conditioning,
     context::Context,
     critic::Critic,
     device::{self, Batch, DeviceError},
@@ -15,8 +16,7 @@ use crate::{
     features::{self, Features},
     linear::{self, Dense, Precision, Sparse},
     shapes::{Attribute, EMBEDDING, HEAD, Kind, SEED_EMBEDDING, SEED_HEAD},
-    told::Moment,
-    trunk::{self, Memory, Trunk, integers},
+    trunk::{self, Trunk, TrunkState, integers},
     weights::{Card, Weights, WeightsError},
 };
 
@@ -57,7 +57,7 @@ struct Head {
 /// All that changes from note to note: hidden and cell states of every layer, and the context.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    pub(crate) memory: Memory,
+    pub(crate) trunk: TrunkState,
     pub(crate) context: Context,
     /// The last input was begin-of-sequence.
     pub(crate) begins: bool,
@@ -66,7 +66,7 @@ pub struct State {
 impl State {
     /// Copies another state of the same network without allocating.
     pub fn copy_from(&mut self, other: &Self) {
-        self.memory.copy_from(&other.memory);
+        self.trunk.copy_from(&other.trunk);
         self.context.clone_from(&other.context);
         self.begins = other.begins;
     }
@@ -114,14 +114,14 @@ impl Scratch {
 impl Network {
     /// Reads, checks and packs a weights file, in the default precision for its network.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
-        Self::from_bytes_while(bytes, || true)
+        Self::from_bytes_cancelable(bytes, || true)
     }
 
-    /// Like [`Network::from_bytes`], but checks `wanted` between small pieces of work, so that a loading thread can be
-    /// stopped.
-    pub fn from_bytes_while(bytes: &[u8], wanted: impl Fn() -> bool) -> Result<Self, WeightsError> {
-        let weights = Weights::from_bytes_while(bytes, &wanted)?;
-        Self::pack(&weights, Precision::of(&weights), wanted).ok_or(WeightsError::GivenUp)
+    /// Like [`Network::from_bytes`], but checks `keep_going` between small pieces of work, so that a loading thread can
+    /// be stopped.
+    pub fn from_bytes_cancelable(bytes: &[u8], keep_going: impl Fn() -> bool) -> Result<Self, WeightsError> {
+        let weights = Weights::from_bytes_cancelable(bytes, &keep_going)?;
+        Self::pack(&weights, Precision::of(&weights), keep_going).ok_or(WeightsError::Canceled)
     }
 
     /// Packs weights in the given precision.
@@ -129,8 +129,8 @@ impl Network {
         Self::pack(weights, precision, || true).expect("it is wanted")
     }
 
-    /// Packs weights; `None`: `wanted` returned false.
-    fn pack(weights: &Weights, precision: Precision, wanted: impl Fn() -> bool) -> Option<Self> {
+    /// Packs weights; `None`: `keep_going` returned false.
+    fn pack(weights: &Weights, precision: Precision, keep_going: impl Fn() -> bool) -> Option<Self> {
         let bias = |name: String| weights.get(&name).data.clone();
         let dense = |name: &str| {
             Dense::new(weights.get(&format!("{name}.weight")), bias(format!("{name}.bias")), precision.heads())
@@ -147,11 +147,11 @@ impl Network {
                 input: Sparse::new(weights.get("input.weight"), precision),
                 heads: Attribute::ALL
                     .iter()
-                    .map(|a| wanted().then(|| Head::new(weights, a.name(), precision.heads())))
+                    .map(|a| keep_going().then(|| Head::new(weights, a.name(), precision.heads())))
                     .collect::<Option<_>>()?,
             },
         };
-        let trunk = Trunk::new(weights, precision, wanted)?;
+        let trunk = Trunk::new(weights, precision, keep_going)?;
         Some(Self { card: weights.card.clone(), precision, body, trunk, critic: weights.critic() })
     }
 
@@ -163,7 +163,7 @@ impl Network {
     /// Whether the network models the spread of `next`. A chord's first note is its lowest, not its earliest, so it may
     /// have a spread too.
     pub(crate) fn has_spread(&self, next: &Successor, context: &Context) -> bool {
-        context.lately.last().is_some() && (next.step == 0.0 || self.card.first_spread)
+        context.recent.last().is_some() && (next.step == 0.0 || self.card.first_spread)
     }
 
     /// The model card.
@@ -178,7 +178,7 @@ impl Network {
 
     /// The initial state: all zeros, nothing fed.
     pub fn zero_state(&self) -> State {
-        State { memory: self.trunk.zero(), context: Context::default(), begins: true }
+        State { trunk: self.trunk.zero(), context: Context::default(), begins: true }
     }
 
     /// The precision of the packed weights.
@@ -201,27 +201,27 @@ impl Network {
         body + self.trunk.bytes()
     }
 
-    /// Adds each take's note to its context and writes its first-layer input; see [`Network::listen`].
-    pub(crate) fn listen_all(&self, notes: &[Successor], states: &mut [State], scratch: &mut Scratch) {
+    /// Adds each take's note to its context and writes its first-layer input; see [`Network::prepare_input`].
+    pub(crate) fn prepare_inputs(&self, notes: &[Successor], states: &mut [State], scratch: &mut Scratch) {
         let Scratch { features, trunk, .. } = scratch;
         let inputs = trunk.inputs.chunks_exact_mut(self.input_width());
         for ((note, state), input) in notes.iter().zip(states).zip(inputs) {
-            self.hear(Some(note), None, state, &mut features[0], input);
+            self.write_input(Some(note), None, state, &mut features[0], input);
         }
     }
 
     /// Adds a note to the context (`None`: begin-of-sequence), sets the conditioning inputs at its onset (`None`:
     /// extrapolated from the note before) and writes the first layer's input to `scratch`, from which
     /// [`Network::forward`] continues.
-    pub(crate) fn listen(
+    pub(crate) fn prepare_input(
         &self,
         note: Option<&Successor>,
-        moment: Option<Moment>,
+        conditioning: Option<Conditioning>,
         state: &mut State,
         scratch: &mut Scratch,
     ) {
         let input = &mut scratch.trunk.inputs[..self.input_width()];
-        self.hear(note, moment, state, &mut scratch.features[0], input);
+        self.write_input(note, conditioning, state, &mut scratch.features[0], input);
     }
 
     /// One LSTM step of several takes, whose inputs are in `scratch`.
@@ -232,7 +232,7 @@ impl Network {
     /// [`Network::forward`] on a device. On error the states are unchanged.
     pub(crate) fn forward_on(
         &self,
-        device: &mut dyn device::Trunk,
+        device: &mut dyn device::TrunkDevice,
         batch: &mut Batch,
         states: &mut [State],
         scratch: &mut Scratch,
@@ -255,12 +255,17 @@ impl Network {
     }
 
     /// Feeds many notes, bit-identical to one step per note. Allocates.
-    pub(crate) fn sequence(&self, notes: &[Successor], moment: impl Fn(usize) -> Option<Moment>, state: &mut State) {
+    pub(crate) fn sequence(
+        &self,
+        notes: &[Successor],
+        conditioning: impl Fn(usize) -> Option<Conditioning>,
+        state: &mut State,
+    ) {
         let Scratch { mut features, mut trunk, .. } = Scratch::new(notes.len().min(BLOCK));
         let width = self.input_width();
         for (block, notes) in notes.chunks(BLOCK).enumerate() {
             for (index, (note, input)) in notes.iter().zip(trunk.inputs.chunks_exact_mut(width)).enumerate() {
-                self.hear(Some(note), moment(block * BLOCK + index), state, &mut features[0], input);
+                self.write_input(Some(note), conditioning(block * BLOCK + index), state, &mut features[0], input);
             }
             self.trunk.sequence(width, notes.len(), state, &mut trunk);
         }
@@ -275,10 +280,10 @@ impl Network {
     }
 
     /// Adds a note to the context and writes the first layer's input.
-    fn hear(
+    fn write_input(
         &self,
         note: Option<&Successor>,
-        moment: Option<Moment>,
+        conditioning: Option<Conditioning>,
         state: &mut State,
         features: &mut Features,
         input: &mut [f32],
@@ -286,8 +291,8 @@ impl Network {
         if let Some(note) = note {
             state.context.feed(note);
         }
-        if let Some(moment) = moment {
-            state.context.lately.moment = moment;
+        if let Some(conditioning) = conditioning {
+            state.context.recent.conditioning = conditioning;
         }
         state.begins = note.is_none();
         input.fill(0.0);
@@ -299,7 +304,7 @@ impl Network {
                 input[SEED_EMBEDDING + 1] = note.map_or(0.0, |n| n.duration as f32);
             }
             Body::Antiphon { input: embedding, .. } => {
-                features::heard(features, note, &state.context);
+                features::trunk_features(features, note, &state.context);
                 embedding.add(features.pairs(), input);
             }
         }
@@ -356,7 +361,7 @@ impl Network {
                 head.state.apply_to(last, products, hidden);
                 let each = so_far.iter().zip(states).zip(&mut *features);
                 for (((next, state), features), hidden) in each.zip(hidden.chunks_exact_mut(HEAD)) {
-                    before(attribute, features, &state.context, next);
+                    head_features(attribute, features, &state.context, next);
                     head.features.add(features.pairs(), hidden);
                 }
                 relu(hidden);
@@ -383,13 +388,13 @@ impl Network {
 }
 
 /// Builds the input features of an attribute's head.
-fn before(attribute: Attribute, out: &mut Features, context: &Context, next: &Successor) {
+fn head_features(attribute: Attribute, out: &mut Features, context: &Context, next: &Successor) {
     match attribute {
-        Attribute::Step => features::before_step(out, context),
-        Attribute::Pitch => features::before_pitch(out, context, next.step),
-        Attribute::Duration => features::before_duration(out, context, next.step, next.pitch),
-        Attribute::Velocity => features::before_velocity(out, context, next.step, next.pitch, next.duration),
-        Attribute::Spread => features::before_spread(out, context, next.step, next.pitch, next.velocity),
+        Attribute::Step => features::step_features(out, context),
+        Attribute::Pitch => features::pitch_features(out, context, next.step),
+        Attribute::Duration => features::duration_features(out, context, next.step, next.pitch),
+        Attribute::Velocity => features::velocity_features(out, context, next.step, next.pitch, next.duration),
+        Attribute::Spread => features::spread_features(out, context, next.step, next.pitch, next.velocity),
     }
 }
 

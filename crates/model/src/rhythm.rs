@@ -7,9 +7,9 @@ use notes::Successor;
 
 use crate::{
     activation::{exp, ln},
-    decoder::centre,
+    conditioning::Meter,
+    decoder::center,
     encoding::{FINE_BINS, TIMES, time_bin, time_range},
-    told::Meter,
 };
 
 /// Number of ratio classes on either side of 1.
@@ -38,7 +38,7 @@ const INTERVALS: usize = 4;
 const DEVIATION: f32 = 0.035;
 
 /// Natural logarithms of the time bins' centers in seconds; the chord bin's is not used.
-static LOGARITHMS: LazyLock<[f32; TIMES]> = LazyLock::new(|| std::array::from_fn(|bin| ln(centre(bin.max(1)) as f32)));
+static LOGARITHMS: LazyLock<[f32; TIMES]> = LazyLock::new(|| std::array::from_fn(|bin| ln(center(bin.max(1)) as f32)));
 /// Width of a ratio class, as a natural logarithm.
 static WIDTH: LazyLock<f32> = LazyLock::new(|| {
     let (begin, end) = time_range(FINE_BINS);
@@ -285,7 +285,7 @@ pub(crate) fn landing(meter: Meter, bin: usize) -> (usize, Option<usize>) {
     // A narrow bin is nearest to one position; a wide one contains several and stands for the strongest.
     let narrow = (end - begin) * PHASES as f64 <= meter.beat_s;
     let wide = if narrow { None } else { strongest(meter, begin, end) };
-    place(Meter { position: wide.unwrap_or(meter.position + centre(bin) / meter.beat_s), ..meter })
+    place(Meter { position: wide.unwrap_or(meter.position + center(bin) / meter.beat_s), ..meter })
 }
 
 /// The position in the beat, and the sixteenth of the bar if bars are known.

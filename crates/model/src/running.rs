@@ -59,39 +59,39 @@ impl RunningStatistics {
 }
 
 /// Decay per note of the shares of loops, one per window.
-const PATIENCE: [f32; 3] = [0.97, 0.99, 0.998];
+const LOOP_DECAYS: [f32; 3] = [0.97, 0.99, 0.998];
 /// The two kinds of loop: they repeat what was played at most this many notes before.
 pub(crate) const LOOPS: [usize; 2] = [64, 256];
 /// Per kind and window, the share of loops that 999 of 1,000 places of real music stay below (120 pieces of the train
 /// split).
-const MOST: [[f32; PATIENCE.len()]; 2] = [[0.95, 0.81, 0.62], [1.0, 0.98, 0.87]];
-/// Penalty in nats per unit of share beyond [`MOST`].
-const WEARINESS: f32 = 40.0;
+const LOOP_SHARE_LIMITS: [[f32; LOOP_DECAYS.len()]; 2] = [[0.95, 0.81, 0.62], [1.0, 0.98, 0.87]];
+/// Penalty in nats per unit of share beyond [`LOOP_SHARE_LIMITS`].
+const LOOP_PENALTY: f32 = 40.0;
 
 /// How much of the recent music repeats in loops: a network fed with its own output must notice when it is stuck.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Loops {
-    sums: [f32; PATIENCE.len()],
-    weights: [f32; PATIENCE.len()],
+    sums: [f32; LOOP_DECAYS.len()],
+    weights: [f32; LOOP_DECAYS.len()],
 }
 
 impl Loops {
     /// Records whether the latest note was the one a loop predicted.
-    pub fn feed(&mut self, foretold: bool) {
-        for ((sum, weight), decay) in self.sums.iter_mut().zip(&mut self.weights).zip(PATIENCE) {
-            *sum = decay * *sum + f32::from(u8::from(foretold));
+    pub fn feed(&mut self, predicted: bool) {
+        for ((sum, weight), decay) in self.sums.iter_mut().zip(&mut self.weights).zip(LOOP_DECAYS) {
+            *sum = decay * *sum + f32::from(u8::from(predicted));
             *weight = decay * *weight + 1.0;
         }
     }
 
     /// Penalty in nats for the next note of a loop of this kind: 0 in real music, growing while the music is stuck.
     pub fn repetition_penalty(&self, kind: usize) -> f32 {
-        let beyond = self.shares().into_iter().zip(MOST[kind]).map(|(share, most)| share - most);
-        WEARINESS * beyond.fold(0.0, f32::max)
+        let beyond = self.shares().into_iter().zip(LOOP_SHARE_LIMITS[kind]).map(|(share, limit)| share - limit);
+        LOOP_PENALTY * beyond.fold(0.0, f32::max)
     }
 
     /// The share of predicted notes, from the shortest window to the longest; 0 before the first note.
-    pub fn shares(&self) -> [f32; PATIENCE.len()] {
+    pub fn shares(&self) -> [f32; LOOP_DECAYS.len()] {
         std::array::from_fn(|rate| self.sums[rate] / self.weights[rate].max(1.0))
     }
 }

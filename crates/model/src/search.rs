@@ -13,12 +13,12 @@ use rand::Rng;
 use rand_pcg::Pcg32;
 
 use crate::{
-    critic::{Critic, MOST_NOTES, Phrase},
+    critic::{Critic, MAX_NOTES, Phrase},
     sampling::note_rng,
 };
 
 /// Takes are resampled when the effective sample size falls below this fraction of them.
-const FEWEST: f64 = 0.6;
+const MIN_EFFECTIVE_SHARE: f64 = 0.6;
 /// Combined with the turn's seed for the random choices of a plan.
 const CHOICE: u64 = 0x0063_686f_6963_6500;
 
@@ -74,30 +74,30 @@ impl Judge<'_> {
     /// takes.
     fn rate(&self, strength: f64, notes: &[Note], buffer: &mut Vec<Note>) -> f64 {
         buffer.clear();
-        let before = MOST_NOTES.saturating_sub(notes.len()).min(self.so_far.len());
+        let before = MAX_NOTES.saturating_sub(notes.len()).min(self.so_far.len());
         buffer.extend_from_slice(&self.so_far[self.so_far.len() - before..]);
         buffer.extend_from_slice(notes);
         let odds = strength * self.critic.log_odds(self.phrase, buffer);
-        if self.others.is_empty() || self.so_far.len() >= BEGINNING {
+        if self.others.is_empty() || self.so_far.len() >= COMPARED_NOTES {
             return odds;
         }
         buffer.iter_mut().for_each(|note| note.onset -= self.hand_over);
-        let alike = self.others.iter().map(|other| likeness(buffer, other)).fold(0.0, f64::max);
-        odds - APART * alike * buffer.len().min(BEGINNING) as f64
+        let alike = self.others.iter().map(|other| similarity(buffer, other)).fold(0.0, f64::max);
+        odds - APART * alike * buffer.len().min(COMPARED_NOTES) as f64
     }
 }
 
 /// Number of notes after the hand-over in which takes are compared with one another.
-pub const BEGINNING: usize = 64;
+pub const COMPARED_NOTES: usize = 64;
 /// Penalty in nats for each note that another take has, too. Chance and the key make some of them alike anyway.
 const APART: f64 = 0.25;
 /// Onsets farther apart than this are not alike, in seconds.
 const ALIKE_S: f64 = 0.12;
 
-/// Similarity of two takes of one phrase: the share of the notes of `take`, [`BEGINNING`] at most, that `other` has at
-/// the same pitch and within 0.12 s. Onsets in seconds since the hand-over, in order.
-pub fn likeness(take: &[Note], other: &[Note]) -> f64 {
-    let take = &take[..take.len().min(BEGINNING)];
+/// Similarity of two takes of one phrase: the share of the notes of `take`, [`COMPARED_NOTES`] at most, that `other`
+/// has at the same pitch and within 0.12 s. Onsets in seconds since the hand-over, in order.
+pub fn similarity(take: &[Note], other: &[Note]) -> f64 {
+    let take = &take[..take.len().min(COMPARED_NOTES)];
     let has = |note: &&Note| {
         let first = other.partition_point(|one| one.onset < note.onset - ALIKE_S);
         let near = other[first..].iter().take_while(|one| one.onset <= note.onset + ALIKE_S);
@@ -113,7 +113,7 @@ impl Search {
     /// One take, as the network alone would play it.
     pub const OFF: Self = Self { takes: 1, strength: 1.0, plan: 32, every: 16 };
     /// The default number of takes when searching; more bring little.
-    pub const USUAL_TAKES: usize = 16;
+    pub const DEFAULT_TAKES: usize = 16;
 
     /// Number of notes of the next plan, when `planned` notes have been planned since the hand-over or the latest
     /// change: each plan is as long as all before it together, within limits.
@@ -125,7 +125,7 @@ impl Search {
     /// seed and the index of the plan's first note in the turn.
     pub fn plan(&self, takes: &mut impl Takes, judge: &Judge, notes: usize, (seed, first): (u64, u64)) -> usize {
         let rng = &mut note_rng(seed ^ CHOICE, first);
-        let mut buffer = Vec::with_capacity(MOST_NOTES);
+        let mut buffer = Vec::with_capacity(MAX_NOTES);
         let mut rated = vec![judge.rate(self.strength, &[], &mut buffer); self.takes];
         let mut weights = vec![0.0; self.takes];
         for played in 1..=notes {
@@ -138,7 +138,7 @@ impl Search {
                 *weight += now - *rated;
                 *rated = now;
             }
-            if played < notes && effective(&weights) < FEWEST * self.takes as f64 {
+            if played < notes && effective(&weights) < MIN_EFFECTIVE_SHARE * self.takes as f64 {
                 for (take, of) in resample(&weights, rng).into_iter().enumerate() {
                     if take != of {
                         takes.become_copy(take, of);
@@ -233,10 +233,10 @@ mod tests {
     fn takes_are_alike_where_both_strike_the_same_key() {
         let note = |onset, pitch| Note { onset, spread: 0.0, duration: 0.2, pitch, velocity: 64 };
         let take = [note(0.1, 60), note(0.1, 64), note(0.6, 65), note(1.1, 67)];
-        assert_eq!(likeness(&take, &take), 1.0);
-        assert_eq!(likeness(&take, &[]), 0.0);
+        assert_eq!(similarity(&take, &take), 1.0);
+        assert_eq!(similarity(&take, &[]), 0.0);
         assert_eq!(
-            likeness(&take, &[note(0.15, 60), note(0.4, 65), note(1.2, 67)]),
+            similarity(&take, &[note(0.15, 60), note(0.4, 65), note(1.2, 67)]),
             0.5,
             "late by a moment, or by more"
         );

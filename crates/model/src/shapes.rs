@@ -95,11 +95,11 @@ impl Attribute {
     pub fn features(self) -> usize {
         let (mut out, context) = (Features::default(), Context::default());
         match self {
-            Self::Step => features::before_step(&mut out, &context),
-            Self::Pitch => features::before_pitch(&mut out, &context, 0.0),
-            Self::Duration => features::before_duration(&mut out, &context, 0.0, 0),
-            Self::Velocity => features::before_velocity(&mut out, &context, 0.0, 0, 0.0),
-            Self::Spread => features::before_spread(&mut out, &context, 0.0, 0, 0),
+            Self::Step => features::step_features(&mut out, &context),
+            Self::Pitch => features::pitch_features(&mut out, &context, 0.0),
+            Self::Duration => features::duration_features(&mut out, &context, 0.0, 0),
+            Self::Velocity => features::velocity_features(&mut out, &context, 0.0, 0, 0.0),
+            Self::Spread => features::spread_features(&mut out, &context, 0.0, 0, 0),
         }
         out.width()
     }
@@ -108,7 +108,7 @@ impl Attribute {
 /// Number of input features of the trunk.
 pub fn input_features() -> usize {
     let mut out = Features::default();
-    features::heard(&mut out, None, &Context::default());
+    features::trunk_features(&mut out, None, &Context::default());
     out.width()
 }
 

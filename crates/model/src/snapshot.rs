@@ -7,10 +7,10 @@
 use std::sync::Arc;
 
 use crate::{
-    context::{Context, Lately},
+    context::{Context, RecentContext},
     network::State,
     repetition::{RepetitionMemory, Symbol},
-    trunk::Memory,
+    trunk::TrunkState,
 };
 
 /// Notes between copies of the repetition memory: replaying this many takes a fraction of a step's time.
@@ -19,8 +19,8 @@ const REPLAYED: usize = 64;
 /// The state of a decoder after a note: 11 KiB, plus a share in a copy of the repetition memory.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    memory: Memory,
-    lately: Lately,
+    trunk: TrunkState,
+    recent: RecentContext,
     begins: bool,
     trail: Trail,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Trace {
 
 impl Trace {
     /// Records a note that is fed.
-    pub fn hear(&mut self, symbol: Symbol) {
+    pub fn push(&mut self, symbol: Symbol) {
         if let Some(trail) = &mut self.trail {
             match trail.since.get_mut(trail.count) {
                 Some(place) => (*place, trail.count) = (symbol, trail.count + 1),
@@ -66,25 +66,25 @@ impl Trace {
 
     /// Saves the current state.
     pub fn snapshot(&mut self, state: &State) -> Snapshot {
-        let State { memory, context: Context { lately, repetition }, begins } = state;
+        let State { trunk, context: Context { recent, repetition }, begins } = state;
         let trail = self.trail(repetition).clone();
-        Snapshot { memory: memory.clone(), lately: lately.clone(), begins: *begins, trail }
+        Snapshot { trunk: trunk.clone(), recent: recent.clone(), begins: *begins, trail }
     }
 
     /// Like [`Trace::snapshot`], reusing the memory of an older snapshot.
     pub fn snapshot_into(&mut self, state: &State, out: &mut Snapshot) {
-        let State { memory, context: Context { lately, repetition }, begins } = state;
-        out.memory.copy_from(memory);
-        out.lately.clone_from(lately);
+        let State { trunk, context: Context { recent, repetition }, begins } = state;
+        out.trunk.copy_from(trunk);
+        out.recent.clone_from(recent);
         out.begins = *begins;
         out.trail.clone_from(self.trail(repetition));
     }
 
     /// Restores a saved state.
     pub fn restore(&mut self, snapshot: &Snapshot, state: &mut State) {
-        let State { memory, context: Context { lately, repetition }, begins } = state;
-        memory.copy_from(&snapshot.memory);
-        lately.clone_from(&snapshot.lately);
+        let State { trunk, context: Context { recent, repetition }, begins } = state;
+        trunk.copy_from(&snapshot.trunk);
+        recent.clone_from(&snapshot.recent);
         *begins = snapshot.begins;
         let Trail { copy, since, count } = &snapshot.trail;
         repetition.as_mut().clone_from(copy);

@@ -6,7 +6,7 @@ use crate::{
     linear::Precision,
     lstm,
     network::State,
-    quantise::Quantised,
+    quantize::Quantized,
     shapes::{HIDDEN, LAYERS},
     weights::Weights,
 };
@@ -42,13 +42,13 @@ impl<H: Copy + Default, C: Copy + Default> States<H, C> {
 
 /// Hidden and cell states of a trunk.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Memory {
+pub(crate) enum TrunkState {
     Floats(States<f32, f32>),
     /// Fixed-point, see `fixed`.
     Integers(States<i16, i32>),
 }
 
-impl Memory {
+impl TrunkState {
     /// Copies the states of the same network without allocating.
     pub fn copy_from(&mut self, other: &Self) {
         match (self, other) {
@@ -76,15 +76,15 @@ pub(crate) struct Scratch {
     gates: Vec<f32>,
     products: linear::Scratch,
     /// The integer counterparts of the above.
-    integer_inputs: Vec<Quantised>,
-    integer_states: Vec<Quantised>,
+    integer_inputs: Vec<Quantized>,
+    integer_states: Vec<Quantized>,
     integer_gates: Vec<i32>,
 }
 
 impl Scratch {
     /// Buffers for up to `takes`; `width`: of the widest input.
     pub fn new(takes: usize, width: usize) -> Self {
-        let integers = || vec![Quantised::new(); takes];
+        let integers = || vec![Quantized::new(); takes];
         Self {
             inputs: vec![0.0; takes * width.max(HIDDEN)],
             outputs: vec![0.0; takes * HIDDEN],
@@ -97,7 +97,7 @@ impl Scratch {
     }
 
     /// The buffer for a take's quantized input.
-    pub fn integer_input(&mut self, take: usize) -> &mut Quantised {
+    pub fn integer_input(&mut self, take: usize) -> &mut Quantized {
         &mut self.integer_inputs[take]
     }
 }
@@ -108,13 +108,13 @@ pub(crate) enum Outputs<'a> {
     /// `[takes, HIDDEN]`
     Floats(&'a [f32]),
     /// One per take.
-    Integers(&'a [Quantised]),
+    Integers(&'a [Quantized]),
 }
 
 impl Trunk {
-    /// Packs the layers; `None`: `wanted` returned false.
-    pub fn new(weights: &Weights, precision: Precision, wanted: impl Fn() -> bool) -> Option<Self> {
-        let layers = (0..LAYERS).map(|layer| wanted().then_some(layer));
+    /// Packs the layers; `None`: `keep_going` returned false.
+    pub fn new(weights: &Weights, precision: Precision, keep_going: impl Fn() -> bool) -> Option<Self> {
+        let layers = (0..LAYERS).map(|layer| keep_going().then_some(layer));
         match precision {
             Precision::F32 | Precision::F16 => layers
                 .map(|layer| Some(lstm::Layer::new(weights, layer?, precision)))
@@ -128,10 +128,10 @@ impl Trunk {
     }
 
     /// The initial state: zeros.
-    pub fn zero(&self) -> Memory {
+    pub fn zero(&self) -> TrunkState {
         match self {
-            Self::Floats(_) => Memory::Floats(States::zero()),
-            Self::Integers(_) => Memory::Integers(States::zero()),
+            Self::Floats(_) => TrunkState::Floats(States::zero()),
+            Self::Integers(_) => TrunkState::Integers(States::zero()),
         }
     }
 
@@ -158,11 +158,11 @@ impl Trunk {
                 let Scratch { inputs, outputs, gates, products, .. } = scratch;
                 let (gates, hidden) = (&mut gates[..takes * 4 * HIDDEN], &mut outputs[..takes * HIDDEN]);
                 for (n, layer) in layers.iter().enumerate() {
-                    layer.listen(&inputs[..takes * width], products, gates);
+                    layer.project_input(&inputs[..takes * width], products, gates);
                     for (hidden, state) in hidden.chunks_exact_mut(HIDDEN).zip(&mut *states) {
                         hidden.copy_from_slice(floats(state).layer(n).1);
                     }
-                    layer.remember(hidden, products, gates);
+                    layer.project_recurrent(hidden, products, gates);
                     width = HIDDEN;
                     let takes =
                         gates.chunks_exact_mut(4 * HIDDEN).zip(&mut *states).zip(inputs.chunks_exact_mut(width));
@@ -181,7 +181,7 @@ impl Trunk {
     }
 
     /// Quantizes the first layer's inputs of `takes` takes, for a trunk in integers, and returns them.
-    pub fn round_inputs<'a>(&self, width: usize, takes: usize, scratch: &'a mut Scratch) -> &'a [Quantised] {
+    pub fn round_inputs<'a>(&self, width: usize, takes: usize, scratch: &'a mut Scratch) -> &'a [Quantized] {
         let Self::Integers(layers) = self else { unreachable!("a trunk of floats") };
         let xs = &mut scratch.integer_inputs[..takes];
         for (x, input) in xs.iter_mut().zip(scratch.inputs.chunks_exact(width)) {
@@ -198,11 +198,11 @@ impl Trunk {
         let gates = &mut integer_gates[..takes * 4 * HIDDEN];
         let (xs, hs) = (&mut integer_inputs[..takes], &mut integer_states[..takes]);
         for (n, layer) in layers.iter().enumerate() {
-            layer.listen(xs, gates);
+            layer.project_input(xs, gates);
             for (h, state) in hs.iter_mut().zip(&mut *states) {
                 h.set_state(integers(state).layer(n).1);
             }
-            layer.remember(hs, gates);
+            layer.project_recurrent(hs, gates);
             for ((gates, state), x) in gates.chunks_exact(4 * HIDDEN).zip(&mut *states).zip(&mut *xs) {
                 let (c, h) = integers(state).layer(n);
                 fixed::cell(gates, c, h);
@@ -219,11 +219,11 @@ impl Trunk {
                 let Scratch { inputs, gates, products, .. } = scratch;
                 let gates = &mut gates[..notes * 4 * HIDDEN];
                 for (n, layer) in layers.iter().enumerate() {
-                    layer.listen(&inputs[..notes * width], products, gates);
+                    layer.project_input(&inputs[..notes * width], products, gates);
                     width = HIDDEN;
                     for (gates, output) in gates.chunks_exact_mut(4 * HIDDEN).zip(inputs.chunks_exact_mut(width)) {
                         let (c, h) = floats(state).layer(n);
-                        layer.remember(h, products, gates);
+                        layer.project_recurrent(h, products, gates);
                         lstm::cell(gates, c, h);
                         output.copy_from_slice(h);
                     }
@@ -234,11 +234,11 @@ impl Trunk {
                 let Scratch { integer_inputs, integer_states, integer_gates, .. } = scratch;
                 let (gates, xs) = (&mut integer_gates[..notes * 4 * HIDDEN], &mut integer_inputs[..notes]);
                 for (n, layer) in layers.iter().enumerate() {
-                    layer.listen(xs, gates);
+                    layer.project_input(xs, gates);
                     for (gates, x) in gates.chunks_exact_mut(4 * HIDDEN).zip(&mut *xs) {
                         let (c, h) = integers(state).layer(n);
                         integer_states[0].set_state(h);
-                        layer.remember(&integer_states[..1], gates);
+                        layer.project_recurrent(&integer_states[..1], gates);
                         fixed::cell(gates, c, h);
                         x.set_state(h);
                     }
@@ -251,9 +251,9 @@ impl Trunk {
     pub fn outputs<'a>(&self, states: &[State], scratch: &'a mut Scratch) -> Outputs<'a> {
         let Scratch { outputs, integer_states, .. } = scratch;
         for (n, state) in states.iter().enumerate() {
-            match &state.memory {
-                Memory::Floats(states) => outputs[n * HIDDEN..][..HIDDEN].copy_from_slice(states.output()),
-                Memory::Integers(states) => integer_states[n].set_state(states.output()),
+            match &state.trunk {
+                TrunkState::Floats(states) => outputs[n * HIDDEN..][..HIDDEN].copy_from_slice(states.output()),
+                TrunkState::Integers(states) => integer_states[n].set_state(states.output()),
             }
         }
         match self {
@@ -264,12 +264,12 @@ impl Trunk {
 }
 
 fn floats(state: &mut State) -> &mut States<f32, f32> {
-    let Memory::Floats(states) = &mut state.memory else { unreachable!("a state of another network") };
+    let TrunkState::Floats(states) = &mut state.trunk else { unreachable!("a state of another network") };
     states
 }
 
 /// A take's integer states.
 pub(crate) fn integers(state: &mut State) -> &mut States<i16, i32> {
-    let Memory::Integers(states) = &mut state.memory else { unreachable!("a state of another network") };
+    let TrunkState::Integers(states) = &mut state.trunk else { unreachable!("a state of another network") };
     states
 }

@@ -18,7 +18,7 @@ use crate::{
 /// Version of the file format. Other versions are refused.
 pub const FORMAT: u32 = 1;
 /// Longest header accepted, in bytes; ours have some 10,000. Parsing takes several times as much memory as the header.
-const MOST_HEADER: usize = 256 << 10;
+const MAX_HEADER: usize = 256 << 10;
 /// Key of the card in the file's metadata.
 const CARD: &str = "antiphon";
 
@@ -135,7 +135,7 @@ pub enum WeightsError {
     NotFinite(String),
     /// Loading was canceled.
     #[error("reading these weights was given up")]
-    GivenUp,
+    Canceled,
 }
 
 /// A dense tensor of 32-bit floats, row-major.
@@ -146,13 +146,13 @@ pub struct Tensor {
     /// The values.
     pub data: Vec<f32>,
     /// The codebook that the values were already rounded to, in 127ths of a row's largest: see [`crate::compact`].
-    pub book: Option<[i8; 16]>,
+    pub codebook: Option<[i8; 16]>,
 }
 
 impl Tensor {
     /// A tensor that was not quantized before.
     pub fn new(shape: Vec<usize>, data: Vec<f32>) -> Self {
-        Self { shape, data, book: None }
+        Self { shape, data, codebook: None }
     }
 }
 
@@ -170,14 +170,14 @@ impl Weights {
     /// Reads and checks a weights file: every tensor of its network must be there, with the right shape and finite
     /// values. In a file with an older vocabulary, the weights of features it does not know are filled with zeros.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
-        Self::from_bytes_while(bytes, || true)
+        Self::from_bytes_cancelable(bytes, || true)
     }
 
-    /// Like [`Weights::from_bytes`], but checks `wanted` before each tensor and gives up once it returns false.
-    pub(crate) fn from_bytes_while(bytes: &[u8], wanted: impl Fn() -> bool) -> Result<Self, WeightsError> {
+    /// Like [`Weights::from_bytes`], but checks `keep_going` before each tensor and gives up once it returns false.
+    pub(crate) fn from_bytes_cancelable(bytes: &[u8], keep_going: impl Fn() -> bool) -> Result<Self, WeightsError> {
         let unreadable = |e: safetensors::SafeTensorError| WeightsError::Unreadable(e.to_string());
         let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
-        if header > MOST_HEADER as u64 {
+        if header > MAX_HEADER as u64 {
             return Err(WeightsError::Unreadable(format!("its header has {header} bytes")));
         }
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(unreadable)?;
@@ -194,8 +194,8 @@ impl Weights {
         }
         let older = card.vocabulary < VOCABULARY;
         let read = |name: &str, expected: Vec<usize>| {
-            if !wanted() {
-                return Err(WeightsError::GivenUp);
+            if !keep_going() {
+                return Err(WeightsError::Canceled);
             }
             let Ok(view) = file.tensor(name) else {
                 return Err(WeightsError::Missing { name: name.to_owned(), expected });

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use model::encoding::TIMES;
 use model::shapes::HEAD;
 use model::{
-    BatchDecoder, Card, Controls, Decoder, Kind, Loudness, Network, Precision, Temperature, Weights, WeightsError,
-    What, When, note_rng,
+    BatchDecoder, Card, Controls, Decoder, Kind, Loudness, Network, NoteConstraints, Precision, StepConstraints,
+    Temperature, Weights, WeightsError, note_rng,
 };
 use notes::{Note, Successor};
 use proptest::prelude::*;
@@ -23,14 +23,14 @@ fn decoder_in(kind: Kind, seed: u64, precision: Precision) -> Decoder {
 
 /// Plays without a phrase: each note is sampled and fed.
 fn play(decoder: &mut Decoder, controls: &Controls, seed: u64, count: u64) -> Vec<Successor> {
-    play_within(decoder, controls, &What::default(), 1.0, seed, count)
+    play_within(decoder, controls, &NoteConstraints::default(), 1.0, seed, count)
 }
 
 /// Like [`play`], with constraints and requests.
 fn play_within(
     decoder: &mut Decoder,
     controls: &Controls,
-    what: &What,
+    what: &NoteConstraints,
     density: f32,
     seed: u64,
     count: u64,
@@ -39,7 +39,11 @@ fn play_within(
         .map(|index| {
             let rng = &mut note_rng(seed, index);
             let above = what.pitches.checked_shr(decoder.state().context().floor(0.0).into());
-            let when = When { in_chord: above.is_some_and(|left| left != 0), density, ..When::after(0.0) };
+            let when = StepConstraints {
+                in_chord: above.is_some_and(|left| left != 0),
+                density,
+                ..StepConstraints::after(0.0)
+            };
             let timing = decoder.sample_step(controls, &when, rng);
             let note = decoder.sample_note(controls, timing.step, what, rng);
             decoder.feed(&note);
@@ -69,7 +73,7 @@ proptest! {
             repeats: 1.0,
             ..Controls::default()
         };
-        let what = What { pitches: mask, longest, ..What::default() };
+        let what = NoteConstraints { pitches: mask, longest, ..NoteConstraints::default() };
         let take = play_within(&mut decoder(Kind::Antiphon, 3), &controls, &what, density, seed, 48);
         let mut onset = 0.0;
         let notes: Vec<Note> = take.iter().map(|note| {
@@ -93,7 +97,7 @@ proptest! {
         let mut struck: Vec<Note> = notes.iter().map(|n| Note {
             onset: n.struck(), spread: 0.0, duration: n.end() - n.struck(), ..*n
         }).collect();
-        notes::chords::canonicalise(&mut struck);
+        notes::chords::canonicalize(&mut struck);
         let again = |pair: &[Note]| pair[1].struck() - pair[0].struck() <= notes::chords::WINDOW_S + 1e-9;
         let mut by_key = notes.clone();
         by_key.sort_by(|a, b| a.pitch.cmp(&b.pitch).then(a.struck().total_cmp(&b.struck())));
@@ -150,7 +154,7 @@ fn the_entry_is_drawn_from_what_the_silence_has_left() {
     play(&mut decoder, &Controls::default(), 1, 5);
     let neutral = Controls::default();
     let mut steps = |earliest: f64, seed: u64| {
-        let when = When::after(earliest);
+        let when = StepConstraints::after(earliest);
         let mut steps: Vec<f64> =
             (0..1500).map(|draw| decoder.sample_step(&neutral, &when, &mut note_rng(seed, draw)).step).collect();
         steps.sort_by(f64::total_cmp);
@@ -202,7 +206,7 @@ fn density_is_a_factor_on_the_onsets() {
     let network = Arc::new(Network::new(&weights, Precision::Int8));
     let of = |density| {
         let mut decoder = Decoder::new(network.clone());
-        let take = play_within(&mut decoder, &Controls::default(), &What::default(), density, 5, 400);
+        let take = play_within(&mut decoder, &Controls::default(), &NoteConstraints::default(), density, 5, 400);
         let onsets: Vec<f64> = take.iter().map(|note| note.step).filter(|step| *step > 0.0).collect();
         (onsets.iter().map(|step| step.ln()).sum::<f64>() / onsets.len() as f64, onsets.len())
     };
@@ -224,7 +228,7 @@ fn loudness_is_as_asked_for() {
     for kind in [Kind::Seed, Kind::Antiphon] {
         let mut before = 0.0;
         for level in [24.0, 64.0, 104.0] {
-            let what = What { loudness: Loudness::Around(level), ..What::default() };
+            let what = NoteConstraints { loudness: Loudness::Around(level), ..NoteConstraints::default() };
             let take = play_within(&mut decoder(kind, 3), &Controls::default(), &what, 1.0, 5, 300);
             let mean = take[20..].iter().map(|note| f32::from(note.velocity)).sum::<f32>() / 280.0;
             // An untrained network does not react to its own loudness, so it keeps pulling to the middle.
@@ -232,7 +236,7 @@ fn loudness_is_as_asked_for() {
             assert!(mean > before + 15.0);
             before = mean;
         }
-        let what = What { loudness: Loudness::Fixed(77), ..What::default() };
+        let what = NoteConstraints { loudness: Loudness::Fixed(77), ..NoteConstraints::default() };
         let take = play_within(&mut decoder(kind, 3), &Controls::default(), &what, 1.0, 5, 20);
         assert!(take.iter().all(|note| note.velocity == 77));
     }
@@ -368,7 +372,7 @@ fn loading_is_given_up_at_any_moment() {
         let bytes = Weights::random(kind, 10).to_bytes();
         let load_until = |moment| {
             let asked = Cell::new(0);
-            let result = Network::from_bytes_while(&bytes, || {
+            let result = Network::from_bytes_cancelable(&bytes, || {
                 asked.set(asked.get() + 1);
                 asked.get() <= moment
             });
@@ -378,7 +382,7 @@ fn loading_is_given_up_at_any_moment() {
         assert!(whole.is_ok() && moments > Weights::random(kind, 10).tensors().len(), "{moments} questions");
         for moment in [0, 1, moments / 2, moments - 1] {
             let (result, asked) = load_until(moment);
-            assert!(matches!(result, Err(WeightsError::GivenUp)) && asked == moment + 1, "{moment} of {moments}");
+            assert!(matches!(result, Err(WeightsError::Canceled)) && asked == moment + 1, "{moment} of {moments}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use model::device::{Batch, DeviceError, Processor, Survey, Trunk};
+use model::device::{Batch, CpuDevice, DeviceBenchmark, DeviceError, TrunkDevice};
 use model::{BatchDecoder, Controls, Decoder, Kind, Network, Precision, Weights, note_rng};
 use notes::Successor;
 
@@ -18,18 +18,18 @@ fn next(decoder: &mut Decoder, index: u64) -> Successor {
 /// The CPU as a device that fails after `steps` steps or, if `wrong`, flips a bit of one state.
 #[derive(Debug)]
 struct Spoilt {
-    on: Box<dyn Trunk>,
+    on: Box<dyn TrunkDevice>,
     steps: usize,
     wrong: bool,
 }
 
 impl Spoilt {
     fn new(network: &Arc<Network>, steps: usize, wrong: bool) -> Self {
-        Self { on: Box::new(Processor::new(network.clone()).unwrap()), steps, wrong }
+        Self { on: Box::new(CpuDevice::new(network.clone()).unwrap()), steps, wrong }
     }
 }
 
-impl Trunk for Spoilt {
+impl TrunkDevice for Spoilt {
     fn name(&self) -> &str {
         "spoilt"
     }
@@ -43,8 +43,8 @@ impl Trunk for Spoilt {
         Ok(())
     }
 
-    fn twin(&self, takes: usize) -> Result<Box<dyn Trunk>, DeviceError> {
-        Ok(Box::new(Self { on: self.on.twin(takes)?, ..*self }))
+    fn open_session(&self, takes: usize) -> Result<Box<dyn TrunkDevice>, DeviceError> {
+        Ok(Box::new(Self { on: self.on.open_session(takes)?, ..*self }))
     }
 }
 
@@ -57,7 +57,7 @@ fn the_cpu_takes_over_in_mid_take() {
             let [mut cpu, mut decoder] = [(); 2].map(|()| Decoder::new(network.clone()));
             let spoilt = Spoilt::new(&network, dies, false);
             let mut batch = BatchDecoder::new(&decoder, 3);
-            batch.run_on(Some(spoilt.twin(3).unwrap()));
+            batch.run_on(Some(spoilt.open_session(3).unwrap()));
             decoder.run_on(Some(Box::new(spoilt)));
             for index in 0..20 {
                 let failed = index as usize > dies;
@@ -86,8 +86,8 @@ fn the_cpu_takes_over_in_mid_take() {
 fn weights_that_are_no_integers_stay_on_the_cpu() {
     for precision in [Precision::F32, Precision::F16] {
         let network = network(Kind::Seed, precision);
-        assert_eq!(Processor::new(network.clone()).map(drop), Err(DeviceError::Weights));
-        let survey = Survey::new(&network, 1, model::device::open(&network));
+        assert_eq!(CpuDevice::new(network.clone()).map(drop), Err(DeviceError::Weights));
+        let survey = DeviceBenchmark::new(&network, 1, model::device::open(&network));
         assert!(matches!(survey.other, Err(DeviceError::Weights | DeviceError::Missing | DeviceError::NotBuilt)));
     }
 }
@@ -96,11 +96,11 @@ fn weights_that_are_no_integers_stay_on_the_cpu() {
 fn only_what_gives_the_cpus_bits_is_used() {
     let network = network(Kind::Antiphon, Precision::Int4);
     for takes in [1, 5] {
-        let survey = Survey::new(&network, takes, Ok(Box::new(Spoilt::new(&network, usize::MAX, true))));
+        let survey = DeviceBenchmark::new(&network, takes, Ok(Box::new(Spoilt::new(&network, usize::MAX, true))));
         assert_eq!(survey.other.map(drop), Err(DeviceError::Differs));
-        let survey = Survey::new(&network, takes, Ok(Box::new(Spoilt::new(&network, usize::MAX, false))));
+        let survey = DeviceBenchmark::new(&network, takes, Ok(Box::new(Spoilt::new(&network, usize::MAX, false))));
         assert!(survey.other.is_ok_and(|found| found.name == "spoilt" && found.us > 0.0) && survey.cpu_us > 0.0);
     }
-    let survey = Survey::new(&network, 1, Err(DeviceError::Missing));
+    let survey = DeviceBenchmark::new(&network, 1, Err(DeviceError::Missing));
     assert!(survey.faster().is_none() && survey.other.is_err());
 }

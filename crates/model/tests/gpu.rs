@@ -6,7 +6,7 @@ use std::io::Write;
 use std::process::Command;
 use std::sync::Arc;
 
-use model::device::{DeviceError, Survey, Trunk, open};
+use model::device::{DeviceBenchmark, DeviceError, TrunkDevice, open};
 use model::{BatchDecoder, Controls, Decoder, Kind, Network, Precision, Weights, note_rng};
 use notes::Successor;
 
@@ -15,7 +15,7 @@ fn network(kind: Kind, precision: Precision) -> Arc<Network> {
 }
 
 /// Opens the GPU and prints the adapter's name, bypassing the test's captured output.
-fn gpu(network: &Network) -> Option<Box<dyn Trunk>> {
+fn gpu(network: &Network) -> Option<Box<dyn TrunkDevice>> {
     let (trunk, said) = match open(network) {
         Ok(trunk) => {
             let said = format!("GPU tests run on {}", trunk.name());
@@ -43,8 +43,8 @@ fn a_take_is_the_cpus_to_the_bit() {
         let network = network(kind, precision);
         let Some(trunk) = gpu(&network) else { return };
         let [mut cpu, mut one, mut two] = [(); 3].map(|()| Decoder::new(network.clone()));
-        one.run_on(Some(trunk.twin(1).unwrap()));
-        two.run_on(Some(trunk.twin(1).unwrap()));
+        one.run_on(Some(trunk.open_session(1).unwrap()));
+        two.run_on(Some(trunk.open_session(1).unwrap()));
         // The weights outlive the session that uploaded them.
         drop(trunk);
         let mut snapshot = None;
@@ -84,7 +84,7 @@ fn takes_side_by_side_are_the_cpus_to_the_bit() {
     }
     for takes in [1, 3, 8, 13, 64] {
         let [mut cpu, mut gpu] = [(); 2].map(|()| BatchDecoder::new(&decoder, takes));
-        gpu.run_on(Some(trunk.twin(takes).unwrap()));
+        gpu.run_on(Some(trunk.open_session(takes).unwrap()));
         for index in 0..12 {
             let play = |batch: &mut BatchDecoder| {
                 let mut rngs: Vec<_> = (0..takes as u64).map(|take| note_rng(take, index)).collect();
@@ -96,7 +96,7 @@ fn takes_side_by_side_are_the_cpus_to_the_bit() {
         assert_eq!(gpu.take_failure(), None, "{takes} takes");
         assert!(gpu.device().is_some());
     }
-    let survey = Survey::new(decoder.network(), 8, Ok(trunk));
+    let survey = DeviceBenchmark::new(decoder.network(), 8, Ok(trunk));
     assert!(survey.other.unwrap().us > 0.0);
 }
 

@@ -29,7 +29,7 @@ fn phrase(count: usize, seed: u64) -> Vec<Note> {
         }
         onset += rng.random_range(0.05..0.6);
     }
-    notes::chords::canonicalise(&mut notes);
+    notes::chords::canonicalize(&mut notes);
     notes.truncate(count);
     notes
 }

@@ -82,22 +82,22 @@ impl Bars {
 /// change of signature, that differs from the host's line. So as long as the host plays on, lines that fit
 /// a count from beat 0 do not replace the known one, unless they persist for longer than any block.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct BarLine {
-    known: Option<Known>,
+pub(crate) struct BarLineFilter {
+    known: Option<KnownLine>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct KnownLine {
     line: f64,
     signature: (i32, i32),
     /// Samples for which a different line has been reported.
     doubted: u32,
 }
 
-impl BarLine {
+impl BarLineFilter {
     /// Takes the bar line that the host, or its wrapper, reports for a block of `frames` samples, in the host's
     /// beats. Returns the line to use.
-    pub(crate) fn hear(&mut self, line: f64, signature: (i32, i32), frames: u32) -> f64 {
+    pub(crate) fn update(&mut self, line: f64, signature: (i32, i32), frames: u32) -> f64 {
         let length = length(signature);
         let same = |other: f64| {
             let bars = (line - other) / length;
@@ -112,7 +112,7 @@ impl BarLine {
                 return known.line;
             }
         }
-        self.known = Some(Known { line, signature, doubted: 0 });
+        self.known = Some(KnownLine { line, signature, doubted: 0 });
         line
     }
 }

@@ -5,7 +5,7 @@
 //! keeps its end. In a chord, pitches ascend and are unique: a doubled pitch (two voices, two
 //! channels, a re-strike within the window) is merged, with the later end and the louder velocity.
 //!
-//! Files go through [`canonicalise`], live playing through [`crate::Listener`]; both use
+//! Files go through [`canonicalize`], live playing through [`crate::Listener`]; both use
 //! [`Chord`] and [`merge`], so that the network gets the same representation from both.
 
 use crate::Note;
@@ -59,7 +59,7 @@ impl Chord {
     }
 
     /// Seconds from the chord's onset to the note's own. In this order of operations a placed note
-    /// yields exactly its spread, which makes [`canonicalise`] idempotent.
+    /// yields exactly its spread, which makes [`canonicalize`] idempotent.
     fn delay(&self, note: &Note) -> f64 {
         (note.onset - self.onset) + note.spread
     }
@@ -77,7 +77,7 @@ pub fn merge(kept: &mut Note, other: &Note) {
 ///
 /// Idempotent: notes already in canonical order are unchanged. Notes with a non-finite time are dropped.
 /// Not for the audio thread: sorting may allocate.
-pub fn canonicalise(notes: &mut Vec<Note>) {
+pub fn canonicalize(notes: &mut Vec<Note>) {
     notes.retain(|note| note.onset.is_finite() && note.spread.is_finite() && note.duration.is_finite());
     notes.sort_by(|a, b| a.struck().total_cmp(&b.struck()));
     let mut chord: Option<Chord> = None;

@@ -8,7 +8,7 @@
 //!   of one block's tempo and does not accumulate. A deviation from the position predicted by the last
 //!   block is absorbed, up to [`TOLERANCE_S`] plus what a tempo ramp explains; a note that falls
 //!   into a gap sounds at sample 0. A loop continues seamlessly. Any other jump is reported
-//!   ([`Happened::jumped`]), and the axis continues from where it was.
+//!   ([`TransportEvents::jumped`]), and the axis continues from where it was.
 //! * A tempo ramp in the previous block is assumed to continue: the distance covered, compared with the
 //!   two tempi, distinguishes a ramp from a step and shows where the ramp began. So positions are exact to
 //!   the sample within a ramp; where it begins or ends, the error is limited to that of one block.
@@ -22,7 +22,9 @@
 //! * NaN, infinite and absurd values count as missing. A missing tempo defaults to
 //!   [`DEFAULT_TEMPO`], a missing time signature to 4/4.
 
-use crate::bars::{BarLine, Bars, LONGEST_BLOCK, SAME_BEAT};
+use crate::bars::{BarLineFilter, Bars, LONGEST_BLOCK, SAME_BEAT};
+use crate::span::Line;
+pub use crate::span::{Span, TransportEvents};
 
 /// Beats per minute until the host first reports a tempo.
 pub const DEFAULT_TEMPO: f64 = 120.0;
@@ -66,143 +68,6 @@ pub struct Transport {
     pub bar_start_beats: Option<f64>,
 }
 
-/// Transport changes at the first sample of a block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Happened {
-    /// The transport started.
-    pub started: bool,
-    /// The transport stopped.
-    pub stopped: bool,
-    /// The position jumped while the transport was running, and not because of the loop.
-    pub jumped: bool,
-    /// The position went back to the loop's start (perhaps within the previous block).
-    pub looped: bool,
-    /// The tempo differs from that of the previous block.
-    pub tempo_changed: bool,
-}
-
-impl Happened {
-    /// Whether playback was interrupted: a start, a stop or a jump. A loop or a tempo change is no
-    /// interruption.
-    pub fn cut(&self) -> bool {
-        self.started || self.stopped || self.jumped
-    }
-}
-
-/// One block on the clock's axes. A plain value: copy it around.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Span {
-    /// The first time that belongs to the block, in unrolled beats: the end of the previous block, or
-    /// 0 for the first one.
-    pub start: f64,
-    /// The first time that belongs to the next block, in unrolled beats.
-    pub end: f64,
-    /// As `start`, in stream seconds.
-    pub start_s: f64,
-    /// As `end`, in stream seconds.
-    pub end_s: f64,
-    /// Samples in the block.
-    pub frames: u32,
-    /// Beats per minute at the block's first sample.
-    pub tempo: f64,
-    /// Transport changes at the block's first sample.
-    pub happened: Happened,
-    /// When the host goes back to its loop's start within this block, in unrolled beats, as far as the reported
-    /// loop shows. If a block ends exactly there, the next one has [`Happened::looped`] instead.
-    pub seam: Option<f64>,
-    /// The bar lines as known in this block; `None` while the transport is stopped or has no position.
-    pub bars: Option<Bars>,
-    beats: Line,
-    seconds: Line,
-}
-
-impl Span {
-    /// The sample of the block nearest to a time in unrolled beats, clamped to the block (0 if the block is empty).
-    pub fn offset(&self, beats: f64) -> u32 {
-        self.nearest(&self.beats, beats)
-    }
-
-    /// The sample of the block nearest to a time in stream seconds, clamped likewise.
-    pub fn offset_of_seconds(&self, seconds: f64) -> u32 {
-        self.nearest(&self.seconds, seconds)
-    }
-
-    /// The time of a sample of the block, in unrolled beats.
-    pub fn beats_at(&self, offset: u32) -> f64 {
-        // Where a correction moves the line back, the axis stands still.
-        self.beats.at(offset.into()).max(self.start).min(self.end)
-    }
-
-    /// The time of a sample of the block, in stream seconds.
-    pub fn seconds_at(&self, offset: u32) -> f64 {
-        self.seconds.at(offset.into())
-    }
-
-    /// Converts stream seconds to unrolled beats at this block's tempo; also for times outside the block.
-    pub fn beats_of(&self, seconds: f64) -> f64 {
-        self.beats.start + (seconds - self.seconds.start) * self.beats_per_second()
-    }
-
-    /// Converts unrolled beats to stream seconds at this block's tempo; also for times outside the block.
-    pub fn seconds_of(&self, beats: f64) -> f64 {
-        self.seconds.start + (beats - self.beats.start) / self.beats_per_second()
-    }
-
-    /// The tempo at the block's first sample, in beats per second.
-    pub fn beats_per_second(&self) -> f64 {
-        self.tempo / 60.0
-    }
-
-    /// The tempo at a sample of the block, in beats per second.
-    pub fn beats_per_second_at(&self, offset: u32) -> f64 {
-        self.tempo / 60.0 * self.beats.slope(offset.into()) / self.beats.per_sample
-    }
-
-    /// Whether a time in unrolled beats belongs to this block.
-    pub fn contains(&self, beats: f64) -> bool {
-        (self.start..self.end).contains(&beats)
-    }
-
-    fn nearest(&self, line: &Line, moment: f64) -> u32 {
-        let sample = line.sample(moment).round();
-        // A saturating cast: NaN becomes 0.
-        (sample as u32).min(self.frames.saturating_sub(1))
-    }
-}
-
-/// Maps samples to time within one block; quadratic in a tempo ramp.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Line {
-    /// The time of the block's first sample.
-    start: f64,
-    per_sample: f64,
-    /// The quadratic coefficient, per sample squared: in a ramp, half the change of the slope per sample.
-    bend: f64,
-}
-
-impl Line {
-    fn at(&self, sample: f64) -> f64 {
-        self.start + sample * (self.per_sample + sample * self.bend)
-    }
-
-    /// Time per sample at `sample`.
-    fn slope(&self, sample: f64) -> f64 {
-        self.per_sample + 2.0 * sample * self.bend
-    }
-
-    /// The sample at a time, not rounded.
-    fn sample(&self, moment: f64) -> f64 {
-        let ahead = moment - self.start;
-        if self.bend == 0.0 {
-            return ahead / self.per_sample;
-        }
-        // The form of the quadratic formula that loses no digits when `bend` is small; a negative discriminant
-        // (a time that the line never reaches) is clamped to 0.
-        let root = (self.per_sample * self.per_sample + 4.0 * self.bend * ahead).max(0.0).sqrt();
-        2.0 * ahead / (self.per_sample + root)
-    }
-}
-
 /// Counts samples and follows the host's transport; see the [module documentation](self).
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -220,7 +85,7 @@ pub struct Clock {
     /// Length of the latest block, in samples.
     latest: u32,
     anchor: Option<Anchor>,
-    bar: BarLine,
+    bar: BarLineFilter,
     looping: Looping,
 }
 
@@ -248,12 +113,12 @@ struct Axis {
     line: Line,
     samples: u64,
     /// The end of the range of times already assigned to blocks.
-    given: f64,
+    assigned: f64,
 }
 
 impl Axis {
     fn new(per_sample: f64) -> Self {
-        Self { line: Line { start: 0.0, per_sample, bend: 0.0 }, samples: 0, given: 0.0 }
+        Self { line: Line { start: 0.0, per_sample, bend: 0.0 }, samples: 0, assigned: 0.0 }
     }
 
     /// The time of the next sample.
@@ -278,12 +143,12 @@ impl Axis {
     fn advance(&mut self, frames: u32) -> (Line, f64, f64) {
         let per_sample = self.line.slope(self.samples as f64);
         let line = Line { start: self.now(), per_sample, bend: self.line.bend };
-        let start = self.given;
+        let start = self.assigned;
         self.samples += u64::from(frames);
         if frames > 0 {
-            self.given = start.max(self.now() - 0.5 * self.line.slope(self.samples as f64));
+            self.assigned = start.max(self.now() - 0.5 * self.line.slope(self.samples as f64));
         }
-        (line, start, self.given)
+        (line, start, self.assigned)
     }
 }
 
@@ -307,7 +172,7 @@ impl Clock {
             position: None,
             latest: 0,
             anchor: None,
-            bar: BarLine::default(),
+            bar: BarLineFilter::default(),
             looping: Looping::default(),
         }
     }
@@ -319,43 +184,43 @@ impl Clock {
 
     /// Advances by one block. A call with 0 frames is a parameter flush and changes nothing.
     pub fn advance(&mut self, transport: &Transport, frames: u32, sample_rate: f64) -> Span {
-        let (happened, bars) = if frames > 0 {
-            let happened = self.hear(transport, frames, sample_rate);
+        let (events, bars) = if frames > 0 {
+            let events = self.apply_transport(transport, frames, sample_rate);
             self.latest = frames;
-            (happened, self.bars(transport, frames, happened))
+            (events, self.bars(transport, frames, events))
         } else {
-            (Happened::default(), None)
+            (TransportEvents::default(), None)
         };
         let (beats, start, end) = self.beats.advance(frames);
-        let seam = bars.and_then(|bars| bars.loop_end());
-        let seam = seam.filter(|seam| (start..end).contains(seam));
+        let loop_seam = bars.and_then(|bars| bars.loop_end());
+        let loop_seam = loop_seam.filter(|loop_seam| (start..end).contains(loop_seam));
         let (seconds, start_s, end_s) = self.seconds.advance(frames);
         if let Some(anchor) = &mut self.anchor {
             anchor.samples += u64::from(frames);
             anchor.longest = anchor.longest.max(frames);
         }
         let tempo = if beats.bend == 0.0 { self.tempo } else { beats.per_sample * 60.0 * self.sample_rate };
-        Span { start, end, start_s, end_s, frames, tempo, happened, seam, bars, beats, seconds }
+        Span { start, end, start_s, end_s, frames, tempo, events, loop_seam, bars, beats, seconds }
     }
 
     /// Applies the transport that the host reports at the start of a block.
-    fn hear(&mut self, transport: &Transport, frames: u32, sample_rate: f64) -> Happened {
-        let mut happened = Happened {
+    fn apply_transport(&mut self, transport: &Transport, frames: u32, sample_rate: f64) -> TransportEvents {
+        let mut events = TransportEvents {
             started: transport.playing && !self.playing,
             stopped: !transport.playing && self.playing,
-            ..Happened::default()
+            ..TransportEvents::default()
         };
         self.playing = transport.playing;
-        if self.playing && !happened.started && self.is_within_a_ramp(transport, frames, sample_rate) {
+        if self.playing && !events.started && self.is_within_a_ramp(transport, frames, sample_rate) {
             self.position = transport.pos_beats;
-            return happened;
+            return events;
         }
         let tempo_before = self.tempo;
-        if (self.playing || happened.stopped || !self.begun)
+        if (self.playing || events.stopped || !self.begun)
             && let Some(tempo) = transport.tempo.filter(|tempo| tempo.is_finite() && *tempo > 0.0)
         {
             self.tempo = tempo.clamp(*TEMPI.start(), *TEMPI.end());
-            happened.tempo_changed = self.begun && self.tempo != tempo_before;
+            events.tempo_changed = self.begun && self.tempo != tempo_before;
         }
         if SAMPLE_RATES.contains(&sample_rate) {
             self.sample_rate = sample_rate;
@@ -364,17 +229,17 @@ impl Clock {
         self.seconds.set_rate(1.0 / self.sample_rate);
         self.begun = true;
         if self.playing {
-            self.follow(transport, tempo_before, frames, &mut happened);
+            self.follow(transport, tempo_before, frames, &mut events);
         } else {
             self.unrolled = None;
             self.position = None;
             self.anchor = None;
         }
-        happened
+        events
     }
 
     /// Reads the position of a running transport.
-    fn follow(&mut self, transport: &Transport, tempo_before: f64, frames: u32, happened: &mut Happened) {
+    fn follow(&mut self, transport: &Transport, tempo_before: f64, frames: u32, events: &mut TransportEvents) {
         let Some(position) = transport.pos_beats.filter(|beats| beats.abs() <= FARTHEST) else {
             return;
         };
@@ -388,27 +253,27 @@ impl Clock {
         if stuck {
             return;
         }
-        let foretold = self.beats.now() - unrolled;
+        let predicted = self.beats.now() - unrolled;
         let tolerance = self.tolerance(tempo_before);
-        let unrolled = if let Some(back) = loop_turns(transport, foretold, position, tolerance) {
-            happened.looped = true;
+        let unrolled = if let Some(back) = loop_wrap(transport, predicted, position, tolerance) {
+            events.looped = true;
             unrolled + back
-        } else if (position - foretold).abs() <= tolerance {
+        } else if (position - predicted).abs() <= tolerance {
             unrolled
         } else {
-            happened.jumped = true;
+            events.jumped = true;
             self.beats.now() - position
         };
         let turned = unrolled - self.unrolled.replace(unrolled).unwrap_or(unrolled);
         self.beats.set_now(position + unrolled);
-        let Some(latest) = self.anchor.filter(|_| !happened.jumped) else {
+        let Some(latest) = self.anchor.filter(|_| !events.jumped) else {
             self.anchor = Some(anchor);
             return;
         };
         // Within a ramp every block is an anchor, however it was split.
         let before = if latest.ramps { latest.samples.max(latest.before) } else { latest.longest.into() };
         let latest = Anchor { position: latest.position - turned, ..latest };
-        if self.goes_on(&latest, transport) {
+        if self.continues_steadily(&latest, transport) {
             // What was taken for a ramp has ended.
             self.anchor = Some(Anchor { ramps: false, ..latest });
             return;
@@ -422,12 +287,12 @@ impl Clock {
     }
 
     /// Whether the host has played on at the anchor's tempo since the anchor, and still reports that tempo.
-    fn goes_on(&self, anchor: &Anchor, transport: &Transport) -> bool {
+    fn continues_steadily(&self, anchor: &Anchor, transport: &Transport) -> bool {
         let Some(position) = transport.pos_beats else {
             return false;
         };
-        let foretold = anchor.position + anchor.samples as f64 / self.sample_rate * anchor.tempo / 60.0;
-        transport.tempo == Some(anchor.tempo) && (position - foretold).abs() < ROUNDING
+        let predicted = anchor.position + anchor.samples as f64 / self.sample_rate * anchor.tempo / 60.0;
+        transport.tempo == Some(anchor.tempo) && (position - predicted).abs() < ROUNDING
     }
 
     /// Whether this is the remainder of a block that began in a ramp and was split, as wrappers do at a
@@ -437,7 +302,7 @@ impl Clock {
             && sample_rate == self.sample_rate
             && self.anchor.is_some_and(|anchor| {
                 let within = anchor.samples > 0 && anchor.samples + u64::from(frames) <= anchor.before;
-                within && self.goes_on(&anchor, transport)
+                within && self.continues_steadily(&anchor, transport)
             })
     }
 
@@ -473,9 +338,9 @@ impl Clock {
         (TOLERANCE_S * self.tempo.max(tempo_before) + ramp.min(RAMP_S * self.tempo)) / 60.0
     }
 
-    fn bars(&mut self, transport: &Transport, frames: u32, happened: Happened) -> Option<Bars> {
+    fn bars(&mut self, transport: &Transport, frames: u32, events: TransportEvents) -> Option<Bars> {
         let Some(unrolled) = self.unrolled else {
-            (self.bar, self.looping) = (BarLine::default(), Looping::default());
+            (self.bar, self.looping) = (BarLineFilter::default(), Looping::default());
             return None;
         };
         let signature = transport
@@ -483,11 +348,11 @@ impl Clock {
             .filter(|(beats, unit)| (1..=1024).contains(beats) && (1..=1024).contains(unit))
             .unwrap_or((4, 4));
         let line = transport.bar_start_beats.filter(|beats| beats.abs() <= FARTHEST).unwrap_or(0.0);
-        if happened.cut() || happened.looped {
-            (self.bar, self.looping) = (BarLine::default(), Looping::default());
+        if events.is_cut() || events.looped {
+            (self.bar, self.looping) = (BarLineFilter::default(), Looping::default());
         }
-        let line = self.bar.hear(line, signature, frames);
-        let looping = self.looping.hear(loop_range(transport), self.beats.now() - unrolled, frames);
+        let line = self.bar.update(line, signature, frames);
+        let looping = self.looping.update(loop_range(transport), self.beats.now() - unrolled, frames);
         Some(Bars::new(line, signature, unrolled, looping))
     }
 }
@@ -508,7 +373,7 @@ struct Looping {
 impl Looping {
     /// Takes the loop that the host reports at position `here` for a block of `frames` samples; `range` and `here`
     /// are in the host's beats. Returns the loop if it is in force.
-    fn hear(&mut self, range: Option<(f64, f64)>, here: f64, frames: u32) -> Option<(f64, f64)> {
+    fn update(&mut self, range: Option<(f64, f64)>, here: f64, frames: u32) -> Option<(f64, f64)> {
         let within = range.is_some_and(|range| here <= range.1);
         self.past = if within { 0 } else { self.past.saturating_add(frames) };
         if !within && (range != self.range || self.past > LONGEST_BLOCK) {
@@ -529,11 +394,11 @@ fn loop_range(transport: &Transport) -> Option<(f64, f64)> {
 
 /// How many beats the host has gone back in its loop, if that explains its position: the loop's length, or a
 /// multiple if a block is longer than the loop.
-fn loop_turns(transport: &Transport, foretold: f64, position: f64, tolerance: f64) -> Option<f64> {
+fn loop_wrap(transport: &Transport, predicted: f64, position: f64, tolerance: f64) -> Option<f64> {
     let (start, end) = loop_range(transport)?;
     let length = end - start;
-    let back = ((foretold - position) / length).round() * length;
+    let back = ((predicted - position) / length).round() * length;
     let inside = position >= start - SAME_BEAT && position <= end + SAME_BEAT;
-    let explained = (position + back - foretold).abs() <= tolerance;
+    let explained = (position + back - predicted).abs() <= tolerance;
     (back > 0.0 && inside && explained).then_some(back)
 }

@@ -1,5 +1,5 @@
 //! Notes and musical time. No dependencies, no `unsafe`, and everything here except constructors and
-//! [`chords::canonicalise`] is safe to call on the audio thread: capacities are fixed at
+//! [`chords::canonicalize`] is safe to call on the audio thread: capacities are fixed at
 //! construction; after that, nothing allocates, locks, logs, panics or loops without a bound.
 //!
 //! | module | what it is |
@@ -9,7 +9,7 @@
 //! | [`clock`] | samples ↔ seconds ↔ beats; stops, jumps, loops, tempo |
 //! | [`bars`] | the host's bar lines |
 //! | [`schedule`] | generated notes that have not sounded yet |
-//! | [`held`] | generated notes that are sounding; the only authority on their note-offs |
+//! | [`sounding`] | generated notes that are sounding; the only authority on their note-offs |
 #![forbid(unsafe_code)]
 #![deny(
     clippy::expect_used,
@@ -24,14 +24,15 @@
 pub mod bars;
 pub mod chords;
 pub mod clock;
-pub mod held;
 pub mod listener;
 mod note;
 pub mod schedule;
+pub mod sounding;
+mod span;
 
 pub use bars::Bars;
 pub use clock::{Clock, Span, Transport};
-pub use held::{Event, Held};
 pub use listener::Listener;
 pub use note::{Note, Successor};
 pub use schedule::{Planned, Schedule};
+pub use sounding::{Event, SoundingNotes};

@@ -1,5 +1,5 @@
 //! Player input: note-on, note-off and pedal events go in; finished notes come out in canonical order
-//! (see [`crate::chords`]), exactly as [`crate::chords::canonicalise`] would produce them.
+//! (see [`crate::chords`]), exactly as [`crate::chords::canonicalize`] would produce them.
 //! Lives on the audio thread.
 //!
 //! * A note is finished when its key comes up. [`Listener::pop`] returns it once its chord's window is

@@ -3,7 +3,7 @@
 mod common;
 
 use notes::Note;
-use notes::chords::{WINDOW_S, canonicalise};
+use notes::chords::{WINDOW_S, canonicalize};
 use proptest::prelude::*;
 
 /// A raw note in whole microseconds.
@@ -68,7 +68,7 @@ proptest! {
     #[test]
     fn equals_the_definition(raw in playing()) {
         let mut notes: Vec<Note> = raw.iter().map(Raw::note).collect();
-        canonicalise(&mut notes);
+        canonicalize(&mut notes);
         let micro = |seconds: f64| (seconds * 1e6).round() as i64;
         let found: Vec<_> = notes
             .iter()
@@ -82,11 +82,11 @@ proptest! {
         (raw, shuffled) in playing().prop_flat_map(|raw| (Just(raw.clone()), Just(raw).prop_shuffle())),
     ) {
         let mut notes: Vec<Note> = raw.iter().map(Raw::note).collect();
-        canonicalise(&mut notes);
+        canonicalize(&mut notes);
         let mut other: Vec<Note> = shuffled.iter().map(Raw::note).collect();
-        canonicalise(&mut other);
+        canonicalize(&mut other);
         prop_assert_eq!(&notes, &other);
-        canonicalise(&mut other);
+        canonicalize(&mut other);
         prop_assert_eq!(notes, other);
     }
 
@@ -106,7 +106,7 @@ proptest! {
                 velocity,
             })
             .collect();
-        canonicalise(&mut notes);
+        canonicalize(&mut notes);
         for note in &notes {
             prop_assert!(note.onset.is_finite());
             prop_assert!((0.0..=WINDOW_S).contains(&note.spread));
@@ -133,7 +133,7 @@ fn a_rolled_chord_ends_where_its_window_ends() {
         note(1.031, 0.5, 72, 90),
         note(1.010, 2.0, 67, 50),
     ];
-    canonicalise(&mut notes);
+    canonicalize(&mut notes);
     let pitches: Vec<u8> = notes.iter().map(|note| note.pitch).collect();
     assert_eq!(pitches, [60, 64, 67, 72]);
     assert_eq!(notes[0].onset, 1.0);

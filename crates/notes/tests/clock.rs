@@ -150,8 +150,8 @@ proptest! {
                 host.tempo = tempo;
                 for _ in 0..blocks {
                     let span = host.block(&mut clock, frames);
-                    prop_assert!(!span.happened.jumped);
-                    prop_assert_eq!(span.happened.started, begun.is_none());
+                    prop_assert!(!span.events.jumped);
+                    prop_assert_eq!(span.events.started, begun.is_none());
                     let origin = *begun.get_or_insert(span.beats_at(0));
                     let per_sample = tempo / 60.0 / rate;
                     for part in [0.0, 0.25, 0.618, 1.0] {
@@ -190,7 +190,7 @@ proptest! {
                 ..Transport::default()
             };
             let span = clock.advance(&transport, frames, rate);
-            prop_assert!(!span.happened.jumped && !span.happened.looped);
+            prop_assert!(!span.events.jumped && !span.events.looped);
             let origin = *origin.get_or_insert(span.beats_at(0) - beats(now));
             prop_assert_eq!(span.offset(origin + beats(now)), 0);
             let block = f64::from(frames) / rate;
@@ -234,7 +234,7 @@ proptest! {
                     ..Transport::default()
                 };
                 let span = clock.advance(&transport, part, rate);
-                prop_assert!(!span.happened.jumped && !span.happened.looped);
+                prop_assert!(!span.events.jumped && !span.events.looped);
                 let origin = *origin.get_or_insert(span.beats_at(0) - beats(now));
                 let bends_in = |from: f64| bends.iter().any(|bend| (from..from + block).contains(bend));
                 // Within one block, a small step cannot be told from a ramp.
@@ -277,7 +277,7 @@ proptest! {
                 prop_assert_eq!(span.offset_of_seconds(sample as f64 / rate), offset);
             }
             prop_assert!((span.seconds_at(0) - samples as f64 / rate).abs() < 1e-12);
-            prop_assert!(!span.happened.cut() && span.bars.is_none());
+            prop_assert!(!span.events.is_cut() && span.bars.is_none());
             samples += u64::from(frames);
             if samples as f64 > common::LONG_S * rate {
                 break;
@@ -308,7 +308,7 @@ proptest! {
             host.position += shift;
             let span = host.block(&mut clock, frames);
             host.position -= shift;
-            prop_assert!(!span.happened.jumped);
+            prop_assert!(!span.events.jumped);
             let allowed = TOLERANCE_S * 2.0 + 2.0 * f64::from(frames) / 24e3;
             prop_assert!((span.start - truth).abs() <= allowed);
         }
@@ -316,7 +316,7 @@ proptest! {
         prop_assert_eq!(settled.offset(start + host.position - 8.0), 16_383);
         host.position += jump;
         let span = host.block(&mut clock, frames);
-        prop_assert!(span.happened.jumped && span.happened.cut());
+        prop_assert!(span.events.jumped && span.events.is_cut());
         prop_assert_eq!(span.start, settled.end);
         prop_assert!((span.beats_at(0) - span.start).abs() < 1e-4);
     }
@@ -384,13 +384,13 @@ fn a_loop_shorter_than_a_block_and_one_that_the_host_does_not_tell() {
     // 0.6827 beats per block.
     for block in 0..100 {
         let span = host.block(&mut clock, 16_384);
-        assert_eq!(span.happened.looped, block > 0);
-        assert!(!span.happened.jumped);
+        assert_eq!(span.events.looped, block > 0);
+        assert!(!span.events.jumped);
         assert!((span.beats_at(0) - f64::from(block) * 16_384.0 / 24e3).abs() < 1e-9);
     }
     let untold = Transport { loop_beats: None, ..host.transport() };
     let span = clock.advance(&untold, 64, 48e3);
-    assert!(span.happened.jumped && !span.happened.looped);
+    assert!(span.events.jumped && !span.events.looped);
 }
 
 /// The loop's end is known to the sample before the host reaches it; past the loop there is none.
@@ -400,11 +400,11 @@ fn a_seam_is_foretold() {
     // 1000 samples per beat.
     let mut host = Host { rate: 2e3, tempo: 120.0, position: 0.0, looping: Some((0.0, 1.25)), samples: 0 };
     let seams: Vec<_> = (0..10).map(|_| host.block(&mut clock, 400)).collect();
-    let found: Vec<_> = seams.iter().map(|span| span.seam.map(|seam| span.offset(seam))).collect();
+    let found: Vec<_> = seams.iter().map(|span| span.loop_seam.map(|seam| span.offset(seam))).collect();
     assert_eq!(found[..4], [None, None, None, Some(50)]);
     assert_eq!(found.iter().flatten().count(), 3, "{found:?}");
     host.position = 5.0;
-    assert_eq!(host.block(&mut clock, 400).seam, None);
+    assert_eq!(host.block(&mut clock, 400).loop_seam, None);
 }
 
 #[test]
@@ -429,7 +429,7 @@ fn only_the_way_from_a_loops_end_to_its_start_is_a_loop() {
         // 0.01 beats per block.
         let before = clock.advance(&at(from), 240, 48e3);
         let after = clock.advance(&at(to), 240, 48e3);
-        assert_eq!((after.happened.looped, after.happened.jumped), (looped, !looped));
+        assert_eq!((after.events.looped, after.events.jumped), (looped, !looped));
         assert_eq!(after.start, before.end);
     }
 }
@@ -446,7 +446,7 @@ fn a_tempo_change_does_not_hide_a_jump_that_would_hold_up_time() {
     clock.advance(&at(900.0, 0.0), 16_384, 48e3);
     // 5.1 beats were predicted. At 20 bpm the axis would stand still for 6 s.
     let span = clock.advance(&at(20.0, 3.1), 16_384, 48e3);
-    assert!(span.happened.jumped && span.happened.tempo_changed);
+    assert!(span.events.jumped && span.events.tempo_changed);
 }
 
 /// For the remainder of a block that it split, a wrapper reports the bar line as if the signature had never changed.
@@ -530,14 +530,14 @@ fn a_loop_holds_where_a_wrapper_cuts_its_block() {
     let whole = at(5.9, 4_800);
     let here = whole.beats_at(0);
     let line = here + 0.1 + 3.0;
-    assert!(whole.seam.is_some() && (next(&whole) - line).abs() < 1e-9);
+    assert!(whole.loop_seam.is_some() && (next(&whole) - line).abs() < 1e-9);
     for position in [6.1, 6.15] {
         let rest = at(position, 1_200);
         assert!((next(&rest) - line).abs() < 1e-9, "the rest of it, at {position}");
-        assert_eq!((rest.seam, rest.happened.looped), (None, false));
+        assert_eq!((rest.loop_seam, rest.events.looped), (None, false));
     }
     let back = at(1.2, 4_800);
-    assert!(back.happened.looped && (next(&back) - line).abs() < 1e-9);
+    assert!(back.events.looped && (next(&back) - line).abs() < 1e-9);
     // A host that stays past the loop's end for longer than any block has left it.
     at(5.5, 24_000);
     at(6.5, 12_000);
@@ -550,7 +550,7 @@ fn starts_stops_and_tempo_changes_are_told_once() {
     let mut clock = Clock::new();
     let mut told = |playing, tempo| {
         let transport = Transport { playing, tempo: Some(tempo), ..Transport::default() };
-        let it = clock.advance(&transport, 64, 48e3).happened;
+        let it = clock.advance(&transport, 64, 48e3).events;
         (it.started, it.stopped, it.tempo_changed)
     };
     assert_eq!(told(false, 90.0), (false, false, false));
@@ -571,7 +571,7 @@ fn a_position_that_stands_still_is_no_position() {
         transport.pos_beats = Some(3.0 + f64::from(pair) * 0.5);
         for half in 0..2 {
             let span = clock.advance(&transport, 6_000, 48e3);
-            assert!(!span.happened.jumped);
+            assert!(!span.events.jumped);
             assert!((span.beats_at(0) - f64::from(2 * pair + half) * 0.25).abs() < 1e-9);
         }
     }
@@ -588,8 +588,8 @@ fn a_flush_changes_nothing() {
     let running = Transport { playing: true, pos_beats: Some(1.0), ..Transport::default() };
     let before = clock.advance(&running, 64, 48e3);
     let flush = clock.advance(&Transport::default(), 0, 0.0);
-    assert!(!flush.happened.stopped);
+    assert!(!flush.events.stopped);
     assert_eq!((flush.start, flush.end, flush.offset(1.0)), (before.end, before.end, 0));
     let transport = Transport { pos_beats: Some(1.0 + 64.0 / 24e3), ..running };
-    assert_eq!(clock.advance(&transport, 64, 48e3).happened, Default::default());
+    assert_eq!(clock.advance(&transport, 64, 48e3).events, Default::default());
 }

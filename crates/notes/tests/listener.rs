@@ -2,7 +2,7 @@
 
 mod common;
 
-use notes::chords::canonicalise;
+use notes::chords::canonicalize;
 use notes::listener::{CAPACITY, LONGEST_S};
 use notes::{Listener, Note};
 use proptest::prelude::*;
@@ -99,7 +99,7 @@ impl Scribe {
             Act::HandOver => {
                 self.end(now, |_| true);
                 let mut turn = std::mem::take(&mut self.raw);
-                canonicalise(&mut turn);
+                canonicalize(&mut turn);
                 self.heard.extend(turn);
             }
             Act::AllOff(channel, pitch) => {

@@ -20,7 +20,7 @@ const SILENT: f32 = 2e-5;
 /// Events per block that are sample-accurate; further ones take effect at once.
 const EVENTS: usize = 256;
 /// Comb filters for the room: delay in samples, chosen for 48 kHz, and feedback.
-const MATCHES: [(usize, f32); 4] = [(1_487, 0.5), (1_693, 0.48), (2_017, 0.45), (2_399, 0.42)];
+const COMBS: [(usize, f32); 4] = [(1_487, 0.5), (1_693, 0.48), (2_017, 0.45), (2_399, 0.42)];
 /// Level of the room.
 const ROOM: f32 = 0.09;
 /// Overall gain, so that many strings stay below full scale.
@@ -74,7 +74,7 @@ pub struct Piano {
     strings: Vec<Struck>,
     pedal: bool,
     events: Vec<(u32, Action)>,
-    matches: [Vec<f32>; 4],
+    delay_lines: [Vec<f32>; 4],
     place: usize,
 }
 
@@ -85,7 +85,7 @@ impl Default for Piano {
             strings: Vec::with_capacity(STRINGS),
             pedal: false,
             events: Vec::with_capacity(EVENTS),
-            matches: MATCHES.map(|(delay, _)| vec![0.0; delay]),
+            delay_lines: COMBS.map(|(delay, _)| vec![0.0; delay]),
             place: 0,
         }
     }
@@ -170,13 +170,13 @@ impl Piano {
         });
         let mono = 0.5 * (dry[0] + dry[1]);
         let mut wet = 0.0;
-        for (line, (_, back)) in self.matches.iter_mut().zip(MATCHES) {
+        for (line, (_, back)) in self.delay_lines.iter_mut().zip(COMBS) {
             let place = self.place % line.len();
-            let matched = line[place];
+            let delayed = line[place];
             // Subnormal floats are slow.
-            let into = mono + matched * back;
+            let into = mono + delayed * back;
             line[place] = if into.abs() < 1e-15 { 0.0 } else { into };
-            wet += matched;
+            wet += delayed;
         }
         self.place = self.place.wrapping_add(1);
         dry.map(|dry| GAIN * (dry + ROOM * wet))

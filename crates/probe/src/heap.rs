@@ -22,7 +22,7 @@ thread_local! {
 
 /// Heap memory used by a piece of code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct HeapUse {
     /// Maximum number of bytes allocated at one time, beyond those allocated before.
     pub peak: usize,
     /// Largest number of bytes requested by one call.
@@ -56,13 +56,13 @@ pub fn watched<R>(f: impl FnOnce() -> R) -> (R, u64) {
 }
 
 /// Runs `f`; also returns its heap use on this thread. Cannot be nested.
-pub fn measured<R>(f: impl FnOnce() -> R) -> (R, Taken) {
+pub fn measured<R>(f: impl FnOnce() -> R) -> (R, HeapUse) {
     HELD.set(0);
     PEAK.set(0);
     LARGEST.set(0);
     let (result, _) = watched(f);
-    let taken = Taken { peak: PEAK.get().max(0) as usize, largest: LARGEST.get() };
-    (result, taken)
+    let heap_use = HeapUse { peak: PEAK.get().max(0) as usize, largest: LARGEST.get() };
+    (result, heap_use)
 }
 
 /// Runs `f` without counting its calls: for what a host does when the plugin calls back into it.
@@ -103,7 +103,7 @@ mod glibc {
     }
 
     /// Counts an allocation of `size` bytes at `place`, which may be null; returns `place`.
-    fn comes(size: usize, place: *mut c_void) -> *mut c_void {
+    fn count_alloc(size: usize, place: *mut c_void) -> *mut c_void {
         // SAFETY: `place` is null or was just allocated.
         let usable = unsafe { malloc_usable_size(place) };
         LIVE.fetch_add(usable, Relaxed);
@@ -116,7 +116,7 @@ mod glibc {
     }
 
     /// Counts `usable` bytes as freed.
-    fn goes(usable: usize) {
+    fn count_free(usable: usize) {
         LIVE.fetch_sub(usable, Relaxed);
         if WATCHED.get() {
             HELD.set(HELD.get() - usable as isize);
@@ -132,7 +132,7 @@ mod glibc {
     unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        comes(size, unsafe { __libc_malloc(size) })
+        count_alloc(size, unsafe { __libc_malloc(size) })
     }
 
     /// # Safety
@@ -141,7 +141,7 @@ mod glibc {
     unsafe extern "C" fn calloc(number: usize, size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        comes(number.saturating_mul(size), unsafe { __libc_calloc(number, size) })
+        count_alloc(number.saturating_mul(size), unsafe { __libc_calloc(number, size) })
     }
 
     /// # Safety
@@ -155,9 +155,9 @@ mod glibc {
             let memory = __libc_realloc(place, size);
             // If it fails, the old block stays allocated.
             if !memory.is_null() || size == 0 {
-                goes(before);
+                count_free(before);
             }
-            comes(size, memory)
+            count_alloc(size, memory)
         }
     }
 
@@ -171,7 +171,7 @@ mod glibc {
         }
         // SAFETY: see above.
         unsafe {
-            goes(malloc_usable_size(place));
+            count_free(malloc_usable_size(place));
             __libc_free(place);
         }
     }
@@ -182,7 +182,7 @@ mod glibc {
     unsafe extern "C" fn memalign(alignment: usize, size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        comes(size, unsafe { __libc_memalign(alignment, size) })
+        count_alloc(size, unsafe { __libc_memalign(alignment, size) })
     }
 
     /// # Safety
@@ -191,7 +191,7 @@ mod glibc {
     unsafe extern "C" fn aligned_alloc(alignment: usize, size: usize) -> *mut c_void {
         count();
         // SAFETY: see above.
-        comes(size, unsafe { __libc_memalign(alignment, size) })
+        count_alloc(size, unsafe { __libc_memalign(alignment, size) })
     }
 
     /// # Safety
@@ -206,7 +206,7 @@ mod glibc {
         }
         // SAFETY: see above; the caller owns `place`.
         unsafe {
-            let memory = comes(size, __libc_memalign(alignment, size));
+            let memory = count_alloc(size, __libc_memalign(alignment, size));
             if memory.is_null() {
                 return ENOMEM;
             }
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn measures_what_is_held_at_one_time_and_asked_for_at_once() {
-        let ((), taken) = measured(|| {
+        let ((), heap_use) = measured(|| {
             for _ in 0..10 {
                 std::hint::black_box(vec![1_u8; 10_000]);
             }
@@ -242,8 +242,8 @@ mod tests {
             grows.reserve_exact(10_000);
             std::hint::black_box(&grows);
         });
-        assert_eq!(taken.largest, 30_000);
-        assert!((30_000..30_100).contains(&taken.peak), "{taken:?}");
-        assert_eq!(measured(|| ()).1, Taken::default());
+        assert_eq!(heap_use.largest, 30_000);
+        assert!((30_000..30_100).contains(&heap_use.peak), "{heap_use:?}");
+        assert_eq!(measured(|| ()).1, HeapUse::default());
     }
 }

@@ -9,7 +9,7 @@ use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 use anyhow::{Context, Result};
 
 /// Red, green, blue.
-pub type Colour = [u8; 3];
+pub type Color = [u8; 3];
 
 /// Samples per pixel in each direction.
 const OVER: f32 = 2.0;
@@ -30,25 +30,25 @@ pub struct Canvas {
     /// Size in samples, [`OVER`] times that of the picture.
     width: usize,
     height: usize,
-    samples: Vec<Colour>,
+    samples: Vec<Color>,
     font: FontRef<'static>,
 }
 
 impl Canvas {
     /// A picture of `width` x `height` pixels, filled with one color.
-    pub fn new(width: u32, height: u32, colour: Colour) -> Result<Self> {
+    pub fn new(width: u32, height: u32, color: Color) -> Result<Self> {
         let (width, height) = (width as usize * OVER as usize, height as usize * OVER as usize);
         Ok(Self {
             width,
             height,
-            samples: vec![colour; width * height],
+            samples: vec![color; width * height],
             font: FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT)
                 .context("the built-in font cannot be read")?,
         })
     }
 
     /// Draws a filled rectangle with corners rounded by `radius`; `alpha` is 0 to 1.
-    pub fn rect(&mut self, [x, y, w, h]: [f32; 4], radius: f32, colour: Colour, alpha: f32) {
+    pub fn rect(&mut self, [x, y, w, h]: [f32; 4], radius: f32, color: Color, alpha: f32) {
         let [x, y, w, h, radius] = [x, y, w, h, radius].map(|v| v * OVER);
         let radius = radius.min(w / 2.0).min(h / 2.0);
         for row in span(y, h, self.height) {
@@ -58,14 +58,14 @@ impl Canvas {
                 let dx = (x + radius - px).max(px - (x + w - radius)).max(0.0);
                 let dy = (y + radius - py).max(py - (y + h - radius)).max(0.0);
                 if dx * dx + dy * dy <= radius * radius + 0.01 {
-                    self.blend(column, row, colour, alpha);
+                    self.blend(column, row, color, alpha);
                 }
             }
         }
     }
 
     /// Draws a line of text with its baseline at `y`; `size` is the font size in pixels.
-    pub fn text(&mut self, text: &str, [x, y]: [f32; 2], size: f32, align: Align, colour: Colour) {
+    pub fn text(&mut self, text: &str, [x, y]: [f32; 2], size: f32, align: Align, color: Color) {
         let font = self.font.clone();
         let scaled = font.as_scaled(PxScale::from(size * OVER));
         let width: f32 = text.chars().map(|c| scaled.h_advance(scaled.glyph_id(c))).sum();
@@ -86,16 +86,16 @@ impl Canvas {
             outline.draw(|gx, gy, coverage| {
                 let (px, py) = (corner.x + gx as f32, corner.y + gy as f32);
                 if px >= 0.0 && py >= 0.0 {
-                    self.blend(px as usize, py as usize, colour, coverage.min(1.0));
+                    self.blend(px as usize, py as usize, color, coverage.min(1.0));
                 }
             });
         }
     }
 
-    fn blend(&mut self, column: usize, row: usize, colour: Colour, alpha: f32) {
+    fn blend(&mut self, column: usize, row: usize, color: Color, alpha: f32) {
         if column < self.width && row < self.height {
             let sample = &mut self.samples[row * self.width + column];
-            for (old, new) in sample.iter_mut().zip(colour) {
+            for (old, new) in sample.iter_mut().zip(color) {
                 *old = (f32::from(*old) + (f32::from(new) - f32::from(*old)) * alpha).round() as u8;
             }
         }

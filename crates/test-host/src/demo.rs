@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use midi::{Tempo, Track};
 use notes::Note;
-use test_host::{Account, Blocks, Output, Pace, Performer, Plugin, Sounded, Status, Timeline};
+use test_host::{Blocks, Output, Pace, Performer, PlayedNote, Plugin, SortedOutput, Status, Timeline};
 
 use crate::phrase::Phrase;
 use crate::roll::Roll;
@@ -54,7 +54,7 @@ pub struct Options {
 
 /// The result of the demo.
 struct Take {
-    account: Account,
+    account: SortedOutput,
     /// Events sent out of order or outside their blocks.
     violations: Vec<String>,
     status: Status,
@@ -72,7 +72,7 @@ pub fn run(options: &Options) -> Result<()> {
 
     let take = play(options, &phrase)?;
     let hand_over = take.status.hand_over_s;
-    let heard = notes(&Account::of(&[], &as_outputs(&phrase)).notes);
+    let heard = notes(&SortedOutput::of(&[], &as_outputs(&phrase)).notes);
     let played = notes(&take.account.notes);
 
     let file = |name: &str| options.out.join(name);
@@ -149,7 +149,7 @@ fn play(options: &Options, phrase: &Phrase) -> Result<Take> {
     progress.end();
     let seconds_spent = began.elapsed().as_secs_f64();
     let status = plugin.status()?;
-    let account = Account::of(&phrase.events, &outputs);
+    let account = SortedOutput::of(&phrase.events, &outputs);
     Ok(Take { account, violations, status, length: stop, seconds_spent })
 }
 
@@ -158,9 +158,9 @@ fn as_outputs(phrase: &Phrase) -> Vec<Output> {
     phrase.events.iter().map(|timed| Output { at: timed.at, block: 0, event: timed.event }).collect()
 }
 
-fn notes(sounded: &[Sounded]) -> Vec<Note> {
+fn notes(played: &[PlayedNote]) -> Vec<Note> {
     let seconds = |samples: u64| samples as f64 / RATE;
-    sounded
+    played
         .iter()
         .map(|note| Note {
             onset: seconds(note.on),

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use probe::{heap, usage};
 use test_host::screen::Screen;
-use test_host::{Account, Blocks, Pace, Performer, Plugin, Status, Timed, Timeline};
+use test_host::{Blocks, Pace, Performer, Plugin, SortedOutput, Status, Timed, Timeline};
 
 use crate::mishandling;
 use crate::phrase::Phrase;
@@ -90,7 +90,7 @@ pub fn run(options: &Options) -> Result<()> {
                     Ok(())
                 }
                 Some((frame, since)) if since.elapsed() >= Duration::from_millis(options.open) => {
-                    drawn += usize::from(screen.picture(frame)?.colours() > 8);
+                    drawn += usize::from(screen.picture(frame)?.colors() > 8);
                     plugin.close_editor()?;
                     screen.close(frame)?;
                     open = None;
@@ -115,7 +115,7 @@ pub fn run(options: &Options) -> Result<()> {
     let [closed, rest] = cost(&mut plugin, &screen)?;
 
     let status = plugin.status()?;
-    let played = Account::of(&events, &outputs).notes.len();
+    let played = SortedOutput::of(&events, &outputs).notes.len();
     println!("opened and closed   {rounds} times in {seconds:.0} s, {drawn} of them drawn");
     println!("notes played        {played} meanwhile, {} late", status.late + status.dropped);
     println!("threads             {} after {WARM_UP} rounds, {} at the end", warm.threads, end.threads);

@@ -70,7 +70,7 @@ pub enum Event {
         /// MIDI key, 0–127.
         key: i16,
         /// What happens.
-        what: What,
+        kind: NoteEventKind,
     },
     /// Sets a parameter; the value is CLAP's own, see [`crate::Plugin::value_of`].
     Param {
@@ -79,17 +79,17 @@ pub enum Event {
         /// In CLAP's own range, between the parameter's `min` and `max`.
         value: f64,
     },
-    /// The state of the transport from this sample on; made by [`crate::Timeline::told`].
-    Transport(Told),
+    /// The state of the transport from this sample on; made by [`crate::Timeline::transport_event`].
+    Transport(TransportUpdate),
     /// Anything else, by its CLAP type number (output only).
     Other(u16),
 }
 
 /// A CLAP transport event, which a host sends in the middle of a block.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Told(pub(crate) TransportEvent);
+pub struct TransportUpdate(pub(crate) TransportEvent);
 
-impl Told {
+impl TransportUpdate {
     /// Whether the transport is rolling.
     pub fn is_playing(&self) -> bool {
         self.0.flags.contains(TransportFlags::IS_PLAYING)
@@ -98,7 +98,7 @@ impl Told {
 
 /// The kind of event for one note; see [`Event::Named`]. Also used for notes without ids.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum What {
+pub enum NoteEventKind {
     /// Note-on, with velocity 0–1.
     On(f64),
     /// Note-off, with release velocity 0–1.
@@ -150,8 +150,10 @@ impl Event {
         match *self {
             Self::NoteOn { channel, key, .. } => Some((true, place(channel, key)?)),
             Self::NoteOff { channel, key, .. } | Self::Choke { channel, key } => Some((false, place(channel, key)?)),
-            Self::Named { channel, key, what: What::On(_), .. } => Some((true, place(channel, key)?)),
-            Self::Named { channel, key, what: What::Off(_) | What::Choke, .. } => Some((false, place(channel, key)?)),
+            Self::Named { channel, key, kind: NoteEventKind::On(_), .. } => Some((true, place(channel, key)?)),
+            Self::Named { channel, key, kind: NoteEventKind::Off(_) | NoteEventKind::Choke, .. } => {
+                Some((false, place(channel, key)?))
+            }
             Self::Midi([status, key, velocity]) if key < 128 => match status & 0xf0 {
                 0x90 => Some((velocity > 0, (status & 0x0f, key))),
                 0x80 => Some((false, (status & 0x0f, key))),
@@ -165,7 +167,7 @@ impl Event {
     /// Whether two events are the same note event, regardless of dialect (CLAP or raw MIDI).
     pub fn is_same_note(&self, other: &Self) -> bool {
         let velocity = |event: &Self| match *event {
-            Self::NoteOn { velocity, .. } | Self::Named { what: What::On(velocity), .. } => {
+            Self::NoteOn { velocity, .. } | Self::Named { kind: NoteEventKind::On(velocity), .. } => {
                 (velocity * 127.0).round() as u8
             }
             Self::Midi([status, _, velocity]) if status & 0xf0 == 0x90 => velocity,
@@ -192,13 +194,15 @@ impl Event {
             Self::End { channel, key } => {
                 queue.push(&NoteEndEvent::new(offset, pckn(channel, key)));
             }
-            Self::Named { id, channel, key, what } => {
+            Self::Named { id, channel, key, kind } => {
                 let pckn = Pckn::from_raw(0, channel, key, id);
-                match what {
-                    What::On(velocity) => queue.push(&NoteOnEvent::new(offset, pckn, velocity)),
-                    What::Off(velocity) => queue.push(&NoteOffEvent::new(offset, pckn, velocity)),
-                    What::Choke => queue.push(&NoteChokeEvent::new(offset, pckn)),
-                    What::Expression(kind, value) => queue.push(&NoteExpressionEvent::new(offset, pckn, kind, value)),
+                match kind {
+                    NoteEventKind::On(velocity) => queue.push(&NoteOnEvent::new(offset, pckn, velocity)),
+                    NoteEventKind::Off(velocity) => queue.push(&NoteOffEvent::new(offset, pckn, velocity)),
+                    NoteEventKind::Choke => queue.push(&NoteChokeEvent::new(offset, pckn)),
+                    NoteEventKind::Expression(kind, value) => {
+                        queue.push(&NoteExpressionEvent::new(offset, pckn, kind, value))
+                    }
                 }
             }
             Self::Midi(data) => queue.push(&MidiEvent::new(offset, 0, data)),
@@ -210,7 +214,7 @@ impl Event {
                     queue.push(&ParamValueEvent::new(offset, id, Pckn::match_all(), value));
                 }
             }
-            Self::Transport(Told(event)) => {
+            Self::Transport(TransportUpdate(event)) => {
                 queue.push(&TransportEvent { header: EventHeader::new_core(offset, EventFlags::empty()), ..event })
             }
             Self::Other(_) => {}
@@ -218,29 +222,29 @@ impl Event {
     }
 
     /// The event for a note: [`Event::Named`] if it has an id.
-    fn of(pckn: Pckn, what: What) -> Self {
+    fn of(pckn: Pckn, kind: NoteEventKind) -> Self {
         let (id, channel, key) = (pckn.raw_note_id(), pckn.raw_channel(), pckn.raw_key());
-        match what {
-            _ if id != NO_ID => Self::Named { id, channel, key, what },
-            What::On(velocity) => Self::NoteOn { channel, key, velocity },
-            What::Off(velocity) => Self::NoteOff { channel, key, velocity },
-            What::Choke => Self::Choke { channel, key },
-            What::Expression(kind, value) => Self::Expression { kind, channel, key, value },
+        match kind {
+            _ if id != NO_ID => Self::Named { id, channel, key, kind },
+            NoteEventKind::On(velocity) => Self::NoteOn { channel, key, velocity },
+            NoteEventKind::Off(velocity) => Self::NoteOff { channel, key, velocity },
+            NoteEventKind::Choke => Self::Choke { channel, key },
+            NoteEventKind::Expression(kind, value) => Self::Expression { kind, channel, key, value },
         }
     }
 
     /// Reads an event that the plugin sent.
     pub(crate) fn read(raw: &UnknownEvent) -> Self {
         match raw.as_core_event() {
-            Some(CoreEventSpace::NoteOn(e)) => Self::of(e.pckn(), What::On(e.velocity())),
-            Some(CoreEventSpace::NoteOff(e)) => Self::of(e.pckn(), What::Off(e.velocity())),
-            Some(CoreEventSpace::NoteChoke(e)) => Self::of(e.pckn(), What::Choke),
+            Some(CoreEventSpace::NoteOn(e)) => Self::of(e.pckn(), NoteEventKind::On(e.velocity())),
+            Some(CoreEventSpace::NoteOff(e)) => Self::of(e.pckn(), NoteEventKind::Off(e.velocity())),
+            Some(CoreEventSpace::NoteChoke(e)) => Self::of(e.pckn(), NoteEventKind::Choke),
             Some(CoreEventSpace::NoteEnd(e)) => Self::End { channel: e.pckn().raw_channel(), key: e.pckn().raw_key() },
             Some(CoreEventSpace::Midi(e)) => Self::Midi(e.data()),
             Some(CoreEventSpace::NoteExpression(e)) => {
                 // The only expression type that clack does not recognize.
                 let kind = e.expression_type().unwrap_or(NoteExpressionType::Expression);
-                Self::of(e.pckn(), What::Expression(kind, e.value()))
+                Self::of(e.pckn(), NoteEventKind::Expression(kind, e.value()))
             }
             Some(CoreEventSpace::ParamValue(e)) => {
                 Self::Param { id: ClapId::optional_to_raw(e.param_id()), value: e.value() }

@@ -72,7 +72,7 @@ impl Shared {
     }
 
     /// Messages that the plugin has logged with severity `Error` or above, which includes misbehavior.
-    pub(crate) fn complaints(&self) -> Vec<String> {
+    pub(crate) fn logged_errors(&self) -> Vec<String> {
         self.log.lock().expect("no logger panics").clone()
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use test_host::screen::{Picture, Screen};
 
-use test_host::{Account, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
+use test_host::{Blocks, Event, Pace, Performer, Plugin, SortedOutput, Timed, Timeline};
 
 use crate::phrase::Phrase;
 use crate::target::Target;
@@ -48,7 +48,7 @@ const STAYS: Duration = Duration::from_secs(1);
 /// Time for a key press to take effect.
 const SEES: Duration = Duration::from_millis(500);
 /// Time limit for the drop.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Turn, type and reset a knob of the built plugin's editor, drag out a take, and compare the dropped file with what
 /// was played. Needs an X11 screen; leaves the file in `$HOME/Music/Antiphon`.
@@ -73,7 +73,7 @@ pub fn run(_: &Options) -> Result<()> {
         performer.play_until(audio, entry + 19_200, |_| ())?;
         Ok(audio.take_outputs())
     })?;
-    let played = Account::of(&events, &outputs).notes;
+    let played = SortedOutput::of(&events, &outputs).notes;
     ensure!(played.len() > 4, "nothing was played");
 
     let frame = screen.frame(SIZE.0, SIZE.1)?;
@@ -83,7 +83,7 @@ pub fn run(_: &Options) -> Result<()> {
     let (x, y, side) = BESIDE;
     let mut target = Target::open(x, y, side)?;
     let (there, dropped) = std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| target.wait(PATIENCE));
+        let waiting = scope.spawn(|| target.wait(TIMEOUT));
         let dragged = screen.drag(PICTURE, (x + side as i16 / 2, y + side as i16 / 2), STAYS);
         (dragged, waiting.join().expect("it does not panic"))
     });

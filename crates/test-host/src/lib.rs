@@ -14,7 +14,6 @@
 //! All times are in samples since the first block after activation; [`Timed::at`] and [`Output::at`] are absolute
 //! positions, regardless of block sizes.
 
-mod account;
 mod audio;
 mod bundle;
 mod event;
@@ -24,14 +23,15 @@ mod perform;
 mod plugin;
 #[cfg(target_os = "linux")]
 pub mod screen;
+mod sorted_output;
 mod status;
 mod transport;
 
-pub use account::{Account, Sounded};
 pub use audio::Audio;
 pub use bundle::find as find_bundle;
-pub use event::{Event, NoteExpressionType, Output, Timed, Told, What};
+pub use event::{Event, NoteEventKind, NoteExpressionType, Output, Timed, TransportUpdate};
 pub use perform::{Blocks, Pace, Performer};
 pub use plugin::{Page, Parameter, Plugin, param_id};
+pub use sorted_output::{PlayedNote, SortedOutput};
 pub use status::Status;
-pub use transport::{Change, Timeline, Untold};
+pub use transport::{Change, OmittedFields, Timeline};

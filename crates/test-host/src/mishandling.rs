@@ -17,7 +17,7 @@ const OPEN: Duration = Duration::from_millis(300);
 /// Number of instances that are dropped.
 const DROPS: u64 = 24;
 /// Time limit for a window to draw, generous for a very busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// Invalid scales of a screen.
 const NO_SCALES: [f64; 9] =
     [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, 1e-300, 1e300];
@@ -37,8 +37,8 @@ fn opened(screen: &Screen) -> Result<(Plugin, Frame)> {
 /// Waits until the window shows more than an empty background.
 fn await_picture(plugin: &mut Plugin, screen: &Screen, frame: Frame) -> Result<()> {
     let began = Instant::now();
-    while screen.picture(frame)?.colours() <= 8 {
-        ensure!(began.elapsed() < PATIENCE, "the window draws nothing");
+    while screen.picture(frame)?.colors() <= 8 {
+        ensure!(began.elapsed() < TIMEOUT, "the window draws nothing");
         plugin.idle(Duration::from_millis(20));
     }
     Ok(())

@@ -55,7 +55,7 @@ pub struct Performer<'a> {
     /// Whether blocks are split at tempo changes and at the loop's end.
     cuts: bool,
     /// Whether changes are sent as transport events within blocks, so that no block is split.
-    tells: bool,
+    sends_updates: bool,
     /// Time and sample position of the first block at the current pace.
     origin: Option<(Instant, u64)>,
     /// The most that a block has started late, which shows how busy the machine is.
@@ -74,7 +74,7 @@ impl<'a> Performer<'a> {
             changes: &[],
             changed: 0,
             cuts: false,
-            tells: false,
+            sends_updates: false,
             origin: None,
             lateness: Duration::ZERO,
         }
@@ -88,8 +88,8 @@ impl<'a> Performer<'a> {
     }
 
     /// Sends every transport change as an event at its own sample, and splits no block for it.
-    pub fn telling(self) -> Self {
-        Self { tells: true, ..self }
+    pub fn with_transport_events(self) -> Self {
+        Self { sends_updates: true, ..self }
     }
 
     /// Processes blocks until `end` samples after activation; the last block is shortened to end there. Calls
@@ -117,7 +117,7 @@ impl<'a> Performer<'a> {
 
     /// Maximum length in samples of a block that starts at `now`.
     fn cut(&self, now: u64, sample_rate: f64) -> u64 {
-        let Some(timeline) = self.timeline.as_ref().filter(|_| !self.tells) else {
+        let Some(timeline) = self.timeline.as_ref().filter(|_| !self.sends_updates) else {
             return u64::MAX;
         };
         let pending = &self.changes[self.changed..];
@@ -139,14 +139,14 @@ impl<'a> Performer<'a> {
 
     /// Advances the transport from `begin` to `to`, with the changes in between; returns the transport events to send.
     fn move_on(&mut self, begin: u64, to: u64, sample_rate: f64) -> Vec<Timed> {
-        let mut told = Vec::new();
+        let mut updates = Vec::new();
         let mut from = begin;
         while from < to {
             let before = self.changed;
             self.change_until(from);
-            let tells = self.tells && self.changed > before && from > begin;
-            if let Some(timeline) = self.timeline.as_ref().filter(|_| tells) {
-                told.push(Timed { at: from, event: timeline.told(sample_rate) });
+            let sends = self.sends_updates && self.changed > before && from > begin;
+            if let Some(timeline) = self.timeline.as_ref().filter(|_| sends) {
+                updates.push(Timed { at: from, event: timeline.transport_event(sample_rate) });
             }
             let next = self.changes.get(self.changed).map_or(to, |(at, _)| to.min(*at).max(from + 1));
             if let Some(timeline) = &mut self.timeline {
@@ -154,7 +154,7 @@ impl<'a> Performer<'a> {
             }
             from = next;
         }
-        told
+        updates
     }
 
     fn wait(&mut self, audio: &Audio) {

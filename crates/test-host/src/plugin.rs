@@ -303,8 +303,8 @@ impl Plugin {
     }
 
     /// Errors that the plugin has logged so far.
-    pub fn complaints(&self) -> Vec<String> {
-        self.instance.access_shared_handler(Shared::complaints)
+    pub fn logged_errors(&self) -> Vec<String> {
+        self.instance.access_shared_handler(Shared::logged_errors)
     }
 
     /// Makes the main-thread callback if the plugin has requested one.

@@ -5,20 +5,20 @@ use std::path::Path;
 use anyhow::Result;
 use notes::Note;
 
-use crate::canvas::{Align, Canvas, Colour};
+use crate::canvas::{Align, Canvas, Color};
 
 const WIDTH: u32 = 1600;
 const HEIGHT: u32 = 760;
 /// Margins around the roll's area, in pixels: left, top, right, bottom.
 const MARGIN: [f32; 4] = [64.0, 84.0, 28.0, 56.0];
 
-const PAPER: Colour = [250, 250, 247];
-const LANE: Colour = [240, 240, 235];
-const LINE: Colour = [222, 222, 215];
-const INK: Colour = [45, 48, 56];
-const FAINT: Colour = [128, 132, 140];
-const PLAYER: Colour = [43, 108, 176];
-const MODEL: Colour = [221, 107, 32];
+const PAPER: Color = [250, 250, 247];
+const LANE: Color = [240, 240, 235];
+const LINE: Color = [222, 222, 215];
+const INK: Color = [45, 48, 56];
+const FAINT: Color = [128, 132, 140];
+const PLAYER: Color = [43, 108, 176];
+const MODEL: Color = [221, 107, 32];
 
 /// The contents of the picture.
 pub struct Roll<'a> {
@@ -69,7 +69,7 @@ impl Roll<'_> {
             second += every;
         }
 
-        for (notes, colour) in [(self.phrase, PLAYER), (self.continuation, MODEL)] {
+        for (notes, color) in [(self.phrase, PLAYER), (self.continuation, MODEL)] {
             for note in notes {
                 let (start, end) = (x(note.struck()), x(note.end()));
                 let height = (lane - 1.0).clamp(3.0, 16.0);
@@ -77,8 +77,8 @@ impl Roll<'_> {
                 // Soft notes are paler; the start of each note is always dark.
                 let loud = 0.35 + 0.55 * f32::from(note.velocity) / 127.0;
                 let width = (end - start - 1.0).max(2.5);
-                canvas.rect([start, y, width, height], 3.0, colour, loud);
-                canvas.rect([start, y, 2.5, height], 1.0, colour, 1.0);
+                canvas.rect([start, y, width, height], 3.0, color, loud);
+                canvas.rect([start, y, 2.5, height], 1.0, color, 1.0);
             }
         }
         if let Some(hand_over) = self.hand_over {
@@ -98,9 +98,9 @@ impl Roll<'_> {
             (format!("you: {} notes", self.phrase.len()), PLAYER, 330.0),
             (format!("Antiphon: {} notes", self.continuation.len()), MODEL, 170.0),
         ];
-        for (text, colour, back) in legend {
+        for (text, color, back) in legend {
             let start = WIDTH as f32 - right - back;
-            canvas.rect([start, 22.0, 22.0, 14.0], 3.0, colour, 0.9);
+            canvas.rect([start, 22.0, 22.0, 14.0], 3.0, color, 0.9);
             canvas.text(&text, [start + 30.0, 35.0], 18.0, Align::Left, INK);
         }
         canvas.save(path)

@@ -103,7 +103,7 @@ impl Screen {
         loop {
             idle(look);
             let next = self.picture(frame)?;
-            if next == last && next.colours() > 8 {
+            if next == last && next.colors() > 8 {
                 return Ok(next);
             }
             ensure!(began.elapsed() < LONGEST, "the editor never comes to rest");
@@ -206,11 +206,11 @@ impl Picture {
     }
 
     /// Number of different colors.
-    pub fn colours(&self) -> usize {
-        let mut colours: Vec<&[u8]> = self.rgb.chunks(3).collect();
-        colours.sort_unstable();
-        colours.dedup();
-        colours.len()
+    pub fn colors(&self) -> usize {
+        let mut colors: Vec<&[u8]> = self.rgb.chunks(3).collect();
+        colors.sort_unstable();
+        colors.dedup();
+        colors.len()
     }
 
     /// Writes the picture as a PNG.

@@ -40,13 +40,13 @@ fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// A connected keyboard; dropping it unplugs it.
 struct Keyboard {
-    client: AsyncClient<Xruns, Keys>,
+    client: AsyncClient<Xruns, KeyboardOutput>,
     queue: Shared<VecDeque<Timed>>,
 }
 
-struct Keys(Port<MidiOut>, Shared<VecDeque<Timed>>);
+struct KeyboardOutput(Port<MidiOut>, Shared<VecDeque<Timed>>);
 
-impl ProcessHandler for Keys {
+impl ProcessHandler for KeyboardOutput {
     fn process(&mut self, _: &Client, scope: &ProcessScope) -> Control {
         let start = scope.last_frame_time();
         let mut out = self.0.writer(scope);
@@ -65,7 +65,7 @@ impl Keyboard {
     fn plug() -> Result<Self> {
         let (client, _) = Client::new(KEYBOARD, ClientOptions::NO_START_SERVER | ClientOptions::USE_EXACT_NAME)?;
         let queue = Shared::default();
-        let keys = Keys(client.register_port("keys", MidiOut::default())?, Arc::clone(&queue));
+        let keys = KeyboardOutput(client.register_port("keys", MidiOut::default())?, Arc::clone(&queue));
         Ok(Self { client: client.activate_async(Xruns::default(), keys)?, queue })
     }
 
@@ -102,14 +102,14 @@ impl Keyboard {
 /// A synthesizer that records what the app sends.
 struct Synth {
     /// Kept alive for as long as the synthesizer exists.
-    _client: AsyncClient<Xruns, Ears>,
+    _client: AsyncClient<Xruns, SynthInput>,
     heard: Shared<Vec<Timed>>,
     now: Arc<AtomicU32>,
 }
 
-struct Ears(Port<MidiIn>, Shared<Vec<Timed>>, Arc<AtomicU32>);
+struct SynthInput(Port<MidiIn>, Shared<Vec<Timed>>, Arc<AtomicU32>);
 
-impl ProcessHandler for Ears {
+impl ProcessHandler for SynthInput {
     fn process(&mut self, _: &Client, scope: &ProcessScope) -> Control {
         let mut heard = lock(&self.1);
         heard.extend(self.0.iter(scope).map(|m| (scope.last_frame_time() + m.time, m.bytes.to_vec())));
@@ -122,7 +122,7 @@ impl Synth {
     fn plug() -> Result<Self> {
         let (client, _) = Client::new(SYNTH, ClientOptions::NO_START_SERVER | ClientOptions::USE_EXACT_NAME)?;
         let (heard, now) = (Shared::default(), Arc::default());
-        let ears = Ears(client.register_port("ears", MidiIn::default())?, Arc::clone(&heard), Arc::clone(&now));
+        let ears = SynthInput(client.register_port("ears", MidiIn::default())?, Arc::clone(&heard), Arc::clone(&now));
         Ok(Self { _client: client.activate_async(Xruns::default(), ears)?, heard, now })
     }
 
@@ -152,7 +152,7 @@ impl Synth {
     }
 
     /// Waits until a message that begins with these bytes is received; returns the time that this took.
-    fn hears(&self, what: &str, bytes: &[u8]) -> Result<Duration> {
+    fn wait_for(&self, what: &str, bytes: &[u8]) -> Result<Duration> {
         let began = Instant::now();
         wait(what, || self.count(bytes) > 0)?;
         Ok(began.elapsed())
@@ -185,20 +185,20 @@ pub fn run(program: &Path) -> Result<()> {
 fn unplug(synth: &Synth, keyboard: Keyboard) -> Result<Keyboard> {
     keyboard.send(&[0x90, 60, 80]);
     keyboard.send(&[0xb0, 64, 127]);
-    synth.hears("a key does not pass", &[0x90, 60])?;
-    synth.hears("the pedal does not pass", &[0xb0, 64, 127])?;
+    synth.wait_for("a key does not pass", &[0x90, 60])?;
+    synth.wait_for("the pedal does not pass", &[0xb0, 64, 127])?;
     let began = Instant::now();
     drop(keyboard);
-    synth.hears("a key stays down when its cable is pulled", &[0x80, 60])?;
+    synth.wait_for("a key stays down when its cable is pulled", &[0x80, 60])?;
     let released = began.elapsed();
-    synth.hears("the pedal stays down when its cable is pulled", &[0xb0, 64, 0])?;
+    synth.wait_for("the pedal stays down when its cable is pulled", &[0xb0, 64, 0])?;
     let keyboard = Keyboard::plug()?;
     let began = Instant::now();
     wait("the keyboard is not connected again", || keyboard.is_connected())?;
     let connected = began.elapsed();
     keyboard.send(&[0x90, 62, 80]);
     keyboard.send(&[0x80, 62, 0]);
-    synth.hears("a key does not pass after the cable is back", &[0x80, 62])?;
+    synth.wait_for("a key does not pass after the cable is back", &[0x80, 62])?;
     println!("unplugged           keys let go after {released:.0?}, connected again after {connected:.0?}");
     Ok(keyboard)
 }
@@ -211,7 +211,7 @@ fn resize(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
         keyboard.client.as_client().set_buffer_size(frames).context("the server keeps the size of its blocks")?;
         keyboard.send(&[0x90, key, 80]);
         keyboard.send(&[0x80, key, 0]);
-        let passed = synth.hears("a key does not pass in blocks of another size", &[0x80, key])?;
+        let passed = synth.wait_for("a key does not pass in blocks of another size", &[0x80, key])?;
         let block = Duration::from_secs_f64(f64::from(frames) / rate);
         worst = worst.max(passed.saturating_sub(2 * block));
     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use jack::{AudioIn, Client, ClientOptions, Control, Frames, MidiIn, MidiOut, Port, ProcessHandler, ProcessScope};
-use test_host::{Account, Event, Output, Timed};
+use test_host::{Event, Output, SortedOutput, Timed};
 
 use crate::phrase::Phrase;
 use crate::stage;
@@ -25,7 +25,7 @@ const AUDIO: &str = "32 bit float mono audio";
 const SILENCE_S: f64 = 0.8;
 /// Time limit for the continuation to begin after the silence, in seconds; the model's first note may itself come after
 /// a rest.
-const PATIENCE_S: f64 = 3.0;
+const TIMEOUT_S: f64 = 3.0;
 /// Time for which the continuation plays before the player enters again, in seconds.
 const LISTEN_S: f64 = 8.0;
 /// Length of the player's last note, and the time after it in which everything must end, in seconds; shorter than the
@@ -108,7 +108,7 @@ pub fn run(options: &Options) -> Result<()> {
     let delay = player.heard[0].at - events[0].at.min(player.heard[0].at);
     ensure!(delay <= 2 * u64::from(period), "the first note comes back after {delay} samples");
     let sent: Vec<Timed> = events.iter().map(|timed| Timed { at: timed.at + delay, ..*timed }).collect();
-    let account = Account::of(&sent, &player.heard);
+    let account = SortedOutput::of(&sent, &player.heard);
     let is_pedal = |event: &Event| matches!(event, Event::Midi([0xb0, ..]));
     let pedals = |events: &mut dyn Iterator<Item = Event>| events.filter(|event| is_pedal(event)).count();
     let pedals_in = pedals(&mut sent.iter().map(|timed| timed.event));
@@ -134,7 +134,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     ensure!(pedals_in == pedals_out, "the pedal does not pass");
     ensure!(account.notes.len() > 10, "there is no continuation to speak of");
-    let in_time = SILENCE_S - f64::from(period) / rate..SILENCE_S + PATIENCE_S;
+    let in_time = SILENCE_S - f64::from(period) / rate..SILENCE_S + TIMEOUT_S;
     ensure!(in_time.contains(&wait_s), "the continuation does not begin after the silence");
     ensure!(before == 0.0, "the piano sounds before anything was played");
     ensure!(yours > HEARD && mine > HEARD, "the piano is not heard");

@@ -84,15 +84,15 @@ struct State {
 }
 
 impl Plugin {
-    /// Handles the plugin's requests until `ready` accepts its figures; an error if that takes longer than `patience`.
-    pub fn wait_until(&mut self, patience: Duration, ready: impl Fn(&Status) -> bool) -> Result<()> {
+    /// Handles the plugin's requests until `ready` accepts its figures; an error if that takes longer than `timeout`.
+    pub fn wait_until(&mut self, timeout: Duration, ready: impl Fn(&Status) -> bool) -> Result<()> {
         let began = Instant::now();
         loop {
             let status = self.status()?;
             if ready(&status) {
                 return Ok(());
             }
-            ensure!(began.elapsed() < patience, "the plugin does not get ready: {}", status.health);
+            ensure!(began.elapsed() < timeout, "the plugin does not get ready: {}", status.health);
             self.idle(Duration::from_millis(1));
         }
     }

@@ -51,16 +51,16 @@ impl Target {
     }
 
     /// Waits for a drop; returns the dropped URIs, one per line.
-    pub fn wait(&mut self, patience: Duration) -> Result<String> {
+    pub fn wait(&mut self, timeout: Duration) -> Result<String> {
         let began = Instant::now();
-        while began.elapsed() < patience {
+        while began.elapsed() < timeout {
             match self.connection.poll_for_event()? {
-                Some(Event::ClientMessage(message)) => self.hear(&message)?,
+                Some(Event::ClientMessage(message)) => self.handle_message(&message)?,
                 Some(Event::SelectionNotify(notify)) => {
                     let (atoms, any) = (self.atoms, AtomEnum::ANY);
                     let dropped = self.connection.get_property(true, self.window, notify.property, any, 0, 1 << 16)?;
                     let dropped = dropped.reply()?.value;
-                    self.say(atoms.XdndFinished, [1, atoms.XdndActionCopy, 0, 0])?;
+                    self.send_message(atoms.XdndFinished, [1, atoms.XdndActionCopy, 0, 0])?;
                     return String::from_utf8(dropped).context("addresses are no such bytes");
                 }
                 Some(_) => {}
@@ -70,7 +70,7 @@ impl Target {
         bail!("nothing is dropped")
     }
 
-    fn hear(&mut self, message: &ClientMessageEvent) -> Result<()> {
+    fn handle_message(&mut self, message: &ClientMessageEvent) -> Result<()> {
         let (atoms, [from, first, second, ..]) = (self.atoms, message.data.as_data32());
         if message.type_ == atoms.XdndEnter {
             anyhow::ensure!(first >> 24 <= VERSION, "it speaks version {}", first >> 24);
@@ -79,7 +79,7 @@ impl Target {
             self.source = None;
         } else if message.type_ == atoms.XdndPosition {
             let wants = self.source.is_some_and(|source| source.1);
-            self.say(atoms.XdndStatus, [u32::from(wants), 0, 0, atoms.XdndActionCopy])?;
+            self.send_message(atoms.XdndStatus, [u32::from(wants), 0, 0, atoms.XdndActionCopy])?;
         } else if message.type_ == atoms.XdndDrop {
             let (selection, kind) = (atoms.XdndSelection, atoms.uri_list);
             self.connection.convert_selection(self.window, selection, kind, atoms.DROPPED, CURRENT_TIME)?;
@@ -88,7 +88,7 @@ impl Target {
         Ok(())
     }
 
-    fn say(&self, what: Atom, [a, b, c, d]: [u32; 4]) -> Result<()> {
+    fn send_message(&self, what: Atom, [a, b, c, d]: [u32; 4]) -> Result<()> {
         if let Some((source, _)) = self.source {
             let message = ClientMessageEvent::new(32, source, what, [self.window, a, b, c, d]);
             self.connection.send_event(false, source, EventMask::NO_EVENT, message)?;

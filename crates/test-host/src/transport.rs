@@ -4,7 +4,7 @@ use clack_host::events::event_types::{TransportEvent, TransportFlags};
 use clack_host::events::{EventFlags, EventHeader};
 use clack_host::utils::{BeatTime, SecondsTime};
 
-use crate::event::{Event, Told};
+use crate::event::{Event, TransportUpdate};
 
 /// A song position that advances with the blocks. All fields may be changed between blocks, as a user would: start,
 /// stop, jump, loop, tempo.
@@ -32,7 +32,7 @@ pub struct Timeline {
     /// Whether the transport is in a pre-roll, before recording begins.
     pub pre_roll: bool,
     /// What this host leaves out of its transport.
-    pub untold: Untold,
+    pub omitted: OmittedFields,
 }
 
 /// A change to the transport.
@@ -65,7 +65,7 @@ impl Change {
 
 /// Information that a host may leave out of its transport; by default it reports everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Untold {
+pub struct OmittedFields {
     /// The tempo.
     pub tempo: bool,
     /// The position in quarter notes, and with it the loop.
@@ -90,7 +90,7 @@ impl Timeline {
             signature_changes: Vec::new(),
             recording: false,
             pre_roll: false,
-            untold: Untold::default(),
+            omitted: OmittedFields::default(),
         }
     }
 
@@ -157,17 +157,17 @@ impl Timeline {
     }
 
     /// The transport event that a host may send in the middle of a block.
-    pub fn told(&self, sample_rate: f64) -> Event {
-        Event::Transport(Told(self.event(sample_rate)))
+    pub fn transport_event(&self, sample_rate: f64) -> Event {
+        Event::Transport(TransportUpdate(self.event(sample_rate)))
     }
 
     /// The transport that the plugin sees for the next block.
     pub(crate) fn event(&self, sample_rate: f64) -> TransportEvent {
         let mut flags = TransportFlags::empty();
-        flags.set(TransportFlags::HAS_TEMPO, !self.untold.tempo);
-        flags.set(TransportFlags::HAS_BEATS_TIMELINE, !self.untold.beats);
-        flags.set(TransportFlags::HAS_SECONDS_TIMELINE, !self.untold.seconds);
-        flags.set(TransportFlags::HAS_TIME_SIGNATURE, !self.untold.signature);
+        flags.set(TransportFlags::HAS_TEMPO, !self.omitted.tempo);
+        flags.set(TransportFlags::HAS_BEATS_TIMELINE, !self.omitted.beats);
+        flags.set(TransportFlags::HAS_SECONDS_TIMELINE, !self.omitted.seconds);
+        flags.set(TransportFlags::HAS_TIME_SIGNATURE, !self.omitted.signature);
         flags.set(TransportFlags::IS_PLAYING, self.playing);
         flags.set(TransportFlags::IS_RECORDING, self.recording);
         flags.set(TransportFlags::IS_WITHIN_PRE_ROLL, self.pre_roll);

@@ -4,7 +4,7 @@
 //! test says otherwise, so nothing depends on the machine's speed.
 
 use anyhow::Result;
-use test_host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, Sounded, Timed, Timeline};
+use test_host::{Audio, Blocks, Event, Output, Pace, Performer, PlayedNote, Plugin, SortedOutput, Timed, Timeline};
 
 const RATE: f64 = 48_000.0;
 /// The longest block that the tests use, in samples.
@@ -67,16 +67,16 @@ fn perform(plugin: &mut Plugin, events: &[Timed], blocks: Blocks, end: u64) -> V
 }
 
 /// The continuation of `events` by a new instance: its notes, without those still sounding at the end.
-fn continuation(seed: u32, events: &[Timed], blocks: Blocks) -> Vec<Sounded> {
+fn continuation(seed: u32, events: &[Timed], blocks: Blocks) -> Vec<PlayedNote> {
     let end = hand_over() + samples(LONG_S);
-    let account = Account::of(events, &perform(&mut plugin(seed), events, blocks, end));
+    let account = SortedOutput::of(events, &perform(&mut plugin(seed), events, blocks, end));
     assert_eq!(account.lost, []);
     assert_eq!(account.stray, []);
     account.notes
 }
 
 /// Times, key and velocity of notes, without the number of the block that sent each.
-fn music(notes: &[Sounded]) -> Vec<(u64, u64, u8, u8)> {
+fn music(notes: &[PlayedNote]) -> Vec<(u64, u64, u8, u8)> {
     notes.iter().map(|note| (note.on, note.off, note.key, note.velocity)).collect()
 }
 
@@ -123,7 +123,7 @@ fn gives_way_within_the_block_and_comes_back() {
     }
     let mut instance = plugin(3);
     let outputs = perform(&mut instance, &events, Blocks::Of(480), at + samples(1.0));
-    let account = Account::of(&events, &outputs);
+    let account = SortedOutput::of(&events, &outputs);
     assert_eq!(account.lost, []);
     assert_eq!(account.stray, []);
     for (entry, turn) in entries {
@@ -149,14 +149,14 @@ fn ends_everything(interrupt: impl FnOnce(&mut Performer, &mut Audio) -> Result<
         let mut end = hand_over();
         loop {
             performer.play_until(audio, end, |_| ())?;
-            if !Account::of(&events, audio.outputs()).hanging.is_empty() {
+            if !SortedOutput::of(&events, audio.outputs()).hanging.is_empty() {
                 break;
             }
             assert!(end < latest, "in a whole minute nothing sounds");
             end += u64::from(BLOCK);
         }
         interrupt(&mut performer, audio)?;
-        let account = Account::of(&events, audio.outputs());
+        let account = SortedOutput::of(&events, audio.outputs());
         assert_eq!(account.hanging, []);
         assert_eq!(account.stray, []);
         Ok(())
@@ -215,7 +215,7 @@ fn what_sounded_before_a_deactivation_ends_in_the_first_block_after_it() {
     let mut end = hand_over() + samples(2.0);
     let before = loop {
         let outputs = perform(&mut instance, &events, Blocks::Of(256), end);
-        let hanging = Account::of(&events, &outputs).hanging;
+        let hanging = SortedOutput::of(&events, &outputs).hanging;
         instance.deactivate();
         if !hanging.is_empty() {
             break hanging;
@@ -267,6 +267,6 @@ fn real_time_faster_than_any_machine_leaves_nothing_hanging() {
         assert_eq!(audio.violations(), [""; 0]);
         Ok(audio.take_outputs())
     });
-    let account = Account::of(&events, &outputs.unwrap());
+    let account = SortedOutput::of(&events, &outputs.unwrap());
     assert_eq!(account.faults(), [""; 0]);
 }

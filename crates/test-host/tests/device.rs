@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use anyhow::Result;
-use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Status, Timed};
+use test_host::{Audio, Blocks, Event, Pace, Performer, Plugin, SortedOutput, Status, Timed};
 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 512;
@@ -46,7 +46,7 @@ fn take(device: &str) -> Result<(Vec<Played>, Status)> {
         Performer::new(&input, Blocks::Of(BLOCK), Pace::Offline, None).play_until(audio, 480_000, |_| ())?;
         Ok(audio.take_outputs())
     })?;
-    let notes = Account::of(&input, &output).notes;
+    let notes = SortedOutput::of(&input, &output).notes;
     Ok((notes.iter().map(|note| (note.on, note.off, note.key, note.velocity)).collect(), plugin.status()?))
 }
 

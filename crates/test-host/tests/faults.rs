@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use test_host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, Status, Timed};
+use test_host::{Audio, Blocks, Event, Output, Pace, Performer, Plugin, SortedOutput, Status, Timed};
 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 480;
@@ -76,7 +76,7 @@ impl Session {
     }
 
     fn assert_well(&self, what: &str) {
-        assert_eq!(Account::of(&self.input, &self.output).faults(), [""; 0], "{what}");
+        assert_eq!(SortedOutput::of(&self.input, &self.output).faults(), [""; 0], "{what}");
     }
 }
 
@@ -89,7 +89,7 @@ fn render(fault: &str) -> Vec<(u64, u64, u8, u8)> {
         Ok(audio.take_outputs())
     });
     assert_eq!(plugin.status().unwrap().timeouts, 0, "{fault}");
-    let notes = Account::of(&input, &output.unwrap()).notes;
+    let notes = SortedOutput::of(&input, &output.unwrap()).notes;
     notes.iter().map(|note| (note.on, note.off, note.key, note.velocity)).collect()
 }
 
@@ -113,7 +113,7 @@ fn accidents_of_the_inference_thread_end_no_music_of_the_player() {
             Ok(audio.take_outputs())
         };
         let outputs = plugin.run(play).unwrap();
-        assert_eq!(Account::of(&events, &outputs).passed, events.len());
+        assert_eq!(SortedOutput::of(&events, &outputs).passed, events.len());
         assert_eq!(plugin.status().unwrap().timeouts, 0);
     }
 

@@ -2,7 +2,7 @@
 //! sample. Needs the bundle, like `bundle.rs`; `cargo xtask cross` runs this on the Windows bundle.
 
 use serde_json::Value;
-use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
+use test_host::{Audio, Blocks, Event, Pace, Performer, Plugin, SortedOutput, Timed, Timeline};
 
 /// Samples per second.
 const RATE: f64 = 48_000.0;
@@ -39,8 +39,8 @@ fn the_built_plugin_plays_the_golden_takes() {
             performer.play_until(audio, end, |_| ())?;
             Ok(audio.take_outputs())
         });
-        let account = Account::of(&events, &outputs.unwrap());
-        let of = |note: &test_host::Sounded| vec![note.on, note.off, note.key.into(), note.velocity.into()];
+        let account = SortedOutput::of(&events, &outputs.unwrap());
+        let of = |note: &test_host::PlayedNote| vec![note.on, note.off, note.key.into(), note.velocity.into()];
         let played: Vec<Vec<u64>> = account.notes.iter().map(of).filter(|note| note[1] < end).collect();
         assert_eq!(played, list("sounded"), "{}", scene["name"]);
     }

@@ -2,7 +2,7 @@
 //! events in the middle of a block. Needs the bundle, like `bundle.rs`; offline, so nothing depends on the machine's
 //! speed. `vst3.rs` has similar tests for the VST3.
 
-use test_host::{Account, Audio, Blocks, Change, Output, Pace, Performer, Plugin, Sounded, Timed, Timeline};
+use test_host::{Audio, Blocks, Change, Output, Pace, Performer, PlayedNote, Plugin, SortedOutput, Timed, Timeline};
 
 mod common;
 use common::{RATE, phrase, samples};
@@ -36,8 +36,8 @@ fn play(
 
 /// The plugin's own notes that have ended: times, key and velocity.
 fn music(events: &[Timed], outputs: &[Output]) -> Vec<(u64, u64, u8, u8)> {
-    let of = |note: &Sounded| (note.on, note.off, note.key, note.velocity);
-    Account::of(events, outputs).notes.iter().map(of).collect()
+    let of = |note: &PlayedNote| (note.on, note.off, note.key, note.velocity);
+    SortedOutput::of(events, outputs).notes.iter().map(of).collect()
 }
 
 #[test]
@@ -79,12 +79,12 @@ fn what_must_end_ends_at_the_first_sample_after_a_pause() {
     for meanwhile in [Meanwhile::Stop, Meanwhile::Jump, Meanwhile::Reset] {
         let outputs = play(&[], &events, 12.0, |mut performer, audio, end| {
             performer.play_until(audio, samples(3.0), |_| ())?;
-            while Account::of(&events, audio.outputs()).hanging.is_empty() {
+            while SortedOutput::of(&events, audio.outputs()).hanging.is_empty() {
                 assert!(audio.now() < end, "nothing sounds");
                 performer.play_until(audio, audio.now() + 512, |_| ())?;
             }
             let pause = audio.now();
-            let sounding = Account::of(&events, audio.outputs()).hanging.len();
+            let sounding = SortedOutput::of(&events, audio.outputs()).hanging.len();
             let timeline = performer.timeline.as_mut().unwrap();
             match meanwhile {
                 Meanwhile::Stop => timeline.playing = false,
@@ -93,7 +93,7 @@ fn what_must_end_ends_at_the_first_sample_after_a_pause() {
             }
             audio.restart()?;
             performer.play_until(audio, end, |_| ())?;
-            let account = Account::of(&events, audio.outputs());
+            let account = SortedOutput::of(&events, audio.outputs());
             assert_eq!(account.notes.iter().filter(|note| note.on < pause && note.off >= pause).count(), sounding);
             assert!(account.notes.iter().all(|note| note.on >= pause || note.off <= pause), "{meanwhile:?}");
             let after = account.notes.iter().filter(|note| note.on >= pause).count();
@@ -122,7 +122,11 @@ fn a_transport_told_of_in_the_middle_of_a_block_is_no_jump() {
             let outputs = plugin(settings).run(|audio| {
                 let rolling = Some(Timeline::rolling(120.0));
                 let performer = Performer::new(&events, Blocks::Of(2_048), Pace::Offline, rolling);
-                performer.with_changes(&changes, false).telling().play_until(audio, samples(end), |_| ())?;
+                performer.with_changes(&changes, false).with_transport_events().play_until(
+                    audio,
+                    samples(end),
+                    |_| (),
+                )?;
                 assert_eq!((audio.violations(), audio.heap_calls()), (&[][..], 0));
                 Ok(audio.take_outputs())
             });
@@ -155,7 +159,7 @@ fn changes_told_of_in_the_middle_of_a_block_happen_at_their_own_sample() {
                 let rolling = Some(Timeline::rolling(120.0));
                 let performer = Performer::new(&events, Blocks::Of(2_048), Pace::Offline, rolling);
                 let performer = performer.with_changes(&changes, true);
-                let mut performer = if tells { performer.telling() } else { performer };
+                let mut performer = if tells { performer.with_transport_events() } else { performer };
                 performer.play_until(audio, samples(12.0), |_| ())?;
                 assert_eq!(audio.violations(), [""; 0]);
                 Ok(audio.take_outputs())

@@ -4,7 +4,8 @@
 use std::sync::Once;
 
 use test_host::{
-    Audio, Blocks, Event, NoteExpressionType as Kind, Output, Pace, Performer, Plugin, Status, Timed, What, param_id,
+    Audio, Blocks, Event, NoteEventKind, NoteExpressionType as Kind, Output, Pace, Performer, Plugin, Status, Timed,
+    param_id,
 };
 
 const RATE: f64 = 48_000.0;
@@ -177,25 +178,25 @@ fn entry(outputs: &[Output], from: u64) -> Option<u64> {
 }
 
 /// An event for a note with an id; without `place`, it names the note by its id alone.
-fn named(at: u64, id: i32, place: Option<(i16, i16)>, what: What) -> Timed {
+fn named(at: u64, id: i32, place: Option<(i16, i16)>, kind: NoteEventKind) -> Timed {
     let (channel, key) = place.unwrap_or((-1, -1));
-    Timed { at, event: Event::Named { id, channel, key, what } }
+    Timed { at, event: Event::Named { id, channel, key, kind } }
 }
 
 #[test]
 fn a_note_off_by_its_id_ends_that_note_and_no_other() {
     let events = [
-        named(100, 1, Some((0, 60)), What::On(0.5)),
-        named(200, 2, Some((3, 64)), What::On(0.5)),
-        named(300, 3, Some((0, 67)), What::On(0.5)),
+        named(100, 1, Some((0, 60)), NoteEventKind::On(0.5)),
+        named(200, 2, Some((3, 64)), NoteEventKind::On(0.5)),
+        named(300, 3, Some((0, 67)), NoteEventKind::On(0.5)),
         // Struck again before its first note has ended.
-        named(400, 4, Some((3, 64)), What::On(0.5)),
-        named(24_000, 1, None, What::Off(0.25)),
-        named(24_100, 3, None, What::Choke),
-        named(24_200, 3, None, What::Off(0.25)),
-        named(24_300, 2, None, What::Expression(Kind::Pressure, 0.5)),
-        named(24_400, 2, Some((3, 64)), What::Off(0.5)),
-        named(144_000, 4, None, What::Off(0.75)),
+        named(400, 4, Some((3, 64)), NoteEventKind::On(0.5)),
+        named(24_000, 1, None, NoteEventKind::Off(0.25)),
+        named(24_100, 3, None, NoteEventKind::Choke),
+        named(24_200, 3, None, NoteEventKind::Off(0.25)),
+        named(24_300, 2, None, NoteEventKind::Expression(Kind::Pressure, 0.5)),
+        named(24_400, 2, Some((3, 64)), NoteEventKind::Off(0.5)),
+        named(144_000, 4, None, NoteEventKind::Off(0.75)),
     ];
     let (outputs, status) = play(&[], &events, 6);
     let passed = outputs.iter().filter(|output| matches!(output.event, Event::Named { .. }));
@@ -205,11 +206,11 @@ fn a_note_off_by_its_id_ends_that_note_and_no_other() {
         events[1],
         events[2],
         events[3],
-        named(24_000, 1, Some((0, 60)), What::Off(0.25)),
-        named(24_100, 3, Some((0, 67)), What::Off(0.0)),
-        named(24_300, 2, Some((3, 64)), What::Expression(Kind::Pressure, 0.5)),
+        named(24_000, 1, Some((0, 60)), NoteEventKind::Off(0.25)),
+        named(24_100, 3, Some((0, 67)), NoteEventKind::Off(0.0)),
+        named(24_300, 2, Some((3, 64)), NoteEventKind::Expression(Kind::Pressure, 0.5)),
         events[8],
-        named(144_000, 4, Some((3, 64)), What::Off(0.75)),
+        named(144_000, 4, Some((3, 64)), NoteEventKind::Off(0.75)),
     ];
     assert_eq!(passed, wanted);
     assert_eq!(status.invalid, 1, "a note that had ended");
@@ -222,27 +223,28 @@ fn a_note_off_by_its_id_ends_that_note_and_no_other() {
 fn an_id_names_its_note_whatever_is_struck_meanwhile() {
     let midi = |at: u64, status: u8, key: u8| Timed { at, event: Event::Midi([status, key, 70]) };
     let mut events = vec![
-        named(100, 1, Some((0, 60)), What::On(0.5)),
+        named(100, 1, Some((0, 60)), NoteEventKind::On(0.5)),
         midi(200, 0x90, 60),
-        named(300, 1, None, What::Off(0.25)),
+        named(300, 1, None, NoteEventKind::Off(0.25)),
         midi(400, 0x80, 60),
-        named(500, 2, Some((0, 62)), What::On(0.5)),
-        named(600, 2, Some((0, 64)), What::On(0.5)),
-        named(700, 2, None, What::Off(0.25)),
-        named(800, 2, None, What::Choke),
+        named(500, 2, Some((0, 62)), NoteEventKind::On(0.5)),
+        named(600, 2, Some((0, 64)), NoteEventKind::On(0.5)),
+        named(700, 2, None, NoteEventKind::Off(0.25)),
+        named(800, 2, None, NoteEventKind::Choke),
     ];
     // Five notes on one key.
-    events.extend((3..8).map(|id| named(900 + id as u64, id, Some((0, 65)), What::On(0.5))));
-    events.extend((3..8).map(|id| named(1_000 + id as u64, id, None, What::Off(0.25))));
+    events.extend((3..8).map(|id| named(900 + id as u64, id, Some((0, 65)), NoteEventKind::On(0.5))));
+    events.extend((3..8).map(|id| named(1_000 + id as u64, id, None, NoteEventKind::Off(0.25))));
     let (outputs, status) = play(&[], &events, 1);
     let places = [(0, 60), (0, 64), (0, 62), (0, 65), (0, 65), (0, 65), (0, 65), (0, 65)];
     let ends = events.iter().filter_map(|timed| match timed.event {
-        Event::Named { id, what: What::Off(velocity), .. } => Some((timed.at, id, velocity)),
-        Event::Named { id, what: What::Choke, .. } => Some((timed.at, id, 0.0)),
+        Event::Named { id, kind: NoteEventKind::Off(velocity), .. } => Some((timed.at, id, velocity)),
+        Event::Named { id, kind: NoteEventKind::Choke, .. } => Some((timed.at, id, 0.0)),
         _ => None,
     });
-    let wanted = ends.zip(places).map(|((at, id, velocity), place)| named(at, id, Some(place), What::Off(velocity)));
-    let passed = outputs.iter().filter(|o| matches!(o.event, Event::Named { what: What::Off(_), .. }));
+    let wanted =
+        ends.zip(places).map(|((at, id, velocity), place)| named(at, id, Some(place), NoteEventKind::Off(velocity)));
+    let passed = outputs.iter().filter(|o| matches!(o.event, Event::Named { kind: NoteEventKind::Off(_), .. }));
     let passed: Vec<Timed> = passed.map(|output| Timed { at: output.at, event: output.event }).collect();
     assert_eq!(passed, wanted.collect::<Vec<_>>());
     assert_eq!(status.invalid, 0);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use test_host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, Status, Timed, Timeline};
+use test_host::{Audio, Blocks, Event, Output, Pace, Performer, Plugin, SortedOutput, Status, Timed, Timeline};
 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 256;
@@ -112,7 +112,7 @@ fn note_offs_come_soon_and_refused_notes_never_sound() {
         assert_soon(&offers);
         // The player's notes may be late, so they cannot be told apart from the plugin's; but each must have one
         // note-off.
-        let account = Account::of(&[], &outputs);
+        let account = SortedOutput::of(&[], &outputs);
         assert_eq!(account.faults(), [""; 0], "{name}");
         assert!(account.notes.len() > 100, "{name}: only {} notes", account.notes.len());
     }

@@ -4,7 +4,7 @@
 use std::sync::Once;
 
 use anyhow::Result;
-use probe::{heap, spoil};
+use probe::{damage, heap};
 use serde_json::{Value, json};
 use test_host::{Event, Plugin, Status, Timed};
 
@@ -90,7 +90,7 @@ fn a_newer_state_loads_as_far_as_it_is_understood() {
 /// No matter what a project file contains: no crash, no excessive memory, every value in its range, and the plugin
 /// still plays.
 #[test]
-fn spoilt_states_do_no_harm() {
+fn damaged_states_do_no_harm() {
     /// Allowed memory beyond twice the file's size, in bytes: parameter values as text, in trees.
     const SPARE: usize = 64 << 10;
     const CASES: usize = 1_500;
@@ -99,7 +99,7 @@ fn spoilt_states_do_no_harm() {
     let good = STATES.map(|text| text.as_bytes().to_vec());
     let (mut loaded, mut refused) = (0, 0);
     for case in 0..CASES {
-        let json = spoil::spoilt(&good, 9, case);
+        let json = damage::damaged_file(&good, 9, case);
         let bytes = stream(&json);
         let (result, taken) = heap::measured(|| plugin.load_state(&bytes));
         assert!(taken.peak <= 2 * bytes.len() + SPARE, "case {case}, {} bytes: {taken:?}", bytes.len());

@@ -1,7 +1,7 @@
 //! Whose turn it is, and what is remembered of it, tested on the built `.clap` as a musician would try it. Needs the
 //! bundle, like `bundle.rs`; offline, so nothing depends on the machine's speed.
 
-use test_host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, Sounded, Timed, Timeline};
+use test_host::{Audio, Blocks, Event, Output, Pace, Performer, PlayedNote, Plugin, SortedOutput, Timed, Timeline};
 
 mod common;
 use common::{RATE, phrase, samples};
@@ -31,8 +31,8 @@ fn play(settings: &[(&str, &str)], events: &[Timed], moves: &[(f64, &str, &str)]
 
 /// The plugin's own notes that have ended: (note-on, key, velocity, note-off).
 fn music(events: &[Timed], outputs: &[Output]) -> Vec<(u64, u8, u8, u64)> {
-    let of = |note: &Sounded| (note.on, note.key, note.velocity, note.off);
-    Account::of(events, outputs).notes.iter().map(of).collect()
+    let of = |note: &PlayedNote| (note.on, note.key, note.velocity, note.off);
+    SortedOutput::of(events, outputs).notes.iter().map(of).collect()
 }
 
 /// All triggers give the same notes as the button, whether held or toggled, and have no other effect: a key is not a
@@ -105,7 +105,8 @@ fn what_sounds_ends_at_once_or_at_its_length() {
     events.extend([key(Event::note_on(0, 20, 80)), Timed { at: entry + 9_600, event: Event::note_off(0, 20) }]);
     let until = entry as f64 / RATE + 0.45;
     for ring in ["Off", "On"] {
-        let notes = Account::of(&events, &play(&[("ring", ring)], &events, &[], until)).with_hanging_until(u64::MAX);
+        let notes =
+            SortedOutput::of(&events, &play(&[("ring", ring)], &events, &[], until)).with_hanging_until(u64::MAX);
         assert!(!notes.is_empty() && notes.iter().all(|note| note.on < entry), "{ring}: {notes:?}");
         for note in notes {
             let own = alone.iter().find(|own| own.0 == note.on && own.1 == note.key).expect("as without the entry");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use test_host::{Account, Blocks, Event, Pace, Performer, Plugin, Status, Timed};
+use test_host::{Blocks, Event, Pace, Performer, Plugin, SortedOutput, Status, Timed};
 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 256;
@@ -31,7 +31,7 @@ fn answer(plugin: &mut Plugin) -> Vec<(u64, u8)> {
         })
         .unwrap();
     plugin.deactivate();
-    let notes = Account::of(&events, &outputs).notes;
+    let notes = SortedOutput::of(&events, &outputs).notes;
     notes.iter().map(|note| (note.on, note.key)).collect()
 }
 

@@ -11,7 +11,7 @@
 //! ends it with a panic that bypasses the panic hook; tasks sent to it later are refused and lost. One leaked instance
 //! keeps the worker's channel alive, so that nothing ever notices that the worker has ended.
 //!
-//! Remove this when pluginval passes at strictness 10, with the window, in a build that does not call [`retire`].
+//! Remove this when pluginval passes at strictness 10, with the window, in a build that does not call [`end_worker`].
 
 use std::mem;
 use std::panic;
@@ -21,18 +21,18 @@ use nice_plug::prelude::Vst3Plugin;
 use nice_plug::wrapper::vst3::Wrapper;
 
 /// Whether the worker has been told to end.
-static RETIRED: AtomicBool = AtomicBool::new(false);
+static ENDED: AtomicBool = AtomicBool::new(false);
 
 /// Ends the worker of all instances, once. Each instance's `Plugin::editor` calls it; `give_task` must send the worker
-/// the plugin's only task, [`end`].
-pub fn retire<P: Vst3Plugin>(give_task: impl FnOnce()) {
-    if !RETIRED.swap(true, Ordering::Relaxed) {
+/// the plugin's only task, [`end_task`].
+pub fn end_worker<P: Vst3Plugin>(give_task: impl FnOnce()) {
+    if !ENDED.swap(true, Ordering::Relaxed) {
         mem::forget(Wrapper::<P>::new());
         give_task();
     }
 }
 
 /// The only task that the worker ever gets.
-pub fn end() {
+pub fn end_task() {
     panic::resume_unwind(Box::new("the worker is not needed"));
 }

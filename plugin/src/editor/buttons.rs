@@ -17,7 +17,7 @@ use crate::ui_state::UiState;
 /// Draws the row, with `notes_out` at its right end. `holds`: the model plays while the button is held.
 pub fn show(
     ui: &mut Ui,
-    hand: &UiContext,
+    ui_context: &UiContext,
     handles: &Handles,
     status: &Status,
     roll: &Roll,
@@ -27,23 +27,23 @@ pub fn show(
     let plays = matches!(status.health(), Health::Starting | Health::Ready);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
-        ui.add_enabled_ui(plays, |ui| turn(ui, hand, handles, roll, holds));
+        ui.add_enabled_ui(plays, |ui| turn(ui, ui_context, handles, roll, holds));
         ui.add_space(6.0);
-        stroke(ui, hand, handles, "another", "New take", "N");
-        stroke(ui, hand, handles, "again", "Replay", "A");
-        stroke(ui, hand, handles, "undo", "Undo", "");
+        action_button(ui, ui_context, handles, "another", "New take", "N");
+        action_button(ui, ui_context, handles, "again", "Replay", "A");
+        action_button(ui, ui_context, handles, "undo", "Undo", "");
         let freeze = &handles["freeze"];
         let button = Button::new("Freeze").selected(freeze.is_on());
         let response = ui.add(button).on_hover_text(format!("{} (key F)", freeze.hint));
-        control::learn_menu(hand, freeze, &response);
+        control::learn_menu(ui_context, freeze, &response);
         if response.clicked() {
-            freeze.toggle(hand.context);
+            freeze.toggle(ui_context.host);
         }
-        forget(ui, hand, handles);
-        let panic = RichText::new("Panic").color(hand.palette.trouble);
+        forget(ui, ui_context, handles);
+        let panic = RichText::new("Panic").color(ui_context.palette.trouble);
         if ui.button(panic).on_hover_text(handles["panic"].hint).clicked() {
-            handles["panic"].toggle(hand.context);
-            thaw(hand, handles);
+            handles["panic"].toggle(ui_context.host);
+            thaw(ui_context, handles);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 4.0;
@@ -53,10 +53,10 @@ pub fn show(
 }
 
 /// Draws the buttons for the list of takes and for MIDI files.
-pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Files, looks: &mut UiState) {
-    let takes = Button::new(format!("Takes {}", history.len())).selected(looks.takes);
+pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Files, ui_state: &mut UiState) {
+    let takes = Button::new(format!("Takes {}", history.len())).selected(ui_state.takes);
     if ui.add(takes).on_hover_text("The takes so far (key T)").clicked() {
-        looks.takes = !looks.takes;
+        ui_state.takes = !ui_state.takes;
     }
     save(ui, roll, history, files);
 }
@@ -67,24 +67,24 @@ pub fn notes_out(ui: &mut Ui, roll: &Roll, history: &mut History, files: &mut Fi
 const LEFT_S: f64 = 1.0;
 
 /// Draws the largest button: *Continue* or *Stop*.
-fn turn(ui: &mut Ui, hand: &UiContext, handles: &Handles, roll: &Roll, holds: bool) {
-    let palette = hand.palette;
-    let (text, colour, hint) = match roll.turn {
-        Whose::Player => ("Continue", palette.mine, "Antiphon plays now (key G)"),
-        Whose::Antiphon => ("Stop", palette.yours, "Antiphon stops, and it is your turn (key G)"),
+fn turn(ui: &mut Ui, ui_context: &UiContext, handles: &Handles, roll: &Roll, holds: bool) {
+    let palette = ui_context.palette;
+    let (text, color, hint) = match roll.turn {
+        Whose::Player => ("Continue", palette.antiphon, "Antiphon plays now (key G)"),
+        Whose::Antiphon => ("Stop", palette.player, "Antiphon stops, and it is your turn (key G)"),
     };
     let ink = RichText::new(text).size(BODY + 1.0).color(palette.paper).strong();
-    let button = Button::new(ink).fill(colour).min_size(vec2(84.0, 28.0));
+    let button = Button::new(ink).fill(color).min_size(vec2(84.0, 28.0));
     let hint = if holds { "Antiphon plays while you hold this (key G: press to start, press to stop)" } else { hint };
     let response = ui.add(button).on_hover_text(hint);
     let go = &handles["go"];
-    control::learn_menu(hand, go, &response);
+    control::learn_menu(ui_context, go, &response);
     let down = holds && response.is_pointer_button_down_on();
     let was = ui.data_mut(|data| std::mem::replace(data.get_temp_mut_or_default(response.id), down));
     if down != was {
-        go.put(hand.context, if down { 1.0 } else { 0.0 });
+        go.set_with_gesture(ui_context.host, if down { 1.0 } else { 0.0 });
     } else if response.clicked() && !holds {
-        swap(hand, handles, roll);
+        swap(ui_context, handles, roll);
     }
     let left = holds && !down && go.is_on() && roll.turn == Whose::Player;
     let now = ui.input(|input| input.time);
@@ -92,48 +92,48 @@ fn turn(ui: &mut Ui, hand: &UiContext, handles: &Handles, roll: &Roll, holds: bo
     if !left {
         ui.data_mut(|data| data.remove_temp::<f64>(response.id.with("left")));
     } else if now - since > LEFT_S {
-        go.put(hand.context, 0.0);
+        go.set_with_gesture(ui_context.host, 0.0);
     } else {
         ui.ctx().request_repaint_after(Duration::from_secs_f64(LEFT_S));
     }
 }
 
 /// Swaps the turns; if that stops the model, *Freeze* is switched off as well.
-pub fn swap(hand: &UiContext, handles: &Handles, roll: &Roll) {
-    handles["go"].toggle(hand.context);
+pub fn swap(ui_context: &UiContext, handles: &Handles, roll: &Roll) {
+    handles["go"].toggle(ui_context.host);
     if roll.turn == Whose::Antiphon {
-        thaw(hand, handles);
+        thaw(ui_context, handles);
     }
 }
 
 /// Switches *Freeze* off because the loop has been stopped: its next press is to freeze again.
-fn thaw(hand: &UiContext, handles: &Handles) {
+fn thaw(ui_context: &UiContext, handles: &Handles) {
     let freeze = &handles["freeze"];
     if freeze.is_on() {
-        freeze.toggle(hand.context);
+        freeze.toggle(ui_context.host);
     }
 }
 
 /// A button for a parameter that acts on every change.
-fn stroke(ui: &mut Ui, hand: &UiContext, handles: &Handles, id: &str, text: &str, key: &str) -> Response {
+fn action_button(ui: &mut Ui, ui_context: &UiContext, handles: &Handles, id: &str, text: &str, key: &str) -> Response {
     let hint = handles[id].hint;
     let hint = if key.is_empty() { hint.to_owned() } else { format!("{hint} (key {key})") };
     let response = ui.button(text).on_hover_text(hint);
-    control::learn_menu(hand, &handles[id], &response);
+    control::learn_menu(ui_context, &handles[id], &response);
     if response.clicked() {
-        handles[id].toggle(hand.context);
+        handles[id].toggle(ui_context.host);
     }
     response
 }
 
-fn forget(ui: &mut Ui, hand: &UiContext, handles: &Handles) {
+fn forget(ui: &mut Ui, ui_context: &UiContext, handles: &Handles) {
     let button = ui.button("Forget").on_hover_text("Forget what was played.");
     Popup::menu(&button).show(|ui| {
         if ui.button("Your last phrase").clicked() {
-            handles["unheard"].toggle(hand.context);
+            handles["unheard"].toggle(ui_context.host);
         }
         if ui.button("Everything").clicked() {
-            handles["forget"].toggle(hand.context);
+            handles["forget"].toggle(ui_context.host);
         }
     });
 }
@@ -153,7 +153,7 @@ fn save(ui: &mut Ui, roll: &Roll, history: &History, files: &mut Files) {
         if ui.button("The last 60 seconds …").clicked() {
             match export::recent(roll) {
                 Some(bytes) => files.save_as("Antiphon last minute.mid", bytes),
-                None => files.say("Nothing was played in the last 60 seconds.", false),
+                None => files.show_message("Nothing was played in the last 60 seconds.", false),
             }
         }
     });

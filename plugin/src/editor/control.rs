@@ -31,7 +31,7 @@ const SWEEP: f32 = 1.5 * PI;
 #[derive(Clone, Copy)]
 pub struct UiContext<'a> {
     /// The connection to the host.
-    pub context: &'a GuiContext,
+    pub host: &'a GuiContext,
     /// The colors.
     pub palette: Palette,
     /// The MIDI controllers assigned to parameters.
@@ -41,7 +41,7 @@ pub struct UiContext<'a> {
 }
 
 /// The width of a cell that shows the control's whole name, in points.
-pub fn room(ui: &Ui, handle: &Handle) -> f32 {
+pub fn cell_width(ui: &Ui, handle: &Handle) -> f32 {
     let font = FontId::proportional(SMALL);
     let name = ui.painter().layout_no_wrap(handle.name().to_owned(), font, egui::Color32::PLACEHOLDER);
     name.size().x + 4.0
@@ -49,86 +49,86 @@ pub fn room(ui: &Ui, handle: &Handle) -> f32 {
 
 /// Draws a control with its name in a cell of this size. A control that has no effect at present (`acts`) is dimmed but
 /// can still be set. Returns the response of the interactive part.
-pub fn show(ui: &mut Ui, hand: &UiContext, handle: &Handle, size: Vec2, acts: bool) -> Response {
+pub fn show(ui: &mut Ui, ui_context: &UiContext, handle: &Handle, size: Vec2, acts: bool) -> Response {
     let (cell, _) = ui.allocate_exact_size(size, Sense::hover());
     let strength = if acts { 1.0 } else { 0.45 };
-    let palette = dimmed(hand.palette, strength);
-    let hand = &UiContext { palette, ..*hand };
+    let palette = dimmed(ui_context.palette, strength);
+    let ui_context = &UiContext { palette, ..*ui_context };
     let name = FontId::proportional(SMALL);
-    let learning = hand.learned.is_learning(&handle.id);
-    let (title, colour) =
-        if learning { ("move a controller …", palette.mine) } else { (handle.name(), palette.quiet) };
+    let learning = ui_context.learned.is_learning(&handle.id);
+    let (title, color) =
+        if learning { ("move a controller …", palette.antiphon) } else { (handle.name(), palette.quiet) };
     let top = pos2(cell.center().x, cell.top() + 2.0);
     // A long name may extend into the gaps between cells.
-    ui.painter().with_clip_rect(cell.expand2(vec2(5.0, 0.0))).text(top, Align2::CENTER_TOP, title, name, colour);
+    ui.painter().with_clip_rect(cell.expand2(vec2(5.0, 0.0))).text(top, Align2::CENTER_TOP, title, name, color);
     let body = Rect::from_min_max(pos2(cell.left(), cell.top() + 17.0), cell.max);
     let response = match handle.kind() {
-        Kind::Switch => switch(ui, hand, handle, body),
-        Kind::Choice(count) => choice(ui, hand, handle, body, count),
-        Kind::Number => number(ui, hand, handle, body),
+        Kind::Switch => switch(ui, ui_context, handle, body),
+        Kind::Choice(count) => choice(ui, ui_context, handle, body, count),
+        Kind::Number => number(ui, ui_context, handle, body),
     };
     Popup::context_menu(&response).show(|ui| {
         if ui.button("Default value").clicked() {
-            handle.put(hand.context, handle.default());
+            handle.set_with_gesture(ui_context.host, handle.default());
         }
-        learn(ui, hand, handle);
+        learn_entries(ui, ui_context, handle);
     });
     response.on_hover_text(handle.hint)
 }
 
 /// A button's right-click menu for MIDI learn, and a frame and tooltip while it waits for a controller.
-pub fn learn_menu(hand: &UiContext, handle: &Handle, response: &Response) {
-    if hand.learned.controller(&handle.id).is_some() {
-        Popup::context_menu(response).show(|ui| learn(ui, hand, handle));
+pub fn learn_menu(ui_context: &UiContext, handle: &Handle, response: &Response) {
+    if ui_context.learned.controller(&handle.id).is_some() {
+        Popup::context_menu(response).show(|ui| learn_entries(ui, ui_context, handle));
     }
-    if hand.learned.is_learning(&handle.id) {
+    if ui_context.learned.is_learning(&handle.id) {
         let painter = response.ctx.layer_painter(response.layer_id);
-        let stroke = Stroke::new(2.0, hand.palette.mine);
+        let stroke = Stroke::new(2.0, ui_context.palette.antiphon);
         painter.rect_stroke(response.rect, 5.0, stroke, egui::StrokeKind::Inside);
         response.show_tooltip_text("Press a pad or pedal …");
     }
 }
 
 /// The menu's entries for MIDI learn, if the parameter supports it.
-fn learn(ui: &mut Ui, hand: &UiContext, handle: &Handle) {
-    if let Some(controller) = hand.learned.controller(&handle.id) {
-        let learning = hand.learned.is_learning(&handle.id);
+fn learn_entries(ui: &mut Ui, ui_context: &UiContext, handle: &Handle) {
+    if let Some(controller) = ui_context.learned.controller(&handle.id) {
+        let learning = ui_context.learned.is_learning(&handle.id);
         let hint = "Move a knob, pad or pedal: from then on it controls this and is not passed on";
         if !learning && ui.button("MIDI learn").on_hover_text(hint).clicked() {
-            hand.learned.learn(Some(&handle.id));
+            ui_context.learned.learn(Some(&handle.id));
         }
         if learning && ui.button("Cancel").clicked() {
-            hand.learned.learn(None);
+            ui_context.learned.learn(None);
         }
         if let Some(number) = controller
             && ui.button(format!("Clear CC {number}")).clicked()
         {
-            hand.learned.forget(&handle.id);
+            ui_context.learned.forget(&handle.id);
         }
-        let mut soft = hand.learned.is_soft();
+        let mut soft = ui_context.learned.is_soft();
         let hint = "On: a knob does nothing until it passes the value. Off: the value jumps to the knob. For all controllers \
                     of this project";
         if ui.checkbox(&mut soft, "Soft takeover").on_hover_text(hint).clicked() {
-            hand.learned.set_soft(soft);
+            ui_context.learned.set_soft(soft);
         }
     }
 }
 
 /// The palette with its text and accent colors faded toward the background.
 fn dimmed(palette: Palette, strength: f32) -> Palette {
-    let dim = |colour| mix(palette.ground, colour, strength);
-    Palette { ink: dim(palette.ink), quiet: dim(palette.quiet), yours: dim(palette.yours), ..palette }
+    let dim = |color| mix(palette.ground, color, strength);
+    Palette { ink: dim(palette.ink), quiet: dim(palette.quiet), player: dim(palette.player), ..palette }
 }
 
-fn switch(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect) -> Response {
-    let palette = hand.palette;
+fn switch(ui: &mut Ui, ui_context: &UiContext, handle: &Handle, body: Rect) -> Response {
+    let palette = ui_context.palette;
     let place = Rect::from_center_size(pos2(body.center().x, body.top() + RADIUS + 1.0), vec2(38.0, 20.0));
     let response = ui.interact(place, ui.scope_id().with(&handle.id), Sense::click());
     let on = handle.is_on();
     if response.clicked() {
-        handle.toggle(hand.context);
+        handle.toggle(ui_context.host);
     }
-    let fill = if on { palette.yours } else { palette.held };
+    let fill = if on { palette.player } else { palette.held };
     ui.painter().rect_filled(place, 10.0, fill);
     let x = if on { place.right() - 10.0 } else { place.left() + 10.0 };
     ui.painter().circle_filled(pos2(x, place.center().y), 7.0, if on { palette.ground } else { palette.quiet });
@@ -137,8 +137,8 @@ fn switch(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect) -> Respons
     response
 }
 
-fn choice(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, count: usize) -> Response {
-    let palette = hand.palette;
+fn choice(ui: &mut Ui, ui_context: &UiContext, handle: &Handle, body: Rect, count: usize) -> Response {
+    let palette = ui_context.palette;
     let width = body.width() - 2.0;
     let place = Rect::from_center_size(pos2(body.center().x, body.top() + RADIUS + 4.0), vec2(width, 26.0));
     let id = ui.scope_id().with(&handle.id);
@@ -156,16 +156,16 @@ fn choice(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, count: usi
     ui.painter().add(Shape::convex_polygon(arrow, palette.quiet, Stroke::NONE));
     focus_ring(ui, &response, place, palette);
 
-    let next = chosen.saturating_add_signed(steps(ui, hand, &response) as isize).min(count - 1);
+    let next = chosen.saturating_add_signed(steps(ui, ui_context, &response) as isize).min(count - 1);
     if next != chosen {
-        handle.put(hand.context, next as f32 / last);
+        handle.set_with_gesture(ui_context.host, next as f32 / last);
     }
     Popup::menu(&response).show(|ui| {
         ui.set_min_width(width);
         for index in 0..count {
             let value = index as f32 / last;
             if ui.selectable_label(index == chosen, handle.text(value)).clicked() {
-                handle.put(hand.context, value);
+                handle.set_with_gesture(ui_context.host, value);
                 ui.close();
             }
         }
@@ -173,44 +173,44 @@ fn choice(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, count: usi
     response
 }
 
-fn number(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect) -> Response {
-    let palette = hand.palette;
-    let centre = pos2(body.center().x, body.top() + RADIUS + 1.0);
+fn number(ui: &mut Ui, ui_context: &UiContext, handle: &Handle, body: Rect) -> Response {
+    let palette = ui_context.palette;
+    let center = pos2(body.center().x, body.top() + RADIUS + 1.0);
     let id = ui.scope_id().with(&handle.id);
-    let place = Rect::from_center_size(centre, Vec2::splat(2.0 * RADIUS + 4.0));
+    let place = Rect::from_center_size(center, Vec2::splat(2.0 * RADIUS + 4.0));
     let response = ui.interact(place, id, Sense::click_and_drag());
-    let value = turned(ui, hand, handle, &response, id).unwrap_or_else(|| handle.value());
+    let value = turned(ui, ui_context, handle, &response, id).unwrap_or_else(|| handle.value());
 
     let held = response.dragged() || response.hovered();
-    arc(ui, centre, RADIUS, [0.0, 1.0], Stroke::new(3.0, if held { palette.held } else { palette.grip }));
-    arc(ui, centre, RADIUS, [0.0, value], Stroke::new(3.0, palette.yours));
+    arc(ui, center, RADIUS, [0.0, 1.0], Stroke::new(3.0, if held { palette.held } else { palette.grip }));
+    arc(ui, center, RADIUS, [0.0, value], Stroke::new(3.0, palette.player));
     let direction = Vec2::angled(FROM + SWEEP * value);
     let hub = if held { palette.held } else { palette.grip };
-    ui.painter().circle_filled(centre, RADIUS - 4.5, hub);
+    ui.painter().circle_filled(center, RADIUS - 4.5, hub);
     ui.painter().line_segment(
-        [centre + direction * (RADIUS - 10.0), centre + direction * (RADIUS - 5.5)],
+        [center + direction * (RADIUS - 10.0), center + direction * (RADIUS - 5.5)],
         Stroke::new(2.0, palette.ink),
     );
-    if let Some(at) = hand.learned.waiting(&handle.id) {
+    if let Some(at) = ui_context.learned.waiting(&handle.id) {
         // Where the assigned MIDI knob stands, while it has not passed the value yet.
         let direction = Vec2::angled(FROM + SWEEP * at);
-        let [inner, outer] = [RADIUS - 2.0, RADIUS + 3.0].map(|radius| centre + direction * radius);
-        ui.painter().line_segment([inner, outer], Stroke::new(2.0, palette.mine));
+        let [inner, outer] = [RADIUS - 2.0, RADIUS + 3.0].map(|radius| center + direction * radius);
+        ui.painter().line_segment([inner, outer], Stroke::new(2.0, palette.antiphon));
     }
     focus_ring(ui, &response, place, palette);
-    typed(ui, hand, handle, body, id, value);
+    typed(ui, ui_context, handle, body, id, value);
     response
 }
 
 /// The value during a drag. Also applies double clicks, mouse-wheel and arrow-key steps; `None` for all of these.
-fn turned(ui: &Ui, hand: &UiContext, handle: &Handle, response: &Response, id: Id) -> Option<f32> {
+fn turned(ui: &Ui, ui_context: &UiContext, handle: &Handle, response: &Response, id: Id) -> Option<f32> {
     let shift = ui.input(|input| input.modifiers.shift);
     if response.double_clicked() {
-        handle.put(hand.context, handle.default());
+        handle.set_with_gesture(ui_context.host, handle.default());
         return None;
     }
     if response.drag_started() {
-        handle.begin(hand.context);
+        handle.begin(ui_context.host);
         ui.data_mut(|data| data.insert_temp(id, handle.value()));
     }
     if response.dragged() {
@@ -221,25 +221,25 @@ fn turned(ui: &Ui, hand: &UiContext, handle: &Handle, response: &Response, id: I
         let to = (at + way).clamp(0.0, 1.0);
         if to != at {
             ui.data_mut(|data| data.insert_temp(id, to));
-            handle.set(hand.context, to);
+            handle.set(ui_context.host, to);
         }
         return Some(to);
     }
     if response.drag_stopped() {
-        handle.end(hand.context);
+        handle.end(ui_context.host);
         ui.data_mut(|data| data.remove::<f32>(id));
     }
-    let steps = steps(ui, hand, response);
+    let steps = steps(ui, ui_context, response);
     let to = (0..steps.abs()).fold(handle.value(), |at, _| handle.step(at, steps > 0, shift));
     if to != handle.value() {
-        handle.put(hand.context, to);
+        handle.set_with_gesture(ui_context.host, to);
     }
     None
 }
 
 /// The value below a number; after a click, a text field to type it in.
-fn typed(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, id: Id, value: f32) {
-    let palette = hand.palette;
+fn typed(ui: &mut Ui, ui_context: &UiContext, handle: &Handle, body: Rect, id: Id, value: f32) {
+    let palette = ui_context.palette;
     let place = Rect::from_min_max(pos2(body.left() + 2.0, body.bottom() - 20.0), body.right_bottom() - vec2(2.0, 1.0));
     let typing = id.with("typed");
     let text: Option<String> = ui.data(|data| data.get_temp(typing));
@@ -262,7 +262,7 @@ fn typed(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, id: Id, val
     if response.lost_focus() {
         let enter = ui.input(|input| input.key_pressed(Key::Enter));
         if let Some(value) = handle.read(&text).filter(|_| enter) {
-            handle.put(hand.context, value);
+            handle.set_with_gesture(ui_context.host, value);
         }
         ui.data_mut(|data| data.remove::<String>(typing));
     } else {
@@ -271,15 +271,15 @@ fn typed(ui: &mut Ui, hand: &UiContext, handle: &Handle, body: Rect, id: Id, val
 }
 
 /// The number of steps up (negative: down) by the arrow keys or the mouse wheel.
-fn steps(ui: &Ui, hand: &UiContext, response: &Response) -> i32 {
-    steps_by_key(ui, response).map_or_else(|| wheel(ui, hand, response), |up| if up { 1 } else { -1 })
+fn steps(ui: &Ui, ui_context: &UiContext, response: &Response) -> i32 {
+    steps_by_key(ui, response).map_or_else(|| wheel(ui, ui_context, response), |up| if up { 1 } else { -1 })
 }
 
 /// The whole notches that the mouse wheel has turned up over this control. Fractions add up, since a touchpad sends
 /// many small movements. With Shift some systems report horizontal movement, which counts as well.
-fn wheel(ui: &Ui, hand: &UiContext, response: &Response) -> i32 {
+fn wheel(ui: &Ui, ui_context: &UiContext, response: &Response) -> i32 {
     let id = response.id.with("wheel");
-    if !hand.wheel || !response.hovered() {
+    if !ui_context.wheel || !response.hovered() {
         ui.data_mut(|data| data.remove::<f32>(id));
         return 0;
     }
@@ -325,22 +325,22 @@ fn value_text(ui: &Ui, body: Rect, text: &str, palette: Palette) {
 
 fn focus_ring(ui: &Ui, response: &Response, place: Rect, palette: Palette) {
     if response.has_focus() {
-        let stroke = Stroke::new(1.5, palette.yours);
+        let stroke = Stroke::new(1.5, palette.player);
         ui.painter().rect_stroke(place.expand(2.0), 6.0, stroke, egui::StrokeKind::Outside);
     }
 }
 
 /// An arc between two positions on a knob's scale, 0–1.
-fn arc(ui: &Ui, centre: Pos2, radius: f32, [from, to]: [f32; 2], stroke: Stroke) {
-    ring(ui, centre, radius, [FROM + SWEEP * from, FROM + SWEEP * to], stroke);
+fn arc(ui: &Ui, center: Pos2, radius: f32, [from, to]: [f32; 2], stroke: Stroke) {
+    ring(ui, center, radius, [FROM + SWEEP * from, FROM + SWEEP * to], stroke);
 }
 
 /// An arc between two angles, in radians.
-pub fn ring(ui: &Ui, centre: Pos2, radius: f32, [from, to]: [f32; 2], stroke: Stroke) {
+pub fn ring(ui: &Ui, center: Pos2, radius: f32, [from, to]: [f32; 2], stroke: Stroke) {
     let count = (((to - from) / TAU * 48.0).ceil() as usize).max(1);
     let point = |index: usize| {
         let angle = from + (to - from) * index as f32 / count as f32;
-        centre + Vec2::angled(angle) * radius
+        center + Vec2::angled(angle) * radius
     };
     ui.painter().add(Shape::line((0..=count).map(point).collect(), stroke));
 }

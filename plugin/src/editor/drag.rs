@@ -22,13 +22,13 @@ pub const POSSIBLE: bool = cfg!(target_os = "linux");
 
 /// Drags a file; returns after the mouse button is released. `None`: the X server cannot be reached.
 #[cfg(target_os = "linux")]
-pub fn carry(file: &Path) -> Option<Outcome> {
-    x11::carry(file).ok()
+pub fn drag_out(file: &Path) -> Option<Outcome> {
+    x11::drag_out(file).ok()
 }
 
 /// Not supported on this system.
 #[cfg(not(target_os = "linux"))]
-pub fn carry(_: &Path) -> Option<Outcome> {
+pub fn drag_out(_: &Path) -> Option<Outcome> {
     None
 }
 
@@ -54,7 +54,7 @@ mod x11 {
     /// The latest protocol version supported here.
     const VERSION: u32 = 5;
     /// How often the pointer is polled.
-    const LOOK: Duration = Duration::from_millis(10);
+    const POLL: Duration = Duration::from_millis(10);
     /// How long a window may take to fetch a dropped file.
     const FETCH: Duration = Duration::from_secs(10);
     /// How deep nested windows are searched.
@@ -74,7 +74,7 @@ mod x11 {
         version: u32,
     }
 
-    struct Carrier<'a> {
+    struct DragSource<'a> {
         connection: &'a RustConnection,
         root: Window,
         atoms: Atoms,
@@ -89,17 +89,17 @@ mod x11 {
         finished: bool,
     }
 
-    pub fn carry(file: &Path) -> Result<Outcome, Box<dyn Error>> {
+    pub fn drag_out(file: &Path) -> Result<Outcome, Box<dyn Error>> {
         let (connection, screen) = x11rb::connect(None)?;
         let root = connection.setup().roots[screen].root;
         let atoms = Atoms::new(&connection)?.reply()?;
         let source = connection.generate_id()?;
-        let looks = CreateWindowAux::new().override_redirect(1);
+        let attributes = CreateWindowAux::new().override_redirect(1);
         let class = WindowClass::INPUT_ONLY;
-        connection.create_window(0, source, root, -1, -1, 1, 1, 0, class, COPY_FROM_PARENT, &looks)?.check()?;
+        connection.create_window(0, source, root, -1, -1, 1, 1, 0, class, COPY_FROM_PARENT, &attributes)?.check()?;
         connection.set_selection_owner(source, atoms.XdndSelection, CURRENT_TIME)?.check()?;
         let list = format!("{}\r\n", address(file)).into_bytes();
-        let mut carrier = Carrier {
+        let mut drag_source = DragSource {
             connection: &connection,
             root,
             atoms,
@@ -110,14 +110,14 @@ mod x11 {
             accepts: false,
             finished: false,
         };
-        carrier.run()
+        drag_source.run()
     }
 
-    impl Carrier<'_> {
+    impl DragSource<'_> {
         fn run(&mut self) -> Result<Outcome, Box<dyn Error>> {
             let mut last = None;
             loop {
-                self.listen()?;
+                self.handle_events()?;
                 let pointer = self.connection.query_pointer(self.root)?.reply()?;
                 if !pointer.mask.contains(KeyButMask::BUTTON1) {
                     return self.drop_it();
@@ -133,7 +133,7 @@ mod x11 {
                     self.point(place)?;
                     last = Some(place);
                 }
-                std::thread::sleep(LOOK);
+                std::thread::sleep(POLL);
             }
         }
 
@@ -142,17 +142,17 @@ mod x11 {
             let since = Instant::now();
             // A slow window may not have answered yet.
             while self.waits && since.elapsed() < FETCH {
-                self.listen()?;
-                std::thread::sleep(LOOK);
+                self.handle_events()?;
+                std::thread::sleep(POLL);
             }
             if !self.accepts {
                 self.leave()?;
                 return Ok(Outcome::Refused);
             }
-            self.say(self.atoms.XdndDrop, [0, CURRENT_TIME, 0, 0])?;
+            self.send(self.atoms.XdndDrop, [0, CURRENT_TIME, 0, 0])?;
             while !self.finished && since.elapsed() < FETCH {
-                self.listen()?;
-                std::thread::sleep(LOOK);
+                self.handle_events()?;
+                std::thread::sleep(POLL);
             }
             Ok(if self.finished { Outcome::Taken } else { Outcome::Refused })
         }
@@ -178,11 +178,11 @@ mod x11 {
         fn enter(&mut self, target: Option<Target>) -> Result<(), Box<dyn Error>> {
             self.target = target;
             let version = target.map_or(0, |target| target.version);
-            self.say(self.atoms.XdndEnter, [version << 24, self.atoms.uri_list, 0, 0])
+            self.send(self.atoms.XdndEnter, [version << 24, self.atoms.uri_list, 0, 0])
         }
 
         fn leave(&mut self) -> Result<(), Box<dyn Error>> {
-            self.say(self.atoms.XdndLeave, [0; 4])?;
+            self.send(self.atoms.XdndLeave, [0; 4])?;
             (self.target, self.waits, self.accepts) = (None, false, false);
             Ok(())
         }
@@ -190,11 +190,11 @@ mod x11 {
         fn point(&mut self, (x, y): (i16, i16)) -> Result<(), Box<dyn Error>> {
             let place = u32::from(x as u16) << 16 | u32::from(y as u16);
             self.waits = self.target.is_some();
-            self.say(self.atoms.XdndPosition, [0, place, CURRENT_TIME, self.atoms.XdndActionCopy])
+            self.send(self.atoms.XdndPosition, [0, place, CURRENT_TIME, self.atoms.XdndActionCopy])
         }
 
         /// Sends the target a message, if there is a target.
-        fn say(&self, what: Atom, [a, b, c, d]: [u32; 4]) -> Result<(), Box<dyn Error>> {
+        fn send(&self, what: Atom, [a, b, c, d]: [u32; 4]) -> Result<(), Box<dyn Error>> {
             if let Some(Target { window, .. }) = self.target {
                 let message = ClientMessageEvent::new(32, window, what, [self.source, a, b, c, d]);
                 self.connection.send_event(false, window, EventMask::NO_EVENT, message)?;
@@ -204,10 +204,10 @@ mod x11 {
         }
 
         /// Handles the events from other windows.
-        fn listen(&mut self) -> Result<(), Box<dyn Error>> {
+        fn handle_events(&mut self) -> Result<(), Box<dyn Error>> {
             while let Some(event) = self.connection.poll_for_event()? {
                 match event {
-                    Event::ClientMessage(message) => self.hear(&message),
+                    Event::ClientMessage(message) => self.handle_message(&message),
                     Event::SelectionRequest(request) => self.give(&request)?,
                     _ => {}
                 }
@@ -215,7 +215,7 @@ mod x11 {
             Ok(())
         }
 
-        fn hear(&mut self, message: &ClientMessageEvent) {
+        fn handle_message(&mut self, message: &ClientMessageEvent) {
             let [from, flags, ..] = message.data.as_data32();
             if self.target.is_none_or(|target| target.window != from) {
                 return;

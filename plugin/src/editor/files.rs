@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use disk::write_whole;
+use disk::write_atomic;
 use egui::Ui;
 use engine::link::viewer::Viewer;
 use model::Network;
@@ -21,7 +21,7 @@ const MESSAGE: Duration = Duration::from_secs(12);
 const AT_ONCE: Duration = Duration::from_millis(300);
 
 /// What a background thread reports.
-enum News {
+enum FileEvent {
     /// A message, and whether it is about a failure.
     Said { text: String, bad: bool },
     /// These weights are valid. The network comes along, so that it need not be loaded a second time.
@@ -31,8 +31,8 @@ enum News {
 /// Background work on files, and the message that the window shows about it.
 pub struct Files {
     viewer: Viewer,
-    news: Receiver<News>,
-    teller: Sender<News>,
+    events: Receiver<FileEvent>,
+    sender: Sender<FileEvent>,
     message: Option<(String, bool, Instant)>,
     /// Keeps the loaded network alive until the generator thread has taken it over.
     network: Option<Arc<Network>>,
@@ -41,17 +41,17 @@ pub struct Files {
 impl Files {
     /// For the window of this viewer.
     pub fn new(viewer: Viewer) -> Self {
-        let (teller, news) = unbounded();
-        Self { viewer, news, teller, message: None, network: None }
+        let (sender, events) = unbounded();
+        Self { viewer, events, sender, message: None, network: None }
     }
 
     /// Handles what the background threads have reported, and removes an old message.
-    pub fn look(&mut self, choice: &WeightsChoice) {
-        while let Ok(news) = self.news.try_recv() {
-            match news {
-                News::Said { text, bad } => self.say(&text, bad),
-                News::Weights(path, network) => {
-                    self.say(&format!("Model {} loaded.", network.card().name), false);
+    pub fn poll(&mut self, choice: &WeightsChoice) {
+        while let Ok(event) = self.events.try_recv() {
+            match event {
+                FileEvent::Said { text, bad } => self.show_message(&text, bad),
+                FileEvent::Weights(path, network) => {
+                    self.show_message(&format!("Model {} loaded.", network.card().name), false);
                     self.network = Some(network);
                     choice.choose(path.display().to_string());
                 }
@@ -63,7 +63,7 @@ impl Files {
     }
 
     /// Shows a message in the window.
-    pub fn say(&mut self, text: &str, bad: bool) {
+    pub fn show_message(&mut self, text: &str, bad: bool) {
         self.message = Some((text.to_owned(), bad, Instant::now()));
     }
 
@@ -78,56 +78,56 @@ impl Files {
         let dialog = dialog.set_file_name(name).set_directory(folder().unwrap_or_default());
         let chosen = dialog.save_file();
         let name = name.to_owned();
-        self.aside(move || {
-            let (path, trouble) = match ask(chosen) {
+        self.spawn(move || {
+            let (path, trouble) = match run_dialog(chosen) {
                 Ok(path) => (path?, None),
                 // No dialog: save it in the folder for takes.
-                Err(trouble) => (place(&folder()?, &name, &bytes), Some(trouble)),
+                Err(trouble) => (free_path(&folder()?, &name, &bytes), Some(trouble)),
             };
-            Some(match write_whole(&path, &bytes) {
+            Some(match write_atomic(&path, &bytes) {
                 Ok(()) => {
                     let trouble = trouble.map_or(String::new(), |trouble| format!("{trouble} "));
-                    News::Said { text: format!("{trouble}Saved {}.", path.display()), bad: false }
+                    FileEvent::Said { text: format!("{trouble}Saved {}.", path.display()), bad: false }
                 }
-                Err(error) => News::Said { text: format!("Cannot save {}: {error}.", path.display()), bad: true },
+                Err(error) => FileEvent::Said { text: format!("Cannot save {}: {error}.", path.display()), bad: true },
             })
         });
     }
 
     /// Saves a MIDI file in the folder for takes without a dialog, and copies its path to the clipboard.
     pub fn copy(&mut self, ui: &Ui, name: &str, bytes: &[u8]) {
-        if let Some(path) = self.keep(name, bytes) {
+        if let Some(path) = self.save_in_folder(name, bytes) {
             let path = path.display().to_string();
-            self.say(&format!("Saved, and copied its path: {path}"), false);
+            self.show_message(&format!("Saved, and copied its path: {path}"), false);
             ui.ctx().copy_text(path);
         }
     }
 
     /// Saves a MIDI file in the folder for takes and starts to drag it out of the window. The mouse button is down.
-    pub fn carry(&mut self, name: &str, bytes: &[u8]) {
-        let Some(path) = self.keep(name, bytes) else {
+    pub fn drag_out(&mut self, name: &str, bytes: &[u8]) {
+        let Some(path) = self.save_in_folder(name, bytes) else {
             return;
         };
-        self.aside(move || {
-            let (text, bad) = match drag::carry(&path) {
+        self.spawn(move || {
+            let (text, bad) = match drag::drag_out(&path) {
                 Some(Outcome::Taken) => (format!("Dropped {}.", path.display()), false),
                 Some(Outcome::Refused) => {
                     (format!("The drop was not accepted. The take is saved as {}.", path.display()), false)
                 }
                 None => ("Dragging does not work on this screen: use Save or Copy.".to_owned(), true),
             };
-            Some(News::Said { text, bad })
+            Some(FileEvent::Said { text, bad })
         });
     }
 
     /// Saves a MIDI file in the folder for takes. Shows a message if that fails.
-    fn keep(&mut self, name: &str, bytes: &[u8]) -> Option<PathBuf> {
+    fn save_in_folder(&mut self, name: &str, bytes: &[u8]) -> Option<PathBuf> {
         let saved = folder().ok_or_else(|| "There is no home folder to save in.".to_owned()).and_then(|folder| {
-            let path = place(&folder, name, bytes);
-            write_whole(&path, bytes).map_err(|error| format!("Cannot save {}: {error}.", path.display()))?;
+            let path = free_path(&folder, name, bytes);
+            write_atomic(&path, bytes).map_err(|error| format!("Cannot save {}: {error}.", path.display()))?;
             Ok(path)
         });
-        saved.map_err(|trouble| self.say(&trouble, true)).ok()
+        saved.map_err(|trouble| self.show_message(&trouble, true)).ok()
     }
 
     /// Opens a dialog to choose a weights file and loads it. The current weights stay in use until the new ones have
@@ -136,34 +136,34 @@ impl Files {
         let dialog =
             rfd::AsyncFileDialog::new().set_title("Choose a model").add_filter("safetensors", &["safetensors"]);
         let chosen = dialog.pick_file();
-        self.aside(move || {
-            Some(match ask(chosen) {
+        self.spawn(move || {
+            Some(match run_dialog(chosen) {
                 Ok(path) => read_weights(&path?),
-                Err(trouble) => News::Said { text: format!("{trouble} Install one and try again."), bad: true },
+                Err(trouble) => FileEvent::Said { text: format!("{trouble} Install one and try again."), bad: true },
             })
         });
     }
 
     /// Runs slow work on a thread of its own; its result is shown in the window.
-    fn aside(&self, work: impl FnOnce() -> Option<News> + Send + 'static) {
-        let (teller, viewer) = (self.teller.clone(), self.viewer.clone());
-        let failed = teller.clone();
+    fn spawn(&self, work: impl FnOnce() -> Option<FileEvent> + Send + 'static) {
+        let (sender, viewer) = (self.sender.clone(), self.viewer.clone());
+        let failed = sender.clone();
         let thread = std::thread::Builder::new().name("antiphon files".to_owned()).spawn(move || {
-            if let Some(news) = work() {
+            if let Some(event) = work() {
                 // The receiver is gone if the instance is.
-                let _ = teller.send(news);
+                let _ = sender.send(event);
                 viewer.repaint();
             }
         });
         if let Err(error) = thread {
-            let _ = failed.send(News::Said { text: format!("Could not start a thread: {error}."), bad: true });
+            let _ = failed.send(FileEvent::Said { text: format!("Could not start a thread: {error}."), bad: true });
         }
     }
 }
 
 /// The file chosen in a dialog; `Ok(None)` if the dialog was canceled. An error if no dialog could be opened, which the
 /// system reports as if it had been canceled.
-fn ask(dialog: impl Future<Output = Option<rfd::FileHandle>>) -> Result<Option<PathBuf>, &'static str> {
+fn run_dialog(dialog: impl Future<Output = Option<rfd::FileHandle>>) -> Result<Option<PathBuf>, &'static str> {
     let asked = Instant::now();
     let chosen = pollster::block_on(dialog).map(|file| file.path().to_owned());
     if cfg!(target_os = "linux") && chosen.is_none() && asked.elapsed() < AT_ONCE {
@@ -172,15 +172,15 @@ fn ask(dialog: impl Future<Output = Option<rfd::FileHandle>>) -> Result<Option<P
     Ok(chosen)
 }
 
-fn read_weights(path: &Path) -> News {
+fn read_weights(path: &Path) -> FileEvent {
     match weights::load(Some(path)) {
-        Ok(loaded) => News::Weights(path.to_owned(), loaded.network),
-        Err(trouble) => News::Said { text: format!("{trouble} The model in use stays."), bad: true },
+        Ok(loaded) => FileEvent::Weights(path.to_owned(), loaded.network),
+        Err(trouble) => FileEvent::Said { text: format!("{trouble} The model in use stays."), bad: true },
     }
 }
 
 /// A path in this folder for these bytes: an existing file of the same name but other contents is not overwritten.
-fn place(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+fn free_path(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "mid"));
     let names = (2..).map(|number| format!("{stem} ({number}).{extension}"));
     let mut paths = std::iter::once(name.to_owned()).chain(names).map(|name| folder.join(name));
@@ -201,8 +201,8 @@ mod tests {
 
     #[test]
     fn a_dialog_that_cannot_be_opened_is_told_from_one_that_is_closed() {
-        assert_eq!(ask(std::future::ready(None)).is_err(), cfg!(target_os = "linux"));
-        let closed = ask(async {
+        assert_eq!(run_dialog(std::future::ready(None)).is_err(), cfg!(target_os = "linux"));
+        let closed = run_dialog(async {
             std::thread::sleep(AT_ONCE);
             None
         });
@@ -213,7 +213,7 @@ mod tests {
     fn a_take_of_the_same_name_is_not_written_over() {
         let folder = tempfile::tempdir().unwrap();
         for (bytes, name) in [("one", "a.mid"), ("two", "a (2).mid"), ("one", "a.mid"), ("three", "a (3).mid")] {
-            let path = place(folder.path(), "a.mid", bytes.as_bytes());
+            let path = free_path(folder.path(), "a.mid", bytes.as_bytes());
             assert_eq!(path, folder.path().join(name));
             std::fs::write(path, bytes).unwrap();
         }

@@ -1,7 +1,7 @@
 //! The footer: problems, figures and the latest message.
 
 use egui::{Align, Label, Layout, RichText, Ui};
-use engine::link::bulletin::Bulletin;
+use engine::link::model_info::ModelInfo;
 use engine::link::status::{Health, Status};
 
 use super::control::UiContext;
@@ -19,24 +19,24 @@ const SLOW_MS: f64 = 25.0;
 /// Draws the footer.
 pub fn show(
     ui: &mut Ui,
-    hand: &UiContext,
+    ui_context: &UiContext,
     status: &Status,
-    bulletin: &Bulletin,
+    model_info: &ModelInfo,
     ports: Option<&MidiPorts>,
     files: &mut Files,
     params: &AntiphonParams,
 ) {
-    let palette = hand.palette;
+    let palette = ui_context.palette;
     let small = |text: String| RichText::new(text).size(SMALL);
     for notice in ports.iter().flat_map(|ports| ports.notices()) {
         ui.add(Label::new(small(notice).color(palette.trouble)).wrap());
     }
-    let silence_s = status.silence().as_secs_f64();
+    let silence_s = status.unresponsive_for().as_secs_f64();
     if silence_s > SILENCE_S {
         let trouble = format!("The model has not answered for {silence_s:.0} s. Your notes pass through.");
         ui.add(Label::new(small(trouble).color(palette.trouble)).wrap());
     }
-    if let Some(missing) = &bulletin.missing {
+    if let Some(missing) = &model_info.missing {
         ui.horizontal_wrapped(|ui| {
             ui.add(Label::new(small(missing.clone()).color(palette.trouble)).wrap());
             let hint = "Choose another model file for this project";
@@ -53,7 +53,7 @@ pub fn show(
             }
         });
     }
-    if let Some(trouble) = &bulletin.trouble {
+    if let Some(trouble) = &model_info.trouble {
         let silent = matches!(status.health(), Health::NoWeights | Health::Broken);
         let trouble = if silent { format!("{trouble} Notes pass through.") } else { trouble.clone() };
         ui.add(Label::new(small(trouble).color(palette.trouble)).wrap());
@@ -62,9 +62,9 @@ pub fn show(
         let quiet = |ui: &mut Ui, text: String| ui.label(small(text).color(palette.quiet));
         let mut parts =
             vec![format!("{} heard", status.counts.heard.get()), format!("{} played", status.counts.played.get())];
-        let place = &bulletin.place;
-        if !place.name.is_empty() {
-            parts.push(place.name.clone());
+        let device = &model_info.device;
+        if !device.name.is_empty() {
+            parts.push(device.name.clone());
         }
         if status.timing.note_us.get().is_finite() {
             parts.push(format!("{:.2} ms per note", status.timing.note_us.get() / 1_000.0));
@@ -74,20 +74,20 @@ pub fn show(
         }
         let hint =
             "Notes heard and played so far, where the model runs, its time per note, and how many notes were late";
-        quiet(ui, parts.join("  ·  ")).on_hover_text([hint, &place.reason].join("\n"));
-        if place.amiss {
-            ui.label(small("not on the GPU".to_owned()).color(palette.trouble)).on_hover_text(&place.reason);
+        quiet(ui, parts.join("  ·  ")).on_hover_text([hint, &device.reason].join("\n"));
+        if device.is_fallback {
+            ui.label(small("not on the GPU".to_owned()).color(palette.trouble)).on_hover_text(&device.reason);
         }
         for (trouble, hint) in troubles(status, &params.state) {
             ui.label(small(trouble).color(palette.trouble)).on_hover_text(hint);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if let Some((message, bad)) = files.message() {
-                let colour = if bad { palette.trouble } else { palette.ink };
-                ui.add(Label::new(small(message.to_owned()).color(colour)).truncate()).on_hover_text(message);
-            } else if !bulletin.weights.is_empty() {
-                let licence = if bulletin.licence.is_empty() { "no licence stated" } else { &bulletin.licence };
-                let text = format!("model {}, {licence}", bulletin.weights);
+                let color = if bad { palette.trouble } else { palette.ink };
+                ui.add(Label::new(small(message.to_owned()).color(color)).truncate()).on_hover_text(message);
+            } else if !model_info.weights.is_empty() {
+                let licence = if model_info.license.is_empty() { "no licence stated" } else { &model_info.license };
+                let text = format!("model {}, {licence}", model_info.weights);
                 ui.add(Label::new(small(text.clone()).color(palette.quiet)).truncate()).on_hover_text(text);
             }
         });

@@ -154,7 +154,7 @@ impl Handle {
     }
 
     /// Sets the value in one complete gesture.
-    pub fn put(&self, context: &GuiContext, value: f32) {
+    pub fn set_with_gesture(&self, context: &GuiContext, value: f32) {
         self.begin(context);
         self.set(context, value);
         self.end(context);
@@ -162,14 +162,14 @@ impl Handle {
 
     /// Sets the value directly, where there is no host and audio has not started.
     #[cfg(any(test, feature = "standalone"))]
-    pub fn force(&self, value: f32) {
+    pub fn set_directly(&self, value: f32) {
         // SAFETY: the parameters live as long as this handle.
         unsafe { self.pointer._internal_set_normalized_value(value) };
     }
 
     /// Flips a switch, in one complete gesture.
     pub fn toggle(&self, context: &GuiContext) {
-        self.put(context, 1.0 - self.value().round());
+        self.set_with_gesture(context, 1.0 - self.value().round());
     }
 }
 
@@ -254,7 +254,7 @@ mod tests {
         let host = Arc::new(Listening::default());
         let context = GuiContext::new(host.clone());
         for handle in Handles::new(&params).iter() {
-            handle.put(&context, 1.5);
+            handle.set_with_gesture(&context, 1.5);
             let pointer = handle.pointer;
             let told = std::mem::take(&mut *host.0.lock().unwrap());
             let wanted = [("begin", pointer, 0.0), ("set", pointer, 1.0), ("end", pointer, 0.0)];

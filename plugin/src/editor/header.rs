@@ -14,7 +14,7 @@ use crate::params::AntiphonParams;
 
 /// What the header shows.
 struct State {
-    colour: Color32,
+    color: Color32,
     /// Whose turn it is.
     title: &'static str,
     /// What ends it, and when.
@@ -26,53 +26,59 @@ struct State {
 /// Draws the header.
 pub fn show(
     ui: &mut Ui,
-    hand: &UiContext,
+    ui_context: &UiContext,
     handles: &Handles,
     params: &AntiphonParams,
     status: &Status,
     roll: &Roll,
     menus: impl FnOnce(&mut Ui),
 ) {
-    let state = state(hand.palette, &params.settings(), status.health(), roll);
+    let state = state(ui_context.palette, &params.settings(), status.health(), roll);
     ui.horizontal(|ui| {
         let (place, _) = ui.allocate_exact_size(vec2(34.0, 34.0), Sense::hover());
-        let centre = place.center();
-        ui.painter().circle_filled(centre, 8.0, state.colour);
-        let scale = Stroke::new(2.5, hand.palette.grip);
-        ring(ui, centre, 14.0, [0.0, TAU], scale);
+        let center = place.center();
+        ui.painter().circle_filled(center, 8.0, state.color);
+        let scale = Stroke::new(2.5, ui_context.palette.grip);
+        ring(ui, center, 14.0, [0.0, TAU], scale);
         if let Some(gone) = state.gone {
             let from = -FRAC_PI_2;
-            ring(ui, centre, 14.0, [from, from + TAU * gone], Stroke::new(2.5, state.colour));
+            ring(ui, center, 14.0, [from, from + TAU * gone], Stroke::new(2.5, state.color));
         }
         // In a narrow window the two lines of text are cut to leave room for the menus.
         let width = (ui.available_width() - 330.0).max(150.0);
         let (place, words) = ui.allocate_exact_size(vec2(width, 34.0), Sense::hover());
         let painter = ui.painter_at(place);
         let title = FontId::proportional(LARGE);
-        painter.text(place.min + vec2(2.0, 0.0), Align2::LEFT_TOP, state.title, title, hand.palette.ink);
+        painter.text(place.min + vec2(2.0, 0.0), Align2::LEFT_TOP, state.title, title, ui_context.palette.ink);
         let detail = pos2(place.left() + 2.0, place.bottom());
-        painter.text(detail, Align2::LEFT_BOTTOM, &state.detail, FontId::proportional(SMALL + 0.5), hand.palette.quiet);
+        painter.text(
+            detail,
+            Align2::LEFT_BOTTOM,
+            &state.detail,
+            FontId::proportional(SMALL + 0.5),
+            ui_context.palette.quiet,
+        );
         words.on_hover_text(&state.detail);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             menus(ui);
-            bypass(ui, hand, handles);
+            bypass(ui, ui_context, handles);
         });
     });
 }
 
 /// *Bypass*: a button of the usual size, so that it is found in a hurry.
-fn bypass(ui: &mut Ui, hand: &UiContext, handles: &Handles) {
+fn bypass(ui: &mut Ui, ui_context: &UiContext, handles: &Handles) {
     let handle = &handles["bypass"];
     let text = egui::RichText::new("Bypass").size(BODY);
-    let text = if handle.is_on() { text.color(hand.palette.trouble) } else { text };
+    let text = if handle.is_on() { text.color(ui_context.palette.trouble) } else { text };
     let button = egui::Button::new(text).selected(handle.is_on());
     if ui.add(button).on_hover_text(handle.hint).clicked() {
-        handle.toggle(hand.context);
+        handle.toggle(ui_context.host);
     }
 }
 
 fn state(palette: Palette, settings: &Settings, health: Health, roll: &Roll) -> State {
-    let plain = |colour, title, detail: &str| State { colour, title, detail: detail.to_owned(), gone: None };
+    let plain = |color, title, detail: &str| State { color, title, detail: detail.to_owned(), gone: None };
     if settings.bypass {
         return plain(palette.quiet, "Bypassed", "Notes pass through");
     }
@@ -94,7 +100,7 @@ fn state(palette: Palette, settings: &Settings, health: Health, roll: &Roll) -> 
             Mode::Auto | Mode::Trigger | Mode::Trade => "Antiphon plays",
         };
         return State {
-            colour: palette.mine,
+            color: palette.antiphon,
             title,
             detail: antiphons_turn(settings, roll, left),
             gone: gone(roll.since),
@@ -103,15 +109,15 @@ fn state(palette: Palette, settings: &Settings, health: Health, roll: &Roll) -> 
     if let Some(left) = left {
         let from = roll.notes().filter(|note| note.end.is_finite()).map(|note| note.end).fold(roll.since, f64::max);
         let detail = format!("continues in {left:.1} s");
-        return State { colour: palette.yours, title: "You play", detail, gone: gone(from) };
+        return State { color: palette.player, title: "You play", detail, gone: gone(from) };
     }
-    let next = your_turn(settings, roll.coming.is_some());
+    let next = your_turn(settings, roll.next_bar.is_some());
     if sounds(Whose::Player) {
-        return State { colour: palette.yours, title: "Listening", detail: next, gone: None };
+        return State { color: palette.player, title: "Listening", detail: next, gone: None };
     }
     let played = roll.notes().any(|note| note.start >= roll.forgotten);
     let title = if played { "You play" } else { "Play a phrase" };
-    State { colour: palette.yours, title, detail: next, gone: None }
+    State { color: palette.player, title, detail: next, gone: None }
 }
 
 /// What ends Antiphon's turn. `left`: seconds until it ends by itself, if known.
@@ -194,7 +200,7 @@ mod tests {
         };
         let mut roll = Roll::default();
         assert_eq!(detail(&of(Mode::Trade), &roll), "Antiphon continues after 800 ms of silence, for 2 bars");
-        roll.coming = Some((1.0, 2.0));
+        roll.next_bar = Some((1.0, 2.0));
         assert_eq!(detail(&of(Mode::Trade), &roll), "4 bars for you, 2 for Antiphon");
 
         roll.turn = Whose::Antiphon;
@@ -209,7 +215,7 @@ mod tests {
         let (mut writer, _) = roll::roll(Viewer::default());
         writer.on(Whose::Antiphon, 0, 60, 80, 0.5);
         writer.hand_over(1.0);
-        writer.goes_on(false, Some(3));
+        writer.set_take_info(false, Some(3));
         writer.on(Whose::Antiphon, 0, 62, 80, 1.0);
         writer.on(Whose::Player, 0, 64, 80, 1.5);
         let mut counted = writer.roll();

@@ -50,31 +50,33 @@ impl History {
     }
 
     /// Draws the list, with the latest take on top.
-    pub fn show(&mut self, ui: &mut Ui, hand: &UiContext, files: &mut Files) {
+    pub fn show(&mut self, ui: &mut Ui, ui_context: &UiContext, files: &mut Files) {
         self.update();
         ui.label(RichText::new("Takes").size(BODY + 1.0).strong());
         if let Some(id) = self.deleted {
             ui.horizontal(|ui| {
-                ui.label(RichText::new(format!("Take {id} deleted.")).color(hand.palette.quiet).size(SMALL + 0.5));
+                ui.label(
+                    RichText::new(format!("Take {id} deleted.")).color(ui_context.palette.quiet).size(SMALL + 0.5),
+                );
                 if ui.button(RichText::new("Undo").size(SMALL + 0.5)).on_hover_text("Brings it back").clicked() {
-                    self.takes.ask(Request::Restore(id));
+                    self.takes.request(Request::Restore(id));
                     self.deleted = None;
                 }
             });
         } else if self.list.is_empty() {
             ui.add_space(8.0);
             let text = "Takes appear here when they end: play, keep or save them.";
-            ui.label(RichText::new(text).color(hand.palette.quiet).size(SMALL + 0.5));
+            ui.label(RichText::new(text).color(ui_context.palette.quiet).size(SMALL + 0.5));
         }
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             for record in self.list.clone().iter().rev() {
-                self.take(ui, hand, record, files);
+                self.take(ui, ui_context, record, files);
             }
         });
     }
 
-    fn take(&mut self, ui: &mut Ui, hand: &UiContext, record: &Arc<TakeRecord>, files: &mut Files) {
-        let palette = hand.palette;
+    fn take(&mut self, ui: &mut Ui, ui_context: &UiContext, record: &Arc<TakeRecord>, files: &mut Files) {
+        let palette = ui_context.palette;
         let frame = Frame::new().fill(palette.grip).corner_radius(6).inner_margin(Margin::same(8));
         frame.show(ui, |ui| {
             ui.horizontal(|ui| {
@@ -85,7 +87,7 @@ impl History {
                 let hint = "The same seed and number after the same phrase give the same notes";
                 ui.label(RichText::new(text).color(palette.quiet).size(SMALL)).on_hover_text(hint);
             });
-            let picture = picture(ui, hand, record);
+            let picture = picture(ui, ui_context, record);
             if drag::POSSIBLE {
                 let hint = "Drag this take into the host or a folder, as a MIDI file; with Shift, include the phrase";
                 let picture = picture.on_hover_cursor(CursorIcon::Grab).on_hover_text(hint);
@@ -94,7 +96,7 @@ impl History {
                 }
                 if picture.drag_started() {
                     let (name, bytes) = file(ui, record);
-                    files.carry(&name, &bytes);
+                    files.drag_out(&name, &bytes);
                 }
             }
             ui.horizontal(|ui| {
@@ -103,12 +105,12 @@ impl History {
                 let small = |text: &str| RichText::new(text).size(SMALL + 0.5);
                 let quiet = |text: &str| Button::new(small(text)).fill(palette.held);
                 if ui.add(quiet("Play")).on_hover_text("Play this take again, note for note").clicked() {
-                    self.takes.ask(Request::Again(record.id));
+                    self.takes.request(Request::Replay(record.id));
                 }
                 let keep = quiet("Keep").selected(record.kept);
                 let hint = "Keep this take in the list until Antiphon is closed. To keep it for good, save it.";
                 if ui.add(keep).on_hover_text(hint).clicked() {
-                    self.takes.ask(Request::Keep(record.id, !record.kept));
+                    self.takes.request(Request::Keep(record.id, !record.kept));
                 }
                 let save = ui.add(quiet("Save")).on_hover_text("Save as a MIDI file; with Shift, include the phrase");
                 if save.clicked() {
@@ -121,7 +123,7 @@ impl History {
                     let (name, bytes) = file(ui, record);
                     files.copy(ui, &name, &bytes);
                 }
-                if ui.add(quiet("Delete")).clicked() && self.takes.ask(Request::Delete(record.id)) {
+                if ui.add(quiet("Delete")).clicked() && self.takes.request(Request::Delete(record.id)) {
                     self.deleted = Some(record.id);
                 }
             });
@@ -136,8 +138,8 @@ fn file(ui: &Ui, record: &TakeRecord) -> (String, Vec<u8>) {
 }
 
 /// Draws a thumbnail of a take after its phrase, both in their colors. Returns the response, which senses drags.
-fn picture(ui: &mut Ui, hand: &UiContext, record: &TakeRecord) -> Response {
-    let palette = hand.palette;
+fn picture(ui: &mut Ui, ui_context: &UiContext, record: &TakeRecord) -> Response {
+    let palette = ui_context.palette;
     let (room, response) = ui.allocate_exact_size(vec2(ui.available_width(), PICTURE), Sense::drag());
     let painter = ui.painter_at(room);
     painter.rect_filled(room, CornerRadius::same(3), palette.paper);
@@ -148,13 +150,13 @@ fn picture(ui: &mut Ui, hand: &UiContext, record: &TakeRecord) -> Response {
     let highest = f32::from(all().map(|note| note.pitch).max().unwrap_or(60));
     let x = |time: f64| room.left() + 2.0 + (room.width() - 4.0) * ((time - start) / (end - start)) as f32;
     let row = (room.height() - 6.0) / (highest - lowest + 1.0).max(12.0);
-    for (notes, colour) in [(&record.phrase, palette.yours), (&record.notes, palette.mine)] {
+    for (notes, color) in [(&record.phrase, palette.player), (&record.notes, palette.antiphon)] {
         for note in notes {
             let y = room.bottom() - 3.0 - row * (f32::from(note.pitch) - lowest + 1.0);
             let (left, right) = (x(note.struck()), x(note.end()));
             let place = egui::Rect::from_min_max(pos2(left, y), pos2(right.max(left + 1.0), y + row.max(1.5)));
             let strength = 0.4 + 0.6 * f32::from(note.velocity) / 110.0;
-            painter.rect_filled(place, 0.0, mix(palette.paper, colour, strength));
+            painter.rect_filled(place, 0.0, mix(palette.paper, color, strength));
         }
     }
     response

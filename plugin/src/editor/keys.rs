@@ -21,7 +21,7 @@ const ZOOM: [&str; 4] = ["+", "-", "=", "0"];
 /// Keys that move the focus, operate a focused control, or work in a menu.
 const CONTROL: [&str; 8] = ["Tab", "Enter", " ", "Escape", "ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"];
 /// The id of the invisible widget that has the focus when nothing else does.
-const NOBODY: &str = "nobody";
+const NO_FOCUS_ID: &str = "nobody";
 
 /// What has the keyboard focus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Focus {
 
 /// The current focus. If nothing has it, the invisible widget gets it. `open`: a group of controls is open.
 pub fn focus(ui: &Ui, open: bool) -> Focus {
-    let nobody = Id::unique(NOBODY);
+    let nobody = Id::unique(NO_FOCUS_ID);
     // Must exist in every frame: egui takes the focus from widgets that are gone.
     ui.interact(
         egui::Rect::from_min_size(ui.max_rect().min, vec2(0.0, 0.0)),
@@ -105,15 +105,15 @@ pub fn focus(ui: &Ui, open: bool) -> Focus {
         let filter = EventFilter { tab: false, horizontal_arrows: true, vertical_arrows: true, escape: true };
         ui.memory_mut(|memory| memory.set_focus_lock_filter(nobody, filter));
     }
-    who(ui, open)
+    current_focus(ui, open)
 }
 
 /// The current focus, without changing it.
-pub fn who(ui: &Ui, open: bool) -> Focus {
+pub fn current_focus(ui: &Ui, open: bool) -> Focus {
     match ui.memory(|memory| memory.focused()) {
         _ if ui.ctx().text_edit_focused() => Focus::Text,
         _ if egui::Popup::is_any_open(ui.ctx()) => Focus::Control,
-        Some(focused) if focused != Id::unique(NOBODY) => Focus::Control,
+        Some(focused) if focused != Id::unique(NO_FOCUS_ID) => Focus::Control,
         _ if open => Focus::Open,
         _ => Focus::Nothing,
     }
@@ -187,7 +187,7 @@ pub mod x11 {
     use super::{Focus, Modifiers};
 
     /// A separate X11 connection that receives the window's key events in parallel with the framework's.
-    pub struct Passage {
+    pub struct KeyForwarder {
         connection: RustConnection,
         window: Window,
         map: GetKeyboardMappingReply,
@@ -198,7 +198,7 @@ pub mod x11 {
         before: Focus,
     }
 
-    impl Passage {
+    impl KeyForwarder {
         /// Listens to this window's key events.
         pub fn open(window: Window) -> Result<Self, Box<dyn Error>> {
             let (connection, _) = x11rb::connect(None)?;
@@ -211,7 +211,7 @@ pub mod x11 {
         }
 
         /// Forwards the unused key events since the last frame. `focus`: the current focus.
-        pub fn pass(&mut self, focus: Focus) -> Result<(), Box<dyn Error>> {
+        pub fn forward(&mut self, focus: Focus) -> Result<(), Box<dyn Error>> {
             let before = std::mem::replace(&mut self.before, focus);
             while let Some(event) = self.connection.poll_for_event()? {
                 let (key, presses) = match event {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui::{Button, Popup, RichText, ScrollArea, TextEdit, Ui, vec2};
-use engine::link::bulletin::Bulletin;
+use engine::link::model_info::ModelInfo;
 use nice_plug::params::persist::PersistentField;
 
 use super::control::UiContext;
@@ -13,7 +13,7 @@ use super::files::Files;
 use super::handles::{Handle, Handles};
 use super::theme::SMALL;
 use crate::ports::{Direction, MidiPorts};
-use crate::presets::{self, Own, Preset};
+use crate::presets::{self, Preset, UserPreset};
 use crate::stored::{self, Stored};
 use crate::ui_state::{Theme, UiState, ZOOMS};
 use crate::weights::{SEED_NAME, WeightsChoice};
@@ -25,7 +25,7 @@ pub struct Menus {
     ports: Option<MidiPorts>,
     built_in: Vec<Preset>,
     /// The user's presets, as of the latest scan of the folder; `None`: not scanned yet.
-    own: Option<Vec<Own>>,
+    user_presets: Option<Vec<UserPreset>>,
     /// The name being typed for a new preset.
     typed: String,
 }
@@ -33,21 +33,21 @@ pub struct Menus {
 impl Menus {
     /// Menus for these weights and, in the standalone app, this switch of the piano and these ports.
     pub fn new(weights: WeightsChoice, piano: Option<Arc<AtomicBool>>, ports: Option<MidiPorts>) -> Self {
-        Self { weights, piano, ports, built_in: presets::built_in(), own: None, typed: String::new() }
+        Self { weights, piano, ports, built_in: presets::built_in(), user_presets: None, typed: String::new() }
     }
 
     /// Draws the menus' buttons, from right to left.
     pub fn show(
         &mut self,
         ui: &mut Ui,
-        hand: &UiContext,
+        ui_context: &UiContext,
         handles: &Handles,
-        bulletin: &Bulletin,
+        model_info: &ModelInfo,
         files: &mut Files,
-        looks: &mut UiState,
+        ui_state: &mut UiState,
     ) {
         let view = ui.button("View").on_hover_text("Size and colours");
-        Popup::menu(&view).show(|ui| view_menu(ui, looks));
+        Popup::menu(&view).show(|ui| view_menu(ui, ui_state));
         if let Some(piano) = &self.piano {
             let on = piano.load(Ordering::Relaxed);
             let button = Button::new("Piano").selected(on);
@@ -57,35 +57,36 @@ impl Menus {
         }
         if let Some(ports) = &self.ports {
             let midi = ui.button("MIDI").on_hover_text("MIDI input and output");
-            Popup::menu(&midi).show(|ui| midi_menu(ui, hand, ports));
+            Popup::menu(&midi).show(|ui| midi_menu(ui, ui_context, ports));
         }
         let weights = ui.button("Model").on_hover_text("Which model plays");
-        Popup::menu(&weights).show(|ui| weights_menu(ui, hand, &self.weights, bulletin, files));
+        Popup::menu(&weights).show(|ui| weights_menu(ui, ui_context, &self.weights, model_info, files));
         // Computed from the parameters, whatever has set them: a name that stays after a knob has been turned would be
         // wrong.
-        let own = self.own.iter().flatten().map(|own| &own.preset);
-        let name = own.chain(&self.built_in).find(|preset| is_set(preset, handles)).map(|preset| preset.name.clone());
+        let user_presets = self.user_presets.iter().flatten().map(|user| &user.preset);
+        let name =
+            user_presets.chain(&self.built_in).find(|preset| is_set(preset, handles)).map(|preset| preset.name.clone());
         let button = Button::new(name.as_deref().unwrap_or("Presets")).min_size(vec2(92.0, 0.0)).truncate();
         let presets = ui.add_sized(vec2(126.0, 26.0), button).on_hover_text("Presets, by situation");
         if presets.clicked() {
-            self.own = None;
+            self.user_presets = None;
         }
-        Popup::menu(&presets).show(|ui| self.presets_menu(ui, hand, handles, files, name.as_deref()));
+        Popup::menu(&presets).show(|ui| self.presets_menu(ui, ui_context, handles, files, name.as_deref()));
     }
 
     fn presets_menu(
         &mut self,
         ui: &mut Ui,
-        hand: &UiContext,
+        ui_context: &UiContext,
         handles: &Handles,
         files: &mut Files,
         name: Option<&str>,
     ) {
         let folder = presets::folder();
-        let own = self.own.get_or_insert_with(|| {
+        let user_presets = self.user_presets.get_or_insert_with(|| {
             let (presets, complaints) = folder.as_deref().map(presets::load).unwrap_or_default();
             if let Some(first) = complaints.first() {
-                files.say(first, true);
+                files.show_message(first, true);
             }
             presets
         });
@@ -99,11 +100,11 @@ impl Menus {
                     chosen = Some(preset.clone());
                 }
             }
-            if !own.is_empty() {
+            if !user_presets.is_empty() {
                 ui.separator();
-                ui.label(RichText::new("Yours").size(SMALL).color(hand.palette.quiet));
+                ui.label(RichText::new("Yours").size(SMALL).color(ui_context.palette.quiet));
             }
-            for Own { path, preset } in own.iter() {
+            for UserPreset { path, preset } in user_presets.iter() {
                 ui.horizontal(|ui| {
                     if ui.selectable_label(name == Some(&preset.name), &preset.name).clicked() {
                         chosen = Some(preset.clone());
@@ -124,9 +125,9 @@ impl Menus {
             save |= ui.button(text).clicked();
         });
         if let Some(preset) = chosen {
-            apply(&preset, handles, hand);
+            apply(&preset, handles, ui_context);
             if let Some(trouble) = not_understood(&preset, handles) {
-                files.say(&trouble, true);
+                files.show_message(&trouble, true);
             }
             ui.close();
         }
@@ -135,12 +136,14 @@ impl Menus {
         };
         let done = match deleted {
             Some(path) => presets::delete(&path),
-            None => self.save(&folder, handles).map(|path| files.say(&format!("Saved {}.", path.display()), false)),
+            None => {
+                self.save(&folder, handles).map(|path| files.show_message(&format!("Saved {}.", path.display()), false))
+            }
         };
         if let Err(trouble) = done {
-            files.say(&trouble, true);
+            files.show_message(&trouble, true);
         }
-        self.own = None;
+        self.user_presets = None;
     }
 
     /// Saves the current settings as a preset under the typed name.
@@ -189,20 +192,26 @@ fn not_understood(preset: &Preset, handles: &Handles) -> Option<String> {
 }
 
 /// Sets all parameters that presets set, to the preset's values or else their defaults.
-fn apply(preset: &Preset, handles: &Handles, hand: &UiContext) {
+fn apply(preset: &Preset, handles: &Handles, ui_context: &UiContext) {
     for handle in concerned(handles) {
         let value = wanted(preset, handle);
         if value != handle.value() {
-            handle.put(hand.context, value);
+            handle.set_with_gesture(ui_context.host, value);
         }
     }
 }
 
-fn weights_menu(ui: &mut Ui, hand: &UiContext, choice: &WeightsChoice, bulletin: &Bulletin, files: &mut Files) {
+fn weights_menu(
+    ui: &mut Ui,
+    ui_context: &UiContext,
+    choice: &WeightsChoice,
+    model_info: &ModelInfo,
+    files: &mut Files,
+) {
     ui.set_width(260.0);
-    if !bulletin.weights.is_empty() {
-        ui.label(format!("Playing: {}", bulletin.weights));
-        ui.label(RichText::new(&bulletin.licence).size(SMALL).color(hand.palette.quiet));
+    if !model_info.weights.is_empty() {
+        ui.label(format!("Playing: {}", model_info.weights));
+        ui.label(RichText::new(&model_info.license).size(SMALL).color(ui_context.palette.quiet));
         ui.separator();
     }
     let path = choice.map(String::clone);
@@ -214,7 +223,7 @@ fn weights_menu(ui: &mut Ui, hand: &UiContext, choice: &WeightsChoice, bulletin:
     }
     if !path.is_empty() && path != SEED_NAME {
         ui.add(egui::Label::new(RichText::new(&path).size(SMALL)).wrap());
-        if let Some(found) = &bulletin.found {
+        if let Some(found) = &model_info.found {
             ui.add(egui::Label::new(RichText::new(format!("Found as {found}")).size(SMALL)).wrap());
         }
     }
@@ -225,20 +234,20 @@ fn weights_menu(ui: &mut Ui, hand: &UiContext, choice: &WeightsChoice, bulletin:
 }
 
 /// The menu of MIDI ports, which is updated while it is open.
-fn midi_menu(ui: &mut Ui, hand: &UiContext, ports: &MidiPorts) {
+fn midi_menu(ui: &mut Ui, ui_context: &UiContext, ports: &MidiPorts) {
     ui.set_width(280.0);
     ScrollArea::vertical().max_height(ui.ctx().content_rect().height() * 0.6).show(ui, |ui| {
         for (direction, title) in [(Direction::In, "MIDI input"), (Direction::Out, "MIDI output")] {
             let side = ports.side(direction);
-            ui.label(RichText::new(title).size(SMALL).color(hand.palette.quiet));
+            ui.label(RichText::new(title).size(SMALL).color(ui_context.palette.quiet));
             let mut choices = vec![(Some(String::new()), "None".to_owned())];
             if direction == Direction::In {
                 choices.push((None, "First keyboard".to_owned()));
             }
             // A chosen port stays in the list while it is missing.
-            let gone = side.chosen.iter().filter(|name| !name.is_empty() && !side.there.contains(name));
+            let gone = side.chosen.iter().filter(|name| !name.is_empty() && !side.available.contains(name));
             let gone = gone.filter(|_| side.connected.is_none()).cloned().collect::<Vec<_>>();
-            choices.extend(side.there.iter().chain(&gone).map(|name| (Some(name.clone()), name.clone())));
+            choices.extend(side.available.iter().chain(&gone).map(|name| (Some(name.clone()), name.clone())));
             for (choice, name) in choices {
                 let is_connected = side.connected.is_some() && side.connected == choice;
                 let is_chosen = side.chosen == choice || is_connected && side.chosen.is_some();
@@ -252,15 +261,15 @@ fn midi_menu(ui: &mut Ui, hand: &UiContext, ports: &MidiPorts) {
     });
 }
 
-fn view_menu(ui: &mut Ui, looks: &mut UiState) {
+fn view_menu(ui: &mut Ui, ui_state: &mut UiState) {
     ui.horizontal(|ui| {
-        ui.selectable_value(&mut looks.theme, Theme::Dark, "Dark");
-        ui.selectable_value(&mut looks.theme, Theme::Light, "Light");
+        ui.selectable_value(&mut ui_state.theme, Theme::Dark, "Dark");
+        ui.selectable_value(&mut ui_state.theme, Theme::Light, "Light");
     });
     ui.separator();
     for zoom in ZOOMS {
-        if ui.selectable_label(looks.zoom == zoom, format!("{zoom} %")).clicked() {
-            looks.zoom = zoom;
+        if ui.selectable_label(ui_state.zoom == zoom, format!("{zoom} %")).clicked() {
+            ui_state.zoom = zoom;
             ui.close();
         }
     }
@@ -278,14 +287,14 @@ mod tests {
         let handles = Handles::new(&params);
         for preset in presets::built_in() {
             for handle in concerned(&handles) {
-                handle.force(wanted(&preset, handle));
+                handle.set_directly(wanted(&preset, handle));
             }
             assert!(is_set(&preset, &handles), "{}", preset.name);
             for routing in ["channel", "pass", "seed"] {
-                handles[routing].force(1.0 - handles[routing].value().round());
+                handles[routing].set_directly(1.0 - handles[routing].value().round());
                 assert!(is_set(&preset, &handles), "{routing}");
             }
-            handles["temp"].force(1.0);
+            handles["temp"].set_directly(1.0);
             assert!(!is_set(&preset, &handles), "{}", preset.name);
         }
     }

@@ -32,8 +32,8 @@ use std::time::{Duration, Instant};
 
 use egui::{Frame, Margin, Panel, Ui};
 use engine::UiSide;
-use engine::link::bulletin::Bulletin;
 use engine::link::forecast::PitchForecast;
+use engine::link::model_info::ModelInfo;
 use engine::link::roll::{Roll, RollReader};
 use engine::link::status::Status;
 use engine::link::viewer::Viewer;
@@ -53,7 +53,7 @@ pub use window::OpenEditor;
 use control::UiContext;
 use files::Files;
 use history::History;
-use keyboard::Touching;
+use keyboard::MouseKeys;
 use keys::{Focus, HostKeys};
 use menus::Menus;
 use theme::Palette;
@@ -66,7 +66,7 @@ const REST: Duration = Duration::from_secs(5);
 const AT_REST: Duration = Duration::from_millis(300);
 
 /// Everything that the editor gets from the plugin.
-pub struct Views {
+pub struct EditorInputs {
     /// The parameters.
     pub params: Arc<AntiphonParams>,
     /// Counts and gauges.
@@ -88,54 +88,54 @@ pub struct App {
     params: Arc<AntiphonParams>,
     status: Arc<Status>,
     roll: RollReader,
-    outlook: Output<PitchForecast>,
-    bulletin: Output<Bulletin>,
+    forecast: Output<PitchForecast>,
+    model_info: Output<ModelInfo>,
     handles: Handles,
-    touching: Touching,
+    mouse_keys: MouseKeys,
     history: History,
     menus: Menus,
     files: Files,
     ports: Option<MidiPorts>,
-    moved: Moved,
+    moved: MovedParams,
     /// What had the keyboard focus in the previous frame.
     focus: Focus,
     /// Keys that the host has offered.
     host_keys: Arc<HostKeys>,
     context: Option<GuiContext>,
     /// The theme that was last applied to the window.
-    dressed: Option<Theme>,
+    applied_theme: Option<Theme>,
 }
 
 /// Creates the editor.
-pub fn create(views: Views) -> AntiphonEditor {
-    let Views { params, status, engine, piano, ports, viewer, notifier } = views;
-    let UiSide { roll, outlook, bulletin, takes, toucher } = engine;
-    let looks = params.looks.clone();
+pub fn create(inputs: EditorInputs) -> AntiphonEditor {
+    let EditorInputs { params, status, engine, piano, ports, viewer, notifier } = inputs;
+    let UiSide { roll, forecast, model_info, takes, keyboard_sender } = engine;
+    let ui_state = params.ui_state.clone();
     let app = App {
         handles: Handles::new(&params),
-        touching: Touching::new(toucher),
+        mouse_keys: MouseKeys::new(keyboard_sender),
         history: History::new(takes),
         menus: Menus::new(params.weights.clone(), piano, ports.clone()),
         files: Files::new(viewer.clone()),
         ports,
-        moved: Moved::default(),
+        moved: MovedParams::default(),
         focus: Focus::default(),
         host_keys: Arc::default(),
         context: None,
-        dressed: None,
+        applied_theme: None,
         params,
         status,
         roll,
-        outlook,
-        bulletin,
+        forecast,
+        model_info,
     };
-    AntiphonEditor::new(app, looks, viewer, notifier)
+    AntiphonEditor::new(app, ui_state, viewer, notifier)
 }
 
 impl App {
     /// The editor's stored state.
-    pub fn looks(&self) -> &SharedUiState {
-        &self.params.looks
+    pub fn ui_state(&self) -> &SharedUiState {
+        &self.params.ui_state
     }
 
     /// Keys that the host has offered.
@@ -146,14 +146,14 @@ impl App {
     /// Called when a new window opens.
     fn opened(&mut self, egui: &egui::Context, context: GuiContext) {
         self.context = Some(context);
-        self.dressed = None;
+        self.applied_theme = None;
         egui.options_mut(|options| options.zoom_with_keyboard = true);
         fonts::lend(egui);
     }
 
     /// What has the keyboard focus at the end of a frame.
     fn focus(&self, ui: &Ui) -> Focus {
-        keys::who(ui, self.looks().lock().group.is_some())
+        keys::current_focus(ui, self.ui_state().lock().group.is_some())
     }
 
     /// Draws the window.
@@ -162,26 +162,26 @@ impl App {
             return;
         };
         self.roll.update();
-        self.outlook.update();
-        self.bulletin.update();
-        let mut looks = self.looks().lock().clone();
-        let looked = looks.clone();
-        if ui.ctx().zoom_factor() < looks.factor().min(1.0) {
+        self.forecast.update();
+        self.model_info.update();
+        let mut ui_state = self.ui_state().lock().clone();
+        let ui_state_before = ui_state.clone();
+        if ui.ctx().zoom_factor() < ui_state.factor().min(1.0) {
             // Zooming out by keyboard could make it too small to read.
-            ui.ctx().set_zoom_factor(looks.factor());
+            ui.ctx().set_zoom_factor(ui_state.factor());
         }
-        if self.dressed != Some(looks.theme) {
-            theme::apply(ui.ctx(), looks.theme);
-            self.dressed = Some(looks.theme);
+        if self.applied_theme != Some(ui_state.theme) {
+            theme::apply(ui.ctx(), ui_state.theme);
+            self.applied_theme = Some(ui_state.theme);
         }
         let Self {
             params,
             status,
             roll,
-            outlook,
-            bulletin,
+            forecast,
+            model_info,
             handles,
-            touching,
+            mouse_keys,
             history,
             menus,
             files,
@@ -191,57 +191,57 @@ impl App {
             host_keys,
             ..
         } = self;
-        let (roll, outlook, bulletin) = (roll.roll(), outlook.output_buffer(), bulletin.output_buffer());
-        let hand =
-            UiContext { context: &context, palette: Palette::of(looks.theme), learned: &params.learned, wheel: true };
-        let frame = Frame::new().fill(hand.palette.ground).inner_margin(Margin::symmetric(12, 8));
+        let (roll, forecast, model_info) = (roll.roll(), forecast.output_buffer(), model_info.output_buffer());
+        let ui_context =
+            UiContext { host: &context, palette: Palette::of(ui_state.theme), learned: &params.learned, wheel: true };
+        let frame = Frame::new().fill(ui_context.palette.ground).inner_margin(Margin::symmetric(12, 8));
 
-        files.look(&params.weights);
-        moved.tell(ui, &hand, handles);
+        files.poll(&params.weights);
+        moved.report(ui, &ui_context, handles);
         ui.input_mut(|input| input.events.extend(host_keys.take()));
-        let before = std::mem::replace(focus, keys::focus(ui, looks.group.is_some()));
+        let before = std::mem::replace(focus, keys::focus(ui, ui_state.group.is_some()));
         host_keys.set_focus(*focus);
         // A key that closes a text field or a menu must not act as a shortcut as well. By now the focus is already
         // gone, so the previous frame's focus counts, too.
         if [before, *focus].iter().all(|focus| matches!(focus, Focus::Nothing | Focus::Open)) {
-            shortcuts(ui, &hand, handles, roll, &mut looks);
+            shortcuts(ui, &ui_context, handles, roll, &mut ui_state);
         }
         Panel::top("header").frame(frame).show_separator_line(false).show(ui, |ui| {
-            header::show(ui, &hand, handles, params, status, roll, |ui| {
-                menus.show(ui, &hand, handles, bulletin, files, &mut looks);
+            header::show(ui, &ui_context, handles, params, status, roll, |ui| {
+                menus.show(ui, &ui_context, handles, model_info, files, &mut ui_state);
             });
         });
         let low = frame.inner_margin(Margin { left: 12, right: 12, top: 2, bottom: 6 });
         Panel::bottom("footer").frame(low).show_separator_line(false).show(ui, |ui| {
-            footer::show(ui, &hand, status, bulletin, ports.as_ref(), files, params);
+            footer::show(ui, &ui_context, status, model_info, ports.as_ref(), files, params);
         });
         Panel::bottom("controls").frame(frame).show_separator_line(false).show(ui, |ui| {
-            buttons::show(ui, &hand, handles, status, roll, params.turn.holds(), |ui| {
-                buttons::notes_out(ui, roll, history, files, &mut looks);
+            buttons::show(ui, &ui_context, handles, status, roll, params.turn.holds(), |ui| {
+                buttons::notes_out(ui, roll, history, files, &mut ui_state);
             });
-            panel::show(ui, &hand, handles, &mut looks);
+            panel::show(ui, &ui_context, handles, &mut ui_state);
         });
-        if looks.takes {
+        if ui_state.takes {
             let side = frame.inner_margin(Margin { left: 0, right: 12, top: 0, bottom: 0 });
             Panel::right("takes").frame(side).show_separator_line(false).resizable(false).exact_size(264.0).show(
                 ui,
                 |ui| {
-                    history.show(ui, &hand, files);
+                    history.show(ui, &ui_context, files);
                 },
             );
         }
         let middle = frame.inner_margin(Margin { left: 12, right: 12, top: 0, bottom: 0 });
         egui::CentralPanel::default().frame(middle).show(ui, |ui| {
-            piano_roll::show(ui, hand.palette, roll, outlook, &mut looks.past_s, touching);
+            piano_roll::show(ui, ui_context.palette, roll, forecast, &mut ui_state.past_s, mouse_keys);
         });
 
-        if looks != looked {
-            if looks.zoom != looked.zoom {
-                ui.ctx().set_zoom_factor(looks.factor());
+        if ui_state != ui_state_before {
+            if ui_state.zoom != ui_state_before.zoom {
+                ui.ctx().set_zoom_factor(ui_state.factor());
             }
             // The window may have been resized meanwhile.
-            let mut shared = self.params.looks.lock();
-            *shared = UiState { size: shared.size, ..looks };
+            let mut shared = self.params.ui_state.lock();
+            *shared = UiState { size: shared.size, ..ui_state };
         }
         ui.ctx().request_repaint_after(REST);
     }
@@ -249,16 +249,16 @@ impl App {
 
 /// Parameters that MIDI controllers have moved, before the host knows.
 #[derive(Default)]
-struct Moved {
+struct MovedParams {
     ids: BTreeSet<&'static str>,
     since: Option<Instant>,
 }
 
-impl Moved {
+impl MovedParams {
     /// Reports the changes to the host once the controllers are at rest: the host sends each value back a block later,
     /// which would fight a knob that is still turning.
-    fn tell(&mut self, ui: &Ui, hand: &UiContext, handles: &Handles) {
-        for id in hand.learned.moved() {
+    fn report(&mut self, ui: &Ui, ui_context: &UiContext, handles: &Handles) {
+        for id in ui_context.learned.moved() {
             self.ids.insert(id);
             self.since = Some(Instant::now());
         }
@@ -266,7 +266,7 @@ impl Moved {
             Some(since) if since.elapsed() < AT_REST => ui.ctx().request_repaint_after(AT_REST),
             Some(_) => {
                 for id in std::mem::take(&mut self.ids) {
-                    handles[id].put(hand.context, handles[id].value());
+                    handles[id].set_with_gesture(ui_context.host, handles[id].value());
                 }
                 self.since = None;
             }
@@ -276,25 +276,25 @@ impl Moved {
 }
 
 /// Keyboard shortcuts, for when no text is being typed and no menu is open; see [`keys`].
-fn shortcuts(ui: &Ui, hand: &UiContext, handles: &Handles, roll: &Roll, looks: &mut UiState) {
+fn shortcuts(ui: &Ui, ui_context: &UiContext, handles: &Handles, roll: &Roll, ui_state: &mut UiState) {
     let pressed = |key| ui.input(|input| input.key_pressed(key) && input.modifiers.is_none());
     if pressed(egui::Key::T) {
-        looks.takes = !looks.takes;
+        ui_state.takes = !ui_state.takes;
     }
     if pressed(egui::Key::G) {
-        buttons::swap(hand, handles, roll);
+        buttons::swap(ui_context, handles, roll);
     }
     for (key, id) in [(egui::Key::A, "again"), (egui::Key::N, "another"), (egui::Key::F, "freeze")] {
         if pressed(key) {
-            handles[id].toggle(hand.context);
+            handles[id].toggle(ui_context.host);
         }
     }
     for (key, group) in panel::KEYS.into_iter().zip(GROUPS) {
         if pressed(key) {
-            panel::toggle(looks, group);
+            panel::toggle(ui_state, group);
         }
     }
     if pressed(egui::Key::Escape) {
-        looks.group = None;
+        ui_state.group = None;
     }
 }

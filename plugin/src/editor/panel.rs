@@ -5,7 +5,7 @@ use egui::{Button, Key, RichText, ScrollArea, Stroke, Ui, vec2};
 use super::control::{self, CELL, UiContext};
 use super::handles::{Handles, Kind};
 use super::theme::SMALL;
-use crate::params::{CALLS, FRONT, GROUPS};
+use crate::params::{ACTIONS, FRONT, GROUPS};
 use crate::ui_state::UiState;
 
 /// The keys that open the groups' tabs.
@@ -18,34 +18,34 @@ const WIDEST: f32 = 140.0;
 const MOST: f32 = 0.4;
 
 /// Opens a group, or closes it if it is open.
-pub fn toggle(looks: &mut UiState, group: &str) {
-    let open = looks.group.as_deref() == Some(group);
-    looks.group = (!open).then(|| group.to_owned());
+pub fn toggle(ui_state: &mut UiState, group: &str) {
+    let open = ui_state.group.as_deref() == Some(group);
+    ui_state.group = (!open).then(|| group.to_owned());
 }
 
 /// Draws the tabs and the controls below them.
-pub fn show(ui: &mut Ui, hand: &UiContext, handles: &Handles, looks: &mut UiState) {
+pub fn show(ui: &mut Ui, ui_context: &UiContext, handles: &Handles, ui_state: &mut UiState) {
     ui.add_space(8.0);
-    tabs(ui, hand, looks);
+    tabs(ui, ui_context, ui_state);
     ui.add_space(6.0);
-    if let Some(group) = looks.group.clone() {
+    if let Some(group) = ui_state.group.clone() {
         let most = ui.ctx().content_rect().height() * MOST;
         // Without a minimum height, the area would keep the height of the previous group. While a group scrolls, the
         // mouse wheel must not turn the controls that pass under the pointer.
         let scrolls = ui.scope_id().with("scrolls");
-        let hand = &UiContext { wheel: !ui.data(|data| data.get_temp(scrolls)).unwrap_or(false), ..*hand };
+        let ui_context = &UiContext { wheel: !ui.data(|data| data.get_temp(scrolls)).unwrap_or(false), ..*ui_context };
         let scroll = ScrollArea::vertical().id_salt("group").max_height(most).min_scrolled_height(most);
         let shown = scroll.auto_shrink([false, true]).show(ui, |ui| {
             let of_group = || handles.iter().filter(|handle| handle.group == group);
-            let shown = || of_group().filter(|handle| !CALLS.contains(&handle.id.as_str()));
+            let shown = || of_group().filter(|handle| !ACTIONS.contains(&handle.id.as_str()));
             // All as wide as the longest name needs, in as many columns as fit.
-            let widest = shown().map(|handle| control::room(ui, handle)).fold(CELL.x, f32::max);
+            let widest = shown().map(|handle| control::cell_width(ui, handle)).fold(CELL.x, f32::max);
             let columns = ((ui.available_width() + GAP) / (widest + GAP)).floor().max(1.0);
             let width = ((ui.available_width() + GAP) / columns - GAP).min(WIDEST).floor();
             ui.horizontal_wrapped(|ui| {
                 ui.spacing_mut().item_spacing = vec2(GAP, 8.0);
                 for handle in shown() {
-                    control::show(ui, hand, handle, vec2(width, CELL.y), acts(&handle.id, handles));
+                    control::show(ui, ui_context, handle, vec2(width, CELL.y), acts(&handle.id, handles));
                 }
             });
         });
@@ -59,39 +59,39 @@ pub fn show(ui: &mut Ui, hand: &UiContext, handles: &Handles, looks: &mut UiStat
             let room = ui.available_width() - GAP * (FRONT.len() - 1) as f32;
             let share = (room / shares.iter().sum::<f32>()).min(WIDEST / 4.0);
             for (id, shares) in FRONT.into_iter().zip(shares) {
-                control::show(ui, hand, &handles[id], vec2(share * shares, CELL.y), acts(id, handles));
+                control::show(ui, ui_context, &handles[id], vec2(share * shares, CELL.y), acts(id, handles));
             }
         });
     }
 }
 
 /// The tabs: the main controls, and each group.
-fn tabs(ui: &mut Ui, hand: &UiContext, looks: &mut UiState) {
+fn tabs(ui: &mut Ui, ui_context: &UiContext, ui_state: &mut UiState) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = GAP;
-        if tab(ui, hand, "Main", looks.group.is_none(), "The main controls (key Esc)") {
-            looks.group = None;
+        if tab(ui, ui_context, "Main", ui_state.group.is_none(), "The main controls (key Esc)") {
+            ui_state.group = None;
         }
         for (number, group) in GROUPS.into_iter().enumerate() {
-            let open = looks.group.as_deref() == Some(group);
+            let open = ui_state.group.as_deref() == Some(group);
             let hint = format!("All controls of this group (key {})", number + 1);
-            if tab(ui, hand, group, open, &hint) {
-                toggle(looks, group);
+            if tab(ui, ui_context, group, open, &hint) {
+                toggle(ui_state, group);
             }
         }
         // A line that connects the tabs with the controls below.
         let line = ui.available_rect_before_wrap();
-        ui.painter().hline(line.x_range(), line.center().y, Stroke::new(1.0, hand.palette.grip));
+        ui.painter().hline(line.x_range(), line.center().y, Stroke::new(1.0, ui_context.palette.grip));
     });
 }
 
 /// Draws a tab. `true`: it was clicked.
-fn tab(ui: &mut Ui, hand: &UiContext, name: &str, open: bool, hint: &str) -> bool {
-    let ink = if open { hand.palette.ink } else { hand.palette.quiet };
+fn tab(ui: &mut Ui, ui_context: &UiContext, name: &str, open: bool, hint: &str) -> bool {
+    let ink = if open { ui_context.palette.ink } else { ui_context.palette.quiet };
     let text = RichText::new(name).size(SMALL + 0.5).color(ink);
     let response = ui.add(Button::new(text).min_size(vec2(64.0, 24.0)).frame_when_inactive(false)).on_hover_text(hint);
     if open {
-        let line = Stroke::new(2.0, hand.palette.yours);
+        let line = Stroke::new(2.0, ui_context.palette.player);
         ui.painter().hline(response.rect.x_range().shrink(12.0), response.rect.bottom() - 1.0, line);
     }
     response.clicked()

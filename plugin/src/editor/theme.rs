@@ -16,9 +16,9 @@ pub const LARGE: f32 = 16.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Palette {
     /// The player's notes and accents.
-    pub yours: Color32,
+    pub player: Color32,
     /// The model's notes and accents.
-    pub mine: Color32,
+    pub antiphon: Color32,
     /// Problems.
     pub trouble: Color32,
     /// Text.
@@ -52,8 +52,8 @@ const fn rgb(hex: u32) -> Color32 {
 }
 
 const DARK: Palette = Palette {
-    yours: rgb(0x56b4e9),
-    mine: rgb(0xf0a830),
+    player: rgb(0x56b4e9),
+    antiphon: rgb(0xf0a830),
     trouble: rgb(0xff9a76),
     ink: rgb(0xe9eaee),
     quiet: rgb(0x9ba0ab),
@@ -71,8 +71,8 @@ const DARK: Palette = Palette {
 
 const LIGHT: Palette = Palette {
     // Darker than Okabe and Ito's, since they are also used for text and behind text.
-    yours: rgb(0x005a92),
-    mine: rgb(0xa85400),
+    player: rgb(0x005a92),
+    antiphon: rgb(0xa85400),
     trouble: rgb(0xb03000),
     ink: rgb(0x22252b),
     quiet: rgb(0x626874),
@@ -98,19 +98,19 @@ impl Palette {
     }
 
     /// The text color with the better contrast on this color.
-    pub fn ink_on(&self, colour: Color32) -> Color32 {
-        if contrast(self.ink, colour) > contrast(self.paper, colour) { self.ink } else { self.paper }
+    pub fn ink_on(&self, color: Color32) -> Color32 {
+        if contrast(self.ink, color) > contrast(self.paper, color) { self.ink } else { self.paper }
     }
 }
 
 /// The contrast ratio of two colors, 1–21, as WCAG 2 defines it.
 fn contrast(a: Color32, b: Color32) -> f32 {
-    let luminance = |colour: Color32| {
+    let luminance = |color: Color32| {
         let linear = |channel: u8| {
             let c = f32::from(channel) / 255.0;
             if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
         };
-        0.2126 * linear(colour.r()) + 0.7152 * linear(colour.g()) + 0.0722 * linear(colour.b())
+        0.2126 * linear(color.r()) + 0.7152 * linear(color.g()) + 0.0722 * linear(color.b())
     };
     let (a, b) = (luminance(a), luminance(b));
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
@@ -134,7 +134,7 @@ pub fn apply(context: &Context, theme: Theme) {
     visuals.override_text_color = Some(palette.ink);
     visuals.weak_text_color = Some(palette.quiet);
     visuals.window_stroke = Stroke::new(1.0, palette.bar);
-    visuals.selection.bg_fill = mix(palette.ground, palette.yours, 0.45);
+    visuals.selection.bg_fill = mix(palette.ground, palette.player, 0.45);
     visuals.selection.stroke = Stroke::new(1.0, palette.ink);
     let rest = [
         &mut visuals.widgets.inactive,
@@ -179,18 +179,18 @@ mod tests {
             let read = |text, behind| {
                 assert!(contrast(text, behind) >= 4.5, "{text:?} on {behind:?}: {}", contrast(text, behind));
             };
-            for text in [palette.ink, palette.quiet, palette.trouble, palette.mine] {
+            for text in [palette.ink, palette.quiet, palette.trouble, palette.antiphon] {
                 for behind in [palette.ground, palette.paper, palette.dark_row] {
                     read(text, behind);
                 }
             }
-            for whose in [palette.yours, palette.mine] {
+            for whose in [palette.player, palette.antiphon] {
                 read(palette.paper, whose); // the button for the turn
                 read(palette.ink_on(whose), whose); // a key that sounds
                 assert!(contrast(whose, palette.paper) >= 4.5, "a note: {whose:?}");
             }
             read(palette.ink_on(palette.white_key), palette.white_key);
-            assert!(contrast(palette.yours, palette.mine) >= 1.1, "in lightness, too");
+            assert!(contrast(palette.player, palette.antiphon) >= 1.1, "in lightness, too");
         }
     }
 }

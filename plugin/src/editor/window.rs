@@ -23,7 +23,7 @@ use raw_window_handle::{HasWindowHandle, RawWindowHandle};
 
 use super::App;
 #[cfg(target_os = "linux")]
-use super::keys::x11::Passage;
+use super::keys::x11::KeyForwarder;
 use super::keys::{self, Focus, HostKeys};
 use crate::ui_state::{SMALLEST, SharedUiState};
 
@@ -31,20 +31,20 @@ type Baseview = <EguiEditorHandle as EditorHandle>::Window;
 type BaseviewError = <EguiEditorHandle as EditorHandle>::Error;
 
 /// The app, as the framework gets it for each window that opens.
-struct Shown {
+struct SharedApp {
     app: Arc<Mutex<App>>,
     /// Forwards unused keys to the host.
     #[cfg(target_os = "linux")]
-    passage: Option<Passage>,
+    key_forwarder: Option<KeyForwarder>,
 }
 
-impl Shown {
+impl SharedApp {
     fn with(&self, look: impl FnOnce(&mut App)) {
         look(&mut self.app.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-impl NiceEguiApp for Shown {
+impl NiceEguiApp for SharedApp {
     fn build(
         &mut self,
         egui: egui::Context,
@@ -55,7 +55,7 @@ impl NiceEguiApp for Shown {
         framework_fixes::driver::keep();
         #[cfg(target_os = "linux")]
         {
-            self.passage = passage(&context, frame);
+            self.key_forwarder = key_forwarder(&context, frame);
         }
         let _ = frame;
         self.with(|app| app.opened(&egui, context));
@@ -64,7 +64,7 @@ impl NiceEguiApp for Shown {
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut Frame) {
         #[cfg(feature = "standalone")]
-        if crate::standalone::shutdown::is_asked() {
+        if crate::standalone::shutdown::is_requested() {
             ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
         }
         let mut focus = Focus::default();
@@ -74,32 +74,32 @@ impl NiceEguiApp for Shown {
         });
         frame.set_key_capture(focus.capture(keys::modifiers(ui)));
         #[cfg(target_os = "linux")]
-        if self.passage.as_mut().is_some_and(|passage| passage.pass(focus).is_err()) {
-            self.passage = None;
+        if self.key_forwarder.as_mut().is_some_and(|key_forwarder| key_forwarder.forward(focus).is_err()) {
+            self.key_forwarder = None;
         }
     }
 
     fn resized(&mut self, size: WindowSize) {
-        self.with(|app| app.looks().lock().size = [size.logical.width as f32, size.logical.height as f32]);
+        self.with(|app| app.ui_state().lock().size = [size.logical.width as f32, size.logical.height as f32]);
     }
 
     fn zoom_factor_changed(&mut self, zoom: f32) {
         self.with(|app| {
-            let mut looks = app.looks().lock();
-            looks.zoom = (zoom * 100.0).round() as u16;
-            *looks = looks.clone().sane();
+            let mut ui_state = app.ui_state().lock();
+            ui_state.zoom = (zoom * 100.0).round() as u16;
+            *ui_state = ui_state.clone().clamped();
         });
     }
 }
 
 /// Forwards unused keys to the host, if possible; otherwise they are lost.
 #[cfg(target_os = "linux")]
-fn passage(context: &GuiContext, frame: &Frame) -> Option<Passage> {
+fn key_forwarder(context: &GuiContext, frame: &Frame) -> Option<KeyForwarder> {
     if context.plugin_api() == PluginApi::Standalone {
         return None;
     }
     match frame.baseview_window().window_handle().ok()?.as_raw() {
-        RawWindowHandle::Xlib(handle) => Passage::open(handle.window as u32).ok(),
+        RawWindowHandle::Xlib(handle) => KeyForwarder::open(handle.window as u32).ok(),
         _ => None,
     }
 }
@@ -107,7 +107,7 @@ fn passage(context: &GuiContext, frame: &Frame) -> Option<Passage> {
 /// The plugin's editor.
 pub struct AntiphonEditor {
     app: Arc<Mutex<App>>,
-    looks: SharedUiState,
+    ui_state: SharedUiState,
     viewer: Viewer,
     notifier: RepaintNotifier,
     /// The framework's state of the window that was opened last.
@@ -116,20 +116,20 @@ pub struct AntiphonEditor {
 
 impl AntiphonEditor {
     /// An editor that shows this app.
-    pub fn new(app: App, looks: SharedUiState, viewer: Viewer, notifier: RepaintNotifier) -> Self {
-        Self { app: Arc::new(Mutex::new(app)), looks, viewer, notifier, latest: Mutex::default() }
+    pub fn new(app: App, ui_state: SharedUiState, viewer: Viewer, notifier: RepaintNotifier) -> Self {
+        Self { app: Arc::new(Mutex::new(app)), ui_state, viewer, notifier, latest: Mutex::default() }
     }
 
-    fn egui(&self) -> (EguiEditor<Shown>, Arc<EguiEditorState>) {
-        let looks = self.looks.lock().clone().sane();
-        let [width, height] = looks.size;
+    fn egui(&self) -> (EguiEditor<SharedApp>, Arc<EguiEditorState>) {
+        let ui_state = self.ui_state.lock().clone().clamped();
+        let [width, height] = ui_state.size;
         let state =
-            EguiEditorState::from_size(Size::Logical(LogicalSize::new(width.into(), height.into())), looks.factor());
+            EguiEditorState::from_size(Size::Logical(LogicalSize::new(width.into(), height.into())), ui_state.factor());
         let settings = EguiNiceSettings::new().with_tile("Antiphon").with_resize_hint(self.resize_hint());
-        let shown = Shown {
+        let shown = SharedApp {
             app: self.app.clone(),
             #[cfg(target_os = "linux")]
-            passage: None,
+            key_forwarder: None,
         };
         let editor = create_egui_editor(state.clone(), self.notifier.clone(), settings, shown);
         (editor.expect("it is always made"), state)
@@ -161,8 +161,8 @@ impl Editor for AntiphonEditor {
         let scale = latest.as_ref().map_or(1.0, |state| {
             f64::from(state.physical_size().width) / f64::from(state.logical_size().width).max(1.0)
         });
-        let looks = self.looks.lock().clone().sane();
-        let [width, height] = looks.size.map(|side| f64::from(side * looks.factor()));
+        let ui_state = self.ui_state.lock().clone().clamped();
+        let [width, height] = ui_state.size.map(|side| f64::from(side * ui_state.factor()));
         NativeSize::from_size(Size::Logical(LogicalSize::new(width, height)), scale)
     }
 
@@ -222,7 +222,7 @@ impl EditorHandle for OpenEditor {
     fn run_until_closed(window: Baseview) -> Result<(), BaseviewError> {
         let closed = EguiEditorHandle::run_until_closed(window);
         #[cfg(feature = "standalone")]
-        crate::standalone::shutdown::bid();
+        crate::standalone::shutdown::end_notes();
         closed
     }
 

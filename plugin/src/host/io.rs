@@ -10,15 +10,15 @@
 
 use std::collections::VecDeque;
 
-use engine::audio::{Heard, Out, Through};
+use engine::audio::{Out, PlayerEvent, ThruOutput};
+use engine::link::keyboard::KeyboardEvent;
 use engine::link::status::Status;
-use engine::link::touches::Touch;
 use nice_plug::context::process::SendEventError;
 use nice_plug::midi::{Channel, Key, VoiceID, control_change};
 use nice_plug::prelude::*;
 
 use super::clean::clean;
-use super::note_ids::{Ends, NoteIds};
+use super::note_ids::{NoteIds, NoteOffTarget};
 use crate::voice::Voice;
 
 /// The most events held back at one split.
@@ -84,13 +84,13 @@ where
     }
 
     /// The player's next event, and its meaning for the engine, if any.
-    pub fn next_event(&mut self) -> Option<(HostEvent, Option<Heard>)> {
+    pub fn next_event(&mut self) -> Option<(HostEvent, Option<PlayerEvent>)> {
         loop {
             let mut event = self.next_clean()?;
             return match self.incoming.ids.follow(&mut event) {
-                Ends::Keys => Some((event, heard(&event))),
-                Ends::Covered => Some((event, heard(&event).map(Heard::covered))),
-                Ends::Nothing => {
+                NoteOffTarget::Keys => Some((event, player_event(&event))),
+                NoteOffTarget::Covered => Some((event, player_event(&event).map(PlayerEvent::into_covered))),
+                NoteOffTarget::Nothing => {
                     self.status.counts.invalid.add(1);
                     continue;
                 }
@@ -120,7 +120,7 @@ where
     /// Sends an event. `true` if the host took it or will never take it; `false` if it may take it later.
     fn send(&mut self, event: HostEvent) -> bool {
         if let Some(voice) = &mut self.voice {
-            voice.hear(&event);
+            voice.handle(&event);
         }
         (0..OFFERS).any(|_| match self.context.try_send_event(event) {
             Ok(()) | Err((_, SendEventError::InvalidEvent { .. })) => true,
@@ -161,7 +161,7 @@ where
     }
 }
 
-impl<P, C> Through<HostEvent> for HostIo<'_, P, C>
+impl<P, C> ThruOutput<HostEvent> for HostIo<'_, P, C>
 where
     P: Plugin<SysExMessage = ()>,
     C: ProcessContext<P>,
@@ -174,35 +174,37 @@ where
 }
 
 /// An event of the on-screen keyboard, as a note on channel 1 at the block's first sample.
-pub fn touch(touch: Touch) -> HostEvent {
-    let (channel, key) = (Channel::Number(0), Key::Number(touch.key));
-    if touch.velocity == 0 {
+pub fn keyboard_event(event: KeyboardEvent) -> HostEvent {
+    let (channel, key) = (Channel::Number(0), Key::Number(event.key));
+    if event.velocity == 0 {
         return NoteEvent::NoteOff { timing: 0, voice_id: VoiceID::Wildcard, channel, key, velocity: 0.0 };
     }
-    let velocity = f32::from(touch.velocity) / 127.0;
+    let velocity = f32::from(event.velocity) / 127.0;
     NoteEvent::NoteOn { timing: 0, voice_id: VoiceID::Wildcard, channel, key, velocity }
 }
 
 /// The meaning of a player's event for the engine, if any.
-pub fn heard(event: &HostEvent) -> Option<Heard> {
+pub fn player_event(event: &HostEvent) -> Option<PlayerEvent> {
     match *event {
         NoteEvent::NoteOn { channel: Channel::Number(channel), key: Key::Number(key), velocity, .. } => {
             // The cast saturates: NaN becomes 0.
             let velocity = (velocity * 127.0).round() as u8;
-            Some(Heard::On { channel, key, velocity: velocity.clamp(1, 127) })
+            Some(PlayerEvent::On { channel, key, velocity: velocity.clamp(1, 127) })
         }
-        NoteEvent::NoteOff { channel, key, .. } => Some(Heard::Off { channel: channel.number(), key: key.number() }),
+        NoteEvent::NoteOff { channel, key, .. } => {
+            Some(PlayerEvent::Off { channel: channel.number(), key: key.number() })
+        }
         NoteEvent::MidiCC { channel, cc: control_change::ALL_NOTES_OFF | control_change::ALL_SOUND_OFF, .. } => {
-            Some(Heard::Off { channel: Some(channel), key: None })
+            Some(PlayerEvent::Off { channel: Some(channel), key: None })
         }
         NoteEvent::MidiCC { channel, cc, value, .. } => {
-            Some(Heard::Controller { channel, controller: cc, value: (value * 127.0).round() as u8 })
+            Some(PlayerEvent::Controller { channel, controller: cc, value: (value * 127.0).round() as u8 })
         }
         NoteEvent::MidiPitchBend { channel, value, .. } => {
-            Some(Heard::Bend { channel, rests: (value - 0.5).abs() <= AT_REST })
+            Some(PlayerEvent::Bend { channel, rests: (value - 0.5).abs() <= AT_REST })
         }
         NoteEvent::MidiChannelPressure { channel, pressure, .. } => {
-            Some(Heard::Pressure { channel, rests: pressure <= AT_REST })
+            Some(PlayerEvent::Pressure { channel, rests: pressure <= AT_REST })
         }
         NoteEvent::PolyPressure { channel, key, .. }
         | NoteEvent::PolyVolume { channel, key, .. }
@@ -211,7 +213,7 @@ pub fn heard(event: &HostEvent) -> Option<Heard> {
         | NoteEvent::PolyVibrato { channel, key, .. }
         | NoteEvent::PolyExpression { channel, key, .. }
         | NoteEvent::PolyBrightness { channel, key, .. } => {
-            Some(Heard::Expression { channel: channel.number(), key: key.number() })
+            Some(PlayerEvent::Expression { channel: channel.number(), key: key.number() })
         }
         _ => None,
     }

@@ -13,7 +13,7 @@ const NOTES: usize = 1_024;
 
 /// What a note-off ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
+pub enum NoteOffTarget {
     /// All notes on its key, or on many keys.
     Keys,
     /// Only a note that a later one on the same key covers.
@@ -54,19 +54,19 @@ impl Default for NoteIds {
 
 impl NoteIds {
     /// Processes an event. If it names a note by its id alone, fills in channel and key. Returns what a note-off ends;
-    /// [`Ends::Nothing`] for a note expression means that its note is unknown.
-    pub fn follow(&mut self, event: &mut HostEvent) -> Ends {
+    /// [`NoteOffTarget::Nothing`] for a note expression means that its note is unknown.
+    pub fn follow(&mut self, event: &mut HostEvent) -> NoteOffTarget {
         match event {
             NoteEvent::NoteOn { voice_id, channel, key, .. } => {
                 self.begin(voice_id.id(), *channel, *key);
-                Ends::Keys
+                NoteOffTarget::Keys
             }
             NoteEvent::NoteOff { voice_id, channel, key, .. } => match voice_id.id() {
                 Some(id) => self.end(id, channel, key),
                 None => {
                     let (channel, key) = (*channel, *key);
                     self.notes.retain(|note| !note.is_at(channel, key));
-                    Ends::Keys
+                    NoteOffTarget::Keys
                 }
             },
             NoteEvent::PolyPressure { voice_id, channel, key, .. }
@@ -78,14 +78,14 @@ impl NoteIds {
             | NoteEvent::PolyBrightness { voice_id, channel, key, .. } => match *voice_id {
                 VoiceID::ID(id) if channel.number().is_none() || key.number().is_none() => {
                     let Some(note) = self.find(id, *channel, *key).and_then(|at| self.notes.get(at)) else {
-                        return Ends::Nothing;
+                        return NoteOffTarget::Nothing;
                     };
                     (*channel, *key) = (Channel::Number(note.channel), Key::Number(note.key));
-                    Ends::Keys
+                    NoteOffTarget::Keys
                 }
-                _ => Ends::Keys,
+                _ => NoteOffTarget::Keys,
             },
-            _ => Ends::Keys,
+            _ => NoteOffTarget::Keys,
         }
     }
 
@@ -102,17 +102,17 @@ impl NoteIds {
     }
 
     /// Ends the note with this id.
-    fn end(&mut self, id: i32, channel: &mut Channel, key: &mut Key) -> Ends {
+    fn end(&mut self, id: i32, channel: &mut Channel, key: &mut Key) -> NoteOffTarget {
         if let Some(note) = self.find(id, *channel, *key).and_then(|at| self.notes.remove(at)) {
             (*channel, *key) = (Channel::Number(note.channel), Key::Number(note.key));
-            return if note.covered { Ends::Covered } else { Ends::Keys };
+            return if note.covered { NoteOffTarget::Covered } else { NoteOffTarget::Keys };
         }
         if channel.number().is_none() || key.number().is_none() {
-            return Ends::Nothing;
+            return NoteOffTarget::Nothing;
         }
         // An unknown id, but a valid key: trust the key.
         self.notes.retain(|note| !note.is_at(*channel, *key));
-        Ends::Keys
+        NoteOffTarget::Keys
     }
 
     /// Index of the latest note with this id on this channel and key.
@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// What a note-off ends, and its channel and key as filled in.
-    fn end(ids: &mut NoteIds, mut event: HostEvent) -> (Ends, Option<u8>, Option<u8>) {
+    fn end(ids: &mut NoteIds, mut event: HostEvent) -> (NoteOffTarget, Option<u8>, Option<u8>) {
         let ends = ids.follow(&mut event);
         match event {
             NoteEvent::NoteOff { channel, key, .. } => (ends, channel.number(), key.number()),
@@ -155,21 +155,29 @@ mod tests {
         for (id, key) in [(7, 60), (8, 64), (9, 60)] {
             ids.follow(&mut on(id, key));
         }
-        assert_eq!(end(&mut ids, off(Some(5), None, None)), (Ends::Nothing, None, None));
-        assert_eq!(end(&mut ids, off(Some(8), Some(2), None)), (Ends::Nothing, Some(2), None), "not on that channel");
-        assert_eq!(end(&mut ids, off(Some(8), None, None)), (Ends::Keys, Some(3), Some(64)));
-        assert_eq!(end(&mut ids, off(Some(7), None, None)), (Ends::Covered, Some(3), Some(60)), "9 has the key");
-        assert_eq!(end(&mut ids, off(Some(9), None, Some(60))), (Ends::Keys, Some(3), Some(60)));
-        assert_eq!(end(&mut ids, off(Some(9), None, None)), (Ends::Nothing, None, None), "it has ended");
+        assert_eq!(end(&mut ids, off(Some(5), None, None)), (NoteOffTarget::Nothing, None, None));
+        assert_eq!(
+            end(&mut ids, off(Some(8), Some(2), None)),
+            (NoteOffTarget::Nothing, Some(2), None),
+            "not on that channel"
+        );
+        assert_eq!(end(&mut ids, off(Some(8), None, None)), (NoteOffTarget::Keys, Some(3), Some(64)));
+        assert_eq!(
+            end(&mut ids, off(Some(7), None, None)),
+            (NoteOffTarget::Covered, Some(3), Some(60)),
+            "9 has the key"
+        );
+        assert_eq!(end(&mut ids, off(Some(9), None, Some(60))), (NoteOffTarget::Keys, Some(3), Some(60)));
+        assert_eq!(end(&mut ids, off(Some(9), None, None)), (NoteOffTarget::Nothing, None, None), "it has ended");
         ids.follow(&mut on(11, 60));
         assert_eq!(
             end(&mut ids, off(Some(4), Some(3), Some(60))),
-            (Ends::Keys, Some(3), Some(60)),
+            (NoteOffTarget::Keys, Some(3), Some(60)),
             "a host mixes up ids"
         );
         ids.follow(&mut on(12, 62));
-        assert_eq!(end(&mut ids, off(None, None, None)), (Ends::Keys, None, None));
-        assert_eq!(end(&mut ids, off(Some(12), None, None)), (Ends::Nothing, None, None), "all have ended");
+        assert_eq!(end(&mut ids, off(None, None, None)), (NoteOffTarget::Keys, None, None));
+        assert_eq!(end(&mut ids, off(Some(12), None, None)), (NoteOffTarget::Nothing, None, None), "all have ended");
     }
 
     #[test]
@@ -182,7 +190,7 @@ mod tests {
         let (channel, key) = (Channel::Number(3), Key::Number(60));
         ids.follow(&mut NoteEvent::NoteOn { timing: 0, voice_id: VoiceID::Wildcard, channel, key, velocity: 0.5 });
         for id in 0..8 {
-            assert_eq!(end(&mut ids, off(Some(id), None, None)), (Ends::Covered, Some(3), Some(60)), "{id}");
+            assert_eq!(end(&mut ids, off(Some(id), None, None)), (NoteOffTarget::Covered, Some(3), Some(60)), "{id}");
         }
     }
 
@@ -193,13 +201,13 @@ mod tests {
         for (id, key) in [(1, 72), (2, 50)] {
             ids.follow(&mut on(id, key));
         }
-        assert_eq!(end(&mut ids, off(Some(1), None, None)), (Ends::Keys, Some(3), Some(72)));
+        assert_eq!(end(&mut ids, off(Some(1), None, None)), (NoteOffTarget::Keys, Some(3), Some(72)));
         for id in 10..10 + NOTES as i32 {
             ids.follow(&mut on(id, 90));
         }
-        assert_eq!(end(&mut ids, off(Some(2), None, None)), (Ends::Nothing, None, None), "forgotten");
-        assert_eq!(end(&mut ids, off(Some(10), None, None)), (Ends::Covered, Some(3), Some(90)));
+        assert_eq!(end(&mut ids, off(Some(2), None, None)), (NoteOffTarget::Nothing, None, None), "forgotten");
+        assert_eq!(end(&mut ids, off(Some(10), None, None)), (NoteOffTarget::Covered, Some(3), Some(90)));
         let latest = 9 + NOTES as i32;
-        assert_eq!(end(&mut ids, off(Some(latest), None, None)), (Ends::Keys, Some(3), Some(90)));
+        assert_eq!(end(&mut ids, off(Some(latest), None, None)), (NoteOffTarget::Keys, Some(3), Some(90)));
     }
 }

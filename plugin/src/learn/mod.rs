@@ -11,7 +11,7 @@
 
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
-mod learner;
+mod controller_input;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,19 +21,19 @@ use nice_plug::params::persist::PersistentField;
 
 use crate::params::FRONT;
 
-pub use learner::Learner;
+pub use controller_input::ControllerInput;
 
 /// Parameters that support MIDI learn, in addition to [`FRONT`].
 const MORE: [&str; 5] = ["go", "again", "another", "freeze", "learn"];
 /// The permanent ids of all parameters that support MIDI learn.
-const LEARNERS: [&str; FRONT.len() + MORE.len()] = {
-    let mut learners = [""; FRONT.len() + MORE.len()];
-    let (front, more) = learners.split_at_mut(FRONT.len());
+const LEARNABLE: [&str; FRONT.len() + MORE.len()] = {
+    let mut learnable = [""; FRONT.len() + MORE.len()];
+    let (front, more) = learnable.split_at_mut(FRONT.len());
     front.copy_from_slice(&FRONT);
     more.copy_from_slice(&MORE);
-    learners
+    learnable
 };
-/// Stands for no controller, or no learner.
+/// Stands for no controller, or no parameter.
 const NONE: u8 = u8::MAX;
 /// From this number on, controllers are channel mode messages such as all notes off.
 const MODES: u8 = 120;
@@ -44,15 +44,15 @@ pub struct MidiMap(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// By learner: the number of its controller.
-    controllers: [AtomicU8; LEARNERS.len()],
-    /// The learner that gets the next controller that moves.
+    /// By parameter: the number of its controller.
+    controllers: [AtomicU8; LEARNABLE.len()],
+    /// The parameter that gets the next controller that moves.
     learning: AtomicU8,
-    /// Bit n: learner n has moved, and the host has not been told.
+    /// Bit n: parameter n has moved, and the host has not been told.
     moved: AtomicU32,
-    /// By learner: the position (0–127) of a controller that has yet to reach its parameter's value; otherwise
+    /// By parameter: the position (0–127) of a controller that has yet to reach its parameter's value; otherwise
     /// [`NONE`].
-    waiting: [AtomicU8; LEARNERS.len()],
+    waiting: [AtomicU8; LEARNABLE.len()],
     /// Whether soft takeover is on.
     soft: AtomicBool,
 }
@@ -121,17 +121,17 @@ impl MidiMap {
     /// The ids of the parameters that controllers have moved since the last call, to be reported to the host.
     pub fn moved(&self) -> impl Iterator<Item = &'static str> {
         let moved = self.0.moved.swap(0, Relaxed);
-        LEARNERS.into_iter().enumerate().filter(move |(place, _)| moved & 1 << place != 0).map(|(_, id)| id)
+        LEARNABLE.into_iter().enumerate().filter(move |(place, _)| moved & 1 << place != 0).map(|(_, id)| id)
     }
 }
 
 fn place(id: &str) -> Option<usize> {
-    LEARNERS.iter().position(|learner| *learner == id)
+    LEARNABLE.iter().position(|learnable| *learnable == id)
 }
 
 impl PersistentField<'_, BTreeMap<String, u8>> for MidiMap {
     fn set(&self, stored: BTreeMap<String, u8>) {
-        for (id, controller) in LEARNERS.iter().zip(&self.0.controllers) {
+        for (id, controller) in LEARNABLE.iter().zip(&self.0.controllers) {
             let number = stored.get(*id).copied().filter(|number| *number < MODES);
             controller.store(number.unwrap_or(NONE), Relaxed);
         }
@@ -143,7 +143,7 @@ impl PersistentField<'_, BTreeMap<String, u8>> for MidiMap {
         F: Fn(&BTreeMap<String, u8>) -> R,
     {
         let assigned = |id: &&str| Some((id.to_string(), self.controller(id)??));
-        f(&LEARNERS.iter().filter_map(assigned).collect())
+        f(&LEARNABLE.iter().filter_map(assigned).collect())
     }
 }
 
@@ -178,31 +178,31 @@ mod tests {
         let params = Arc::new(AntiphonParams::new(Default::default()));
         let learned = params.learned.clone();
         learned.set_soft(false);
-        let mut learner = Learner::new(learned.clone(), params.clone(), Viewer::default());
-        assert!(!learner.hear(21, 127), "nobody has learned it");
+        let mut controller_input = ControllerInput::new(learned.clone(), params.clone(), Viewer::default());
+        assert!(!controller_input.handle(21, 127), "nobody has learned it");
         assert_eq!((params.model.temperature.value(), learned.controller("temp")), (1.0, Some(None)));
 
         learned.learn(Some("temp"));
-        assert!(learned.is_learning("temp") && learner.hear(21, 127) && !learned.is_learning("temp"));
+        assert!(learned.is_learning("temp") && controller_input.handle(21, 127) && !learned.is_learning("temp"));
         assert_eq!((params.model.temperature.value(), learned.controller("temp")), (2.0, Some(Some(21))));
         assert_eq!(learned.moved().collect::<Vec<_>>(), ["temp"]);
         assert_eq!(learned.moved().count(), 0);
-        assert!(learner.hear(21, 0) && params.model.temperature.value() == 0.1);
+        assert!(controller_input.handle(21, 0) && params.model.temperature.value() == 0.1);
 
         // A pad: each press flips the parameter, except in the mode in which the model plays while the pad is held.
         let presses = [(127, true), (0, true), (100, false), (0, false)];
         for (pad, id) in [(36, "another"), (37, "freeze"), (38, "go")] {
             learned.learn(Some(id));
             for (value, on) in presses {
-                assert!(learner.hear(pad, value));
+                assert!(controller_input.handle(pad, value));
                 let handle = &Handles::new(&params)[id];
                 assert_eq!(handle.is_on(), on, "{id}: {value}");
             }
         }
         let mode = &Handles::new(&params)["mode"];
-        mode.force(mode.read("trigger").unwrap());
+        mode.set_directly(mode.read("trigger").unwrap());
         for (value, on) in [(127, true), (0, false)] {
-            assert!(learner.hear(38, value));
+            assert!(controller_input.handle(38, value));
             assert_eq!(params.turn.go.value(), on);
         }
 
@@ -210,10 +210,10 @@ mod tests {
         later.set(learned.map(BTreeMap::clone));
         assert_eq!(later.controller("another"), Some(Some(36)));
         learned.learn(Some("density"));
-        assert!(learner.hear(21, 64));
+        assert!(controller_input.handle(21, 64));
         assert_eq!(learned.controller("temp"), Some(None), "each moves one");
         learned.forget("density");
-        assert!(!learner.hear(21, 64));
+        assert!(!controller_input.handle(21, 64));
         assert_eq!(learned.controller("velocity"), None, "not one of the main ones");
     }
 
@@ -223,47 +223,47 @@ mod tests {
     fn a_controller_takes_over_where_it_passes_the_parameter() {
         let params = Arc::new(AntiphonParams::new(Default::default()));
         let learned = params.learned.clone();
-        let mut learner = Learner::new(learned.clone(), params.clone(), Viewer::default());
+        let mut controller_input = ControllerInput::new(learned.clone(), params.clone(), Viewer::default());
         let handles = Handles::new(&params);
         // From the middle, with fine steps, with five choices, and from the lower end.
         for (id, start) in [("temp", 0.5), ("seed", 0.5), ("mode", 0.5), ("density", 0.0)] {
             let handle = &handles[id];
-            handle.force(start);
+            handle.set_directly(start);
             let start = handle.value();
             learned.learn(Some(id));
             for value in [127, 110, 90] {
-                assert!(learner.hear(21, value), "it is spoken for all the same");
+                assert!(controller_input.handle(21, value), "it is spoken for all the same");
                 assert_eq!(handle.value(), start, "{id} jumps at {value}");
                 assert_eq!(learned.waiting(id), Some(f32::from(value) / 127.0));
             }
             // A fast turn skips values.
             let passing = if start == 0.0 { 0 } else { 40 };
-            assert!(learner.hear(21, passing));
+            assert!(controller_input.handle(21, passing));
             assert_eq!(learned.waiting(id), None);
             let mut last = handle.value();
             assert!(last <= start, "{id}");
             for value in [60, 80, 127] {
-                learner.hear(21, value);
+                controller_input.handle(21, value);
                 assert!(handle.value() >= last, "{id} follows");
                 last = handle.value();
             }
             assert_eq!(last, 1.0, "{id}");
 
-            handle.force(start);
-            learner.hear(21, 126);
+            handle.set_directly(start);
+            controller_input.handle(21, 126);
             assert_eq!(handle.value(), start, "{id}: a mouse has moved it, and the knob stands elsewhere");
             learned.set_soft(false);
-            learner.hear(21, 127);
+            controller_input.handle(21, 127);
             assert_eq!(handle.value(), 1.0, "{id}");
             learned.set_soft(true);
         }
 
         // A knob at the parameter's own position takes over at once, however coarse the parameter's steps are.
-        handles["temp"].force(0.5);
+        handles["temp"].set_directly(0.5);
         learned.learn(Some("temp"));
-        learner.hear(22, 64);
+        controller_input.handle(22, 64);
         assert_eq!(learned.waiting("temp"), None);
-        learner.hear(22, 70);
+        controller_input.handle(22, 70);
         assert!(handles["temp"].value() > 0.5);
 
         let later = MidiMap::default();
@@ -276,6 +276,6 @@ mod tests {
     fn what_can_learn_is_a_parameter() {
         let params = AntiphonParams::new(Default::default());
         let ids: Vec<String> = params.param_map().into_iter().map(|(id, ..)| id).collect();
-        assert!(LEARNERS.iter().all(|learner| ids.iter().any(|id| id == learner)));
+        assert!(LEARNABLE.iter().all(|learnable| ids.iter().any(|id| id == learnable)));
     }
 }

@@ -4,7 +4,7 @@
 use engine::settings;
 use nice_plug::prelude::Enum;
 
-use super::turn::{Ends, SilenceUnit};
+use super::turn::{SilenceUnit, TurnEnd};
 
 /// The ids of a parameter's choices, in order; `None` if it is not a choice.
 pub fn ids(parameter: &str) -> Option<&'static [&'static str]> {
@@ -12,7 +12,7 @@ pub fn ids(parameter: &str) -> Option<&'static [&'static str]> {
         "mode" => Mode::ids(),
         "silunit" => SilenceUnit::ids(),
         "trigby" => TriggerBy::ids(),
-        "turn" => Ends::ids(),
+        "turn" => TurnEnd::ids(),
         "grid" => Grid::ids(),
         "pulse" => BeatSource::ids(),
         "speed" => Speed::ids(),

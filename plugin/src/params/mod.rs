@@ -32,7 +32,7 @@ use crate::weights::{WeightsChoice, WeightsDigest};
 /// to learn a MIDI controller.
 pub const FRONT: [&str; 8] = ["mode", "silence", "turn", "key", "temp", "density", "strength", "seed"];
 /// The ids of the parameters that are pressed rather than set; each has a button in the editor.
-pub const CALLS: [&str; 8] = ["go", "again", "another", "undo", "freeze", "unheard", "forget", "panic"];
+pub const ACTIONS: [&str; 8] = ["go", "again", "another", "undo", "freeze", "unheard", "forget", "panic"];
 /// The groups of all other parameters, in the order in which they are shown. These are permanent keys, which hosts and
 /// projects store.
 pub const GROUPS: [&str; 4] = ["Turn", "Time", "Notes", "Model"];
@@ -78,7 +78,7 @@ pub struct AntiphonParams {
 
     /// The editor's size, zoom, theme and open parts.
     #[persist = "editor"]
-    pub looks: SharedUiState,
+    pub ui_state: SharedUiState,
 
     /// The state's version, and figures for test hosts.
     #[nested]
@@ -102,7 +102,7 @@ impl AntiphonParams {
             weights,
             takeover: learned.soft(),
             learned,
-            looks: SharedUiState::default(),
+            ui_state: SharedUiState::default(),
             state: Arc::new(State::new(status)),
         }
     }

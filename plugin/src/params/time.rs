@@ -61,7 +61,7 @@ impl TimeParams {
             strength: self.strength.value(),
             grid: self.grid.value().into(),
             swing: self.swing.value(),
-            pulse: self.pulse.value().into(),
+            beat_source: self.pulse.value().into(),
             speed: self.speed.value().into(),
             density: self.density.value(),
         }

@@ -58,7 +58,7 @@ pub struct TurnParams {
 
     /// What ends the model's turn, besides the player.
     #[id = "turn"]
-    pub ends: EnumParam<Ends>,
+    pub turn_end: EnumParam<TurnEnd>,
 
     /// The length of the model's turn in seconds.
     #[id = "secs"]
@@ -91,11 +91,11 @@ pub struct TurnParams {
 
     /// Every change plays the latest take again, note for note.
     #[id = "again"]
-    pub again: BoolParam,
+    pub replay: BoolParam,
 
     /// Every change plays a new take on the same phrase.
     #[id = "another"]
-    pub another: BoolParam,
+    pub new_take: BoolParam,
 
     /// Every change undoes the latest take, as if it had never been played.
     #[id = "undo"]
@@ -129,7 +129,7 @@ pub enum SilenceUnit {
 
 /// What ends the model's turn, besides the player.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
+pub enum TurnEnd {
     /// Nothing else.
     #[id = "open"]
     #[name = "until you play"]
@@ -162,7 +162,7 @@ impl Default for TurnParams {
             trigger_toggles: switch("Trigger toggles", false),
             your_bars: count("Bars: player", 4, 1, 32),
             antiphon_bars: count("Bars: Antiphon", 4, 1, 32),
-            ends: EnumParam::new("Turn length", Ends::Open),
+            turn_end: EnumParam::new("Turn length", TurnEnd::Open),
             length_s: amount("Turn seconds", 16.0, 0.5, 600.0, 0.1, " s"),
             length_notes: count("Turn notes", 64, 1, 1_000),
             length_bars: count("Turn bars", 4, 1, 64),
@@ -170,8 +170,8 @@ impl Default for TurnParams {
             remembers_own: switch("Remember own notes", true),
             freeze: switch("Freeze", false),
             go: switch("Continue / Stop", false),
-            again: switch("Replay", false),
-            another: switch("New take", false),
+            replay: switch("Replay", false),
+            new_take: switch("New take", false),
             undo: switch("Undo take", false),
             forget_phrase: switch("Forget last phrase", false),
             forget: switch("Forget", false),
@@ -221,11 +221,11 @@ impl TurnParams {
 
     /// What ends the model's turn, besides the player.
     pub fn length(&self) -> Length {
-        match self.ends.value() {
-            Ends::Open => Length::Open,
-            Ends::Seconds => Length::Seconds(self.length_s.value().into()),
-            Ends::Notes => Length::Notes(self.length_notes.value() as u32),
-            Ends::Bars => Length::Bars(self.length_bars.value() as u32),
+        match self.turn_end.value() {
+            TurnEnd::Open => Length::Open,
+            TurnEnd::Seconds => Length::Seconds(self.length_s.value().into()),
+            TurnEnd::Notes => Length::Notes(self.length_notes.value() as u32),
+            TurnEnd::Bars => Length::Bars(self.length_bars.value() as u32),
         }
     }
 
@@ -233,8 +233,8 @@ impl TurnParams {
     pub fn buttons(&self) -> Buttons {
         Buttons {
             go: self.go.value(),
-            again: self.again.value(),
-            another: self.another.value(),
+            replay: self.replay.value(),
+            new_take: self.new_take.value(),
             undo: self.undo.value(),
             forget_phrase: self.forget_phrase.value(),
             forget: self.forget.value(),

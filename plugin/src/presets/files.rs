@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use disk::write_whole;
+use disk::write_atomic;
 
 use super::{File as Written, Preset};
 
@@ -15,7 +15,7 @@ const LONGEST_MESSAGE: usize = 200;
 
 /// One of the user's presets and its file; the path need not match the name, since files can be renamed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Own {
+pub struct UserPreset {
     /// The file.
     pub path: PathBuf,
     /// The preset in it.
@@ -28,7 +28,7 @@ pub fn folder() -> Option<PathBuf> {
 }
 
 /// The presets in this folder, sorted by name, and a sentence for each file that is not fully readable.
-pub fn load(folder: &Path) -> (Vec<Own>, Vec<String>) {
+pub fn load(folder: &Path) -> (Vec<UserPreset>, Vec<String>) {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let paths = entries.map(|entry| entry.path());
     let mut presets = Vec::new();
@@ -39,12 +39,12 @@ pub fn load(folder: &Path) -> (Vec<Own>, Vec<String>) {
                 if !unread.is_empty() {
                     complaints.push(format!("Not read of {}: {}.", path.display(), unread.join(", ")));
                 }
-                presets.push(Own { path, preset });
+                presets.push(UserPreset { path, preset });
             }
             Err(why) => complaints.push(format!("{} is not a preset: {why}.", path.display())),
         }
     }
-    presets.sort_by_key(|own: &Own| own.preset.name.to_lowercase());
+    presets.sort_by_key(|user: &UserPreset| user.preset.name.to_lowercase());
     (presets, complaints)
 }
 
@@ -76,7 +76,7 @@ pub fn read(bytes: &[u8]) -> Result<(Preset, Vec<String>), String> {
 pub fn save(folder: &Path, preset: &Preset) -> Result<PathBuf, String> {
     let path = path(folder, &preset.name)?;
     let text = serde_json::to_string_pretty(&preset.to_file()).map_err(|error| error.to_string())?;
-    write_whole(&path, (text + "\n").as_bytes())
+    write_atomic(&path, (text + "\n").as_bytes())
         .map_err(|error| format!("Cannot save the preset in {}: {error}.", folder.display()))?;
     Ok(path)
 }
@@ -120,7 +120,7 @@ mod tests {
         fs::create_dir(folder.join("folder.json")).unwrap();
         fs::write(folder.join("large.json"), [b' '; 1 + LARGEST as usize]).unwrap();
         let (presets, complaints) = load(&folder);
-        assert_eq!(presets, [Own { path: path.clone(), preset: mine.clone() }]);
+        assert_eq!(presets, [UserPreset { path: path.clone(), preset: mine.clone() }]);
         for name in ["broken.json", "folder.json", "large.json"] {
             assert_eq!(complaints.iter().filter(|complaint| complaint.contains(name)).count(), 1, "{complaints:?}");
         }
@@ -134,9 +134,9 @@ mod tests {
 
     /// A damaged file is read, or refused with a message, in bounded memory.
     #[test]
-    fn spoilt_presets_are_read_or_refused() {
+    fn damaged_presets_are_read_or_refused() {
         let good: Vec<Vec<u8>> = super::super::BUILT_IN.iter().map(|text| text.as_bytes().to_vec()).collect();
-        let outcome = probe::spoil::survives(&good, (8, 1_500), 16 << 10, |bytes| read(bytes).map(drop));
+        let outcome = probe::damage::survives(&good, (8, 1_500), 16 << 10, |bytes| read(bytes).map(drop));
         assert!(outcome.read > 100 && outcome.refused > 300, "{outcome:?}");
     }
 }

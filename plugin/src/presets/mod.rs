@@ -13,17 +13,17 @@ use serde_json::Value;
 
 #[cfg(feature = "fuzzing")]
 pub use files::read;
-pub use files::{Own, delete, folder, load, path, save};
+pub use files::{UserPreset, delete, folder, load, path, save};
 
-use crate::params::CALLS;
+use crate::params::ACTIONS;
 use crate::stored::{self, FORMAT, Values};
 
-/// Ids of the parameters that no preset sets, besides [`CALLS`].
+/// Ids of the parameters that no preset sets, besides [`ACTIONS`].
 const LEFT_ALONE: [&str; 7] = ["bypass", "seed", "search", "device", "late", "channel", "pass"];
 
 /// Whether presets set this parameter.
 pub fn concerns(id: &str) -> bool {
-    !CALLS.contains(&id) && !LEFT_ALONE.contains(&id)
+    !ACTIONS.contains(&id) && !LEFT_ALONE.contains(&id)
 }
 
 const BUILT_IN: [&str; 13] = [
@@ -109,7 +109,7 @@ mod tests {
         }
         let names: std::collections::BTreeSet<&str> = presets.iter().map(|preset| preset.name.as_str()).collect();
         assert_eq!(names.len(), BUILT_IN.len());
-        for id in LEFT_ALONE.into_iter().chain(CALLS) {
+        for id in LEFT_ALONE.into_iter().chain(ACTIONS) {
             assert!(handles.get(id).is_some(), "{id}");
         }
     }

@@ -10,14 +10,15 @@ use crate::presets;
 
 /// The audio and MIDI system to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum System {
+pub enum SystemChoice {
     /// JACK where it runs, else the system's own.
     #[default]
     Auto,
     /// JACK.
     Jack,
     /// ALSA, CoreAudio or WASAPI.
-    Own,
+    #[value(name = "own")]
+    Native,
     /// No audio, no MIDI: only the window.
     None,
 }
@@ -57,7 +58,7 @@ impl Choice {
     pub fn save(&self) -> Result<(), String> {
         let path = path().ok_or("There is no home folder to remember the ports in.")?;
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        disk::write_whole(&path, (text + "\n").as_bytes())
+        disk::write_atomic(&path, (text + "\n").as_bytes())
             .map_err(|error| format!("The ports cannot be remembered in {}: {error}.", path.display()))
     }
 }

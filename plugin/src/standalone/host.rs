@@ -16,13 +16,13 @@ use nice_plug::midi::MidiResult;
 use nice_plug::params::internals::ParamPtr;
 use nice_plug::prelude::*;
 
-use super::echo::{Echo, WITHIN_S};
-use super::keys::Keys;
+use super::echo::{EchoFilter, WITHIN_S};
+use super::keys::KeyTracker;
 use super::message::{CONTROLLER, Message};
 use super::midi_clock::MidiClock;
 use super::shutdown;
 use crate::editor::AntiphonEditor;
-use crate::{Antiphon, Format, Program};
+use crate::{Antiphon, Format, Standalone};
 
 /// The most samples that the plugin gets at a time.
 pub const PIECE: usize = 256;
@@ -36,11 +36,11 @@ const SUSTAIN: u8 = 64;
 
 /// Requests from other threads to the audio thread.
 #[derive(Debug, Default)]
-pub struct Asks {
+pub struct Requests {
     /// Release all keys of the input: its port has gone.
-    pub release: AtomicBool,
+    pub release_keys: AtomicBool,
     /// End everything that sounds at the output: it has missed some messages.
-    pub calm: AtomicBool,
+    pub silence_output: AtomicBool,
 }
 
 /// The song position as reported by the system, if it reports one.
@@ -64,14 +64,14 @@ pub struct Song {
 
 /// The plugin's host: one instance, with its MIDI.
 pub struct Host {
-    plugin: Antiphon<Program>,
-    asks: Arc<Asks>,
+    plugin: Antiphon<Standalone>,
+    requests: Arc<Requests>,
     buffer: Buffer<'static>,
     /// The plugin's events in a piece, in and out.
     input: Vec<NoteEvent<()>>,
     output: Vec<NoteEvent<()>>,
-    keys: Keys,
-    echo: Echo,
+    keys: KeyTracker,
+    echo: EchoFilter,
     clock: MidiClock,
     rate: f64,
     /// Samples played so far.
@@ -91,12 +91,12 @@ impl Host {
         unsafe { buffer.set_slices(0, |slices| slices.resize_with(CHANNELS, || &mut [])) };
         Self {
             plugin: Antiphon::default(),
-            asks: Arc::default(),
+            requests: Arc::default(),
             buffer,
             input: Vec::with_capacity(EVENTS),
             output: Vec::with_capacity(EVENTS),
-            keys: Keys::default(),
-            echo: Echo::default(),
+            keys: KeyTracker::default(),
+            echo: EchoFilter::default(),
             clock: MidiClock::new(48_000.0),
             rate: 48_000.0,
             now: 0,
@@ -105,8 +105,8 @@ impl Host {
     }
 
     /// Requests from other threads.
-    pub fn asks(&self) -> Arc<Asks> {
-        self.asks.clone()
+    pub fn requests(&self) -> Arc<Requests> {
+        self.requests.clone()
     }
 
     /// The editor, on the first call.
@@ -118,7 +118,7 @@ impl Host {
 
     /// Restarts the plugin for a new driver with this sample rate. Not on the audio thread.
     pub fn start(&mut self, rate: f64) {
-        let layout = Program::AUDIO.first().copied().unwrap_or_default();
+        let layout = Standalone::AUDIO.first().copied().unwrap_or_default();
         let config = BufferConfig {
             sample_rate: rate as f32,
             min_buffer_size: None,
@@ -129,7 +129,7 @@ impl Host {
         self.clock = MidiClock::new(rate);
         self.plugin.activate(&layout, &config, &mut Activation);
         self.plugin.reset();
-        self.asks.release.store(true, Ordering::Relaxed);
+        self.requests.release_keys.store(true, Ordering::Relaxed);
     }
 
     /// Plays a block. `incoming` must be in order. The piano is written to `audio`, whose channels are equally long;
@@ -160,24 +160,24 @@ impl Host {
                 to = *at as usize;
             }
             self.input.clear();
-            if self.asks.release.swap(false, Ordering::Relaxed) {
-                while let Some(message) = self.keys.release() {
+            if self.requests.release_keys.swap(false, Ordering::Relaxed) {
+                while let Some(message) = self.keys.release_next() {
                     push(&mut self.input, 0, &message);
                 }
             }
             while let Some((at, message)) = incoming.next_if(|(at, _)| (*at as usize) < to || to == frames) {
                 let offset = (*at as usize).saturating_sub(from).min(to - from - 1) as u32;
                 let now = self.now + u64::from(offset);
-                if self.clock.hear(now as f64, message) || self.echo.returns(now, message, within, &self.keys) {
+                if self.clock.handle(now as f64, message) || self.echo.is_echo(now, message, within, &self.keys) {
                     continue;
                 }
-                self.keys.hear(message);
+                self.keys.track(message);
                 push(&mut self.input, offset, message);
             }
             let transport = self.transport(song, from as f64 / self.rate);
             self.output.clear();
-            if self.asks.calm.swap(false, Ordering::Relaxed) {
-                self.calm();
+            if self.requests.silence_output.swap(false, Ordering::Relaxed) {
+                self.silence_output();
             }
             let [left, right] = &mut audio;
             if let (Some(left), Some(right)) = (left.get_mut(from..to), right.get_mut(from..to)) {
@@ -187,18 +187,18 @@ impl Host {
                 if let Some(MidiResult::Basic(bytes)) = event.as_midi()
                     && let Some(message) = Message::read(&bytes)
                 {
-                    self.echo.sends(self.now + u64::from(event.timing()), message);
+                    self.echo.record(self.now + u64::from(event.timing()), message);
                     out(event.timing() + from as u32, &message);
                 }
             }
             self.now += (to - from) as u64;
             from = to;
         }
-        shutdown::counts();
+        shutdown::count_block();
     }
 
     /// Ends everything that sounds at the output.
-    fn calm(&mut self) {
+    fn silence_output(&mut self) {
         for channel in 0..16 {
             for controller in [ALL_NOTES_OFF, SUSTAIN] {
                 push(&mut self.output, 0, &Message::new(CONTROLLER, channel, controller, 0));
@@ -273,7 +273,7 @@ struct Context<'a> {
     output: &'a mut Vec<NoteEvent<()>>,
 }
 
-impl ProcessContext<Antiphon<Program>> for Context<'_> {
+impl ProcessContext<Antiphon<Standalone>> for Context<'_> {
     fn plugin_api(&self) -> PluginApi {
         PluginApi::Standalone
     }
@@ -309,7 +309,7 @@ impl ProcessContext<Antiphon<Program>> for Context<'_> {
 /// The host, as the plugin sees it during activation.
 struct Activation;
 
-impl ActivateContext<Antiphon<Program>> for Activation {
+impl ActivateContext<Antiphon<Standalone>> for Activation {
     fn plugin_api(&self) -> PluginApi {
         PluginApi::Standalone
     }
@@ -389,11 +389,11 @@ mod tests {
         let mut host = Host::new(120.0);
         host.start(48_000.0);
         run(&mut host, 512, Song::default(), &[(0, &[0x92, 60, 80]), (9, &[0xb2, 64, 127])]);
-        host.asks().release.store(true, Ordering::Relaxed);
+        host.requests().release_keys.store(true, Ordering::Relaxed);
         assert_eq!(run(&mut host, 512, Song::default(), &[]), [(0, vec![0x82, 60, 0]), (0, vec![0xb2, 64, 0])]);
-        host.asks().release.store(true, Ordering::Relaxed);
+        host.requests().release_keys.store(true, Ordering::Relaxed);
         assert_eq!(run(&mut host, 512, Song::default(), &[]), []);
-        host.asks().calm.store(true, Ordering::Relaxed);
+        host.requests().silence_output.store(true, Ordering::Relaxed);
         assert_eq!(run(&mut host, 512, Song::default(), &[]).len(), 32);
     }
 

@@ -9,8 +9,8 @@ use jack::{
     PortFlags, PortId, ProcessHandler, ProcessScope, RawMidi, TransportState,
 };
 
-use super::host::{Asks, CHANNELS, Host, Incoming, Song};
-use super::keeper::System;
+use super::host::{CHANNELS, Host, Incoming, Requests, Song};
+use super::keeper::MidiSystem;
 use super::message::Message;
 use super::ports::Ports;
 use crate::ports::Direction;
@@ -35,7 +35,7 @@ struct Running {
     client: AsyncClient<Notices, Process>,
     notes: Arc<Notes>,
     /// A port has disappeared since the last poll.
-    parted: bool,
+    port_gone: bool,
 }
 
 /// JACK's notifications.
@@ -44,7 +44,7 @@ struct Notes {
     /// The server has stopped.
     lost: AtomicBool,
     /// A port has disappeared.
-    parted: AtomicBool,
+    port_gone: AtomicBool,
 }
 
 /// JACK's MIDI ports, if it is running.
@@ -75,14 +75,14 @@ impl Jack {
         let [left, right] = AUDIO_OUT;
         let audio =
             [client.register_port(left, AudioOut::default())?, client.register_port(right, AudioOut::default())?];
-        let asks = {
+        let requests = {
             let mut host = self.host.lock().unwrap_or_else(PoisonError::into_inner);
             host.start(client.sample_rate().into());
-            host.asks()
+            host.requests()
         };
         let process = Process {
             host: self.host.clone(),
-            asks,
+            requests,
             audio,
             midi_in: client.register_port(MIDI_IN, MidiIn::default())?,
             midi_out: client.register_port(MIDI_OUT, MidiOut::default())?,
@@ -96,12 +96,12 @@ impl Jack {
             let own = format!("{}:{port}", client.as_client().name());
             let _ = client.as_client().connect_ports_by_name(&own, &format!("system:playback_{}", place + 1));
         }
-        Ok(Running { client, notes, parted: false })
+        Ok(Running { client, notes, port_gone: false })
     }
 }
 
-impl System for Jack {
-    fn look(&mut self) -> Ports {
+impl MidiSystem for Jack {
+    fn poll(&mut self) -> Ports {
         if self.client.as_ref().is_some_and(|running| running.notes.lost.load(Ordering::Relaxed)) {
             self.client = None;
         }
@@ -110,7 +110,7 @@ impl System for Jack {
         }
         match &mut self.client {
             Some(running) => {
-                running.parted = running.notes.parted.swap(false, Ordering::Relaxed);
+                running.port_gone = running.notes.port_gone.swap(false, Ordering::Relaxed);
                 ports(running.client.as_client())
             }
             None => Ports { jack: true, no_jack: true, ..Ports::default() },
@@ -147,8 +147,8 @@ impl System for Jack {
     }
 
     // If no port has disappeared, the user has disconnected it on purpose, in another program.
-    fn has_parted(&self, direction: Direction, port: &str) -> bool {
-        let Some(running) = self.client.as_ref().filter(|running| running.parted) else {
+    fn was_replugged(&self, direction: Direction, port: &str) -> bool {
+        let Some(running) = self.client.as_ref().filter(|running| running.port_gone) else {
             return false;
         };
         let client = running.client.as_client();
@@ -173,7 +173,7 @@ impl NotificationHandler for Notices {
 
     fn port_registration(&mut self, _: &Client, _: PortId, is_registered: bool) {
         if !is_registered {
-            self.0.parted.store(true, Ordering::Relaxed);
+            self.0.port_gone.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -181,7 +181,7 @@ impl NotificationHandler for Notices {
 /// Runs on JACK's audio thread.
 struct Process {
     host: Arc<Mutex<Host>>,
-    asks: Arc<Asks>,
+    requests: Arc<Requests>,
     audio: [Port<AudioOut>; CHANNELS],
     midi_in: Port<MidiIn>,
     midi_out: Port<MidiOut>,
@@ -194,7 +194,7 @@ impl ProcessHandler for Process {
     fn process(&mut self, client: &Client, scope: &ProcessScope) -> Control {
         let connections = self.midi_in.connected_count().unwrap_or_default();
         if connections < self.connections {
-            self.asks.release.store(true, Ordering::Relaxed);
+            self.requests.release_keys.store(true, Ordering::Relaxed);
         }
         self.connections = connections;
         self.incoming.clear();
@@ -214,11 +214,11 @@ impl ProcessHandler for Process {
             audio.into_iter().for_each(|channel| channel.fill(0.0));
             return Control::Continue;
         };
-        let asks = &self.asks;
+        let requests = &self.requests;
         host.block(audio, song(client), &self.incoming, |at, message| {
             if out.write(&RawMidi { time: at, bytes: message.bytes() }).is_err() {
                 // No room: end the affected notes in the next block.
-                asks.calm.store(true, Ordering::Relaxed);
+                requests.silence_output.store(true, Ordering::Relaxed);
             }
         });
         Control::Continue

@@ -6,26 +6,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::host::Asks;
+use super::host::Requests;
 use super::ports::{Ports, bare};
 use crate::ports::{Direction, MidiPorts};
 
 /// The interval between two polls.
-const LOOK: Duration = Duration::from_millis(300);
+const POLL: Duration = Duration::from_millis(300);
 /// How long to wait for sounding notes at the old port to end.
-const CALM: Duration = Duration::from_millis(300);
+const SILENCE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// An audio and MIDI system. Only used on the keeper's thread.
-pub trait System {
+pub trait MidiSystem {
     /// The available ports; reopens the system if it has gone.
-    fn look(&mut self) -> Ports;
+    fn poll(&mut self) -> Ports;
 
     /// Connects this port and no other; `None` disconnects.
     fn connect(&mut self, direction: Direction, port: Option<&str>) -> Result<(), String>;
 
     /// Whether a connected port has disappeared and come back between the last two polls, and thus is no longer
     /// connected.
-    fn has_parted(&self, direction: Direction, port: &str) -> bool;
+    fn was_replugged(&self, direction: Direction, port: &str) -> bool;
 
     /// A problem with the system itself, as a sentence.
     fn trouble(&self) -> Option<String>;
@@ -33,7 +33,7 @@ pub trait System {
 
 /// The connection of one direction.
 #[derive(Debug, Default, PartialEq)]
-struct Joined {
+struct Connection {
     port: Option<String>,
     /// The port that was connected first. While the user has chosen none, it is preferred whenever it is available.
     home: Option<String>,
@@ -41,26 +41,26 @@ struct Joined {
     lost: bool,
 }
 
-impl Joined {
+impl Connection {
     /// Updates the state from the available ports. Returns the port to connect (`Some(None)`: none); `None` if nothing
     /// changes.
-    fn look(&mut self, chosen: Option<&str>, there: &[String]) -> Option<Option<String>> {
-        if self.port.as_ref().is_some_and(|port| !there.contains(port)) {
-            self.part();
+    fn update(&mut self, chosen: Option<&str>, available: &[String]) -> Option<Option<String>> {
+        if self.port.as_ref().is_some_and(|port| !available.contains(port)) {
+            self.set_lost();
         }
         let home = self.home.as_deref().filter(|_| chosen.is_none());
-        let home = home.and_then(|home| there.iter().find(|name| bare(name) == bare(home)).map(String::as_str));
-        let wanted = home.or_else(|| Ports::chosen(chosen, there)).map(str::to_owned);
+        let home = home.and_then(|home| available.iter().find(|name| bare(name) == bare(home)).map(String::as_str));
+        let wanted = home.or_else(|| Ports::chosen(chosen, available)).map(str::to_owned);
         (wanted != self.port).then_some(wanted)
     }
 
     /// The port has disappeared.
-    fn part(&mut self) {
+    fn set_lost(&mut self) {
         (self.port, self.lost) = (None, true);
     }
 
     /// The port has been connected.
-    fn join(&mut self, port: Option<String>) {
+    fn set_connected(&mut self, port: Option<String>) {
         if self.home.is_none() {
             self.home.clone_from(&port);
         }
@@ -69,59 +69,60 @@ impl Joined {
 }
 
 /// Keeps ports connected until `stop` is set. New notices are also printed to the terminal.
-pub fn keep(mut system: Box<dyn System>, ports: &MidiPorts, asks: &Asks, stop: &AtomicBool) {
-    let mut joined = [Joined::default(), Joined::default()];
+pub fn keep(mut system: Box<dyn MidiSystem>, ports: &MidiPorts, requests: &Requests, stop: &AtomicBool) {
+    let mut connections = [Connection::default(), Connection::default()];
     while !stop.load(Ordering::Relaxed) {
-        let there = system.look();
-        let lists = [&there.midi_in, &there.midi_out];
+        let available = system.poll();
+        let lists = [&available.midi_in, &available.midi_out];
         let mut notices: Vec<String> = system.trouble().into_iter().collect();
-        for (direction, (joined, list)) in [Direction::In, Direction::Out].into_iter().zip(joined.iter_mut().zip(lists))
+        for (direction, (connection, list)) in
+            [Direction::In, Direction::Out].into_iter().zip(connections.iter_mut().zip(lists))
         {
             let chosen = ports.side(direction).chosen;
-            let was = joined.port.clone();
-            if was.as_ref().is_some_and(|port| system.has_parted(direction, port)) {
-                joined.part();
+            let was = connection.port.clone();
+            if was.as_ref().is_some_and(|port| system.was_replugged(direction, port)) {
+                connection.set_lost();
             }
-            let wanted = joined.look(chosen.as_deref(), list);
-            if joined.port != was && direction == Direction::In {
-                asks.release.store(true, Ordering::Relaxed);
+            let wanted = connection.update(chosen.as_deref(), list);
+            if connection.port != was && direction == Direction::In {
+                requests.release_keys.store(true, Ordering::Relaxed);
             }
             let Some(wanted) = wanted else { continue };
             match direction {
-                Direction::In => asks.release.store(true, Ordering::Relaxed),
+                Direction::In => requests.release_keys.store(true, Ordering::Relaxed),
                 // Once disconnected, notes that sound there could not be ended.
-                Direction::Out if joined.port.is_some() => calm(asks),
+                Direction::Out if connection.port.is_some() => silence_output(requests),
                 Direction::Out => {}
             }
-            let was_lost = joined.lost;
+            let was_lost = connection.lost;
             match system.connect(direction, wanted.as_deref()) {
                 Ok(()) => {
-                    joined.join(wanted);
+                    connection.set_connected(wanted);
                     if direction == Direction::Out && was_lost {
-                        asks.calm.store(true, Ordering::Relaxed);
+                        requests.silence_output.store(true, Ordering::Relaxed);
                     }
                 }
                 Err(trouble) => {
-                    joined.port = None;
+                    connection.port = None;
                     notices.push(trouble);
                 }
             }
         }
         let chosen = [Direction::In, Direction::Out].map(|direction| ports.side(direction).chosen);
-        notices.extend(there.missing([chosen[0].as_deref(), chosen[1].as_deref()]));
-        let connected = [&joined[0], &joined[1]].map(|joined| joined.port.clone());
-        for new in ports.tell([there.midi_in, there.midi_out], connected, notices) {
+        notices.extend(available.missing([chosen[0].as_deref(), chosen[1].as_deref()]));
+        let connected = [&connections[0], &connections[1]].map(|connection| connection.port.clone());
+        for new in ports.tell([available.midi_in, available.midi_out], connected, notices) {
             eprintln!("{new}");
         }
-        thread::park_timeout(LOOK);
+        thread::park_timeout(POLL);
     }
 }
 
 /// Ends all notes at the output before it is switched.
-fn calm(asks: &Asks) {
-    asks.calm.store(true, Ordering::Relaxed);
+fn silence_output(requests: &Requests) {
+    requests.silence_output.store(true, Ordering::Relaxed);
     let began = Instant::now();
-    while asks.calm.load(Ordering::Relaxed) && began.elapsed() < CALM {
+    while requests.silence_output.load(Ordering::Relaxed) && began.elapsed() < SILENCE_TIMEOUT {
         thread::sleep(Duration::from_millis(2));
     }
     // Gives the latest block's messages time to leave.
@@ -137,15 +138,15 @@ pub struct Keeper {
 impl Keeper {
     /// Starts the thread. `open` runs on it: some systems' streams cannot be moved between threads.
     pub fn start(
-        open: impl FnOnce() -> Box<dyn System> + Send + 'static,
+        open: impl FnOnce() -> Box<dyn MidiSystem> + Send + 'static,
         ports: MidiPorts,
-        asks: Arc<Asks>,
+        requests: Arc<Requests>,
     ) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, shared) = (stop.clone(), ports.clone());
         let thread = thread::Builder::new()
             .name("antiphon ports".to_owned())
-            .spawn(move || keep(open(), &shared, &asks, &stopped))?;
+            .spawn(move || keep(open(), &shared, &requests, &stopped))?;
         ports.set_keeper(thread.thread().clone());
         Ok(Self { stop, thread: Some(thread) })
     }
@@ -191,41 +192,46 @@ mod tests {
             (None, &[(&[organ], Some(organ)), (&[piano], Some(piano)), (&[piano, "Organ 9:0"], Some("Organ 9:0"))]),
             (Some(""), &[(&[piano], None)]),
         ];
-        for (chosen, looks) in cases {
-            let mut joined = Joined::default();
-            for (there, connected) in looks {
-                let was = joined.port.clone();
-                if let Some(wanted) = joined.look(chosen, &names(there)) {
-                    assert_ne!(wanted, was.filter(|_| !joined.lost), "nothing is connected twice");
-                    joined.join(wanted);
+        for (chosen, polls) in cases {
+            let mut connection = Connection::default();
+            for (available, connected) in polls {
+                let was = connection.port.clone();
+                if let Some(wanted) = connection.update(chosen, &names(available)) {
+                    assert_ne!(wanted, was.filter(|_| !connection.lost), "nothing is connected twice");
+                    connection.set_connected(wanted);
                 }
-                assert_eq!(joined.port.as_deref(), *connected, "{chosen:?}, {there:?}");
+                assert_eq!(connection.port.as_deref(), *connected, "{chosen:?}, {available:?}");
             }
         }
-        let mut joined = Joined::default();
-        joined.join(some(organ));
+        let mut connection = Connection::default();
+        connection.set_connected(some(organ));
         assert_eq!(
-            joined.look(Some(organ), &names(&[organ])),
+            connection.update(Some(organ), &names(&[organ])),
             None,
             "whoever has taken it apart elsewhere is let do so"
         );
-        joined.look(Some(organ), &[]);
-        assert!(joined.lost);
+        connection.update(Some(organ), &[]);
+        assert!(connection.lost);
     }
 
     /// A system that obeys and keeps a log.
     struct Told {
-        looks: Vec<Vec<&'static str>>,
+        polls: Vec<Vec<&'static str>>,
         parts: bool,
         log: Arc<std::sync::Mutex<Vec<String>>>,
         stop: Arc<AtomicBool>,
     }
 
-    impl System for Told {
-        fn look(&mut self) -> Ports {
-            let there = names(&self.looks.remove(0));
-            self.stop.store(self.looks.is_empty(), Ordering::Relaxed);
-            Ports { midi_in: there.clone(), midi_out: there, audio_out: names(&["Speakers"]), ..Ports::default() }
+    impl MidiSystem for Told {
+        fn poll(&mut self) -> Ports {
+            let available = names(&self.polls.remove(0));
+            self.stop.store(self.polls.is_empty(), Ordering::Relaxed);
+            Ports {
+                midi_in: available.clone(),
+                midi_out: available,
+                audio_out: names(&["Speakers"]),
+                ..Ports::default()
+            }
         }
 
         fn connect(&mut self, direction: Direction, port: Option<&str>) -> Result<(), String> {
@@ -233,7 +239,7 @@ mod tests {
             Ok(())
         }
 
-        fn has_parted(&self, _: Direction, _: &str) -> bool {
+        fn was_replugged(&self, _: Direction, _: &str) -> bool {
             self.parts
         }
 
@@ -244,15 +250,16 @@ mod tests {
 
     #[test]
     fn what_has_gone_is_told_and_its_keys_are_let_go_of() {
-        let (asks, log, stop) = (Asks::default(), Arc::default(), Arc::new(AtomicBool::new(false)));
+        let (requests, log, stop) = (Requests::default(), Arc::default(), Arc::new(AtomicBool::new(false)));
         let ports = MidiPorts::default();
         ports.choose(Direction::In, Some("Piano".to_owned()));
         ports.choose(Direction::Out, Some("Piano".to_owned()));
-        let play = |looks: &[&[&'static str]], parts: bool| {
-            let looks = looks.iter().map(|look| look.to_vec()).collect();
-            let system = Told { looks, parts, log: Arc::clone(&log), stop: stop.clone() };
-            keep(Box::new(system), &ports, &asks, &stop);
-            let asked = [&asks.release, &asks.calm].map(|asked| asked.swap(false, Ordering::Relaxed));
+        let play = |polls: &[&[&'static str]], parts: bool| {
+            let polls = polls.iter().map(|poll| poll.to_vec()).collect();
+            let system = Told { polls, parts, log: Arc::clone(&log), stop: stop.clone() };
+            keep(Box::new(system), &ports, &requests, &stop);
+            let asked =
+                [&requests.release_keys, &requests.silence_output].map(|asked| asked.swap(false, Ordering::Relaxed));
             stop.store(false, Ordering::Relaxed);
             asked
         };

@@ -12,16 +12,16 @@ const ALL_SOUND_OFF: u8 = 120;
 
 /// The keys and pedals that are down.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub struct KeyTracker {
     /// By channel: bit n is key n.
     keys: [u128; 16],
     /// By channel: bit n is the nth of [`PEDALS`].
     pedals: [u8; 16],
 }
 
-impl Keys {
+impl KeyTracker {
     /// Tracks a message of the input.
-    pub fn hear(&mut self, message: &Message) {
+    pub fn track(&mut self, message: &Message) {
         let channel = usize::from(message.channel());
         let (Some(keys), Some(pedals)) = (self.keys.get_mut(channel), self.pedals.get_mut(channel)) else {
             return;
@@ -46,7 +46,7 @@ impl Keys {
 
     /// Releases the next key or pedal that is down, keys first, and returns the message for it; `None` if nothing is
     /// down.
-    pub fn release(&mut self) -> Option<Message> {
+    pub fn release_next(&mut self) -> Option<Message> {
         for (channel, keys) in self.keys.iter_mut().enumerate() {
             if *keys != 0 {
                 let key = keys.trailing_zeros();
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_is_down_is_released_and_nothing_else() {
-        let mut keys = Keys::default();
+        let mut keys = KeyTracker::default();
         let heard: [&[u8]; 9] = [
             &[0x90, 60, 80],
             &[0x90, 127, 1],
@@ -84,12 +84,12 @@ mod tests {
             &[0xb1, 66, 0],
             &[0xb0, 7, 100],
         ];
-        heard.iter().for_each(|bytes| keys.hear(&Message::read(bytes).unwrap()));
+        heard.iter().for_each(|bytes| keys.track(&Message::read(bytes).unwrap()));
         assert!(keys.is_down(15, 0) && !keys.is_down(0, 62));
-        let released: Vec<Vec<u8>> = std::iter::from_fn(|| keys.release()).map(|m| m.bytes().to_vec()).collect();
+        let released: Vec<Vec<u8>> = std::iter::from_fn(|| keys.release_next()).map(|m| m.bytes().to_vec()).collect();
         assert_eq!(released, [[0x80, 60, 0], [0x80, 127, 0], [0x8f, 0, 0], [0xb0, 64, 0]]);
-        keys.hear(&Message::read(&[0x90, 60, 80]).unwrap());
-        keys.hear(&Message::read(&[0xb0, 123, 0]).unwrap());
-        assert_eq!(keys.release(), None);
+        keys.track(&Message::read(&[0x90, 60, 80]).unwrap());
+        keys.track(&Message::read(&[0xb0, 123, 0]).unwrap());
+        assert_eq!(keys.release_next(), None);
     }
 }

@@ -61,7 +61,7 @@ pub struct MidiClock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Neither start nor continue has come: many keyboards send ticks all the time.
-    Unheard,
+    NotStarted,
     Stopped,
     /// The next tick is at `position`.
     Starts,
@@ -73,11 +73,21 @@ impl MidiClock {
     pub fn new(rate: f64) -> Self {
         let none = f64::NEG_INFINITY;
         let (latest, came, heard) = (none, none, none);
-        Self { rate, ticks: 0.0, latest, came, heard, period: 0.0, tempo: None, position: 0.0, state: State::Unheard }
+        Self {
+            rate,
+            ticks: 0.0,
+            latest,
+            came,
+            heard,
+            period: 0.0,
+            tempo: None,
+            position: 0.0,
+            state: State::NotStarted,
+        }
     }
 
     /// Handles a message that arrives at a sample. `true`: it was for the clock.
-    pub fn hear(&mut self, at: f64, message: &Message) -> bool {
+    pub fn handle(&mut self, at: f64, message: &Message) -> bool {
         match message.status() {
             0xf8 => self.tick(at),
             0xfa => {
@@ -110,7 +120,7 @@ impl MidiClock {
         match self.state {
             State::Starts => self.state = State::Runs,
             State::Runs => self.position += 1.0,
-            State::Unheard | State::Stopped => {}
+            State::NotStarted | State::Stopped => {}
         }
         let step = at - self.came;
         self.came = at;
@@ -146,9 +156,9 @@ impl MidiClock {
     pub fn at(&mut self, sample: f64) -> Option<SongTime> {
         if sample - self.heard > LOST_S * self.rate {
             self.ticks = 0.0;
-            self.state = State::Unheard;
+            self.state = State::NotStarted;
         }
-        if self.state == State::Unheard || self.ticks == 0.0 {
+        if self.state == State::NotStarted || self.ticks == 0.0 {
             return None;
         }
         let playing = self.is_running();
@@ -184,7 +194,7 @@ mod tests {
         fn says(&mut self, bytes: &[u8]) {
             self.luck = self.luck.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let late = self.jitter * (self.luck >> 33) as f64 / f64::from(1_u32 << 31);
-            assert!(self.clock.hear(self.now + late, &Message::read(bytes).unwrap()));
+            assert!(self.clock.handle(self.now + late, &Message::read(bytes).unwrap()));
         }
 
         /// Sends ticks at a tempo, the first one now.

@@ -1,7 +1,7 @@
 //! Antiphon as a standalone app: the same plugin, with the system's MIDI ports instead of a host's tracks, and a piano
 //! as its sound.
 //!
-//! * `host` owns the plugin and runs its blocks; `jack` and `own` (with `sound`) drive it and provide MIDI and audio;
+//! * `host` owns the plugin and runs its blocks; `jack` and `native` (with `sound`) drive it and provide MIDI and audio;
 //! * `keeper` keeps the MIDI ports connected while they come and go; `ports` decides which ones, and reports what is
 //!   missing;
 //! * `message`, `keys`, `echo` and `midi_clock` process the incoming MIDI;
@@ -19,7 +19,7 @@ mod keeper;
 mod keys;
 mod message;
 mod midi_clock;
-mod own;
+mod native;
 mod ports;
 pub mod shutdown;
 mod sound;
@@ -39,7 +39,7 @@ use crate::editor::{AntiphonEditor, OpenEditor};
 use crate::params::AntiphonParams;
 use crate::ports::{Direction, MidiPorts};
 use crate::voice::Voice;
-use choice::{Choice, System};
+use choice::{Choice, SystemChoice};
 use host::Host;
 use keeper::Keeper;
 use ports::Ports;
@@ -72,7 +72,7 @@ struct Options {
     audio_out: Option<String>,
     /// Audio and MIDI system to use this time: JACK if it runs, else the native one.
     #[arg(long, value_enum, default_value_t)]
-    system: System,
+    system: SystemChoice,
     /// The built-in piano.
     #[arg(long, value_enum)]
     piano: Option<Piano>,
@@ -109,7 +109,7 @@ fn piano() -> &'static Arc<AtomicBool> {
 /// Restores the parameters of the last session, and keeps a reference to save them at exit.
 pub fn recall(params: &Arc<AntiphonParams>) {
     if let Some(state) = STATE.get() {
-        for unread in state.put(params) {
+        for unread in state.apply(params) {
             eprintln!("Not read of the settings: {unread}.");
         }
     }
@@ -139,9 +139,9 @@ pub fn run() -> ExitCode {
         (&mut choice.midi_out, &options.midi_out, &ports.midi_out, "MIDI output"),
         (&mut choice.audio_out, &options.audio_out, &ports.audio_out, "audio output"),
     ];
-    for (chosen, asked, there, what) in asked {
+    for (chosen, asked, available, what) in asked {
         if let Some(asked) = asked {
-            match ports::pick(asked, there) {
+            match ports::pick(asked, available) {
                 Ok(name) => *chosen = name,
                 Err(trouble) => {
                     eprintln!("error: {what}: {trouble}");
@@ -165,21 +165,21 @@ pub fn run() -> ExitCode {
     let midi = PORTS.get_or_init(MidiPorts::default);
     midi.choose(Direction::In, choice.midi_in.clone());
     midi.choose(Direction::Out, choice.midi_out.clone());
-    shutdown::upon_signals();
+    shutdown::on_signals();
     let mut host = Host::new(options.tempo.clamp(1.0, 10_000.0));
-    let (asks, editor) = (host.asks(), host.editor().filter(|_| !options.no_window));
+    let (requests, editor) = (host.requests(), host.editor().filter(|_| !options.no_window));
     let host = Arc::new(Mutex::new(host));
     let shared = host.clone();
-    let (is_jack, is_none) = (ports.jack, options.system == System::None);
+    let (is_jack, is_none) = (ports.jack, options.system == SystemChoice::None);
     let device = Ports::chosen(choice.audio_out.as_deref().or(Some("")), &ports.audio_out).map(str::to_owned);
     let device = device.or(choice.audio_out.clone());
-    let open = move || -> Box<dyn keeper::System> {
+    let open = move || -> Box<dyn keeper::MidiSystem> {
         if is_jack {
             return Box::new(jack::Jack::new(shared));
         }
-        Box::new(own::Own::new(shared, device, options.period.max(1), is_none))
+        Box::new(native::Native::new(shared, device, options.period.max(1), is_none))
     };
-    let keeper = match Keeper::start(open, midi.clone(), asks) {
+    let keeper = match Keeper::start(open, midi.clone(), requests) {
         Ok(keeper) => keeper,
         Err(error) => {
             eprintln!("error: could not start a thread: {error}.");
@@ -189,10 +189,10 @@ pub fn run() -> ExitCode {
     let shown = match editor {
         Some(editor) => show(&editor),
         None => {
-            while !shutdown::is_asked() {
+            while !shutdown::is_requested() {
                 thread::sleep(LOOK);
             }
-            shutdown::bid();
+            shutdown::end_notes();
             Ok(())
         }
     };

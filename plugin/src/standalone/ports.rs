@@ -1,7 +1,7 @@
 //! Lists MIDI ports and audio devices, picks the ones to use, and reports what is missing.
 
-use super::choice::{Choice, System};
-use super::{jack, own, sound};
+use super::choice::{Choice, SystemChoice};
+use super::{jack, native, sound};
 
 /// ALSA's loopback port, which is not a keyboard.
 const THROUGH: &str = "Midi Through";
@@ -29,24 +29,24 @@ pub struct Ports {
 
 impl Ports {
     /// Lists the ports and devices of this system.
-    pub fn find(system: System) -> Self {
+    pub fn find(system: SystemChoice) -> Self {
         match system {
-            System::None => Self { none: true, ..Self::default() },
-            System::Jack => jack::find().unwrap_or(Self { jack: true, no_jack: true, ..Self::default() }),
-            System::Own => own_ports(),
-            System::Auto => jack::find().unwrap_or_else(own_ports),
+            SystemChoice::None => Self { none: true, ..Self::default() },
+            SystemChoice::Jack => jack::find().unwrap_or(Self { jack: true, no_jack: true, ..Self::default() }),
+            SystemChoice::Native => native_ports(),
+            SystemChoice::Auto => jack::find().unwrap_or_else(native_ports),
         }
     }
 
     /// The port for a choice: the one with that name, possibly under another ALSA number; without a choice, the first
     /// one.
-    pub fn chosen<'a>(choice: Option<&str>, there: &'a [String]) -> Option<&'a str> {
+    pub fn chosen<'a>(choice: Option<&str>, available: &'a [String]) -> Option<&'a str> {
         match choice {
-            None => there.iter().map(String::as_str).find(|name| !name.contains(THROUGH)),
+            None => available.iter().map(String::as_str).find(|name| !name.contains(THROUGH)),
             Some(name) => {
-                let same = |there: &&String| *there == name;
-                let alike = |there: &&String| bare(there) == bare(name);
-                there.iter().find(same).or_else(|| there.iter().find(alike)).map(String::as_str)
+                let same = |available: &&String| *available == name;
+                let alike = |available: &&String| bare(available) == bare(name);
+                available.iter().find(same).or_else(|| available.iter().find(alike)).map(String::as_str)
             }
         }
     }
@@ -57,7 +57,7 @@ impl Ports {
             return Vec::new();
         }
         let sides = [(chosen[0], &self.midi_in, "MIDI input"), (chosen[1], &self.midi_out, "MIDI output")];
-        let missing = sides.into_iter().filter(|(chosen, there, _)| Self::chosen(*chosen, there).is_none());
+        let missing = sides.into_iter().filter(|(chosen, available, _)| Self::chosen(*chosen, available).is_none());
         let say = |(chosen, _, what): (Option<&str>, _, &str)| match (chosen, what) {
             (Some(""), _) => None,
             (Some(name), _) => Some(format!("The {what} `{name}` is not there. It is connected when it is back.")),
@@ -76,14 +76,14 @@ impl Ports {
             (true, false) => format!("JACK at {} Hz\n", self.rate),
             (false, _) => format!("The system's own MIDI and audio at {} Hz\n", self.rate),
         };
-        for (what, option, chosen, there) in [
+        for (what, option, chosen, available) in [
             ("MIDI inputs", "--midi-in", &choice.midi_in, &self.midi_in),
             ("MIDI outputs", "--midi-out", &choice.midi_out, &self.midi_out),
             ("Audio outputs", "--audio-out", &choice.audio_out, &self.audio_out),
         ] {
             text += &format!("{what} ({option} N):\n");
-            let taken = Self::chosen(chosen.as_deref(), there);
-            for (number, name) in there.iter().enumerate() {
+            let taken = Self::chosen(chosen.as_deref(), available);
+            for (number, name) in available.iter().enumerate() {
                 let mark = if chosen.is_some() && taken == Some(name) { '*' } else { ' ' };
                 text += &format!(" {mark} {}  {name}\n", number + 1);
             }
@@ -91,9 +91,9 @@ impl Ports {
             let taken = if is_audio { self.default_out.as_deref() } else { taken };
             let note = match chosen.as_deref() {
                 _ if is_audio && self.jack => "JACK's own".to_owned(),
-                _ if there.is_empty() => "none".to_owned(),
+                _ if available.is_empty() => "none".to_owned(),
                 Some("") => "none is chosen".to_owned(),
-                Some(name) if Self::chosen(Some(name), there).is_none() => {
+                Some(name) if Self::chosen(Some(name), available).is_none() => {
                     format!("`{name}` was chosen and is not there")
                 }
                 Some(_) => continue,
@@ -125,31 +125,31 @@ pub fn is_none(asked: &str) -> bool {
 
 /// The port for a command-line argument: its number from 1, or a part of its name; `none` is an empty name. An error is
 /// a sentence.
-pub fn pick(asked: &str, there: &[String]) -> Result<Option<String>, String> {
+pub fn pick(asked: &str, available: &[String]) -> Result<Option<String>, String> {
     if is_none(asked) {
         return Ok(Some(String::new()));
     }
     if let Ok(number) = asked.parse::<usize>() {
-        let port = number.checked_sub(1).and_then(|place| there.get(place));
+        let port = number.checked_sub(1).and_then(|place| available.get(place));
         return port.cloned().map(Some).ok_or_else(|| format!("there is no number {number}; --ports lists them."));
     }
     let asked = asked.to_lowercase();
-    let mut found = there.iter().filter(|name| name.to_lowercase().contains(&asked));
+    let mut found = available.iter().filter(|name| name.to_lowercase().contains(&asked));
     match (found.next(), found.next()) {
         (Some(name), None) => Ok(Some(name.clone())),
         (Some(name), Some(other)) => {
             // One port's whole name may be part of another's.
-            let exact = there.iter().find(|there| there.to_lowercase() == asked);
+            let exact = available.iter().find(|available| available.to_lowercase() == asked);
             exact.cloned().map(Some).ok_or_else(|| format!("both `{name}` and `{other}` could be meant."))
         }
         (None, _) => Err(format!("nothing is called `{asked}`; --ports lists what there is.")),
     }
 }
 
-fn own_ports() -> Ports {
-    let [midi_in, midi_out] = own::find();
+fn native_ports() -> Ports {
+    let [midi_in, midi_out] = native::find();
     let (audio_out, default_out, rate) = sound::find();
-    Ports { rate: rate.unwrap_or(own::RATE), midi_in, midi_out, audio_out, default_out, ..Ports::default() }
+    Ports { rate: rate.unwrap_or(native::RATE), midi_in, midi_out, audio_out, default_out, ..Ports::default() }
 }
 
 #[cfg(test)]
@@ -162,13 +162,13 @@ mod tests {
 
     #[test]
     fn ports_are_picked_by_number_or_name() {
-        let there = names(&["Midi Through Port-0", "Piano", "Piano MIDI 2"]);
-        assert_eq!(pick("2", &there), Ok(Some("Piano".to_owned())));
-        assert_eq!(pick("midi 2", &there), Ok(Some("Piano MIDI 2".to_owned())));
-        assert_eq!(pick("piano", &there), Ok(Some("Piano".to_owned())), "a whole name goes before a part");
-        assert_eq!(pick("none", &there), Ok(Some(String::new())));
+        let available = names(&["Midi Through Port-0", "Piano", "Piano MIDI 2"]);
+        assert_eq!(pick("2", &available), Ok(Some("Piano".to_owned())));
+        assert_eq!(pick("midi 2", &available), Ok(Some("Piano MIDI 2".to_owned())));
+        assert_eq!(pick("piano", &available), Ok(Some("Piano".to_owned())), "a whole name goes before a part");
+        assert_eq!(pick("none", &available), Ok(Some(String::new())));
         for wrong in ["0", "4", "organ", "p"] {
-            assert!(pick(wrong, &there).is_err(), "{wrong}");
+            assert!(pick(wrong, &available).is_err(), "{wrong}");
         }
     }
 

@@ -10,7 +10,7 @@ use cpal::{
 };
 
 use super::host::CHANNELS;
-use super::own::SharedDesk;
+use super::native::SharedBlockRunner;
 
 /// The most samples that are rendered at a time, whatever the device asks for.
 const BLOCK: usize = 1_024;
@@ -54,7 +54,7 @@ fn device(wanted: Option<&str>) -> Option<Device> {
 
 impl Sound {
     /// Opens a device; `None`: the system's default. An error says what to do.
-    pub fn open(desk: &SharedDesk, wanted: Option<&str>, period: u32) -> Result<Self, String> {
+    pub fn open(runner: &SharedBlockRunner, wanted: Option<&str>, period: u32) -> Result<Self, String> {
         let meanwhile = "MIDI goes on without it, and it is opened when it is there.";
         let Some(device) = device(wanted) else {
             return Err(match wanted {
@@ -65,7 +65,7 @@ impl Sound {
         let name = name(&device).unwrap_or_default();
         let failed = |why: String| format!("The audio output `{name}` cannot be opened ({why}). {meanwhile}");
         let (config, format) = config(&device, period).map_err(failed)?;
-        desk.lock().unwrap_or_else(PoisonError::into_inner).start(config.sample_rate.into());
+        runner.lock().unwrap_or_else(PoisonError::into_inner).start(config.sample_rate.into());
         let lost = Arc::new(AtomicBool::new(false));
         let open = match format {
             SampleFormat::I8 => open::<i8>,
@@ -79,7 +79,7 @@ impl Sound {
             SampleFormat::F64 => open::<f64>,
             other => return Err(failed(format!("its samples are {other}"))),
         };
-        let stream = open(&device, config, desk.clone(), lost.clone()).map_err(|error| failed(error.to_string()))?;
+        let stream = open(&device, config, runner.clone(), lost.clone()).map_err(|error| failed(error.to_string()))?;
         Ok(Self { _stream: stream, lost })
     }
 
@@ -116,7 +116,7 @@ fn config(device: &Device, period: u32) -> Result<(StreamConfig, SampleFormat), 
 fn open<T: SizedSample + FromSample<f32>>(
     device: &Device,
     config: StreamConfig,
-    desk: SharedDesk,
+    runner: SharedBlockRunner,
     lost: Arc<AtomicBool>,
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = usize::from(config.channels).max(1);
@@ -125,8 +125,8 @@ fn open<T: SizedSample + FromSample<f32>>(
         for data in data.chunks_mut(BLOCK * channels) {
             let frames = data.len() / channels;
             let [left, right] = &mut audio;
-            match desk.try_lock() {
-                Ok(mut desk) => desk.block([&mut left[..frames], &mut right[..frames]]),
+            match runner.try_lock() {
+                Ok(mut runner) => runner.block([&mut left[..frames], &mut right[..frames]]),
                 // The lock is only taken while another device is opened: this one is about to close.
                 Err(_) => [&mut *left, right].into_iter().for_each(|channel| channel.fill(0.0)),
             }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::editor::Handles;
-use crate::params::{AntiphonParams, CALLS};
+use crate::params::{ACTIONS, AntiphonParams};
 use crate::presets;
 use crate::stored::{self, FORMAT};
 
@@ -50,12 +50,12 @@ impl State {
 
     /// Applies the settings to parameters that are not in use yet. Returns a message for each value that cannot be
     /// read.
-    pub fn put(&self, params: &Arc<AntiphonParams>) -> Vec<String> {
+    pub fn apply(&self, params: &Arc<AntiphonParams>) -> Vec<String> {
         let handles = Handles::new(params);
         let (values, mut unread) = stored::read(self.format, self.set.clone());
         for (id, stored) in values.iter().filter(|(id, _)| stays(id)) {
             match handles.get(id).and_then(|handle| Some((handle, handle.of_stored(stored)?))) {
-                Some((handle, value)) => handle.force(value),
+                Some((handle, value)) => handle.set_directly(value),
                 None => unread.push(stored::complaint(id, &serde_json::json!(stored).to_string())),
             }
         }
@@ -67,7 +67,7 @@ impl State {
     pub fn save(&self) -> Result<(), String> {
         let path = path().ok_or("There is no home folder to remember the settings in.")?;
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        disk::write_whole(&path, (text + "\n").as_bytes())
+        disk::write_atomic(&path, (text + "\n").as_bytes())
             .map_err(|error| format!("The settings cannot be remembered in {}: {error}.", path.display()))
     }
 }
@@ -75,7 +75,7 @@ impl State {
 /// Whether a parameter is stored: not those that act on every change, nor bypass, since an app that starts bypassed
 /// would seem broken.
 fn stays(id: &str) -> bool {
-    id != "bypass" && !CALLS.contains(&id)
+    id != "bypass" && !ACTIONS.contains(&id)
 }
 
 fn path() -> Option<PathBuf> {
@@ -93,19 +93,19 @@ mod tests {
         let last = params();
         let handles = Handles::new(&last);
         for handle in handles.iter() {
-            handle.force(1.0 - handle.default());
+            handle.set_directly(1.0 - handle.default());
         }
-        last.looks.lock().theme = Theme::Light;
+        last.ui_state.lock().theme = Theme::Light;
         last.weights.choose("/some/file".to_owned());
         let text = serde_json::to_string(&State::of(&last)).unwrap();
 
         let next = params();
-        assert_eq!(serde_json::from_str::<State>(&text).unwrap().put(&next), Vec::<String>::new());
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap().apply(&next), Vec::<String>::new());
         for (next, last) in Handles::new(&next).iter().zip(handles.iter()) {
             let wanted = if stays(&last.id) { last.value() } else { last.default() };
             assert_eq!(next.text(next.value()), last.text(wanted), "{}", last.id);
         }
-        assert_eq!(next.looks.lock().theme, Theme::Light);
+        assert_eq!(next.ui_state.lock().theme, Theme::Light);
         assert_eq!(next.weights.path(), Some(PathBuf::from("/some/file")));
     }
 
@@ -114,12 +114,12 @@ mod tests {
     fn the_state_of_version_1_is_what_it_was() {
         let params = Arc::new(AntiphonParams::new(Default::default()));
         let state: State = serde_json::from_str(include_str!("state-1.json")).unwrap();
-        assert_eq!(state.put(&params), ["`mode` cannot be \"dance\""], "all but what nothing understands");
+        assert_eq!(state.apply(&params), ["`mode` cannot be \"dance\""], "all but what nothing understands");
         let settings = params.settings();
         assert_eq!((settings.turn.antiphon_bars, settings.turn.length), (2, engine::settings::Length::Notes(40)));
         assert_eq!((settings.midi.channel, settings.generation.limits.polyphony), (Some(4), Some(3)));
         assert_eq!((settings.generation.limits.lowest, settings.generation.rhythm.strength), (36, 0.75));
         assert!(settings.turn.rings_out && !settings.midi.thru);
-        assert_eq!(params.looks.lock().group.as_deref(), Some("Time"));
+        assert_eq!(params.ui_state.lock().group.as_deref(), Some("Time"));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, Weak};
 use std::time::{Duration, SystemTime};
 
-use engine::generator::networks::{self, Networks};
+use engine::generator::networks::{self, NetworkSource};
 use model::{Network, WeightsError};
 use nice_plug::params::persist::PersistentField;
 
@@ -113,14 +113,14 @@ impl WeightsChoice {
     }
 }
 
-impl Networks for WeightsChoice {
+impl NetworkSource for WeightsChoice {
     fn version(&self) -> u32 {
         self.0.version.load(Ordering::Acquire)
     }
 
-    fn load(&self, wanted: &dyn Fn() -> bool) -> Result<networks::Loaded, String> {
+    fn load(&self, wanted: &dyn Fn() -> bool) -> Result<networks::LoadedNetwork, String> {
         let Chosen { loaded, elsewhere, trouble } = self.load_while(wanted)?;
-        Ok(networks::Loaded {
+        Ok(networks::LoadedNetwork {
             network: loaded.network,
             found: elsewhere.map(|file| file.display().to_string()),
             trouble,
@@ -134,9 +134,9 @@ impl Networks for WeightsChoice {
 
 impl PersistentField<'_, String> for WeightsChoice {
     fn set(&self, path: String) {
-        let mut mine = self.0.path.lock().unwrap_or_else(PoisonError::into_inner);
-        if *mine != path {
-            *mine = path;
+        let mut current = self.0.path.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current != path {
+            *current = path;
             self.try_again();
         }
     }
@@ -213,7 +213,7 @@ pub fn load_while(choice: Option<&Path>, wanted: &dyn Fn() -> bool) -> Result<Lo
         }
     };
     // Locked while loading: if many instances open at once, only one does the work.
-    let mut loaded = registry(wanted).ok_or_else(|| WeightsError::GivenUp.to_string())?;
+    let mut loaded = registry(wanted).ok_or_else(|| WeightsError::Canceled.to_string())?;
     loaded.retain(|_, (network, _)| network.strong_count() > 0);
     if let Some((network, digest)) = loaded.get(&key)
         && let Some(network) = network.upgrade()
@@ -283,7 +283,9 @@ fn built_in(name: &Path) -> Option<&'static [u8]> {
 }
 
 fn read(name: &str, bytes: &[u8], wanted: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
-    Network::from_bytes_while(bytes, wanted).map(Arc::new).map_err(|error| format!("{name} cannot be used: {error}."))
+    Network::from_bytes_cancelable(bytes, wanted)
+        .map(Arc::new)
+        .map_err(|error| format!("{name} cannot be used: {error}."))
 }
 
 #[cfg(test)]

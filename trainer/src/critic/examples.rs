@@ -6,8 +6,8 @@ use crate::measures::two_sample::classify::area_under_curve;
 use crate::parallel;
 use crate::play::{self, Length};
 use crate::train::config::Augment;
-use crate::train::stream::played;
-use model::critic::{FEWEST_NOTES, MOST_NOTES, Phrase, STATISTICS};
+use crate::train::stream::augmented_notes;
+use model::critic::{MAX_NOTES, MIN_NOTES, Phrase, STATISTICS};
 use model::{Controls, Decoder, Network, Source};
 use notes::{Note, chords};
 use rand::Rng;
@@ -53,7 +53,7 @@ pub struct Plan<'a> {
 /// Draws phrases from the pieces and lets the network continue them. The examples of a phrase are adjacent, for each
 /// count first the true one, then the network's. Calls `done` after each phrase.
 pub fn examples(network: &Arc<Network>, pieces: &[&Piece], plan: &Plan, done: impl Fn() + Sync) -> Vec<Example> {
-    let draws = Draws::new(pieces);
+    let sampler = PieceSampler::new(pieces);
     let augment = match plan.vary {
         true => Augment { humanize: 0.95, ..Augment::default() },
         false => Augment {
@@ -62,9 +62,9 @@ pub fn examples(network: &Arc<Network>, pieces: &[&Piece], plan: &Plan, done: im
             velocity: 0,
             length: 1.0,
             cut: 0.0,
-            stray: 0.0,
+            input_noise: 0.0,
             humanize: 0.95,
-            touch: 0.5,
+            articulation: 0.5,
             score_tempo: 1.2,
         },
     };
@@ -74,10 +74,11 @@ pub fn examples(network: &Arc<Network>, pieces: &[&Piece], plan: &Plan, done: im
         || Decoder::new(network.clone()),
         |decoder, &number| {
             let rng = &mut Pcg32::new(plan.seed ^ 0x6372_6974_6963, number);
-            let piece = draws.draw(rng);
-            let notes = played(piece, &augment, plan.seed, number);
+            let piece = sampler.draw(rng);
+            let notes = augmented_notes(piece, &augment, plan.seed, number);
             let Some((phrase, truth, silence)) = cut(&notes, rng) else { return Vec::new() };
-            let own = go_on(decoder, plan.controls, &phrase, silence, plan.seed.wrapping_add(number << 20));
+            let own =
+                generate_continuation(decoder, plan.controls, &phrase, silence, plan.seed.wrapping_add(number << 20));
             compare(&phrase, [&truth, &own], piece.source)
         },
         done,
@@ -87,12 +88,12 @@ pub fn examples(network: &Arc<Network>, pieces: &[&Piece], plan: &Plan, done: im
 
 /// Draws pieces at random. A source's probability is proportional to the square root of its notes, so that none is
 /// rare; within a source, so is a piece's.
-struct Draws<'a> {
+struct PieceSampler<'a> {
     /// Pieces, each with the cumulative sum of the weights up to it.
     pieces: Vec<(&'a Piece, f64)>,
 }
 
-impl<'a> Draws<'a> {
+impl<'a> PieceSampler<'a> {
     fn new(pieces: &[&'a Piece]) -> Self {
         let root = |piece: &Piece| (piece.notes.len() as f64).sqrt();
         let mut totals: BTreeMap<_, (f64, f64)> = BTreeMap::new();
@@ -102,12 +103,12 @@ impl<'a> Draws<'a> {
             *roots += root(piece);
         }
         let mut sum = 0.0;
-        let weighed = pieces.iter().filter(|piece| !piece.flat).map(|piece| {
+        let weighted = pieces.iter().filter(|piece| !piece.flat).map(|piece| {
             let (notes, roots) = totals[&piece.source.map(|source| source as usize)];
             sum += notes.sqrt() * root(piece) / roots;
             (*piece, sum)
         });
-        Self { pieces: weighed.collect() }
+        Self { pieces: weighted.collect() }
     }
 
     fn draw(&self, rng: &mut Pcg32) -> &'a Piece {
@@ -131,21 +132,27 @@ fn cut(notes: &[Note], rng: &mut Pcg32) -> Option<(Vec<Note>, Vec<Note>, f64)> {
         let at = |time: f64| notes.partition_point(|note| note.onset < time);
         let phrase = &notes[at(begin)..at(hand_over)];
         let truth = &notes[at(hand_over)..at(hand_over + LONGEST_S)];
-        if phrase.len() >= FEWEST_NOTES && truth.len() >= COUNTS[0] {
+        if phrase.len() >= MIN_NOTES && truth.len() >= COUNTS[0] {
             let silence = hand_over - phrase[phrase.len() - 1].onset;
-            return Some((phrase.to_vec(), truth[..truth.len().min(MOST_NOTES)].to_vec(), silence));
+            return Some((phrase.to_vec(), truth[..truth.len().min(MAX_NOTES)].to_vec(), silence));
         }
     }
     None
 }
 
-fn go_on(decoder: &mut Decoder, controls: &Controls, phrase: &[Note], silence: f64, seed: u64) -> Vec<Note> {
-    play::listen(decoder, phrase);
+fn generate_continuation(
+    decoder: &mut Decoder,
+    controls: &Controls,
+    phrase: &[Note],
+    silence: f64,
+    seed: u64,
+) -> Vec<Note> {
+    play::feed_phrase(decoder, phrase);
     decoder.hand_over();
     let from = phrase.last().map_or(0.0, |note| note.onset);
-    let length = Length { seconds: silence + LONGEST_S, notes: MOST_NOTES };
+    let length = Length { seconds: silence + LONGEST_S, notes: MAX_NOTES };
     let mut notes = play::take(decoder, controls, seed, from, silence, length);
-    chords::canonicalise(&mut notes);
+    chords::canonicalize(&mut notes);
     notes
 }
 

@@ -9,7 +9,7 @@ use self::fit::Fit;
 use crate::dataset::Split;
 use crate::error::{BadInput, bad_input, read_input};
 use crate::export::new_file;
-use crate::files::write_whole;
+use crate::files::write_atomic;
 use crate::play::Sampling;
 use crate::{prepare, progress};
 use model::{Kind, Network, Weights};
@@ -104,7 +104,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     });
     let loss = loss.sum::<f64>() / validation.len() as f64;
     let areas = areas(&validation, &odds);
-    write_whole(&args.out, &weights.with_critic(&critic).to_bytes())?;
+    write_atomic(&args.out, &weights.with_critic(&critic).to_bytes())?;
     if args.json {
         let areas: Vec<_> =
             areas.iter().map(|(of, phrases, area)| json!({ "of": of, "phrases": phrases, "area": area })).collect();

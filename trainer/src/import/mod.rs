@@ -10,7 +10,7 @@ mod values;
 use crate::{
     error::{bad_input, read_input},
     export::{CardEdits, new_file},
-    files::write_whole,
+    files::write_atomic,
 };
 use map::Pair;
 use model::{Card, Kind, Weights, weights};
@@ -73,7 +73,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let out = weights.to_bytes_f32();
     // The file may contain NaN.
     Weights::from_bytes(&out).map_err(|error| bad_input(&args.file, error))?;
-    write_whole(&args.out, &out)?;
+    write_atomic(&args.out, &out)?;
     tell(&args, &group, &pairs)
 }
 

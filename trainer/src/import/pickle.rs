@@ -9,11 +9,11 @@ use std::collections::HashMap;
 
 /// Maximum number of instructions executed in a pickle, including nested ones. A state dict has a few thousand; the
 /// limit bounds memory use.
-const MOST_INSTRUCTIONS: usize = 1 << 20;
+const MAX_INSTRUCTIONS: usize = 1 << 20;
 /// Maximum number of objects; a state dict has a few hundred.
-const MOST_OBJECTS: usize = 1 << 16;
+const MAX_OBJECTS: usize = 1 << 16;
 /// Maximum number of names of unknown classes that are kept.
-const MOST_NAMES: usize = 4;
+const MAX_NAMES: usize = 4;
 
 /// Why a pickle cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum PickleError {
     Damaged(&'static str),
     /// More instructions or objects than any state dict needs.
     #[error(
-        "it has more than {MOST_INSTRUCTIONS} instructions or {MOST_OBJECTS} objects, far more than any state dict; save the plain weights: torch.save(model.state_dict(), FILE)"
+        "it has more than {MAX_INSTRUCTIONS} instructions or {MAX_OBJECTS} objects, far more than any state dict; save the plain weights: torch.save(model.state_dict(), FILE)"
     )]
     TooLong,
 }
@@ -51,7 +51,7 @@ pub struct Budget {
 impl Budget {
     /// The limits for a file of this many bytes.
     pub fn of(bytes: usize) -> Self {
-        Self { instructions: MOST_INSTRUCTIONS, objects: MOST_OBJECTS, decoded: bytes, files: true }
+        Self { instructions: MAX_INSTRUCTIONS, objects: MAX_OBJECTS, decoded: bytes, files: true }
     }
 }
 
@@ -351,7 +351,7 @@ impl<'a> Machine<'a, '_> {
 
     fn global(&mut self, module: &str, name: &str) {
         let global = Global::of(module, name);
-        if matches!(global, Global::Unknown) && self.pickle.unknown.len() < MOST_NAMES {
+        if matches!(global, Global::Unknown) && self.pickle.unknown.len() < MAX_NAMES {
             // The length of a name is up to whoever wrote the file.
             let name = format!("{module}.{name}").chars().take(100).collect();
             if !self.pickle.unknown.contains(&name) {

@@ -10,14 +10,14 @@ use std::io::{Cursor, Read};
 /// The first bytes of a zip archive.
 const ZIP: [u8; 4] = *b"PK\x03\x04";
 /// Maximum size of the pickle in an archive, in bytes; a state dict has a few thousand.
-const MOST_PICKLE: u64 = 16 << 20;
+const MAX_PICKLE: u64 = 16 << 20;
 /// Maximum size of a storage, in bytes. The seed network's weights are 23 MB.
-const MOST_STORAGE: u64 = 512 << 20;
+const MAX_STORAGE: u64 = 512 << 20;
 /// Maximum depth of nested dicts.
 const DEEPEST: usize = 8;
 /// Maximum number of dicts, and of tensors in all of them.
-const MOST_DICTS: usize = 256;
-const MOST_TENSORS: usize = 4096;
+const MAX_DICTS: usize = 256;
+const MAX_TENSORS: usize = 4096;
 
 /// Why a PyTorch file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,7 @@ impl<'a> Source<'a> {
         let pickle = |name: &str| name == "data.pkl" || name.ends_with("/data.pkl");
         let name = archive.file_names().filter_map(Result::ok).find(|name| pickle(name));
         let name = name.ok_or(TorchError::Neither)?.into_owned();
-        let pickle = entry(&mut archive, &name, MOST_PICKLE)?;
+        let pickle = entry(&mut archive, &name, MAX_PICKLE)?;
         let folder = name.strip_suffix("data.pkl").unwrap_or_default().to_owned();
         Ok(Self { file, archive: Some((folder, pickle)) })
     }
@@ -148,10 +148,10 @@ impl<'a> File<'a> {
         let mut groups = Vec::new();
         let mut seen = HashSet::new();
         let mut waiting = vec![(self.pickle.root, Vec::new())];
-        let mut left = MOST_TENSORS;
+        let mut left = MAX_TENSORS;
         while let Some((value, path)) = waiting.pop() {
             let Value::Object(index) = value else { continue };
-            if path.len() > DEEPEST || groups.len() >= MOST_DICTS || !seen.insert(index) {
+            if path.len() > DEEPEST || groups.len() >= MAX_DICTS || !seen.insert(index) {
                 continue;
             }
             let mut tensors = Vec::new();
@@ -257,7 +257,7 @@ impl<'a> File<'a> {
                 .ok_or_else(|| wrong("it is missing"))?,
             (Place::Key(key), Numbers::Zip(archive, folder)) => {
                 if self.last.as_ref().is_none_or(|(name, _)| name != key) {
-                    if length as u64 > MOST_STORAGE {
+                    if length as u64 > MAX_STORAGE {
                         return Err(wrong("it is too large"));
                     }
                     self.last = Some((key.to_owned(), entry(archive, &format!("{folder}data/{key}"), length as u64)?));

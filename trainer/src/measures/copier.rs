@@ -5,7 +5,7 @@
 //! same if they agree in pitch, and in whether they belong to the same chord as the previous note.
 
 use crate::dataset::Piece;
-use crate::measures::excerpts::{MOST_NOTES, PART_S, within};
+use crate::measures::excerpts::{MAX_NOTES, PART_S, within};
 use model::note_rng;
 use notes::{Note, Successor};
 use rand::Rng;
@@ -59,7 +59,7 @@ impl Copier {
         let mut context = successors(prompt).fold(0, |context, note| with(context, &note));
         let mut onset = prompt.last().map_or(0.0, |note| note.onset);
         let mut take = Vec::new();
-        for index in 0..MOST_NOTES {
+        for index in 0..MAX_NOTES {
             let rng = &mut note_rng(seed, index as u64);
             let next = self.next(context, (PART_S - onset).max(0.0), rng);
             let note = next.note(onset);

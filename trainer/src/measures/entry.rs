@@ -20,7 +20,7 @@ const TEXTURE_S: f64 = 2.0;
 
 /// How the durations of held notes are set.
 #[derive(Clone, Copy)]
-enum Count {
+enum HeldDuration {
     SoFar,
     Drawn,
     Truth,
@@ -28,7 +28,7 @@ enum Count {
 
 /// Results for one way to set the durations; means over all hand-overs.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Counted {
+pub struct EntryResult {
     /// Nats per note of the next 20 notes of the piece, all attributes together.
     pub nats_per_note: f64,
     /// Mean number of notes that sound together in the 2 s after the hand-over: the network's, and the held ones with
@@ -48,11 +48,11 @@ pub struct Entry {
     /// Mean number of the piece's own notes that sound together in the same 2 s.
     pub texture: f64,
     /// Durations set to how long the notes have sounded.
-    pub so_far: Counted,
+    pub so_far: EntryResult,
     /// Durations drawn by the network.
-    pub drawn: Counted,
+    pub drawn: EntryResult,
     /// True durations.
-    pub truth: Counted,
+    pub truth: EntryResult,
 }
 
 /// Lets the network enter over the held notes of these excerpts; `None` if none has any.
@@ -68,8 +68,8 @@ pub fn entry(network: &Arc<Network>, excerpts: &[Excerpt], seed: u64, done: impl
             let held: Vec<Note> = prompt.iter().filter(|note| note.end() > PART_S).copied().collect();
             let real = texture(held.iter().chain(truth));
             let seed = seed.wrapping_add(index as u64);
-            let counts = [Count::SoFar, Count::Drawn, Count::Truth].map(|count| {
-                listen(decoder, prompt, count, seed);
+            let counts = [HeldDuration::SoFar, HeldDuration::Drawn, HeldDuration::Truth].map(|held_duration| {
+                feed_phrase(decoder, prompt, held_duration, seed);
                 decoder.hand_over();
                 let from = prompt.last().map_or(0.0, |note| note.onset);
                 let after = decoder.snapshot();
@@ -79,7 +79,7 @@ pub fn entry(network: &Arc<Network>, excerpts: &[Excerpt], seed: u64, done: impl
                 let controls = network.card().controls;
                 let take = play::take(decoder, &controls, seed, from, PART_S - from, length);
                 let own = texture(held.iter().chain(&take));
-                Counted { nats_per_note: nats, texture: own, texture_error: (own - real).abs() }
+                EntryResult { nats_per_note: nats, texture: own, texture_error: (own - real).abs() }
             });
             (counts, held.len(), real)
         },
@@ -87,11 +87,12 @@ pub fn entry(network: &Arc<Network>, excerpts: &[Excerpt], seed: u64, done: impl
     );
     let many = measured.len() as f64;
     let mean = |which: usize| {
-        let of = |get: fn(&Counted) -> f64| measured.iter().map(|(counts, ..)| get(&counts[which])).sum::<f64>() / many;
-        Counted {
-            nats_per_note: of(|counted| counted.nats_per_note),
-            texture: of(|counted| counted.texture),
-            texture_error: of(|counted| counted.texture_error),
+        let of =
+            |get: fn(&EntryResult) -> f64| measured.iter().map(|(counts, ..)| get(&counts[which])).sum::<f64>() / many;
+        EntryResult {
+            nats_per_note: of(|result| result.nats_per_note),
+            texture: of(|result| result.texture),
+            texture_error: of(|result| result.texture_error),
         }
     };
     (!measured.is_empty()).then(|| Entry {
@@ -105,19 +106,19 @@ pub fn entry(network: &Arc<Network>, excerpts: &[Excerpt], seed: u64, done: impl
 }
 
 /// Feeds a phrase up to the hand-over, at which some of its notes are held.
-fn listen(decoder: &mut Decoder, phrase: &[Note], count: Count, seed: u64) {
+fn feed_phrase(decoder: &mut Decoder, phrase: &[Note], held_duration: HeldDuration, seed: u64) {
     decoder.reset();
     let mut previous = None;
     for (index, note) in (0..).zip(phrase) {
         let mut next = Successor::after(previous, note);
         if note.end() > PART_S {
             let so_far = PART_S - note.onset;
-            next.duration = match count {
-                Count::SoFar => so_far,
-                Count::Drawn => {
+            next.duration = match held_duration {
+                HeldDuration::SoFar => so_far,
+                HeldDuration::Drawn => {
                     decoder.sample_rest(&Successor { duration: so_far, ..next }, &mut note_rng(seed ^ 1 << 63, index))
                 }
-                Count::Truth => note.duration,
+                HeldDuration::Truth => note.duration,
             };
         }
         decoder.feed(&next);

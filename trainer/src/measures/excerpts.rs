@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 /// Length of the prompt, and of the part that follows, in seconds.
 pub const PART_S: f64 = 20.0;
 /// Maximum number of notes in a continuation; a limit for networks that play nothing but chords.
-pub const MOST_NOTES: usize = 2000;
+pub const MAX_NOTES: usize = 2000;
 /// Minimum number of notes in a prompt.
-pub const FEWEST_NOTES: usize = 10;
+pub const MIN_NOTES: usize = 10;
 
 /// A prompt and its true continuation.
 #[derive(Clone, Debug)]
@@ -68,26 +68,26 @@ fn cut<'a>(index: usize, piece: &'a Piece, most: usize, apart: f64) -> Vec<Excer
         .map(|number| number as f64 * apart)
         .take_while(|start| start + 2.0 * PART_S <= length)
         .map(|start| Excerpt { piece: index, work: &piece.work, prompt: part(start, 0.0), truth: part(start, PART_S) })
-        .filter(|excerpt| excerpt.prompt.len() >= FEWEST_NOTES)
+        .filter(|excerpt| excerpt.prompt.len() >= MIN_NOTES)
         .collect()
 }
 
 /// A network's continuation of a prompt, canonical, with onsets in [`PART_S`]..2 [`PART_S`]. `begins`: whether a
 /// network of kind seed is fed a begin-of-sequence after the prompt, as in the original project; other kinds never are.
 pub fn continuation(decoder: &mut Decoder, style: &Style, prompt: &[Note], seed: u64, begins: bool) -> Vec<Note> {
-    play::listen(decoder, prompt);
+    play::feed_phrase(decoder, prompt);
     if begins || decoder.network().kind() == Kind::Antiphon {
         decoder.hand_over();
     }
     let from = prompt.last().map_or(0.0, |note| note.onset);
     let silence = PART_S - from;
-    let length = Length { seconds: silence + PART_S, notes: MOST_NOTES };
+    let length = Length { seconds: silence + PART_S, notes: MAX_NOTES };
     within(search::take(decoder, style, prompt, seed, silence, length))
 }
 
 /// Makes notes canonical, like those of pieces, and removes those beyond the excerpt's end.
 pub fn within(mut notes: Vec<Note>) -> Vec<Note> {
-    chords::canonicalise(&mut notes);
+    chords::canonicalize(&mut notes);
     notes.retain(|note| note.onset < 2.0 * PART_S);
     notes
 }

@@ -5,7 +5,7 @@
 //! continuations in all other pieces (the floor; their mean).
 
 use crate::dataset::Piece;
-use crate::measures::excerpts::{self, Excerpt, FEWEST_NOTES, PART_S};
+use crate::measures::excerpts::{self, Excerpt, MIN_NOTES, PART_S};
 use crate::measures::histogram::jensen_shannon;
 use crate::parallel;
 use crate::play::Style;
@@ -16,11 +16,11 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// Maximum number of excerpts from one piece.
-const MOST_EXCERPTS: usize = 8;
+const MAX_EXCERPTS: usize = 8;
 
 /// Similarity of a continuation to its prompt; means over all prompts.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Nearness {
+pub struct PromptSimilarity {
     /// Correlation of pitch-class profiles (numbers of notes). Higher is nearer.
     pub pitch_classes: f64,
     /// Correlation of key profiles (how well each of 24 keys fits, Krumhansl and Kessler). Higher is nearer.
@@ -33,7 +33,7 @@ pub struct Nearness {
     pub intervals: f64,
 }
 
-impl Nearness {
+impl PromptSimilarity {
     fn mean(all: impl Iterator<Item = Self>) -> Self {
         let (mut sum, mut count) = (Self::default(), 0.0f64);
         for one in all {
@@ -61,19 +61,19 @@ pub struct Fit {
     /// Number of prompts.
     pub prompts: usize,
     /// The network's continuations.
-    pub network: Nearness,
+    pub network: PromptSimilarity,
     /// The true continuations.
-    pub ceiling: Nearness,
+    pub ceiling: PromptSimilarity,
     /// Continuations in other pieces.
-    pub floor: Nearness,
+    pub floor: PromptSimilarity,
     /// Position of the network between the floor (0) and the ceiling (1).
-    pub share: Nearness,
+    pub share: PromptSimilarity,
 }
 
 /// The excerpts of these pieces whose true continuations have at least as many notes as a prompt must have.
 pub fn excerpts<'a>(pieces: &[&'a Piece]) -> Vec<Excerpt<'a>> {
-    let mut excerpts = excerpts::excerpts(pieces, MOST_EXCERPTS, 2.0 * PART_S);
-    excerpts.retain(|excerpt| excerpt.truth.len() >= FEWEST_NOTES);
+    let mut excerpts = excerpts::excerpts(pieces, MAX_EXCERPTS, 2.0 * PART_S);
+    excerpts.retain(|excerpt| excerpt.truth.len() >= MIN_NOTES);
     excerpts
 }
 
@@ -91,24 +91,24 @@ pub fn fit(
         return None;
     }
     let indices: Vec<usize> = (0..excerpts.len()).collect();
-    let nearness = parallel::map(
+    let similarities = parallel::map(
         &indices,
         || Decoder::new(network.clone()),
         |decoder, &index| {
             let Excerpt { piece, prompt, truth, .. } = &excerpts[index];
             let take = excerpts::continuation(decoder, style, prompt, seed.wrapping_add(index as u64), begins);
             let others = excerpts.iter().filter(|other| other.piece != *piece);
-            let floor = Nearness::mean(others.map(|other| near(prompt, &other.truth)));
-            [near(prompt, &take), near(prompt, truth), floor]
+            let floor = PromptSimilarity::mean(others.map(|other| compare_to_prompt(prompt, &other.truth)));
+            [compare_to_prompt(prompt, &take), compare_to_prompt(prompt, truth), floor]
         },
         done,
     );
-    let mean = |which: usize| Nearness::mean(nearness.iter().map(|three| three[which]));
+    let mean = |which: usize| PromptSimilarity::mean(similarities.iter().map(|three| three[which]));
     let (network, ceiling, floor) = (mean(0), mean(1), mean(2));
-    let share = |get: fn(&Nearness) -> f64| (get(&network) - get(&floor)) / (get(&ceiling) - get(&floor));
+    let share = |get: fn(&PromptSimilarity) -> f64| (get(&network) - get(&floor)) / (get(&ceiling) - get(&floor));
     Some(Fit {
         prompts: excerpts.len(),
-        share: Nearness {
+        share: PromptSimilarity {
             pitch_classes: share(|n| n.pitch_classes),
             key: share(|n| n.key),
             density: share(|n| n.density),
@@ -121,11 +121,11 @@ pub fn fit(
     })
 }
 
-fn near(prompt: &[Note], next: &[Note]) -> Nearness {
+fn compare_to_prompt(prompt: &[Note], next: &[Note]) -> PromptSimilarity {
     let velocity =
         |notes: &[Note]| notes.iter().map(|note| f64::from(note.velocity)).sum::<f64>() / notes.len().max(1) as f64;
     let [classes, next_classes] = [prompt, next].map(pitch_classes);
-    Nearness {
+    PromptSimilarity {
         pitch_classes: correlation(&classes, &next_classes),
         key: correlation(&key_profile(&classes), &key_profile(&next_classes)),
         density: ((next.len() as f64 + 1.0) / (prompt.len() as f64 + 1.0)).ln().abs(),

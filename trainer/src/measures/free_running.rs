@@ -26,11 +26,11 @@ pub const WATCHED: [&str; 9] = [
 ];
 
 /// Maximum number of prompts from one work.
-const MOST_OF_A_WORK: usize = 4;
+const MAX_OF_A_WORK: usize = 4;
 
 /// Means over the prompts of one set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Drift {
+pub struct FreeRunningStats {
     /// Name of the set.
     pub set: String,
     /// Number of prompts.
@@ -49,7 +49,7 @@ impl<'a> Prompts<'a> {
     pub fn new(pieces: impl Iterator<Item = &'a Piece>, most: usize) -> Self {
         let mut sets: BTreeMap<&str, Vec<&Piece>> = BTreeMap::new();
         pieces.for_each(|piece| sets.entry(&piece.set).or_default().push(piece));
-        let prompts = sets.into_iter().map(|(set, pieces)| (set, excerpts_by_work(&pieces, MOST_OF_A_WORK, most)));
+        let prompts = sets.into_iter().map(|(set, pieces)| (set, excerpts_by_work(&pieces, MAX_OF_A_WORK, most)));
         Self(prompts.filter(|(_, excerpts)| !excerpts.is_empty()).collect())
     }
 
@@ -60,7 +60,7 @@ impl<'a> Prompts<'a> {
 
     /// Lets the network continue all prompts. With the same seed, each prompt gets the same random stream for every
     /// network.
-    pub fn measure(&self, network: &Arc<Network>, controls: &Controls, seed: u64) -> Vec<Drift> {
+    pub fn measure(&self, network: &Arc<Network>, controls: &Controls, seed: u64) -> Vec<FreeRunningStats> {
         let begins = network.kind() == Kind::Seed;
         let style = Style { controls: *controls, search: Search::OFF };
         let all: Vec<(u64, &Excerpt)> = (seed..).zip(self.0.iter().flat_map(|(_, excerpts)| excerpts)).collect();
@@ -74,16 +74,16 @@ impl<'a> Prompts<'a> {
             || (),
         );
         let mut compared = compared.as_slice();
-        let drift = |(set, excerpts): &(&str, Vec<Excerpt>)| {
+        let stats = |(set, excerpts): &(&str, Vec<Excerpt>)| {
             let (own, rest) = compared.split_at(excerpts.len());
             compared = rest;
             let means = |which: usize| -> Vec<f64> {
                 let mean = |index: usize| own.iter().map(|pair| pair[which][index]).sum::<f64>() / own.len() as f64;
                 (0..WATCHED.len()).map(mean).collect()
             };
-            Drift { set: (*set).to_owned(), prompts: own.len(), truth: means(0), network: means(1) }
+            FreeRunningStats { set: (*set).to_owned(), prompts: own.len(), truth: means(0), network: means(1) }
         };
-        self.0.iter().map(drift).collect()
+        self.0.iter().map(stats).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod baselines;
 pub mod copier;
 pub mod degeneration;
+pub mod diversity;
 pub mod entry;
 pub mod excerpts;
 pub mod fit;

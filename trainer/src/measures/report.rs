@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use super::NatsPerNote;
 use super::degeneration::{Copying, Degeneration};
+use super::diversity::Diversity;
 use super::entry::Entry;
 use super::fit::Fit;
 use super::histogram::Divergence;
 use super::likelihood::Loss;
 use super::similarity::Similarity;
-use super::two_sample::Judged;
+use super::two_sample::JudgeResult;
 use crate::dataset::Split;
 
 /// All results; measures that were not requested are absent.
@@ -61,12 +62,15 @@ pub struct Report {
     /// Entry over held notes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<Entry>,
+    /// Diversity of takes with different seeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diversity: Option<Diversity>,
     /// Degeneration in free runs.
     #[serde(rename = "health", skip_serializing_if = "Option::is_none")]
     pub degeneration: Option<DegenerationReport>,
     /// Results of the judges, by set.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub judge: BTreeMap<String, Judged>,
+    pub judge: BTreeMap<String, JudgeResult>,
 }
 
 /// See [`super::baselines`]; parts are absent if the data has no train split or too few pieces.

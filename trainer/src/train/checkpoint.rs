@@ -1,9 +1,9 @@
 //! Checkpoints: everything that a training run needs to continue bit for bit, in one safetensors file.
 
-use super::{average::Average, config::Config, stream::Place};
+use super::{average::Average, config::Config, stream::StreamPosition};
 use crate::{
     error::{bad_input, read_input},
-    files::write_whole,
+    files::write_atomic,
 };
 use model::{
     Card, Weights,
@@ -18,7 +18,7 @@ pub struct Checkpoint {
     /// The weights.
     pub weights: Weights,
     /// The optimizer with its moments.
-    pub optimiser: AdamW,
+    pub optimizer: AdamW,
     /// The averaged weights.
     pub average: Average,
     /// The recurrent state of every layer and lane.
@@ -33,7 +33,8 @@ pub struct Progress {
     /// The configuration of the run.
     pub config: Config,
     /// Position in the training stream, at the start of its next chunk.
-    pub place: Option<Place>,
+    #[serde(rename = "place")]
+    pub position: Option<StreamPosition>,
     /// Seconds of training so far, in all sessions.
     pub seconds: f64,
     /// Number of steps so far.
@@ -43,8 +44,8 @@ pub struct Progress {
     /// Losses so far.
     pub log: Vec<super::report::Line>,
     /// Results of free running so far.
-    #[serde(default)]
-    pub drift: Vec<super::drift::Line>,
+    #[serde(default, rename = "drift")]
+    pub free_running: Vec<super::free_running_log::Line>,
     /// Sums of the training losses since the last validation; divided by `summed`, their means.
     #[serde(default)]
     pub sums: [f64; 5],
@@ -61,12 +62,12 @@ impl Progress {
     pub fn new(config: Config) -> Self {
         Self {
             config,
-            place: None,
+            position: None,
             seconds: 0.0,
             steps: 0,
             best: None,
             log: Vec::new(),
-            drift: Vec::new(),
+            free_running: Vec::new(),
             sums: [0.0; 5],
             summed: 0,
             data: None,
@@ -90,7 +91,7 @@ const KEY: &str = "antiphon-training";
 pub fn save(
     path: &Path,
     model: &Model,
-    optimiser: &AdamW,
+    optimizer: &AdamW,
     average: &Average,
     carry: &[Carry],
     card: &Card,
@@ -104,7 +105,7 @@ pub fn save(
     for (name, tensor) in weights.tensors() {
         add(format!("weights/{name}"), tensor.shape.clone(), &tensor.data);
     }
-    for (name, [mean, square]) in &optimiser.moments {
+    for (name, [mean, square]) in &optimizer.moments {
         add(format!("mean/{name}"), vec![mean.len()], mean);
         add(format!("square/{name}"), vec![square.len()], square);
     }
@@ -121,7 +122,7 @@ pub fn save(
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()?;
     let header =
         serde_json::to_string(&Header { card: card.clone(), progress: progress.clone(), averaged: average.steps })?;
-    write_whole(path, &safetensors::serialize(views, Some([(KEY.to_owned(), header)].into()))?)
+    write_atomic(path, &safetensors::serialize(views, Some([(KEY.to_owned(), header)].into()))?)
 }
 
 /// Whether these bytes are a checkpoint.
@@ -163,8 +164,8 @@ fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
         .map(|layer| Ok(Carry { h: numbers(&format!("carry/{layer}/h"))?, c: numbers(&format!("carry/{layer}/c"))? }))
         .collect::<Result<_, String>>()?;
     let weights = Weights::new(card, tensors).map_err(|e| e.to_string())?;
-    let mut optimiser = AdamW::new(progress.config.weight_decay);
-    optimiser.steps = progress.steps;
-    optimiser.moments = moments;
-    Ok(Checkpoint { weights, optimiser, average, carry, progress })
+    let mut optimizer = AdamW::new(progress.config.weight_decay);
+    optimizer.steps = progress.steps;
+    optimizer.moments = moments;
+    Ok(Checkpoint { weights, optimizer, average, carry, progress })
 }

@@ -76,8 +76,8 @@ pub struct Config {
     /// Data augmentation.
     pub augment: Augment,
     /// Conditioning inputs besides the notes; none without this section.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub told: Option<Tell>,
+    #[serde(rename = "told", skip_serializing_if = "Option::is_none")]
+    pub conditioning: Option<ConditioningRates>,
 }
 
 /// Data augmentation, drawn for each pass over a piece. Ranges are symmetric around no change.
@@ -97,12 +97,14 @@ pub struct Augment {
     /// Probability of input-noise augmentation: the inputs are a performance whose loudness and tempo wander, while the
     /// targets remain correct. A network that continues from its own notes receives its own small errors as input; with
     /// this augmentation it learns to return to the level of the whole piece instead of drifting away.
-    pub stray: f64,
+    #[serde(rename = "stray")]
+    pub input_noise: f64,
     /// Probability that a pass over a score (a piece whose source is `score`) is rendered like a human performance,
     /// with tempo, timing, dynamics and articulation of a performer drawn each time.
     pub humanize: f64,
     /// Probability that notes are shortened as if the pedal were down; not for sequenced pieces.
-    pub touch: f64,
+    #[serde(rename = "touch")]
+    pub articulation: f64,
     /// Maximum factor on a score's time when it is rendered as a performance, in addition to `tempo` and with the same
     /// kind of range: the tempo of a score is often a guess.
     pub score_tempo: f64,
@@ -111,7 +113,7 @@ pub struct Augment {
 /// How often each conditioning input is given: probabilities per pass over a piece for which it is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Tell {
+pub struct ConditioningRates {
     /// Probability that the piece's source is given.
     pub source: f64,
     /// If the source is given: probability that it is given only from somewhere in the piece on, as when it is detected
@@ -163,7 +165,7 @@ impl Default for Config {
             precision: None,
             checkpoint_minutes: 5.0,
             augment: Augment::default(),
-            told: None,
+            conditioning: None,
         }
     }
 }
@@ -176,15 +178,15 @@ impl Default for Augment {
             velocity: 10,
             length: 1.1,
             cut: 0.3,
-            stray: 0.2,
+            input_noise: 0.2,
             humanize: 0.0,
-            touch: 0.0,
+            articulation: 0.0,
             score_tempo: 1.4,
         }
     }
 }
 
-impl Default for Tell {
+impl Default for ConditioningRates {
     fn default() -> Self {
         Self {
             source: 0.7,
@@ -244,9 +246,9 @@ impl Config {
 
     /// The first problem with the settings, if there is one.
     pub fn problem(&self) -> Option<String> {
-        let Augment { tempo, length, cut, stray, humanize, touch, score_tempo, .. } = self.augment;
-        let Tell { source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending } =
-            self.told.clone().unwrap_or_default();
+        let Augment { tempo, length, cut, input_noise, humanize, articulation, score_tempo, .. } = self.augment;
+        let ConditioningRates { source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending } =
+            self.conditioning.clone().unwrap_or_default();
         let wrong = [
             (self.data.is_empty(), "no data: name folders in `data` or with --data"),
             (self.lanes == 0 || self.chunk == 0, "`lanes` and `chunk` must be at least 1"),
@@ -262,9 +264,9 @@ impl Config {
             (self.validate_every == 0, "`validate_every` must be at least 1"),
             (!(tempo >= 1.0 && length >= 1.0), "`augment.tempo` and `augment.length` are factors of at least 1"),
             (!(0.0..=1.0).contains(&cut), "`augment.cut` must be from 0 to 1"),
-            (!(0.0..=1.0).contains(&stray), "`augment.stray` must be from 0 to 1"),
+            (!(0.0..=1.0).contains(&input_noise), "`augment.stray` must be from 0 to 1"),
             (!(0.0..=1.0).contains(&humanize), "`augment.humanize` must be from 0 to 1"),
-            (!(0.0..=1.0).contains(&touch), "`augment.touch` must be from 0 to 1"),
+            (!(0.0..=1.0).contains(&articulation), "`augment.touch` must be from 0 to 1"),
             (!(score_tempo >= 1.0 && score_tempo.is_finite()), "`augment.score_tempo` is a factor of at least 1"),
             (
                 ![source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending]

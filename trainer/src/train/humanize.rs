@@ -26,7 +26,7 @@ struct Performer {
     /// Factor on all times.
     slower: f64,
     /// Wandering of the tempo, as a logarithm.
-    walk: Wander,
+    walk: OrnsteinUhlenbeck,
     /// How much faster the middle of a phrase is, as a logarithm.
     arc: f64,
     /// Length of a phrase, in bars.
@@ -37,13 +37,13 @@ struct Performer {
     ending: f64,
     /// Deviation of onsets, in seconds: independent from onset to onset, and drifting.
     jitter: f64,
-    drift: Wander,
+    drift: OrnsteinUhlenbeck,
     /// Deviation of notes in a chord, in seconds: standard deviation, lead of the melody, lead of the left hand.
     ragged: f64,
     lead: f64,
     left_lead: f64,
     /// Deviation of velocities: drifting, from note to note, by the swell of a phrase, by the meter.
-    breath: Wander,
+    breath: OrnsteinUhlenbeck,
     uneven: f64,
     swell: f64,
     accent: f64,
@@ -54,7 +54,7 @@ struct Performer {
     rolled: f64,
     /// Added velocity per semitone by which the melody rises above its recent mean.
     contour: f64,
-    voices: [Manner; 3],
+    voices: [VoiceStyle; 3],
 }
 
 /// Voices: the melody, the rest of the right hand, the left hand.
@@ -66,23 +66,23 @@ enum Voice {
 }
 
 /// Characteristics of a voice.
-struct Manner {
+struct VoiceStyle {
     /// Velocity relative to the piece's.
     louder: f64,
     /// Logarithm of the factor on durations: mean, and wandering.
     length: f64,
-    lengths: Wander,
+    lengths: OrnsteinUhlenbeck,
 }
 
 /// An Ornstein-Uhlenbeck process: standard deviation, correlation length in beats, current value.
 #[derive(Clone, Copy)]
-struct Wander {
+struct OrnsteinUhlenbeck {
     by: f64,
     over: f64,
     at: f64,
 }
 
-impl Wander {
+impl OrnsteinUhlenbeck {
     fn new(by: f64, over: f64, rng: &mut impl Rng) -> Self {
         Self { by, over, at: by * normal(rng) }
     }
@@ -122,22 +122,22 @@ impl Performer {
         let phrase = [2, 4, 4, 8][rng.random_range(0..4)];
         let mut manner = |louder, length| {
             let by = if free < 0.5 { 0.03 } else { 0.14 };
-            Manner { louder: louder * free.min(1.0), length, lengths: Wander::new(by, 4.0, rng) }
+            VoiceStyle { louder: louder * free.min(1.0), length, lengths: OrnsteinUhlenbeck::new(by, 4.0, rng) }
         };
         let voices = [manner(melody, lengths[0]), manner(right, lengths[1]), manner(low, lengths[2])];
         Self {
             slower: (slower * width).exp(),
-            walk: Wander::new(walk * tempo, over, rng),
+            walk: OrnsteinUhlenbeck::new(walk * tempo, over, rng),
             arc: arc * tempo,
             phrase,
             slowing: (often, slowing * tempo),
             ending: if click { 0.3 } else { 1.0 } * ending,
             jitter: jitter * free,
-            drift: Wander::new(drift * free * if click { 1.6 } else { 1.0 }, 2.0, rng),
+            drift: OrnsteinUhlenbeck::new(drift * free * if click { 1.6 } else { 1.0 }, 2.0, rng),
             ragged: ragged * free,
             lead: lead * free,
             left_lead: left * free,
-            breath: Wander::new(breath * free, 5.0, rng),
+            breath: OrnsteinUhlenbeck::new(breath * free, 5.0, rng),
             uneven: uneven * free,
             swell: swell * free,
             accent: accent * free,
@@ -163,7 +163,7 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
     let phrases = &clock.phrases;
 
     let mut performance = Performance { notes: Vec::with_capacity(piece.notes.len()), beats: Vec::new() };
-    let mut ears = Ears::default();
+    let mut registers = RegisterTracker::default();
     let (mut phrase, mut last) = (0, f64::NEG_INFINITY);
     for (index, chord) in chords.iter().enumerate() {
         let notes = &piece.notes[chord.first..chord.end];
@@ -188,13 +188,13 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
         let accent = performer.accent * clock.weight(chord.beat);
         let common = level + breath + performer.swell * swelling + accent;
 
-        let voices = ears.hear(notes, gone);
+        let voices = registers.update(notes, gone);
         let lengths: [f64; 3] = std::array::from_fn(|voice| {
             let manner = &mut performer.voices[voice];
             manner.length + manner.lengths.after(gone, rng)
         });
         let first = performance.notes.len();
-        let (top, contour) = (notes.len() - 1, ears.rise * performer.contour);
+        let (top, contour) = (notes.len() - 1, registers.rise * performer.contour);
         let low =
             notes.iter().enumerate().filter(|(place, note)| voices(*place == top, note.pitch) == Voice::Left).count();
         let wide = low > 1 && notes[low - 1].pitch - notes[0].pitch > WIDEST;
@@ -244,20 +244,20 @@ pub fn humanize(piece: &Piece, widest: f64, rng: &mut impl Rng) -> Performance {
         }
     }
     release_before_striking(&mut performance.notes, rng);
-    performance.canonicalise();
+    performance.canonicalize();
     performance.from_zero();
     performance
 }
 
 /// Notes with the same onset in the score.
-struct Together {
+struct ScoreChord {
     first: usize,
     end: usize,
     beat: f64,
 }
 
-fn chords(piece: &Piece) -> Vec<Together> {
-    let mut chords: Vec<Together> = Vec::with_capacity(piece.notes.len());
+fn chords(piece: &Piece) -> Vec<ScoreChord> {
+    let mut chords: Vec<ScoreChord> = Vec::with_capacity(piece.notes.len());
     for (index, note) in piece.notes.iter().enumerate() {
         if let Some(chord) = chords.last_mut()
             && piece.notes[chord.first].onset == note.onset
@@ -266,7 +266,7 @@ fn chords(piece: &Piece) -> Vec<Together> {
             continue;
         }
         let beat = piece.beats.get(index).copied().unwrap_or(note.onset / BEAT_S);
-        chords.push(Together { first: index, end: index + 1, beat });
+        chords.push(ScoreChord { first: index, end: index + 1, beat });
     }
     chords
 }
@@ -274,7 +274,7 @@ fn chords(piece: &Piece) -> Vec<Together> {
 /// The timing of a performance.
 struct Clock<'a> {
     piece: &'a Piece,
-    chords: &'a [Together],
+    chords: &'a [ScoreChord],
     /// Time at which each chord is due, in seconds.
     times: Vec<f64>,
     /// Beats at which phrases begin, and the end of the last one.
@@ -284,7 +284,7 @@ struct Clock<'a> {
 }
 
 impl<'a> Clock<'a> {
-    fn new(piece: &'a Piece, chords: &'a [Together], performer: &mut Performer, rng: &mut impl Rng) -> Self {
+    fn new(piece: &'a Piece, chords: &'a [ScoreChord], performer: &mut Performer, rng: &mut impl Rng) -> Self {
         let end = chords.last().map_or(0.0, |chord| chord.beat);
         let phrases = phrases(piece, chords, performer.phrase);
         let slowings: Vec<(f64, f64, f64)> = phrases[1..]
@@ -372,7 +372,7 @@ impl<'a> Clock<'a> {
 }
 
 /// Beats at which phrases of `bars` bars begin, and the end of the last one, which is the end of the piece.
-fn phrases(piece: &Piece, chords: &[Together], bars: usize) -> Vec<f64> {
+fn phrases(piece: &Piece, chords: &[ScoreChord], bars: usize) -> Vec<f64> {
     let (Some(first), Some(last)) = (chords.first(), chords.last()) else { return vec![0.0, 0.0] };
     let mut lines = Vec::new();
     let known: &[(f64, f64)] = if piece.bars.is_empty() { &[(first.beat, 4.0)] } else { &piece.bars };
@@ -390,7 +390,7 @@ fn phrases(piece: &Piece, chords: &[Together], bars: usize) -> Vec<f64> {
 
 /// Tracks the registers of melody and bass, to assign notes to voices.
 #[derive(Default)]
-struct Ears {
+struct RegisterTracker {
     /// Pitch of the melody, which falls while no note is as high; pitch of the left hand, which rises.
     top: f64,
     bottom: f64,
@@ -401,10 +401,10 @@ struct Ears {
     began: bool,
 }
 
-impl Ears {
+impl RegisterTracker {
     /// Updates the registers with a chord (ascending pitches), `gone` beats after the previous one. Returns a function
     /// that assigns a note of it to a voice, given whether it is the chord's highest, and its pitch.
-    fn hear(&mut self, notes: &[Note], gone: f64) -> impl Fn(bool, u8) -> Voice + use<> {
+    fn update(&mut self, notes: &[Note], gone: f64) -> impl Fn(bool, u8) -> Voice + use<> {
         let (low, high) = (f64::from(notes[0].pitch), f64::from(notes[notes.len() - 1].pitch));
         if !self.began {
             *self = Self { top: high, bottom: low.min(high - 12.0), middle: high, rise: 0.0, began: true };

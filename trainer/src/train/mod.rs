@@ -7,22 +7,22 @@
 //! its own notes), `losses.csv` and `losses.png`, and for what it plays then, `free_running.csv` and
 //! `free_running.png`.
 
+mod articulation;
 mod average;
 mod checkpoint;
+mod conditioning;
 pub mod config;
-mod drift;
+mod free_running_log;
 pub mod humanize;
 mod mixture;
 mod report;
 pub mod stream;
-mod told;
-mod touch;
 
 use crate::{
     dataset::{Dataset, Piece, Split},
     device,
     error::{BadInput, bad_input, read_input},
-    files::write_whole,
+    files::write_atomic,
     measures::free_running::Prompts,
     prepare,
 };
@@ -138,7 +138,7 @@ pub(crate) fn with_deep_stack<T: Send + 'static>(
 /// finite, in which case only the carry has changed.
 pub(crate) fn learn(
     model: &Model,
-    optimiser: &mut AdamW,
+    optimizer: &mut AdamW,
     batch: Batch,
     carry: &mut [Carry],
     noise: Option<Noise>,
@@ -155,7 +155,7 @@ pub(crate) fn learn(
     if !norm.is_finite() {
         return Ok(None);
     }
-    optimiser.step(model.vars(), &gradients, scale, rate)?;
+    optimizer.step(model.vars(), &gradients, scale, rate)?;
     Ok(Some(losses.parts))
 }
 
@@ -171,7 +171,7 @@ struct Run {
     data: Dataset,
     card: Card,
     model: Model,
-    optimiser: AdamW,
+    optimizer: AdamW,
     /// The averaged weights; empty if averaging is off.
     average: Average,
     carry: Vec<Carry>,
@@ -183,9 +183,9 @@ struct Run {
 impl Run {
     fn new(args: Args) -> anyhow::Result<Self> {
         let path = args.out.join("checkpoint.safetensors");
-        let (weights, optimiser, average, carry, mut progress) = if args.resume {
-            let Checkpoint { weights, optimiser, average, carry, progress } = checkpoint::load(&path)?;
-            (weights, optimiser, average, Some(carry), progress)
+        let (weights, optimizer, average, carry, mut progress) = if args.resume {
+            let Checkpoint { weights, optimizer, average, carry, progress } = checkpoint::load(&path)?;
+            (weights, optimizer, average, Some(carry), progress)
         } else {
             if path.exists() {
                 return Err(bad_input(&path, "a run lives here already; go on with --resume, or choose another --out"));
@@ -199,8 +199,8 @@ impl Run {
                 Some(path) => Weights::from_bytes(&read_input(path)?).map_err(|e| bad_input(path, e))?,
                 None => Weights::random(config.network, config.seed),
             };
-            let optimiser = AdamW::new(config.weight_decay);
-            (weights, optimiser, Average::default(), None, Progress::new(config))
+            let optimizer = AdamW::new(config.weight_decay);
+            (weights, optimizer, Average::default(), None, Progress::new(config))
         };
         let config = &mut progress.config;
         if !args.data.is_empty() {
@@ -240,14 +240,14 @@ impl Run {
         config.precision = Some(precision);
         let model = Model::new(&weights, &device, precision)?;
         let carry = carry.unwrap_or_else(|| model.zero_carry(config.lanes));
-        Ok(Self { out: args.out, data, card, model, optimiser, average, carry, progress, tuned: args.from.is_some() })
+        Ok(Self { out: args.out, data, card, model, optimizer, average, carry, progress, tuned: args.from.is_some() })
     }
 
     /// Trains until the run is complete, or until `stop`, called with the number of steps, returns `true`.
     fn train(mut self, stop: impl Fn(u64) -> bool) -> anyhow::Result<()> {
         let data = std::mem::take(&mut self.data);
         let pieces: Vec<&Piece> = data.split(Split::Train).collect();
-        let validation = in_turn(data.split(Split::Validation));
+        let validation = interleaved(data.split(Split::Validation));
         let names: Vec<&str> = data.split(Split::Train).map(|piece| &piece.name[..]).collect();
         let epoch = data.notes(Split::Train) as f64;
         let config = self.progress.config.clone();
@@ -262,7 +262,7 @@ impl Run {
             eprintln!("no validation pieces: the latest weights count as the best");
         }
         let watched = Watched { validation, prompts: Prompts::new(data.split(Split::Validation), config.free_prompts) };
-        let mut stream = Stream::new(pieces, &config, self.progress.place.clone());
+        let mut stream = Stream::new(pieces, &config, self.progress.position.clone());
         if self.tuned {
             // Validates the initial weights, so that weights that only get worse are not saved as the best.
             self.check(&stream, epoch, 0.0, &watched)?;
@@ -272,7 +272,7 @@ impl Run {
         let bar = bar();
         loop {
             self.progress.seconds = before + start.elapsed().as_secs_f64();
-            let done = self.done(stream.place().notes, epoch);
+            let done = self.done(stream.position().notes, epoch);
             if done >= 1.0 {
                 break;
             }
@@ -292,7 +292,7 @@ impl Run {
             bar.set_message(format!(
                 "loss {:.3}, {:.0} notes/s",
                 parts.iter().sum::<f64>(),
-                stream.place().notes as f64 / self.progress.seconds.max(1e-9)
+                stream.position().notes as f64 / self.progress.seconds.max(1e-9)
             ));
             if self.progress.steps.is_multiple_of(config.validate_every) {
                 bar.suspend(|| self.check(&stream, epoch, rate, &watched))?;
@@ -313,7 +313,7 @@ impl Run {
 
     /// Validates, prints and logs the results, and saves the weights.
     fn check(&mut self, stream: &Stream, epoch: f64, rate: f64, watched: &Watched) -> anyhow::Result<()> {
-        let notes = stream.place().notes;
+        let notes = stream.position().notes;
         let losses = self.validate(&watched.validation)?;
         let line = Line {
             step: self.progress.steps,
@@ -340,10 +340,10 @@ impl Run {
         // playing.
         let network = Arc::new(Network::new(&weights, Precision::Int8));
         let sets = prompts.measure(&network, &self.card.controls, self.progress.config.seed);
-        let line = drift::Line { step: line.step, notes: line.notes, epoch: line.epoch, sets };
-        eprintln!("{}", drift::describe(&line));
-        self.progress.drift.push(line);
-        drift::write(&self.out, &self.progress.drift)
+        let line = free_running_log::Line { step: line.step, notes: line.notes, epoch: line.epoch, sets };
+        eprintln!("{}", free_running_log::describe(&line));
+        self.progress.free_running.push(line);
+        free_running_log::write(&self.out, &self.progress.free_running)
     }
 
     /// Fraction of the run that is complete, 0 to 1.
@@ -364,7 +364,7 @@ impl Run {
         let from: Vec<usize> = stream.playing();
         let batch = stream.next(config.chunk);
         let limits = (rate, config.clip);
-        match learn(&self.model, &mut self.optimiser, batch, &mut self.carry, Some(noise), limits)? {
+        match learn(&self.model, &mut self.optimizer, batch, &mut self.carry, Some(noise), limits)? {
             Some(parts) => {
                 self.progress.steps += 1;
                 self.average.follow(&self.model, config.average)?;
@@ -430,10 +430,10 @@ impl Run {
                 card.residual_variance = Some([line.train[0].max(1e-6), line.train[2].max(1e-6)]);
             }
             let weights = self.average.weights(&self.model, card)?.to_bytes_f32();
-            write_whole(&self.out.join("last.safetensors"), &weights)?;
+            write_atomic(&self.out.join("last.safetensors"), &weights)?;
             if loss.is_none_or(|loss| self.progress.best.is_none_or(|best| loss <= best)) {
                 self.progress.best = loss;
-                write_whole(&self.out.join("best.safetensors"), &weights)?;
+                write_atomic(&self.out.join("best.safetensors"), &weights)?;
             }
         }
         self.progress.log.push(line);
@@ -441,9 +441,9 @@ impl Run {
     }
 
     fn save(&mut self, stream: &Stream) -> anyhow::Result<()> {
-        self.progress.place = Some(stream.place());
+        self.progress.position = Some(stream.position());
         let path = self.out.join("checkpoint.safetensors");
-        checkpoint::save(&path, &self.model, &self.optimiser, &self.average, &self.carry, &self.card, &self.progress)
+        checkpoint::save(&path, &self.model, &self.optimizer, &self.average, &self.carry, &self.card, &self.progress)
     }
 }
 
@@ -468,7 +468,7 @@ fn usable(data: &Dataset, config: &Config, non_commercial: bool) -> anyhow::Resu
 }
 
 /// The pieces of all sets in alternation, so that the first notes include some of each set.
-fn in_turn<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<&'a [Note]> {
+fn interleaved<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<&'a [Note]> {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     let mut pieces: Vec<(usize, &[Note])> = pieces
         .map(|piece| {

@@ -1,6 +1,6 @@
 //! The losses of a run, as CSV and as a plot.
 
-use crate::files::{replace, write_whole};
+use crate::files::{replace, write_atomic};
 use model::shapes::Attribute;
 use plotters::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ pub fn write(folder: &Path, log: &[Line]) -> anyhow::Result<()> {
         }
         csv.push('\n');
     }
-    write_whole(&folder.join("losses.csv"), csv.as_bytes())?;
+    write_atomic(&folder.join("losses.csv"), csv.as_bytes())?;
     if log.len() > 1 {
         picture(&folder.join("losses.png"), log)?;
     }

@@ -2,15 +2,15 @@
 //! rendering, augmentation and conditioning of each, depend only on the seed and the piece's index in the stream, so a
 //! run continues from a checkpoint as if it had never stopped.
 
-use super::config::{Augment, Config, Tell};
+use super::articulation::Articulation;
+use super::conditioning::Plan;
+use super::config::{Augment, ConditioningRates, Config};
 use super::humanize::humanize;
 use super::mixture::Mixture;
-use super::told::Plan;
-use super::touch::Touch;
 use crate::dataset::Piece;
 use crate::performance::Performance;
 use model::{
-    Kind, Source, Told,
+    Kind, PieceConditioning, Source,
     train::{Batch, Lane},
 };
 use notes::{Note, Successor};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 /// A position in the stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Place {
+pub struct StreamPosition {
     /// For each lane: index of its piece in the stream, and the number of that piece's notes that have been targets.
     pub lanes: Vec<(u64, usize)>,
     /// Index of the next piece in the stream.
@@ -32,7 +32,7 @@ pub struct Place {
 /// Combined with the seed: the performer and the conditioning of a piece have their own random streams, separate from
 /// that of its augmentation, so that none affects the others.
 const PERFORMER: u64 = 0x7065_7266_6f72_6d65;
-const TOLD: u64 = 0x746f_6c64;
+const CONDITIONING: u64 = 0x746f_6c64;
 
 /// The training split as an endless stream.
 pub struct Stream<'a> {
@@ -41,30 +41,33 @@ pub struct Stream<'a> {
     kind: Kind,
     seed: u64,
     augment: Augment,
-    tell: Option<Tell>,
+    rates: Option<ConditioningRates>,
     lanes: Vec<Lane>,
-    place: Place,
+    position: StreamPosition,
 }
 
 impl<'a> Stream<'a> {
     /// Starts the stream, or continues it from a position. At least one piece must have a weight above 0.
-    pub fn new(pieces: Vec<&'a Piece>, config: &Config, place: Option<Place>) -> Self {
+    pub fn new(pieces: Vec<&'a Piece>, config: &Config, position: Option<StreamPosition>) -> Self {
         let lanes = config.lanes as u64;
-        let fresh = place.is_none();
-        let place =
-            place.unwrap_or_else(|| Place { lanes: (0..lanes).map(|n| (n, 0)).collect(), next: lanes, notes: 0 });
+        let fresh = position.is_none();
+        let position = position.unwrap_or_else(|| StreamPosition {
+            lanes: (0..lanes).map(|n| (n, 0)).collect(),
+            next: lanes,
+            notes: 0,
+        });
         let mut stream = Self {
             mixture: Mixture::new(pieces.iter().map(|piece| config.weight(&piece.set)).collect(), config.seed),
             pieces,
             kind: config.network,
             seed: config.seed,
             augment: config.augment.clone(),
-            tell: config.told.clone(),
+            rates: config.conditioning.clone(),
             lanes: Vec::new(),
-            place,
+            position,
         };
         for n in 0..config.lanes {
-            let (number, done) = stream.place.lanes[n];
+            let (number, done) = stream.position.lanes[n];
             let mut lane = stream.piece(number);
             if !fresh {
                 lane.skip(done);
@@ -75,40 +78,41 @@ impl<'a> Stream<'a> {
     }
 
     /// The current position.
-    pub fn place(&self) -> Place {
-        self.place.clone()
+    pub fn position(&self) -> StreamPosition {
+        self.position.clone()
     }
 
     /// The next chunk of every lane.
     pub fn next(&mut self, chunk: usize) -> Batch {
         let mut lanes = std::mem::take(&mut self.lanes);
         let batch = Batch::next(self.kind, &mut lanes, chunk, |n| {
-            let number = self.place.next;
-            self.place.next += 1;
-            self.place.lanes[n].0 = number;
+            let number = self.position.next;
+            self.position.next += 1;
+            self.position.lanes[n].0 = number;
             Some(self.piece(number))
         });
-        for (place, lane) in self.place.lanes.iter_mut().zip(&lanes) {
-            place.1 = lane.done();
+        for (position, lane) in self.position.lanes.iter_mut().zip(&lanes) {
+            position.1 = lane.done();
         }
-        self.place.notes += batch.notes() as u64;
+        self.position.notes += batch.notes() as u64;
         self.lanes = lanes;
         batch
     }
 
     /// Index of the piece that each lane is in.
     pub fn playing(&mut self) -> Vec<usize> {
-        (0..self.lanes.len()).map(|n| self.mixture.piece(self.place.lanes[n].0)).collect()
+        (0..self.lanes.len()).map(|n| self.mixture.piece(self.position.lanes[n].0)).collect()
     }
 
     /// The piece at this index in the stream, rendered and augmented.
     fn piece(&mut self, number: u64) -> Lane {
         let piece = self.pieces[self.mixture.piece(number)];
         let rng = &mut Pcg32::new(self.seed, 2 * number + 1);
-        let (performance, told) = hearing(piece, &self.augment, self.tell.as_ref(), rng, self.seed, number);
-        let lane = Lane::new(&performance.notes).told(told);
-        match rng.random::<f64>() < self.augment.stray {
-            true => lane.hearing(|notes| stray(notes, rng)),
+        let (performance, conditioning) =
+            render_pass(piece, &self.augment, self.rates.as_ref(), rng, self.seed, number);
+        let lane = Lane::new(&performance.notes).with_conditioning(conditioning);
+        match rng.random::<f64>() < self.augment.input_noise {
+            true => lane.with_input_noise(|notes| add_input_noise(notes, rng)),
             false => lane,
         }
     }
@@ -118,7 +122,7 @@ impl<'a> Stream<'a> {
 /// conditioning alone, and including conversion to training batches. Each is measured for `seconds`, with a clock that
 /// returns seconds.
 pub fn speed(pieces: Vec<&Piece>, chunk: usize, seconds: f64, clock: impl Fn() -> f64) -> [f64; 2] {
-    let mut config = Config { told: Some(Tell::default()), ..Config::default() };
+    let mut config = Config { conditioning: Some(ConditioningRates::default()), ..Config::default() };
     config.augment.humanize = 1.0;
     let mut stream = Stream::new(pieces, &config, None);
     let per_second = |next: &mut dyn FnMut() -> usize| {
@@ -129,42 +133,42 @@ pub fn speed(pieces: Vec<&Piece>, chunk: usize, seconds: f64, clock: impl Fn() -
         notes as f64 / (clock() - start)
     };
     let mut number = 0;
-    let heard = per_second(&mut || {
+    let rendered = per_second(&mut || {
         number += 1;
         let piece = stream.pieces[stream.mixture.piece(number)];
         let rng = &mut Pcg32::new(config.seed, 2 * number + 1);
-        hearing(piece, &config.augment, config.told.as_ref(), rng, config.seed, number).0.notes.len()
+        render_pass(piece, &config.augment, config.conditioning.as_ref(), rng, config.seed, number).0.notes.len()
     });
-    [heard, per_second(&mut || stream.next(chunk).notes())]
+    [rendered, per_second(&mut || stream.next(chunk).notes())]
 }
 
 /// The notes of one pass over a piece: rendered by a performer if it is a score, and augmented. Each number gives a
 /// different version.
-pub fn played(piece: &Piece, augment: &Augment, seed: u64, number: u64) -> Vec<Note> {
-    hearing(piece, augment, None, &mut Pcg32::new(seed, 2 * number + 1), seed, number).0.notes
+pub fn augmented_notes(piece: &Piece, augment: &Augment, seed: u64, number: u64) -> Vec<Note> {
+    render_pass(piece, augment, None, &mut Pcg32::new(seed, 2 * number + 1), seed, number).0.notes
 }
 
 /// One pass over a piece: rendered by a performer if it is a score, augmented, and with its conditioning inputs.
-fn hearing(
+fn render_pass(
     piece: &Piece,
     augment: &Augment,
-    tell: Option<&Tell>,
+    rates: Option<&ConditioningRates>,
     rng: &mut Pcg32,
     seed: u64,
     number: u64,
-) -> (Performance, Told) {
-    let plan = tell.map_or(Plan::NOTHING, |tell| Plan::draw(tell, &mut Pcg32::new(seed ^ TOLD, number)));
+) -> (Performance, PieceConditioning) {
+    let plan = rates.map_or(Plan::NONE, |rates| Plan::draw(rates, &mut Pcg32::new(seed ^ CONDITIONING, number)));
     let performer = &mut Pcg32::new(seed ^ PERFORMER, number);
     let humanized = piece.source == Some(Source::Score) && performer.random::<f64>() < augment.humanize;
     let performance = match humanized {
         true => humanize(piece, augment.score_tempo, performer),
         false => Performance { notes: piece.notes.clone(), beats: piece.beats.clone() },
     };
-    let touched = piece.source != Some(Source::Sequenced) && performer.random::<f64>() < augment.touch;
-    let touch = touched.then(|| Touch::draw(performer));
-    let performance = vary(&performance, augment, touch, plan.ending, rng);
-    let told = plan.told(piece, &performance, humanized);
-    (performance, told)
+    let articulated = piece.source != Some(Source::Sequenced) && performer.random::<f64>() < augment.articulation;
+    let articulation = articulated.then(|| Articulation::draw(performer));
+    let performance = vary(&performance, augment, articulation, plan.ending, rng);
+    let conditioning = plan.conditioning(piece, &performance, humanized);
+    (performance, conditioning)
 }
 
 /// All pieces once, unchanged; the last batches are only partly filled. Stops after `most` notes.
@@ -193,7 +197,7 @@ pub fn once<'a>(
 fn vary(
     performance: &Performance,
     augment: &Augment,
-    touch: Option<Touch>,
+    articulation: Option<Articulation>,
     ending: bool,
     rng: &mut Pcg32,
 ) -> Performance {
@@ -232,40 +236,40 @@ fn vary(
             }
         })
         .collect();
-    if let Some(touch) = touch {
-        touch.play(&mut varied, rng);
+    if let Some(articulation) = articulation {
+        articulation.apply(&mut varied, rng);
     }
     // At a faster tempo, separate onsets may fall into one chord.
     let mut varied = Performance { notes: varied, beats };
-    varied.canonicalise();
+    varied.canonicalize();
     varied
 }
 
 /// Correlation length of the deviations, in notes.
-const STRAYS_FOR: f64 = 50.0;
+const NOISE_CORRELATION_NOTES: f64 = 50.0;
 /// Standard deviations: of the velocity, and of the logarithm of the step.
-const STRAYS_BY: [f64; 2] = [8.0, 0.1];
+const NOISE_DEVIATIONS: [f64; 2] = [8.0, 0.1];
 
 /// Adds slowly varying deviations in loudness and tempo, each an Ornstein-Uhlenbeck process. Durations do not change:
 /// if they did, the network would rely less on what repetitions predict about them, which costs a tenth of a nat.
-fn stray(notes: &[Successor], rng: &mut Pcg32) -> Vec<Successor> {
-    let kept = (-1.0 / STRAYS_FOR).exp();
+fn add_input_noise(notes: &[Successor], rng: &mut Pcg32) -> Vec<Successor> {
+    let kept = (-1.0 / NOISE_CORRELATION_NOTES).exp();
     // Uniform random numbers of variance 1: summed over this many notes, they are approximately normal.
     let mut even = || rng.random_range(-1.0..1.0f64) * 3f64.sqrt();
-    let mut off = STRAYS_BY.map(|by| by * even());
+    let mut off = NOISE_DEVIATIONS.map(|by| by * even());
     let mut next = || {
-        for (off, by) in off.iter_mut().zip(STRAYS_BY) {
+        for (off, by) in off.iter_mut().zip(NOISE_DEVIATIONS) {
             *off = kept * *off + (1.0 - kept * kept).sqrt() * by * even();
         }
         off
     };
-    let strayed = |note: &Successor| {
+    let noisy = |note: &Successor| {
         let [louder, slower] = next();
         // Separate onsets do not become chords.
         let step = if note.step > 0.0 { (note.step * slower.exp()).max(notes::chords::WINDOW_S + 1e-3) } else { 0.0 };
         Successor { step, velocity: (f64::from(note.velocity) + louder).round().clamp(1.0, 127.0) as u8, ..*note }
     };
-    notes.iter().map(strayed).collect()
+    notes.iter().map(noisy).collect()
 }
 
 #[cfg(test)]
@@ -282,11 +286,11 @@ mod tests {
             velocity: 64,
         };
         let notes: Vec<Successor> = (0..30_000).map(note).collect();
-        let strayed = stray(&notes, &mut Pcg32::new(1, 1));
-        assert!(strayed.iter().zip(&notes).all(|(a, b)| (a.step == 0.0) == (b.step == 0.0) && a.pitch == b.pitch));
-        let velocity: Vec<f64> = strayed.iter().map(|note| f64::from(note.velocity) - 64.0).collect();
-        let step: Vec<f64> = strayed.iter().step_by(3).map(|note| (note.step / 0.25).ln()).collect();
-        for ((values, by), every) in [velocity, step].iter().zip(STRAYS_BY).zip([1, 3]) {
+        let noisy = add_input_noise(&notes, &mut Pcg32::new(1, 1));
+        assert!(noisy.iter().zip(&notes).all(|(a, b)| (a.step == 0.0) == (b.step == 0.0) && a.pitch == b.pitch));
+        let velocity: Vec<f64> = noisy.iter().map(|note| f64::from(note.velocity) - 64.0).collect();
+        let step: Vec<f64> = noisy.iter().step_by(3).map(|note| (note.step / 0.25).ln()).collect();
+        for ((values, by), every) in [velocity, step].iter().zip(NOISE_DEVIATIONS).zip([1, 3]) {
             let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / (30_000 / every) as f64;
             let (level, power) = (mean(&mut values.iter().copied()), mean(&mut values.iter().map(|v| v * v)));
             assert!(level.abs() < 0.15 * by && (power.sqrt() / by - 1.0).abs() < 0.15, "{level} {power}");

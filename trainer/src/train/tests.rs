@@ -59,14 +59,14 @@ fn train(args: Args, stop: Option<u64>) {
 
 /// Everything that a run writes, without times.
 fn result(out: &Path) -> (BTreeMap<String, Vec<u32>>, Progress, Weights) {
-    let Checkpoint { weights, optimiser, average, carry, mut progress } =
+    let Checkpoint { weights, optimizer, average, carry, mut progress } =
         checkpoint::load(&out.join("checkpoint.safetensors")).unwrap();
     let mut numbers = BTreeMap::new();
     let mut add = |name: String, values: &[f32]| numbers.insert(name, values.iter().map(|v| v.to_bits()).collect());
     for (name, tensor) in weights.tensors() {
         add(name.clone(), &tensor.data);
     }
-    for (name, [mean, square]) in &optimiser.moments {
+    for (name, [mean, square]) in &optimizer.moments {
         add(format!("{name} mean"), mean);
         add(format!("{name} square"), square);
     }
@@ -107,7 +107,7 @@ fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
         let (whole, parts) = (result(&folder.path().join(whole)), result(&folder.path().join(parts)));
         assert_eq!(whole.1.steps, 7);
         assert_eq!(whole.1.log.iter().map(|line| line.step).collect::<Vec<_>>(), [3, 6, 7]);
-        assert_eq!(whole.1.drift.iter().map(|line| line.step).collect::<Vec<_>>(), [3, 6, 7]);
+        assert_eq!(whole.1.free_running.iter().map(|line| line.step).collect::<Vec<_>>(), [3, 6, 7]);
         assert_eq!(format!("{:?}", parts.1), format!("{:?}", whole.1), "{name}");
         assert!(parts.0 == whole.0, "{name}: weights, moments or states differ");
         assert!(parts.2.tensors() == whole.2.tensors(), "{name}: the best weights differ");

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 /// The longest that anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// The interval between two polls.
 const LOOK: Duration = Duration::from_millis(50);
 /// WebDriver's key for an element's id.
@@ -68,7 +68,7 @@ impl Browser {
     pub fn wait(&self, expression: &str) -> Result<()> {
         let began = Instant::now();
         while self.run(&format!("return Boolean({expression})"))? != Value::Bool(true) {
-            ensure!(began.elapsed() < PATIENCE, "never in a minute: {expression}; the page says `{}`", self.status()?);
+            ensure!(began.elapsed() < TIMEOUT, "never in a minute: {expression}; the page says `{}`", self.status()?);
             std::thread::sleep(LOOK);
         }
         Ok(())
@@ -121,7 +121,7 @@ impl Browser {
     }
 
     /// Errors in the page's console.
-    pub fn complaints(&self) -> Result<Vec<String>> {
+    pub fn logged_errors(&self) -> Result<Vec<String>> {
         let entries = self.call("se/log", &json!({ "type": "browser" }))?;
         let entries = entries.as_array().context("no log")?.iter();
         let severe = entries.filter(|entry| entry["level"] == "SEVERE");
@@ -130,7 +130,7 @@ impl Browser {
 
     fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).context("chromedriver is not there")?;
-        stream.set_read_timeout(Some(2 * PATIENCE))?;
+        stream.set_read_timeout(Some(2 * TIMEOUT))?;
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use driver::Browser;
 use serde_json::json;
-use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed};
+use test_host::{Audio, Blocks, Event, Pace, Performer, Plugin, SortedOutput, Timed};
 
 /// Samples per block of an audio worklet.
 const BLOCK: u32 = 128;
@@ -92,7 +92,7 @@ fn plays_on_as_the_plugin_does_and_saves() {
     browser.keys(&[('a', 600, 0)]).unwrap();
     gives_way(&browser).unwrap();
     println!("a note takes {} ms", browser.run(&format!("return (async () => {{ {MEASURE} }})()")).unwrap());
-    assert_eq!(browser.complaints().unwrap(), Vec::<String>::new());
+    assert_eq!(browser.logged_errors().unwrap(), Vec::<String>::new());
 }
 
 /// Measures the median time per note in milliseconds, in a separate module on the page's main thread, since a worklet
@@ -183,10 +183,10 @@ fn same_as_the_plugin(log: &[Sounded], rate: f64) -> Result<()> {
         Ok(audio.take_outputs())
     })?;
     // Includes notes that still sound at the end.
-    let notes = Account::of(&events, &outputs).with_hanging_until(u64::MAX);
+    let notes = SortedOutput::of(&events, &outputs).with_hanging_until(u64::MAX);
     let page: Vec<_> = log.iter().filter(|event| event.1 && event.3 > 0).collect();
     for (index, &&(at, _, key, velocity)) in page.iter().enumerate().take(NOTES) {
-        let same = |note: &&test_host::Sounded| {
+        let same = |note: &&test_host::PlayedNote| {
             (key, velocity) == (note.key, note.velocity) && at.abs_diff(note.on) <= u64::from(2 * BLOCK)
         };
         ensure!(

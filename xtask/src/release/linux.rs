@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use super::contents::{Item, below, built};
-use super::legal::Papers;
+use super::documents::Documents;
 use super::{Made, Release, archive, glibc};
 use crate::bundle::{self, PLUGIN};
 use crate::{host, packages, tools};
@@ -15,7 +15,7 @@ use crate::{host, packages, tools};
 /// The only library besides glibc's that the app links; it opens JACK at run time.
 const ALSA: &str = "libasound.so.2";
 
-pub fn make(release: &Release, papers: &Papers) -> Result<Made> {
+pub fn make(release: &Release, documents: &Documents) -> Result<Made> {
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
         return Ok(Made::NotHere("needs Linux on x86-64".to_owned()));
     }
@@ -52,7 +52,7 @@ pub fn make(release: &Release, papers: &Papers) -> Result<Made> {
         bytes: include_bytes!("../../release/install.sh").to_vec(),
         is_program: true,
     };
-    let mut items = papers.items();
+    let mut items = documents.items();
     items.push(Item::text("README.txt", include_str!("../../release/linux.txt")));
     items.push(script);
     items.extend([clap, vst3, app].into_iter().flatten());
@@ -63,7 +63,7 @@ pub fn make(release: &Release, papers: &Papers) -> Result<Made> {
     let tar = release.file("linux-x86_64.tar.zst");
     archive::tar_zst(&items, &release.scratch("tar")?, &tar)?;
     let deb = release.dist.join(format!("antiphon_{}_amd64.deb", release.version));
-    archive::deb(&debian(release, papers, &bundled)?, &release.scratch("deb")?, &deb)?;
+    archive::deb(&debian(release, documents, &bundled)?, &release.scratch("deb")?, &deb)?;
 
     notes.extend(try_out(release, &stem, &zip, &tar, &deb)?);
     Ok(Made::Files(vec![zip, tar, deb], notes))
@@ -134,7 +134,7 @@ fn desktop() -> [Item; 4] {
 }
 
 /// The files of the Debian package.
-fn debian(release: &Release, papers: &Papers, bundled: &Path) -> Result<Vec<Item>> {
+fn debian(release: &Release, documents: &Documents, bundled: &Path) -> Result<Vec<Item>> {
     let mut items = below("usr/lib/clap", built(bundled, "Antiphon.clap")?);
     // Debian's policy: shared libraries are not executable.
     items.extend(below("usr/lib/vst3", built(bundled, "Antiphon.vst3")?));
@@ -151,7 +151,7 @@ fn debian(release: &Release, papers: &Papers, bundled: &Path) -> Result<Vec<Item
         };
         items.push(Item { name: name.to_owned(), ..item });
     }
-    items.extend(below("usr/share/doc/antiphon", papers.items()));
+    items.extend(below("usr/share/doc/antiphon", documents.items()));
     items.push(Item::text("usr/share/doc/antiphon/copyright", include_str!("../../release/copyright")));
     let size: usize = items.iter().map(|item| item.bytes.len()).sum();
     let control = include_str!("../../release/control")

@@ -3,18 +3,18 @@
 use anyhow::Result;
 
 use super::contents::{Item, below, built};
-use super::legal::Papers;
+use super::documents::Documents;
 use super::{Made, Release, archive};
 use crate::{bundle, host};
 
-pub fn make(release: &Release, papers: &Papers) -> Result<Made> {
+pub fn make(release: &Release, documents: &Documents) -> Result<Made> {
     if !cfg!(target_os = "macos") {
         return Ok(Made::NotHere("needs a Mac; the release workflow has one".to_owned()));
     }
     bundle::universal(release.workspace)?;
     let bundled = release.workspace.bundled();
     let stem = format!("{}-macos-universal", release.stem());
-    let mut items = papers.items();
+    let mut items = documents.items();
     items.push(Item::text("README.txt", include_str!("../../release/macos.txt")));
     for name in ["Antiphon.clap", "Antiphon.vst3", "Antiphon.app"] {
         items.extend(built(&bundled, name)?);

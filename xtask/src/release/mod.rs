@@ -3,8 +3,8 @@
 
 mod archive;
 mod contents;
+mod documents;
 mod glibc;
-mod legal;
 mod linux;
 mod macos;
 mod third_party;
@@ -19,13 +19,14 @@ use clap::ValueEnum;
 
 use crate::workspace::Workspace;
 use crate::{book, digest, web};
-use legal::Papers;
+use documents::Documents;
 
 /// The parts of a release, in the order in which they are made by default.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Part {
     /// Third-party licenses, bill of materials (SBOM) and model cards.
-    Papers,
+    #[value(name = "papers")]
+    Documents,
     Web,
     Book,
     Linux,
@@ -67,17 +68,17 @@ pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
     std::fs::create_dir_all(&dist)?;
     let release = Release { workspace, version, dist };
     // Needed by every archive.
-    let papers = Papers::make(workspace)?;
+    let documents = Documents::make(workspace)?;
     let mut rows = Vec::new();
     let mut left = Vec::new();
     for &part in parts {
         println!("== {}", part.word());
         let began = Instant::now();
         let made = match part {
-            Part::Linux => linux::make(&release, &papers),
-            Part::Windows => windows::make(&release, &papers),
-            Part::MacOs => macos::make(&release, &papers),
-            Part::Papers => papers.publish(&release),
+            Part::Linux => linux::make(&release, &documents),
+            Part::Windows => windows::make(&release, &documents),
+            Part::MacOs => macos::make(&release, &documents),
+            Part::Documents => documents.publish(&release),
             Part::Web => web::build(workspace).and_then(|folder| release.site(&folder, "web")),
             Part::Book => book::build(workspace).and_then(|folder| release.site(&folder, "book")),
         };

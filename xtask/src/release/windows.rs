@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::contents::{Item, below, built};
-use super::legal::Papers;
+use super::documents::Documents;
 use super::{Made, Release, archive};
 use crate::{bundle, cross, host};
 
-pub fn make(release: &Release, papers: &Papers) -> Result<Made> {
+pub fn make(release: &Release, documents: &Documents) -> Result<Made> {
     let (bundled, how): (PathBuf, _) = if cfg!(windows) {
         bundle::build(release.workspace, &[])?;
         bundle::app(release.workspace, &[])?;
@@ -20,7 +20,7 @@ pub fn make(release: &Release, papers: &Papers) -> Result<Made> {
         return Ok(Made::NotHere("needs Windows, or Linux with MinGW".to_owned()));
     };
     let stem = format!("{}-windows-x86_64", release.stem());
-    let mut items = papers.items();
+    let mut items = documents.items();
     items.push(Item::text("README.txt", include_str!("../../release/windows.txt")));
     for name in ["Antiphon.clap", "Antiphon.vst3", "Antiphon.exe"] {
         items.extend(built(&bundled, name)?);

@@ -19,7 +19,7 @@ use crate::workspace::Workspace;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Maximum size of the page's files, in bytes, as transferred.
-const MOST_BYTES: u64 = 8 << 20;
+const MAX_BYTES: u64 = 8 << 20;
 
 /// Builds the page; with a port, also serves it to browsers on this machine until interrupted.
 pub fn run(workspace: &Workspace, port: Option<u16>) -> Result<ExitCode> {
@@ -65,7 +65,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     pack(&module, &folder.join("antiphon.wasm.gz"))?;
     pack(&std::fs::read(&weights)?, &folder.join("antiphon.weights.gz"))?;
     let (_, bytes) = book::size(&folder)?;
-    ensure!(bytes <= MOST_BYTES, "the page has {bytes} bytes; more than {MOST_BYTES} take too long to load");
+    ensure!(bytes <= MAX_BYTES, "the page has {bytes} bytes; more than {MAX_BYTES} take too long to load");
     Ok(folder)
 }
 

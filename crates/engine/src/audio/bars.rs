@@ -14,7 +14,7 @@ const ON_LINE: f64 = 1e-3;
 
 /// Finds the host's bar lines, each once.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Lines {
+pub struct BarLineCounter {
     /// Unrolled beats up to which lines are counted; `None`: the transport is not running.
     counted: Option<f64>,
     /// The bar length last reported by the host, in beats.
@@ -25,7 +25,7 @@ pub struct Lines {
     ended: Option<f64>,
 }
 
-impl Lines {
+impl BarLineCounter {
     /// Begins a block. When the transport starts or jumps, counting starts here: a line exactly here opens the
     /// first bar and is not counted.
     pub fn open(&mut self, span: &Span) {
@@ -35,11 +35,11 @@ impl Lines {
         };
         self.length = Some(bars.length);
         // The loop's end lies between two blocks, so it belongs to the bars of the previous block.
-        let turn = bars.loop_start().filter(|_| span.happened.looped);
+        let turn = bars.loop_start().filter(|_| span.events.looped);
         let before = self.bars.replace(bars).zip(self.counted);
         let line = before.map(|(before, counted)| before.next(counted));
         self.ended = turn.zip(line).filter(|(turn, line)| (turn - line).abs() <= ON_LINE).map(|ends| ends.0);
-        if self.counted.is_none() || span.happened.started || span.happened.jumped {
+        if self.counted.is_none() || span.events.started || span.events.jumped {
             self.counted = Some(span.start + ON_LINE.min(GUARD * bars.length));
         }
     }
@@ -80,27 +80,27 @@ impl Lines {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trade {
     /// Whether the current bars are Antiphon's.
-    pub mine: bool,
+    pub antiphons_turn: bool,
     /// Bar lines until the turn changes hands, at least 1.
     pub left: u32,
 }
 
 impl Trade {
     /// Begins in the middle of a bar or `on_line`. A bar that has already begun is not counted.
-    pub fn begin(mine: bool, bars: u32, on_line: bool) -> Self {
-        Self { mine, left: bars.max(1) + u32::from(!on_line) }
+    pub fn begin(antiphons_turn: bool, bars: u32, on_line: bool) -> Self {
+        Self { antiphons_turn, left: bars.max(1) + u32::from(!on_line) }
     }
 
     /// A bar line passes. Returns whether the turn changes hands there. The numbers are the current settings:
     /// whoever has already had that many bars gives up the turn at this line.
     pub fn pass(&mut self, your_bars: u32, antiphon_bars: u32) -> bool {
-        let bars = if self.mine { antiphon_bars } else { your_bars };
+        let bars = if self.antiphons_turn { antiphon_bars } else { your_bars };
         self.left = (self.left - 1).min(bars.max(1));
         if self.left > 0 {
             return false;
         }
-        self.mine = !self.mine;
-        self.left = if self.mine { antiphon_bars } else { your_bars }.max(1);
+        self.antiphons_turn = !self.antiphons_turn;
+        self.left = if self.antiphons_turn { antiphon_bars } else { your_bars }.max(1);
         true
     }
 }

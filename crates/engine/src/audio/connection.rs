@@ -14,25 +14,25 @@ pub struct Connection {
     /// Counts and gauges.
     pub status: Arc<Status>,
     /// Waits for the generator, offline only.
-    pub patience: OfflineWait,
-    /// [`Status::lapses`] at the last call of [`Self::has_lapsed`].
-    lapses: u32,
-    /// [`AudioEnd::asked`] at the last call of [`Self::is_asked`].
-    asked: u32,
-    /// Whether both threads agree on whose turn it is; see [`AudioEnd::mend`].
+    pub offline_wait: OfflineWait,
+    /// [`Status::lost_takes`] at the last call of [`Self::has_lost_take`].
+    lost_takes: u32,
+    /// [`AudioEnd::replay_requests`] at the last call of [`Self::replay_requested`].
+    replay_requests: u32,
+    /// Whether both threads agree on whose turn it is; see [`AudioEnd::resync`].
     agreed: bool,
 }
 
 impl Connection {
     /// A connection over this audio end.
     pub fn new(audio_end: AudioEnd, status: Arc<Status>) -> Self {
-        let (lapses, asked) = (status.lapses(), audio_end.asked());
-        Self { audio_end, status, patience: OfflineWait::default(), lapses, asked, agreed: true }
+        let (lost_takes, replay_requests) = (status.lost_takes(), audio_end.replay_requests());
+        Self { audio_end, status, offline_wait: OfflineWait::default(), lost_takes, replay_requests, agreed: true }
     }
 
     /// Begins a block in this revision.
     pub fn open(&mut self, revision: u64) {
-        self.agreed = self.audio_end.mend(Revision(revision));
+        self.agreed = self.audio_end.resync(Revision(revision));
     }
 
     /// Whether the generator can take the turn.
@@ -41,27 +41,27 @@ impl Connection {
     }
 
     /// Whether the generator has lost the current take since the last call.
-    pub fn has_lapsed(&mut self) -> bool {
-        let lapses = self.status.lapses();
-        std::mem::replace(&mut self.lapses, lapses) != lapses
+    pub fn has_lost_take(&mut self) -> bool {
+        let lost_takes = self.status.lost_takes();
+        std::mem::replace(&mut self.lost_takes, lost_takes) != lost_takes
     }
 
     /// Whether a replay was requested from the window since the last call.
-    pub fn is_asked(&mut self) -> bool {
-        let asked = self.audio_end.asked();
-        std::mem::replace(&mut self.asked, asked) != asked
+    pub fn replay_requested(&mut self) -> bool {
+        let replay_requests = self.audio_end.replay_requests();
+        std::mem::replace(&mut self.replay_requests, replay_requests) != replay_requests
     }
 
     /// Offline, waits until the queue to the generator has room outside its reserve; one event uses little of that.
     pub fn await_room(&mut self) {
         let audio_end = &self.audio_end;
-        self.patience.wait_until(&self.status, || audio_end.has_room());
+        self.offline_wait.wait_until(&self.status, || audio_end.has_room());
     }
 
     /// Sends a note of the player, and counts it as heard or, if there is no room, as an overflow.
-    pub fn tell(&mut self, report: Message) {
+    pub fn send_note(&mut self, message: Message) {
         self.await_room();
-        if self.audio_end.offer(report) {
+        if self.audio_end.send_note(message) {
             self.status.counts.heard.add(1);
         } else {
             self.status.counts.overflows.add(1);

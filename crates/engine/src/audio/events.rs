@@ -2,7 +2,7 @@
 
 /// A player event as the engine sees it. `None` for a channel or key means all of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Heard {
+pub enum PlayerEvent {
     /// A key goes down.
     On {
         /// MIDI channel, 0–15.
@@ -58,9 +58,9 @@ pub enum Heard {
     },
 }
 
-impl Heard {
+impl PlayerEvent {
     /// Turns a note-off into [`Self::Covered`], for a note whose key has been struck again; other events are unchanged.
-    pub fn covered(self) -> Self {
+    pub fn into_covered(self) -> Self {
         match self {
             Self::Off { channel, key } => Self::Covered { channel, key },
             other => other,
@@ -79,13 +79,13 @@ pub trait Out {
 }
 
 /// Passes the player's own events through to the host. `E`: the host's event type.
-pub trait Through<E>: Out {
+pub trait ThruOutput<E>: Out {
     /// Passes an event through. Returns whether the host took it.
     fn pass(&mut self, offset: u32, event: E) -> bool;
 }
 
 /// For hosts without their own events: there is nothing to pass through.
-impl<T: Out> Through<()> for T {
+impl<T: Out> ThruOutput<()> for T {
     fn pass(&mut self, _: u32, (): ()) -> bool {
         true
     }

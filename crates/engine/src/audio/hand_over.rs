@@ -6,16 +6,16 @@
 
 use super::bars::Trade;
 use super::time::{Moment, micro};
-use super::turn::{Command, Event, Leaving, Playing, State, by_silence, continues, decide};
+use super::turn::{Command, EndReason, Event, Playing, State, by_silence, continues, decide};
 use super::{AudioSide, Out};
-use crate::audio::take::Take;
-use crate::link::messages::{Begin, End, Message, ON_END_S, Place, Revision, Source, loop_beats};
+use crate::audio::take::TakePlayback;
+use crate::link::messages::{Begin, End, Message, Revision, Source, TimelinePosition};
 use crate::link::roll::Whose;
 use crate::settings::{GenerationParams, Length, Mode, Settings, Silence};
 
 /// How long before a hand-over the generator is informed, in seconds: time for about a hundred notes on a
 /// slow machine.
-const FORETOLD_S: f64 = 0.25;
+const ANNOUNCE_S: f64 = 0.25;
 /// Largest difference between two places in the bar that count as the same, in beats; also the largest relative
 /// difference between their tempi.
 const SAME_PLACE: f64 = 1e-4;
@@ -26,11 +26,9 @@ const SAME_MOMENT: f64 = 1e-3;
 /// nothing that would accumulate over a take.
 const SAME_BEAT: f64 = 2e-6;
 const SAME_TEMPO: f64 = 1e-8;
-/// The shortest loop of a frozen take, in beats, where there are no bars.
-const SHORTEST_LOOP: f64 = 0.5;
 
 /// Whose turn it is, and the state that outlasts a turn.
-pub struct Turns {
+pub struct TurnState {
     /// Whose turn it is.
     pub turn: Turn,
     /// The trading of bars, in mode trade while the transport runs.
@@ -43,9 +41,9 @@ pub struct Turns {
     pub has_take: bool,
 }
 
-impl Default for Turns {
+impl Default for TurnState {
     fn default() -> Self {
-        Self { turn: Turn::Yours { pending: None }, trade: None, ended: None, takes: 0, has_take: false }
+        Self { turn: Turn::Player { pending: None }, trade: None, ended: None, takes: 0, has_take: false }
     }
 }
 
@@ -53,12 +51,12 @@ impl Default for Turns {
 #[derive(Clone, Copy, Debug)]
 pub enum Turn {
     /// The player's turn.
-    Yours {
+    Player {
         /// The next hand-over, if the generator has been informed of it.
         pending: Option<PendingHandOver>,
     },
     /// Antiphon's turn.
-    Mine(Take),
+    Antiphon(TakePlayback),
 }
 
 /// A hand-over that the generator is preparing for.
@@ -68,35 +66,35 @@ pub struct PendingHandOver {
     pub at: f64,
     source: Source,
     called: bool,
-    place: Place,
+    position: TimelinePosition,
     generation: GenerationParams,
     length: Length,
 }
 
 impl PendingHandOver {
     /// Whether this is still the same hand-over, within tolerance.
-    fn is(&self, other: &Self) -> bool {
-        let (here, there) = (self.place, other.place);
+    fn matches(&self, other: &Self) -> bool {
+        let (here, there) = (self.position, other.position);
         let moment = (self.at - other.at).abs() <= SAME_MOMENT;
         let same = moment && self.source == other.source && self.called == other.called;
         let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_PLACE * here.beats_per_second;
-        same && self.generation == other.generation && self.length == other.length && tempo && here.is(&there)
+        same && self.generation == other.generation && self.length == other.length && tempo && here.matches(&there)
     }
 
     /// Whether notes generated for this hand-over are exact to the sample for `other`. In a tempo ramp they may not
     /// be: the predicted place was slightly off.
-    fn serves(&self, other: &Self) -> bool {
-        let (here, there) = (self.place, other.place);
+    fn is_exact_for(&self, other: &Self) -> bool {
+        let (here, there) = (self.position, other.position);
         let tempo = (here.beats_per_second - there.beats_per_second).abs() <= SAME_TEMPO * here.beats_per_second;
         let exact = tempo && here.is_within(&there, SAME_BEAT);
         let moment = (self.at - other.at).abs() <= SAME_BEAT;
-        self.is(other) && moment && exact
+        self.matches(other) && moment && exact
     }
 }
 
-impl Place {
+impl TimelinePosition {
     /// Whether both are the same place in the bar, up to the rounding of host positions.
-    pub fn is(&self, other: &Self) -> bool {
+    pub fn matches(&self, other: &Self) -> bool {
         self.is_within(other, SAME_PLACE)
     }
 
@@ -113,7 +111,7 @@ pub enum Change {
     /// The turn may change.
     Turn(Event),
     /// The grid follows different bars from here on.
-    Metre,
+    GridBars,
 }
 
 impl<E: Copy> AudioSide<E> {
@@ -125,27 +123,28 @@ impl<E: Copy> AudioSide<E> {
         }
         let end = self.time.boundary(until);
         let counts = self.turns.trade.is_some() || self.is_playing();
-        let line = self.time.lines.next(self.time.span.bars).filter(|_| counts);
+        let line = self.time.bar_lines.next(self.time.span.bars).filter(|_| counts);
         let passes = line.filter(|line| *line < end).map(|line| (self.time.moment_at(line), Change::Turn(Event::Line)));
         match &self.turns.turn {
-            Turn::Mine(take) => {
+            Turn::Antiphon(take) => {
                 let cut = take
                     .end
                     .filter(|line| *line < end)
                     .map(|line| (self.time.moment_at(line), Change::Turn(Event::Cut)));
-                let over = self.over(take).filter(|over| *over < end).map(|over| {
+                let over = self.natural_end(take).filter(|over| *over < end).map(|over| {
                     // The note-off at exactly `over` still belongs to the take.
                     let moment = Moment { from: over.next_up(), ..self.time.moment_at(over) };
                     (moment, Change::Turn(Event::Over))
                 });
-                let metre = self.metre_changes(take, end).map(|beats| (self.time.moment_at(beats), Change::Metre));
-                let changes = [over, cut, passes, metre].into_iter().flatten();
+                let grid_bars =
+                    self.grid_bars_change(take, end).map(|beats| (self.time.moment_at(beats), Change::GridBars));
+                let changes = [over, cut, passes, grid_bars].into_iter().flatten();
                 changes.min_by(|one, other| one.0.beats.total_cmp(&other.0.beats))
             }
-            Turn::Yours { .. } => {
-                let trade = self.turns.trade.filter(|trade| !trade.mine && trade.left == 1).and(line);
+            Turn::Player { .. } => {
+                let trade = self.turns.trade.filter(|trade| !trade.antiphons_turn && trade.left == 1).and(line);
                 if let Some(line) = trade.filter(|_| self.connection.can_play()) {
-                    self.prepare(self.time.moment_at(line), Source::GoOn, true, settings);
+                    self.prepare(self.time.moment_at(line), Source::Continue, true, settings);
                     return passes;
                 }
                 let silence = self.silence_over(settings);
@@ -162,30 +161,36 @@ impl<E: Copy> AudioSide<E> {
     }
 
     /// Carries out a change.
-    pub(super) fn make(&mut self, moment: Moment, change: Change, settings: &Settings, out: &mut impl Out) {
+    pub(super) fn apply_change(&mut self, moment: Moment, change: Change, settings: &Settings, out: &mut impl Out) {
         match change {
             Change::Turn(event) => {
                 if event == Event::Line {
-                    self.time.lines.count(moment.beats, self.time.span.bars);
+                    self.time.bar_lines.count(moment.beats, self.time.span.bars);
                 }
-                self.happens(moment, event, settings, out);
+                self.handle_event(moment, event, settings, out);
             }
-            Change::Metre => self.change_metre(moment),
+            Change::GridBars => self.apply_grid_bars(moment),
         }
     }
 
     /// Handles an event that may change the turn. Returns whether the key joins the take.
-    pub(super) fn happens(&mut self, moment: Moment, event: Event, settings: &Settings, out: &mut impl Out) -> bool {
+    pub(super) fn handle_event(
+        &mut self,
+        moment: Moment,
+        event: Event,
+        settings: &Settings,
+        out: &mut impl Out,
+    ) -> bool {
         let (state, commands) = decide(self.state(), settings, event);
         self.turns.trade = state.trade;
         self.input.trigger_held = state.trigger_held;
-        if let (Turn::Mine(take), Some(playing)) = (&mut self.turns.turn, state.playing) {
+        if let (Turn::Antiphon(take), Some(playing)) = (&mut self.turns.turn, state.playing) {
             take.bars = playing.bars;
         }
         let mut joins = false;
         for command in commands.into_iter().flatten() {
             match command {
-                Command::GiveBack(leaving) => self.give_back(moment, leaving, out),
+                Command::GiveBack(reason) => self.give_back(moment, reason, out),
                 Command::HandOver { source, called } => self.hand_over(moment, source, called, settings),
                 Command::Join => joins = true,
                 Command::Freeze => self.freeze(moment),
@@ -199,8 +204,8 @@ impl<E: Copy> AudioSide<E> {
     fn state(&self) -> State {
         State {
             playing: match &self.turns.turn {
-                Turn::Mine(take) => Some(Playing { frozen: take.frozen, bars: take.bars }),
-                Turn::Yours { .. } => None,
+                Turn::Antiphon(take) => Some(Playing { frozen: take.frozen, bars: take.bars }),
+                Turn::Player { .. } => None,
             },
             can_play: self.connection.can_play(),
             has_take: self.turns.has_take,
@@ -220,7 +225,7 @@ impl<E: Copy> AudioSide<E> {
     /// Prepares the hand-over.
     fn silence_over(&mut self, settings: &Settings) -> Option<Moment> {
         let counts = by_silence(settings.turn.mode, self.time.span.bars.is_some())
-            && self.input.fresh
+            && self.input.has_unanswered
             && self.connection.can_play();
         let (since, since_beats) = self.input.silent_since(settings.turn.sustain_holds).filter(|_| counts)?;
         let moment = match settings.turn.silence {
@@ -251,46 +256,46 @@ impl<E: Copy> AudioSide<E> {
 
     /// Informs the generator of an imminent hand-over, once it has received everything that was played.
     fn prepare(&mut self, moment: Moment, source: Source, called: bool, settings: &Settings) {
-        let coming = self.coming(moment, source, called, settings);
-        let Turn::Yours { pending } = self.turns.turn else {
+        let planned = self.planned(moment, source, called, settings);
+        let Turn::Player { pending } = self.turns.turn else {
             return;
         };
-        let told = self.input.listener.waiting() == 0;
-        if told && pending.is_some_and(|pending| pending.is(&coming)) {
+        let up_to_date = self.input.listener.waiting() == 0;
+        if up_to_date && pending.is_some_and(|pending| pending.matches(&planned)) {
             return;
         }
         self.cancel();
-        if told && coming.at - self.time.seconds(self.time.span.frames) <= FORETOLD_S {
-            self.begin(coming);
-            self.turns.turn = Turn::Yours { pending: Some(coming) };
+        if up_to_date && planned.at - self.time.seconds(self.time.span.frames) <= ANNOUNCE_S {
+            self.begin(planned);
+            self.turns.turn = Turn::Player { pending: Some(planned) };
         }
     }
 
-    fn coming(&self, moment: Moment, source: Source, called: bool, settings: &Settings) -> PendingHandOver {
+    fn planned(&self, moment: Moment, source: Source, called: bool, settings: &Settings) -> PendingHandOver {
         let rate = self.time.span.beats_per_second_at(moment.offset);
-        let place = self.place(moment.beats, moment.beats, rate);
+        let position = self.position(moment.beats, moment.beats, rate);
         PendingHandOver {
             at: moment.at,
             source,
             called,
-            place,
+            position,
             generation: self.generation(settings),
             length: settings.turn.length,
         }
     }
 
-    fn begin(&mut self, coming: PendingHandOver) {
+    fn begin(&mut self, planned: PendingHandOver) {
         let revision = Revision(self.output.schedule.raise_revision());
         self.connection.audio_end.skip_before(revision);
-        self.connection.audio_end.progress((self.time.seconds(0) - coming.at).min(0.0));
-        let PendingHandOver { at, source, called, place, generation, length } = coming;
-        self.connection.audio_end.steer(Message::Begin(Begin {
+        self.connection.audio_end.set_progress((self.time.seconds(0) - planned.at).min(0.0));
+        let PendingHandOver { at, source, called, position, generation, length } = planned;
+        self.connection.audio_end.send_command(Message::Begin(Begin {
             revision,
             at,
             number: self.turns.takes,
             source,
             called,
-            place,
+            position,
             generation,
             length,
         }));
@@ -298,84 +303,85 @@ impl<E: Copy> AudioSide<E> {
 
     /// Cancels the pending hand-over, if there is one.
     fn cancel(&mut self) {
-        if let Turn::Yours { pending: pending @ Some(_) } = &mut self.turns.turn {
+        if let Turn::Player { pending: pending @ Some(_) } = &mut self.turns.turn {
             *pending = None;
             let revision = Revision(self.output.schedule.raise_revision());
-            self.connection.audio_end.steer(Message::End(revision, End::CANCELED));
+            self.connection.audio_end.send_command(Message::End(revision, End::CANCELED));
         }
     }
 
     /// Antiphon takes the turn.
     fn hand_over(&mut self, moment: Moment, source: Source, called: bool, settings: &Settings) {
-        let coming = self.coming(moment, source, called, settings);
+        let planned = self.planned(moment, source, called, settings);
         match self.turns.turn {
-            Turn::Yours { pending: Some(pending) } if pending.serves(&coming) => {}
-            Turn::Yours { .. } | Turn::Mine(_) => {
+            Turn::Player { pending: Some(pending) } if pending.is_exact_for(&planned) => {}
+            Turn::Player { .. } | Turn::Antiphon(_) => {
                 self.cancel();
                 self.input.listener.hand_over(moment.at);
-                self.tell();
-                self.begin(coming);
+                self.send_finished_notes();
+                self.begin(planned);
             }
         }
         if let Some(bars) = self.time.span.bars {
-            self.time.lines.begin_at(moment.beats, bars);
+            self.time.bar_lines.begin_at(moment.beats, bars);
         }
-        let mut take = Take::new(moment.beats, coming.place, source, settings, coming.generation, self.input.channel);
+        let mut take =
+            TakePlayback::new(moment.beats, planned.position, source, settings, planned.generation, self.input.channel);
         take.end = self.end_of(&take, settings);
-        self.turns.turn = Turn::Mine(take);
+        self.turns.turn = Turn::Antiphon(take);
         self.turns.takes += 1;
-        self.input.fresh = false;
+        self.input.has_unanswered = false;
         self.connection.status.counts.turns.add(1);
         self.connection.status.hand_over_s.set(moment.at);
         self.roll.hand_over(moment.at);
     }
 
     /// When a take ends, in beats, if that is known from its beginning: only a number of bars without a transport is.
-    fn end_of(&self, take: &Take, settings: &Settings) -> Option<f64> {
+    fn end_of(&self, take: &TakePlayback, settings: &Settings) -> Option<f64> {
         let bars = match (settings.turn.length, settings.turn.mode) {
             _ if self.time.span.bars.is_some() || take.frozen => return None,
             (_, Mode::Trade) => settings.turn.antiphon_bars,
             (Length::Bars(bars), _) => bars,
             (Length::Open | Length::Seconds(_) | Length::Notes(_), _) => return None,
         };
-        Some(take.begin() + f64::from(bars.max(1)) * self.time.lines.length())
+        Some(take.begin() + f64::from(bars.max(1)) * self.time.bar_lines.length())
     }
 
     /// Gives the turn to the player: notes not yet played are void; those played are remembered, if that setting
     /// is on.
-    pub(super) fn give_back(&mut self, moment: Moment, leaving: Leaving, out: &mut impl Out) {
+    pub(super) fn give_back(&mut self, moment: Moment, reason: EndReason, out: &mut impl Out) {
         self.cancel();
-        if leaving == Leaving::Cut {
+        if reason == EndReason::Cut {
             // Also the notes still ringing from an earlier turn.
             self.end_sounding(moment.offset, out);
         }
-        let Turn::Mine(take) = self.turns.turn else {
+        let Turn::Antiphon(take) = self.turns.turn else {
             return;
         };
         let (rings_out, remembered) =
             self.settings.map_or((false, true), |settings| (settings.turn.rings_out, settings.turn.remembers_own));
-        let cut = match leaving {
-            Leaving::Entry => !rings_out,
-            Leaving::Cut => true,
-            Leaving::Over => false,
+        let cut = match reason {
+            EndReason::Entry => !rings_out,
+            EndReason::Cut => true,
+            EndReason::Over => false,
         };
         if cut {
             self.end_sounding(moment.offset, out);
         }
-        self.output.lift_foot(self.time.within(moment.offset), out);
+        self.output.lift_sustain(self.time.within(moment.offset), out);
         // The notes still waiting have joined the take; the generator knows them.
         self.input.listener.hand_over(moment.at);
-        self.tell();
-        self.turns.turn = Turn::Yours { pending: None };
+        self.send_finished_notes();
+        self.turns.turn = Turn::Player { pending: None };
         // Notes that joined the take need no answer.
-        self.input.fresh = false;
+        self.input.has_unanswered = false;
         self.turns.ended = Some(moment);
         let revision = Revision(self.output.schedule.raise_revision());
         let since = since(&take, moment);
-        let limit = if leaving == Leaving::Over { take.limit() } else { since.min(take.limit()) };
-        let beats_per_second = take.place.beats_per_second;
+        let limit = if reason == EndReason::Over { take.limit() } else { since.min(take.limit()) };
+        let beats_per_second = take.position.beats_per_second;
         let end = End { limit, notes: take.notes(), since, at: moment.at, beats_per_second, cut, remembered };
-        self.connection.audio_end.steer(Message::End(revision, end));
+        self.connection.audio_end.send_command(Message::End(revision, end));
         self.turns.has_take |= take.sounded;
     }
 
@@ -394,9 +400,9 @@ impl<E: Copy> AudioSide<E> {
     }
 
     /// Applies changed settings to the current take, if any. `length`: whether the turn length has changed.
-    pub(super) fn change(&mut self, moment: Moment, settings: &Settings, length: bool) {
+    pub(super) fn update_take(&mut self, moment: Moment, settings: &Settings, length: bool) {
         let generation = self.generation(settings);
-        let Turn::Mine(take) = &mut self.turns.turn else {
+        let Turn::Antiphon(take) = &mut self.turns.turn else {
             return;
         };
         take.late_s = settings.midi.late_s;
@@ -406,86 +412,55 @@ impl<E: Copy> AudioSide<E> {
             self.output.schedule.set_channel(channel);
         }
         if generation != take.generation || length {
-            self.think_again(moment, |take| {
+            self.regenerate_from(moment, |take| {
                 take.generation = generation;
                 take.length = settings.turn.length;
             });
-            if let Turn::Mine(mut take) = self.turns.turn {
+            if let Turn::Antiphon(mut take) = self.turns.turn {
                 let end = match settings.turn.length {
                     // It already has that many bars: it ends at once.
                     Length::Bars(bars) if take.bars >= bars && !take.frozen => Some(moment.beats),
                     _ => self.end_of(&take, settings),
                 };
                 take.end = end;
-                self.turns.turn = Turn::Mine(take);
+                self.turns.turn = Turn::Antiphon(take);
             }
         }
     }
 
     /// Applies `change` to the current take and has the notes from here on generated again.
-    pub(super) fn think_again(&mut self, moment: Moment, change: impl FnOnce(&mut Take)) {
+    pub(super) fn regenerate_from(&mut self, moment: Moment, change: impl FnOnce(&mut TakePlayback)) {
         self.receive();
-        let Turn::Mine(take) = &mut self.turns.turn else {
+        let Turn::Antiphon(take) = &mut self.turns.turn else {
             return;
         };
         change(take);
         let since = since(take, moment);
         let revision = Revision(self.output.schedule.raise_revision_from(take.beats(since)));
-        take.rethink(since);
-        let (place, generation, length) = (take.place, take.generation, take.length);
-        self.connection.audio_end.steer(Message::Change { revision, since, place, generation, length });
+        take.invalidate_from(since);
+        let (position, generation, length) = (take.position, take.generation, take.length);
+        self.connection.audio_end.send_command(Message::Change { revision, since, position, generation, length });
     }
 
     /// A key goes down during Antiphon's turn and joins the take: in a duet, or over a frozen take.
     pub(super) fn join(&mut self, moment: Moment, pitch: u8, velocity: u8) {
         self.receive();
-        let Turn::Mine(take) = &mut self.turns.turn else {
+        let Turn::Antiphon(take) = &mut self.turns.turn else {
             return;
         };
         let since = since(take, moment);
         let from = take.joined(since);
         let revision = Revision(self.output.schedule.raise_revision_from(take.beats(from)));
-        take.rethink(from);
+        take.invalidate_from(from);
         self.connection.status.counts.heard.add(1);
-        self.connection.audio_end.steer(Message::Join { revision, since, from, pitch, velocity });
+        self.connection.audio_end.send_command(Message::Join { revision, since, from, pitch, velocity });
     }
 
     /// Keys come up during Antiphon's turn. `None`: all of them.
     pub(super) fn leave(&mut self, moment: Moment, key: Option<u8>) {
-        if let Turn::Mine(take) = &self.turns.turn {
-            self.connection.audio_end.steer(Message::Leave { since: since(take, moment), pitch: key });
+        if let Turn::Antiphon(take) = &self.turns.turn {
+            self.connection.audio_end.send_command(Message::Leave { since: since(take, moment), pitch: key });
         }
-    }
-
-    /// Freezes the current take: it loops from here on.
-    fn freeze(&mut self, moment: Moment) {
-        let bar = self.time.metre.bars_at(moment.beats).map(|bars| bars.length);
-        let Turn::Mine(take) = &self.turns.turn else {
-            return;
-        };
-        let lasted = (moment.beats - take.begin()).max(SHORTEST_LOOP);
-        let round = loop_beats(lasted, bar) / take.place.beats_per_second;
-        let since = micro(round - ON_END_S);
-        self.latch(true, since, |revision| Message::Freeze { revision, since, round });
-    }
-
-    /// Thaws the current take: it stops looping.
-    fn thaw(&mut self, moment: Moment) {
-        let Turn::Mine(take) = &self.turns.turn else {
-            return;
-        };
-        let since = since(take, moment);
-        self.latch(false, since, |revision| Message::Thaw { revision, since });
-    }
-
-    fn latch(&mut self, frozen: bool, since: f64, report: impl FnOnce(Revision) -> Message) {
-        self.receive();
-        let Turn::Mine(take) = &mut self.turns.turn else {
-            return;
-        };
-        let revision = Revision(self.output.schedule.raise_revision_from(take.beats(since)));
-        take.freeze(frozen, since);
-        self.connection.audio_end.steer(report(revision));
     }
 
     /// Ends all of Antiphon's sounding notes at this offset.
@@ -497,6 +472,6 @@ impl<E: Copy> AudioSide<E> {
 
 /// Seconds from a take's hand-over to a moment, in whole microseconds (see [`time`](super::time)). Uses the moment
 /// itself, not the start of its sample, which depends on the sample rate.
-fn since(take: &Take, moment: Moment) -> f64 {
+pub(super) fn since(take: &TakePlayback, moment: Moment) -> f64 {
     micro(take.since(moment.beats))
 }

@@ -2,20 +2,20 @@
 
 use notes::Listener;
 
-use super::midi_thru::Bits;
+use super::midi_thru::ChannelBits;
 use super::trigger::SUSTAIN;
-use crate::link::touches::KeyboardReceiver;
+use crate::link::keyboard::KeyboardReceiver;
 
 /// The state of the player's input.
 pub struct Input {
     /// Turns events into finished notes.
     pub listener: Listener,
-    down: Bits,
-    pedals: Bits,
+    down: ChannelBits,
+    pedals: ChannelBits,
     /// MIDI channel of the latest note, 0–15.
     pub channel: u8,
     /// Whether something was played since Antiphon's last turn.
-    pub fresh: bool,
+    pub has_unanswered: bool,
     /// When a key last went down or came up, in unrolled beats.
     key_beats: f64,
     /// When a sustain pedal last came up, in unrolled beats.
@@ -23,34 +23,34 @@ pub struct Input {
     /// Whether the trigger is down.
     pub trigger_held: bool,
     /// The on-screen keyboard.
-    pub touched: KeyboardReceiver,
-    /// [`Listener::dropped`] at the last call of [`Self::lost`].
-    unheard: u64,
+    pub keyboard: KeyboardReceiver,
+    /// [`Listener::dropped`] at the last call of [`Self::newly_dropped`].
+    dropped_before: u64,
 }
 
 impl Input {
     /// No input yet. Allocates everything it will ever need.
-    pub fn new(touched: KeyboardReceiver) -> Self {
+    pub fn new(keyboard_receiver: KeyboardReceiver) -> Self {
         Self {
             listener: Listener::new(),
-            down: Bits::default(),
-            pedals: Bits::default(),
+            down: ChannelBits::default(),
+            pedals: ChannelBits::default(),
             channel: 0,
-            fresh: false,
+            has_unanswered: false,
             key_beats: 0.0,
             pedal_beats: 0.0,
             trigger_held: false,
-            touched,
-            unheard: 0,
+            keyboard: keyboard_receiver,
+            dropped_before: 0,
         }
     }
 
     /// Forgets everything.
     pub fn reset(&mut self) {
         self.listener.reset();
-        self.down = Bits::default();
-        self.pedals = Bits::default();
-        self.fresh = false;
+        self.down = ChannelBits::default();
+        self.pedals = ChannelBits::default();
+        self.has_unanswered = false;
         (self.key_beats, self.pedal_beats) = (0.0, 0.0);
     }
 
@@ -59,7 +59,7 @@ impl Input {
         self.listener.note_on(time, channel, key, velocity);
         self.down.set(channel, key, true);
         self.channel = channel.min(15);
-        self.fresh = true;
+        self.has_unanswered = true;
         self.key_beats = beats;
     }
 
@@ -93,9 +93,9 @@ impl Input {
     }
 
     /// How many notes were dropped for lack of room since the last call.
-    pub fn lost(&mut self) -> u64 {
-        let unheard = self.listener.dropped();
-        unheard - std::mem::replace(&mut self.unheard, unheard)
+    pub fn newly_dropped(&mut self) -> u64 {
+        let dropped_before = self.listener.dropped();
+        dropped_before - std::mem::replace(&mut self.dropped_before, dropped_before)
     }
 
     /// The keys that are held, as pitches: bit p is pitch p.

@@ -5,16 +5,16 @@
 //! do, or if a note that was passed on is still sounding there. A bend or pressure that was passed on may always return
 //! to rest.
 
-use super::Heard;
+use super::PlayerEvent;
 use super::trigger::{BRIGHTNESS, HELD, PEDALS, RESET_ALL, SOFT, SOSTENUTO, SUSTAIN};
 
 /// What was passed on and is still active: one bit per key or controller, by channel.
 #[derive(Clone, Debug, Default)]
 pub struct MidiThru {
-    keys: Bits,
-    controllers: Bits,
+    keys: ChannelBits,
+    controllers: ChannelBits,
     /// Keys that were swallowed, so that their note-offs must not be passed on.
-    swallowed: Bits,
+    swallowed: ChannelBits,
     /// Channels whose pitch wheel is off center (`bent`) or whose pressure is not 0 (`pressed`), one bit each.
     bent: u16,
     pressed: u16,
@@ -22,9 +22,9 @@ pub struct MidiThru {
 
 /// One bit per number below 128, by channel.
 #[derive(Clone, Debug, Default)]
-pub struct Bits([u128; 16]);
+pub struct ChannelBits([u128; 16]);
 
-impl Bits {
+impl ChannelBits {
     /// Sets or clears a bit; returns its previous value.
     pub fn set(&mut self, channel: u8, number: u8, to: bool) -> bool {
         let Some(bits) = self.0.get_mut(usize::from(channel)) else {
@@ -92,11 +92,13 @@ impl Bits {
 
 impl MidiThru {
     /// Whether this event may be swallowed: not if it ends a note or pedal that was passed on.
-    pub fn may_swallow(&self, heard: &Heard) -> bool {
-        match *heard {
-            Heard::On { .. } => true,
-            Heard::Off { channel, key } => channel.zip(key).is_none_or(|(channel, key)| !self.keys.has(channel, key)),
-            Heard::Controller { channel, controller, value } => {
+    pub fn may_swallow(&self, input: &PlayerEvent) -> bool {
+        match *input {
+            PlayerEvent::On { .. } => true,
+            PlayerEvent::Off { channel, key } => {
+                channel.zip(key).is_none_or(|(channel, key)| !self.keys.has(channel, key))
+            }
+            PlayerEvent::Controller { channel, controller, value } => {
                 value >= HELD || !self.controllers.has(channel, controller)
             }
             _ => false,
@@ -104,70 +106,70 @@ impl MidiThru {
     }
 
     /// Records that the event is swallowed.
-    pub fn swallow(&mut self, heard: &Heard) {
-        match *heard {
-            Heard::On { channel, key, .. } => drop(self.swallowed.set(channel, key, true)),
-            Heard::Off { channel, key } => drop(self.swallowed.clear(channel, key)),
+    pub fn swallow(&mut self, input: &PlayerEvent) {
+        match *input {
+            PlayerEvent::On { channel, key, .. } => drop(self.swallowed.set(channel, key, true)),
+            PlayerEvent::Off { channel, key } => drop(self.swallowed.clear(channel, key)),
             _ => {}
         }
     }
 
     /// Whether this is the note-off or an expression of a key that was swallowed.
-    pub fn was_swallowed(&self, heard: &Heard) -> bool {
-        match *heard {
-            Heard::Off { channel: Some(channel), key: Some(key) }
-            | Heard::Expression { channel: Some(channel), key: Some(key) } => self.swallowed.has(channel, key),
+    pub fn was_swallowed(&self, input: &PlayerEvent) -> bool {
+        match *input {
+            PlayerEvent::Off { channel: Some(channel), key: Some(key) }
+            | PlayerEvent::Expression { channel: Some(channel), key: Some(key) } => self.swallowed.has(channel, key),
             _ => false,
         }
     }
 
     /// Whether an event is passed on to the output; records it if so. `open`: whether the player's notes are passed on.
-    pub fn goes(&mut self, heard: &Heard, open: bool) -> bool {
-        match *heard {
-            Heard::On { channel, key, .. } => {
+    pub fn let_through(&mut self, input: &PlayerEvent, open: bool) -> bool {
+        match *input {
+            PlayerEvent::On { channel, key, .. } => {
                 self.swallowed.set(channel, key, false);
                 if open {
                     self.keys.set(channel, key, true);
                 }
                 open
             }
-            Heard::Off { channel: Some(channel), key: Some(key) } => self.keys.set(channel, key, false) || open,
-            Heard::Off { channel, key } => {
+            PlayerEvent::Off { channel: Some(channel), key: Some(key) } => self.keys.set(channel, key, false) || open,
+            PlayerEvent::Off { channel, key } => {
                 self.keys.clear(channel, key);
                 self.swallowed.clear(channel, key);
                 true
             }
-            Heard::Controller { channel, controller: pedal @ (SUSTAIN | SOSTENUTO | SOFT), value } => {
+            PlayerEvent::Controller { channel, controller: pedal @ (SUSTAIN | SOSTENUTO | SOFT), value } => {
                 let down = value >= HELD;
                 if down && !open {
                     return false;
                 }
                 self.controllers.set(channel, pedal, down) || open
             }
-            Heard::Controller { channel, controller: RESET_ALL, .. } => {
+            PlayerEvent::Controller { channel, controller: RESET_ALL, .. } => {
                 for pedal in PEDALS {
                     self.controllers.set(channel, pedal, false);
                 }
                 (self.bent, self.pressed) = (self.bent & !bit(channel), self.pressed & !bit(channel));
                 true
             }
-            Heard::Controller { channel, controller: BRIGHTNESS, .. }
+            PlayerEvent::Controller { channel, controller: BRIGHTNESS, .. }
                 if !(open || self.keys.has_any(Some(channel), None)) =>
             {
                 false
             }
-            Heard::Controller { channel, controller, value } => {
+            PlayerEvent::Controller { channel, controller, value } => {
                 self.controllers.set(channel, controller, value >= HELD);
                 true
             }
-            Heard::Covered { channel, key } | Heard::Expression { channel, key } => {
+            PlayerEvent::Covered { channel, key } | PlayerEvent::Expression { channel, key } => {
                 open || self.keys.has_any(channel, key)
             }
-            Heard::Bend { channel, rests } => {
+            PlayerEvent::Bend { channel, rests } => {
                 let open = open || self.keys.has_any(Some(channel), None);
                 leaves(&mut self.bent, bit(channel), rests, open)
             }
-            Heard::Pressure { channel, rests } => {
+            PlayerEvent::Pressure { channel, rests } => {
                 let open = open || self.keys.has_any(Some(channel), None);
                 leaves(&mut self.pressed, bit(channel), rests, open)
             }
@@ -209,9 +211,9 @@ fn bit(channel: u8) -> u16 {
 /// Whether a bend or pressure on the channel of this bit is passed on: if `open`, or if it returns to rest from a value
 /// that was passed on. Updates `away`.
 fn leaves(away: &mut u16, bit: u16, rests: bool, open: bool) -> bool {
-    let goes = open || (rests && *away & bit != 0);
-    if goes {
+    let passes = open || (rests && *away & bit != 0);
+    if passes {
         *away = if rests { *away & !bit } else { *away | bit };
     }
-    goes
+    passes
 }

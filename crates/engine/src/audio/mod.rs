@@ -9,30 +9,32 @@
 //! | --- | --- |
 //! | [`turn`] | whose turn it is: a pure function |
 //! | `hand_over` | carries out what that function decides, and informs the generator |
+//! | `freeze` | starts and ends the loop of a frozen take |
 //! | `input` | the player's notes, keys that are down, silence |
 //! | `trigger` | keys, controllers and pedals used as the trigger |
 //! | `output` | notes that arrive, wait, sound and end; the only owner of note-offs |
-//! | `owed` | events that the host has yet to take |
+//! | `backlog` | events that the host has yet to take |
 //! | `midi_thru` | which of the player's notes and controllers were passed on and are still active |
 //! | `sustain` | sustain output: the pedal that goes with generated notes |
 //! | `take` | the current take: its length, and how its seconds map to beats |
 //! | `time` | samples, beats and seconds of the current block |
-//! | `bars`, `metre` | bar lines, trading bars, and the bars that the grid follows |
+//! | `bars`, `grid_bars` | bar lines, trading bars, and the bars that the grid follows |
 //! | `connection` | the audio end of the link, and the generator's health |
 //! | `offline_wait` | waiting for the generator in an offline render |
 //! | `view` | what is published for the editor |
 //!
 //! `docs/time.md` describes what happens when the transport starts, stops, jumps, loops or ramps.
 
+mod backlog;
 mod bars;
 mod connection;
 mod events;
+mod freeze;
+mod grid_bars;
 mod hand_over;
 mod input;
-mod metre;
 mod midi_thru;
 mod output;
-mod owed;
 mod sustain;
 // Waits, but only offline.
 #[allow(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
@@ -48,19 +50,19 @@ use std::sync::Arc;
 use notes::Transport;
 
 use self::connection::Connection;
-pub use self::events::{Heard, Out, Through};
-use self::hand_over::{Change, Turn, Turns};
+pub use self::events::{Out, PlayerEvent, ThruOutput};
+use self::hand_over::{Change, Turn, TurnState};
 use self::input::Input;
 use self::output::Output;
 use self::time::{HostTime, Moment};
 use self::trigger::RESET_ALL;
 pub use self::trigger::{HELD, SUSTAIN};
-use self::turn::{Event, Leaving};
+use self::turn::{EndReason, Event};
+use crate::link::keyboard::{KeyboardEvent, KeyboardReceiver};
 use crate::link::messages::{Message, Revision};
 use crate::link::queues::{AudioEnd, Liveliness};
 use crate::link::roll::{RollWriter, Whose};
 use crate::link::status::Status;
-use crate::link::touches::{KeyboardReceiver, Touch};
 use crate::settings::{Buttons, Mode, Settings};
 
 /// For this long after the player's last note, in seconds, a hand-over may follow at any moment; later, a
@@ -74,7 +76,7 @@ pub struct AudioSide<E = ()> {
     time: HostTime,
     connection: Connection,
     input: Input,
-    turns: Turns,
+    turns: TurnState,
     output: Output<E>,
     roll: RollWriter,
     settings: Option<Settings>,
@@ -86,12 +88,17 @@ pub struct AudioSide<E = ()> {
 
 impl<E: Copy> AudioSide<E> {
     /// An audio side on its end of a link. Allocates everything it will ever need.
-    pub(crate) fn new(audio_end: AudioEnd, status: Arc<Status>, roll: RollWriter, touched: KeyboardReceiver) -> Self {
+    pub(crate) fn new(
+        audio_end: AudioEnd,
+        status: Arc<Status>,
+        roll: RollWriter,
+        keyboard_receiver: KeyboardReceiver,
+    ) -> Self {
         Self {
             time: HostTime::default(),
             connection: Connection::new(audio_end, status),
-            input: Input::new(touched),
-            turns: Turns::default(),
+            input: Input::new(keyboard_receiver),
+            turns: TurnState::default(),
             output: Output::new(),
             roll,
             settings: None,
@@ -109,8 +116,8 @@ impl<E: Copy> AudioSide<E> {
     /// Prepares for blocks at this sample rate and resets. Offline, [`Self::play_until`] waits for the generator.
     pub fn activate(&mut self, sample_rate: f64, offline: bool) {
         self.time.sample_rate = sample_rate.max(1.0);
-        self.connection.patience.set_offline(offline);
-        self.connection.audio_end.offline(offline);
+        self.connection.offline_wait.set_offline(offline);
+        self.connection.audio_end.set_offline(offline);
         self.reset = true;
     }
 
@@ -120,7 +127,7 @@ impl<E: Copy> AudioSide<E> {
     }
 
     /// Begins a block: reads the transport and applies the settings.
-    pub fn open(&mut self, transport: &Transport, frames: u32, settings: Settings, out: &mut impl Through<E>) {
+    pub fn open(&mut self, transport: &Transport, frames: u32, settings: Settings, out: &mut impl ThruOutput<E>) {
         self.connection.await_room();
         if std::mem::take(&mut self.reset) {
             self.time.reset(transport);
@@ -135,50 +142,50 @@ impl<E: Copy> AudioSide<E> {
         self.retry(out);
         self.connection.open(self.output.schedule.revision());
 
-        let happened = self.time.span.happened;
+        let events = self.time.span.events;
         let start = self.time.moment(0);
-        if happened.started {
+        if events.started {
             self.forget(out);
-        } else if happened.stopped {
-            self.give_back(start, Leaving::Cut, out);
-            self.input.fresh = false;
-        } else if happened.jumped || (happened.looped && !self.output.seamed) {
+        } else if events.stopped {
+            self.give_back(start, EndReason::Cut, out);
+            self.input.has_unanswered = false;
+        } else if events.jumped || (events.looped && !self.output.ended_at_loop) {
             self.end_sounding(0, out);
         }
-        self.output.seamed &= !(happened.cut() || happened.looped);
-        if self.connection.has_lapsed() {
-            self.give_back(start, Leaving::Cut, out);
+        self.output.ended_at_loop &= !(events.is_cut() || events.looped);
+        if self.connection.has_lost_take() {
+            self.give_back(start, EndReason::Cut, out);
         }
-        let mut metre = start.beats;
+        let mut bars_from = start.beats;
         if frames > 0 {
-            self.time.lines.open(&self.time.span);
-            metre = self.time.metre.open(&self.time.span);
+            self.time.bar_lines.open(&self.time.span);
+            bars_from = self.time.grid_bars.open(&self.time.span);
         }
-        if happened.cut()
+        if events.is_cut()
             && let Some((settings, pending)) = self.settings.as_mut().zip(self.pending.take())
         {
             // A button pressed before a transport cut has no effect after it.
             settings.buttons = pending;
         }
-        let (before, settings) = self.replace(settings);
-        if happened.started && settings.turn.mode == Mode::Alone {
-            self.happens(self.time.moment(0), Event::Alone, &settings, out);
+        let (before, settings) = self.replace_settings(settings);
+        if events.started && settings.turn.mode == Mode::Alone {
+            self.handle_event(self.time.moment(0), Event::Alone, &settings, out);
         }
-        self.obey(self.time.moment(0), &before, &settings, out);
-        self.follow_bars(metre, &settings);
-        self.output.owed.catch_up(out);
+        self.apply_settings(self.time.moment(0), &before, &settings, out);
+        self.follow_bars(bars_from, &settings);
+        self.output.backlog.catch_up(out);
     }
 
     /// Changes the settings within the block, at `offset`, up to which [`Self::play_until`] must have been called.
     /// Changes that end or forget everything are not allowed here, only between two blocks.
     pub fn set(&mut self, offset: u32, settings: Settings, out: &mut impl Out) {
-        let (before, settings) = self.replace(settings);
-        self.obey(self.time.moment(offset), &before, &settings, out);
+        let (before, settings) = self.replace_settings(settings);
+        self.apply_settings(self.time.moment(offset), &before, &settings, out);
     }
 
     /// Stores new settings; returns the previous ones and the new ones. Buttons changed by loading a state do not
     /// count as pressed. While a state is being loaded, buttons stay as they were: a press cannot be told from a load.
-    fn replace(&mut self, mut settings: Settings) -> (Settings, Settings) {
+    fn replace_settings(&mut self, mut settings: Settings) -> (Settings, Settings) {
         let mut before = self.settings.unwrap_or(settings);
         if settings.state.is_none() {
             self.pending = Some(settings.buttons);
@@ -194,39 +201,39 @@ impl<E: Copy> AudioSide<E> {
     }
 
     /// Makes the changes from `before` to `now` take effect at this moment.
-    fn obey(&mut self, start: Moment, before: &Settings, now: &Settings, out: &mut impl Out) {
-        let (buttons, struck) = (&before.buttons, &now.buttons);
+    fn apply_settings(&mut self, start: Moment, before: &Settings, now: &Settings, out: &mut impl Out) {
+        let (buttons, pressed) = (&before.buttons, &now.buttons);
         self.input.listener.set_pedal_lengthens(now.midi.sustain_in);
-        if struck.panic != buttons.panic {
+        if pressed.panic != buttons.panic {
             self.panic(out);
         }
-        if struck.forget != buttons.forget {
+        if pressed.forget != buttons.forget {
             self.forget(out);
         }
         // `forget` may have restarted the stream.
         let start = self.time.moment(start.offset);
         if now.bypass && !before.bypass {
-            self.happens(start, Event::End, now, out);
+            self.handle_event(start, Event::End, now, out);
             self.input.reset();
             self.input.trigger_held = false;
         }
-        let asked = self.connection.is_asked();
+        let replay_requested = self.connection.replay_requested();
         if now.bypass {
             return;
         }
-        if struck.forget_phrase != buttons.forget_phrase {
-            self.happens(start, Event::End, now, out);
+        if pressed.forget_phrase != buttons.forget_phrase {
+            self.handle_event(start, Event::End, now, out);
             self.input.listener.hand_over(start.at);
             while self.input.listener.pop().is_some() {}
-            self.input.fresh = false;
-            self.connection.audio_end.steer(Message::ForgetPhrase { at: start.at });
+            self.input.has_unanswered = false;
+            self.connection.audio_end.send_command(Message::ForgetPhrase { at: start.at });
         }
-        if struck.undo != buttons.undo {
-            self.happens(start, Event::End, now, out);
-            self.connection.audio_end.steer(Message::Undo);
+        if pressed.undo != buttons.undo {
+            self.handle_event(start, Event::End, now, out);
+            self.connection.audio_end.send_command(Message::Undo);
         }
         if before.midi.sustain_out && !now.midi.sustain_out {
-            self.output.lift_foot(self.time.within(start.offset), out);
+            self.output.lift_sustain(self.time.within(start.offset), out);
         }
         if now.turn.trigger != before.turn.trigger {
             self.input.trigger_held = false;
@@ -235,23 +242,23 @@ impl<E: Copy> AudioSide<E> {
             self.input.trigger_held = false;
             self.turns.trade = None;
             if now.turn.mode == Mode::Alone {
-                self.happens(start, Event::Alone, now, out);
+                self.handle_event(start, Event::Alone, now, out);
             }
         }
-        let replays = struck.again != buttons.again || asked;
+        let replays = pressed.replay != buttons.replay || replay_requested;
         let pressed = [
-            (struck.another != buttons.another).then_some(Event::NewTake),
-            replays.then_some(Event::Replay { chosen: asked }),
-            (struck.go != buttons.go).then_some(Event::Go { on: struck.go }),
+            (pressed.new_take != buttons.new_take).then_some(Event::NewTake),
+            replays.then_some(Event::Replay { chosen: replay_requested }),
+            (pressed.go != buttons.go).then_some(Event::Go { on: pressed.go }),
         ];
         for event in pressed.into_iter().flatten() {
-            self.happens(start, event, now, out);
+            self.handle_event(start, event, now, out);
         }
         if now.freeze != before.freeze {
-            let bars = self.time.metre.bars_at(start.beats).is_some();
-            self.happens(start, Event::Freeze { on: now.freeze, bars }, now, out);
+            let bars = self.time.grid_bars.bars_at(start.beats).is_some();
+            self.handle_event(start, Event::Freeze { on: now.freeze, bars }, now, out);
         }
-        self.change(start, now, now.turn.length != before.turn.length);
+        self.update_take(start, now, now.turn.length != before.turn.length);
     }
 
     /// Plays what is due before this offset of the block, including the turn changes that fall there.
@@ -269,116 +276,120 @@ impl<E: Copy> AudioSide<E> {
             // A note before a bar line but on its sample is played after the change at the line, if at all.
             let before = match change {
                 Change::Turn(Event::Line | Event::Cut) => moment.from.min(self.time.boundary(moment.offset)),
-                Change::Turn(_) | Change::Metre => moment.from,
+                Change::Turn(_) | Change::GridBars => moment.from,
             };
-            self.sound(moment.offset, before, out);
-            self.make(moment, change, &settings, out);
+            self.play_due(moment.offset, before, out);
+            self.apply_change(moment, change, &settings, out);
         }
-        self.sound(offset, end, out);
+        self.play_due(offset, end, out);
     }
 
     /// Handles a player event at `offset`, up to which [`Self::play_until`] must have been called, and passes it on
-    /// if it is to go through. Any note-offs it causes come first. `heard`: what it means to the engine, if anything.
-    pub fn receive_event(&mut self, offset: u32, event: E, heard: Option<Heard>, out: &mut impl Through<E>) {
-        if heard.is_none_or(|heard| self.hear(offset, heard, out)) {
-            self.pass(offset, event, heard.as_ref(), out);
+    /// if it is to go through. Any note-offs it causes come first. `input`: what it means to the engine, if anything.
+    pub fn receive_event(&mut self, offset: u32, event: E, input: Option<PlayerEvent>, out: &mut impl ThruOutput<E>) {
+        if input.is_none_or(|input| self.handle_input(offset, input, out)) {
+            self.pass(offset, event, input.as_ref(), out);
         }
     }
 
     /// Handles player input at this offset. Returns whether the event is to be passed on.
-    pub fn hear(&mut self, offset: u32, heard: Heard, out: &mut impl Out) -> bool {
-        let passed = &mut self.output.passed;
+    pub fn handle_input(&mut self, offset: u32, input: PlayerEvent, out: &mut impl Out) -> bool {
+        let thru = &mut self.output.thru;
         let Some(settings) = self.settings else {
-            return passed.goes(&heard, true);
+            return thru.let_through(&input, true);
         };
         if settings.bypass {
-            return !passed.was_swallowed(&heard) & passed.goes(&heard, true);
+            return !thru.was_swallowed(&input) & thru.let_through(&input, true);
         }
         let moment = self.time.moment(offset);
         if settings.turn.mode == Mode::Trigger
-            && let Some(down) = trigger::touched(&settings.turn.trigger, &heard)
-            && passed.may_swallow(&heard)
+            && let Some(down) = trigger::moves_trigger(&settings.turn.trigger, &input)
+            && thru.may_swallow(&input)
         {
-            passed.swallow(&heard);
-            self.happens(moment, Event::Trigger { down }, &settings, out);
+            thru.swallow(&input);
+            self.handle_event(moment, Event::Trigger { down }, &settings, out);
             return false;
         }
-        let swallowed = passed.was_swallowed(&heard);
-        let goes = passed.goes(&heard, settings.midi.thru) && !swallowed;
+        let swallowed = thru.was_swallowed(&input);
+        let passes = thru.let_through(&input, settings.midi.thru) && !swallowed;
         let time = (moment.at, moment.beats);
-        match heard {
-            Heard::On { channel, key, velocity } => {
-                let joins = self.happens(moment, Event::Key, &settings, out);
-                if goes {
+        match input {
+            PlayerEvent::On { channel, key, velocity } => {
+                let joins = self.handle_event(moment, Event::Key, &settings, out);
+                if passes {
                     self.end_key(offset, channel, key, out);
                 }
                 self.input.on(time, channel, key, velocity);
-                self.let_go();
+                self.send_held_ends();
                 self.roll.on(Whose::Player, channel, key, velocity, moment.at);
                 if joins {
                     self.join(moment, key, velocity);
                 }
-                self.change(moment, &settings, false);
+                self.update_take(moment, &settings, false);
             }
-            Heard::Off { channel, key } if !swallowed => {
+            PlayerEvent::Off { channel, key } if !swallowed => {
                 self.input.off(time, channel, key);
-                self.let_go();
+                self.send_held_ends();
                 self.roll.off(Whose::Player, channel, key, moment.at);
                 self.leave(moment, key);
-                self.change(moment, &settings, false);
+                self.update_take(moment, &settings, false);
             }
-            Heard::Controller { channel, controller: SUSTAIN, value } => {
+            PlayerEvent::Controller { channel, controller: SUSTAIN, value } => {
                 self.input.pedal(time, channel, value >= HELD);
-                self.let_go();
+                self.send_held_ends();
             }
-            Heard::Controller { channel, controller: RESET_ALL, .. } => {
+            PlayerEvent::Controller { channel, controller: RESET_ALL, .. } => {
                 self.input.pedal(time, channel, false);
-                self.let_go();
+                self.send_held_ends();
             }
-            Heard::Off { .. } | Heard::Controller { .. } => {}
-            Heard::Covered { .. } | Heard::Expression { .. } | Heard::Bend { .. } | Heard::Pressure { .. } => {}
+            PlayerEvent::Off { .. } | PlayerEvent::Controller { .. } => {}
+            PlayerEvent::Covered { .. }
+            | PlayerEvent::Expression { .. }
+            | PlayerEvent::Bend { .. }
+            | PlayerEvent::Pressure { .. } => {}
         }
-        goes
+        passes
     }
 
     /// Ends a block: notes finished in it go to the generator.
     pub fn close(&mut self) {
         let end = self.time.seconds(self.time.span.frames);
         self.input.listener.advance(end);
-        self.tell();
+        self.send_finished_notes();
         self.time.close();
         match &self.turns.turn {
-            Turn::Mine(take) => self.connection.audio_end.progress(take.since(self.time.span.end)),
-            Turn::Yours { pending: Some(pending) } => {
-                self.connection.audio_end.progress(self.time.seconds(0) - pending.at);
+            Turn::Antiphon(take) => self.connection.audio_end.set_progress(take.since(self.time.span.end)),
+            Turn::Player { pending: Some(pending) } => {
+                self.connection.audio_end.set_progress(self.time.seconds(0) - pending.at);
                 self.connection.audio_end.skip_before(Revision(self.output.schedule.revision()));
             }
-            Turn::Yours { pending: None } => {
+            Turn::Player { pending: None } => {
                 self.connection.audio_end.skip_before(Revision(self.output.schedule.revision()))
             }
         }
-        self.connection.audio_end.lively(self.liveliness());
+        self.connection.audio_end.set_liveliness(self.liveliness());
         self.show(end);
     }
 
     /// The next event of the on-screen keyboard, to be handled like any other, at the block's first sample.
-    pub fn next_touch(&mut self) -> Option<Touch> {
-        self.input.touched.pop()
+    pub fn next_keyboard_event(&mut self) -> Option<KeyboardEvent> {
+        self.input.keyboard.pop()
     }
 
     fn is_playing(&self) -> bool {
-        matches!(self.turns.turn, Turn::Mine(_))
+        matches!(self.turns.turn, Turn::Antiphon(_))
     }
 
     /// How soon the generator may be needed.
     fn liveliness(&self) -> Liveliness {
         match &self.turns.turn {
-            Turn::Yours { pending: Some(_) } => Liveliness::Imminent,
-            Turn::Mine(take) if take.arrived <= take.since(self.time.span.end) => Liveliness::Imminent,
-            Turn::Mine(_) => Liveliness::Lively,
-            Turn::Yours { pending: None } if self.is_expected() => Liveliness::Expectant,
-            Turn::Yours { pending: None } => {
-                let lively = self.input.fresh || self.input.listener.keys_down() > 0 || !self.output.is_silent();
+            Turn::Player { pending: Some(_) } => Liveliness::Imminent,
+            Turn::Antiphon(take) if take.arrived <= take.since(self.time.span.end) => Liveliness::Imminent,
+            Turn::Antiphon(_) => Liveliness::Lively,
+            Turn::Player { pending: None } if self.is_expected() => Liveliness::Expectant,
+            Turn::Player { pending: None } => {
+                let lively =
+                    self.input.has_unanswered || self.input.listener.keys_down() > 0 || !self.output.is_silent();
                 if lively { Liveliness::Lively } else { Liveliness::Rest }
             }
         }
@@ -387,25 +398,25 @@ impl<E: Copy> AudioSide<E> {
     /// Whether the player has just played something, so that a hand-over may follow at any moment.
     fn is_expected(&self) -> bool {
         let now = self.time.seconds(self.time.span.frames);
-        self.input.fresh && self.input.silent_since(false).is_none_or(|(since, _)| now - since < EXPECTANT_S)
+        self.input.has_unanswered && self.input.silent_since(false).is_none_or(|(since, _)| now - since < EXPECTANT_S)
     }
 
     /// Ends every note, including the player's, and gives the turn back.
     fn panic(&mut self, out: &mut impl Out) {
         let start = self.time.moment(0);
-        self.give_back(start, Leaving::Cut, out);
+        self.give_back(start, EndReason::Cut, out);
         self.end_sounding(0, out);
         self.input.off((start.at, start.beats), None, None);
-        self.input.fresh = false;
-        self.output.end_passed(out);
+        self.input.has_unanswered = false;
+        self.output.end_thru(out);
     }
 
     /// Forgets everything played; a new phrase begins with this block.
     fn forget(&mut self, out: &mut impl Out) {
         self.end_sounding(0, out);
-        self.turns.turn = Turn::Yours { pending: None };
+        self.turns.turn = Turn::Player { pending: None };
         let revision = Revision(self.output.schedule.raise_revision());
-        self.connection.audio_end.steer(Message::Forget { revision });
+        self.connection.audio_end.send_command(Message::Forget { revision });
         self.input.reset();
         self.roll.clear();
         self.turns.trade = None;
@@ -415,30 +426,30 @@ impl<E: Copy> AudioSide<E> {
     }
 
     /// Sends the generator the final durations of notes that were held at a hand-over and have ended since.
-    fn let_go(&mut self) {
+    fn send_held_ends(&mut self) {
         while let Some(note) = self.input.listener.pop_late() {
             self.connection.await_room();
             // Only a correction: if it is lost, the note keeps the duration that the network sampled.
-            self.connection.audio_end.offer(Message::LetGo(note));
+            self.connection.audio_end.send_note(Message::HeldEnded(note));
         }
     }
 
     /// Sends finished notes to the generator. Notes that joined a take have been sent already.
-    fn tell(&mut self) {
+    fn send_finished_notes(&mut self) {
         let joined = self.is_playing();
-        self.let_go();
+        self.send_held_ends();
         loop {
             let listener = &mut self.input.listener;
             let held = listener.pop_held().map(Message::Held);
-            let Some(report) = held.or_else(|| listener.pop().map(Message::Heard)) else {
+            let Some(message) = held.or_else(|| listener.pop().map(Message::Finished)) else {
                 break;
             };
             if joined {
                 continue;
             }
-            self.connection.tell(report);
+            self.connection.send_note(message);
         }
-        let lost = self.input.lost();
+        let lost = self.input.newly_dropped();
         self.connection.status.counts.overflows.add(lost);
     }
 }

@@ -13,14 +13,14 @@ const DEAD: Duration = Duration::from_secs(5);
 /// The longest that one wait may last, even with a heartbeat: the machine may be very busy.
 const LONGEST: Duration = Duration::from_secs(30);
 /// How long to sleep between two checks.
-const NAP: Duration = Duration::from_micros(100);
+const POLL: Duration = Duration::from_micros(100);
 
 /// Bounded waiting for the generator; see the [module documentation](self).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OfflineWait {
     offline: bool,
     /// A wait has timed out: no further one until a note arrives.
-    spent: bool,
+    timed_out: bool,
 }
 
 impl OfflineWait {
@@ -31,29 +31,29 @@ impl OfflineWait {
 
     /// Sets whether the host renders offline.
     pub fn set_offline(&mut self, offline: bool) {
-        *self = Self { offline, spent: false };
+        *self = Self { offline, timed_out: false };
     }
 
     /// A note has arrived: waiting makes sense again.
     pub fn renew(&mut self) {
-        self.spent = false;
+        self.timed_out = false;
     }
 
     /// Offline, waits until `done` returns `true`, the generator stops being healthy or a timeout passes. In real
     /// time, calls `done` once.
     pub fn wait_until(&mut self, status: &Status, mut done: impl FnMut() -> bool) {
-        if done() || !self.offline || self.spent || cfg!(target_family = "wasm") {
+        if done() || !self.offline || self.timed_out || cfg!(target_family = "wasm") {
             return;
         }
         let start = Instant::now();
         while matches!(status.health(), Health::Starting | Health::Ready) {
             let waited = start.elapsed();
-            if waited.min(status.silence()) >= DEAD || waited >= LONGEST {
-                self.spent = true;
+            if waited.min(status.unresponsive_for()) >= DEAD || waited >= LONGEST {
+                self.timed_out = true;
                 status.counts.timeouts.add(1);
                 return;
             }
-            thread::sleep(NAP);
+            thread::sleep(POLL);
             if done() {
                 return;
             }

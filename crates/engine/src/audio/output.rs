@@ -1,20 +1,20 @@
 //! Output to the host: generated notes arrive, wait until due, sound and end; the player's events pass through.
 //!
-//! [`Output`] is the only owner of note-offs: it knows every generated note that is sounding (`held`), every key and
-//! pedal of the player that was passed on (`passed`), and which note-offs the host has yet to take
-//! ([`owed`](super::owed)).
+//! [`Output`] is the only owner of note-offs: it knows every generated note that is sounding (`sounding`), every key and
+//! pedal of the player that was passed on (`thru`), and which note-offs the host has yet to take
+//! ([`backlog`](super::backlog)).
 
 use std::ops::Range;
 
-use notes::{Event, Held, Schedule, Span};
+use notes::{Event, Schedule, SoundingNotes, Span};
 
+use super::backlog::Backlog;
 use super::hand_over::Turn;
 use super::midi_thru::MidiThru;
-use super::owed::Owed;
-use super::sustain::{CATCH_S, SustainOutput};
+use super::sustain::{PEDAL_DELAY_S, SustainOutput};
 use super::trigger::SUSTAIN;
-use super::{AudioSide, Heard, Out, Through};
-use crate::audio::take::{Arrival, Take};
+use super::{AudioSide, Out, PlayerEvent, ThruOutput};
+use crate::audio::take::{Arrival, TakePlayback};
 
 /// The most stretches into which a block is split so that the sustain pedal can move between them; only a safety limit.
 const STRETCHES: f64 = 64.0;
@@ -26,17 +26,17 @@ pub struct Output<E> {
     /// Generated notes that have not sounded yet.
     pub schedule: Schedule<LOOK_AHEAD>,
     /// Generated notes that are sounding.
-    pub held: Held,
+    pub sounding: SoundingNotes,
     /// The sustain pedal that goes with generated notes.
-    foot: SustainOutput,
+    sustain: SustainOutput,
     /// The player's keys and controllers that were passed on and are still active.
-    pub passed: MidiThru,
+    pub thru: MidiThru,
     /// Events that the host has yet to take.
-    pub owed: Owed<E>,
+    pub backlog: Backlog<E>,
     /// When the last generated note ended, in unrolled beats.
     pub latest_off: f64,
     /// The host's loop has ended within a block, and the sounding notes were ended there.
-    pub seamed: bool,
+    pub ended_at_loop: bool,
 }
 
 impl<E: Copy> Output<E> {
@@ -44,41 +44,41 @@ impl<E: Copy> Output<E> {
     pub fn new() -> Self {
         Self {
             schedule: Schedule::new(),
-            held: Held::new(),
-            foot: SustainOutput::default(),
-            passed: MidiThru::default(),
-            owed: Owed::default(),
+            sounding: SoundingNotes::new(),
+            sustain: SustainOutput::default(),
+            thru: MidiThru::default(),
+            backlog: Backlog::default(),
             latest_off: 0.0,
-            seamed: false,
+            ended_at_loop: false,
         }
     }
 
     /// Whether no generated note is sounding and nothing waits for the host.
     pub fn is_silent(&self) -> bool {
-        self.held.is_empty() && self.owed.is_empty()
+        self.sounding.is_empty() && self.backlog.is_empty()
     }
 
     /// Ends all of the player's notes that were passed on, and lifts the pedals.
-    pub fn end_passed(&mut self, out: &mut impl Out) {
-        while let Some((channel, key)) = self.passed.pop_key() {
-            self.owed.off(0, channel, key, out);
+    pub fn end_thru(&mut self, out: &mut impl Out) {
+        while let Some((channel, key)) = self.thru.pop_key() {
+            self.backlog.off(0, channel, key, out);
         }
-        while let Some((channel, pedal)) = self.passed.pop_pedal() {
-            self.owed.lift(0, channel, pedal, out);
+        while let Some((channel, pedal)) = self.thru.pop_pedal() {
+            self.backlog.lift(0, channel, pedal, out);
         }
     }
 
     /// Lifts the generated pedal until a new bass note.
-    pub fn lift_foot(&mut self, at: u32, out: &mut impl Out) {
-        let Self { passed, owed, foot, .. } = self;
-        foot.lift(|channel| lift(passed, owed, at, channel, out));
+    pub fn lift_sustain(&mut self, at: u32, out: &mut impl Out) {
+        let Self { thru, backlog, sustain, .. } = self;
+        sustain.lift(|channel| lift(thru, backlog, at, channel, out));
     }
 }
 
 /// Lifts a channel's sustain pedal, unless the player is holding it down.
-fn lift<E: Copy>(passed: &MidiThru, owed: &mut Owed<E>, at: u32, channel: u8, out: &mut impl Out) {
-    if !passed.has_pedal(channel) {
-        owed.lift(at, channel, SUSTAIN, out);
+fn lift<E: Copy>(thru: &MidiThru, backlog: &mut Backlog<E>, at: u32, channel: u8, out: &mut impl Out) {
+    if !thru.has_pedal(channel) {
+        backlog.lift(at, channel, SUSTAIN, out);
     }
 }
 
@@ -86,44 +86,44 @@ impl<E: Copy> AudioSide<E> {
     /// Receives generated notes; offline, waits until all notes due before `end`, in beats, have arrived.
     pub(super) fn await_notes(&mut self, end: f64) {
         self.receive();
-        let Turn::Mine(take) = self.turns.turn else {
+        let Turn::Antiphon(take) = self.turns.turn else {
             return;
         };
-        if !self.connection.patience.is_offline() {
+        if !self.connection.offline_wait.is_offline() {
             return;
         }
         let need = take.since(end).min(take.limit());
-        self.connection.audio_end.progress(need);
-        let (mut patience, status) = (self.connection.patience, self.connection.status.clone());
-        patience.wait_until(&status, || {
+        self.connection.audio_end.set_progress(need);
+        let (mut offline_wait, status) = (self.connection.offline_wait, self.connection.status.clone());
+        offline_wait.wait_until(&status, || {
             self.receive();
-            !matches!(self.turns.turn, Turn::Mine(Take { arrived, .. }) if arrived < need)
+            !matches!(self.turns.turn, Turn::Antiphon(TakePlayback { arrived, .. }) if arrived < need)
         });
-        self.connection.patience = patience;
+        self.connection.offline_wait = offline_wait;
     }
 
     /// Receives the notes that the generator has sent.
     pub(super) fn receive(&mut self) {
         let now = self.time.boundary(self.time.played);
-        let Turn::Mine(take) = &mut self.turns.turn else {
+        let Turn::Antiphon(take) = &mut self.turns.turn else {
             return;
         };
-        while let Some(answer) = self.connection.audio_end.answer() {
-            let newest = answer.revision.0 == self.output.schedule.revision();
-            let Some(note) = answer.note else {
+        while let Some(generated) = self.connection.audio_end.receive_note() {
+            let newest = generated.revision.0 == self.output.schedule.revision();
+            let Some(note) = generated.note else {
                 if newest {
                     take.arrived = f64::INFINITY;
                 }
                 continue;
             };
-            if !self.output.schedule.is_valid(answer.revision.0, take.beats(note.struck())) {
+            if !self.output.schedule.is_valid(generated.revision.0, take.beats(note.struck())) {
                 continue;
             }
             if newest {
                 take.arrived = note.onset;
-                self.connection.patience.renew();
+                self.connection.offline_wait.renew();
             }
-            let taken = match take.place_note(answer.revision, answer.index, &note, now) {
+            let taken = match take.place_note(generated.revision, generated.index, &note, now) {
                 Arrival::InTime(planned) => self.output.schedule.push(planned),
                 Arrival::Shifted(planned) => {
                     self.connection.status.counts.late.add(1);
@@ -134,7 +134,7 @@ impl<E: Copy> AudioSide<E> {
                     Ok(())
                 }
                 Arrival::Beyond => {
-                    if answer.index >= take.notes() || note.onset >= take.limit() {
+                    if generated.index >= take.notes() || note.onset >= take.limit() {
                         take.arrived = f64::INFINITY;
                     }
                     Ok(())
@@ -148,36 +148,36 @@ impl<E: Copy> AudioSide<E> {
 
     /// Plays what is due before `end`, in beats, up to offset `until` of the block. Where the host loops, sounding
     /// notes end.
-    pub(super) fn sound(&mut self, until: u32, end: f64, out: &mut impl Out) {
-        if let Some(seam) = self.time.span.seam.map(|seam| self.time.span.offset(seam))
+    pub(super) fn play_due(&mut self, until: u32, end: f64, out: &mut impl Out) {
+        if let Some(seam) = self.time.span.loop_seam.map(|seam| self.time.span.offset(seam))
             && (self.time.played..until).contains(&seam)
         {
-            self.sound_on(seam, self.time.boundary(seam), out);
+            self.play_stretch(seam, self.time.boundary(seam), out);
             self.end_sounding(seam, out);
-            self.output.seamed = true;
+            self.output.ended_at_loop = true;
         }
-        self.sound_on(until, end, out);
+        self.play_stretch(until, end, out);
     }
 
-    fn sound_on(&mut self, until: u32, end: f64, out: &mut impl Out) {
+    fn play_stretch(&mut self, until: u32, end: f64, out: &mut impl Out) {
         let (span, from) = (self.time.span, self.time.played);
-        let uses_foot = self.output.foot.due().is_some() || self.uses_foot();
+        let uses_sustain = self.output.sustain.due().is_some() || self.uses_sustain();
         // The pedal press that a note schedules falls after the stretch that contains the note.
-        let stretch = if uses_foot { self.catch().max((end - span.start) / STRETCHES) } else { f64::INFINITY };
+        let stretch = if uses_sustain { self.pedal_delay().max((end - span.start) / STRETCHES) } else { f64::INFINITY };
         let mut now = self.time.boundary(from);
         loop {
-            let due = self.output.foot.due().filter(|(at, _)| *at < end);
+            let due = self.output.sustain.due().filter(|(at, _)| *at < end);
             let stop = due.map_or(end, |(at, _)| at.max(now)).min(now + stretch);
             self.play(from..until, stop, out);
             now = stop;
             match due {
                 // Unless a new bass note has rescheduled it meanwhile.
-                Some((at, channel)) if at <= now && self.output.foot.due() == due => {
+                Some((at, channel)) if at <= now && self.output.sustain.due() == due => {
                     let offset = nearest(&span, from..until, at);
-                    let Output { passed, owed, foot, .. } = &mut self.output;
-                    let free = !passed.has_pedal(channel);
-                    foot.press(free, |channel| {
-                        owed.clears_pedal(offset, channel, SUSTAIN, out)
+                    let Output { thru, backlog, sustain, .. } = &mut self.output;
+                    let free = !thru.has_pedal(channel);
+                    sustain.press(free, |channel| {
+                        backlog.try_clear_pedal(offset, channel, SUSTAIN, out)
                             && out.controller(offset, channel, SUSTAIN, 127)
                     });
                 }
@@ -190,62 +190,62 @@ impl<E: Copy> AudioSide<E> {
 
     /// When the take ends by itself, in beats: with its last note, or at its limit in seconds. `None`: not all of
     /// its notes have arrived yet.
-    pub(super) fn over(&self, take: &Take) -> Option<f64> {
+    pub(super) fn natural_end(&self, take: &TakePlayback) -> Option<f64> {
         if take.arrived < take.limit() {
             return None;
         }
         let limit = Some(take.beats(take.limit())).filter(|limit| limit.is_finite());
         let ended = Some(self.output.latest_off).filter(|_| take.sounded);
-        let ends = self.output.schedule.iter().map(|note| note.end).chain(self.output.held.last_end());
+        let ends = self.output.schedule.iter().map(|note| note.end).chain(self.output.sounding.last_end());
         Some(ends.chain(limit).chain(ended).fold(take.begin(), f64::max))
     }
 
     /// The delay from a bass note to the pedal, in beats: converted at the take's own tempo, like its notes, even if
     /// the host's tempo has changed.
-    fn catch(&self) -> f64 {
+    fn pedal_delay(&self) -> f64 {
         match &self.turns.turn {
-            Turn::Mine(take) => CATCH_S * take.place.beats_per_second,
-            Turn::Yours { .. } => CATCH_S * self.time.span.beats_per_second(),
+            Turn::Antiphon(take) => PEDAL_DELAY_S * take.position.beats_per_second,
+            Turn::Player { .. } => PEDAL_DELAY_S * self.time.span.beats_per_second(),
         }
     }
 
     fn play(&mut self, samples: Range<u32>, end: f64, out: &mut impl Out) {
-        let catch = self.catch();
-        let uses_foot = self.uses_foot();
+        let pedal_delay = self.pedal_delay();
+        let uses_sustain = self.uses_sustain();
         let (before, rate) = (self.time.samples, self.time.sample_rate);
         let Self { time, output, roll, turns, .. } = self;
-        let Output { held, schedule, passed, owed, foot, latest_off, .. } = output;
+        let Output { sounding, schedule, thru, backlog, sustain, latest_off, .. } = output;
         let span = &time.span;
-        let played = held.play(schedule, end, |event| {
+        let played = sounding.play(schedule, end, |event| {
             let offset = nearest(span, samples.clone(), event.at());
             let taken = match event {
                 // A key on which the player's note is sounding stays the player's.
-                Event::On { channel, pitch, .. } if passed.has_key(channel, pitch) => false,
+                Event::On { channel, pitch, .. } if thru.has_key(channel, pitch) => false,
                 Event::On { at, channel, pitch, velocity } => {
-                    if uses_foot {
-                        let lift = |channel| lift(passed, owed, offset, channel, out);
-                        foot.before(channel, pitch, at + catch, lift);
+                    if uses_sustain {
+                        let lift = |channel| lift(thru, backlog, offset, channel, out);
+                        sustain.note_on(channel, pitch, at + pedal_delay, lift);
                     }
-                    owed.clears_key(offset, channel, pitch, out)
-                        && owed.lets_through()
+                    backlog.try_clear_key(offset, channel, pitch, out)
+                        && backlog.allows_generated()
                         && out.on(offset, channel, pitch, velocity)
                 }
                 Event::Off { channel, pitch, .. } => {
-                    owed.off(offset, channel, pitch, out);
+                    backlog.off(offset, channel, pitch, out);
                     true
                 }
             };
             match (event, &mut turns.turn) {
-                (Event::On { .. }, Turn::Mine(take)) if taken => take.sounded = true,
-                (Event::On { pitch, .. }, _) if !taken => foot.after(pitch),
+                (Event::On { .. }, Turn::Antiphon(take)) if taken => take.sounded = true,
+                (Event::On { pitch, .. }, _) if !taken => sustain.note_off(pitch),
                 (Event::Off { at, pitch, .. }, _) => {
-                    foot.after(pitch);
+                    sustain.note_off(pitch);
                     *latest_off = latest_off.max(at);
                 }
                 _ => {}
             }
             if taken {
-                roll.sounded(event, (before + u64::from(offset)) as f64 / rate);
+                roll.add_event(event, (before + u64::from(offset)) as f64 / rate);
             }
             taken
         });
@@ -256,42 +256,42 @@ impl<E: Copy> AudioSide<E> {
     /// Ends all of Antiphon's sounding notes at this offset, and lifts the pedal.
     pub(super) fn end_all(&mut self, at: u32, out: &mut impl Out) {
         let at = self.time.within(at);
-        let Output { held, foot, owed, .. } = &mut self.output;
-        held.end_all(self.time.span.beats_at(at), |event| {
+        let Output { sounding, sustain, backlog, .. } = &mut self.output;
+        sounding.end_all(self.time.span.beats_at(at), |event| {
             if let Event::Off { channel, pitch, .. } = event {
-                foot.after(pitch);
-                owed.off(at, channel, pitch, out);
+                sustain.note_off(pitch);
+                backlog.off(at, channel, pitch, out);
             }
         });
-        self.output.lift_foot(at, out);
+        self.output.lift_sustain(at, out);
     }
 
     /// Ends Antiphon's note on this key, because the player strikes it.
     pub(super) fn end_key(&mut self, at: u32, channel: u8, key: u8, out: &mut impl Out) {
         let at = self.time.within(at);
-        let Output { held, foot, owed, .. } = &mut self.output;
-        held.end_key(channel, key, self.time.span.beats_at(at), |_| {
-            foot.after(key);
-            owed.off(at, channel, key, out);
+        let Output { sounding, sustain, backlog, .. } = &mut self.output;
+        sounding.end_key(channel, key, self.time.span.beats_at(at), |_| {
+            sustain.note_off(key);
+            backlog.off(at, channel, key, out);
         });
     }
 
     /// Whether Antiphon plays the sustain pedal.
-    fn uses_foot(&self) -> bool {
+    fn uses_sustain(&self) -> bool {
         self.settings.is_some_and(|settings| settings.midi.sustain_out)
     }
 
     /// Sends the note-offs and lifts that the host has refused so far.
     pub(super) fn retry(&mut self, out: &mut impl Out) {
-        self.output.owed.retry(out);
-        if !matches!(self.turns.turn, Turn::Mine(_)) || !self.uses_foot() {
-            self.output.lift_foot(0, out);
+        self.output.backlog.retry(out);
+        if !matches!(self.turns.turn, Turn::Antiphon(_)) || !self.uses_sustain() {
+            self.output.lift_sustain(0, out);
         }
     }
 
     /// Passes a player event on, or lets it wait; counts it as an overflow if there is no room.
-    pub(super) fn pass(&mut self, offset: u32, event: E, heard: Option<&Heard>, out: &mut impl Through<E>) {
-        let kept = self.output.owed.pass(offset, event, heard, out);
+    pub(super) fn pass(&mut self, offset: u32, event: E, input: Option<&PlayerEvent>, out: &mut impl ThruOutput<E>) {
+        let kept = self.output.backlog.pass(offset, event, input, out);
         self.connection.status.counts.overflows.add(u64::from(!kept));
     }
 }

@@ -1,9 +1,9 @@
 //! Sustain output: Antiphon plays the sustain pedal with its notes, as pianists are taught to. At each bass
-//! note (one below all of its sounding notes) the pedal comes up and goes down again [`CATCH_S`] later, so
+//! note (one below all of its sounding notes) the pedal comes up and goes down again [`PEDAL_DELAY_S`] later, so
 //! that it holds the new harmony and releases the old one. It is up before the turn ends.
 
 /// Delay from a bass note to the pedal going down, in seconds.
-pub const CATCH_S: f64 = 0.1;
+pub const PEDAL_DELAY_S: f64 = 0.1;
 
 /// The state of the generated sustain pedal. Times are in unrolled beats.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,18 +33,18 @@ impl SustainOutput {
         }
     }
 
-    /// A note is about to begin. If it is a bass note, lifts the pedal and schedules the next press at `catch`.
-    pub fn before(&mut self, channel: u8, pitch: u8, catch: f64, lift: impl FnOnce(u8)) {
+    /// A note is about to begin. If it is a bass note, lifts the pedal and schedules the next press at `press_at`.
+    pub fn note_on(&mut self, channel: u8, pitch: u8, press_at: f64, lift: impl FnOnce(u8)) {
         let below = 1u128.checked_shl(pitch.into()).unwrap_or(0).wrapping_sub(1);
         if self.sounding & below == 0 {
             self.lift(lift);
-            self.press = Some((catch, channel));
+            self.press = Some((press_at, channel));
         }
         self.sounding |= 1u128.checked_shl(pitch.into()).unwrap_or(0);
     }
 
     /// A note has ended.
-    pub fn after(&mut self, pitch: u8) {
+    pub fn note_off(&mut self, pitch: u8) {
         self.sounding &= !1u128.checked_shl(pitch.into()).unwrap_or(0);
     }
 

@@ -3,7 +3,7 @@
 
 use notes::{Note, Planned};
 
-use crate::link::messages::{Place, REACTION_S, Revision, Source};
+use crate::link::messages::{REACTION_S, Revision, Source, TimelinePosition};
 use crate::settings::{GenerationParams, Length, Settings};
 
 /// The shortest duration of a shifted note, in seconds.
@@ -11,12 +11,12 @@ const SHORTEST_S: f64 = 0.030;
 
 /// The current take on the audio thread; see the [module documentation](self).
 #[derive(Clone, Copy, Debug)]
-pub struct Take {
+pub struct TakePlayback {
     /// The hand-over, in unrolled beats.
     begin: f64,
     /// Its place on the host's timeline. Its beats per second stay those of the hand-over: a take keeps
     /// its beats when the tempo changes.
-    pub place: Place,
+    pub position: TimelinePosition,
     /// Its current generation parameters.
     pub generation: GenerationParams,
     /// What ends it, besides the player.
@@ -55,11 +55,11 @@ pub enum Arrival {
     Beyond,
 }
 
-impl Take {
+impl TakePlayback {
     /// A take that begins at `begin`, in unrolled beats. `channel`: the player's MIDI channel.
     pub fn new(
         begin: f64,
-        place: Place,
+        position: TimelinePosition,
         source: Source,
         settings: &Settings,
         generation: GenerationParams,
@@ -68,7 +68,7 @@ impl Take {
         let frozen = matches!(source, Source::Frozen { .. });
         Self {
             begin,
-            place,
+            position,
             generation,
             length: settings.turn.length,
             late_s: settings.midi.late_s,
@@ -78,7 +78,7 @@ impl Take {
             bars: 0,
             frozen,
             repeats: if frozen { f64::NEG_INFINITY } else { f64::INFINITY },
-            known: frozen || source == Source::Again,
+            known: frozen || source == Source::Replay,
             sounded: false,
         }
     }
@@ -90,7 +90,7 @@ impl Take {
 
     /// Notes after `from`, in seconds since the hand-over, are generated again. Earlier notes still count as arrived if
     /// they had: the generator may be so far ahead that it sends nothing for a long time.
-    pub fn rethink(&mut self, from: f64) {
+    pub fn invalidate_from(&mut self, from: f64) {
         self.arrived = self.arrived.min(from);
     }
 
@@ -100,7 +100,7 @@ impl Take {
         self.frozen = frozen;
         self.repeats = if frozen { round } else { f64::INFINITY };
         self.known = frozen;
-        self.rethink(round);
+        self.invalidate_from(round);
         self.end = None;
     }
 
@@ -112,12 +112,12 @@ impl Take {
 
     /// Converts seconds since the hand-over to unrolled beats.
     pub fn beats(&self, since: f64) -> f64 {
-        self.begin + since * self.place.beats_per_second
+        self.begin + since * self.position.beats_per_second
     }
 
     /// Converts unrolled beats to seconds since the hand-over.
     pub fn since(&self, beats: f64) -> f64 {
-        (beats - self.begin) / self.place.beats_per_second
+        (beats - self.begin) / self.position.beats_per_second
     }
 
     /// The time from which on no note may begin, in seconds since the hand-over; infinite without a limit.
@@ -139,7 +139,7 @@ impl Take {
     /// Places a note of this take on the clock. `now`: the earliest time at which a note can still begin, in
     /// unrolled beats.
     pub fn place_note(&self, revision: Revision, index: u32, note: &Note, now: f64) -> Arrival {
-        let rate = self.place.beats_per_second;
+        let rate = self.position.beats_per_second;
         if index >= self.notes() || note.struck() >= self.limit() {
             return Arrival::Beyond;
         }
@@ -174,8 +174,8 @@ mod tests {
         let settings = crate::tests::settings(|settings| {
             (settings.turn.length, settings.midi.late_s) = (Length::Seconds(4.0), 0.05);
         });
-        let place = Place { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
-        let take = Take::new(0.0, place, Source::GoOn, &settings, settings.generation, 2);
+        let position = TimelinePosition { beats_per_second: 2.0, beat: 0.0, bar: 4.0, running: true };
+        let take = TakePlayback::new(0.0, position, Source::Continue, &settings, settings.generation, 2);
         let note = |onset| Note { onset, spread: 0.01, duration: 0.2, pitch: 60, velocity: 80 };
         let arrive = |onset, now| take.place_note(Revision(3), 0, &note(onset), now);
         let Arrival::InTime(planned) = arrive(1.0, 2.0) else { panic!() };
@@ -186,23 +186,23 @@ mod tests {
         assert!(planned.end >= planned.onset + 2.0 * SHORTEST_S);
         assert_eq!(arrive(1.0, 2.13), Arrival::TooLate);
         assert_eq!(arrive(3.99, 2.0), Arrival::Beyond, "struck at the very end");
-        let few = Take { length: Length::Notes(5), ..take };
+        let few = TakePlayback { length: Length::Notes(5), ..take };
         assert_eq!(few.place_note(Revision(3), 5, &note(1.0), 2.0), Arrival::Beyond);
-        let again = Take::new(0.0, place, Source::Again, &settings, settings.generation, 2);
-        assert!(matches!(again.place_note(Revision(3), 5, &note(5.0), 2.0), Arrival::InTime(_)), "as long as it was");
+        let replay = TakePlayback::new(0.0, position, Source::Replay, &settings, settings.generation, 2);
+        assert!(matches!(replay.place_note(Revision(3), 5, &note(5.0), 2.0), Arrival::InTime(_)), "as long as it was");
     }
 
     /// A bar may last longer than the look-ahead: an offline render does not wait for notes that have already arrived.
     #[test]
-    fn what_is_not_thought_of_anew_has_arrived() {
-        let place = Place { beats_per_second: 1.0, beat: 0.0, bar: 4.0, running: true };
+    fn notes_that_are_not_regenerated_have_arrived() {
+        let position = TimelinePosition { beats_per_second: 1.0, beat: 0.0, bar: 4.0, running: true };
         let settings = crate::tests::SETTINGS;
-        let mut take = Take::new(0.0, place, Source::GoOn, &settings, settings.generation, 2);
+        let mut take = TakePlayback::new(0.0, position, Source::Continue, &settings, settings.generation, 2);
         take.arrived = 3.0;
         take.freeze(true, 240.0);
         assert_eq!((take.arrived, take.joined(5.0)), (3.0, 5.0));
         take.arrived = f64::INFINITY;
-        take.rethink(2.0);
+        take.invalidate_from(2.0);
         assert_eq!(take.arrived, 2.0);
         take.freeze(true, 1.0);
         assert_eq!((take.arrived, take.joined(5.0)), (1.0, 5.0 + REACTION_S));

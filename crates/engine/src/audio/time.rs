@@ -6,8 +6,8 @@
 
 use notes::{Clock, Span, Transport};
 
-use super::bars::Lines;
-use super::metre::Metre;
+use super::bars::BarLineCounter;
+use super::grid_bars::GridBars;
 
 /// The current block and the clock; see the [module documentation](self).
 pub struct HostTime {
@@ -21,9 +21,9 @@ pub struct HostTime {
     /// Offset up to which the block has been played.
     pub played: u32,
     /// Counts the bar lines that pass.
-    pub lines: Lines,
+    pub bar_lines: BarLineCounter,
     /// The bars that the grid follows.
-    pub metre: Metre,
+    pub grid_bars: GridBars,
 }
 
 /// A moment at which something changes, on several time axes.
@@ -49,8 +49,8 @@ impl Default for HostTime {
             span,
             samples: 0,
             played: 0,
-            lines: Lines::default(),
-            metre: Metre::default(),
+            bar_lines: BarLineCounter::default(),
+            grid_bars: GridBars::default(),
         }
     }
 }
@@ -60,8 +60,8 @@ impl HostTime {
     pub fn reset(&mut self, transport: &Transport) {
         self.clock.reset();
         self.span = self.clock.advance(transport, 0, self.sample_rate);
-        self.lines = Lines::default();
-        self.metre = Metre::default();
+        self.bar_lines = BarLineCounter::default();
+        self.grid_bars = GridBars::default();
     }
 
     /// Begins a block.
@@ -72,7 +72,7 @@ impl HostTime {
 
     /// Ends the block.
     pub fn close(&mut self) {
-        self.lines.skip_to(self.span.end);
+        self.bar_lines.skip_to(self.span.end);
         self.samples += u64::from(self.span.frames);
     }
 

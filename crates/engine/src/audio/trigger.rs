@@ -1,7 +1,7 @@
 //! The key, controller or pedal used as the trigger. It serves no other purpose: its events neither count as playing
 //! nor are passed on.
 
-use super::Heard;
+use super::PlayerEvent;
 use crate::settings::{Trigger, TriggerBy};
 
 /// A controller or pedal counts as held from this value on.
@@ -21,13 +21,13 @@ pub const RESET_ALL: u8 = 121;
 pub const ALL_NOTES_OFF: u8 = 123;
 
 /// Whether an event moves the trigger: `Some(true)`, down; `Some(false)`, up; `None`: it does not.
-pub fn touched(trigger: &Trigger, heard: &Heard) -> Option<bool> {
+pub fn moves_trigger(trigger: &Trigger, input: &PlayerEvent) -> Option<bool> {
     let controller = match trigger.by {
         TriggerBy::Button => return None,
         TriggerBy::Key => {
-            return match *heard {
-                Heard::On { key, .. } => (key == trigger.key).then_some(true),
-                Heard::Off { key, .. } => (key == Some(trigger.key)).then_some(false),
+            return match *input {
+                PlayerEvent::On { key, .. } => (key == trigger.key).then_some(true),
+                PlayerEvent::Off { key, .. } => (key == Some(trigger.key)).then_some(false),
                 _ => None,
             };
         }
@@ -36,8 +36,8 @@ pub fn touched(trigger: &Trigger, heard: &Heard) -> Option<bool> {
         TriggerBy::Sostenuto => SOSTENUTO,
         TriggerBy::Soft => SOFT,
     };
-    match *heard {
-        Heard::Controller { controller: moved, value, .. } => (moved == controller).then_some(value >= HELD),
+    match *input {
+        PlayerEvent::Controller { controller: moved, value, .. } => (moved == controller).then_some(value >= HELD),
         _ => None,
     }
 }

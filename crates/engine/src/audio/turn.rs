@@ -93,7 +93,7 @@ pub enum Event {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Command {
     /// Antiphon gives the turn back, if it has it; notes still ringing from an earlier turn may end, too.
-    GiveBack(Leaving),
+    GiveBack(EndReason),
     /// Antiphon takes the turn.
     HandOver {
         /// Where its notes come from.
@@ -111,7 +111,7 @@ pub enum Command {
 
 /// How Antiphon gives the turn back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leaving {
+pub enum EndReason {
     /// The player takes the turn: sounding notes end at once or ring out, depending on the settings.
     Entry,
     /// The turn is cut off: sounding notes end at once.
@@ -125,7 +125,7 @@ pub type Commands = [Option<Command>; 2];
 
 /// The state after an event, and the actions that the event requires.
 pub fn decide(mut state: State, settings: &Settings, event: Event) -> (State, Commands) {
-    let give_back = Some(Command::GiveBack(Leaving::Entry));
+    let give_back = Some(Command::GiveBack(EndReason::Entry));
     let call = |source| {
         let able = state.can_play && !settings.bypass;
         [give_back, able.then_some(Command::HandOver { source, called: true })]
@@ -144,7 +144,7 @@ pub fn decide(mut state: State, settings: &Settings, event: Event) -> (State, Co
                 _ if !moved => [None, None],
                 (true, true) if settings.turn.trigger.toggles => [give_back, None],
                 (true, false) if !settings.turn.trigger.toggles => [give_back, None],
-                (false, true) => call(Source::GoOn),
+                (false, true) => call(Source::Continue),
                 (true, true) | (_, false) => [None, None],
             }
         }
@@ -157,19 +157,19 @@ pub fn decide(mut state: State, settings: &Settings, event: Event) -> (State, Co
                 (true, true) | (false, false) => [None, None],
             }
         }
-        Event::Replay { chosen } if chosen || state.has_take || state.playing.is_some() => call(Source::Again),
+        Event::Replay { chosen } if chosen || state.has_take || state.playing.is_some() => call(Source::Replay),
         Event::Replay { .. } => [None, None],
-        Event::NewTake => call(Source::Another),
+        Event::NewTake => call(Source::NewTake),
         Event::Freeze { on, bars } => match state.playing {
             None if on && state.has_take => call(Source::Frozen { bars }),
             Some(_) if on => [Some(Command::Freeze), None],
             Some(playing) if playing.frozen => [Some(Command::Thaw), None],
             Some(_) | None => [None, None],
         },
-        Event::Alone => call(Source::Alone),
+        Event::Alone => call(Source::FromNothing),
         Event::Silence => [Some(Command::HandOver { source: continues, called: false }), None],
-        Event::Over => [Some(Command::GiveBack(Leaving::Over)), None],
-        Event::Cut | Event::End => [Some(Command::GiveBack(Leaving::Cut)), None],
+        Event::Over => [Some(Command::GiveBack(EndReason::Over)), None],
+        Event::Cut | Event::End => [Some(Command::GiveBack(EndReason::Cut)), None],
         Event::Line => return line(state, settings),
     };
     (state, commands)
@@ -184,13 +184,13 @@ fn line(mut state: State, settings: &Settings) -> (State, Commands) {
         playing.bars += 1;
         ends = matches!(settings.turn.length, Length::Bars(bars) if playing.bars >= bars);
     }
-    let mine = state.trade.is_some_and(|trade| trade.mine);
+    let antiphons_turn = state.trade.is_some_and(|trade| trade.antiphons_turn);
     let frozen = state.playing.is_some_and(|playing| playing.frozen);
-    let gives_back = ends || (changes && !mine && !frozen);
+    let gives_back = ends || (changes && !antiphons_turn && !frozen);
     let plays_on = state.playing.is_some() && !gives_back;
-    let takes = changes && mine && !plays_on && state.can_play;
-    let give_back = gives_back.then_some(Command::GiveBack(Leaving::Cut));
-    (state, [give_back, takes.then_some(Command::HandOver { source: Source::GoOn, called: true })])
+    let takes = changes && antiphons_turn && !plays_on && state.can_play;
+    let give_back = gives_back.then_some(Command::GiveBack(EndReason::Cut));
+    (state, [give_back, takes.then_some(Command::HandOver { source: Source::Continue, called: true })])
 }
 
 /// Whether silence hands the turn over in this mode. `bars`: whether the transport runs.
@@ -204,7 +204,7 @@ pub fn by_silence(mode: Mode, bars: bool) -> bool {
 
 /// Where the notes of a new take come from in this mode.
 pub fn continues(mode: Mode) -> Source {
-    if mode == Mode::Alone { Source::Alone } else { Source::GoOn }
+    if mode == Mode::Alone { Source::FromNothing } else { Source::Continue }
 }
 
 #[cfg(test)]
@@ -215,8 +215,8 @@ mod tests {
     const PLAYER: State = State { playing: None, can_play: true, has_take: true, trade: None, trigger_held: false };
     const ANTIPHON: State = State { playing: Some(Playing { frozen: false, bars: 0 }), ..PLAYER };
     const FROZEN: State = State { playing: Some(Playing { frozen: true, bars: 0 }), ..PLAYER };
-    const ENTRY: Option<Command> = Some(Command::GiveBack(Leaving::Entry));
-    const CUT: Option<Command> = Some(Command::GiveBack(Leaving::Cut));
+    const ENTRY: Option<Command> = Some(Command::GiveBack(EndReason::Entry));
+    const CUT: Option<Command> = Some(Command::GiveBack(EndReason::Cut));
     const NOTHING: Commands = [None, None];
 
     fn take(source: Source, called: bool) -> Option<Command> {
@@ -257,7 +257,7 @@ mod tests {
         let (down, up) = (Event::Trigger { down: true }, Event::Trigger { down: false });
         let is_down = |state| State { trigger_held: true, ..state };
         for settings in [&held, &toggled] {
-            assert_eq!(decide(PLAYER, settings, down), (is_down(PLAYER), [ENTRY, take(Source::GoOn, true)]));
+            assert_eq!(decide(PLAYER, settings, down), (is_down(PLAYER), [ENTRY, take(Source::Continue, true)]));
             assert_eq!(commands(is_down(PLAYER), settings, down), NOTHING, "it is down already");
             assert_eq!(commands(is_down(PLAYER), settings, up), NOTHING, "the player has entered meanwhile");
         }
@@ -268,9 +268,9 @@ mod tests {
         // The button swaps the turns; as a held trigger, it makes Antiphon play for as long as it is on.
         let (on, off) = (Event::Go { on: true }, Event::Go { on: false });
         for go in [on, off] {
-            assert_eq!(commands(PLAYER, &of(Mode::Auto), go), [ENTRY, take(Source::GoOn, true)]);
+            assert_eq!(commands(PLAYER, &of(Mode::Auto), go), [ENTRY, take(Source::Continue, true)]);
             assert_eq!(commands(ANTIPHON, &of(Mode::Auto), go), [ENTRY, None]);
-            assert_eq!(commands(PLAYER, &of(Mode::Alone), go), [ENTRY, take(Source::Alone, true)]);
+            assert_eq!(commands(PLAYER, &of(Mode::Alone), go), [ENTRY, take(Source::FromNothing, true)]);
         }
         assert_eq!(commands(PLAYER, &held, off), NOTHING);
         assert_eq!(commands(ANTIPHON, &held, on), NOTHING);
@@ -280,10 +280,10 @@ mod tests {
     fn takes_are_called_for() {
         let settings = of(Mode::Auto);
         let new = State { has_take: false, ..PLAYER };
-        assert_eq!(commands(PLAYER, &settings, Event::Replay { chosen: false }), [ENTRY, take(Source::Again, true)]);
+        assert_eq!(commands(PLAYER, &settings, Event::Replay { chosen: false }), [ENTRY, take(Source::Replay, true)]);
         assert_eq!(commands(new, &settings, Event::Replay { chosen: false }), NOTHING);
-        assert_eq!(commands(new, &settings, Event::Replay { chosen: true }), [ENTRY, take(Source::Again, true)]);
-        assert_eq!(commands(ANTIPHON, &settings, Event::NewTake), [ENTRY, take(Source::Another, true)]);
+        assert_eq!(commands(new, &settings, Event::Replay { chosen: true }), [ENTRY, take(Source::Replay, true)]);
+        assert_eq!(commands(ANTIPHON, &settings, Event::NewTake), [ENTRY, take(Source::NewTake, true)]);
         let broken = State { can_play: false, ..ANTIPHON };
         assert_eq!(commands(broken, &settings, Event::NewTake), [ENTRY, None], "nobody is there");
         let freeze = |on| Event::Freeze { on, bars: true };
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn bars_change_hands_and_a_frozen_take_stays() {
         let settings = with(|turn| (turn.mode, turn.your_bars, turn.antiphon_bars) = (Mode::Trade, 2, 1));
-        let trade = |mine, left| Some(Trade { mine, left });
+        let trade = |antiphons_turn, left| Some(Trade { antiphons_turn, left });
         let mut state = State { trade: trade(false, 2), ..PLAYER };
         let mut step = |playing: Option<Playing>| {
             state.playing = playing;
@@ -307,7 +307,7 @@ mod tests {
             commands
         };
         assert_eq!(step(None), NOTHING);
-        assert_eq!(step(None), [None, take(Source::GoOn, true)]);
+        assert_eq!(step(None), [None, take(Source::Continue, true)]);
         assert_eq!(step(ANTIPHON.playing), [CUT, None]);
         assert_eq!(step(None), NOTHING);
         let frozen = State { trade: trade(true, 1), ..FROZEN };

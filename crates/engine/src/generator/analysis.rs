@@ -1,7 +1,7 @@
 //! Analyzes the player's own notes: key, loudness, pace and pulse. Plain data of fixed size.
 
+use model::constraints::of_classes;
 use model::key::key_of;
-use model::limits::of_classes;
 use notes::Successor;
 
 use crate::generator::pulse::{ONSETS, Pulse, pulse};
@@ -40,7 +40,7 @@ impl Default for PhraseAnalysis {
 impl PhraseAnalysis {
     /// Adds a note of the player with its onset `at`, in seconds on any axis. `begins`: the note has no step, since
     /// no note of the player came before it.
-    pub fn hear(&mut self, at: f64, note: &Successor, begins: bool) {
+    pub fn push(&mut self, at: f64, note: &Successor, begins: bool) {
         let velocity = f32::from(note.velocity);
         self.classes.iter_mut().for_each(|class| *class *= KEY);
         self.classes[usize::from(note.pitch % 12)] += note.duration.clamp(COUNTS_S[0], COUNTS_S[1]);
@@ -105,7 +105,7 @@ pub fn track(mean: Option<f64>, step: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use model::limits::classes_of;
+    use model::constraints::classes_of;
 
     use super::*;
 
@@ -115,7 +115,7 @@ mod tests {
             let mut analysis = PhraseAnalysis::default();
             for (i, &pitch) in pitches.iter().enumerate() {
                 let step = if i == 0 { 0.0 } else { 0.4 };
-                analysis.hear(
+                analysis.push(
                     i as f64 * 0.4,
                     &Successor { step, spread: 0.0, duration: 0.4, pitch, velocity: 70 },
                     i == 0,
@@ -140,7 +140,7 @@ mod tests {
         for i in 0..200 {
             let velocity = if i < 100 { 110 } else { 40 };
             let step = if i % 10 == 9 { 5.0 } else { 0.25 };
-            analysis.hear(i as f64, &Successor { step, spread: 0.0, duration: 0.3, pitch: 60, velocity }, i == 0);
+            analysis.push(i as f64, &Successor { step, spread: 0.0, duration: 0.3, pitch: 60, velocity }, i == 0);
         }
         assert!((analysis.loudness().unwrap() - 40.0).abs() < 1.0);
         assert!((analysis.pace().unwrap().exp() - 0.25).abs() < 1e-9, "pauses are no pace");

@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use model::device::{DeviceError, Found, Survey, Trunk, open};
+use model::device::{BenchmarkedDevice, DeviceBenchmark, DeviceError, TrunkDevice, open};
 use model::{Decoder, Network};
 
 use crate::link::status::Status;
@@ -17,115 +17,115 @@ const TAKES: usize = 16;
 
 /// Where the network runs, as the editor shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Place {
+pub struct DeviceInfo {
     /// `CPU`, or the GPU's name.
     pub name: String,
     /// Why it runs there.
     pub reason: String,
     /// Whether it does not, or no longer, run on the chosen device.
-    pub amiss: bool,
+    pub is_fallback: bool,
 }
 
 /// Chooses the device for an instance.
-pub struct Devices {
-    wished: Box<dyn Fn() -> DeviceChoice + Send>,
+pub struct DeviceSelector {
+    choice: Box<dyn Fn() -> DeviceChoice + Send>,
     /// The choice that was last applied.
-    heeded: DeviceChoice,
+    applied: DeviceChoice,
     /// Why the GPU is not used any more, until another choice is made.
-    given_up: Option<String>,
-    survey: Option<Arc<Survey>>,
-    place: Place,
+    gpu_failure: Option<String>,
+    survey: Option<Arc<DeviceBenchmark>>,
+    info: DeviceInfo,
 }
 
-impl Devices {
-    /// `wished` returns the current choice; it is called often.
-    pub fn new(wished: impl Fn() -> DeviceChoice + Send + 'static) -> Self {
+impl DeviceSelector {
+    /// `choice` returns the current choice; it is called often.
+    pub fn new(choice: impl Fn() -> DeviceChoice + Send + 'static) -> Self {
         Self {
-            wished: Box::new(wished),
-            heeded: DeviceChoice::Auto,
-            given_up: None,
+            choice: Box::new(choice),
+            applied: DeviceChoice::Auto,
+            gpu_failure: None,
             survey: None,
-            place: Place::default(),
+            info: DeviceInfo::default(),
         }
     }
 
     /// Where the decoder runs.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
     }
 
     /// Puts a decoder on its device.
-    pub fn seat(&mut self, decoder: &mut Decoder, status: &Status) {
-        let wish = (self.wished)();
-        if wish != self.heeded {
-            (self.heeded, self.given_up) = (wish, None);
+    pub fn choose_device(&mut self, decoder: &mut Decoder, status: &Status) {
+        let wanted = (self.choice)();
+        if wanted != self.applied {
+            (self.applied, self.gpu_failure) = (wanted, None);
         }
-        let (place, trunk) = match (wish, &self.given_up) {
-            (DeviceChoice::Cpu, _) => (Place::cpu("As chosen".to_owned(), false), None),
-            (_, Some(why)) => (Place::cpu(why.clone(), true), None),
-            (wish, None) => {
+        let (info, trunk) = match (wanted, &self.gpu_failure) {
+            (DeviceChoice::Cpu, _) => (DeviceInfo::cpu("As chosen".to_owned(), false), None),
+            (_, Some(why)) => (DeviceInfo::cpu(why.clone(), true), None),
+            (wanted, None) => {
                 let survey = survey(decoder.network());
-                let seat = choose(&survey, wish == DeviceChoice::Gpu);
+                let chosen = choose(&survey, wanted == DeviceChoice::Gpu);
                 self.survey = Some(survey);
-                seat
+                chosen
             }
         };
         decoder.run_on(trunk);
         status.set_on_gpu(decoder.device().is_some());
-        self.place = place;
+        self.info = info;
     }
 
     /// Applies a new choice, and moves off a device that has failed. Returns whether the device was chosen again.
-    pub fn look_after(&mut self, decoder: &mut Decoder, status: &Status) -> bool {
-        if (self.wished)() != self.heeded {
-            self.seat(decoder, status);
+    pub fn update(&mut self, decoder: &mut Decoder, status: &Status) -> bool {
+        if (self.choice)() != self.applied {
+            self.choose_device(decoder, status);
             return true;
         }
         let Some(failure) = decoder.take_failure() else {
             return false;
         };
         status.counts.gpu_failures.add(1);
-        self.give_up(&failure);
-        self.seat(decoder, status);
+        self.abandon_gpu(&failure);
+        self.choose_device(decoder, status);
         true
     }
 
     /// The generator failed: if it was on a GPU, the next decoder runs on the CPU.
-    pub fn distrust(&mut self, status: &Status) {
+    pub fn report_failure(&mut self, status: &Status) {
         if status.is_on_gpu() {
-            self.give_up(&DeviceError::Failed("its driver broke".to_owned()));
+            self.abandon_gpu(&DeviceError::Failed("its driver broke".to_owned()));
         }
     }
 
-    fn give_up(&mut self, failure: &DeviceError) {
-        self.given_up = Some(format!("{}: the CPU has taken over", sentence(failure)));
+    fn abandon_gpu(&mut self, failure: &DeviceError) {
+        self.gpu_failure = Some(format!("{}: the CPU has taken over", sentence(failure)));
         self.survey = None;
     }
 }
 
-impl Place {
-    fn cpu(reason: String, amiss: bool) -> Self {
-        Self { name: "CPU".to_owned(), reason, amiss }
+impl DeviceInfo {
+    fn cpu(reason: String, is_fallback: bool) -> Self {
+        Self { name: "CPU".to_owned(), reason, is_fallback }
     }
 }
 
 /// The place for a decoder. `forced`: a GPU was chosen, whether it is faster or not.
-fn choose(survey: &Survey, forced: bool) -> (Place, Option<Box<dyn Trunk>>) {
+fn choose(survey: &DeviceBenchmark, forced: bool) -> (DeviceInfo, Option<Box<dyn TrunkDevice>>) {
     let found = match &survey.other {
         Ok(found) => found,
-        Err(error) => return (Place::cpu(format!("{}: the CPU plays", sentence(error)), forced), None),
+        Err(error) => return (DeviceInfo::cpu(format!("{}: the CPU plays", sentence(error)), forced), None),
     };
     let times = times(survey.cpu_us, found);
     if !forced && survey.faster().is_none() {
-        return (Place::cpu(times, false), None);
+        return (DeviceInfo::cpu(times, false), None);
     }
-    match found.place(1) {
-        Ok(trunk) => (Place { name: found.name.clone(), reason: times, amiss: false }, Some(trunk)),
-        Err(error) => (Place::cpu(format!("{}: the CPU plays", sentence(&error)), true), None),
+    match found.open_session(1) {
+        Ok(trunk) => (DeviceInfo { name: found.name.clone(), reason: times, is_fallback: false }, Some(trunk)),
+        Err(error) => (DeviceInfo::cpu(format!("{}: the CPU plays", sentence(&error)), true), None),
     }
 }
 
-fn times(cpu_us: f64, found: &Found) -> String {
+fn times(cpu_us: f64, found: &BenchmarkedDevice) -> String {
     let (cpu, other) = (cpu_us / 1e3, found.us / 1e3);
     format!(
         "The longest of 32 steps of {TAKES} takes took {cpu:.2} ms on the CPU, {other:.2} ms on {}; the notes are the same",
@@ -140,12 +140,12 @@ fn sentence(error: &DeviceError) -> String {
 }
 
 /// The survey of each network, as long as it is in use.
-type Surveys = Vec<(Weak<Network>, Weak<Survey>)>;
+type Surveys = Vec<(Weak<Network>, Weak<DeviceBenchmark>)>;
 
 static SURVEYS: Mutex<Surveys> = Mutex::new(Vec::new());
 
 /// The survey of devices for this network, made once per process.
-fn survey(network: &Arc<Network>) -> Arc<Survey> {
+fn survey(network: &Arc<Network>) -> Arc<DeviceBenchmark> {
     // The lock is held during the survey: two at once would disturb each other's measurements.
     let mut surveys = SURVEYS.lock().unwrap_or_else(PoisonError::into_inner);
     let known = surveys.iter().find(|(known, _)| std::ptr::eq(known.as_ptr(), Arc::as_ptr(network)));
@@ -153,12 +153,12 @@ fn survey(network: &Arc<Network>) -> Arc<Survey> {
         return survey;
     }
     // Drivers are third-party code and may panic.
-    let found_out = catch_unwind(AssertUnwindSafe(|| Survey::new(network, TAKES, open(network))));
-    let broke = |_| Survey::new(network, TAKES, Err(DeviceError::Failed("its driver broke".to_owned())));
-    enter(&mut surveys, network, found_out.unwrap_or_else(broke))
+    let found_out = catch_unwind(AssertUnwindSafe(|| DeviceBenchmark::new(network, TAKES, open(network))));
+    let broke = |_| DeviceBenchmark::new(network, TAKES, Err(DeviceError::Failed("its driver broke".to_owned())));
+    add_survey(&mut surveys, network, found_out.unwrap_or_else(broke))
 }
 
-fn enter(surveys: &mut Surveys, network: &Arc<Network>, survey: Survey) -> Arc<Survey> {
+fn add_survey(surveys: &mut Surveys, network: &Arc<Network>, survey: DeviceBenchmark) -> Arc<DeviceBenchmark> {
     surveys.retain(|(network, survey)| network.strong_count() > 0 && survey.strong_count() > 0);
     let survey = Arc::new(survey);
     surveys.push((Arc::downgrade(network), Arc::downgrade(&survey)));
@@ -167,13 +167,13 @@ fn enter(surveys: &mut Surveys, network: &Arc<Network>, survey: Survey) -> Arc<S
 
 /// Uses this survey for a network, as long as the returned `Arc` lives.
 #[cfg(test)]
-pub fn pretend(network: &Arc<Network>, survey: Survey) -> Arc<Survey> {
-    enter(&mut SURVEYS.lock().unwrap(), network, survey)
+pub fn use_survey(network: &Arc<Network>, survey: DeviceBenchmark) -> Arc<DeviceBenchmark> {
+    add_survey(&mut SURVEYS.lock().unwrap(), network, survey)
 }
 
 #[cfg(test)]
 mod tests {
-    use model::device::Processor;
+    use model::device::CpuDevice;
 
     use super::*;
     use crate::tests::network;
@@ -181,20 +181,20 @@ mod tests {
     #[test]
     fn the_faster_one_is_taken_unless_one_is_wished_for() {
         let network = network();
-        let mut survey = Survey::new(&network, 1, Ok(Box::new(Processor::new(network.clone()).unwrap())));
+        let mut survey = DeviceBenchmark::new(&network, 1, Ok(Box::new(CpuDevice::new(network.clone()).unwrap())));
         for (cpu_us, us, forced, there) in
             [(90.0, 100.0, false, false), (110.0, 100.0, false, true), (90.0, 100.0, true, true)]
         {
             survey.cpu_us = cpu_us;
             survey.other.as_mut().unwrap().us = us;
-            let (place, trunk) = choose(&survey, forced);
-            assert_eq!((trunk.is_some(), place.amiss), (there, false));
-            assert!(place.reason.contains("0.10 ms"), "{}", place.reason);
+            let (info, trunk) = choose(&survey, forced);
+            assert_eq!((trunk.is_some(), info.is_fallback), (there, false));
+            assert!(info.reason.contains("0.10 ms"), "{}", info.reason);
         }
         for (error, forced) in [(DeviceError::Missing, true), (DeviceError::Differs, false)] {
-            let (place, trunk) = choose(&Survey::new(&network, 1, Err(error)), forced);
-            assert!(trunk.is_none() && place.name == "CPU" && place.amiss == forced);
-            assert!(place.reason.ends_with("the CPU plays"), "{}", place.reason);
+            let (info, trunk) = choose(&DeviceBenchmark::new(&network, 1, Err(error)), forced);
+            assert!(trunk.is_none() && info.name == "CPU" && info.is_fallback == forced);
+            assert!(info.reason.ends_with("the CPU plays"), "{}", info.reason);
         }
     }
 }

@@ -21,23 +21,23 @@ impl Driven {
     /// Loads the chosen network if necessary, processes all waiting messages and generates at most `notes` notes.
     /// Returns whether it generated that many.
     pub fn run(&mut self, notes: usize) -> bool {
-        let version = self.side.choice.version();
+        let version = self.side.networks.version();
         if self.playing.as_ref().is_none_or(|(_, playing)| *playing != version) {
             if self.playing.take().is_some() {
-                self.side.status.lapse();
+                self.side.status.record_lost_take();
             }
             let network = self.side.load(&|| true);
             self.playing = Some((network.map(|network| self.side.begin(network)), version));
         }
         let stop = AtomicBool::new(false);
-        self.side.status.beat();
+        self.side.status.heartbeat();
         let Some((Some(session), _)) = &mut self.playing else {
-            self.side.ignore();
+            self.side.discard_messages();
             return false;
         };
         if notes == 0 {
-            self.side.listen(session, &stop);
+            self.side.process_messages(session, &stop);
         }
-        (0..notes).all(|_| self.side.turn(session, &stop))
+        (0..notes).all(|_| self.side.run_once(session, &stop))
     }
 }

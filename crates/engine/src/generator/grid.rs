@@ -47,7 +47,7 @@ impl Grid {
     }
 
     /// Where an onset at `onset` lands: not before `floor`, and after the `previous` one.
-    pub fn place(&self, onset: f64, previous: Option<f64>, floor: f64) -> f64 {
+    pub fn quantize(&self, onset: f64, previous: Option<f64>, floor: f64) -> f64 {
         let free = onset.max(floor);
         if self.strength == 0.0 {
             return free;
@@ -117,10 +117,10 @@ mod tests {
         let beats = Beats { per_second: 2.0, at_zero: 3.0 };
         let swung = grid(1.0, Lines::Eighth, 0.75, beats);
         // Lines at beats 3, 3.75, 4, 4.75; the hand-over is at 3.
-        let landed = [0.0, 0.05, 0.3, 0.48, 0.9].map(|onset| swung.place(onset, None, 0.0));
+        let landed = [0.0, 0.05, 0.3, 0.48, 0.9].map(|onset| swung.quantize(onset, None, 0.0));
         assert_eq!(landed, [0.0, 0.0, 0.375, 0.5, 0.875]);
-        assert_eq!(swung.place(0.02, Some(0.0), 0.0), 0.375, "not the line of the onset before");
-        assert_eq!(swung.place(0.1, None, 0.1), 0.375, "not a line that has passed");
+        assert_eq!(swung.quantize(0.02, Some(0.0), 0.0), 0.375, "not the line of the onset before");
+        assert_eq!(swung.quantize(0.1, None, 0.1), 0.375, "not a line that has passed");
     }
 
     proptest! {
@@ -134,7 +134,7 @@ mod tests {
             let mut previous = None;
             let mut from = floor;
             for step in steps {
-                let onset = grid.place(from + step, previous, floor);
+                let onset = grid.quantize(from + step, previous, floor);
                 prop_assert!(onset >= floor - 2e-5 / per_second);
                 prop_assert!(previous.is_none_or(|previous| onset > previous + WINDOW_S));
                 // Moved by at most two lines, plus the room for the shortest distance.

@@ -1,7 +1,7 @@
 //! The generator side: the only place where the network runs. [`GeneratorSide`] holds everything it works with.
 //!
 //! It runs on its own thread ([`thread`]) or, where there are no threads, is driven by calls ([`driven`]): both call
-//! `GeneratorSide::turn` over and over.
+//! `GeneratorSide::run_once` over and over.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use std::sync::atomic::AtomicBool;
 
 use model::Network;
 
-use crate::link::bulletin::{Bulletin, BulletinWriter};
 use crate::link::forecast::PitchForecastWriter;
+use crate::link::model_info::{ModelInfo, ModelInfoWriter};
 use crate::link::queues::GeneratorEnd;
 use crate::link::status::{Health, Status};
 use crate::link::takes::TakeLog;
@@ -32,21 +32,21 @@ pub mod thread;
 #[cfg(not(target_family = "wasm"))]
 mod waker;
 
-use device::{Devices, Place};
+use device::{DeviceInfo, DeviceSelector};
 use memory::PhraseHistory;
-use networks::{Loaded, Networks};
+use networks::{LoadedNetwork, NetworkSource};
 use session::NetworkSession;
 
 /// The generator's end of the engine, owned by the code that drives it.
 pub struct GeneratorSide {
     pub(crate) generator_end: GeneratorEnd,
     pub(crate) status: Arc<Status>,
-    pub(crate) choice: Arc<dyn Networks>,
-    pub(crate) devices: Devices,
-    pub(crate) notice: BulletinWriter,
+    pub(crate) networks: Arc<dyn NetworkSource>,
+    pub(crate) devices: DeviceSelector,
+    pub(crate) model_info_writer: ModelInfoWriter,
     pub(crate) memory: PhraseHistory,
     pub(crate) log: TakeLog,
-    pub(crate) outlook: PitchForecastWriter,
+    pub(crate) forecast_writer: PitchForecastWriter,
 }
 
 impl GeneratorSide {
@@ -54,29 +54,29 @@ impl GeneratorSide {
     /// or it is no longer `wanted`.
     fn load(&mut self, wanted: &dyn Fn() -> bool) -> Option<Arc<Network>> {
         self.status.set_health(Health::Starting);
-        let chosen = catch_unwind(AssertUnwindSafe(|| self.choice.load(wanted))).unwrap_or_else(|_| {
+        let chosen = catch_unwind(AssertUnwindSafe(|| self.networks.load(wanted))).unwrap_or_else(|_| {
             Err("This model cannot be read, for a reason unknown to Antiphon. Choose another.".to_owned())
         });
         // If the file cannot be loaded, the built-in model plays.
         let (chosen, missing) = match chosen {
             Ok(chosen) => (Ok(chosen), None),
             Err(missing) => {
-                let stand_in = self.choice.stand_in(wanted);
-                let chosen = stand_in.map(|network| Loaded { network, found: None, trouble: None });
+                let stand_in = self.networks.stand_in(wanted);
+                let chosen = stand_in.map(|network| LoadedNetwork { network, found: None, trouble: None });
                 (chosen, Some(format!("{missing} Until then the built-in model plays.")))
             }
         };
         match chosen {
             _ if !wanted() => None,
-            Ok(Loaded { network, found, trouble }) => {
+            Ok(LoadedNetwork { network, found, trouble }) => {
                 self.status.set_stand_in(missing.is_some());
-                self.notice.tell(|said| *said = Bulletin { found, missing, ..Bulletin::default() });
-                self.tell(Some(&network), trouble);
+                self.model_info_writer.update(|info| *info = ModelInfo { found, missing, ..ModelInfo::default() });
+                self.publish_model_info(Some(&network), trouble);
                 Some(network)
             }
             Err(trouble) => {
-                self.tell(None, Some(trouble));
-                self.outlook.clear();
+                self.publish_model_info(None, Some(trouble));
+                self.forecast_writer.clear();
                 self.status.set_health(Health::NoWeights);
                 None
             }
@@ -84,53 +84,54 @@ impl GeneratorSide {
     }
 
     /// Without a network, discards all messages, so that they are not processed later.
-    fn ignore(&mut self) {
-        while self.generator_end.report().is_some() {}
+    fn discard_messages(&mut self) {
+        while self.generator_end.next_message().is_some() {}
     }
 
     /// Begins a session with this network, warmed up with the phrase history.
     fn begin(&mut self, network: Arc<Network>) -> NetworkSession {
         let mut session = NetworkSession::new(network, &mut self.memory);
-        self.devices.seat(&mut session.decoder, &self.status);
-        self.notice.tell(|said| said.place = self.devices.place().clone());
-        self.status.beat();
+        self.devices.choose_device(&mut session.decoder, &self.status);
+        self.model_info_writer.update(|info| info.device = self.devices.info().clone());
+        self.status.heartbeat();
         self.status.set_health(Health::Ready);
         session
     }
 
     /// Processes all waiting messages and generates nothing.
-    fn listen(&mut self, session: &mut NetworkSession, stop: &AtomicBool) -> bool {
-        session.listen(&mut self.generator_end, &mut self.memory, &mut self.log, &self.status, stop)
+    fn process_messages(&mut self, session: &mut NetworkSession, stop: &AtomicBool) -> bool {
+        session.process_messages(&mut self.generator_end, &mut self.memory, &mut self.log, &self.status, stop)
     }
 
     /// Handles the window's requests, processes all waiting messages and generates one more note if the look-ahead has
     /// room. Returns whether it generated one.
-    fn turn(&mut self, session: &mut NetworkSession, stop: &AtomicBool) -> bool {
-        let Self { generator_end, status, choice: _, devices, notice, memory, log, outlook } = self;
-        if let Some(record) = log.obey() {
-            memory.choose(record);
-            generator_end.ask();
+    fn run_once(&mut self, session: &mut NetworkSession, stop: &AtomicBool) -> bool {
+        let Self { generator_end, status, networks: _, devices, model_info_writer, memory, log, forecast_writer } =
+            self;
+        if let Some(record) = log.handle_requests() {
+            memory.choose_replay(record);
+            generator_end.request_replay();
         }
-        if devices.look_after(&mut session.decoder, status) {
-            notice.tell(|said| said.place = devices.place().clone());
+        if devices.update(&mut session.decoder, status) {
+            model_info_writer.update(|info| info.device = devices.info().clone());
         }
-        let heard = session.listen(generator_end, memory, log, status, stop);
-        let generated = session.play_on(generator_end, memory, status);
+        let heard = session.process_messages(generator_end, memory, log, status, stop);
+        let generated = session.generate_next(generator_end, memory, status);
         if heard || generated {
-            outlook.tell(&mut session.decoder);
+            forecast_writer.publish(&mut session.decoder);
         }
         generated
     }
 
     /// Informs the editor which network plays and what is wrong with it.
-    fn tell(&mut self, network: Option<&Arc<Network>>, trouble: Option<String>) {
+    fn publish_model_info(&mut self, network: Option<&Arc<Network>>, trouble: Option<String>) {
         let card = network.map(|network| network.card());
-        let place = card.map_or_else(Place::default, |_| self.devices.place().clone());
-        self.notice.tell(|said| {
-            said.weights = card.map_or_else(String::new, |card| card.name.clone());
-            said.licence = card.map_or_else(String::new, |card| card.licence.clone());
-            said.place = place;
-            said.trouble = trouble;
+        let device = card.map_or_else(DeviceInfo::default, |_| self.devices.info().clone());
+        self.model_info_writer.update(|info| {
+            info.weights = card.map_or_else(String::new, |card| card.name.clone());
+            info.license = card.map_or_else(String::new, |card| card.licence.clone());
+            info.device = device;
+            info.trouble = trouble;
         });
     }
 }

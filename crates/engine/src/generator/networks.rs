@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::Network;
 
 /// The choice of a network. Called on the generator's thread only.
-pub trait Networks: Send + Sync {
+pub trait NetworkSource: Send + Sync {
     /// A number that changes whenever a network is to be loaded. Called often, so it must not block.
     fn version(&self) -> u32;
 
@@ -15,7 +15,7 @@ pub trait Networks: Send + Sync {
     /// # Errors
     ///
     /// Full sentences that say what is wrong and what to do.
-    fn load(&self, wanted: &dyn Fn() -> bool) -> Result<Loaded, String>;
+    fn load(&self, wanted: &dyn Fn() -> bool) -> Result<LoadedNetwork, String>;
 
     /// Loads the network that plays if the chosen one cannot be loaded.
     ///
@@ -26,15 +26,15 @@ pub trait Networks: Send + Sync {
 }
 
 /// A network that is already loaded, with no other choice.
-pub struct Fixed(pub Arc<Network>);
+pub struct FixedNetwork(pub Arc<Network>);
 
-impl Networks for Fixed {
+impl NetworkSource for FixedNetwork {
     fn version(&self) -> u32 {
         0
     }
 
-    fn load(&self, _: &dyn Fn() -> bool) -> Result<Loaded, String> {
-        Ok(Loaded { network: self.0.clone(), found: None, trouble: None })
+    fn load(&self, _: &dyn Fn() -> bool) -> Result<LoadedNetwork, String> {
+        Ok(LoadedNetwork { network: self.0.clone(), found: None, trouble: None })
     }
 
     fn stand_in(&self, _: &dyn Fn() -> bool) -> Result<Arc<Network>, String> {
@@ -43,7 +43,7 @@ impl Networks for Fixed {
 }
 
 /// A loaded network.
-pub struct Loaded {
+pub struct LoadedNetwork {
     /// The network, which other instances may share.
     pub network: Arc<Network>,
     /// The file in which it was found, if that is not the chosen one.

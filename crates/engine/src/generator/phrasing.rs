@@ -5,16 +5,16 @@
 //! are in its own seconds, in which music runs at normal speed: at double speed, a step of half a second in the
 //! network's time takes a quarter of a second. Onsets moved by the grid are fed to the network as moved.
 
-use model::limits::{classes_of, of_classes, range};
+use model::constraints::{classes_of, of_classes, range};
 use model::{
-    BatchDecoder, Context, Controls, Decoder, Hands, Learned, Loudness, Markov, Pitches, Recent, Timing, What, When,
-    note_rng,
+    BatchDecoder, Context, Controls, Decoder, KeyState, Loudness, Markov, MarkovMix, NoteConstraints, Pitches, Recent,
+    StepConstraints, Timing, note_rng,
 };
 use notes::{Note, Successor};
 
 use crate::generator::analysis::{PhraseAnalysis, track};
 use crate::generator::grid::{Beats, Grid};
-use crate::link::messages::Place;
+use crate::link::messages::TimelinePosition;
 use crate::settings::{BeatSource, Dynamics, GenerationParams, Key, Limits, Rhythm, Speed};
 
 /// The shortest note, in seconds from its strike to its end.
@@ -37,7 +37,7 @@ const PACE_ALONE: f64 = -1.6;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trail {
     /// Antiphon's own sounding notes.
-    hands: Hands,
+    hands: KeyState,
     /// The latest notes, including the player's.
     recent: Recent,
     /// Running mean of the natural logarithm of Antiphon's own steps, in the network's seconds.
@@ -52,12 +52,12 @@ impl Trail {
         trail
     }
 
-    /// Adds a note, as it sounds and as it is fed to the network. `mine`: whether Antiphon plays it.
-    pub fn hear(&mut self, note: &Note, heard: &Successor, mine: bool) {
-        self.recent.push(heard);
-        if mine {
+    /// Adds a note, as it sounds and as it is fed to the network. `by_antiphon`: whether Antiphon plays it.
+    pub fn push(&mut self, note: &Note, fed: &Successor, by_antiphon: bool) {
+        self.recent.push(fed);
+        if by_antiphon {
             self.hands.strike(note.onset, note.pitch, note.end());
-            self.pace = track(self.pace, heard.step);
+            self.pace = track(self.pace, fed.step);
         }
     }
 }
@@ -114,7 +114,7 @@ impl Phrasing {
     pub fn new(
         controls: &Controls,
         generation: &GenerationParams,
-        place: &Place,
+        position: &TimelinePosition,
         analysis: &PhraseAnalysis,
         pulse: Option<Beats>,
     ) -> Self {
@@ -125,7 +125,7 @@ impl Phrasing {
         controls.temperature.duration *= temperature.length;
         controls.temperature.velocity *= temperature.dynamics;
         controls.top_p *= top_p;
-        let host = Beats { per_second: place.beats_per_second, at_zero: place.beat };
+        let host = Beats { per_second: position.beats_per_second, at_zero: position.beat };
         Self {
             controls,
             pitches: pitches(limits, analysis),
@@ -158,7 +158,7 @@ impl Phrasing {
     }
 
     /// Samples the next note.
-    pub fn draw(&self, decoder: &mut Decoder, trail: &Trail, memory: &Markov, cue: &Cue) -> Note {
+    pub fn sample(&self, decoder: &mut Decoder, trail: &Trail, memory: &Markov, cue: &Cue) -> Note {
         let rng = &mut note_rng(cue.seed, cue.index.into());
         let entry = self.entry(decoder.state().context(), trail, cue);
         let timing = decoder.sample_step(&self.controls, &self.when(&entry, trail, memory), rng);
@@ -166,8 +166,8 @@ impl Phrasing {
         self.note(onset, &decoder.sample_note(&self.controls, step, &what, rng))
     }
 
-    /// Samples the next note of each take in a batch: exactly the notes that [`Phrasing::draw`] would sample.
-    pub fn draw_all(&self, batch: &mut BatchDecoder, trails: &[Trail], memory: &Markov, cues: &[Cue]) -> Vec<Note> {
+    /// Samples the next note of each take in a batch: exactly the notes that [`Phrasing::sample`] would sample.
+    pub fn sample_all(&self, batch: &mut BatchDecoder, trails: &[Trail], memory: &Markov, cues: &[Cue]) -> Vec<Note> {
         let takes = || cues.iter().zip(trails);
         let mut rngs: Vec<_> = cues.iter().map(|cue| note_rng(cue.seed, cue.index.into())).collect();
         let entries: Vec<Entry> =
@@ -202,8 +202,8 @@ impl Phrasing {
     }
 
     /// The constraints on the next note's step.
-    fn when<'a>(&self, entry: &Entry, trail: &'a Trail, memory: &'a Markov) -> When<'a> {
-        When {
+    fn when<'a>(&self, entry: &Entry, trail: &'a Trail, memory: &'a Markov) -> StepConstraints<'a> {
+        StepConstraints {
             earliest: ((entry.floor - entry.from) * self.speed).max(0.0),
             in_chord: entry.may_join,
             density: self.factor(trail) as f32,
@@ -219,18 +219,18 @@ impl Phrasing {
         trail: &'a Trail,
         memory: &'a Markov,
         cue: &Cue,
-    ) -> (f64, f64, What<'a>) {
+    ) -> (f64, f64, NoteConstraints<'a>) {
         let Self { pitches, limits, speed, .. } = self;
         let &Entry { latest, from, floor, in_chord, .. } = entry;
         let hands = &trail.hands;
         let joins = timing.step == 0.0 && cue.previous.is_some() && cue.pause == 0.0;
-        let onset = if joins { latest } else { self.grid.place(from + timing.step / speed, cue.previous, floor) };
+        let onset = if joins { latest } else { self.grid.quantize(from + timing.step / speed, cue.previous, floor) };
 
         let longest = limits.longest_s.map_or(f64::INFINITY, |longest| f64::from(longest) * speed);
         let is_last_voice = self.voices().is_some_and(|voices| hands.held(onset) + 1 >= voices);
-        let what = What {
+        let what = NoteConstraints {
             pitches: if joins { in_chord } else { pitches.fresh(hands.fresh(limits.repeats, false)) },
-            longest: if is_last_voice { longest.min(LEAVES * timing.usual) } else { longest },
+            longest: if is_last_voice { longest.min(LEAVES * timing.median) } else { longest },
             loudness: self.loudness,
             // The first note is never late.
             spread: if cue.index == 0 || cue.pause > 0.0 { 0.0 } else { self.grid.looseness() },
@@ -249,8 +249,8 @@ impl Phrasing {
         self.limits.polyphony.map(usize::from)
     }
 
-    fn learned<'a>(&self, trail: &'a Trail, memory: &'a Markov) -> Option<Learned<'a>> {
-        (self.learn > 0.0).then_some(Learned { memory, recent: &trail.recent, share: self.learn })
+    fn learned<'a>(&self, trail: &'a Trail, memory: &'a Markov) -> Option<MarkovMix<'a>> {
+        (self.learn > 0.0).then_some(MarkovMix { memory, recent: &trail.recent, share: self.learn })
     }
 
     /// The density factor for the next step. The network continues from its own output and so becomes denser and
@@ -265,7 +265,7 @@ impl Phrasing {
 
 /// A note as it is fed to the network, with `speed` of its seconds per second. A player's note may begin slightly
 /// before the previous onset; its step is then 0.
-pub fn heard(previous: Option<f64>, note: &Note, speed: f64) -> Successor {
+pub fn as_fed(previous: Option<f64>, note: &Note, speed: f64) -> Successor {
     let next = Successor::after(previous, note);
     Successor { step: next.step.max(0.0) * speed, duration: next.duration * speed, ..next }
 }
@@ -273,7 +273,7 @@ pub fn heard(previous: Option<f64>, note: &Note, speed: f64) -> Successor {
 /// The beats of the player's phrase, if the settings use them and it has any. `at`: the hand-over, on the axis of the
 /// phrase's onsets.
 pub fn phrase_beats(rhythm: &Rhythm, analysis: &PhraseAnalysis, at: f64) -> Option<Beats> {
-    if rhythm.pulse == BeatSource::Host || rhythm.strength == 0.0 {
+    if rhythm.beat_source == BeatSource::Host || rhythm.strength == 0.0 {
         return None;
     }
     analysis.pulse().map(|pulse| Beats { per_second: 1.0 / pulse.period, at_zero: (at - pulse.beat) / pulse.period })

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use model::{Decoder, Network};
 
 use crate::clock::Instant;
-use crate::generator::memory::{Manner, PhraseHistory, Take};
+use crate::generator::memory::{PhraseHistory, Take, TakeSettings};
 use crate::generator::stopwatch::Stopwatch;
 use crate::link::messages::{Generated, Message};
 use crate::link::queues::GeneratorEnd;
@@ -32,7 +32,7 @@ impl NetworkSession {
     /// A session with this network, warmed up with the phrase history.
     pub fn new(network: Arc<Network>, memory: &mut PhraseHistory) -> Self {
         let mut decoder = Decoder::new(network);
-        memory.recall(&mut decoder);
+        memory.warm_up(&mut decoder);
         Self { decoder, take: None }
     }
 
@@ -43,7 +43,7 @@ impl NetworkSession {
     }
 
     /// Processes all messages from the audio thread, until `stop` is set. Returns whether there were any.
-    pub fn listen(
+    pub fn process_messages(
         &mut self,
         generator_end: &mut GeneratorEnd,
         memory: &mut PhraseHistory,
@@ -54,23 +54,23 @@ impl NetworkSession {
         let Self { decoder, take } = self;
         let mut heard = false;
         while !stop.load(Ordering::Relaxed)
-            && let Some(report) = generator_end.report()
+            && let Some(message) = generator_end.next_message()
         {
             heard = true;
-            status.beat();
-            let watch = report.goes_back().then(Stopwatch::start);
-            match report {
-                Message::Heard(note) => memory.hear(decoder, &note),
-                Message::Held(note) => memory.hear_held(decoder, &note),
-                Message::LetGo(note) => {
+            status.heartbeat();
+            let watch = message.rolls_back().then(Stopwatch::start);
+            match message {
+                Message::Finished(note) => memory.feed(decoder, &note),
+                Message::Held(note) => memory.feed_held(decoder, &note),
+                Message::HeldEnded(note) => {
                     if let Some(take) = take {
-                        take.let_go(&note);
+                        take.end_held(&note);
                     }
                 }
                 Message::Begin(begin) => *take = Some(Take::begin(memory, decoder, begin)),
-                Message::Change { revision, since, place, generation, length } => {
+                Message::Change { revision, since, position, generation, length } => {
                     if let Some(take) = take {
-                        take.change(decoder, revision, since, Manner { place, generation, length });
+                        take.change(decoder, revision, since, TakeSettings { position, generation, length });
                     }
                 }
                 Message::Join { revision, since, from, pitch, velocity } => {
@@ -117,8 +117,8 @@ impl NetworkSession {
     }
 
     /// Generates one more note and sends it, if there is a take and its look-ahead has room. Returns whether it did.
-    pub fn play_on(&mut self, generator_end: &mut GeneratorEnd, memory: &PhraseHistory, status: &Status) -> bool {
-        let seconds = look_ahead_s(status.timing.longest_lately_us());
+    pub fn generate_next(&mut self, generator_end: &mut GeneratorEnd, memory: &PhraseHistory, status: &Status) -> bool {
+        let seconds = look_ahead_s(status.timing.recent_longest_us());
         let Some(take) =
             self.take.as_mut().filter(|take| generator_end.has_room() && take.wants(generator_end.progress(), seconds))
         else {
@@ -129,9 +129,9 @@ impl NetworkSession {
         let (revision, index, note) = take.next(memory, &mut self.decoder);
         // A plan generates many notes at once; what counts is the time per note.
         let notes = 1 + take.planned().saturating_sub(planned);
-        status.timing.timed(start.elapsed().as_secs_f64() * 1e6 / notes as f64);
+        status.timing.record_note(start.elapsed().as_secs_f64() * 1e6 / notes as f64);
         status.timing.look_ahead_s.set((take.last_onset() - generator_end.progress()).max(0.0));
-        generator_end.answer(Generated { revision, index, note })
+        generator_end.send_note(Generated { revision, index, note })
     }
 }
 
@@ -160,8 +160,8 @@ mod tests {
     fn the_look_ahead_follows_the_speed() {
         let status = Status::default();
         let ahead = |us: f64, times: usize| {
-            (0..times).for_each(|_| status.timing.timed(us));
-            look_ahead_s(status.timing.longest_lately_us())
+            (0..times).for_each(|_| status.timing.record_note(us));
+            look_ahead_s(status.timing.recent_longest_us())
         };
         let fast = ahead(200.0, 10);
         let slow = ahead(4_000.0, 1);

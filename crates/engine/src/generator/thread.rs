@@ -3,7 +3,7 @@
 //! It polls its end of the link, feeds finished notes to the network as they arrive (warm-up: one step of the
 //! network each), and from a hand-over on keeps the look-ahead full. The audio thread never wakes it. It ends
 //! when [`GeneratorThread`] is dropped. A panic in it is caught and reported, and the generator restarts from
-//! the notes it remembers, at most `RESTARTS` times. A heartbeat ([`crate::link::status::Status::beat`]) shows
+//! the notes it remembers, at most `RESTARTS` times. A heartbeat ([`crate::link::status::Status::heartbeat`]) shows
 //! that it is alive.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,7 +35,7 @@ const EXPECTANT: Duration = Duration::from_micros(250);
 pub struct GeneratorThread {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
-    ward: Option<WakeGuard>,
+    wake_guard: Option<WakeGuard>,
 }
 
 impl GeneratorThread {
@@ -47,16 +47,16 @@ impl GeneratorThread {
     pub fn start(side: GeneratorSide) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
-        let pulse = side.generator_end.pulse();
+        let sleep_flag = side.generator_end.sleep_flag();
         let thread = thread::Builder::new().name("antiphon".to_owned()).spawn(move || run(side, &stopped))?;
-        let ward = WakeGuard::new(pulse, thread.thread().clone());
-        Ok(Self { stop, thread: Some(thread), ward: Some(ward) })
+        let wake_guard = WakeGuard::new(sleep_flag, thread.thread().clone());
+        Ok(Self { stop, thread: Some(thread), wake_guard: Some(wake_guard) })
     }
 }
 
 impl Drop for GeneratorThread {
     fn drop(&mut self) {
-        self.ward = None;
+        self.wake_guard = None;
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
@@ -70,14 +70,14 @@ impl Drop for GeneratorThread {
 fn run(mut side: GeneratorSide, stop: &AtomicBool) {
     let mut fault = Fault::from_env();
     while !stop.load(Ordering::Relaxed) {
-        let choice = side.choice.clone();
-        let version = choice.version();
-        let wanted = || !stop.load(Ordering::Relaxed) && choice.version() == version;
+        let networks = side.networks.clone();
+        let version = networks.version();
+        let wanted = || !stop.load(Ordering::Relaxed) && networks.version() == version;
         match side.load(&wanted) {
             Some(network) => play(&mut side, &network, version, &mut fault, stop),
             None => idle(&mut side, version, stop),
         }
-        side.status.lapse();
+        side.status.record_lost_take();
     }
 }
 
@@ -85,32 +85,32 @@ fn run(mut side: GeneratorSide, stop: &AtomicBool) {
 fn play(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
     loop {
         let done = catch_unwind(AssertUnwindSafe(|| generate(side, network, version, fault, stop)));
-        let asked = stop.load(Ordering::Relaxed) || side.choice.version() != version;
+        let asked = stop.load(Ordering::Relaxed) || side.networks.version() != version;
         if done.is_ok() && asked {
             return;
         }
-        side.devices.distrust(&side.status);
-        side.status.lapse();
+        side.devices.report_failure(&side.status);
+        side.status.record_lost_take();
         side.status.counts.restarts.add(1);
         let restarts = side.status.counts.restarts.get();
         if restarts > RESTARTS {
             let trouble = "The model failed too often and was stopped. Reload the plugin to try again.";
-            side.tell(Some(network), Some(trouble.to_owned()));
+            side.publish_model_info(Some(network), Some(trouble.to_owned()));
             side.status.set_health(Health::Broken);
             return idle(side, version, stop);
         }
         let trouble = format!("The model failed and was restarted ({restarts} of {RESTARTS}).");
-        side.tell(Some(network), Some(trouble));
+        side.publish_model_info(Some(network), Some(trouble));
     }
 }
 
 /// The thread's main loop: processes messages and generates ahead.
 fn generate(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, fault: &mut Fault, stop: &AtomicBool) {
     let mut session = side.begin(network.clone());
-    while !stop.load(Ordering::Relaxed) && side.choice.version() == version {
-        let began = side.status.beat();
-        if !side.turn(&mut session, stop) {
-            rest(&side.generator_end, side.outlook.is_seen());
+    while !stop.load(Ordering::Relaxed) && side.networks.version() == version {
+        let began = side.status.heartbeat();
+        if !side.run_once(&mut session, stop) {
+            rest(&side.generator_end, side.forecast_writer.is_seen());
         } else if fault.strikes(began.elapsed()) {
             return;
         }
@@ -119,8 +119,8 @@ fn generate(side: &mut GeneratorSide, network: &Arc<Network>, version: u32, faul
 
 /// Without a network, waits until another one is chosen.
 fn idle(side: &mut GeneratorSide, version: u32, stop: &AtomicBool) {
-    while !stop.load(Ordering::Relaxed) && side.choice.version() == version {
-        side.ignore();
+    while !stop.load(Ordering::Relaxed) && side.networks.version() == version {
+        side.discard_messages();
         thread::park_timeout(RESTS[1]);
     }
 }
@@ -129,9 +129,9 @@ fn idle(side: &mut GeneratorSide, version: u32, stop: &AtomicBool) {
 fn rest(generator_end: &GeneratorEnd, seen: bool) {
     let poll = match generator_end.liveliness() {
         Liveliness::Rest => {
-            generator_end.sleep(true);
+            generator_end.set_asleep(true);
             thread::park_timeout(RESTS[usize::from(!seen)]);
-            return generator_end.sleep(false);
+            return generator_end.set_asleep(false);
         }
         _ if generator_end.is_offline() => POLLS[0],
         Liveliness::Lively => POLLS[1],

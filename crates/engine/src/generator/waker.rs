@@ -9,22 +9,22 @@ use std::time::Duration;
 use crate::link::queues::SleepFlag;
 
 /// Polling interval.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL: Duration = Duration::from_millis(5);
 
 /// All generator threads that are watched.
-static ALL: Mutex<All> = Mutex::new(All { watched: Vec::new(), watch: None, next: 0 });
+static WATCH_LIST: Mutex<WatchList> = Mutex::new(WatchList { watched: Vec::new(), waker: None, next: 0 });
 
-struct All {
+struct WatchList {
     watched: Vec<Watched>,
     /// The thread that watches them; runs while there are any.
-    watch: Option<Waker>,
+    waker: Option<Waker>,
     /// The number of the next one to be added.
     next: u64,
 }
 
 struct Watched {
     number: u64,
-    pulse: SleepFlag,
+    sleep_flag: SleepFlag,
     thread: Thread,
 }
 
@@ -39,13 +39,13 @@ pub struct WakeGuard(u64);
 impl WakeGuard {
     /// From now on, `thread` is woken when its audio thread is not at rest. If the watching thread cannot be started,
     /// `thread` wakes only by its own timeout.
-    pub fn new(pulse: SleepFlag, thread: Thread) -> Self {
-        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = all.next;
-        all.next += 1;
-        all.watched.push(Watched { number, pulse, thread });
-        if all.watch.is_none() {
-            all.watch = Waker::start().ok();
+    pub fn new(sleep_flag: SleepFlag, thread: Thread) -> Self {
+        let mut list = WATCH_LIST.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = list.next;
+        list.next += 1;
+        list.watched.push(Watched { number, sleep_flag, thread });
+        if list.waker.is_none() {
+            list.waker = Waker::start().ok();
         }
         Self(number)
     }
@@ -53,13 +53,13 @@ impl WakeGuard {
 
 impl Drop for WakeGuard {
     fn drop(&mut self) {
-        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-        all.watched.retain(|watched| watched.number != self.0);
-        let watch = if all.watched.is_empty() { all.watch.take() } else { None };
+        let mut list = WATCH_LIST.lock().unwrap_or_else(PoisonError::into_inner);
+        list.watched.retain(|watched| watched.number != self.0);
+        let waker = if list.watched.is_empty() { list.waker.take() } else { None };
         // The watching thread takes the lock itself. After the last instance the library may be unloaded, so the thread
         // must not outlive it.
-        drop(all);
-        if let Some(Waker { stop, thread }) = watch {
+        drop(list);
+        if let Some(Waker { stop, thread }) = waker {
             stop.store(true, Ordering::Relaxed);
             thread.thread().unpark();
             let _ = thread.join();
@@ -73,13 +73,13 @@ impl Waker {
         let stopped = stop.clone();
         let thread = thread::Builder::new().name("antiphon watch".to_owned()).spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                let all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-                all.watched
+                let list = WATCH_LIST.lock().unwrap_or_else(PoisonError::into_inner);
+                list.watched
                     .iter()
-                    .filter(|watched| watched.pulse.quickens())
+                    .filter(|watched| watched.sleep_flag.take_wake_request())
                     .for_each(|watched| watched.thread.unpark());
-                drop(all);
-                thread::park_timeout(LOOK);
+                drop(list);
+                thread::park_timeout(POLL);
             }
         })?;
         Ok(Self { stop, thread })

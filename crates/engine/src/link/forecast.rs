@@ -31,7 +31,7 @@ pub struct PitchForecastWriter {
 }
 
 /// Both ends, for this window.
-pub fn outlook(viewer: Viewer) -> (PitchForecastWriter, Output<PitchForecast>) {
+pub fn forecast_link(viewer: Viewer) -> (PitchForecastWriter, Output<PitchForecast>) {
     let (out, seen) = triple_buffer(&PitchForecast::default());
     (PitchForecastWriter { out, viewer }, seen)
 }
@@ -43,7 +43,7 @@ impl PitchForecastWriter {
     }
 
     /// Publishes this decoder's forecast if the window is open. It costs a fraction of generating one note.
-    pub fn tell(&mut self, decoder: &mut Decoder) {
+    pub fn publish(&mut self, decoder: &mut Decoder) {
         if self.is_seen() {
             decoder.pitch_distribution(STEP_S, &mut self.out.input_buffer_mut().pitches);
             self.out.publish();

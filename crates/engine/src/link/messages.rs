@@ -11,7 +11,7 @@ pub struct Revision(pub u64);
 
 /// A take's place on the host's timeline: how its seconds map to beats and bars.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
+pub struct TimelinePosition {
     /// Beats (quarter notes) per second of the take. A later tempo change does not affect it: the take keeps its beats.
     pub beats_per_second: f64,
     /// Beats from a bar line of the host to the hand-over, at least 0 and less than `bar`. If the transport
@@ -27,13 +27,13 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Source {
     /// The network continues the phrase history.
-    GoOn,
+    Continue,
     /// The network begins from nothing; the history is cleared once a note has sounded.
-    Alone,
+    FromNothing,
     /// Undoes the latest take, if nothing was played since, and continues with another random stream.
-    Another,
+    NewTake,
     /// Replays the latest take, or the one chosen in the window.
-    Again,
+    Replay,
     /// Loops the latest take.
     Frozen {
         /// Whether a round lasts a whole number of bars; otherwise it lasts as long as the take did.
@@ -45,11 +45,11 @@ pub enum Source {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Message {
     /// A note that the player has finished, in canonical order and in stream seconds.
-    Heard(Note),
+    Finished(Note),
     /// A note that the player still holds at the hand-over that follows, in canonical order, with its duration so far.
     Held(Note),
     /// A note sent as [`Self::Held`] has ended, with its final duration. Voids nothing.
-    LetGo(Note),
+    HeldEnded(Note),
     /// Antiphon has the turn from its `at` on. May be sent in advance, and canceled.
     Begin(Begin),
     /// From `since` on, the take changes; notes with an earlier onset stay.
@@ -59,7 +59,7 @@ pub enum Message {
         /// When.
         since: f64,
         /// Its place on the host's timeline now: time signatures change, and hosts jump.
-        place: Place,
+        position: TimelinePosition,
         /// The generation parameters from then on.
         generation: GenerationParams,
         /// What ends the take.
@@ -122,7 +122,7 @@ pub enum Message {
 
 impl Message {
     /// Whether it rolls the network back to an earlier state.
-    pub fn goes_back(&self) -> bool {
+    pub fn rolls_back(&self) -> bool {
         matches!(self, Self::Change { .. } | Self::Join { .. } | Self::Freeze { .. } | Self::Thaw { .. })
     }
 }
@@ -141,7 +141,7 @@ pub struct Begin {
     /// Whether a button, the trigger or a bar line caused it, rather than silence.
     pub called: bool,
     /// Its place on the host's timeline.
-    pub place: Place,
+    pub position: TimelinePosition,
     /// The generation parameters.
     pub generation: GenerationParams,
     /// What ends the take. It does not apply to a replay or a loop.

@@ -1,8 +1,11 @@
 //! The link between the threads: queues, atomics and triple buffers, and the messages sent through them.
 
-pub mod bulletin;
 pub mod forecast;
+#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
+#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
+pub mod keyboard;
 pub mod messages;
+pub mod model_info;
 #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
 #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
 pub mod queues;
@@ -11,7 +14,4 @@ pub mod queues;
 pub mod roll;
 pub mod status;
 pub mod takes;
-#[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
-#[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
-pub mod touches;
 pub mod viewer;

@@ -13,11 +13,11 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use super::messages::{End, Generated, Message, Revision};
 
 /// Capacity of the queue to the generator, in messages: over a minute of the densest piano music.
-const REPORTS: usize = 2048;
+const MESSAGES: usize = 2048;
 /// Places in that queue that notes leave free for steering messages.
 const RESERVE: usize = 64;
 /// Capacity of the queue of generated notes: more than the look-ahead ever holds.
-const ANSWERS: usize = 256;
+const NOTES: usize = 256;
 
 /// How often the generator has to check for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +39,9 @@ struct Shared {
     /// ahead notes are generated, never which ones.
     progress: AtomicU64,
     /// A [`Liveliness`].
-    lively: AtomicU8,
+    liveliness: AtomicU8,
     /// How often the editor has requested a replay.
-    asked: AtomicU32,
+    replay_requests: AtomicU32,
     /// The host renders offline and waits for notes.
     offline: AtomicBool,
     /// The generator sleeps until somebody plays; see [`SleepFlag`].
@@ -51,8 +51,8 @@ struct Shared {
 /// The audio thread's end.
 #[derive(Debug)]
 pub struct AudioEnd {
-    reports: Producer<Message>,
-    answers: Consumer<Generated>,
+    messages: Producer<Message>,
+    notes: Consumer<Generated>,
     shared: Arc<Shared>,
     /// A steering message found no room, so the generator no longer knows whose turn it is.
     lost: bool,
@@ -61,8 +61,8 @@ pub struct AudioEnd {
 /// The generator's end.
 #[derive(Debug)]
 pub struct GeneratorEnd {
-    reports: Consumer<Message>,
-    answers: Producer<Generated>,
+    messages: Consumer<Message>,
+    notes: Producer<Generated>,
     shared: Arc<Shared>,
 }
 
@@ -72,9 +72,9 @@ pub struct SleepFlag(Arc<Shared>);
 
 impl SleepFlag {
     /// Whether the generator sleeps although somebody is playing. Returns `true` once, and marks it as awake.
-    pub fn quickens(&self) -> bool {
+    pub fn take_wake_request(&self) -> bool {
         self.0.asleep.load(Ordering::Relaxed)
-            && self.0.lively.load(Ordering::Relaxed) != Liveliness::Rest as u8
+            && self.0.liveliness.load(Ordering::Relaxed) != Liveliness::Rest as u8
             && self.0.asleep.swap(false, Ordering::Relaxed)
     }
 }
@@ -82,91 +82,91 @@ impl SleepFlag {
 /// Both ends of a new link.
 #[allow(clippy::disallowed_methods)] // made on the main thread
 pub fn link() -> (AudioEnd, GeneratorEnd) {
-    let (report, reports) = RingBuffer::new(REPORTS);
-    let (answer, answers) = RingBuffer::new(ANSWERS);
+    let (message_in, message_out) = RingBuffer::new(MESSAGES);
+    let (note_in, note_out) = RingBuffer::new(NOTES);
     let shared = Arc::new(Shared::default());
     (
-        AudioEnd { reports: report, answers, shared: shared.clone(), lost: false },
-        GeneratorEnd { reports, answers: answer, shared },
+        AudioEnd { messages: message_in, notes: note_out, shared: shared.clone(), lost: false },
+        GeneratorEnd { messages: message_out, notes: note_in, shared },
     )
 }
 
 impl AudioEnd {
     /// Sends a message that steers nothing, such as a note. `false`: there was no room and it is lost.
-    pub fn offer(&mut self, report: Message) -> bool {
-        self.reports.slots() > RESERVE && self.reports.push(report).is_ok()
+    pub fn send_note(&mut self, message: Message) -> bool {
+        self.messages.slots() > RESERVE && self.messages.push(message).is_ok()
     }
 
-    /// Whether [`AudioEnd::offer`] has room.
+    /// Whether [`AudioEnd::send_note`] has room.
     pub fn has_room(&self) -> bool {
-        self.reports.slots() > RESERVE
+        self.messages.slots() > RESERVE
     }
 
     /// Sends a steering message. `false`: there was no room even in the reserve, and nothing more is sent until
-    /// [`AudioEnd::mend`] succeeds.
-    pub fn steer(&mut self, report: Message) -> bool {
+    /// [`AudioEnd::resync`] succeeds.
+    pub fn send_command(&mut self, message: Message) -> bool {
         if !self.lost {
-            self.lost = self.reports.push(report).is_err();
+            self.lost = self.messages.push(message).is_err();
         }
         !self.lost
     }
 
     /// After a lost steering message, ends whatever take the generator believes to be playing.
     /// `true`: both sides agree again, or always did.
-    pub fn mend(&mut self, revision: Revision) -> bool {
+    pub fn resync(&mut self, revision: Revision) -> bool {
         if self.lost {
-            self.lost = self.reports.push(Message::End(revision, End::CANCELED)).is_err();
+            self.lost = self.messages.push(Message::End(revision, End::CANCELED)).is_err();
         }
         !self.lost
     }
 
     /// The next generated note.
-    pub fn answer(&mut self) -> Option<Generated> {
-        self.answers.pop().ok()
+    pub fn receive_note(&mut self) -> Option<Generated> {
+        self.notes.pop().ok()
     }
 
     /// Drops waiting notes of revisions before this one from the front of the queue.
     pub fn skip_before(&mut self, revision: Revision) {
-        while self.answers.peek().is_ok_and(|answer| answer.revision < revision) {
-            let _ = self.answers.pop();
+        while self.notes.peek().is_ok_and(|note| note.revision < revision) {
+            let _ = self.notes.pop();
         }
     }
 
     /// Publishes how far the take has come, in seconds since its hand-over (negative before it).
-    pub fn progress(&self, since: f64) {
+    pub fn set_progress(&self, since: f64) {
         self.shared.progress.store(since.to_bits(), Ordering::Relaxed);
     }
 
     /// Sets how often the generator has to check for messages.
-    pub fn lively(&self, lively: Liveliness) {
-        self.shared.lively.store(lively as u8, Ordering::Relaxed);
+    pub fn set_liveliness(&self, liveliness: Liveliness) {
+        self.shared.liveliness.store(liveliness as u8, Ordering::Relaxed);
     }
 
     /// How often the editor has requested a replay.
-    pub fn asked(&self) -> u32 {
-        self.shared.asked.load(Ordering::Acquire)
+    pub fn replay_requests(&self) -> u32 {
+        self.shared.replay_requests.load(Ordering::Acquire)
     }
 
     /// Sets whether the host renders offline.
-    pub fn offline(&self, offline: bool) {
+    pub fn set_offline(&self, offline: bool) {
         self.shared.offline.store(offline, Ordering::Relaxed);
     }
 }
 
 impl GeneratorEnd {
     /// The next message, if there is one.
-    pub fn report(&mut self) -> Option<Message> {
-        self.reports.pop().ok()
+    pub fn next_message(&mut self) -> Option<Message> {
+        self.messages.pop().ok()
     }
 
     /// Whether a generated note has room.
     pub fn has_room(&self) -> bool {
-        self.answers.slots() > 0
+        self.notes.slots() > 0
     }
 
     /// Sends a generated note. `false`: there was no room.
-    pub fn answer(&mut self, answer: Generated) -> bool {
-        self.answers.push(answer).is_ok()
+    pub fn send_note(&mut self, note: Generated) -> bool {
+        self.notes.push(note).is_ok()
     }
 
     /// How far the audio thread is, in seconds since the hand-over.
@@ -176,7 +176,7 @@ impl GeneratorEnd {
 
     /// How often to check for messages.
     pub fn liveliness(&self) -> Liveliness {
-        match self.shared.lively.load(Ordering::Relaxed) {
+        match self.shared.liveliness.load(Ordering::Relaxed) {
             0 => Liveliness::Rest,
             1 => Liveliness::Lively,
             2 => Liveliness::Expectant,
@@ -185,17 +185,17 @@ impl GeneratorEnd {
     }
 
     /// Asks the audio side to begin a replay of the take that was chosen.
-    pub fn ask(&self) {
-        self.shared.asked.fetch_add(1, Ordering::Release);
+    pub fn request_replay(&self) {
+        self.shared.replay_requests.fetch_add(1, Ordering::Release);
     }
 
     /// The flag through which this thread can be woken while it sleeps.
-    pub fn pulse(&self) -> SleepFlag {
+    pub fn sleep_flag(&self) -> SleepFlag {
         SleepFlag(self.shared.clone())
     }
 
     /// Sets whether this thread sleeps until somebody plays.
-    pub fn sleep(&self, asleep: bool) {
+    pub fn set_asleep(&self, asleep: bool) {
         self.shared.asleep.store(asleep, Ordering::Relaxed);
     }
 

@@ -1,6 +1,6 @@
 //! The picture of the piano roll: notes heard and played, written on the audio thread, read by the editor.
 //!
-//! Each note that begins or ends goes through a ring buffer once; everything else is a [`Frame`], which the editor takes
+//! Each note that begins or ends goes through a ring buffer once; everything else is a [`RollFrame`], which the editor takes
 //! from a triple buffer sixty times a second. Changes that do not fit into the ring, or happen while no window is open,
 //! are sent later: the audio thread keeps the notes too, and marks those that the editor does not know yet.
 //!
@@ -40,7 +40,7 @@ pub enum Whose {
 
 /// A note in the picture. Times are the picture's seconds.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Drawn {
+pub struct DrawnNote {
     /// When it began.
     pub start: f64,
     /// When it ended; infinite while it sounds.
@@ -72,8 +72,8 @@ impl<const N: usize> Default for Latest<N> {
 
 impl<const N: usize> Latest<N> {
     fn push(&mut self, moment: f64) {
-        if let Some(place) = self.moments.get_mut(self.next) {
-            *place = moment;
+        if let Some(slot) = self.moments.get_mut(self.next) {
+            *slot = moment;
         }
         self.next = (self.next + 1) % N;
     }
@@ -86,13 +86,13 @@ impl<const N: usize> Latest<N> {
 
 /// Everything in the picture except the notes that have begun.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame {
+pub struct RollFrame {
     /// Planned notes, in order; unused places have velocity 0.
-    ghosts: [Drawn; GHOSTS],
+    ghosts: [DrawnNote; GHOSTS],
     hand_overs: Latest<HAND_OVERS>,
     bars: Latest<BARS>,
     /// The next bar line, and the distance between bar lines; `None` while the transport stands.
-    pub coming: Option<(f64, f64)>,
+    pub next_bar: Option<(f64, f64)>,
     /// The host's tempo, in beats per second.
     pub beats_per_second: f64,
     /// The moment that the picture shows.
@@ -111,13 +111,13 @@ pub struct Frame {
     pub turn_notes: Option<u32>,
 }
 
-impl Default for Frame {
+impl Default for RollFrame {
     fn default() -> Self {
         Self {
-            ghosts: [Drawn::default(); GHOSTS],
+            ghosts: [DrawnNote::default(); GHOSTS],
             hand_overs: Latest::default(),
             bars: Latest::default(),
-            coming: None,
+            next_bar: None,
             beats_per_second: 2.0,
             now: 0.0,
             forgotten: 0.0,
@@ -134,27 +134,27 @@ impl Default for Frame {
 #[derive(Clone, Debug)]
 pub struct Roll {
     /// The latest notes, in a ring; those never written have velocity 0.
-    notes: Box<[Drawn]>,
-    frame: Frame,
+    notes: Box<[DrawnNote]>,
+    frame: RollFrame,
 }
 
 impl Default for Roll {
     #[allow(clippy::disallowed_macros)] // made on the main thread
     fn default() -> Self {
-        Self { notes: vec![Drawn::default(); NOTES].into_boxed_slice(), frame: Frame::default() }
+        Self { notes: vec![DrawnNote::default(); NOTES].into_boxed_slice(), frame: RollFrame::default() }
     }
 }
 
 impl Deref for Roll {
-    type Target = Frame;
+    type Target = RollFrame;
 
-    fn deref(&self) -> &Frame {
+    fn deref(&self) -> &RollFrame {
         &self.frame
     }
 }
 
 impl DerefMut for Roll {
-    fn deref_mut(&mut self) -> &mut Frame {
+    fn deref_mut(&mut self) -> &mut RollFrame {
         &mut self.frame
     }
 }
@@ -163,23 +163,23 @@ impl Roll {
     /// How many notes are left in Antiphon's turn, if notes end it.
     pub fn notes_left(&self) -> Option<u32> {
         // A note at the hand-over itself may be a rounding error before it.
-        let begun = self.marks().fold(f64::NEG_INFINITY, f64::max) - 1e-3;
+        let begun = self.hand_overs().fold(f64::NEG_INFINITY, f64::max) - 1e-3;
         let played = self.notes().filter(|note| note.whose == Whose::Antiphon && note.start >= begun).count();
         Some(self.turn_notes?.saturating_sub(played as u32))
     }
 
     /// The notes that have begun, in no particular order.
-    pub fn notes(&self) -> impl Iterator<Item = &Drawn> {
+    pub fn notes(&self) -> impl Iterator<Item = &DrawnNote> {
         self.notes.iter().filter(|note| note.velocity > 0)
     }
 
     /// The planned notes, in order.
-    pub fn ghosts(&self) -> impl Iterator<Item = &Drawn> {
+    pub fn ghosts(&self) -> impl Iterator<Item = &DrawnNote> {
         self.ghosts.iter().take_while(|note| note.velocity > 0)
     }
 
     /// The latest hand-overs.
-    pub fn marks(&self) -> impl Iterator<Item = f64> {
+    pub fn hand_overs(&self) -> impl Iterator<Item = f64> {
         self.hand_overs.iter()
     }
 
@@ -195,11 +195,11 @@ pub struct RollWriter {
     /// Where the next note goes.
     next: usize,
     /// Places of notes that sound: kept so that nobody has to search all notes.
-    sounding: Places,
+    sounding: SlotSet,
     /// Places of notes that the editor does not know yet, or not as they are now.
-    unsent: Places,
-    changes: Producer<(usize, Drawn)>,
-    frames: Input<Frame>,
+    unsent: SlotSet,
+    changes: Producer<(usize, DrawnNote)>,
+    frames: Input<RollFrame>,
     /// Atomics that say whether a window is open, and that there is something new to draw.
     viewer: Viewer,
     /// The picture's seconds at second 0 of the stream.
@@ -223,20 +223,20 @@ struct LatestPicture {
 /// The editor's end.
 pub struct RollReader {
     roll: Roll,
-    changes: Consumer<(usize, Drawn)>,
-    frames: Output<Frame>,
+    changes: Consumer<(usize, DrawnNote)>,
+    frames: Output<RollFrame>,
 }
 
 /// Makes both ends of a picture for this viewer.
 #[allow(clippy::disallowed_methods)] // made on the main thread
 pub fn roll(viewer: Viewer) -> (RollWriter, RollReader) {
-    let (frames, frames_out) = triple_buffer(&Frame::default());
+    let (frames, frames_out) = triple_buffer(&RollFrame::default());
     let (changes, changes_out) = RingBuffer::new(CHANGES);
     let writer = RollWriter {
         roll: Roll::default(),
         next: 0,
-        sounding: Places::default(),
-        unsent: Places::default(),
+        sounding: SlotSet::default(),
+        unsent: SlotSet::default(),
         changes,
         frames,
         viewer,
@@ -249,18 +249,18 @@ pub fn roll(viewer: Viewer) -> (RollWriter, RollReader) {
 
 /// A set of places in the ring of notes, one bit each.
 #[derive(Clone, Copy)]
-struct Places([u64; NOTES / 64]);
+struct SlotSet([u64; NOTES / 64]);
 
-impl Default for Places {
+impl Default for SlotSet {
     fn default() -> Self {
         Self([0; NOTES / 64])
     }
 }
 
-impl Places {
-    fn insert(&mut self, place: usize) {
-        if let Some(bits) = self.0.get_mut(place / 64) {
-            *bits |= 1 << (place % 64);
+impl SlotSet {
+    fn insert(&mut self, slot: usize) {
+        if let Some(bits) = self.0.get_mut(slot / 64) {
+            *bits |= 1 << (slot % 64);
         }
     }
 
@@ -286,8 +286,8 @@ impl Places {
 impl RollReader {
     /// Applies the latest changes and the latest frame.
     pub fn update(&mut self) {
-        while let Ok((place, note)) = self.changes.pop() {
-            if let Some(drawn) = self.roll.notes.get_mut(place) {
+        while let Ok((slot, note)) = self.changes.pop() {
+            if let Some(drawn) = self.roll.notes.get_mut(slot) {
                 *drawn = note;
             }
         }
@@ -315,9 +315,9 @@ impl RollWriter {
     pub fn on(&mut self, whose: Whose, channel: u8, key: u8, velocity: u8, start: f64) {
         self.off(whose, Some(channel), Some(key), start);
         let start = self.origin + start;
-        let note = Drawn { start, end: f64::INFINITY, channel, key, velocity: velocity.max(1), whose };
-        if let Some(place) = self.roll.notes.get_mut(self.next) {
-            *place = note;
+        let note = DrawnNote { start, end: f64::INFINITY, channel, key, velocity: velocity.max(1), whose };
+        if let Some(slot) = self.roll.notes.get_mut(self.next) {
+            *slot = note;
         }
         self.sounding.insert(self.next);
         self.unsent.insert(self.next);
@@ -329,8 +329,8 @@ impl RollWriter {
         self.now = self.now.max(end);
         let end = self.origin + end;
         let Self { roll, sounding, unsent, .. } = self;
-        sounding.retain(|place| {
-            let Some(note) = roll.notes.get_mut(place) else {
+        sounding.retain(|slot| {
+            let Some(note) = roll.notes.get_mut(slot) else {
                 return false;
             };
             let ends = note.whose == whose
@@ -338,14 +338,14 @@ impl RollWriter {
                 && key.is_none_or(|key| key == note.key);
             if ends {
                 note.end = end.max(note.start);
-                unsent.insert(place);
+                unsent.insert(slot);
             }
             !ends
         });
     }
 
     /// A generated event went out.
-    pub fn sounded(&mut self, event: Event, time: f64) {
+    pub fn add_event(&mut self, event: Event, time: f64) {
         match event {
             Event::On { channel, pitch, velocity, .. } => self.on(Whose::Antiphon, channel, pitch, velocity, time),
             Event::Off { channel, pitch, .. } => self.off(Whose::Antiphon, Some(channel), Some(pitch), time),
@@ -358,7 +358,7 @@ impl RollWriter {
     }
 
     /// Sets whether Antiphon's take loops, and how many notes end it.
-    pub fn goes_on(&mut self, frozen: bool, notes: Option<u32>) {
+    pub fn set_take_info(&mut self, frozen: bool, notes: Option<u32>) {
         self.roll.frozen = frozen;
         self.roll.turn_notes = notes;
     }
@@ -375,12 +375,12 @@ impl RollWriter {
     }
 
     /// Records the bar lines of a block that ends at `end`, in stream seconds.
-    pub fn rule(&mut self, span: &Span, end: f64) {
+    pub fn add_bar_lines(&mut self, span: &Span, end: f64) {
         self.now = self.now.max(end);
         let (origin, frame) = (self.origin, &mut self.roll.frame);
         let time = |beats: f64| origin + end + (beats - span.end) / span.beats_per_second();
         frame.beats_per_second = span.beats_per_second();
-        frame.coming = span.bars.map(|bars| {
+        frame.next_bar = span.bars.map(|bars| {
             let mut bar = bars.next(span.start);
             // A block has one bar line at most, unless it is longer than any host's.
             if bar < span.end {
@@ -406,7 +406,7 @@ impl RollWriter {
         };
         let now = self.origin + self.now;
         let fresh = std::mem::replace(&mut self.latest.opening, opening) != opening;
-        let moves = moves || self.roll.coming.is_some() || !self.unsent.is_empty();
+        let moves = moves || self.roll.next_bar.is_some() || !self.unsent.is_empty();
         if !fresh && (now - self.latest.shown < 1.0 / RATE || !moves && self.latest.still) {
             return;
         }
@@ -421,7 +421,7 @@ impl RollWriter {
         self.roll.until = until.map(|until| self.origin + until);
         let mut ahead = ahead.into_iter().flatten();
         for ghost in &mut self.roll.ghosts {
-            *ghost = ahead.next().map_or(Drawn::default(), |note| Drawn {
+            *ghost = ahead.next().map_or(DrawnNote::default(), |note| DrawnNote {
                 start: self.origin + seconds(note.onset),
                 end: self.origin + seconds(note.end),
                 channel: note.channel,
@@ -433,8 +433,8 @@ impl RollWriter {
         let Self { roll, changes, unsent, .. } = self;
         // As many as fit; the rest with the next picture.
         let mut room = true;
-        unsent.retain(|place| {
-            room = room && roll.notes.get(place).is_none_or(|note| changes.push((place, *note)).is_ok());
+        unsent.retain(|slot| {
+            room = room && roll.notes.get(slot).is_none_or(|note| changes.push((slot, *note)).is_ok());
             !room
         });
         *self.frames.input_buffer_mut() = self.roll.frame;
@@ -472,8 +472,8 @@ mod tests {
         }
         viewer.set_open(true);
         let same = |writer: &RollWriter, reader: &RollReader| {
-            let place = |note: &Drawn| (note.start, note.end, note.key, note.whose == Whose::Antiphon);
-            writer.roll.notes.iter().map(place).eq(reader.roll().notes.iter().map(place))
+            let slot = |note: &DrawnNote| (note.start, note.end, note.key, note.whose == Whose::Antiphon);
+            writer.roll.notes.iter().map(slot).eq(reader.roll().notes.iter().map(slot))
         };
         let mut pictures = 0;
         while !same(&writer, &reader) {
@@ -483,6 +483,6 @@ mod tests {
             assert!(pictures <= (NOTES / CHANGES) as u32 + 1, "it never comes to show them");
         }
         assert!(pictures > 1, "so many at once");
-        assert!(size_of::<Frame>() < 4096, "{} bytes a picture", size_of::<Frame>());
+        assert!(size_of::<RollFrame>() < 4096, "{} bytes a picture", size_of::<RollFrame>());
     }
 }

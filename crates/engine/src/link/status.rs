@@ -10,7 +10,7 @@ use atomic_float::AtomicF64;
 use crate::clock::Instant;
 
 /// Decay per note of the running maximum of note times.
-const SLOWLY_FORGOTTEN: f64 = 0.99;
+const DECAY: f64 = 0.99;
 
 /// The generator's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Gauge {
 
 /// Histogram of durations: bins an eighth of an octave wide, from 1 µs to one second.
 #[derive(Debug)]
-pub struct Times {
+pub struct DurationHistogram {
     bins: [Count; BINS],
     longest: Gauge,
 }
@@ -81,13 +81,13 @@ pub struct Times {
 const BINS: usize = 160;
 const PER_OCTAVE: f64 = 8.0;
 
-impl Default for Times {
+impl Default for DurationHistogram {
     fn default() -> Self {
         Self { bins: std::array::from_fn(|_| Count::default()), longest: Gauge::default() }
     }
 }
 
-impl Times {
+impl DurationHistogram {
     /// Adds a duration, in microseconds.
     pub fn add(&self, us: f64) {
         let bin = (us.max(1.0).log2() * PER_OCTAVE) as usize;
@@ -150,22 +150,22 @@ pub struct Timing {
     /// A running maximum of the same, which decays with every note.
     slow_note_us: Gauge,
     /// How long the generator takes to go back to an earlier note and be ready to continue from there.
-    pub rollbacks: Times,
+    pub rollbacks: DurationHistogram,
     /// How far ahead of the audio thread the generator is, in seconds.
     pub look_ahead_s: Gauge,
 }
 
 impl Timing {
     /// A note took this long, in microseconds.
-    pub fn timed(&self, us: f64) {
+    pub fn record_note(&self, us: f64) {
         let smooth = self.note_us.get();
         self.note_us.set(if smooth.is_nan() { us } else { smooth + 0.05 * (us - smooth) });
         self.longest_note_us.raise(us);
-        self.slow_note_us.set(us.max(SLOWLY_FORGOTTEN * self.slow_note_us.get()));
+        self.slow_note_us.set(us.max(DECAY * self.slow_note_us.get()));
     }
 
     /// The longest time for any of the latest hundred notes or so, in microseconds: what to allow for.
-    pub fn longest_lately_us(&self) -> f64 {
+    pub fn recent_longest_us(&self) -> f64 {
         self.slow_note_us.get()
     }
 }
@@ -176,9 +176,9 @@ pub struct Status {
     health: AtomicU8,
     /// How often the generator lost its memory of the current take: by a failure, or because the weights were
     /// changed. The audio thread ends the turn when it sees a change.
-    lapses: AtomicU32,
+    lost_takes: AtomicU32,
     /// When the generator last showed a sign of life, in milliseconds since [`origin`].
-    pulse_ms: AtomicU64,
+    heartbeat_ms: AtomicU64,
     /// The chosen weights cannot be loaded, and the built-in ones play in their place.
     stand_in: AtomicBool,
     /// The network runs on a GPU.
@@ -208,17 +208,17 @@ impl Status {
     }
 
     /// Records that the generator is alive, and returns the time. Never on the audio thread: it reads the clock.
-    pub fn beat(&self) -> Instant {
+    pub fn heartbeat(&self) -> Instant {
         let now = Instant::now();
-        self.pulse_ms.store(now.saturating_duration_since(origin()).as_millis() as u64, Relaxed);
+        self.heartbeat_ms.store(now.saturating_duration_since(origin()).as_millis() as u64, Relaxed);
         now
     }
 
     /// For how long the generator has shown no sign of life although it should: it hangs, is slow, or is gone. Never on
     /// the audio thread.
-    pub fn silence(&self) -> Duration {
+    pub fn unresponsive_for(&self) -> Duration {
         match self.health() {
-            Health::Ready => origin().elapsed().saturating_sub(Duration::from_millis(self.pulse_ms.load(Relaxed))),
+            Health::Ready => origin().elapsed().saturating_sub(Duration::from_millis(self.heartbeat_ms.load(Relaxed))),
             Health::Starting | Health::NoWeights | Health::Broken => Duration::ZERO,
         }
     }
@@ -244,17 +244,17 @@ impl Status {
     }
 
     /// How often the generator has lost its memory of the current take.
-    pub fn lapses(&self) -> u32 {
-        self.lapses.load(Relaxed)
+    pub fn lost_takes(&self) -> u32 {
+        self.lost_takes.load(Relaxed)
     }
 
     /// Records that the generator no longer knows the current take.
-    pub fn lapse(&self) {
-        self.lapses.fetch_add(1, Relaxed);
+    pub fn record_lost_take(&self) {
+        self.lost_takes.fetch_add(1, Relaxed);
     }
 }
 
-/// The moment that [`Status::beat`] counts from, the same for all instances.
+/// The moment that [`Status::heartbeat`] counts from, the same for all instances.
 fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn half_of_the_times_are_below_the_median() {
-        let times = Times::default();
+        let times = DurationHistogram::default();
         assert!(times.median().is_nan());
         (1..=101).for_each(|us| times.add(f64::from(us) * 10.0));
         assert!((times.median() / 510.0 - 1.0).abs() < 0.1, "{}", times.median());

@@ -3,7 +3,7 @@
 //!
 //! The editor holds [`Takes`]: check [`Takes::version`], and when it has changed, read [`Takes::list`],
 //! oldest first. To replay or delete a take, or to keep it from being displaced by later ones, call
-//! [`Takes::ask`]; the generator responds within milliseconds, and the version changes with the
+//! [`Takes::request`]; the generator responds within milliseconds, and the version changes with the
 //! list. A take enters the log when it ends.
 
 use std::collections::VecDeque;
@@ -45,7 +45,7 @@ pub struct TakeRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Replay it now, note for note.
-    Again(u64),
+    Replay(u64),
     /// Delete it.
     Delete(u64),
     /// Restore it, if it was the last one that was deleted.
@@ -108,7 +108,7 @@ impl Takes {
     }
 
     /// Sends a request. `false`: too many requests are waiting, or the generator is gone.
-    pub fn ask(&self, request: Request) -> bool {
+    pub fn request(&self, request: Request) -> bool {
         self.requests.try_send(request).is_ok()
     }
 }
@@ -132,11 +132,11 @@ impl TakeLog {
     }
 
     /// Handles the editor's requests; returns the take to be replayed, if there is one.
-    pub fn obey(&mut self) -> Option<Arc<TakeRecord>> {
-        let mut again = None;
+    pub fn handle_requests(&mut self) -> Option<Arc<TakeRecord>> {
+        let mut replay = None;
         while let Ok(request) = self.requests.try_recv() {
             let mut takes = self.shared.takes();
-            let (Request::Again(id) | Request::Delete(id) | Request::Restore(id) | Request::Keep(id, _)) = request;
+            let (Request::Replay(id) | Request::Delete(id) | Request::Restore(id) | Request::Keep(id, _)) = request;
             let Some(place) = takes.iter().position(|take| take.id == id) else {
                 if request == Request::Restore(id)
                     && let Some(take) = self.deleted.take_if(|take| take.id == id)
@@ -149,8 +149,8 @@ impl TakeLog {
                 continue;
             };
             match request {
-                Request::Again(_) => {
-                    again = Some(takes[place].clone());
+                Request::Replay(_) => {
+                    replay = Some(takes[place].clone());
                     continue;
                 }
                 Request::Restore(_) => continue,
@@ -160,7 +160,7 @@ impl TakeLog {
             drop(takes);
             self.shared.changed();
         }
-        again
+        replay
     }
 }
 
@@ -187,9 +187,13 @@ mod tests {
         for seed in 0..TAKES as u64 {
             log.add(record(seed));
         }
-        assert!(takes.ask(Request::Keep(1, true)) && takes.ask(Request::Delete(3)) && takes.ask(Request::Again(2)));
+        assert!(
+            takes.request(Request::Keep(1, true))
+                && takes.request(Request::Delete(3))
+                && takes.request(Request::Replay(2))
+        );
         let version = takes.version();
-        assert_eq!(log.obey().map(|take| take.seed), Some(1));
+        assert_eq!(log.handle_requests().map(|take| take.seed), Some(1));
         assert_eq!(takes.version(), version + 2, "one kept, one deleted");
         for seed in 100..103 {
             log.add(record(seed));
@@ -198,12 +202,12 @@ mod tests {
         assert_eq!((ids.len(), ids[0], ids[1]), (TAKES, 1, 5), "2 and 4 made room, 3 was deleted");
         assert!(takes.list()[0].kept);
         for request in [Request::Delete(1), Request::Delete(6), Request::Restore(1), Request::Restore(6)] {
-            assert!(takes.ask(request));
+            assert!(takes.request(request));
         }
-        log.obey();
+        log.handle_requests();
         let ids: Vec<u64> = takes.list().iter().map(|take| take.id).collect();
         assert_eq!((ids.len(), ids[0], ids[1]), (TAKES - 1, 5, 6), "only the last one comes back, to its place");
-        assert!(takes.ask(Request::Again(2)));
-        assert_eq!(log.obey(), None, "it is gone");
+        assert!(takes.request(Request::Replay(2)));
+        assert_eq!(log.handle_requests(), None, "it is gone");
     }
 }

@@ -60,7 +60,7 @@ fn what_follows_a_forget_is_in_its_time() {
 
 /// Turning off sustain output lifts the pedal, even in the middle of a turn.
 #[test]
-fn the_foot_obeys_at_once() {
+fn sustain_out_acts_at_once() {
     let mut session = Session::new(settings(|s| s.midi.sustain_out = true), None);
     session.play_phrase();
     session.wait(16_000);
@@ -78,7 +78,7 @@ fn the_foot_obeys_at_once() {
 /// "Reset all controllers" lifts the pedal, and the silence begins.
 #[test]
 fn a_reset_of_all_controllers_lifts_the_pedal() {
-    let controller = |controller, value| Heard::Controller { channel: 3, controller, value };
+    let controller = |controller, value| PlayerEvent::Controller { channel: 3, controller, value };
     let mut session = Session::new(settings(|s| s.turn.sustain_holds = true), None);
     let now = session.now;
     session.until(now + 16_000, &[(now + 10, controller(64, 127)), (now + 20, ON), (now + 900, OFF)]);
@@ -89,11 +89,18 @@ fn a_reset_of_all_controllers_lifts_the_pedal() {
 }
 
 /// Plays `count` blocks, the first one with `events`; `notes`: the most notes generated per block.
-fn blocks(paced: &mut Paced, host: &mut Host, settings: Settings, count: u64, events: &[(u32, Heard)], notes: usize) {
+fn blocks(
+    paced: &mut Paced,
+    host: &mut Host,
+    settings: Settings,
+    count: u64,
+    events: &[(u32, PlayerEvent)],
+    notes: usize,
+) {
     for number in 0..count {
         let events = if number == 0 { events } else { &[] };
         let base = host.base + u64::from(host.frames);
-        block(&mut paced.partner, &Transport::default(), (base, 160), settings, events, host);
+        block(&mut paced.audio, &Transport::default(), (base, 160), settings, events, host);
         paced.generate(notes);
     }
 }
@@ -112,8 +119,8 @@ fn known(pitches: impl Iterator<Item = u8>, step: f64, duration: f64) -> TakeRec
 fn the_take_that_was_chosen_is_heard_again() {
     let (mut paced, mut host) = (Paced::new(), Host::default());
     blocks(&mut paced, &mut host, SETTINGS, 100, &[(10, ON), (150, OFF)], 1000);
-    paced.generator.side.memory.choose(paced.generator.side.log.add(known([31, 35, 38].into_iter(), 0.2, 0.1)));
-    paced.generator.side.generator_end.ask();
+    paced.generator.side.memory.choose_replay(paced.generator.side.log.add(known([31, 35, 38].into_iter(), 0.2, 0.1)));
+    paced.generator.side.generator_end.request_replay();
     let now = host.base + u64::from(host.frames);
     blocks(&mut paced, &mut host, SETTINGS, 60, &[], 1000);
     let heard: Vec<u8> = host.ons().filter(|sent| sent.0 > now + 160).map(|sent| sent.3).collect();
@@ -127,12 +134,12 @@ fn a_take_is_remembered_as_it_was_cut_however_far_ahead_the_thread_was() {
     let play = |notes| {
         let (mut paced, mut host) = (Paced::new(), Host::default());
         blocks(&mut paced, &mut host, SETTINGS, 1, &[], notes);
-        paced.generator.side.memory.choose(paced.generator.side.log.add(known(
+        paced.generator.side.memory.choose_replay(paced.generator.side.log.add(known(
             (0..400).map(|n| 20 + (n % 90) as u8),
             0.011,
             5.0,
         )));
-        paced.generator.side.generator_end.ask();
+        paced.generator.side.generator_end.request_replay();
         blocks(&mut paced, &mut host, SETTINGS, 90, &[], notes);
         blocks(&mut paced, &mut host, SETTINGS, 100, &[(10, ON), (150, OFF)], notes);
         assert_eq!(paced.status.counts.late.get() + paced.status.counts.dropped.get(), 0);
@@ -146,17 +153,17 @@ fn a_take_is_remembered_as_it_was_cut_however_far_ahead_the_thread_was() {
 /// Playing live over a frozen take makes none of its notes late.
 #[test]
 fn a_frozen_take_waits_for_nobody() {
-    let on = Heard::On { channel: 3, key: 0, velocity: 90 };
-    let off = Heard::Off { channel: Some(3), key: Some(0) };
+    let on = PlayerEvent::On { channel: 3, key: 0, velocity: 90 };
+    let off = PlayerEvent::Off { channel: Some(3), key: Some(0) };
     let play = |plays: bool| {
         let (mut paced, mut host) = (Paced::new(), Host::default());
         blocks(&mut paced, &mut host, SETTINGS, 1, &[], 1000);
-        paced.generator.side.memory.choose(paced.generator.side.log.add(known(
+        paced.generator.side.memory.choose_replay(paced.generator.side.log.add(known(
             (0..40).map(|n| 20 + (n * 7 % 90) as u8),
             0.013,
             0.05,
         )));
-        paced.generator.side.generator_end.ask();
+        paced.generator.side.generator_end.request_replay();
         blocks(&mut paced, &mut host, SETTINGS, 20, &[], 1000);
         let frozen = settings(|s| s.freeze = true);
         blocks(&mut paced, &mut host, frozen, 60, &[], 1000);

@@ -1,11 +1,11 @@
 //! The generation parameters have their effect: no limit is ever broken, the grid is exact, and the rest follows
 //! the settings. With random parameters, the tests' network and no thread.
 
+mod planning;
+
 use std::collections::HashMap;
 
-use model::critic::Phrase as CriticsPhrase;
-use model::limits::{classes_of, of_classes, range};
-use model::search::{Judge, Search, Takes, likeness, take_seed};
+use model::constraints::{classes_of, of_classes, range};
 use model::{BatchDecoder, Decoder, Markov};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
@@ -15,13 +15,12 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::generator::analysis::PhraseAnalysis;
-use crate::generator::memory::{Plan, Start};
-use crate::generator::phrasing::{Cue, Phrasing, Trail, heard, phrase_beats};
-use crate::link::messages::Place;
+use crate::generator::phrasing::{Cue, Phrasing, Trail, as_fed, phrase_beats};
+use crate::link::messages::TimelinePosition;
 use crate::settings::Dynamics;
 
 /// Bars of four beats at 120 bpm, with a bar line 0.3 s before the hand-over.
-const PLACE: Place = Place { beats_per_second: 2.0, beat: 0.6, bar: 4.0, running: true };
+const POSITION: TimelinePosition = TimelinePosition { beats_per_second: 2.0, beat: 0.6, bar: 4.0, running: true };
 
 /// A phrase, and takes that follow it. Times are in seconds since the hand-over.
 struct Session {
@@ -48,7 +47,7 @@ impl Session {
             let note = Note { onset, spread: 0.0, duration: 0.4, pitch, velocity };
             let next = Successor::after(previous, &note);
             session.decoder.feed(&next);
-            session.analysis.hear(onset, &next, previous.is_none());
+            session.analysis.push(onset, &next, previous.is_none());
             session.memory.learn(&next, previous.is_none());
             session.phrase.push(note);
         }
@@ -57,7 +56,7 @@ impl Session {
 
     fn phrasing(&self, generation: &GenerationParams) -> Phrasing {
         let pulse = phrase_beats(&generation.rhythm, &self.analysis, 0.0);
-        Phrasing::new(&network().card().controls, generation, &PLACE, &self.analysis, pulse)
+        Phrasing::new(&network().card().controls, generation, &POSITION, &self.analysis, pulse)
     }
 
     fn trail(&self) -> Trail {
@@ -73,10 +72,10 @@ impl Session {
         (0..count)
             .map(|index| {
                 let cue = Cue { seed: generation.seed, index, previous, floor: 0.0, pause: 0.0 };
-                let note = phrasing.draw(&mut self.decoder, &trail, &self.memory, &cue);
-                let next = heard(previous, &note, phrasing.speed());
+                let note = phrasing.sample(&mut self.decoder, &trail, &self.memory, &cue);
+                let next = as_fed(previous, &note, phrasing.speed());
                 self.decoder.feed(&next);
-                trail.hear(&note, &next, true);
+                trail.push(&note, &next, true);
                 previous = Some(note.onset);
                 note
             })
@@ -102,11 +101,11 @@ impl Session {
         let mut cues: Vec<Cue> = seeds.iter().map(first).collect();
         let mut takes = vec![vec![]; seeds.len()];
         for _ in 0..count {
-            let notes = phrasing.draw_all(&mut batch, &trails, &self.memory, &cues);
+            let notes = phrasing.sample_all(&mut batch, &trails, &self.memory, &cues);
             let mut all = vec![];
             for (take, note) in notes.into_iter().enumerate() {
-                let next = heard(cues[take].previous, &note, phrasing.speed());
-                trails[take].hear(&note, &next, true);
+                let next = as_fed(cues[take].previous, &note, phrasing.speed());
+                trails[take].push(&note, &next, true);
                 cues[take] = Cue { index: cues[take].index + 1, previous: Some(note.onset), ..cues[take] };
                 takes[take].push(note);
                 all.push(next);
@@ -196,7 +195,7 @@ fn random_generation() -> impl Strategy<Value = GenerationParams> {
             strength,
             grid,
             swing,
-            pulse,
+            beat_source: pulse,
             speed,
             density,
         });
@@ -280,7 +279,7 @@ fn check(take: &[Note], generation: &GenerationParams, analysis: &PhraseAnalysis
 /// Distance of an onset from the nearest line of the host's grid, in beats.
 fn off_the_grid(onset: f64, rhythm: &Rhythm) -> f64 {
     let (gap, swing) = (rhythm.grid.beats(), f64::from(rhythm.swing));
-    let beat = PLACE.beat + onset * PLACE.beats_per_second;
+    let beat = POSITION.beat + onset * POSITION.beats_per_second;
     let pair = (beat / (2.0 * gap)).floor();
     let lines = [pair, pair + swing, pair + 1.0];
     lines.into_iter().map(|line| (line * 2.0 * gap - beat).abs()).fold(f64::INFINITY, f64::min)
@@ -309,7 +308,7 @@ proptest! {
         check(&take, &generation, &session.analysis)?;
         if generation.rhythm.strength == 1.0 {
             prop_assert!(take.iter().all(|note| note.spread == 0.0));
-            if generation.rhythm.pulse == BeatSource::Host {
+            if generation.rhythm.beat_source == BeatSource::Host {
                 let off = take.iter().map(|note| off_the_grid(note.onset, &generation.rhythm)).fold(0.0, f64::max);
                 prop_assert!(off < 1e-9, "{off} beats off the grid");
             }
@@ -375,7 +374,7 @@ fn more_density_is_more_notes() {
 
 /// With only the learned Markov model, the tune continues where it stopped, with its own steps.
 #[test]
-fn who_learns_all_plays_what_it_has_heard() {
+fn full_learn_repeats_the_phrase() {
     let tune: Vec<(f64, u8)> =
         TUNE.iter().enumerate().map(|(i, &(step, pitch))| (if i == 0 { 0.25 } else { step }, pitch)).collect();
     let phrase: Vec<(f64, u8)> = tune.iter().cycle().take(24).copied().collect();
@@ -404,141 +403,4 @@ fn it_follows_the_players_level() {
     let [soft, loud] = [25, 105].map(|velocity| of(velocity, Dynamics::Follow));
     let [own_soft, own_loud] = [25, 105].map(|velocity| of(velocity, Dynamics::Model));
     assert!(loud - soft > (own_loud - own_soft) + 25.0, "{soft} to {loud}, by itself {own_soft} to {own_loud}");
-}
-
-/// Takes generated as a batch are exactly those that each seed gives alone.
-#[test]
-fn takes_side_by_side_are_the_takes_alone() {
-    let strategy = random_generation();
-    let mut runner = TestRunner::deterministic();
-    for _ in 0..8 {
-        let generation = strategy.new_tree(&mut runner).unwrap().current();
-        let seeds = [0, 1, 2].map(|take| take_seed(generation.seed, take));
-        let takes = Session::new(&TUNE, 70, 0.5).play_all(&generation, &seeds, 8);
-        for (&seed, take) in seeds.iter().zip(&takes) {
-            assert_eq!(
-                &Session::new(&TUNE, 70, 0.5).play(&GenerationParams { seed, ..generation }, 8),
-                take,
-                "{generation:?}"
-            );
-        }
-    }
-}
-
-/// The search with one decoder per take, as the reference for the batched search.
-struct OneByOne<'a> {
-    phrasing: &'a Phrasing,
-    learned: &'a Markov,
-    takes: Vec<Alone>,
-}
-
-/// One of the takes.
-struct Alone {
-    decoder: Decoder,
-    trail: Trail,
-    cue: Cue,
-    notes: Vec<Note>,
-    judged: Vec<Note>,
-}
-
-impl Takes for OneByOne<'_> {
-    fn play(&mut self) {
-        let (speed, pace) = (self.phrasing.speed(), self.phrasing.pace_factor());
-        for Alone { decoder, trail, cue, notes, judged } in &mut self.takes {
-            let note = self.phrasing.draw(decoder, trail, self.learned, cue);
-            let next = heard(cue.previous, &note, speed);
-            decoder.feed(&next);
-            trail.hear(&note, &next, true);
-            *cue = Cue { index: cue.index + 1, previous: Some(note.onset), pause: 0.0, ..*cue };
-            notes.push(note);
-            judged.push(Note { onset: note.onset * pace, duration: note.duration * pace, ..note });
-        }
-    }
-
-    fn notes(&self, take: usize) -> &[Note] {
-        &self.takes[take].judged
-    }
-
-    fn become_copy(&mut self, take: usize, of: usize) {
-        let snapshot = self.takes[of].decoder.snapshot();
-        let Alone { trail, cue, notes, judged, .. } = &self.takes[of];
-        let (trail, cue, notes, judged) = (trail.clone(), *cue, notes.clone(), judged.clone());
-        let own = &mut self.takes[take];
-        own.decoder.restore(&snapshot);
-        *own = Alone {
-            decoder: std::mem::replace(&mut own.decoder, Decoder::new(network())),
-            trail,
-            cue: Cue { seed: own.cue.seed, ..cue },
-            notes,
-            judged,
-        };
-    }
-}
-
-/// The plan equals the choice of the search among independently generated takes, within all limits, and it is often
-/// not the take that would be played without a search.
-#[test]
-fn a_plan_is_the_take_that_the_search_chooses() {
-    let strategy = random_generation();
-    let mut runner = TestRunner::deterministic();
-    let mut others = 0;
-    for number in 0..6 {
-        let generation = strategy.new_tree(&mut runner).unwrap().current();
-        let phrase: Vec<(f64, u8)> = TUNE.iter().cycle().take(24).copied().collect();
-        let (session, count) = (Session::new(&phrase, 70, 0.5), [8, 40][number % 2]);
-        let (phrasing, trail) = (session.phrasing(&generation), session.trail());
-        let previous = session.phrase.last().map(|note| note.onset);
-        let cue = Cue { seed: generation.seed, index: 0, previous, floor: 0.0, pause: 0.0 };
-        let (network, phrase) = (network(), CriticsPhrase::new(&session.phrase));
-        let search = Search { takes: 4, plan: count, ..Search::OFF };
-
-        let alone = |take| {
-            let cue = Cue { seed: take_seed(cue.seed, take), ..cue };
-            let decoder = Session::new(&session.phrase_as_steps(), 70, 0.5).decoder;
-            Alone { decoder, trail: trail.clone(), cue, notes: vec![], judged: vec![] }
-        };
-        let mut takes = OneByOne { phrasing: &phrasing, learned: &session.memory, takes: (0..4).map(alone).collect() };
-        let judge =
-            Judge { critic: network.critic().unwrap(), phrase: &phrase, so_far: &[], others: &[], hand_over: 0.0 };
-        let chosen = search.plan(&mut takes, &judge, count, (generation.seed, 0));
-
-        let mut plan = Plan::new(session.phrase.clone(), vec![]);
-        plan.set_search(search);
-        let (phrasing, trail, learned) = (&phrasing, &trail, &session.memory);
-        // A single plan as long as the reference.
-        plan.set_planned(count);
-        plan.make(&session.decoder, Start { phrasing, trail, learned, cue, so_far: vec![], left: usize::MAX });
-        let planned: Vec<Note> = std::iter::from_fn(|| plan.next()).collect();
-        assert_eq!(planned, takes.takes[chosen].notes, "{generation:?}");
-        others +=
-            usize::from(planned != Session::new(&session.phrase_as_steps(), 70, 0.5).play(&generation, count as u32));
-    }
-    assert!(others >= 3, "the search never chose another take");
-}
-
-/// A new take differs from the rejected ones.
-#[test]
-fn new_takes_are_unlike_the_ones_before() {
-    let phrase: Vec<(f64, u8)> = TUNE.iter().cycle().take(24).copied().collect();
-    let session = Session::new(&phrase, 70, 0.5);
-    let previous = session.phrase.last().map(|note| note.onset);
-    // With few pitches, takes have much in common by chance.
-    let generation = GenerationParams { limits: Limits { lowest: 60, highest: 64, ..GENERATION.limits }, ..GENERATION };
-    let (phrasing, trail, learned) = (&session.phrasing(&generation), &session.trail(), &session.memory);
-    let take = |seed: u64, others: Vec<Vec<Note>>| -> Vec<Note> {
-        let mut plan = Plan::new(session.phrase.clone(), others);
-        plan.set_search(Search { takes: 8, plan: 32, ..Search::OFF });
-        plan.set_planned(32);
-        let cue = Cue { seed, index: 0, previous, floor: 0.0, pause: 0.0 };
-        plan.make(&session.decoder, Start { phrasing, trail, learned, cue, so_far: vec![], left: usize::MAX });
-        std::iter::from_fn(|| plan.next()).collect()
-    };
-    let (mut free, mut apart) = (0.0, 0.0);
-    for seed in 0..12 {
-        let unwanted: Vec<Vec<Note>> = (0..3).map(|number| take(100 * seed + number, vec![])).collect();
-        let alike = |take: Vec<Note>| unwanted.iter().map(|other| likeness(&take, other)).fold(0.0, f64::max);
-        free += alike(take(100 * seed + 50, vec![]));
-        apart += alike(take(100 * seed + 50, unwanted.clone()));
-    }
-    assert!(apart < 0.85 * free, "{apart} of {free}");
 }

@@ -6,6 +6,7 @@ mod generation_params;
 mod modes;
 mod note_off_invariants;
 mod overflow;
+mod session;
 mod turns;
 
 use std::sync::{Arc, OnceLock};
@@ -14,9 +15,9 @@ use model::{Critic, Kind, Network, Weights};
 use notes::Transport;
 use proptest::prelude::*;
 
-use crate::audio::{AudioSide, Heard, Out};
+use crate::audio::{AudioSide, Out, PlayerEvent};
 use crate::generator::driven::Driven;
-use crate::generator::networks::{Fixed, Loaded, Networks};
+use crate::generator::networks::{FixedNetwork, LoadedNetwork, NetworkSource};
 use crate::generator::thread::GeneratorThread;
 use crate::link::status::Status;
 use crate::settings::{
@@ -46,7 +47,7 @@ pub fn network() -> Arc<Network> {
         }
         let weights = Weights::new(random.card, tensors).unwrap().with_critic(&Critic::random(3));
         let bytes = weights.to_bytes();
-        Arc::new(Network::from_bytes_while(&bytes, || true).unwrap())
+        Arc::new(Network::from_bytes_cancelable(&bytes, || true).unwrap())
     });
     made.clone()
 }
@@ -54,11 +55,11 @@ pub fn network() -> Arc<Network> {
 /// An engine with the tests' network, on the CPU.
 fn engine() -> (AudioSide<()>, GeneratorSide, UiSide) {
     network();
-    engine_with(Arc::new(Fixed(network())), || DeviceChoice::Cpu)
+    engine_with(Arc::new(FixedNetwork(network())), || DeviceChoice::Cpu)
 }
 
 fn engine_with(
-    networks: Arc<dyn Networks>,
+    networks: Arc<dyn NetworkSource>,
     device: impl Fn() -> DeviceChoice + Send + 'static,
 ) -> (AudioSide<()>, GeneratorSide, UiSide) {
     crate::new(Config { status: Arc::default(), networks, device: Box::new(device), viewer: Default::default() })
@@ -117,10 +118,10 @@ pub fn turns(silence: impl Strategy<Value = f64>) -> impl Strategy<Value = Setti
     ];
     let rare = |chance| prop::bool::weighted(chance);
     let buttons = (rare(0.5), rare(0.2), rare(0.2), rare(0.1), rare(0.1), rare(0.1), rare(0.1));
-    let buttons = buttons.prop_map(|(go, again, another, undo, forget_phrase, forget, panic)| Buttons {
+    let buttons = buttons.prop_map(|(go, replay, new_take, undo, forget_phrase, forget, panic)| Buttons {
         go,
-        again,
-        another,
+        replay,
+        new_take,
         undo,
         forget_phrase,
         forget,
@@ -233,32 +234,32 @@ impl Out for Host {
 
 /// An engine whose audio side waits for the generator's thread, as in an offline render.
 struct Offline {
-    partner: AudioSide<()>,
+    audio: AudioSide<()>,
     status: Arc<Status>,
     _thread: GeneratorThread,
 }
 
 impl Offline {
     fn new() -> Self {
-        let (mut partner, generator, _) = engine();
-        partner.activate(RATE, true);
+        let (mut audio, generator, _) = engine();
+        audio.activate(RATE, true);
         let status = generator.status.clone();
-        Self { partner, status, _thread: GeneratorThread::start(generator).unwrap() }
+        Self { audio, status, _thread: GeneratorThread::start(generator).unwrap() }
     }
 }
 
 /// An engine whose generator runs between blocks, at the speed that the test chooses.
 struct Paced {
-    partner: AudioSide<()>,
+    audio: AudioSide<()>,
     status: Arc<Status>,
     generator: Driven,
 }
 
 impl Paced {
     fn new() -> Self {
-        let (mut partner, generator, _) = engine();
-        partner.activate(RATE, false);
-        Self { partner, status: generator.status.clone(), generator: Driven::new(generator) }
+        let (mut audio, generator, _) = engine();
+        audio.activate(RATE, false);
+        Self { audio, status: generator.status.clone(), generator: Driven::new(generator) }
     }
 
     /// Lets it generate at most this many notes.
@@ -269,22 +270,22 @@ impl Paced {
 
 /// One block with these player events, with offsets in order.
 fn block(
-    partner: &mut AudioSide<()>,
+    audio: &mut AudioSide<()>,
     transport: &Transport,
     (base, frames): (u64, u32),
     settings: Settings,
-    events: &[(u32, Heard)],
+    events: &[(u32, PlayerEvent)],
     host: &mut Host,
 ) {
     host.open(base, frames);
-    partner.open(transport, frames, settings, host);
-    for &(offset, heard) in events {
-        partner.play_until(offset, host);
-        partner.hear(offset, heard, host);
+    audio.open(transport, frames, settings, host);
+    for &(offset, input) in events {
+        audio.play_until(offset, host);
+        audio.handle_input(offset, input, host);
         // The player's own event is passed on after what it caused.
         assert!(host.latest <= offset, "an event at {} before the player's at {offset}", host.latest);
         host.latest = offset;
     }
-    partner.play_until(frames, host);
-    partner.close();
+    audio.play_until(frames, host);
+    audio.close();
 }

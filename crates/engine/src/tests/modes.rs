@@ -59,7 +59,7 @@ pub(super) struct Session {
     pub(super) now: u64,
     size: u64,
     /// The player's events that were passed on.
-    passed: Vec<Heard>,
+    passed: Vec<PlayerEvent>,
 }
 
 impl Session {
@@ -69,25 +69,25 @@ impl Session {
     }
 
     /// Plays up to a sample, with these events on the way.
-    pub(super) fn until(&mut self, end: u64, events: &[(u64, Heard)]) {
+    pub(super) fn until(&mut self, end: u64, events: &[(u64, PlayerEvent)]) {
         while self.now < end {
             let frames = self.size.min(end - self.now) as u32;
             let transport = self.timeline.as_ref().map_or(Transport::default(), |timeline| timeline.at(self.now));
             let Self { offline, host, settings, .. } = self;
             host.open(self.now, frames);
-            offline.partner.open(&transport, frames, *settings, host);
+            offline.audio.open(&transport, frames, *settings, host);
             for &(at, heard) in
                 events.iter().filter(|event| (self.now..self.now + u64::from(frames)).contains(&event.0))
             {
                 let offset = (at - self.now) as u32;
-                offline.partner.play_until(offset, host);
-                if offline.partner.hear(offset, heard, host) {
+                offline.audio.play_until(offset, host);
+                if offline.audio.handle_input(offset, heard, host) {
                     self.passed.push(heard);
                 }
                 host.latest = offset;
             }
-            offline.partner.play_until(frames, host);
-            offline.partner.close();
+            offline.audio.play_until(frames, host);
+            offline.audio.close();
             self.now += u64::from(frames);
         }
         assert_eq!(self.offline.status.counts.timeouts.get(), 0);
@@ -110,8 +110,8 @@ impl Session {
     }
 }
 
-pub(super) const ON: Heard = Heard::On { channel: 3, key: 62, velocity: 90 };
-pub(super) const OFF: Heard = Heard::Off { channel: Some(3), key: Some(62) };
+pub(super) const ON: PlayerEvent = PlayerEvent::On { channel: 3, key: 62, velocity: 90 };
+pub(super) const OFF: PlayerEvent = PlayerEvent::Off { channel: Some(3), key: Some(62) };
 
 /// Bars of 4/4, 7/8 and 3/4 while the tempo rises, with blocks at any position: Antiphon begins on or after its bar
 /// line, all its notes have ended by the player's, and in between it does play.
@@ -164,11 +164,12 @@ fn trading_without_a_transport_is_by_silence() {
 #[test]
 fn a_trigger_is_held_or_toggles() {
     let key = |down| match down {
-        true => Heard::On { channel: 3, key: 24, velocity: 100 },
-        false => Heard::Off { channel: Some(3), key: Some(24) },
+        true => PlayerEvent::On { channel: 3, key: 24, velocity: 100 },
+        false => PlayerEvent::Off { channel: Some(3), key: Some(24) },
     };
-    let pedal = |down| Heard::Controller { channel: 3, controller: 66, value: if down { 127 } else { 0 } };
-    let cases: [(TriggerBy, &dyn Fn(bool) -> Heard); 2] = [(TriggerBy::Key, &key), (TriggerBy::Sostenuto, &pedal)];
+    let pedal = |down| PlayerEvent::Controller { channel: 3, controller: 66, value: if down { 127 } else { 0 } };
+    let cases: [(TriggerBy, &dyn Fn(bool) -> PlayerEvent); 2] =
+        [(TriggerBy::Key, &key), (TriggerBy::Sostenuto, &pedal)];
     for (by, event) in cases {
         for toggles in [false, true] {
             let trigger = Trigger { by, toggles, ..SETTINGS.turn.trigger };
@@ -236,7 +237,7 @@ fn alone_it_begins_with_the_transport() {
 
 /// A replay is the same note for note; a new take is not.
 #[test]
-fn again_and_another() {
+fn replay_and_new_take() {
     let settings = settings(|s| s.turn.length = Length::Notes(12));
     let mut session = Session::new(settings, None);
     session.play_phrase();
@@ -247,7 +248,7 @@ fn again_and_another() {
     let from = |notes: &[(u64, u8, u8)], begin: u64| -> Vec<(u64, u8, u8)> {
         notes.iter().map(|note| (note.0 - begin, note.1, note.2)).collect()
     };
-    session.settings.buttons.again = true;
+    session.settings.buttons.replay = true;
     let stroke = session.now;
     session.wait(80_000);
     let again = session.notes(stroke);
@@ -256,7 +257,7 @@ fn again_and_another() {
     for (one, other) in first.iter().zip(&again) {
         assert!(one.0.abs_diff(other.0) <= 1 && one.1 == other.1 && one.2 == other.2, "{one:?} and {other:?}");
     }
-    session.settings.buttons.another = true;
+    session.settings.buttons.new_take = true;
     let stroke = session.now;
     session.wait(80_000);
     let another = from(&session.notes(stroke), stroke);
@@ -313,7 +314,7 @@ fn a_turn_of_bars_ends_on_the_line() {
 /// When the player enters, sounding notes end at once or ring out, as set; panic ends everything, including the
 /// player's keys and pedals.
 #[test]
-fn it_rings_out_if_it_is_to_and_panic_ends_all() {
+fn ring_out_and_panic() {
     for rings_out in [false, true] {
         let mut rang = false;
         let mut session = Session::new(settings(|s| s.turn.rings_out = rings_out), None);
@@ -330,7 +331,7 @@ fn it_rings_out_if_it_is_to_and_panic_ends_all() {
         }
         assert_eq!(rang, rings_out);
     }
-    let pedal = Heard::Controller { channel: 3, controller: 64, value: 127 };
+    let pedal = PlayerEvent::Controller { channel: 3, controller: 64, value: 127 };
     let mut session = Session::new(SETTINGS, None);
     session.play_phrase();
     session.wait(8_000);
@@ -365,9 +366,9 @@ fn the_pedal_comes_up_at_the_end_of_the_turn() {
 #[test]
 fn what_is_not_passed_is_heard() {
     let mut session = Session::new(SETTINGS, None);
-    session.until(1_000, &[(100, Heard::On { channel: 3, key: 50, velocity: 80 })]);
+    session.until(1_000, &[(100, PlayerEvent::On { channel: 3, key: 50, velocity: 80 })]);
     session.settings.midi.thru = false;
-    session.until(1_100, &[(1_050, Heard::Off { channel: Some(3), key: Some(50) })]);
+    session.until(1_100, &[(1_050, PlayerEvent::Off { channel: Some(3), key: Some(50) })]);
     assert_eq!(session.passed.len(), 2, "its end passes too");
     session.play_phrase();
     assert_eq!(session.passed.len(), 2);

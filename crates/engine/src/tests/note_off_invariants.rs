@@ -9,7 +9,7 @@ use super::*;
 #[derive(Clone, Debug)]
 struct Moment {
     frames: u32,
-    events: Vec<(u32, Heard)>,
+    events: Vec<(u32, PlayerEvent)>,
     settings: Option<Settings>,
     transport: Transport,
     /// The most notes generated after the block; with 0 the generator is frozen.
@@ -20,13 +20,13 @@ struct Moment {
     activate: Option<bool>,
 }
 
-fn heard() -> impl Strategy<Value = Heard> {
+fn player_event() -> impl Strategy<Value = PlayerEvent> {
     let key = 55..65u8;
     prop_oneof![
-        4 => (0..2u8, key.clone(), 1..128u8).prop_map(|(channel, key, velocity)| Heard::On { channel, key, velocity }),
-        6 => (0..2u8, key).prop_map(|(channel, key)| Heard::Off { channel: Some(channel), key: Some(key) }),
-        1 => Just(Heard::Off { channel: None, key: None }),
-        1 => (0..2u8, any::<bool>()).prop_map(|(channel, down)| Heard::Controller { channel, controller: 64, value: u8::from(down) * 127 }),
+        4 => (0..2u8, key.clone(), 1..128u8).prop_map(|(channel, key, velocity)| PlayerEvent::On { channel, key, velocity }),
+        6 => (0..2u8, key).prop_map(|(channel, key)| PlayerEvent::Off { channel: Some(channel), key: Some(key) }),
+        1 => Just(PlayerEvent::Off { channel: None, key: None }),
+        1 => (0..2u8, any::<bool>()).prop_map(|(channel, down)| PlayerEvent::Controller { channel, controller: 64, value: u8::from(down) * 127 }),
     ]
 }
 
@@ -57,7 +57,7 @@ fn storms() -> impl Strategy<Value = Settings> {
 
 fn moments() -> impl Strategy<Value = Moment> {
     let frames = prop_oneof![Just(0u32), Just(1), Just(17), Just(64), Just(480), Just(2027), Just(16_384)];
-    let events = prop::collection::vec((0..16_384u32, heard()), 0..4);
+    let events = prop::collection::vec((0..16_384u32, player_event()), 0..4);
     let rare = |chance| prop::bool::weighted(chance);
     (
         (frames, prop_oneof![2 => Just(vec![]), 1 => events]),
@@ -94,16 +94,16 @@ proptest! {
                 Box::new(refuse) as Box<dyn FnMut() -> bool>
             });
             if moment.reset {
-                paced.partner.reset();
+                paced.audio.reset();
             }
             if let Some(offline) = moment.activate {
-                paced.partner.activate(RATE, offline);
+                paced.audio.activate(RATE, offline);
             }
             let here = (base, moment.frames);
             let sent = host.sent.len();
-            block(&mut paced.partner, &moment.transport, here, settings, &moment.events, &mut host);
+            block(&mut paced.audio, &moment.transport, here, settings, &moment.events, &mut host);
             // After the player's last note-on of the block, Antiphon is silent until the set silence has passed.
-            let entered = moment.events.iter().rev().find(|event| matches!(event.1, Heard::On { .. }));
+            let entered = moment.events.iter().rev().find(|event| matches!(event.1, PlayerEvent::On { .. }));
             let silence_s = if let Silence::Seconds(silence_s) = settings.turn.silence { silence_s } else { 0.0 };
             // Unless Antiphon may play on, or something other than silence may start a turn in between.
             let gives_way = settings.turn.mode == Mode::Auto && !settings.freeze && !settings.bypass;
@@ -118,8 +118,8 @@ proptest! {
         // With bypass and a host that takes everything, no note sounds one block later.
         host.refuse = None;
         let last = Settings { bypass: true, ..settings };
-        block(&mut paced.partner, &Transport::default(), (base, 64), last, &[], &mut host);
-        block(&mut paced.partner, &Transport::default(), (base + 64, 64), last, &[], &mut host);
+        block(&mut paced.audio, &Transport::default(), (base, 64), last, &[], &mut host);
+        block(&mut paced.audio, &Transport::default(), (base + 64, 64), last, &[], &mut host);
         prop_assert_eq!(host.sounding(), vec![]);
         prop_assert_eq!(paced.status.counts.overflows.get(), 0);
     }
@@ -130,13 +130,13 @@ proptest! {
 fn gives_way_within_the_block() {
     let mut paced = Paced::new();
     let mut host = Host::default();
-    let on = Heard::On { channel: 0, key: 60, velocity: 90 };
-    let off = Heard::Off { channel: Some(0), key: Some(60) };
+    let on = PlayerEvent::On { channel: 0, key: 60, velocity: 90 };
+    let off = PlayerEvent::Off { channel: Some(0), key: Some(60) };
     let mut base = 0;
     let mut entries = 0;
     for round in 0..40u64 {
-        let mut step = |paced: &mut Paced, host: &mut Host, events: &[(u32, Heard)]| {
-            block(&mut paced.partner, &Transport::default(), (base, 256), SETTINGS, events, host);
+        let mut step = |paced: &mut Paced, host: &mut Host, events: &[(u32, PlayerEvent)]| {
+            block(&mut paced.audio, &Transport::default(), (base, 256), SETTINGS, events, host);
             paced.generate(8);
             base += 256;
         };
@@ -161,17 +161,17 @@ fn gives_way_within_the_block() {
 fn a_waiting_axis_keeps_the_order() {
     let mut paced = Paced::new();
     let mut host = Host::default();
-    let on = Heard::On { channel: 0, key: 60, velocity: 90 };
-    let off = Heard::Off { channel: Some(0), key: Some(60) };
+    let on = PlayerEvent::On { channel: 0, key: 60, velocity: 90 };
+    let off = PlayerEvent::Off { channel: Some(0), key: Some(60) };
     let mut interrupted = 0;
     let mut base = 0;
     for number in 0..600u64 {
         // The clock assumes 120 bpm; these positions are at 73 bpm.
         let beats = base as f64 / RATE * 73.0 / 60.0;
         let transport = Transport { playing: true, pos_beats: Some(beats), ..Transport::default() };
-        let events: &[(u32, Heard)] = if number % 30 == 0 { &[(30, on), (200, off)] } else { &[] };
+        let events: &[(u32, PlayerEvent)] = if number % 30 == 0 { &[(30, on), (200, off)] } else { &[] };
         interrupted += if events.is_empty() { 0 } else { host.sounding().len() };
-        block(&mut paced.partner, &transport, (base, 256), SETTINGS, events, &mut host);
+        block(&mut paced.audio, &transport, (base, 256), SETTINGS, events, &mut host);
         paced.generate(8);
         base += 256;
     }

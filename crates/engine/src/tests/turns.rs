@@ -8,7 +8,7 @@ use super::*;
 /// The player's events and settings, by sample.
 #[derive(Clone, Debug)]
 struct Scenario {
-    played: Vec<(u64, Heard)>,
+    played: Vec<(u64, PlayerEvent)>,
     set: Vec<(u64, Settings)>,
     /// Beats per minute of the running transport; `None`: it is stopped.
     tempo: Option<f64>,
@@ -42,7 +42,7 @@ impl Scenario {
                 pos_beats: self.tempo.map(|tempo| base as f64 / RATE * tempo / 60.0),
                 ..Transport::default()
             };
-            block(&mut offline.partner, &transport, (base, frames), settings, &events, &mut host);
+            block(&mut offline.audio, &transport, (base, frames), settings, &events, &mut host);
             base += u64::from(frames);
         }
         assert_eq!(offline.status.counts.timeouts.get(), 0);
@@ -57,14 +57,14 @@ impl Scenario {
 }
 
 /// The events of a phrase of single notes and chords from this sample on, and the sample after its last release.
-pub fn phrase(from: u64, notes: &[(u8, u16, u16)]) -> (Vec<(u64, Heard)>, u64) {
+pub fn phrase(from: u64, notes: &[(u8, u16, u16)]) -> (Vec<(u64, PlayerEvent)>, u64) {
     let mut played = Vec::new();
     let (mut onset, mut end) = (from, from);
     for &(key, step, length) in notes {
         onset += u64::from(step);
         let release = onset + u64::from(length);
-        played.push((onset, Heard::On { channel: 3, key, velocity: 40 + key / 2 }));
-        played.push((release, Heard::Off { channel: Some(3), key: Some(key) }));
+        played.push((onset, PlayerEvent::On { channel: 3, key, velocity: 40 + key / 2 }));
+        played.push((release, PlayerEvent::Off { channel: Some(3), key: Some(key) }));
         end = end.max(release);
     }
     played.sort_by_key(|event| event.0);
@@ -86,7 +86,7 @@ fn scenarios() -> impl Strategy<Value = Scenario> {
             let (again, end) = phrase(end + pause, &second);
             played.extend(again);
             let moved = |(at, controller, down)| {
-                (at, Heard::Controller { channel: 3, controller, value: if down { 127 } else { 0 } })
+                (at, PlayerEvent::Controller { channel: 3, controller, value: if down { 127 } else { 0 } })
             };
             played.extend(pedals.into_iter().map(moved));
             played.sort_by_key(|event| event.0);
@@ -177,7 +177,7 @@ fn a_seed_is_a_continuation() {
 
 /// A changed setting affects the first note after it; earlier notes stay the same.
 #[test]
-fn a_knob_is_heard_at_once() {
+fn a_parameter_change_acts_at_once() {
     let (played, release) = phrase(0, &[(60, 0, 1500), (64, 1800, 1500), (67, 1800, 1500), (72, 1800, 1500)]);
     let turn = release + 16_000;
     let render = |set: Vec<(u64, Settings)>| {

@@ -20,9 +20,9 @@ pub const VERSION: u32 = 1;
 /// Widths of the hidden layers.
 pub const HIDDEN: [usize; 2] = [64, 32];
 /// With fewer notes than this, a phrase is too short to compare a continuation with.
-pub const FEWEST_NOTES: usize = 6;
+pub const MIN_NOTES: usize = 6;
 /// Maximum number of notes compared: the latest ones of a phrase, and of its continuation.
-pub const MOST_NOTES: usize = 256;
+pub const MAX_NOTES: usize = 256;
 /// Standardized statistics are clamped to ± this, so that values never met in training do not outweigh everything else.
 const FARTHEST: f32 = 4.0;
 
@@ -125,9 +125,9 @@ impl Critic {
     }
 
     /// [`Critic::judge`] for a continuation: canonical notes since the hand-over, in order, of which the latest
-    /// [`MOST_NOTES`] are used. 0 for an empty one.
+    /// [`MAX_NOTES`] are used. 0 for an empty one.
     pub fn log_odds(&self, phrase: &Phrase, continuation: &[Note]) -> f64 {
-        match &continuation[continuation.len().saturating_sub(MOST_NOTES)..] {
+        match &continuation[continuation.len().saturating_sub(MAX_NOTES)..] {
             [] => 0.0,
             latest => self.judge(&phrase.statistics(latest)),
         }

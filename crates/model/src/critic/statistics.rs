@@ -9,7 +9,7 @@ use std::hash::Hash;
 
 use notes::Note;
 
-use super::MOST_NOTES;
+use super::MAX_NOTES;
 use crate::key::{correlation, key_profile};
 
 /// Number of statistics of a stretch by itself.
@@ -258,9 +258,9 @@ pub struct Phrase {
 }
 
 impl Phrase {
-    /// From canonical notes, in order, of which the latest [`MOST_NOTES`] count; may be empty.
+    /// From canonical notes, in order, of which the latest [`MAX_NOTES`] count; may be empty.
     pub fn new(notes: &[Note]) -> Self {
-        let stretch = Stretch::new(&notes[notes.len().saturating_sub(MOST_NOTES)..]);
+        let stretch = Stretch::new(&notes[notes.len().saturating_sub(MAX_NOTES)..]);
         let mut alone = Vec::with_capacity(ALONE);
         stretch.alone(&mut alone);
         let line = |line: &[u8]| [2, 4].map(|length| Grams::new(line, length));
@@ -370,7 +370,7 @@ mod tests {
                     Note { onset: onset + spread, spread: 0.0, duration, pitch, velocity }
                 })
                 .collect();
-            notes::chords::canonicalise(&mut notes);
+            notes::chords::canonicalize(&mut notes);
             notes
         })
     }

@@ -1,7 +1,7 @@
 //! The data exchanged with a device, in 32-bit words, so that it can be copied as it is.
 
 use crate::{
-    quantise::Quantised,
+    quantize::Quantized,
     shapes::{HIDDEN, LAYERS},
     trunk::States,
 };
@@ -53,7 +53,7 @@ impl Batch {
         &mut self.after[..self.takes * STATE_WORDS]
     }
 
-    pub(crate) fn fill<'a>(&mut self, takes: impl ExactSizeIterator<Item = (&'a Quantised, &'a States<i16, i32>)>) {
+    pub(crate) fn fill<'a>(&mut self, takes: impl ExactSizeIterator<Item = (&'a Quantized, &'a States<i16, i32>)>) {
         self.takes = takes.len();
         for ((x, states), out) in takes.zip(self.before.chunks_exact_mut(Self::stride(self.width))) {
             out[0] = x.exponent() as u32;
@@ -66,7 +66,7 @@ impl Batch {
     }
 
     /// Reads a take's input and states before the step.
-    pub(crate) fn take(&self, take: usize, x: &mut Quantised, states: &mut States<i16, i32>) {
+    pub(crate) fn take(&self, take: usize, x: &mut Quantized, states: &mut States<i16, i32>) {
         let stride = Self::stride(self.width);
         let (head, state) = self.before[take * stride..][..stride].split_at(1 + self.width / 2);
         let mut words = vec![0; self.width];

@@ -17,7 +17,7 @@ use wgpu::{
     ShaderModuleDescriptor, ShaderSource,
 };
 
-use super::{Batch, DeviceError, Trunk, batch::STATE_WORDS};
+use super::{Batch, DeviceError, TrunkDevice, batch::STATE_WORDS};
 use crate::{fixed::Layer, network::Network, shapes::HIDDEN};
 
 /// The kernel source, without the constants that [`Shared::pipelines`] prepends.
@@ -27,10 +27,10 @@ const UNITS: usize = 4;
 /// Maximum number of takes per workgroup, which share one pass over the weights.
 const TAKES: usize = 8;
 /// How long a step may take before it counts as hung: less than the look-ahead covers.
-const PATIENCE: Duration = Duration::from_secs(2);
+const STEP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Timeout for the first step of a session, in which drivers compile, and for every step of a software driver, which
 /// only gets the cores that are left.
-const LONG_PATIENCE: Duration = Duration::from_secs(60);
+const LONG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What all sessions with one network share.
 struct Shared {
@@ -60,11 +60,11 @@ struct Gpu {
     before: Buffer,
     after: Buffer,
     received: Buffer,
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// Opens the fastest adapter that the system offers and uploads a network's weights.
-pub fn open(network: &Network) -> Result<Box<dyn Trunk>, DeviceError> {
+pub fn open(network: &Network) -> Result<Box<dyn TrunkDevice>, DeviceError> {
     Ok(Box::new(start(network)?))
 }
 
@@ -179,11 +179,11 @@ impl Gpu {
             (pipeline, group)
         });
         let layers = layers.collect();
-        let patience = LONG_PATIENCE;
-        let mut gpu = Self { layers, capacity, tile, sent, before, after, received, patience, shared };
+        let timeout = LONG_TIMEOUT;
+        let mut gpu = Self { layers, capacity, tile, sent, before, after, received, timeout, shared };
         gpu.step(&mut Batch::zeros(capacity, gpu.shared.widths[0]))?;
         if !gpu.shared.software {
-            gpu.patience = PATIENCE;
+            gpu.timeout = STEP_TIMEOUT;
         }
         Ok(gpu)
     }
@@ -214,7 +214,7 @@ impl Gpu {
         // A failed mapping shows up where the mapping is used.
         sent.map_async(MapMode::Write, .., drop);
         received.map_async(MapMode::Read, ..size, drop);
-        match shared.device.poll(PollType::Wait { submission_index, timeout: Some(self.patience) }) {
+        match shared.device.poll(PollType::Wait { submission_index, timeout: Some(self.timeout) }) {
             Ok(_) => self.check()?,
             Err(PollError::Timeout) => return Err(DeviceError::Hung),
             Err(error) => return Err(failed(error)),
@@ -227,7 +227,7 @@ impl Gpu {
     }
 }
 
-impl Trunk for Gpu {
+impl TrunkDevice for Gpu {
     fn name(&self) -> &str {
         &self.shared.name
     }
@@ -247,7 +247,7 @@ impl Trunk for Gpu {
         result
     }
 
-    fn twin(&self, takes: usize) -> Result<Box<dyn Trunk>, DeviceError> {
+    fn open_session(&self, takes: usize) -> Result<Box<dyn TrunkDevice>, DeviceError> {
         Ok(Box::new(Self::new(self.shared.clone(), takes)?))
     }
 }
@@ -281,11 +281,11 @@ mod tests {
         // A lost device is lost for all sessions that share it, so that case comes last.
         for lost in [false, true] {
             let [mut cpu, mut batch] = [(); 2].map(|()| BatchDecoder::new(&decoder, takes));
-            let mut place = Gpu::new(gpu.shared.clone(), takes).unwrap();
+            let mut session = Gpu::new(gpu.shared.clone(), takes).unwrap();
             if !lost {
-                place.patience = Duration::ZERO;
+                session.timeout = Duration::ZERO;
             }
-            batch.run_on(Some(Box::new(place)));
+            batch.run_on(Some(Box::new(session)));
             for index in 0..8 {
                 if lost && index == 4 {
                     assert_eq!(batch.device(), Some(gpu.name()));

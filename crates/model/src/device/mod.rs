@@ -10,20 +10,20 @@
 //! the CPU.
 
 mod batch;
+mod benchmark;
 #[cfg(feature = "gpu")]
 mod gpu;
-mod survey;
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::{
     network::{Network, Scratch, State},
-    trunk::Memory,
+    trunk::TrunkState,
 };
 
 pub use batch::Batch;
-pub use survey::{Found, Survey};
+pub use benchmark::{BenchmarkedDevice, DeviceBenchmark};
 
 /// Why a device cannot be used, or no longer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +49,7 @@ pub enum DeviceError {
 }
 
 /// A device, loaded with a network's trunk.
-pub trait Trunk: fmt::Debug + Send {
+pub trait TrunkDevice: fmt::Debug + Send {
     /// Display name.
     fn name(&self) -> &str;
 
@@ -62,11 +62,11 @@ pub trait Trunk: fmt::Debug + Send {
     fn step(&mut self, batch: &mut Batch) -> Result<(), DeviceError>;
 
     /// Another session on the same device, sharing the weights, for up to `takes` takes.
-    fn twin(&self, takes: usize) -> Result<Box<dyn Trunk>, DeviceError>;
+    fn open_session(&self, takes: usize) -> Result<Box<dyn TrunkDevice>, DeviceError>;
 }
 
 /// Opens the system's GPU and uploads the network's weights. Loads the driver.
-pub fn open(network: &Network) -> Result<Box<dyn Trunk>, DeviceError> {
+pub fn open(network: &Network) -> Result<Box<dyn TrunkDevice>, DeviceError> {
     #[cfg(feature = "gpu")]
     let open = gpu::open;
     #[cfg(not(feature = "gpu"))]
@@ -74,15 +74,15 @@ pub fn open(network: &Network) -> Result<Box<dyn Trunk>, DeviceError> {
     open(network)
 }
 
-/// The CPU as a [`Trunk`], to compare other devices with.
+/// The CPU as a [`TrunkDevice`], to compare other devices with.
 #[derive(Debug)]
-pub struct Processor {
+pub struct CpuDevice {
     network: Arc<Network>,
     states: Vec<State>,
     scratch: Scratch,
 }
 
-impl Processor {
+impl CpuDevice {
     /// The CPU with this network, for one take.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl Processor {
     }
 }
 
-impl Trunk for Processor {
+impl TrunkDevice for CpuDevice {
     fn name(&self) -> &str {
         "CPU"
     }
@@ -108,38 +108,38 @@ impl Trunk for Processor {
         let Self { network, states, scratch } = self;
         let states = &mut states[..batch.takes()];
         for (take, state) in states.iter_mut().enumerate() {
-            let Memory::Integers(memory) = &mut state.memory else { unreachable!("they are integers") };
-            batch.take(take, scratch.trunk.integer_input(take), memory);
+            let TrunkState::Integers(integers) = &mut state.trunk else { unreachable!("they are integers") };
+            batch.take(take, scratch.trunk.integer_input(take), integers);
         }
         network.trunk().step_integers(states, &mut scratch.trunk);
         for (take, state) in states.iter().enumerate() {
-            let Memory::Integers(memory) = &state.memory else { unreachable!("they are integers") };
-            batch.put(take, memory);
+            let TrunkState::Integers(integers) = &state.trunk else { unreachable!("they are integers") };
+            batch.put(take, integers);
         }
         Ok(())
     }
 
-    fn twin(&self, takes: usize) -> Result<Box<dyn Trunk>, DeviceError> {
+    fn open_session(&self, takes: usize) -> Result<Box<dyn TrunkDevice>, DeviceError> {
         Ok(Box::new(Self::for_takes(self.network.clone(), takes)?))
     }
 }
 
 /// Where a session's trunk runs: on the CPU, or on a device until that fails.
 #[derive(Debug, Default)]
-pub(crate) struct Seat {
-    device: Option<(Box<dyn Trunk>, Batch)>,
+pub(crate) struct TrunkRunner {
+    device: Option<(Box<dyn TrunkDevice>, Batch)>,
     failure: Option<DeviceError>,
 }
 
-impl Seat {
-    /// A seat on this device, or on the CPU, for up to `takes` takes; `width`: of the first layer's input.
-    pub fn new(trunk: Option<Box<dyn Trunk>>, takes: usize, width: usize) -> Self {
+impl TrunkRunner {
+    /// Runs on this device, or on the CPU, for up to `takes` takes; `width`: of the first layer's input.
+    pub fn new(trunk: Option<Box<dyn TrunkDevice>>, takes: usize, width: usize) -> Self {
         Self { device: trunk.map(|trunk| (trunk, Batch::new(takes, width))), failure: None }
     }
 
-    /// Another seat on the same device; on the CPU if the device has no room.
-    pub fn twin(&self, takes: usize, width: usize) -> Self {
-        let trunk = self.device.as_ref().and_then(|(trunk, _)| trunk.twin(takes).ok());
+    /// Another session on the same device; on the CPU if the device has no room.
+    pub fn new_session(&self, takes: usize, width: usize) -> Self {
+        let trunk = self.device.as_ref().and_then(|(trunk, _)| trunk.open_session(takes).ok());
         Self::new(trunk, takes, width)
     }
 

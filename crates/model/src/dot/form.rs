@@ -1,6 +1,6 @@
 //! Memory layout of small-integer weights in a panel, common to all versions.
 
-use crate::{panels::ROWS, quantise::Book};
+use crate::{panels::ROWS, quantize::Codebook};
 
 /// Columns per multiply-add.
 pub(super) const QUAD: usize = 4;
@@ -16,7 +16,7 @@ pub(crate) enum Form {
     /// Four lines per chunk: the first quad for rows 0–15 and for rows 16–31, then the second quad for both.
     Bytes,
     /// Two lines per chunk: rows 0–15, rows 16–31. The low nibbles are the first quad, the high nibbles the second.
-    Nibbles(Book),
+    Nibbles(Codebook),
 }
 
 impl Form {

@@ -15,7 +15,7 @@ mod x86;
 
 use crate::{
     panels::{Panels, ROWS},
-    quantise::{Book, CHUNK, Quantised},
+    quantize::{CHUNK, Codebook, Quantized},
 };
 pub(crate) use form::Form;
 use form::{LINE_ROWS, Line, QUAD, Sums};
@@ -81,17 +81,17 @@ pub(crate) struct Matrix {
     version: Version,
     form: Form,
     panels: Panels<i8, 64>,
-    /// Sum of each row's weights, padded to whole panels: [`crate::quantise::OFFSET`] times this is what the offset
+    /// Sum of each row's weights, padded to whole panels: [`crate::quantize::OFFSET`] times this is what the offset
     /// adds to a product.
     sums: Vec<i32>,
 }
 
 impl Matrix {
     /// Packs row-major weights `[rows, columns]`; with a codebook, they are indices into it.
-    pub fn new(weights: &[i8], columns: usize, book: Option<&Book>, version: Version) -> Self {
+    pub fn new(weights: &[i8], columns: usize, codebook: Option<&Codebook>, version: Version) -> Self {
         let rows = weights.len() / columns;
-        let form = book.filter(|_| version.unpacks()).map_or(Form::Bytes, |book| Form::Nibbles(*book));
-        let value = |w: i8| book.map_or(w, |book| book[w as usize]);
+        let form = codebook.filter(|_| version.unpacks()).map_or(Form::Bytes, |codebook| Form::Nibbles(*codebook));
+        let value = |w: i8| codebook.map_or(w, |codebook| codebook[w as usize]);
         let mut panels = Panels::new(rows, columns.div_ceil(CHUNK) * form.lines());
         let mut sums = vec![0; rows.next_multiple_of(ROWS)];
         for (row, weights) in weights.chunks_exact(columns).enumerate() {
@@ -110,9 +110,9 @@ impl Matrix {
         }
         // Padding columns meet activations of zero, so their weights would not matter; but with `OFFSET` added those
         // are no longer zero, and a nibble of zero is not a weight of zero.
-        if let Form::Nibbles(book) = form {
+        if let Form::Nibbles(codebook) = form {
             let missing = columns.next_multiple_of(CHUNK) - columns;
-            sums.iter_mut().take(rows).for_each(|sum| *sum += missing as i32 * i32::from(book[0]));
+            sums.iter_mut().take(rows).for_each(|sum| *sum += missing as i32 * i32::from(codebook[0]));
         }
         Self { version, form, panels, sums }
     }
@@ -125,13 +125,13 @@ impl Matrix {
         let place = row % LINE_ROWS * QUAD + column % QUAD;
         match &self.form {
             Form::Bytes => lines[2 * quad + half].0[place],
-            Form::Nibbles(book) => book[usize::from(lines[half].0[place] as u8 >> (4 * quad) & 15)],
+            Form::Nibbles(codebook) => codebook[usize::from(lines[half].0[place] as u8 >> (4 * quad) & 15)],
         }
     }
 
     /// Products with one vector or several. `emit` receives the index of the vector, the first row, and the sums from
     /// that row on; sums of padding rows are meaningless.
-    pub fn times(&self, xs: &[Quantised], mut emit: impl FnMut(usize, usize, &[i32])) {
+    pub fn times(&self, xs: &[Quantized], mut emit: impl FnMut(usize, usize, &[i32])) {
         let mut panels = self.panels.iter().enumerate();
         if let [x] = xs {
             // Four panels at once keep all multipliers busy.
@@ -165,7 +165,7 @@ impl Matrix {
         &self,
         first: usize,
         panels: [&[Line]; P],
-        xs: [&Quantised; V],
+        xs: [&Quantized; V],
     ) -> [[Sums; P]; V] {
         let lines = xs[0].words().len() / CHUNK * self.form.lines();
         assert!(panels.iter().all(|panel| panel.len() == lines), "a matrix of other width");
@@ -206,8 +206,8 @@ impl Matrix {
         &self,
         first: usize,
         panels: [&[Line]; P],
-        xs: [&Quantised; V],
-        product: impl Fn(&[Line], &Quantised, &Sums) -> Sums,
+        xs: [&Quantized; V],
+        product: impl Fn(&[Line], &Quantized, &Sums) -> Sums,
     ) -> [[Sums; P]; V] {
         let sums = self.sums::<P>(first);
         xs.map(|x| std::array::from_fn(|p| product(panels[p], x, &sums[p])))
@@ -221,7 +221,7 @@ impl Matrix {
 
 /// The portable version.
 #[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), expect(dead_code, reason = "vectors do better"))]
-fn plain(panel: &[Line], x: &Quantised) -> Sums {
+fn plain(panel: &[Line], x: &Quantized) -> Sums {
     let mut sums = [0; ROWS];
     for (lines, x) in panel.as_chunks::<4>().0.iter().zip(x.words().as_chunks::<CHUNK>().0) {
         for (n, line) in lines.iter().enumerate() {
@@ -243,30 +243,30 @@ mod tests {
     fn every_version_gives_the_exact_sum() {
         let mut rng = rand_pcg::Pcg32::new(3, 0);
         for (rows, columns) in [(1, 8), (32, 512), (177, 256), (300, 132), (200, 1001), (129, 300)] {
-            let book: Book = std::array::from_fn(|i| [-111, 112, 1, -1, 0][i % 5] + i as i8);
-            let mut quantised = [(); 7].map(|()| Quantised::new());
-            for x in &mut quantised {
+            let codebook: Codebook = std::array::from_fn(|i| [-111, 112, 1, -1, 0][i % 5] + i as i8);
+            let mut quantized = [(); 7].map(|()| Quantized::new());
+            for x in &mut quantized {
                 let values: Vec<f32> = (0..columns).map(|_| rng.random_range(-1.0..1.0f32).powi(3)).collect();
                 x.set(&values);
             }
-            for book in [None, Some(&book)] {
-                let range = if book.is_some() { 0..=15 } else { -127..=127 };
+            for codebook in [None, Some(&codebook)] {
+                let range = if codebook.is_some() { 0..=15 } else { -127..=127 };
                 let weights: Vec<i8> = (0..rows * columns).map(|_| rng.random_range(range.clone())).collect();
-                let exact = |row: usize, x: &Quantised| -> i32 {
-                    let w = weights[row * columns..][..columns].iter().map(|&w| book.map_or(w, |b| b[w as usize]));
+                let exact = |row: usize, x: &Quantized| -> i32 {
+                    let w = weights[row * columns..][..columns].iter().map(|&w| codebook.map_or(w, |b| b[w as usize]));
                     w.zip(x.words()).map(|(w, &x)| i32::from(w) * i32::from(x)).sum()
                 };
                 for version in Version::available() {
-                    let matrix = Matrix::new(&weights, columns, book, version);
+                    let matrix = Matrix::new(&weights, columns, codebook, version);
                     for (i, &w) in weights.iter().enumerate() {
-                        assert_eq!(matrix.value(i / columns, i % columns), book.map_or(w, |b| b[w as usize]));
+                        assert_eq!(matrix.value(i / columns, i % columns), codebook.map_or(w, |b| b[w as usize]));
                     }
                     for count in [1, 2, 4, 7] {
                         let mut seen = 0;
-                        matrix.times(&quantised[..count], |vector, first, sums| {
+                        matrix.times(&quantized[..count], |vector, first, sums| {
                             for (row, &sum) in (first..rows).zip(sums) {
                                 seen += 1;
-                                assert_eq!(sum, exact(row, &quantised[vector]), "{version:?} {vector} {row}");
+                                assert_eq!(sum, exact(row, &quantized[vector]), "{version:?} {vector} {row}");
                             }
                         });
                         assert_eq!(seen, rows * count, "{version:?}");

@@ -9,7 +9,7 @@ use std::arch::asm;
 use super::form::{Form, Line, QUAD, Sums};
 use crate::{
     panels::ROWS,
-    quantise::{CHUNK, OFFSET, Quantised},
+    quantize::{CHUNK, OFFSET, Quantized},
 };
 
 /// Adds to each lane of `acc` the sum of four adjacent products. (The intrinsic is not stable yet.)
@@ -33,14 +33,14 @@ fn multiply_add(mut acc: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
 /// The CPU must support the target features, and the panel must have as many chunks as the vector, in lines of this
 /// form.
 #[target_feature(enable = "neon,dotprod")]
-pub unsafe fn dot(form: &Form, panel: &[Line], x: &Quantised, row_sums: &Sums) -> Sums {
+pub unsafe fn dot(form: &Form, panel: &[Line], x: &Quantized, row_sums: &Sums) -> Sums {
     let low_nibbles = vdupq_n_s8(0x0f);
     // SAFETY: the caller guarantees that panel and vector have the same length.
     unsafe {
         match form {
             Form::Bytes => sums(panel, x, row_sums, 4, |line, i| vld1q_s8(line.cast::<i8>().add(16 * i))),
-            Form::Nibbles(book) => {
-                let book = vld1q_s8(book.as_ptr());
+            Form::Nibbles(codebook) => {
+                let codebook = vld1q_s8(codebook.as_ptr());
                 sums(panel, x, row_sums, 2, |line, i| {
                     let codes = vld1q_s8(line.cast::<i8>().add(16 * (i % 8)));
                     let codes = if i < 8 {
@@ -48,7 +48,7 @@ pub unsafe fn dot(form: &Form, panel: &[Line], x: &Quantised, row_sums: &Sums) -
                     } else {
                         vreinterpretq_s8_u8(vshrq_n_u8::<4>(vreinterpretq_u8_s8(codes)))
                     };
-                    vqtbl1q_s8(book, vreinterpretq_u8_s8(codes))
+                    vqtbl1q_s8(codebook, vreinterpretq_u8_s8(codes))
                 })
             }
         }
@@ -64,7 +64,7 @@ pub unsafe fn dot(form: &Form, panel: &[Line], x: &Quantised, row_sums: &Sums) -
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn sums(
     panel: &[Line],
-    x: &Quantised,
+    x: &Quantized,
     row_sums: &Sums,
     lines: usize,
     load: impl Fn(*const Line, usize) -> int8x16_t,

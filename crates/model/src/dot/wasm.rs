@@ -3,7 +3,7 @@
 use std::arch::wasm32::*;
 
 use super::form::{Line, QUAD, Sums};
-use crate::{panels::ROWS, quantise::CHUNK};
+use crate::{panels::ROWS, quantize::CHUNK};
 
 /// Vectors of weights per line: four rows of four columns each.
 const VECTORS: usize = 4;

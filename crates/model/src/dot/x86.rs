@@ -11,7 +11,7 @@ use std::arch::x86_64::*;
 use super::form::{Form, Line, QUAD, Sums};
 use crate::{
     panels::ROWS,
-    quantise::{Book, CHUNK, OFFSET, Quantised},
+    quantize::{CHUNK, Codebook, OFFSET, Quantized},
 };
 
 /// The four bytes of quad number `quad`.
@@ -33,7 +33,7 @@ unsafe fn quad(bytes: &[u8], quad: usize) -> i32 {
 pub unsafe fn avx512<const P: usize, const V: usize>(
     form: &Form,
     panels: [&[Line]; P],
-    xs: [&Quantised; V],
+    xs: [&Quantized; V],
     row_sums: &[Sums; P],
 ) -> [[Sums; P]; V] {
     let low_nibbles = _mm512_set1_epi8(0x0f);
@@ -44,11 +44,11 @@ pub unsafe fn avx512<const P: usize, const V: usize>(
                 let line = |i| _mm512_load_si512(lines.add(i).cast());
                 [line(0), line(1), line(2), line(3)]
             }),
-            Form::Nibbles(book) => {
-                let book = sixteen(book);
+            Form::Nibbles(codebook) => {
+                let codebook = sixteen(codebook);
                 sums512(panels, xs, row_sums, 2, |lines| {
                     let (a, b) = (_mm512_load_si512(lines.cast()), _mm512_load_si512(lines.add(1).cast()));
-                    let value = |codes| _mm512_shuffle_epi8(book, _mm512_and_si512(codes, low_nibbles));
+                    let value = |codes| _mm512_shuffle_epi8(codebook, _mm512_and_si512(codes, low_nibbles));
                     [value(a), value(b), value(_mm512_srli_epi16::<4>(a)), value(_mm512_srli_epi16::<4>(b))]
                 })
             }
@@ -65,16 +65,16 @@ pub unsafe fn avx512<const P: usize, const V: usize>(
 pub unsafe fn avx512_vbmi<const P: usize, const V: usize>(
     form: &Form,
     panels: [&[Line]; P],
-    xs: [&Quantised; V],
+    xs: [&Quantized; V],
     row_sums: &[Sums; P],
 ) -> [[Sums; P]; V] {
     // SAFETY: the caller guarantees that panels and vectors have the same length.
     unsafe {
-        let Form::Nibbles(book) = form else { return avx512(form, panels, xs, row_sums) };
-        let book = sixteen(book);
+        let Form::Nibbles(codebook) = form else { return avx512(form, panels, xs, row_sums) };
+        let codebook = sixteen(codebook);
         sums512(panels, xs, row_sums, 2, |lines| {
             let (a, b) = (_mm512_load_si512(lines.cast()), _mm512_load_si512(lines.add(1).cast()));
-            let value = |codes| _mm512_permutexvar_epi8(codes, book);
+            let value = |codes| _mm512_permutexvar_epi8(codes, codebook);
             [value(a), value(b), value(_mm512_srli_epi16::<4>(a)), value(_mm512_srli_epi16::<4>(b))]
         })
     }
@@ -83,9 +83,9 @@ pub unsafe fn avx512_vbmi<const P: usize, const V: usize>(
 /// Four copies of the codebook.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn sixteen(book: &Book) -> __m512i {
+fn sixteen(codebook: &Codebook) -> __m512i {
     // SAFETY: the codebook has 16 bytes.
-    _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(book.as_ptr().cast()) })
+    _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(codebook.as_ptr().cast()) })
 }
 
 /// The sums; `load` produces a chunk's four vectors (both halves of the panel's rows for the first quad, then for the
@@ -97,12 +97,12 @@ fn sixteen(book: &Book) -> __m512i {
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 unsafe fn sums512<const P: usize, const V: usize>(
     panels: [&[Line]; P],
-    xs: [&Quantised; V],
+    xs: [&Quantized; V],
     row_sums: &[Sums; P],
     lines: usize,
     load: impl Fn(*const Line) -> [__m512i; 4],
 ) -> [[Sums; P]; V] {
-    let bytes = xs.map(Quantised::bytes);
+    let bytes = xs.map(Quantized::bytes);
     // Indexed by vector, panel, half of the panel's rows, and byte (high, low).
     let mut acc = [[[[_mm512_setzero_si512(); 2]; 2]; P]; V];
     for chunk in 0..bytes[0][0].len() / CHUNK {
@@ -154,18 +154,18 @@ unsafe fn sums512<const P: usize, const V: usize>(
 /// # Safety
 /// As [`avx512`].
 #[target_feature(enable = "avx2,avxvnni")]
-pub unsafe fn avx_vnni(form: &Form, panel: &[Line], x: &Quantised, row_sums: &Sums) -> Sums {
+pub unsafe fn avx_vnni(form: &Form, panel: &[Line], x: &Quantized, row_sums: &Sums) -> Sums {
     let low_nibbles = _mm256_set1_epi8(0x0f);
     // SAFETY: the caller guarantees that panel and vector have the same length.
     unsafe {
         match form {
             Form::Bytes => sums256(panel, x, row_sums, 4, |lines, i| _mm256_load_si256(lines.cast::<__m256i>().add(i))),
-            Form::Nibbles(book) => {
-                let book = _mm256_broadcastsi128_si256(_mm_loadu_si128(book.as_ptr().cast()));
+            Form::Nibbles(codebook) => {
+                let codebook = _mm256_broadcastsi128_si256(_mm_loadu_si128(codebook.as_ptr().cast()));
                 sums256(panel, x, row_sums, 2, |lines, i| {
                     let line = _mm256_load_si256(lines.cast::<__m256i>().add(i % 4));
                     let codes = if i < 4 { line } else { _mm256_srli_epi16::<4>(line) };
-                    _mm256_shuffle_epi8(book, _mm256_and_si256(codes, low_nibbles))
+                    _mm256_shuffle_epi8(codebook, _mm256_and_si256(codes, low_nibbles))
                 })
             }
         }
@@ -181,7 +181,7 @@ pub unsafe fn avx_vnni(form: &Form, panel: &[Line], x: &Quantised, row_sums: &Su
 #[target_feature(enable = "avx2,avxvnni")]
 unsafe fn sums256(
     panel: &[Line],
-    x: &Quantised,
+    x: &Quantized,
     row_sums: &Sums,
     lines: usize,
     load: impl Fn(*const Line, usize) -> __m256i,
@@ -223,7 +223,7 @@ const AHEAD: usize = 32;
 /// # Safety
 /// As [`avx512`].
 #[target_feature(enable = "avx2")]
-pub unsafe fn avx2<const V: usize>(panel: &[Line], xs: [&Quantised; V]) -> [Sums; V] {
+pub unsafe fn avx2<const V: usize>(panel: &[Line], xs: [&Quantized; V]) -> [Sums; V] {
     // As many accumulators as there are registers for.
     // SAFETY: guaranteed by the caller.
     unsafe { if V == 1 { sums_of_words::<V, 8>(panel, xs) } else { sums_of_words::<V, 2>(panel, xs) } }
@@ -235,7 +235,7 @@ pub unsafe fn avx2<const V: usize>(panel: &[Line], xs: [&Quantised; V]) -> [Sums
 /// As [`avx512`].
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn sums_of_words<const V: usize, const N: usize>(panel: &[Line], xs: [&Quantised; V]) -> [Sums; V] {
+unsafe fn sums_of_words<const V: usize, const N: usize>(panel: &[Line], xs: [&Quantized; V]) -> [Sums; V] {
     let words = xs.map(|x| x.words().as_ptr().cast::<i64>());
     let quads = xs[0].words().len() / QUAD;
     let quarters = panel.as_ptr().cast::<__m128i>();

@@ -7,12 +7,12 @@ use notes::Successor;
 
 use self::parts::*;
 use crate::{
-    context::{Context, Lately},
+    conditioning::{Remaining, Source},
+    context::{Context, RecentContext},
     encoding::{PITCHES, SPREADS, TIMES, VELOCITIES, spread_bin, time_bin, velocity_level},
     profiles::{self, RECENCIES},
     repetition::Match,
     rhythm::{PHASES, RATIOS, Reference, SIXTEENTHS, USE_LEVELS, landing},
-    told::{Left, Source},
 };
 
 /// Intervals of up to two octaves have a class each: -24 … 24 semitones.
@@ -157,12 +157,12 @@ pub(crate) fn interval_class(from: u8, to: u8) -> usize {
 }
 
 /// Features of the trunk: the latest note (`None`: begin-of-sequence), and the context after it.
-pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Context) {
+pub(crate) fn trunk_features(out: &mut Features, note: Option<&Successor>, context: &Context) {
     out.clear();
     out.class(PITCHES + 1, Some(note.map_or(PITCHES, |n| n.pitch.into())));
     out.class(12, note.map(|n| usize::from(n.pitch) % 12));
     out.class(11, note.map(|n| usize::from(n.pitch) / 12));
-    out.class(INTERVALS, note.and(context.lately.before()).zip(note).map(|(b, n)| interval_class(b, n.pitch)));
+    out.class(INTERVALS, note.and(context.recent.before()).zip(note).map(|(b, n)| interval_class(b, n.pitch)));
     out.class(TIMES, note.map(|n| time_bin(n.step)));
     out.class(TIMES, note.map(|n| time_bin(n.duration)));
     out.class(VELOCITIES, note.map(|n| velocity_level(n.velocity)));
@@ -191,14 +191,14 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
     out.class(INTERVALS, match_interval(context, matched));
     out.class(TIMES, matched.map(|matched| matched.step));
     source(out, context);
-    let [interval, before, _] = context.lately.rhythm.step_references();
+    let [interval, before, _] = context.recent.rhythm.step_references();
     ratio(out, before, interval);
-    let [_, duration] = context.lately.rhythm.duration_references(0.0);
+    let [_, duration] = context.recent.rhythm.duration_references(0.0);
     ratio(out, interval, duration);
-    meter(out, context.lately.moment.meter);
-    left(out, context.lately.moment.left);
+    meter(out, context.recent.conditioning.meter);
+    remaining(out, context.recent.conditioning.remaining);
     gap(out, context);
-    let before = note.and_then(|note| context.lately.voices.before(note.pitch, 0.0));
+    let before = note.and_then(|note| context.recent.voices.before(note.pitch, 0.0));
     out.class(INTERVALS, before.zip(note).map(|(before, note)| interval_class(before.pitch, note.pitch)));
     ratio(out, before.map(|before| Reference::of(before.duration)), duration);
     ratio(out, before.map(|before| Reference::of(before.age)), interval);
@@ -206,7 +206,7 @@ pub(crate) fn heard(out: &mut Features, note: Option<&Successor>, context: &Cont
 
 /// Features of the step head: when the sounding notes will end, the density so far, the steps that followed similar
 /// places.
-pub(crate) fn before_step(out: &mut Features, context: &Context) {
+pub(crate) fn step_features(out: &mut Features, context: &Context) {
     out.clear();
     let ending = ends(out, context, 0.0);
     running(out, context, density);
@@ -216,18 +216,18 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
     runs(out, context);
     times(out, [first, second, third].map(|matched| matched.map(|matched| (matched, matched.step))));
     source(out, context);
-    let references = context.lately.rhythm.step_references();
+    let references = context.recent.rhythm.step_references();
     let [interval, before, _] = references;
     ratio(out, before, interval);
-    let moment = context.lately.moment;
-    meter(out, moment.meter);
-    left(out, moment.left);
+    let conditioning = context.recent.conditioning;
+    meter(out, conditioning.meter);
+    remaining(out, conditioning.remaining);
     let mut output = TIMES + 2 * TIME_MATCHES;
     for reference in references {
         compare(out, reference, FIRST_STEP, output);
         output += RATIOS;
     }
-    if let Some(meter) = moment.meter {
+    if let Some(meter) = conditioning.meter {
         for bin in FIRST_STEP..TIMES {
             let (phase, sixteenth) = landing(meter, bin);
             out.link(bin, output + phase);
@@ -237,15 +237,15 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
         }
     }
     output += PHASES + SIXTEENTHS;
-    if let Some(Left::Seconds(seconds)) = moment.left {
+    if let Some(Remaining::Seconds(seconds)) = conditioning.remaining {
         for bin in FIRST_STEP..TIMES {
             // The lowest level is for steps that land beyond the turn's end.
-            let rest = seconds as f32 - crate::decoder::centre(bin) as f32;
+            let rest = seconds as f32 - crate::decoder::center(bin) as f32;
             out.link(bin, output + if rest < 0.0 { 0 } else { 1 + octaves(rest).min(LEFTS as f32 - 2.0) as usize });
         }
     }
     output += LEFTS;
-    let Lately { rhythm, sounding, .. } = &context.lately;
+    let RecentContext { rhythm, sounding, .. } = &context.recent;
     let [_, duration] = rhythm.duration_references(0.0);
     let next_end = sounding.next_end().map(Reference::of);
     ratio(out, interval, duration);
@@ -261,11 +261,11 @@ pub(crate) fn before_step(out: &mut Features, context: &Context) {
 }
 
 /// Features of the pitch head: the step, and the harmony that still sounds after it.
-pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
+pub(crate) fn pitch_features(out: &mut Features, context: &Context, step: f64) {
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
     harmony(out, context, step as f32);
-    link_intervals(out, context.lately.last(), PITCHES);
+    link_intervals(out, context.recent.last(), PITCHES);
     home(out, context);
     runs(out, context);
     let (bin, floor) = (time_bin(step), context.floor(step));
@@ -283,17 +283,17 @@ pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
         }
     }
     source(out, context);
-    let moment = context.lately.moment.after(step);
-    meter(out, moment.meter);
-    left(out, moment.left);
+    let conditioning = context.recent.conditioning.after(step);
+    meter(out, conditioning.meter);
+    remaining(out, conditioning.remaining);
     let mut output = PITCHES + INTERVALS + PITCH_MATCHES;
     for lag in 2..=LAST_PITCHES {
-        let pitch = context.lately.voices.pitch(lag);
-        out.class(INTERVALS, context.lately.last().zip(pitch).map(|(last, pitch)| interval_class(pitch, last)));
+        let pitch = context.recent.voices.pitch(lag);
+        out.class(INTERVALS, context.recent.last().zip(pitch).map(|(last, pitch)| interval_class(pitch, last)));
         link_intervals(out, pitch, output);
         output += INTERVALS;
     }
-    let Lately { profiles, sounding, .. } = &context.lately;
+    let RecentContext { profiles, sounding, .. } = &context.recent;
     let levels: [_; 12] = std::array::from_fn(|class| profiles.levels(class));
     for pitch in 0..PITCHES {
         if let Some(recency) = profiles.recency(pitch) {
@@ -309,35 +309,35 @@ pub(crate) fn before_pitch(out: &mut Features, context: &Context, step: f64) {
 }
 
 /// Features of the duration head: step, pitch, and when the other notes will end.
-pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, pitch: u8) {
+pub(crate) fn duration_features(out: &mut Features, context: &Context, step: f64, pitch: u8) {
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
     out.class(PITCHES, Some(pitch.into()));
-    out.interval(context.lately.last(), pitch);
+    out.interval(context.recent.last(), pitch);
     let ending = ends(out, context, step as f32);
     running(out, context, holding);
     let (first, second) = matches_for(context, step, pitch);
     let third = context.repetition.rhythm(|matched| (matched.step == 0) == (step == 0.0));
     times(out, [first, second, third].map(|matched| matched.map(|matched| (matched, matched.duration))));
     source(out, context);
-    let references = context.lately.rhythm.duration_references(step);
+    let references = context.recent.rhythm.duration_references(step);
     let [interval, duration] = references;
     ratio(out, interval, duration);
-    let moment = context.lately.moment.after(step);
-    meter(out, moment.meter);
-    left(out, moment.left);
+    let conditioning = context.recent.conditioning.after(step);
+    meter(out, conditioning.meter);
+    remaining(out, conditioning.remaining);
     let mut output = TIMES + 2 * TIME_MATCHES;
     for reference in references {
         compare(out, reference, 0, output);
         output += RATIOS;
     }
-    if let Some(meter) = moment.meter {
+    if let Some(meter) = conditioning.meter {
         for bin in 0..TIMES {
             out.link(bin, output + landing(meter, bin).0);
         }
     }
     output += PHASES;
-    let before = context.lately.voices.before(pitch, step);
+    let before = context.recent.voices.before(pitch, step);
     out.interval(before.map(|before| before.pitch), pitch);
     let own = [before.map(|before| before.duration), before.map(|before| before.age + step as f32)];
     for reference in own.map(|time| time.map(Reference::of)) {
@@ -346,15 +346,15 @@ pub(crate) fn before_duration(out: &mut Features, context: &Context, step: f64, 
         output += RATIOS;
     }
     link_ends(out, &ending, 0, output);
-    link_used(out, &context.lately.rhythm.durations_used, 0, output + ENDS);
+    link_used(out, &context.recent.rhythm.durations_used, 0, output + ENDS);
 }
 
 /// Features of the velocity head: step, pitch and duration.
-pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, pitch: u8, duration: f64) {
+pub(crate) fn velocity_features(out: &mut Features, context: &Context, step: f64, pitch: u8, duration: f64) {
     out.clear();
     out.class(TIMES, Some(time_bin(step)));
     out.class(PITCHES, Some(pitch.into()));
-    out.interval(context.lately.last(), pitch);
+    out.interval(context.recent.last(), pitch);
     out.class(TIMES, Some(time_bin(duration)));
     running(out, context, loudness);
     let (matched, _) = matches_for(context, step, pitch);
@@ -364,13 +364,13 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
         point(out, matched.velocity, VELOCITIES, VELOCITIES);
     }
     source(out, context);
-    meter(out, context.lately.moment.after(step).meter);
-    let voices = &context.lately.voices;
+    meter(out, context.recent.conditioning.after(step).meter);
+    let voices = &context.recent.voices;
     let before = voices.before(pitch, step);
     out.interval(before.map(|before| before.pitch), pitch);
     let last = voices.last().map(|last| f32::from(last.velocity));
     let own = before.map(|before| f32::from(before.velocity));
-    let mean = context.lately.running.averages().map(|averages| averages[0].velocity);
+    let mean = context.recent.running.averages().map(|averages| averages[0].velocity);
     let mut output = VELOCITIES + 2;
     for reference in [last, own, mean] {
         out.class(VELOCITIES, reference.map(|velocity| velocity_level(velocity as u8)));
@@ -380,15 +380,15 @@ pub(crate) fn before_velocity(out: &mut Features, context: &Context, step: f64, 
 }
 
 /// Features of the spread head: inside a chord, index and interval; for all notes, pitch and velocity.
-pub(crate) fn before_spread(out: &mut Features, context: &Context, step: f64, pitch: u8, velocity: u8) {
+pub(crate) fn spread_features(out: &mut Features, context: &Context, step: f64, pitch: u8, velocity: u8) {
     out.clear();
-    let lately = &context.lately;
-    out.class(PLACES, (step == 0.0).then_some(lately.place.into()));
-    out.interval(lately.last().filter(|_| step == 0.0), pitch);
+    let recent = &context.recent;
+    out.class(PLACES, (step == 0.0).then_some(recent.place.into()));
+    out.interval(recent.last().filter(|_| step == 0.0), pitch);
     out.class(PITCHES, Some(pitch.into()));
     out.class(VELOCITIES, Some(velocity_level(velocity)));
     source(out, context);
-    let last = lately.voices.last().filter(|_| step == 0.0);
+    let last = recent.voices.last().filter(|_| step == 0.0);
     let level = velocity_level(velocity);
     out.class(VELOCITY_DIFFERENCES, last.map(|last| velocity_difference(velocity_level(last.velocity), level)));
     out.class(SPREADS, last.map(|last| spread_bin(last.spread.into())));

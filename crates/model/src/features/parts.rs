@@ -3,15 +3,15 @@
 use super::*;
 use crate::{
     activation::ln,
+    conditioning::Meter,
     repetition::{LAGS, LENGTHS, LEVELS, ROUNDS},
     rhythm::{Used, place},
     running::{Averages, RATES},
-    told::Meter,
 };
 
 /// The kind of source.
 pub(super) fn source(out: &mut Features, context: &Context) {
-    out.class(Source::ALL.len(), context.lately.moment.source.map(|source| source as usize));
+    out.class(Source::ALL.len(), context.recent.conditioning.source.map(|source| source as usize));
 }
 
 /// The ratio of a time to a reference, as a class.
@@ -33,10 +33,10 @@ pub(super) fn meter(out: &mut Features, meter: Option<Meter>) {
 }
 
 /// What is left of the turn.
-pub(super) fn left(out: &mut Features, left: Option<Left>) {
-    let (seconds, notes) = match left {
-        Some(Left::Seconds(seconds)) => (Some(octaves(seconds as f32)), None),
-        Some(Left::Notes(notes)) => (None, Some(ln(1.0 + notes as f32) / std::f32::consts::LN_2)),
+pub(super) fn remaining(out: &mut Features, remaining: Option<Remaining>) {
+    let (seconds, notes) = match remaining {
+        Some(Remaining::Seconds(seconds)) => (Some(octaves(seconds as f32)), None),
+        Some(Remaining::Notes(notes)) => (None, Some(ln(1.0 + notes as f32) / std::f32::consts::LN_2)),
         None => (None, None),
     };
     for level in [seconds, notes] {
@@ -65,43 +65,43 @@ pub(super) fn compare(out: &mut Features, reference: Option<Reference>, first: u
 /// same feature in every key.
 pub(super) fn harmony(out: &mut Features, context: &Context, step: f32) {
     // The factors scale the profiles to about the size of one-hot features.
-    let origin = context.lately.last().map(usize::from);
-    out.values(context.lately.profiles.fast.iter().map(|v| v * 6.0));
-    out.values(context.lately.profiles.slow.iter().map(|v| v * 6.0));
-    for profile in [&context.lately.profiles.fast, &context.lately.profiles.slow] {
+    let origin = context.recent.last().map(usize::from);
+    out.values(context.recent.profiles.fast.iter().map(|v| v * 6.0));
+    out.values(context.recent.profiles.slow.iter().map(|v| v * 6.0));
+    for profile in [&context.recent.profiles.fast, &context.recent.profiles.slow] {
         out.values((0..12).map(|i| origin.map_or(0.0, |o| profile[(o + i) % 12] * 6.0)));
     }
-    out.values(context.lately.profiles.pitches.iter().map(|v| v * 12.0));
-    out.values(around(origin).map(|p| p.map_or(0.0, |p| context.lately.profiles.recent[p] * 4.0)));
-    out.values((0..PITCHES).map(|p| f32::from(u8::from(context.lately.sounding.left(p, step) > 0.0))));
+    out.values(context.recent.profiles.pitches.iter().map(|v| v * 12.0));
+    out.values(around(origin).map(|p| p.map_or(0.0, |p| context.recent.profiles.recent[p] * 4.0)));
+    out.values((0..PITCHES).map(|p| f32::from(u8::from(context.recent.sounding.left(p, step) > 0.0))));
     out.values(
-        around(origin).map(|p| p.map_or(0.0, |p| f32::from(u8::from(context.lately.sounding.left(p, step) > 0.0)))),
+        around(origin).map(|p| p.map_or(0.0, |p| f32::from(u8::from(context.recent.sounding.left(p, step) > 0.0)))),
     );
 }
 
 /// The profile of the home key, absolute and relative to the last pitch.
 pub(super) fn home(out: &mut Features, context: &Context) {
-    let scale = if context.lately.profiles.home_weight > 0.0 { 3.0 / context.lately.profiles.home_weight } else { 0.0 };
-    out.values(context.lately.profiles.home.iter().map(|v| v * scale));
-    let origin = context.lately.last().map(usize::from);
-    out.values((0..12).map(|i| origin.map_or(0.0, |o| context.lately.profiles.home[(o + i) % 12] * scale)));
+    let scale = if context.recent.profiles.home_weight > 0.0 { 3.0 / context.recent.profiles.home_weight } else { 0.0 };
+    out.values(context.recent.profiles.home.iter().map(|v| v * scale));
+    let origin = context.recent.last().map(usize::from);
+    out.values((0..12).map(|i| origin.map_or(0.0, |o| context.recent.profiles.home[(o + i) % 12] * scale)));
 }
 
 /// How much the latest notes repeat themselves.
 pub(super) fn runs(out: &mut Features, context: &Context) {
-    out.class(RUNS, context.lately.last().map(|_| context.lately.run.into()));
-    out.class(RUNS, context.lately.last().map(|_| context.lately.alternation.into()));
+    out.class(RUNS, context.recent.last().map(|_| context.recent.run.into()));
+    out.class(RUNS, context.recent.last().map(|_| context.recent.alternation.into()));
     for notes in VARIETY {
-        out.class(PITCH_COUNTS, context.lately.last().map(|_| context.repetition.variety(notes)));
+        out.class(PITCH_COUNTS, context.recent.last().map(|_| context.repetition.variety(notes)));
     }
-    for share in context.lately.loops[0].shares() {
+    for share in context.recent.loops[0].shares() {
         out.between(SHARES, share * (SHARES - 1) as f32);
     }
 }
 
-/// All running averages as numbers, each window followed by the features that `told` adds.
-pub(super) fn running(out: &mut Features, context: &Context, told: impl Fn(&mut Features, Option<&Averages>)) {
-    let averages = context.lately.running.averages();
+/// All running averages as numbers, each window followed by the features that `add` adds.
+pub(super) fn running(out: &mut Features, context: &Context, add: impl Fn(&mut Features, Option<&Averages>)) {
+    let averages = context.recent.running.averages();
     for rate in 0..RATES {
         let now = averages.as_ref().map(|all| &all[rate]);
         out.values(now.map_or([0.0; 4], |now| {
@@ -112,7 +112,7 @@ pub(super) fn running(out: &mut Features, context: &Context, told: impl Fn(&mut 
                 now.chords * 2.0 - 1.0,
             ]
         }));
-        told(out, now);
+        add(out, now);
     }
 }
 
@@ -148,7 +148,7 @@ pub(super) fn agreement(out: &mut Features, matched: Option<Match>) {
 }
 
 pub(super) fn match_interval(context: &Context, matched: Option<Match>) -> Option<usize> {
-    context.lately.last().zip(matched).map(|(last, matched)| interval_class(last, matched.pitch))
+    context.recent.last().zip(matched).map(|(last, matched)| interval_class(last, matched.pitch))
 }
 
 /// Matches for a note whose step and pitch are known: the best one, by pitch or else transposed, and another one with a
@@ -197,9 +197,9 @@ pub(super) fn around(origin: Option<usize>) -> impl Iterator<Item = Option<usize
 
 /// Time from the nearest note end to the last onset, in hundredths of a second.
 pub(super) fn gap(out: &mut Features, context: &Context) {
-    let hundredths = context.lately.sounding.gap().map(|gap| (gap * 100.0 + 0.5).floor() as i32);
-    let told = hundredths.filter(|gap| gap.abs() <= GAP_REACH).map(|gap| (gap + GAP_REACH) as usize);
-    out.class(2 * GAP_REACH as usize + 1, told);
+    let hundredths = context.recent.sounding.gap().map(|gap| (gap * 100.0 + 0.5).floor() as i32);
+    let class = hundredths.filter(|gap| gap.abs() <= GAP_REACH).map(|gap| (gap + GAP_REACH) as usize);
+    out.class(2 * GAP_REACH as usize + 1, class);
 }
 
 /// Links every pitch within reach to the output for its interval from `from`.
@@ -216,7 +216,7 @@ pub(super) fn link_intervals(out: &mut Features, from: Option<u8>, output: usize
 /// How many sounding notes end in each time bin after the onset that is `step` seconds away; also returns these counts.
 pub(super) fn ends(out: &mut Features, context: &Context, step: f32) -> [f32; TIMES] {
     let mut counts = [0.0f32; TIMES];
-    for left in context.lately.sounding.ends(step) {
+    for left in context.recent.sounding.ends(step) {
         counts[time_bin(left.into())] += 1.0;
     }
     out.values(counts);

@@ -4,11 +4,11 @@ use notes::{Note, Successor};
 
 use super::{loss::Targets, sparse::Sparse};
 use crate::{
+    conditioning::PieceConditioning,
     context::Context,
     encoding::{PITCHES, spread_bin, time_bin, velocity_level},
     features::{self, Features},
     shapes::{self, Attribute, Kind},
-    told::Told,
 };
 
 /// One lane's piece and position in it: begin-of-sequence first, then note after note.
@@ -16,8 +16,8 @@ use crate::{
 pub struct Lane {
     notes: Vec<Successor>,
     /// Input notes, if they differ from the target notes.
-    heard: Option<Vec<Successor>>,
-    told: Told,
+    inputs: Option<Vec<Successor>>,
+    conditioning: PieceConditioning,
     next: usize,
     context: Context,
 }
@@ -34,7 +34,7 @@ impl Lane {
                 successor
             })
             .collect();
-        Self { notes, heard: None, told: Told::default(), next: 0, context: Context::default() }
+        Self { notes, inputs: None, conditioning: PieceConditioning::default(), next: 0, context: Context::default() }
     }
 
     /// Replaces the input notes, one for each note of the piece, while the targets stay the same (input-noise
@@ -42,25 +42,28 @@ impl Lane {
     ///
     /// # Panics
     /// If their number differs.
-    pub fn hearing(self, heard: impl FnOnce(&[Successor]) -> Vec<Successor>) -> Self {
-        let heard = heard(&self.notes);
-        assert_eq!(heard.len(), self.notes.len());
-        Self { heard: Some(heard), ..self }
+    pub fn with_input_noise(self, inputs: impl FnOnce(&[Successor]) -> Vec<Successor>) -> Self {
+        let inputs = inputs(&self.notes);
+        assert_eq!(inputs.len(), self.notes.len());
+        Self { inputs: Some(inputs), ..self }
     }
 
     /// Sets the conditioning inputs of the piece.
     ///
     /// # Panics
-    /// If there are moments, but not one per note.
-    pub fn told(self, told: Told) -> Self {
-        assert!(told.moments.is_empty() || told.moments.len() == self.notes.len(), "a moment for each note");
-        let mut lane = Self { told, ..self };
-        lane.context.lately.moment = lane.told.start;
+    /// If `per_note` is not empty and has not one entry per note.
+    pub fn with_conditioning(self, conditioning: PieceConditioning) -> Self {
+        assert!(
+            conditioning.per_note.is_empty() || conditioning.per_note.len() == self.notes.len(),
+            "a moment for each note"
+        );
+        let mut lane = Self { conditioning, ..self };
+        lane.context.recent.conditioning = lane.conditioning.start;
         lane
     }
 
-    fn heard(&self) -> &[Successor] {
-        self.heard.as_ref().unwrap_or(&self.notes)
+    fn inputs(&self) -> &[Successor] {
+        self.inputs.as_ref().unwrap_or(&self.notes)
     }
 
     /// Number of notes that have been targets.
@@ -80,9 +83,9 @@ impl Lane {
 
     /// Adds the input note of this index to the context and sets the conditioning inputs at its onset.
     fn feed(&mut self, index: usize) {
-        self.context.feed(&self.heard.as_ref().unwrap_or(&self.notes)[index]);
-        if let Some(moment) = self.told.moments.get(index) {
-            self.context.lately.moment = *moment;
+        self.context.feed(&self.inputs.as_ref().unwrap_or(&self.notes)[index]);
+        if let Some(at_onset) = self.conditioning.per_note.get(index) {
+            self.context.recent.conditioning = *at_onset;
         }
     }
 
@@ -116,7 +119,7 @@ pub(super) enum Body {
     },
     Antiphon {
         /// `[rows, features]`
-        heard: Sparse,
+        inputs: Sparse,
         /// One per attribute.
         heads: Vec<Head>,
     },
@@ -150,7 +153,7 @@ impl Batch {
                     next_timing: vec![0.0; rows * 2],
                 },
                 Kind::Antiphon => Body::Antiphon {
-                    heard: Sparse::zeros(rows, shapes::input_features()),
+                    inputs: Sparse::zeros(rows, shapes::input_features()),
                     heads: Attribute::ALL
                         .iter()
                         .map(|a| Head {
@@ -184,7 +187,7 @@ impl Batch {
     }
 
     fn row(&mut self, row: usize, lane: &mut Lane, scratch: &mut Features) {
-        let heard = lane.next.checked_sub(1).map(|i| lane.heard()[i]);
+        let heard = lane.next.checked_sub(1).map(|i| lane.inputs()[i]);
         let next = lane.notes[lane.next];
         if heard.is_some() {
             lane.feed(lane.next - 1);
@@ -202,37 +205,38 @@ impl Batch {
                 next_pitch[row] = next.pitch.into();
                 next_timing[row * 2..][..2].copy_from_slice(&[next.step as f32, next.duration as f32]);
             }
-            Body::Antiphon { heard: inputs, heads } => {
-                features::heard(scratch, heard.as_ref(), context);
+            Body::Antiphon { inputs, heads } => {
+                features::trunk_features(scratch, heard.as_ref(), context);
                 inputs.rows.set(row, scratch.pairs());
-                for (attribute, Head { features: told, targets }) in Attribute::ALL.into_iter().zip(&mut *heads) {
+                for (attribute, Head { features: head_inputs, targets }) in Attribute::ALL.into_iter().zip(&mut *heads)
+                {
                     let class = match attribute {
                         Attribute::Step => {
-                            features::before_step(scratch, context);
+                            features::step_features(scratch, context);
                             time_bin(next.step)
                         }
                         Attribute::Pitch => {
-                            features::before_pitch(scratch, context, next.step);
+                            features::pitch_features(scratch, context, next.step);
                             next.pitch.into()
                         }
                         Attribute::Duration => {
-                            features::before_duration(scratch, context, next.step, next.pitch);
+                            features::duration_features(scratch, context, next.step, next.pitch);
                             time_bin(next.duration)
                         }
                         Attribute::Velocity => {
-                            features::before_velocity(scratch, context, next.step, next.pitch, next.duration);
+                            features::velocity_features(scratch, context, next.step, next.pitch, next.duration);
                             velocity_level(next.velocity)
                         }
                         Attribute::Spread => {
-                            features::before_spread(scratch, context, next.step, next.pitch, next.velocity);
+                            features::spread_features(scratch, context, next.step, next.pitch, next.velocity);
                             spread_bin(next.spread)
                         }
                     };
-                    told.rows.set(row, scratch.pairs());
+                    head_inputs.rows.set(row, scratch.pairs());
                     targets.links.set(row, scratch.links());
                     targets.class[row] = class as u32;
                     let exists = attribute != Attribute::Spread || heard.is_some();
-                    let learned = exists && lane.told.learns[attribute as usize];
+                    let learned = exists && lane.conditioning.learns[attribute as usize];
                     targets.weights[row] = f32::from(u8::from(learned));
                 }
                 let lowest = context.floor(next.step).min(next.pitch);

@@ -38,12 +38,12 @@ impl Targets {
         }
         match outputs.device() {
             Device::Cpu => outputs.contiguous()?.apply_op1(self),
-            _ => self.unfused(outputs),
+            _ => self.reference(outputs),
         }
     }
 
     /// [`Targets::nats`] in candle's own ops, for other devices.
-    fn unfused(&self, outputs: &Tensor) -> Result<Tensor> {
+    fn reference(&self, outputs: &Tensor) -> Result<Tensor> {
         let ((rows, all), device) = (outputs.dims2()?, outputs.device());
         let flat = |width: usize, of: fn(&(u32, u32)) -> u32| {
             let places =
@@ -160,7 +160,7 @@ mod tests {
             all.push(nats.to_scalar().unwrap());
             all
         };
-        let expected = run(targets.unfused(&outputs).unwrap());
+        let expected = run(targets.reference(&outputs).unwrap());
         let result = run(targets.nats(&outputs).unwrap());
         assert!(expected.iter().any(|value| value.abs() > 0.5));
         assert!(result.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5), "{result:?}, {expected:?}");

@@ -8,14 +8,14 @@ mod loss;
 mod lstm;
 mod matmul;
 mod network;
-mod optimiser;
+mod optimizer;
 mod packed;
 mod ragged;
+mod reference;
 mod sparse;
-mod unfused;
 
 pub use batch::{Batch, Lane};
 pub use lstm::{Carry, Lstm};
 pub use matmul::MatmulPrecision;
 pub use network::{Losses, Model, Noise};
-pub use optimiser::{AdamW, clip};
+pub use optimizer::{AdamW, clip};

@@ -11,8 +11,8 @@ use super::{
     loss::Targets,
     lstm::{Carry, Lstm},
     matmul::{MatmulPrecision, linear},
+    reference,
     sparse::Sparse,
-    unfused,
 };
 use crate::{
     shapes::{Attribute, EMBEDDING, HIDDEN, Kind, LAYERS},
@@ -127,9 +127,9 @@ impl Model {
                 let duration = error("duration", 1)?;
                 Losses::add([Some(step), Some(pitch), Some(duration), None, None], device)
             }
-            Body::Antiphon { heard, heads } => {
+            Body::Antiphon { inputs, heads } => {
                 let input = &self.vars["input.weight"];
-                let x = heard.linear(input)?;
+                let x = inputs.linear(input)?;
                 let x = x.reshape((time, lanes, EMBEDDING))?;
                 let h = self.trunk(x, carry, &fresh, &mut noise)?;
                 let mut parts = [const { None }; 5];
@@ -157,7 +157,7 @@ impl Model {
             let bias = (get("bias_ih").as_tensor() + get("bias_hh").as_tensor())?;
             x = match self.device {
                 Device::Cpu => layer.sequence(&x, &weight, &bias, carry, fresh)?,
-                _ => unfused::sequence(&x, &weight, &bias, carry, fresh)?,
+                _ => reference::sequence(&x, &weight, &bias, carry, fresh)?,
             };
             if let Some(noise) = noise.as_mut().filter(|noise| noise.dropout > 0.0) {
                 let mask = keep(noise.dropout, lanes * HIDDEN, noise.rng);
@@ -170,8 +170,8 @@ impl Model {
     /// Logits of one of `antiphon`'s heads: `[rows, outputs]`.
     fn head(&self, attribute: Attribute, h: &Tensor, features: Sparse) -> Result<Tensor> {
         let get = |part: &str| &self.vars[&format!("{}.{part}", attribute.name())];
-        let told = features.linear(get("features.weight"))?;
-        let hidden = (linear(h, get("state.weight"), get("hidden.bias"), self.precision)? + told)?.relu()?;
+        let contribution = features.linear(get("features.weight"))?;
+        let hidden = (linear(h, get("state.weight"), get("hidden.bias"), self.precision)? + contribution)?.relu()?;
         linear(&hidden, get("out.weight"), get("out.bias"), self.precision)
     }
 

@@ -6,12 +6,12 @@ use anyhow::Result;
 use serde_json::{Map, Value};
 
 use super::rounded;
-use crate::canvas::{Align, Canvas, Colour};
+use crate::canvas::{Align, Canvas, Color};
 
-const PAPER: Colour = [252, 252, 250];
-const INK: Colour = [40, 44, 52];
-const OURS: Colour = [232, 126, 36];
-const OTHERS: Colour = [120, 144, 176];
+const PAPER: Color = [252, 252, 250];
+const INK: Color = [40, 44, 52];
+const OURS: Color = [232, 126, 36];
+const OTHERS: Color = [120, 144, 176];
 const WIDTH: u32 = 900;
 const ROW: f32 = 26.0;
 /// Left edge of the bars and length of the longest, in pixels.
@@ -39,9 +39,9 @@ pub fn save(figures: &Map<String, Value>, path: &Path) -> Result<()> {
     let longest = rows.iter().fold(1.0, |longest: f64, row| longest.max(row.1));
     let mut y = 56.0;
     for (name, median, p99) in rows {
-        let colour = if matches!(name.as_str(), "default" | "f32" | "f16" | "int8" | "int4") { OURS } else { OTHERS };
+        let color = if matches!(name.as_str(), "default" | "f32" | "f16" | "int8" | "int4") { OURS } else { OTHERS };
         let length = (median / longest) as f32 * LONGEST;
-        canvas.rect([BARS, y, length.max(1.0), ROW - 8.0], 3.0, colour, 1.0);
+        canvas.rect([BARS, y, length.max(1.0), ROW - 8.0], 3.0, color, 1.0);
         canvas.text(name, [BARS - 10.0, y + 14.0], 14.0, Align::Right, INK);
         canvas.text(&format!("{median:.0} / {p99:.0}"), [BARS + length + 8.0, y + 14.0], 14.0, Align::Left, INK);
         y += ROW;

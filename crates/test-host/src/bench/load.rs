@@ -12,7 +12,7 @@ use super::process::{BLOCK, RATE};
 /// Number of loads, each in a separate process; medians are reported.
 const TIMES: usize = 11;
 /// Maximum time for the model to load.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Milliseconds since the start of opening the library.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -55,6 +55,6 @@ pub fn once() -> Result<Times> {
         audio.block(BLOCK, &[], None)?;
         Ok(ms())
     })?;
-    plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
+    plugin.wait_until(TIMEOUT, |status| status.health == "ready")?;
     Ok(Times { scan_ms, first_block_ms, ready_ms: ms() })
 }

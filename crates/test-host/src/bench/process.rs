@@ -68,7 +68,7 @@ struct Watched {
     us: Vec<f64>,
     /// Number of heap calls.
     calls: u64,
-    /// Whether the thread had real-time priority; see [`hurry`].
+    /// Whether the thread had real-time priority; see [`set_realtime_priority`].
     urgent: bool,
 }
 
@@ -81,7 +81,7 @@ fn watch(name: &str, events: &[Timed]) -> Result<Watched> {
     let timeline = if name == "idle" { Timeline::standing(TEMPO) } else { Timeline::rolling(TEMPO) };
     let mut performer = Performer::new(events, Blocks::Of(BLOCK), Pace::RealTime, Some(timeline));
     plugin.run(|audio: &mut Audio| {
-        let urgent = hurry();
+        let urgent = set_realtime_priority();
         performer.play_until(audio, samples(SETTLE_S), |_| ())?;
         let mut us = Vec::with_capacity((WATCHED_S * RATE) as usize / BLOCK as usize + 1);
         let before = audio.heap_calls();
@@ -115,7 +115,7 @@ fn control(us: f64) -> Option<Spread> {
     };
     let costs = thread::scope(|scope| {
         let urgent = scope.spawn(|| {
-            hurry();
+            set_realtime_priority();
             (0..blocks).map(cost).collect()
         });
         urgent.join().ok()
@@ -124,7 +124,7 @@ fn control(us: f64) -> Option<Spread> {
 }
 
 /// Gives this thread real-time priority, as audio threads have; returns whether the system allowed it.
-fn hurry() -> bool {
+fn set_realtime_priority() -> bool {
     #[cfg(target_os = "linux")]
     {
         /// The middle of the range 1 to 99.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed};
+use test_host::{Audio, Blocks, Event, Pace, Performer, Plugin, SortedOutput, Timed};
 
 use super::report::{Accident, Report};
 use crate::bench::Spread;
@@ -16,7 +16,7 @@ const ACCIDENTS: [&str; 7] = ["", "freeze=0.1@20", "freeze=1@20", "freeze=10@20"
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 480;
 /// Time limit for the model to be ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Length of each run in seconds; the longest failure lasts ten.
 const SECONDS: u64 = 16;
 
@@ -43,7 +43,7 @@ fn one(bundle: &Path, what: &'static str) -> Result<(Accident, Vec<String>)> {
     let mut plugin = Plugin::load(bundle)?;
     plugin.set("silence", "100")?;
     plugin.activate(RATE, BLOCK)?;
-    plugin.wait_until(PATIENCE, |status| status.health != "starting")?;
+    plugin.wait_until(TIMEOUT, |status| status.health != "starting")?;
     // The player plays three times in the first half, and once more in the last second, which ends Antiphon's turn. The
     // run ends before the silence after that is long enough for another turn.
     let seconds = RATE as u64;
@@ -70,7 +70,7 @@ fn one(bundle: &Path, what: &'static str) -> Result<(Accident, Vec<String>)> {
         Ok(())
     })?;
     let status = plugin.status()?;
-    let account = Account::of(&input, &outputs);
+    let account = SortedOutput::of(&input, &outputs);
     let began: Vec<u64> = account.notes.iter().map(|note| note.block).collect();
     let densest = began.iter().map(|block| began.iter().filter(|other| *other == block).count()).max();
     let cost = Spread::of(costs).unwrap_or_default();

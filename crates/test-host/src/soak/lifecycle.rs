@@ -17,7 +17,7 @@ const THREADS: u64 = 8;
 /// Round after which memory is compared: by then, everything that is allocated once per process has been.
 const WARM_UP: u64 = 20;
 /// Time limit for the inference thread to reach the wanted state.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Number of notes queued for the inference thread when an instance is dropped: the capacity of its queue.
 const WAITING: u64 = 2_048;
 
@@ -133,19 +133,19 @@ impl Busy {
         match self {
             Self::Loading => plugin.idle(Duration::from_millis(5)),
             Self::Listening => {
-                plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
+                plugin.wait_until(TIMEOUT, |status| status.health == "ready")?;
                 report.asked_heap(plugin.run(flood)?);
             }
             Self::Playing => {
-                plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
+                plugin.wait_until(TIMEOUT, |status| status.health == "ready")?;
                 report.asked_heap(plugin.run(play)?);
-                plugin.wait_until(PATIENCE, |status| status.note_us.is_some())?;
+                plugin.wait_until(TIMEOUT, |status| status.note_us.is_some())?;
             }
             Self::Recalling => {
                 report.asked_heap(plugin.run(flood)?);
-                plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
+                plugin.wait_until(TIMEOUT, |status| status.health == "ready")?;
                 plugin.choose_weights(Path::new("seed"))?;
-                plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
+                plugin.wait_until(TIMEOUT, |status| status.health == "ready")?;
             }
         }
         Ok(plugin)

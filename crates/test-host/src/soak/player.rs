@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_pcg::Pcg32;
-use test_host::{Event, Parameter, Timed, Timeline, Untold, What};
+use test_host::{Event, NoteEventKind, OmittedFields, Parameter, Timed, Timeline};
 
 /// Ids of parameters that can make the plugin swallow or end the player's notes.
-const SWALLOWERS: [&str; 3] = ["pass", "trigby", "panic"];
+const SWALLOWING_PARAMS: [&str; 3] = ["pass", "trigby", "panic"];
 
 /// Random characteristics of a session: some resemble music, others are event storms.
 #[derive(Clone, Debug)]
-pub struct Temper {
+pub struct SessionProfile {
     /// Probability of notes in a block while playing.
     notes: f64,
     /// Probability of an invalid event in a block.
@@ -22,7 +22,7 @@ pub struct Temper {
     /// Probability of a transport change in a block.
     transport: f64,
     /// Probability of a transport event within a block, and of each further one.
-    told: f64,
+    transport_events: f64,
     /// Longest periods of playing and of silence, in seconds.
     spells_s: [f64; 2],
     /// Whether parameters are changed that can swallow the player's notes.
@@ -31,8 +31,8 @@ pub struct Temper {
     ids: bool,
 }
 
-impl Temper {
-    /// Draws a random temper.
+impl SessionProfile {
+    /// Draws a random profile.
     pub fn draw(rng: &mut Pcg32) -> Self {
         let any = |rng: &mut Pcg32, most: f64| most * rng.random::<f64>().powi(3);
         let ids = rng.random_bool(0.3);
@@ -41,7 +41,7 @@ impl Temper {
             nonsense: if ids { 0.0 } else { any(rng, 0.2) },
             parameters: any(rng, 0.4),
             transport: any(rng, 0.1),
-            told: any(rng, 0.8),
+            transport_events: any(rng, 0.8),
             spells_s: [rng.random_range(0.05..2.0), rng.random_range(0.05..5.0)],
             swallows: rng.random_bool(0.3),
             ids,
@@ -51,7 +51,7 @@ impl Temper {
 
 /// Generates random input; see the [module](self).
 pub struct Player {
-    temper: Temper,
+    profile: SessionProfile,
     parameters: Vec<Parameter>,
     /// Keys that are down, by (channel, key), and the ids of their notes.
     down: BTreeMap<(u8, u8), Option<i32>>,
@@ -60,37 +60,48 @@ pub struct Player {
     /// Sample rate, in hertz.
     rate: f64,
     /// When playing changes to silence or back, in samples since activation.
-    turn: u64,
+    next_switch: u64,
     playing: bool,
     /// The transport as the plugin sees it; `None` for a host without one.
     pub timeline: Option<Timeline>,
     /// The last transport event of this block: its offset in samples, and the transport at that point.
-    told: Option<(u32, Timeline)>,
+    last_update: Option<(u32, Timeline)>,
 }
 
 impl Player {
-    /// A player with this temper, for a plugin with these parameters.
-    pub fn new(temper: Temper, rate: f64, parameters: &[Parameter], rng: &mut Pcg32) -> Self {
+    /// A player with this profile, for a plugin with these parameters.
+    pub fn new(profile: SessionProfile, rate: f64, parameters: &[Parameter], rng: &mut Pcg32) -> Self {
         let timeline = rng.random_bool(0.9).then(|| Timeline {
             playing: rng.random_bool(0.7),
             beats: rng.random_range(0.0..64.0),
             ..Timeline::standing(rng.random_range(20.0..999.0))
         });
-        let swallows = |parameter: &Parameter| SWALLOWERS.iter().any(|id| test_host::param_id(id) == parameter.id);
+        let swallows =
+            |parameter: &Parameter| SWALLOWING_PARAMS.iter().any(|id| test_host::param_id(id) == parameter.id);
         // A software GPU driver is too slow for offline rendering, which waits only a few seconds.
         let device = test_host::param_id("device");
         let parameters = parameters.iter().filter(|parameter| parameter.id != device);
-        let turned = parameters.filter(|parameter| parameter.writable && (temper.swallows || !swallows(parameter)));
+        let turned = parameters.filter(|parameter| parameter.writable && (profile.swallows || !swallows(parameter)));
         let parameters = turned.cloned().collect();
-        Self { temper, parameters, down: BTreeMap::new(), id: 0, rate, turn: 0, playing: false, timeline, told: None }
+        Self {
+            profile,
+            parameters,
+            down: BTreeMap::new(),
+            id: 0,
+            rate,
+            next_switch: 0,
+            playing: false,
+            timeline,
+            last_update: None,
+        }
     }
 
     /// Resets the parameters that can swallow events to their defaults, at the block's first sample.
-    pub fn swallow_nothing(all: &[Parameter], now: u64) -> Vec<Timed> {
-        let swallowers =
-            all.iter().filter(|parameter| SWALLOWERS.iter().any(|id| test_host::param_id(id) == parameter.id));
+    pub fn reset_swallowing_params(all: &[Parameter], now: u64) -> Vec<Timed> {
+        let swallowing =
+            all.iter().filter(|parameter| SWALLOWING_PARAMS.iter().any(|id| test_host::param_id(id) == parameter.id));
         let event = |parameter: &Parameter| Event::Param { id: parameter.id, value: parameter.default };
-        swallowers.map(|parameter| Timed { at: now, event: event(parameter) }).collect()
+        swallowing.map(|parameter| Timed { at: now, event: event(parameter) }).collect()
     }
 
     /// Initial parameter values for a session: often low, so that times and durations are short and much happens soon.
@@ -109,20 +120,20 @@ impl Player {
     pub fn block(&mut self, rng: &mut Pcg32, now: u64, frames: u32) -> Vec<Timed> {
         let mut events = Vec::new();
         let at = |rng: &mut Pcg32| now + u64::from(rng.random_range(0..frames.max(1)));
-        if now >= self.turn {
+        if now >= self.next_switch {
             self.playing = !self.playing;
-            let longest = self.temper.spells_s[usize::from(!self.playing)];
-            self.turn = now + (rng.random_range(0.0..longest) * self.rate) as u64;
+            let longest = self.profile.spells_s[usize::from(!self.playing)];
+            self.next_switch = now + (rng.random_range(0.0..longest) * self.rate) as u64;
         }
-        if self.playing && rng.random_bool(self.temper.notes) {
+        if self.playing && rng.random_bool(self.profile.notes) {
             let channel = if rng.random_bool(0.8) { 0 } else { rng.random_range(0..16) };
             let together = rng.random_bool(0.3).then(|| at(rng));
             for _ in 0..rng.random_range(1..5) {
                 let (key, velocity) = (rng.random_range(40..80), rng.random_range(1..128));
                 let event = match rng.random_bool(0.8) {
-                    true if self.temper.ids => {
+                    true if self.profile.ids => {
                         self.id += 1;
-                        named(self.id, Some((channel, key)), What::On(f64::from(velocity) / 127.0))
+                        named(self.id, Some((channel, key)), NoteEventKind::On(f64::from(velocity) / 127.0))
                     }
                     true => Event::note_on(channel, key, velocity),
                     false => Event::Midi([0x90 | channel, key, velocity]),
@@ -133,9 +144,9 @@ impl Player {
         for (&(channel, key), &id) in &self.down {
             if !self.playing || rng.random_bool(0.4) {
                 let event = match (rng.random_range(0..10), id) {
-                    (4..=6, Some(id)) => named(id, None, What::Off(0.5)),
-                    (7, Some(id)) => named(id, None, What::Choke),
-                    (8, Some(id)) => named(id, Some((channel, key)), What::Off(0.5)),
+                    (4..=6, Some(id)) => named(id, None, NoteEventKind::Off(0.5)),
+                    (7, Some(id)) => named(id, None, NoteEventKind::Choke),
+                    (8, Some(id)) => named(id, Some((channel, key)), NoteEventKind::Off(0.5)),
                     (0, _) => Event::Midi([0x90 | channel, key, 0]),
                     (1, _) => Event::Midi([0x80 | channel, key, 64]),
                     (2, _) => Event::Choke { channel: channel.into(), key: key.into() },
@@ -147,28 +158,28 @@ impl Player {
         if rng.random_bool(0.05) {
             events.push(Timed { at: at(rng), event: controller(rng) });
         }
-        while rng.random_bool(self.temper.nonsense) {
+        while rng.random_bool(self.profile.nonsense) {
             events.push(Timed { at: at(rng), event: nonsense(rng) });
         }
-        while rng.random_bool(self.temper.parameters) {
-            events.extend(self.turn(rng).map(|event| Timed { at: at(rng), event }));
+        while rng.random_bool(self.profile.parameters) {
+            events.extend(self.change_parameter(rng).map(|event| Timed { at: at(rng), event }));
         }
-        if rng.random_bool(self.temper.transport) {
+        if rng.random_bool(self.profile.transport) {
             self.move_transport(rng);
         }
         // At the same sample, transport events come first.
-        events.splice(0..0, self.tell(rng, now, frames));
+        events.splice(0..0, self.transport_events(rng, now, frames));
         events.sort_by_key(|timed| timed.at);
-        self.remember(&events);
+        self.track_keys(&events);
         events
     }
 
     /// Transport events within the block; most repeat the state that the plugin already expects.
-    fn tell(&mut self, rng: &mut Pcg32, now: u64, frames: u32) -> Vec<Timed> {
-        let mut told = Vec::new();
+    fn transport_events(&mut self, rng: &mut Pcg32, now: u64, frames: u32) -> Vec<Timed> {
+        let mut updates = Vec::new();
         let begin = self.timeline.clone();
         let mut at = 0;
-        while rng.random_bool(self.temper.told) {
+        while rng.random_bool(self.profile.transport_events) {
             let next = rng.random_range(at..frames.max(at + 1));
             if rng.random_bool(0.02) {
                 self.move_transport(rng);
@@ -178,17 +189,18 @@ impl Player {
             };
             timeline.advance(next - at, self.rate);
             at = next;
-            told.push(Timed { at: now + u64::from(at), event: timeline.told(self.rate) });
+            updates.push(Timed { at: now + u64::from(at), event: timeline.transport_event(self.rate) });
         }
-        self.told = std::mem::replace(&mut self.timeline, begin).filter(|_| !told.is_empty()).map(|there| (at, there));
-        told
+        self.last_update =
+            std::mem::replace(&mut self.timeline, begin).filter(|_| !updates.is_empty()).map(|there| (at, there));
+        updates
     }
 
     /// Advances the transport to the end of the block.
     pub fn advance(&mut self, frames: u32) {
         let mut from = 0;
-        if let Some((at, told)) = self.told.take() {
-            (from, self.timeline) = (at, Some(told));
+        if let Some((at, updates)) = self.last_update.take() {
+            (from, self.timeline) = (at, Some(updates));
         }
         if let Some(timeline) = &mut self.timeline {
             timeline.advance(frames - from, self.rate);
@@ -201,12 +213,12 @@ impl Player {
         offs.map(|(channel, key)| Timed { at: now, event: Event::note_off(channel, key) }).collect()
     }
 
-    fn remember(&mut self, events: &[Timed]) {
+    fn track_keys(&mut self, events: &[Timed]) {
         for timed in events {
             match (timed.event, timed.event.note()) {
                 (Event::Named { id, .. }, Some((true, place))) => drop(self.down.insert(place, Some(id))),
                 // Another note may be on its key by now.
-                (Event::Named { id, what: What::Off(_) | What::Choke, .. }, _) => {
+                (Event::Named { id, kind: NoteEventKind::Off(_) | NoteEventKind::Choke, .. }, _) => {
                     self.down.retain(|_, down| *down != Some(id));
                 }
                 (_, Some((true, place))) => drop(self.down.insert(place, None)),
@@ -217,7 +229,7 @@ impl Player {
     }
 
     /// Changes a parameter, often to its default, so that a storm does not silence everything for good.
-    fn turn(&self, rng: &mut Pcg32) -> Option<Event> {
+    fn change_parameter(&self, rng: &mut Pcg32) -> Option<Event> {
         let parameter = self.parameters.choose(rng)?;
         let value = if parameter.bypass {
             f64::from(u8::from(rng.random_bool(0.2)))
@@ -249,7 +261,7 @@ impl Player {
             7 => {
                 let bits: u8 = rng.random();
                 let bit = |number: u8| bits & (1 << number) != 0;
-                timeline.untold = Untold { tempo: bit(0), beats: bit(1), seconds: bit(2), signature: bit(3) };
+                timeline.omitted = OmittedFields { tempo: bit(0), beats: bit(1), seconds: bit(2), signature: bit(3) };
             }
             8 => {
                 timeline.signature = (rng.random_range(0..32), rng.random_range(0..32));
@@ -270,9 +282,9 @@ impl Player {
 }
 
 /// An event for a note with an id; without `place`, it names the note by its id alone.
-fn named(id: i32, place: Option<(u8, u8)>, what: What) -> Event {
+fn named(id: i32, place: Option<(u8, u8)>, kind: NoteEventKind) -> Event {
     let (channel, key) = place.map_or((-1, -1), |(channel, key)| (channel.into(), key.into()));
-    Event::Named { id, channel, key, what }
+    Event::Named { id, channel, key, kind }
 }
 
 fn controller(rng: &mut Pcg32) -> Event {

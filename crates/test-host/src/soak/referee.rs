@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use test_host::{Event, Output, Plugin, Timed, What};
+use test_host::{Event, NoteEventKind, Output, Plugin, Timed};
 
 use super::report::Report;
 
@@ -145,12 +145,12 @@ impl Referee {
     /// Adds channel and key to an event that names a note by its id alone.
     fn placed(&mut self, event: Event) -> Event {
         match event {
-            Event::Named { id, channel, key, what: What::On(_) } => {
+            Event::Named { id, channel, key, kind: NoteEventKind::On(_) } => {
                 self.named.insert(id, (channel, key));
                 event
             }
-            Event::Named { id, channel: -1, key: -1, what } => match self.named.remove(&id) {
-                Some((channel, key)) => Event::Named { id, channel, key, what },
+            Event::Named { id, channel: -1, key: -1, kind } => match self.named.remove(&id) {
+                Some((channel, key)) => Event::Named { id, channel, key, kind },
                 None => event,
             },
             _ => event,

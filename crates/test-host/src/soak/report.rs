@@ -85,7 +85,7 @@ pub struct Report {
     pub takes: u64,
     /// Longest time from the end of such a take to the next note, in seconds.
     pub longest_pause_s: f64,
-    /// Sessions: activations, each with its own sample rate and temper.
+    /// Sessions: activations, each with its own sample rate and profile.
     pub sessions: u64,
     /// Instances opened, including those of the lifecycle tests.
     pub instances: u64,
@@ -100,7 +100,8 @@ pub struct Report {
     /// Flushes (calls without samples) with events.
     pub flushes: u64,
     /// Transport events within blocks.
-    pub told: u64,
+    #[serde(rename = "told")]
+    pub transport_events: u64,
     /// Events for notes with ids.
     pub named: u64,
     /// Number of hand-overs.
@@ -158,8 +159,8 @@ impl Report {
     /// Adds the figures of an instance that is about to be dropped.
     pub fn take_in(&mut self, plugin: &mut Plugin) -> Result<()> {
         let status = plugin.status()?;
-        let complaints = plugin.complaints();
-        let panics = complaints.iter().filter(|line| line.contains("panicked")).count() as u64;
+        let logged_errors = plugin.logged_errors();
+        let panics = logged_errors.iter().filter(|line| line.contains("panicked")).count() as u64;
         self.panics += panics.max(status.restarts);
         self.overflows += status.overflows;
         self.timeouts += status.timeouts;
@@ -168,7 +169,7 @@ impl Report {
         self.played += status.played;
         self.late += status.late;
         self.dropped += status.dropped;
-        for line in complaints {
+        for line in logged_errors {
             self.describe(|| line);
         }
         Ok(())

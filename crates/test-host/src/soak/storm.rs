@@ -10,7 +10,7 @@ use rand::seq::IndexedRandom;
 use rand_pcg::Pcg32;
 use test_host::{Audio, Event, Parameter, Plugin, Timed};
 
-use super::player::{Player, Temper};
+use super::player::{Player, SessionProfile};
 use super::referee::{Block, Referee};
 use super::report::Report;
 
@@ -100,9 +100,9 @@ impl Session<'_> {
         referee: &mut Referee,
         report: &mut Report,
     ) -> Result<()> {
-        let temper = Temper::draw(&mut self.rng);
-        referee.lenient(temper.swallows);
-        let mut player = Player::new(temper, self.rate, parameters, &mut self.rng);
+        let profile = SessionProfile::draw(&mut self.rng);
+        referee.lenient(profile.swallows);
+        let mut player = Player::new(profile, self.rate, parameters, &mut self.rng);
         let sizes: Vec<u32> =
             (0..self.rng.random_range(1..4)).filter_map(|_| FRAMES.choose(&mut self.rng).copied()).collect();
         // Gives the inference thread some time: blocks come faster here than in any host.
@@ -110,8 +110,8 @@ impl Session<'_> {
         // Some hosts never pause, others do so around every block.
         let pauses = *[0.0, 0.02, 1.0].choose(&mut self.rng).unwrap_or(&0.0);
         referee.activated();
-        let mut first = self.sober(audio, 0.0);
-        first.extend(Player::swallow_nothing(parameters, audio.now()));
+        let mut first = self.set_bypass(audio, 0.0);
+        first.extend(Player::reset_swallowing_params(parameters, audio.now()));
         first.extend(player.set_up(&mut self.rng, audio.now()));
         self.block(audio, &mut player, 64, first, false, referee, report)?;
         for _ in 0..blocks {
@@ -142,20 +142,20 @@ impl Session<'_> {
             timeline.playing = false;
         }
         let mut last = player.let_go(audio.now());
-        last.extend(self.sober(audio, 1.0));
+        last.extend(self.set_bypass(audio, 1.0));
         self.block(audio, &mut player, 64, last, false, referee, report)?;
         // A state that is still loading may turn the bypass off again.
         while self.loads.load(Ordering::SeqCst) % 2 == 1 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        self.block(audio, &mut player, 64, self.sober(audio, 1.0), false, referee, report)?;
+        self.block(audio, &mut player, 64, self.set_bypass(audio, 1.0), false, referee, report)?;
         self.block(audio, &mut player, 64, vec![], false, referee, report)?;
         referee.finish(self.name, report);
         Ok(())
     }
 
     /// Sets the bypass switch.
-    fn sober(&self, audio: &Audio, value: f64) -> Vec<Timed> {
+    fn set_bypass(&self, audio: &Audio, value: f64) -> Vec<Timed> {
         self.bypass.map(|id| Timed { at: audio.now(), event: Event::Param { id, value } }).into_iter().collect()
     }
 
@@ -191,7 +191,7 @@ impl Session<'_> {
         player.advance(frames);
         report.flushes += u64::from(frames == 0 && !events.is_empty());
         let count = |is: fn(&Event) -> bool| events.iter().filter(|timed| is(&timed.event)).count() as u64;
-        report.told += count(|event| matches!(event, Event::Transport(_)));
+        report.transport_events += count(|event| matches!(event, Event::Transport(_)));
         report.named += count(|event| matches!(event, Event::Named { .. }));
         Ok(())
     }

@@ -15,7 +15,7 @@ const BLOCK: u32 = 2_048;
 /// Range of lengths of a take, in seconds.
 const LENGTHS_S: [f64; 2] = [1.0, 150.0];
 /// Time to wait for the next take, in seconds.
-const PATIENCE_S: f64 = 15.0;
+const TIMEOUT_S: f64 = 15.0;
 
 /// Plays this many takes, ends each, and waits for the next one.
 pub fn play(bundle: &Path, seed: u64, takes: u64, report: &mut Report) -> Result<()> {
@@ -55,16 +55,16 @@ pub fn play(bundle: &Path, seed: u64, takes: u64, report: &mut Report) -> Result
         let outputs = plugin.run(|audio: &mut Audio| {
             let timeline = Some(Timeline::rolling(rng.random_range(40.0..200.0)));
             let mut performer = Performer::new(&events, Blocks::Of(BLOCK), Pace::Offline, timeline);
-            performer.play_until(audio, called + samples(PATIENCE_S), |_| ())?;
+            performer.play_until(audio, called + samples(TIMEOUT_S), |_| ())?;
             report.asked_heap(audio.heap_calls());
             Ok(audio.take_outputs())
         })?;
         let next = outputs.iter().find(|output| output.at > called && output.event.note().is_some_and(|(on, _)| on));
-        let pause_s = next.map_or(PATIENCE_S, |next| (next.at - called) as f64 / RATE);
+        let pause_s = next.map_or(TIMEOUT_S, |next| (next.at - called) as f64 / RATE);
         report.longest_pause_s = report.longest_pause_s.max(pause_s);
         if next.is_none() {
             report.silences += 1;
-            report.describe(|| format!("take {take}: nothing follows within {PATIENCE_S} s, {speed} speed, own {own}"));
+            report.describe(|| format!("take {take}: nothing follows within {TIMEOUT_S} s, {speed} speed, own {own}"));
         }
         report.takes += 1;
         report.take_in(&mut plugin)?;

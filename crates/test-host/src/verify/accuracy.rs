@@ -6,7 +6,7 @@
 
 use anyhow::{Result, ensure};
 use rand::Rng;
-use test_host::{Blocks, Change, Plugin, Sounded};
+use test_host::{Blocks, Change, PlayedNote, Plugin};
 
 use super::render::{Setup, render};
 use super::scenario::{Scenario, TICKS, ticks};
@@ -94,14 +94,14 @@ fn take(context: &Context, number: u64, settings: &[test_host::Event], long: f64
     ensure!(rendered.notes.len() > 10, "only {} notes", rendered.notes.len());
 
     // Sorted by key, because rounding can swap two notes of a chord.
-    let by_key = |notes: &[Sounded]| {
+    let by_key = |notes: &[PlayedNote]| {
         let mut notes = notes.to_vec();
         notes.sort_by_key(|note| (note.key, note.on));
         notes
     };
-    let place = |fine: &Sounded| map.seconds(from + (fine.on as f64 / FINE - hand_over) * TEMPO / 60.0);
-    let due: Vec<Sounded> = yardstick.notes.iter().filter(|fine| place(fine) < long - 0.01).copied().collect();
-    let played: Vec<Sounded> = rendered.notes[..due.len().min(rendered.notes.len())].to_vec();
+    let place = |fine: &PlayedNote| map.seconds(from + (fine.on as f64 / FINE - hand_over) * TEMPO / 60.0);
+    let due: Vec<PlayedNote> = yardstick.notes.iter().filter(|fine| place(fine) < long - 0.01).copied().collect();
+    let played: Vec<PlayedNote> = rendered.notes[..due.len().min(rendered.notes.len())].to_vec();
     ensure!(played.len() == due.len(), "{} notes, but {} at a steady tempo", played.len(), due.len());
     let mut errors = Vec::new();
     for (note, fine) in by_key(&played).iter().zip(&by_key(&due)) {

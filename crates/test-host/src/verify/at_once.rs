@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use rand::Rng;
-use test_host::{Blocks, Event, Pace, Plugin, Sounded};
+use test_host::{Blocks, Event, Pace, PlayedNote, Plugin};
 
 use super::render::{Setup, render};
 use super::scenario::{Scenario, TICKS, samples, ticks};
@@ -36,7 +36,7 @@ enum Effect {
 }
 
 impl Effect {
-    fn shows_in(self, note: &Sounded) -> bool {
+    fn shows_in(self, note: &PlayedNote) -> bool {
         match self {
             Self::Velocity(velocity) => note.velocity == velocity,
             Self::Keys(low, high) => (low..=high).contains(&note.key),
@@ -96,7 +96,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
 struct Moved {
     scenario: Scenario,
     late: Vec<(f64, u32)>,
-    notes: Vec<Sounded>,
+    notes: Vec<PlayedNote>,
 }
 
 fn setup(pace: Pace) -> Setup {
@@ -132,7 +132,7 @@ fn offline(context: &Context, number: u64, settings: &[Event], moves: &[Move]) -
         ..scenario.clone()
     };
     let without = render(&context.bundle, &without, &setup(Pace::Offline))?;
-    let ons = |notes: &[Sounded]| -> Vec<_> {
+    let ons = |notes: &[PlayedNote]| -> Vec<_> {
         notes
             .iter()
             .filter(|note| note.on + 2 < samples(first, RATE))
@@ -181,12 +181,12 @@ fn in_real_time(context: &Context, found: &[Moved]) -> Result<[Row; 3]> {
 }
 
 /// Number of notes that differ from offline, except those too soon after a change for any machine to generate.
-fn differ(offline: &Moved, live: &[Sounded]) -> usize {
-    let late = |note: &Sounded| {
+fn differ(offline: &Moved, live: &[PlayedNote]) -> usize {
+    let late = |note: &PlayedNote| {
         let on = note.on as f64 / RATE;
         offline.late.iter().any(|(at, _)| (*at..at + TO_THINK).contains(&on))
     };
-    let is_in = |note: &Sounded, notes: &[Sounded]| {
+    let is_in = |note: &PlayedNote, notes: &[PlayedNote]| {
         notes
             .iter()
             .any(|other| (other.key, other.velocity) == (note.key, note.velocity) && other.on.abs_diff(note.on) <= 1)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use rand::Rng;
-use test_host::{Blocks, Event, Pace, Plugin, Sounded};
+use test_host::{Blocks, Event, Pace, PlayedNote, Plugin};
 
 use super::compare::{Difference, compare};
 use super::render::{LONGEST_BLOCK, Rendered, Setup, render};
@@ -113,7 +113,7 @@ fn offline(context: &Context, number: u64) -> Result<Outcome> {
 }
 
 /// Prints notes, for debugging a failure.
-fn print_notes(notes: &[Sounded], rate: f64) {
+fn print_notes(notes: &[PlayedNote], rate: f64) {
     for note in notes {
         let (on, off) = (note.on as f64 / rate, note.off as f64 / rate);
         println!("    {on:9.5} s to {off:9.5} s, channel {} key {} velocity {}", note.channel, note.key, note.velocity);

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use test_host::Sounded;
+use test_host::PlayedNote;
 
 use super::render::Setup;
 use super::scenario::{Scenario, TICKS};
@@ -28,7 +28,7 @@ pub struct Difference {
 }
 
 /// Compares two renders of a scenario, each given by its notes and its setup.
-pub fn compare(scenario: &Scenario, one: (&[Sounded], &Setup), other: (&[Sounded], &Setup)) -> Difference {
+pub fn compare(scenario: &Scenario, one: (&[PlayedNote], &Setup), other: (&[PlayedNote], &Setup)) -> Difference {
     let tempo = scenario.tempo_map();
     let coarser = one.1.rate.min(other.1.rate);
     let mut difference = Difference::default();
@@ -91,7 +91,7 @@ struct Note {
 }
 
 /// Notes grouped by (channel, key), each group in order of time.
-fn by_key((notes, setup): (&[Sounded], &Setup), limit: f64) -> BTreeMap<(u8, u8), Vec<Note>> {
+fn by_key((notes, setup): (&[PlayedNote], &Setup), limit: f64) -> BTreeMap<(u8, u8), Vec<Note>> {
     let mut keys: BTreeMap<_, Vec<Note>> = BTreeMap::new();
     for note in notes {
         let (on, off) = (note.on as f64 / setup.rate, note.off as f64 / setup.rate);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use model::encoding::{TIMES, time_range};
 use model::{Kind, Weights};
-use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
+use test_host::{Audio, Blocks, Event, Pace, Performer, Plugin, SortedOutput, Timed, Timeline};
 
 use super::render::{Setup, prepare};
 use super::{Context, Row};
@@ -119,7 +119,7 @@ fn render(context: &Context, case: &Case, pace: Pace) -> Result<Vec<u64>> {
             performer.play_until(audio, end, |_| ())?;
             Ok((audio.take_outputs(), performer.lateness()))
         })?;
-        let notes = Account::of(&events, &outputs).with_hanging_until(end);
+        let notes = SortedOutput::of(&events, &outputs).with_hanging_until(end);
         let blocks: Vec<u64> = turns
             .iter()
             .map(|turn| {

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use rand::Rng;
-use test_host::{Account, Audio, Blocks, Event, Pace, Performer, Plugin, Timed, Timeline};
+use test_host::{Audio, Blocks, Event, Pace, Performer, Plugin, SortedOutput, Timed, Timeline};
 
 use super::render::{PEDAL, Setup, plugin};
 use super::{Context, Row};
@@ -83,7 +83,7 @@ fn entries_of(context: &Context, number: u64, settings: &[Event], entries: u64) 
         performer.play_until(audio, at, |_| ())?;
         Ok(audio.take_outputs())
     })?;
-    let account = Account::of(&events, &outputs);
+    let account = SortedOutput::of(&events, &outputs);
     // The pedal is treated as a note: it begins and ends like any other.
     let mut notes = account.with_hanging_until(at);
     notes.extend(account.pedal_until(64, PEDAL, at));

@@ -2,7 +2,7 @@
 //! has it; or later, by no more than *Late notes* allows, and counted; or missing, and counted.
 
 use anyhow::Result;
-use test_host::{Account, Audio, Blocks, Pace, Performer, Plugin, Sounded};
+use test_host::{Audio, Blocks, Pace, Performer, PlayedNote, Plugin, SortedOutput};
 
 use super::render::{Setup, plugin as instance, render};
 use super::scenario::{Scenario, samples, ticks};
@@ -37,13 +37,13 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
             performer.play_until(audio, end, |_| ())?;
             Ok(audio.take_outputs())
         })?;
-        let notes = Account::of(&events, &outputs).with_hanging_until(end);
+        let notes = SortedOutput::of(&events, &outputs).with_hanging_until(end);
 
         let mut left: Vec<_> = bounce.notes.iter().collect();
         let (mut shifted, mut strange, mut latest) = (0, 0, 0);
         let most = LATE_MS * RATE as u64 / 1000 + u64::from(BLOCK);
         for note in &notes {
-            let same = |due: &&Sounded| {
+            let same = |due: &&PlayedNote| {
                 (due.key, due.velocity) == (note.key, note.velocity)
                     && (due.on..=due.on + most).contains(&(note.on + 1))
             };

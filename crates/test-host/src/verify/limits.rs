@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use rand::Rng;
 use rand_pcg::Pcg32;
-use test_host::{Blocks, Event, Plugin, Sounded};
+use test_host::{Blocks, Event, PlayedNote, Plugin};
 
 use super::render::{Setup, render};
 use super::scenario::{Scenario, samples, ticks};
@@ -79,7 +79,7 @@ impl Limits {
     }
 
     /// The limit that a note breaks, given the notes before it; `None` if it breaks none.
-    fn broken(&self, notes: &[Sounded], index: usize, end: u64) -> Option<&'static str> {
+    fn broken(&self, notes: &[PlayedNote], index: usize, end: u64) -> Option<&'static str> {
         let note = &notes[index];
         let above = (usize::from(note.key) + 12 - self.tonic) % 12;
         let longest = (self.longest_s * RATE) as u64 + 2;
@@ -137,7 +137,7 @@ fn setup() -> Setup {
     Setup::offline(RATE, Blocks::Of(256))
 }
 
-type Found = Vec<(Sounded, Option<&'static str>)>;
+type Found = Vec<(PlayedNote, Option<&'static str>)>;
 
 /// Plays while the player holds one chord after another; returns the notes that are not in the chord held.
 fn under_chords(context: &Context, number: u64, settings: &[Event], long: f64) -> Result<Found> {
@@ -161,7 +161,7 @@ fn under_chords(context: &Context, number: u64, settings: &[Event], long: f64) -
         now += rng.random_range(60..ticks(1.0));
     }
     let notes = render(&context.bundle, &scenario, &setup())?.notes;
-    let broken = |note: &Sounded| {
+    let broken = |note: &PlayedNote| {
         let latest = held.partition_point(|held| held.0 <= note.on) - 1;
         // A note right at a change may belong to either side of it.
         let near = held[latest].0 + 1 >= note.on || held.get(latest + 1).is_some_and(|next| next.0 <= note.on + 1);

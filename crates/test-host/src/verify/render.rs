@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use test_host::{Account, Audio, Blocks, Pace, Performer, Plugin, Sounded, Status};
+use test_host::{Audio, Blocks, Pace, Performer, PlayedNote, Plugin, SortedOutput, Status};
 
 use super::scenario::{Scenario, samples};
 
@@ -13,7 +13,7 @@ pub const LONGEST_BLOCK: u32 = 4096;
 /// The key that stands for the sustain pedal; not a valid MIDI key.
 pub const PEDAL: u8 = 200;
 /// Time limit for the plugin to get ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How to render a scenario.
 #[derive(Clone, Debug)]
@@ -55,9 +55,9 @@ impl Setup {
 /// The result of a render.
 pub struct Rendered {
     /// The plugin's own notes; those still sounding at the end are given the end as their note-off.
-    pub notes: Vec<Sounded>,
+    pub notes: Vec<PlayedNote>,
     /// The times during which the plugin held its own sustain pedal, as notes with the key [`PEDAL`].
-    pub pedal: Vec<Sounded>,
+    pub pedal: Vec<PlayedNote>,
     /// Violations: lost notes, stray notes, events out of order.
     pub faults: Vec<String>,
     /// The plugin's own figures.
@@ -68,7 +68,7 @@ pub struct Rendered {
 
 impl Rendered {
     /// Everything that the plugin played: its notes and its pedal.
-    pub fn music(&self) -> Vec<Sounded> {
+    pub fn music(&self) -> Vec<PlayedNote> {
         self.notes.iter().chain(&self.pedal).copied().collect()
     }
 }
@@ -86,7 +86,7 @@ pub fn prepare(plugin: &mut Plugin, setup: &Setup) -> Result<()> {
     plugin.set_offline(offline)?;
     plugin.activate(setup.rate, LONGEST_BLOCK)?;
     if !offline {
-        plugin.wait_until(PATIENCE, |status| status.health == "ready")?;
+        plugin.wait_until(TIMEOUT, |status| status.health == "ready")?;
     }
     Ok(())
 }
@@ -104,13 +104,13 @@ pub fn render(bundle: &Path, scenario: &Scenario, setup: &Setup) -> Result<Rende
         Ok((audio.take_outputs(), audio.violations().to_vec(), performer.lateness()))
     };
     let (outputs, mut faults, lateness) = plugin.run(play)?;
-    let account = Account::of(&events, &outputs);
+    let account = SortedOutput::of(&events, &outputs);
     let notes = account.with_hanging_until(end);
     let pedal = account.pedal_until(64, PEDAL, end);
     // A key used as a trigger is not passed through, and *MIDI thru* may be off.
     let lost = if scenario.moves(&["pass", "trigby"]) { Vec::new() } else { account.lost.clone() };
     let stray = account.stray.iter().filter(|stray| !scenario.panics(stray.at, setup.rate)).copied().collect();
-    faults.extend(Account { hanging: Vec::new(), lost, stray, ..account }.faults());
+    faults.extend(SortedOutput { hanging: Vec::new(), lost, stray, ..account }.faults());
     let status = plugin.status()?;
     if status.timeouts > 0 {
         faults.push(format!("{} waits for the model in vain", status.timeouts));

@@ -18,7 +18,7 @@ const LONGEST: u64 = 30;
 /// Default of the silence in beats.
 const DEFAULT_BEATS: f64 = 2.0;
 /// CLAP ids of parameters that silence a scenario; they are changed only rarely.
-const QUIETENERS: [&str; 3] = ["bypass", "forget", "panic"];
+const SILENCING_PARAMS: [&str; 3] = ["bypass", "forget", "panic"];
 
 /// Converts ticks to samples.
 pub fn samples(ticks: u64, rate: f64) -> u64 {
@@ -41,7 +41,7 @@ pub struct Knob {
     values: Vec<(f64, f64)>,
     /// For a choice: the names of its values.
     names: Vec<String>,
-    /// Whether it is one of [`QUIETENERS`].
+    /// Whether it is one of [`SILENCING_PARAMS`].
     quietens: bool,
 }
 
@@ -69,14 +69,14 @@ impl Knob {
 /// Every parameter that can be automated.
 pub fn knobs(plugin: &mut Plugin) -> Result<Vec<Knob>> {
     let parameters = plugin.parameters()?;
-    let quieteners = QUIETENERS.map(test_host::param_id);
+    let silencing = SILENCING_PARAMS.map(test_host::param_id);
     parameters
         .into_iter()
         .filter(|parameter| parameter.writable && parameter.automatable)
         .map(|parameter| {
             let values = times(plugin, &parameter)?;
             let names = names(plugin, &parameter)?;
-            let quietens = quieteners.contains(&parameter.id);
+            let quietens = silencing.contains(&parameter.id);
             Ok(Knob { parameter, values, names, quietens })
         })
         .collect()

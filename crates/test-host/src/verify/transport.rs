@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use rand::Rng;
-use test_host::{Account, Audio, Blocks, Change, Event, Pace, Performer, Plugin, Sounded};
+use test_host::{Audio, Blocks, Change, Event, Pace, Performer, PlayedNote, Plugin, SortedOutput};
 
 use super::compare::compare;
 use super::render::{LONGEST_BLOCK, Rendered, Setup, render};
@@ -21,9 +21,9 @@ const QUICK: u64 = 1;
 const SIZES: [u32; 4] = [256, 64, 1024, 480];
 
 /// Checks one case of a behavior: returns by how many samples it is off, and what is wrong, if anything.
-type Behaviour = fn(&Case) -> Result<(f64, Option<String>)>;
+type Behavior = fn(&Case) -> Result<(f64, Option<String>)>;
 
-const BEHAVIOURS: [(&str, Behaviour); 8] = [
+const BEHAVIORS: [(&str, Behavior); 8] = [
     ("transport: a stop ends the take", stop),
     ("transport: a start begins anew", start),
     ("transport: the take goes on over a loop", over_a_loop),
@@ -65,7 +65,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     let settings = [plugin.param_event("silence", "300 ms")?];
     let cases = if context.quick { QUICK } else { CASES };
     let mut rows = Vec::new();
-    for (name, behaviour) in BEHAVIOURS {
+    for (name, behaviour) in BEHAVIORS {
         let found = context.each(cases, |number| {
             let end = ticks(12.0);
             let (scenario, release) = Scenario::plain(context.seed, number, &settings, TEMPO, end);
@@ -107,12 +107,12 @@ fn start(case: &Case) -> Result<(f64, Option<String>)> {
     scenario.end = alone.end + later;
     let answer = case.render(&scenario)?;
     let shift = case.sample(later);
-    let after: Vec<Sounded> = answer.notes.iter().filter(|note| note.on >= case.sample(start)).copied().collect();
+    let after: Vec<PlayedNote> = answer.notes.iter().filter(|note| note.on >= case.sample(start)).copied().collect();
     if let Some(note) = after.iter().find(|note| note.on < shift) {
         return Ok((0.0, Some(format!("it plays {} samples after the start", note.on - case.sample(start)))));
     }
-    let back: Vec<Sounded> =
-        after.iter().map(|note| Sounded { on: note.on - shift, off: note.off - shift, ..*note }).collect();
+    let back: Vec<PlayedNote> =
+        after.iter().map(|note| PlayedNote { on: note.on - shift, off: note.off - shift, ..*note }).collect();
     // In the bounce, the phrase is at the same song position, and so at the same position in the bar.
     let mut bounce = alone.clone();
     let before = case.moment + TICKS;
@@ -120,8 +120,8 @@ fn start(case: &Case) -> Result<(f64, Option<String>)> {
     bounce.end += before;
     let bounced = case.render(&bounce)?;
     let second = case.sample(before);
-    let bounced: Vec<Sounded> =
-        bounced.notes.iter().map(|note| Sounded { on: note.on - second, off: note.off - second, ..*note }).collect();
+    let bounced: Vec<PlayedNote> =
+        bounced.notes.iter().map(|note| PlayedNote { on: note.on - second, off: note.off - second, ..*note }).collect();
     let difference = compare(&alone, (&bounced, &case.setup), (&back, &case.setup));
     let none = bounced.is_empty().then(|| "there is no answer".to_owned());
     Ok((difference.samples, difference.what.or(none)))
@@ -156,10 +156,10 @@ fn jump(case: &Case) -> Result<(f64, Option<String>)> {
 }
 
 /// The notes, with those that sound at one of `moments` ended there.
-fn cut_at(notes: &[Sounded], moments: &[u64]) -> Vec<Sounded> {
-    let cut = |note: &Sounded| {
+fn cut_at(notes: &[PlayedNote], moments: &[u64]) -> Vec<PlayedNote> {
+    let cut = |note: &PlayedNote| {
         let off = moments.iter().find(|moment| (note.on + 1..note.off).contains(moment)).copied();
-        Sounded { off: off.unwrap_or(note.off), ..*note }
+        PlayedNote { off: off.unwrap_or(note.off), ..*note }
     };
     notes.iter().map(cut).collect()
 }
@@ -171,11 +171,11 @@ fn tempo(case: &Case) -> Result<(f64, Option<String>)> {
     let slow = case.render(&slower)?;
     let map = slower.tempo_map();
     let place = |sample: u64| (map.seconds(sample as f64 / RATE * TEMPO / 60.0) * RATE).round() as u64;
-    let stretched: Vec<Sounded> =
-        straight.notes.iter().map(|note| Sounded { on: place(note.on), off: place(note.off), ..*note }).collect();
+    let stretched: Vec<PlayedNote> =
+        straight.notes.iter().map(|note| PlayedNote { on: place(note.on), off: place(note.off), ..*note }).collect();
     let last = place(case.sample(case.scenario.end - 30));
-    let until = |notes: &[Sounded]| -> Vec<Sounded> {
-        notes.iter().filter(|note| note.on < last).map(|note| Sounded { off: note.off.min(last), ..*note }).collect()
+    let until = |notes: &[PlayedNote]| -> Vec<PlayedNote> {
+        notes.iter().filter(|note| note.on < last).map(|note| PlayedNote { off: note.off.min(last), ..*note }).collect()
     };
     // At half the tempo, half a sample becomes a whole one.
     let difference = compare(&slower, (&until(&stretched), &case.setup), (&until(&slow.notes), &case.setup));
@@ -204,7 +204,7 @@ fn sample_rate(case: &Case) -> Result<(f64, Option<String>)> {
     let other = Setup { rate: 96_000.0, ..case.setup.clone() };
     let fresh = render(&case.context.bundle, &case.scenario, &other)?;
     let mut plugin = super::render::plugin(&case.context.bundle, &case.setup)?;
-    let mut play = |rate: f64, end: u64| -> Result<Vec<Sounded>> {
+    let mut play = |rate: f64, end: u64| -> Result<Vec<PlayedNote>> {
         let events = case.scenario.timed(rate);
         let timeline = case.scenario.timeline.clone();
         let outputs = plugin.run(|audio: &mut Audio| {
@@ -214,7 +214,7 @@ fn sample_rate(case: &Case) -> Result<(f64, Option<String>)> {
         })?;
         plugin.deactivate();
         plugin.activate(other.rate, LONGEST_BLOCK)?;
-        let account = Account::of(&events, &outputs);
+        let account = SortedOutput::of(&events, &outputs);
         // Notes that were sounding at deactivation end in the first block after it.
         let stray = account.stray.iter().filter(|stray| stray.block > 0).count();
         anyhow::ensure!(stray == 0 && account.lost.is_empty(), "{:?}", account.faults());

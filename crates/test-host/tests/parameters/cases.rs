@@ -1,6 +1,6 @@
 //! The expected effect of each parameter, group by group.
 
-use test_host::{Event, Sounded};
+use test_host::{Event, PlayedNote};
 
 use super::{Case, Does, END_S, IN_TURN_S, PHRASE_S, Played, SIXTEENTH_S, music, pitches, samples};
 
@@ -286,7 +286,7 @@ pub const NOTES: &[Case] = &[
         at: IN_TURN_S,
         to: "C",
         acts: |without, with| {
-            let is = |note: &Sounded| C_MAJOR.contains(&(note.key % 12));
+            let is = |note: &PlayedNote| C_MAJOR.contains(&(note.key % 12));
             !without.all(IN_TURN_S, END_S, is) && with.all(IN_TURN_S, END_S, is)
         },
     },
@@ -297,7 +297,7 @@ pub const NOTES: &[Case] = &[
         at: IN_TURN_S,
         to: "blues",
         acts: |without, with| {
-            let is = |note: &Sounded| C_BLUES.contains(&(note.key % 12));
+            let is = |note: &PlayedNote| C_BLUES.contains(&(note.key % 12));
             !without.all(IN_TURN_S, END_S, is) && with.all(IN_TURN_S, END_S, is)
         },
     },
@@ -308,7 +308,7 @@ pub const NOTES: &[Case] = &[
         at: IN_TURN_S,
         to: "On",
         acts: |without, with| {
-            let is = |note: &Sounded| [1, 6].contains(&(note.key % 12));
+            let is = |note: &PlayedNote| [1, 6].contains(&(note.key % 12));
             !without.all(IN_TURN_S, END_S, is) && with.all(IN_TURN_S, END_S, is)
         },
     },
@@ -319,7 +319,7 @@ pub const NOTES: &[Case] = &[
         at: IN_TURN_S,
         to: "C5",
         acts: |without, with| {
-            let is = |note: &Sounded| note.key >= 72;
+            let is = |note: &PlayedNote| note.key >= 72;
             !without.all(IN_TURN_S, END_S, is) && with.all(IN_TURN_S, END_S, is)
         },
     },
@@ -330,7 +330,7 @@ pub const NOTES: &[Case] = &[
         at: IN_TURN_S,
         to: "C4",
         acts: |without, with| {
-            let is = |note: &Sounded| note.key <= 60;
+            let is = |note: &PlayedNote| note.key <= 60;
             !without.all(IN_TURN_S, END_S, is) && with.all(IN_TURN_S, END_S, is)
         },
     },
@@ -355,7 +355,7 @@ pub const NOTES: &[Case] = &[
         at: IN_TURN_S,
         to: "0.1 s",
         acts: |without, with| {
-            let is = |note: &Sounded| note.off - note.on <= samples(0.1) + 1;
+            let is = |note: &PlayedNote| note.off - note.on <= samples(0.1) + 1;
             !without.all(IN_TURN_S, END_S, is) && with.all(IN_TURN_S, END_S, is)
         },
     },
@@ -380,7 +380,7 @@ pub const NOTES: &[Case] = &[
         at: IN_TURN_S,
         to: "fixed",
         acts: |without, with| {
-            let is = |note: &Sounded| note.velocity == 99;
+            let is = |note: &PlayedNote| note.velocity == 99;
             !without.all(IN_TURN_S, END_S, is) && with.all(IN_TURN_S, END_S, is)
         },
     },
@@ -464,7 +464,7 @@ pub const MODEL: &[Case] = &[
         to: "auto",
         // The device must not affect the notes; but a software GPU driver can be too slow to play all of them.
         acts: |without, with| {
-            let same = |a: &Sounded, b: &Sounded| (a.on, a.key, a.velocity) == (b.on, b.key, b.velocity);
+            let same = |a: &PlayedNote, b: &PlayedNote| (a.on, a.key, a.velocity) == (b.on, b.key, b.velocity);
             with.notes.len() > 10 && with.notes.iter().all(|note| without.notes.iter().any(|other| same(note, other)))
         },
     },

@@ -7,7 +7,9 @@
 mod cases;
 
 use cases::{MODEL, NOTES, TIME, TURN};
-use test_host::{Account, Audio, Blocks, Event, Output, Pace, Performer, Plugin, Sounded, Timed, Timeline, param_id};
+use test_host::{
+    Audio, Blocks, Event, Output, Pace, Performer, PlayedNote, Plugin, SortedOutput, Timed, Timeline, param_id,
+};
 
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 512;
@@ -43,19 +45,19 @@ enum Does {
 
 /// What the plugin played in a case.
 struct Played {
-    notes: Vec<Sounded>,
+    notes: Vec<PlayedNote>,
     outputs: Vec<Output>,
 }
 
 impl Played {
     /// The model's notes that begin in this time range.
-    fn within(&self, from: f64, to: f64) -> Vec<Sounded> {
+    fn within(&self, from: f64, to: f64) -> Vec<PlayedNote> {
         let within = samples(from)..samples(to);
         self.notes.iter().filter(|note| within.contains(&note.on)).copied().collect()
     }
 
     /// Whether any notes begin in this time range, and all of them satisfy `is`.
-    fn all(&self, from: f64, to: f64, is: impl Fn(&Sounded) -> bool) -> bool {
+    fn all(&self, from: f64, to: f64, is: impl Fn(&PlayedNote) -> bool) -> bool {
         let notes = self.within(from, to);
         !notes.is_empty() && notes.iter().all(is)
     }
@@ -89,11 +91,11 @@ fn samples(seconds: f64) -> u64 {
 }
 
 /// The keys of notes.
-fn pitches(notes: &[Sounded]) -> Vec<u8> {
+fn pitches(notes: &[PlayedNote]) -> Vec<u8> {
     notes.iter().map(|note| note.key).collect()
 }
 
-fn music(notes: &[Sounded]) -> Vec<(u64, u64, u8, u8)> {
+fn music(notes: &[PlayedNote]) -> Vec<(u64, u64, u8, u8)> {
     notes.iter().map(|note| (note.on, note.off, note.key, note.velocity)).collect()
 }
 
@@ -167,7 +169,7 @@ fn play(case: &Case, moves: bool) -> Played {
         let is = plugin.get(case.id).unwrap();
         assert!((is - wanted).abs() < 1e-4, "{} is at {is} and not at {wanted}", case.id);
     }
-    let account = Account::of(&events, &outputs);
+    let account = SortedOutput::of(&events, &outputs);
     Played { notes: account.with_hanging_until(samples(END_S)), outputs }
 }
 
@@ -184,7 +186,7 @@ fn check(cases: &[Case]) {
         assert!(begun(before(&without)).eq(begun(before(&with))), "{} acts before it moves", case.id);
         if !(case.acts)(&without, &with) {
             let list = |played: &Played| {
-                let line = |note: &Sounded| {
+                let line = |note: &PlayedNote| {
                     let (on, off) = (note.on as f64 / RATE, note.off as f64 / RATE);
                     format!("{on:.3}-{off:.3} {} {} {}", note.key, note.velocity, note.channel)
                 };
@@ -237,10 +239,10 @@ fn the_one_for_late_notes_acts() {
                 Ok(audio.take_outputs())
             };
             let outputs = plugin.run(play).unwrap();
-            Account::of(&events, &outputs).notes
+            SortedOutput::of(&events, &outputs).notes
         };
         let bounce = live(Pace::Offline);
-        let is_due = |note: &Sounded| bounce.iter().any(|due| due.on == note.on && due.key == note.key);
+        let is_due = |note: &PlayedNote| bounce.iter().any(|due| due.on == note.on && due.key == note.key);
         live(Pace::Hurried(hurry)).iter().filter(|note| !is_due(note)).count()
     };
     let hurries = || [100, 200, 400, 800, 1600].into_iter().cycle();

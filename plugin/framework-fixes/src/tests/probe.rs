@@ -125,7 +125,7 @@ impl<const STEREO: bool> Plugin for Probe<STEREO> {
     fn task_executor(&mut self) -> TaskExecutor<Self> {
         Box::new(|()| {
             #[cfg(target_os = "linux")]
-            framework_fixes::worker::end();
+            framework_fixes::worker::end_task();
         })
     }
 
@@ -134,7 +134,7 @@ impl<const STEREO: bool> Plugin for Probe<STEREO> {
         let _ = worker;
         #[cfg(target_os = "linux")]
         if STEREO {
-            framework_fixes::worker::retire::<Probe<VST3>>(|| worker.execute_background(()));
+            framework_fixes::worker::end_worker::<Probe<VST3>>(|| worker.execute_background(()));
         }
         Some(Guarded(Window))
     }

@@ -48,12 +48,12 @@ struct View {
     attached: AtomicBool,
     /// This view, as the host knows it.
     itself: AtomicPtr<IPlugView>,
-    seat: Mutex<Seat>,
+    frame_slot: Mutex<FrameSlot>,
     scale: Mutex<Option<ScaleFactor>>,
 }
 
 /// What the framework's view has as its frame.
-enum Seat {
+enum FrameSlot {
     None,
     Frame(ComWrapper<Frame>),
     #[cfg(target_os = "linux")]
@@ -83,7 +83,7 @@ pub unsafe fn wrap(framework: *mut IPlugView, instance: *mut IEditController) ->
         _instance: instance.map(|instance| instance.to_com_ptr()),
         attached: AtomicBool::new(false),
         itself: AtomicPtr::default(),
-        seat: Mutex::new(Seat::None),
+        frame_slot: Mutex::new(FrameSlot::None),
         scale: Mutex::new(None),
     });
     let itself = view.to_com_ptr::<IPlugView>().map_or(null_mut(), ComPtr::into_raw);
@@ -102,18 +102,18 @@ impl Class for View {
 
 impl View {
     /// Sets the framework's view on another frame, and unregisters what it registered through the previous one.
-    fn sit(&self, seat: Seat) -> tresult {
-        let frame = match &seat {
-            Seat::None => None,
-            Seat::Frame(frame) => frame.as_com_ref::<IPlugFrame>(),
+    fn set_frame(&self, frame_slot: FrameSlot) -> tresult {
+        let frame = match &frame_slot {
+            FrameSlot::None => None,
+            FrameSlot::Frame(frame) => frame.as_com_ref::<IPlugFrame>(),
             #[cfg(target_os = "linux")]
-            Seat::Loop(frame) => frame.as_com_ref::<IPlugFrame>(),
+            FrameSlot::Loop(frame) => frame.as_com_ref::<IPlugFrame>(),
         };
         // SAFETY: null or a frame that lives as long as it is in use.
         let result = unsafe { self.framework.setFrame(frame.map_or(null_mut(), |frame| frame.as_ptr())) };
-        let before = mem::replace(&mut *lock(&self.seat), seat);
+        let before = mem::replace(&mut *lock(&self.frame_slot), frame_slot);
         #[cfg(target_os = "linux")]
-        if let Seat::Loop(frame) = &before {
+        if let FrameSlot::Loop(frame) = &before {
             frame.clear();
         }
         drop(before);
@@ -121,7 +121,7 @@ impl View {
     }
 
     /// Passes a content scale on to the framework's view.
-    fn zoom(&self, scale: ScaleFactor) -> tresult {
+    fn set_scale(&self, scale: ScaleFactor) -> tresult {
         let zoomed = self.framework.cast::<IPlugViewContentScaleSupport>();
         // SAFETY: a call from the host, passed on.
         zoomed.map_or(kResultFalse, |zoomed| unsafe { zoomed.setContentScaleFactor(scale) })
@@ -134,7 +134,7 @@ impl Drop for View {
             // SAFETY: called as a host would, to close the window.
             unsafe { self.framework.removed() };
         }
-        self.sit(Seat::None);
+        self.set_frame(FrameSlot::None);
     }
 }
 
@@ -161,7 +161,7 @@ impl IPlugViewTrait for View {
             self.attached.store(true, Ordering::Relaxed);
             let scale = *lock(&self.scale);
             if let Some(scale) = scale {
-                self.zoom(scale);
+                self.set_scale(scale);
             }
         }
         result
@@ -206,7 +206,7 @@ impl IPlugViewTrait for View {
     unsafe fn setFrame(&self, frame: *mut IPlugFrame) -> tresult {
         // SAFETY: null or a frame from the host.
         let Some(frame) = (unsafe { ComRef::from_raw(frame) }) else {
-            return self.sit(Seat::None);
+            return self.set_frame(FrameSlot::None);
         };
         let host = frame.to_com_ptr();
         #[cfg(target_os = "linux")]
@@ -214,9 +214,9 @@ impl IPlugViewTrait for View {
         let frame = Frame { host, view: self.itself.load(Ordering::Relaxed) };
         #[cfg(target_os = "linux")]
         if let Some(run_loop) = run_loop {
-            return self.sit(Seat::Loop(ComWrapper::new(LoopFrame::new(frame, run_loop))));
+            return self.set_frame(FrameSlot::Loop(ComWrapper::new(LoopFrame::new(frame, run_loop))));
         }
-        self.sit(Seat::Frame(ComWrapper::new(frame)))
+        self.set_frame(FrameSlot::Frame(ComWrapper::new(frame)))
     }
 
     unsafe fn canResize(&self) -> tresult {
@@ -237,7 +237,7 @@ impl IPlugViewContentScaleSupportTrait for View {
         }
         *lock(&self.scale) = Some(scale);
         // Before the window opens this has no effect; `attached` sets it again.
-        self.zoom(scale);
+        self.set_scale(scale);
         kResultOk
     }
 }

@@ -77,7 +77,7 @@ impl Verdict {
 
 /// How telling a single feature is.
 #[derive(Clone, Debug, Serialize)]
-pub struct Telltale {
+pub struct FeatureReport {
     /// Name, as in [`features::names`].
     pub feature: String,
     /// Area under the ROC curve with this feature alone, for the network's continuations against the true ones; 0.5 to
@@ -94,7 +94,7 @@ pub struct Telltale {
 
 /// Results of the judges on the prompts of one set.
 #[derive(Clone, Debug, Serialize)]
-pub struct Judged {
+pub struct JudgeResult {
     /// Number of prompts.
     pub prompts: usize,
     /// Number of works that they are from.
@@ -109,7 +109,7 @@ pub struct Judged {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copier: Option<Verdict>,
     /// All features, most telling first.
-    pub telltales: Vec<Telltale>,
+    pub telltales: Vec<FeatureReport>,
 }
 
 /// Options for judging a network.
@@ -125,12 +125,12 @@ pub struct Options<'a> {
 
 /// The judges' inputs for one continuation.
 #[derive(Clone)]
-struct Heard {
+struct JudgeInput {
     features: Vec<f64>,
     grams: Vec<f64>,
 }
 
-impl Heard {
+impl JudgeInput {
     fn new(prompt: &[Note], next: &[Note]) -> Self {
         Self { features: features::features(prompt, next), grams: grams::grams(next) }
     }
@@ -151,7 +151,7 @@ pub fn judge(
     excerpts: &[Excerpt],
     options: &Options,
     done: impl Fn() + Sync,
-) -> Judged {
+) -> JudgeResult {
     let seeds: Vec<u64> = (0..options.runs as u64).map(|run| options.seed.wrapping_add(run)).collect();
     let takes: Vec<(u64, usize)> =
         seeds.iter().flat_map(|&seed| (0..excerpts.len()).map(move |index| (seed, index))).collect();
@@ -164,28 +164,29 @@ pub fn judge(
             // Neighboring seeds must not share takes.
             let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(index as u64);
             let own = excerpts::continuation(decoder, options.style, prompt, seed, begins);
-            let copied = copier.map(|copier| Heard::new(prompt, &copier.continuation(prompt, seed)));
-            (Heard::new(prompt, &own), copied)
+            let copied = copier.map(|copier| JudgeInput::new(prompt, &copier.continuation(prompt, seed)));
+            (JudgeInput::new(prompt, &own), copied)
         },
         done,
     );
-    let (network, copied): (Vec<Heard>, Vec<Option<Heard>>) = made.into_iter().unzip();
-    let copied: Option<Vec<Heard>> = copied.into_iter().collect();
+    let (network, copied): (Vec<JudgeInput>, Vec<Option<JudgeInput>>) = made.into_iter().unzip();
+    let copied: Option<Vec<JudgeInput>> = copied.into_iter().collect();
     compare(excerpts, &network, copied.as_deref(), &seeds)
 }
 
 /// Judges continuations, which are ordered by seed and then like the excerpts.
-fn compare(excerpts: &[Excerpt], network: &[Heard], copier: Option<&[Heard]>, seeds: &[u64]) -> Judged {
+fn compare(excerpts: &[Excerpt], network: &[JudgeInput], copier: Option<&[JudgeInput]>, seeds: &[u64]) -> JudgeResult {
     let (group_of, works) = groups(excerpts);
-    let real: Vec<Heard> = excerpts.iter().map(|excerpt| Heard::new(&excerpt.prompt, &excerpt.truth)).collect();
-    let against = |made: &[Heard]| -> Verdict {
-        let runs: Vec<(u64, &[Heard])> = seeds.iter().copied().zip(made.chunks_exact(real.len())).collect();
+    let real: Vec<JudgeInput> =
+        excerpts.iter().map(|excerpt| JudgeInput::new(&excerpt.prompt, &excerpt.truth)).collect();
+    let against = |made: &[JudgeInput]| -> Verdict {
+        let runs: Vec<(u64, &[JudgeInput])> = seeds.iter().copied().zip(made.chunks_exact(real.len())).collect();
         Verdict::of(&parallel::map(
             &runs,
             || (),
             |(), (seed, made)| {
-                let truth = real.iter().zip(&group_of).map(|(heard, &group)| (heard, group, true));
-                let made = made.iter().zip(&group_of).map(|(heard, &group)| (heard, group, false));
+                let truth = real.iter().zip(&group_of).map(|(input, &group)| (input, group, true));
+                let made = made.iter().zip(&group_of).map(|(input, &group)| (input, group, false));
                 areas(truth.chain(made), *seed)
             },
             || (),
@@ -197,12 +198,12 @@ fn compare(excerpts: &[Excerpt], network: &[Heard], copier: Option<&[Heard]>, se
         || (),
         |(), &seed| {
             let labels = halves(excerpts, seed);
-            let rows = real.iter().zip(&group_of).zip(labels).map(|((heard, &group), label)| (heard, group, label));
+            let rows = real.iter().zip(&group_of).zip(labels).map(|((input, &group), label)| (input, group, label));
             areas(rows, seed)
         },
         || (),
     );
-    Judged {
+    JudgeResult {
         prompts: excerpts.len(),
         works,
         runs: seeds.len(),
@@ -238,28 +239,28 @@ fn halves(excerpts: &[Excerpt], seed: u64) -> Vec<bool> {
 }
 
 /// Results of all judges on (continuation, group, sample).
-fn areas<'a>(heard: impl Iterator<Item = (&'a Heard, usize, bool)> + Clone, seed: u64) -> Areas {
-    let by = |values: fn(&Heard) -> &[f64], classifier: Classifier| {
-        let row = |(heard, group, label)| Row { group, values: values(heard).to_vec(), label };
-        let rows: Vec<Row> = heard.clone().map(row).collect();
+fn areas<'a>(input: impl Iterator<Item = (&'a JudgeInput, usize, bool)> + Clone, seed: u64) -> Areas {
+    let by = |values: fn(&JudgeInput) -> &[f64], classifier: Classifier| {
+        let row = |(input, group, label)| Row { group, values: values(input).to_vec(), label };
+        let rows: Vec<Row> = input.clone().map(row).collect();
         cross_validated(&rows, classifier, seed)
     };
     Areas {
-        boosting: by(|heard| &heard.features[..COARSE], boosting),
-        logistic: by(|heard| &heard.features[..COARSE], logistic),
-        grams: by(|heard| &heard.grams, logistic_on_grams),
-        strict: by(|heard| &heard.features, boosting),
+        boosting: by(|input| &input.features[..COARSE], boosting),
+        logistic: by(|input| &input.features[..COARSE], logistic),
+        grams: by(|input| &input.grams, logistic_on_grams),
+        strict: by(|input| &input.features, boosting),
     }
 }
 
-fn telltales(real: &[Heard], network: &[Heard], copier: Option<&[Heard]>) -> Vec<Telltale> {
-    let mean = |all: &[Heard], index: usize| {
-        all.iter().map(|heard| heard.features[index]).sum::<f64>() / all.len().max(1) as f64
+fn telltales(real: &[JudgeInput], network: &[JudgeInput], copier: Option<&[JudgeInput]>) -> Vec<FeatureReport> {
+    let mean = |all: &[JudgeInput], index: usize| {
+        all.iter().map(|input| input.features[index]).sum::<f64>() / all.len().max(1) as f64
     };
     let tell = |(index, feature): (usize, String)| {
-        let scored = |all: &[Heard], label| all.iter().map(|h| (h.features[index], label)).collect::<Vec<_>>();
+        let scored = |all: &[JudgeInput], label| all.iter().map(|h| (h.features[index], label)).collect::<Vec<_>>();
         let area = area_under_curve([scored(real, true), scored(network, false)].concat());
-        Telltale {
+        FeatureReport {
             feature,
             alone: area.max(1.0 - area),
             real: mean(real, index),
@@ -267,7 +268,7 @@ fn telltales(real: &[Heard], network: &[Heard], copier: Option<&[Heard]>) -> Vec
             copier: copier.map(|copier| mean(copier, index)),
         }
     };
-    let mut all: Vec<Telltale> = features::names().into_iter().enumerate().map(tell).collect();
+    let mut all: Vec<FeatureReport> = features::names().into_iter().enumerate().map(tell).collect();
     all.sort_by(|a, b| b.alone.total_cmp(&a.alone));
     all
 }
@@ -301,7 +302,7 @@ mod tests {
                     pitch = (i32::from(pitch) + rng.random_range(-3..=3)).clamp(40, 90) as u8;
                     onset += beat * f64::from(rng.random_range(1..3u8));
                 }
-                notes::chords::canonicalise(&mut notes);
+                notes::chords::canonicalize(&mut notes);
                 let name = number.to_string();
                 Piece { work: name.clone(), name, set: "set".into(), split: Split::Test, notes, ..Piece::default() }
             })
@@ -315,11 +316,11 @@ mod tests {
         assert!(enough(&excerpts) && excerpts.len() == 96);
         let judged = |change: &dyn Fn(&mut Pcg32, Note) -> Note| {
             let rng = &mut Pcg32::new(1, 1);
-            let made: Vec<Heard> = excerpts
+            let made: Vec<JudgeInput> = excerpts
                 .iter()
                 .map(|excerpt| {
                     let notes = excerpt.truth.iter().map(|note| change(rng, *note)).collect();
-                    Heard::new(&excerpt.prompt, &within(notes))
+                    JudgeInput::new(&excerpt.prompt, &within(notes))
                 })
                 .collect();
             compare(&excerpts, &made, None, &[1])

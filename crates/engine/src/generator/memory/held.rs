@@ -10,27 +10,27 @@ const SOON: usize = 128;
 
 /// The first note that was held, and all after it.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldNotes {
     /// The network's state before them.
     before: Snapshot,
-    notes: Vec<Tail>,
+    notes: Vec<HeldNote>,
     /// Whether some durations differ from those fed to the network.
     changed: bool,
 }
 
 /// One of these notes.
 #[derive(Debug)]
-struct Tail {
+struct HeldNote {
     /// As it was played, in stream seconds.
     note: Note,
     /// As it is fed to the network.
-    heard: Successor,
-    end: End,
+    fed: Successor,
+    end: NoteEnd,
 }
 
 /// Whether a note has ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
+enum NoteEnd {
     /// It had ended before the hand-over.
     Before,
     /// It has not ended.
@@ -39,37 +39,38 @@ enum End {
     Since,
 }
 
-impl Held {
+impl HeldNotes {
     /// No notes yet. `before`: the network's state before them.
     pub fn new(before: Snapshot) -> Self {
         Self { before, notes: Vec::new(), changed: false }
     }
 
     /// Adds a note, as it was played until the hand-over and as it was fed to the network. `false`: there are too many.
-    pub fn push(&mut self, note: Note, heard: Successor, held: bool) -> bool {
-        self.notes.push(Tail { note, heard, end: if held { End::Open } else { End::Before } });
+    pub fn push(&mut self, note: Note, fed: Successor, held: bool) -> bool {
+        self.notes.push(HeldNote { note, fed, end: if held { NoteEnd::Open } else { NoteEnd::Before } });
         self.notes.len() <= CAPACITY
     }
 
     /// Corrects the duration of a note that has ended, if it is one of these.
     pub fn ended(&mut self, note: &Note) {
         let place = |note: &Note| (note.onset, note.pitch);
-        let is = |tail: &&mut Tail| tail.end != End::Before && place(&tail.note) == place(note);
-        if let Some(tail) = self.notes.iter_mut().find(is) {
+        let is = |held_note: &&mut HeldNote| held_note.end != NoteEnd::Before && place(&held_note.note) == place(note);
+        if let Some(held_note) = self.notes.iter_mut().find(is) {
             // A note held on two channels ends twice; the later end is the one that counts.
-            self.changed |= tail.heard.duration != note.duration;
-            (tail.note.duration, tail.heard.duration, tail.end) = (note.duration, note.duration, End::Since);
+            self.changed |= held_note.fed.duration != note.duration;
+            (held_note.note.duration, held_note.fed.duration, held_note.end) =
+                (note.duration, note.duration, NoteEnd::Since);
         }
     }
 
     /// Extends notes that have not ended so that they last at least until `time`, in stream seconds.
     pub fn last_until(&mut self, time: f64) {
-        for tail in &mut self.notes {
-            let so_far = (time - tail.note.onset).min(LONGEST_S);
-            if tail.end == End::Open {
-                tail.note.duration = tail.note.duration.max(so_far);
-                self.changed |= so_far > tail.heard.duration;
-                tail.heard.duration = tail.heard.duration.max(so_far);
+        for held_note in &mut self.notes {
+            let so_far = (time - held_note.note.onset).min(LONGEST_S);
+            if held_note.end == NoteEnd::Open {
+                held_note.note.duration = held_note.note.duration.max(so_far);
+                self.changed |= so_far > held_note.fed.duration;
+                held_note.fed.duration = held_note.fed.duration.max(so_far);
             }
         }
     }
@@ -81,19 +82,19 @@ impl Held {
         if anew {
             self.changed = false;
             decoder.restore(&self.before);
-            decoder.feed_all(&self.notes.iter().map(|tail| tail.heard).collect::<Vec<_>>());
+            decoder.feed_all(&self.notes.iter().map(|held_note| held_note.fed).collect::<Vec<_>>());
         }
         anew
     }
 
     /// The notes as they were played, latest first.
     pub fn latest_played(&self) -> impl Iterator<Item = Note> {
-        self.notes.iter().rev().map(|tail| tail.note)
+        self.notes.iter().rev().map(|held_note| held_note.note)
     }
 
     /// The notes as they are fed to the network, latest first.
-    pub fn latest_heard(&self) -> impl Iterator<Item = Successor> {
-        self.notes.iter().rev().map(|tail| tail.heard)
+    pub fn latest_fed(&self) -> impl Iterator<Item = Successor> {
+        self.notes.iter().rev().map(|held_note| held_note.fed)
     }
 
     /// The snapshot, for reuse.

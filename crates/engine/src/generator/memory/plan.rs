@@ -8,12 +8,12 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use model::critic::{FEWEST_NOTES, Phrase};
+use model::critic::{MIN_NOTES, Phrase};
 use model::search::{Judge, Search, Takes, take_seed};
 use model::{BatchDecoder, Decoder, Markov};
 use notes::Note;
 
-use crate::generator::phrasing::{Cue, Phrasing, Trail, heard};
+use crate::generator::phrasing::{Cue, Phrasing, Trail, as_fed};
 
 /// The search for a take and the notes it has chosen; see the [module documentation](self).
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Plan {
     /// What the player has played, in the critic's form; `None`: too little.
     phrase: Option<Phrase>,
     /// Rejected takes of the phrase, in seconds since the hand-over: this one must differ from them.
-    others: Vec<Vec<Note>>,
+    rejected: Vec<Vec<Note>>,
     /// The chosen notes that are not played yet, in seconds of the take.
     notes: VecDeque<Note>,
     /// Number of notes planned since the hand-over or the latest change.
@@ -32,7 +32,7 @@ pub struct Plan {
 }
 
 /// Where a plan starts.
-pub struct Start<'a> {
+pub struct PlanStart<'a> {
     /// How the take is phrased.
     pub phrasing: &'a Phrasing,
     /// What the next note needs to know of the notes so far.
@@ -48,11 +48,11 @@ pub struct Start<'a> {
 }
 
 impl Plan {
-    /// For a take that follows this phrase, given as notes in canonical order. `others`: earlier takes of the phrase,
+    /// For a take that follows this phrase, given as notes in canonical order. `rejected`: earlier takes of the phrase,
     /// from which it must differ.
-    pub fn new(notes: Vec<Note>, others: Vec<Vec<Note>>) -> Self {
-        let phrase = (notes.len() >= FEWEST_NOTES).then(|| Phrase::new(&notes));
-        Self { search: Search::OFF, phrase, others, notes: VecDeque::new(), planned: 0, batch: None }
+    pub fn new(notes: Vec<Note>, rejected: Vec<Vec<Note>>) -> Self {
+        let phrase = (notes.len() >= MIN_NOTES).then(|| Phrase::new(&notes));
+        Self { search: Search::OFF, phrase, rejected, notes: VecDeque::new(), planned: 0, batch: None }
     }
 
     /// Sets the number of takes per batch, from the next plan on.
@@ -73,7 +73,7 @@ impl Plan {
     }
 
     /// Discards the planned notes, because something has changed.
-    pub fn void(&mut self) {
+    pub fn clear(&mut self) {
         self.notes.clear();
         self.planned = 0;
     }
@@ -90,13 +90,13 @@ impl Plan {
 
     /// Plans on from `start`. Without a critic, without a phrase, or with a single take, nothing is planned, and notes
     /// are sampled one by one.
-    pub fn make(&mut self, decoder: &Decoder, start: Start) {
+    pub fn extend(&mut self, decoder: &Decoder, start: PlanStart) {
         let (Some(critic), Some(phrase), true) = (decoder.network().critic(), &self.phrase, self.search.takes > 1)
         else {
             return;
         };
         let takes = self.search.takes;
-        let mut batch = match self.batch.take().filter(|batch| batch.goes_on(decoder, takes)) {
+        let mut batch = match self.batch.take().filter(|batch| batch.matches(decoder, takes)) {
             Some(mut batch) => {
                 batch.restart(decoder);
                 batch
@@ -107,9 +107,9 @@ impl Plan {
         let pace = start.phrasing.pace_factor();
         let at_pace = |notes: &[Note]| notes.iter().map(|note| at_pace(note, pace)).collect::<Vec<_>>();
         let so_far = at_pace(&start.so_far);
-        let others: Vec<Vec<Note>> = self.others.iter().map(|take| at_pace(take)).collect();
+        let rejected: Vec<Vec<Note>> = self.rejected.iter().map(|take| at_pace(take)).collect();
         let cues = (0..takes).map(|take| Cue { seed: take_seed(start.cue.seed, take), ..start.cue });
-        let mut side_by_side = SideBySide {
+        let mut take_batch = TakeBatch {
             batch: &mut batch,
             phrasing: start.phrasing,
             learned: start.learned,
@@ -118,16 +118,16 @@ impl Plan {
             played: vec![Vec::with_capacity(notes); takes],
             judged: vec![Vec::with_capacity(notes); takes],
         };
-        let judge = Judge { critic, phrase, so_far: &so_far, others: &others, hand_over: 0.0 };
-        let chosen = self.search.plan(&mut side_by_side, &judge, notes, (start.cue.seed, start.cue.index.into()));
-        self.notes.extend(mem::take(&mut side_by_side.played[chosen]));
+        let judge = Judge { critic, phrase, so_far: &so_far, others: &rejected, hand_over: 0.0 };
+        let chosen = self.search.plan(&mut take_batch, &judge, notes, (start.cue.seed, start.cue.index.into()));
+        self.notes.extend(mem::take(&mut take_batch.played[chosen]));
         self.planned += notes;
         self.batch = Some(batch);
     }
 }
 
 /// The takes of one plan, all within the same constraints.
-struct SideBySide<'a> {
+struct TakeBatch<'a> {
     batch: &'a mut BatchDecoder,
     phrasing: &'a Phrasing,
     learned: &'a Markov,
@@ -139,15 +139,15 @@ struct SideBySide<'a> {
     judged: Vec<Vec<Note>>,
 }
 
-impl Takes for SideBySide<'_> {
+impl Takes for TakeBatch<'_> {
     fn play(&mut self) {
         let (speed, pace) = (self.phrasing.speed(), self.phrasing.pace_factor());
-        let drawn = self.phrasing.draw_all(self.batch, &self.trails, self.learned, &self.cues);
+        let drawn = self.phrasing.sample_all(self.batch, &self.trails, self.learned, &self.cues);
         let mut all = Vec::with_capacity(drawn.len());
         for (take, note) in drawn.into_iter().enumerate() {
             let (cue, trail) = (&mut self.cues[take], &mut self.trails[take]);
-            let next = heard(cue.previous, &note, speed);
-            trail.hear(&note, &next, true);
+            let next = as_fed(cue.previous, &note, speed);
+            trail.push(&note, &next, true);
             *cue = Cue { index: cue.index + 1, previous: Some(note.onset), pause: 0.0, ..*cue };
             self.played[take].push(note);
             self.judged[take].push(at_pace(&note, pace));

@@ -2,7 +2,7 @@
 
 use notes::Note;
 
-use crate::link::messages::{ON_END_S, Place};
+use crate::link::messages::{ON_END_S, TimelinePosition};
 use crate::link::takes::TakeRecord;
 
 /// The shortest loop, in seconds.
@@ -47,8 +47,8 @@ impl Script {
 }
 
 /// The notes of a recorded take at the current tempo, on the same beats.
-pub fn replayed(record: &TakeRecord, place: &Place) -> Vec<Note> {
-    let stretch = record.beats_per_second / place.beats_per_second;
+pub fn replayed(record: &TakeRecord, position: &TimelinePosition) -> Vec<Note> {
+    let stretch = record.beats_per_second / position.beats_per_second;
     let note = |note: &Note| Note {
         onset: note.onset * stretch,
         // The spread of a chord does not depend on the tempo.

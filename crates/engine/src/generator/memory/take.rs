@@ -2,24 +2,25 @@
 //! duet it contains the player's notes too.
 
 mod ending;
+mod freeze;
 mod steps;
 
 use std::collections::VecDeque;
 
-use model::critic::MOST_NOTES;
-use model::{Decoder, Left, Meter, Moment, Snapshot};
+use model::critic::MAX_NOTES;
+use model::{Conditioning, Decoder, Meter, Remaining, Snapshot};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
-use super::held::Held;
+use super::held::HeldNotes;
 use super::past::Past;
-use super::plan::{Plan, Start};
+use super::plan::{Plan, PlanStart};
 use super::script::{Script, replayed};
-use super::{PhraseHistory, Spare};
+use super::{PhraseHistory, SnapshotPool};
 use crate::generator::analysis::PhraseAnalysis;
 use crate::generator::grid::Beats;
 use crate::generator::phrasing::{Cue, Phrasing, Trail, phrase_beats};
-use crate::link::messages::{Begin, ON_END_S, Place, REACTION_S, Revision, Source, loop_beats};
+use crate::link::messages::{Begin, ON_END_S, REACTION_S, Revision, Source, TimelinePosition, loop_beats};
 use crate::settings::{BeatSource, GenerationParams, Length};
 
 /// Notes that it can go back to: those of the look-ahead, and as many that may still sound.
@@ -39,9 +40,9 @@ const CLOSES_NOTES: u32 = 150;
 
 /// How to play a take.
 #[derive(Clone, Copy, Debug)]
-pub struct Manner {
+pub struct TakeSettings {
     /// Its place on the host's timeline.
-    pub place: Place,
+    pub position: TimelinePosition,
     /// The parameters that shape it.
     pub generation: GenerationParams,
     /// What ends it.
@@ -55,9 +56,9 @@ struct Step {
     /// Onset in seconds since the hand-over.
     note: Note,
     /// As it was fed to the network, at `speed`.
-    heard: Successor,
+    fed: Successor,
     /// The other inputs at the note's onset.
-    moment: Moment,
+    moment: Conditioning,
     speed: f64,
     /// The network's state before it; only every other note has one, to save memory.
     before: Option<Snapshot>,
@@ -74,7 +75,7 @@ enum Author {
 }
 
 impl Step {
-    fn is_mine(&self) -> bool {
+    fn is_by_antiphon(&self) -> bool {
         matches!(self.author, Author::Network { .. })
     }
 }
@@ -92,20 +93,20 @@ enum NoteSource {
 
 /// What the take needs to know of the player's phrase.
 #[derive(Debug)]
-struct Phrase {
+struct PhraseContext {
     /// Analysis of its notes, including those that joined in a duet.
     analysis: PhraseAnalysis,
     /// Its beats, if it has any; `None`: not computed yet.
     pulse: Option<Option<Beats>>,
     /// Running mean of its notes' durations, in seconds.
-    usual_s: f64,
+    mean_duration_s: f64,
     /// The notes that the player held when the take began.
-    held: Option<Held>,
+    held: Option<HeldNotes>,
 }
 
 /// The notes of a take, and what came before them.
 #[derive(Debug)]
-struct Played {
+struct TakeNotes {
     /// The latest notes, at most [`STATES`].
     steps: VecDeque<Step>,
     /// The notes before those.
@@ -121,9 +122,9 @@ struct Played {
 pub struct Take {
     /// The command that began it; its revision is that of the latest notes.
     begin: Begin,
-    manner: Manner,
-    phrase: Phrase,
-    played: Played,
+    settings: TakeSettings,
+    phrase: PhraseContext,
+    notes: TakeNotes,
     phrasing: Phrasing,
     /// What the next note needs to know of the notes so far.
     trail: Trail,
@@ -137,74 +138,74 @@ pub struct Take {
     /// The next note must not begin before this.
     floor: f64,
     /// Spare snapshots of the history, on loan for the length of the take.
-    spare: Spare,
+    snapshot_pool: SnapshotPool,
 }
 
 impl Take {
     /// Begins a take.
     pub fn begin(memory: &mut PhraseHistory, decoder: &mut Decoder, begin: Begin) -> Self {
-        let Begin { at, source, place, generation, length, .. } = begin;
-        if source == Source::Another && memory.ends_with_take() {
+        let Begin { at, source, position, generation, length, .. } = begin;
+        if source == Source::NewTake && memory.ends_with_take() {
             memory.undo(decoder);
-            memory.set_apart();
-        } else if source != Source::Again {
-            memory.others.clear();
+            memory.mark_rejected();
+        } else if source != Source::Replay {
+            memory.rejected.clear();
         }
-        if source == Source::Again
+        if source == Source::Replay
             && let Some(chosen) = memory.chosen.take()
         {
             memory.record = Some(chosen);
         }
-        let origin = memory.spare.snapshot(decoder);
-        if source == Source::Alone {
+        let origin = memory.snapshot_pool.snapshot(decoder);
+        if source == Source::FromNothing {
             decoder.reset();
         }
         decoder.hand_over();
         let trail = match source {
-            Source::Alone => Trail::default(),
+            Source::FromNothing => Trail::default(),
             _ => Trail::after(&memory.recent()),
         };
         let analysis = memory.analysis.clone();
         let pulse = phrase_beats(&generation.rhythm, &analysis, at);
-        let known = || memory.record.as_deref().map_or(Vec::new(), |record| replayed(record, &place));
+        let known = || memory.record.as_deref().map_or(Vec::new(), |record| replayed(record, &position));
         let lasted = memory.record.as_deref().map_or(0.0, |record| record.lasted_s * record.beats_per_second);
         let note_source = match source {
-            Source::GoOn | Source::Alone | Source::Another => NoteSource::Network,
-            Source::Again => NoteSource::Script(Script::once(known())),
+            Source::Continue | Source::FromNothing | Source::NewTake => NoteSource::Network,
+            Source::Replay => NoteSource::Script(Script::once(known())),
             Source::Frozen { bars } => {
-                let length = loop_beats(lasted, bars.then_some(place.bar)) / place.beats_per_second;
+                let length = loop_beats(lasted, bars.then_some(position.bar)) / position.beats_per_second;
                 NoteSource::Script(Script::round(known(), 0.0, length))
             }
         };
         let mut take = Self {
             begin,
-            manner: Manner { place, generation, length },
-            phrasing: Phrasing::new(&decoder.network().card().controls, &generation, &place, &analysis, pulse),
-            phrase: Phrase {
+            settings: TakeSettings { position, generation, length },
+            phrasing: Phrasing::new(&decoder.network().card().controls, &generation, &position, &analysis, pulse),
+            phrase: PhraseContext {
                 analysis,
                 pulse: pulse.map(Some),
-                usual_s: memory.usual_s,
-                held: memory.held.take().filter(|_| source != Source::Alone),
+                mean_duration_s: memory.mean_duration_s,
+                held: memory.held.take().filter(|_| source != Source::FromNothing),
             },
-            played: Played {
+            notes: TakeNotes {
                 steps: VecDeque::with_capacity(STATES),
                 past: Past::default(),
-                previous: memory.latest.filter(|_| source != Source::Alone).map(|latest| latest - at),
+                previous: memory.latest.filter(|_| source != Source::FromNothing).map(|latest| latest - at),
                 origin,
             },
             trail,
             plan: match source {
-                Source::Alone => Plan::new(Vec::new(), Vec::new()),
-                _ => Plan::new(memory.latest_phrase(), memory.others.clone()),
+                Source::FromNothing => Plan::new(Vec::new(), Vec::new()),
+                _ => Plan::new(memory.latest_phrase(), memory.rejected.clone()),
             },
             note_source,
             next: 0,
             done: false,
             floor: 0.0,
-            spare: std::mem::take(&mut memory.spare),
+            snapshot_pool: std::mem::take(&mut memory.snapshot_pool),
         };
         take.plan.set_takes(generation.search.into());
-        take.orient(decoder);
+        take.update_inputs(decoder);
         take
     }
 
@@ -212,34 +213,34 @@ impl Take {
     /// At most one note beyond the take's length is drawn, since notes that are fed but not heard must be undone later.
     pub fn next(&mut self, memory: &PhraseHistory, decoder: &mut Decoder) -> (Revision, u32, Option<Note>) {
         let index = self.index();
-        if let (NoteSource::Network, Length::Notes(notes)) = (&self.note_source, self.manner.length)
+        if let (NoteSource::Network, Length::Notes(notes)) = (&self.note_source, self.settings.length)
             && index >= notes
         {
             self.done = true;
             return (self.begin.revision, index, None);
         }
         if let NoteSource::Network | NoteSource::UntilLoop(_) = self.note_source {
-            let note = self.draw(memory, decoder, index);
+            let note = self.sample(memory, decoder, index);
             match self.note_source {
                 NoteSource::UntilLoop(round) if note.struck().max(note.onset) >= round - ON_END_S => {
                     self.note_source = NoteSource::Script(self.loop_until(round));
                     self.next = 0;
                     // Places in an earlier script are no longer valid.
-                    for step in self.played.steps.iter_mut().filter(|step| step.is_mine()) {
+                    for step in self.notes.steps.iter_mut().filter(|step| step.is_by_antiphon()) {
                         step.author = Author::Network { next: 0 };
                     }
                 }
                 _ => {
-                    let length = self.manner.length;
+                    let length = self.settings.length;
                     self.done = matches!((&self.note_source, length), (NoteSource::Network, Length::Seconds(end)) if note.onset >= end);
-                    self.hear(decoder, note, Author::Network { next: 0 }, self.phrasing.speed());
+                    self.feed(decoder, note, Author::Network { next: 0 }, self.phrasing.speed());
                     return (self.begin.revision, index, Some(note));
                 }
             }
         }
-        let note = self.read();
+        let note = self.next_scripted();
         if let Some(note) = note {
-            self.hear(decoder, note, Author::Network { next: self.next }, self.phrasing.speed());
+            self.feed(decoder, note, Author::Network { next: self.next }, self.phrasing.speed());
         }
         self.done = note.is_none();
         (self.begin.revision, index, note)
@@ -247,7 +248,7 @@ impl Take {
 
     /// The seed of its random stream: takes of one phrase must not repeat each other's choices.
     fn seed(&self) -> u64 {
-        self.manner.generation.seed ^ u64::from(self.begin.number) << 32
+        self.settings.generation.seed ^ u64::from(self.begin.number) << 32
     }
 
     /// How many notes are planned and not played yet.
@@ -256,66 +257,67 @@ impl Take {
     }
 
     /// The network's other inputs at an onset, after `notes` notes of its own; the rest is as `already`.
-    fn moment(&self, onset: f64, notes: u32, already: Moment) -> Moment {
-        let Place { beats_per_second, beat, bar, running } = self.manner.place;
+    fn conditioning(&self, onset: f64, notes: u32, already: Conditioning) -> Conditioning {
+        let TimelinePosition { beats_per_second, beat, bar, running } = self.settings.position;
         let speed = self.phrasing.speed();
         let meter = running.then(|| Meter {
             beat_s: speed / beats_per_second,
             position: (beat + onset * beats_per_second).rem_euclid(bar),
             bar,
         });
-        let bars_s = self.manner.generation.bars.map(|bars| (f64::from(bars.max(1)) * bar - beat) / beats_per_second);
-        let length_s = if let Length::Seconds(seconds) = self.manner.length { Some(seconds) } else { None };
+        let bars_s = self.settings.generation.bars.map(|bars| (f64::from(bars.max(1)) * bar - beat) / beats_per_second);
+        let length_s = if let Length::Seconds(seconds) = self.settings.length { Some(seconds) } else { None };
         let seconds = bars_s.into_iter().chain(length_s).reduce(f64::min).map(|end| (end - onset) * speed);
-        let left = match (&self.note_source, seconds, self.manner.length) {
-            (NoteSource::Script(_) | NoteSource::UntilLoop(_), ..) => None,
-            (NoteSource::Network, Some(seconds), _) => {
-                Some(Left::Seconds(seconds.max(0.0))).filter(|_| seconds <= CLOSES_S)
+        let left = match (&self.note_source, seconds, self.settings.length) {
+            (NoteSource::Script(_), ..) => None,
+            // Until the loop is full, the input is what it would be without a loop: how many of these notes were drawn
+            // before the freeze depends on how far ahead the generator was.
+            (_, Some(seconds), _) => Some(Remaining::Seconds(seconds.max(0.0))).filter(|_| seconds <= CLOSES_S),
+            (_, None, Length::Notes(all)) => {
+                Some(Remaining::Notes(all.saturating_sub(notes))).filter(|_| all <= notes + CLOSES_NOTES)
             }
-            (NoteSource::Network, None, Length::Notes(all)) => {
-                Some(Left::Notes(all.saturating_sub(notes))).filter(|_| all <= notes + CLOSES_NOTES)
-            }
-            (NoteSource::Network, None, _) => None,
+            (_, None, _) => None,
         };
-        Moment { meter, left, ..already }
+        Conditioning { meter, remaining: left, ..already }
     }
 
     /// Updates the inputs for the note that comes next: the tempo, the bars or the end of the turn may have changed since
     /// the last note was fed.
-    fn orient(&self, decoder: &mut Decoder) {
+    fn update_inputs(&self, decoder: &mut Decoder) {
         // Before the first note, the one before it counts as the hand-over's.
         let onset = self.latest_onset().unwrap_or(0.0);
-        decoder.set_moment(self.moment(onset, self.index(), decoder.moment()));
+        decoder.set_conditioning(self.conditioning(onset, self.index(), decoder.conditioning()));
     }
 
     /// Takes the next note from the plan; draws one if the plan is empty.
-    fn draw(&mut self, memory: &PhraseHistory, decoder: &mut Decoder, index: u32) -> Note {
+    fn sample(&mut self, memory: &PhraseHistory, decoder: &mut Decoder, index: u32) -> Note {
         if let Some(note) = self.plan.next() {
             return note;
         }
         let cue = self.cue(index);
-        let own = self.played.past.latest(MOST_NOTES).chain(self.played.steps.iter().map(|step| step.note));
-        let left = if let (NoteSource::Network, Length::Notes(all)) = (&self.note_source, self.manner.length) {
-            all - index
-        } else {
-            u32::MAX
+        let own = self.notes.past.latest(MAX_NOTES).chain(self.notes.steps.iter().map(|step| step.note));
+        // Past the last note of the turn, the network plays only until a loop is full.
+        let left = match self.settings.length {
+            Length::Notes(all) if index < all => all - index,
+            _ => u32::MAX,
         };
         let (phrasing, trail, learned) = (&self.phrasing, &self.trail, &memory.learned);
-        self.plan.make(decoder, Start { phrasing, trail, learned, cue, so_far: own.collect(), left: left as usize });
-        self.plan.next().unwrap_or_else(|| self.phrasing.draw(decoder, &self.trail, &memory.learned, &cue))
+        self.plan
+            .extend(decoder, PlanStart { phrasing, trail, learned, cue, so_far: own.collect(), left: left as usize });
+        self.plan.next().unwrap_or_else(|| self.phrasing.sample(decoder, &self.trail, &memory.learned, &cue))
     }
 
     /// When the next note may come.
     fn cue(&self, index: u32) -> Cue {
         let previous = self.latest_onset();
         let silence = previous.map_or(0.0, |previous| self.floor - previous);
-        let called = self.begin.called && self.played.steps.is_empty();
+        let called = self.begin.called && self.notes.steps.is_empty();
         let pause = if called { (silence - CALLED_S).max(0.0) } else { 0.0 };
         Cue { seed: self.seed(), index, previous, floor: self.floor, pause }
     }
 
     /// The next note of the script, except notes that were kept when the take went back, which may be out of order.
-    fn read(&mut self) -> Option<Note> {
+    fn next_scripted(&mut self) -> Option<Note> {
         let NoteSource::Script(script) = &self.note_source else {
             return None;
         };
@@ -323,32 +325,32 @@ impl Take {
             let note = script.note(self.next)?;
             self.next += 1;
             let stayed = |step: &Step| step.author == Author::Network { next: self.next };
-            if !self.played.steps.iter().rev().any(stayed) {
+            if !self.notes.steps.iter().rev().any(stayed) {
                 return Some(note);
             }
         }
     }
 
     /// Applies a new manner from `since` on: goes back to the last note struck before it.
-    pub fn change(&mut self, decoder: &mut Decoder, revision: Revision, since: f64, manner: Manner) {
-        self.plan.set_takes(manner.generation.search.into());
-        self.manner = manner;
+    pub fn change(&mut self, decoder: &mut Decoder, revision: Revision, since: f64, settings: TakeSettings) {
+        self.plan.set_takes(settings.generation.search.into());
+        self.settings = settings;
         self.resume(decoder, revision, since);
-        self.rephrase(decoder);
-        self.orient(decoder);
+        self.update_phrasing(decoder);
+        self.update_inputs(decoder);
     }
 
     /// Applies the present parameters to the notes to come.
-    fn rephrase(&mut self, decoder: &Decoder) {
-        let generation = &self.manner.generation;
+    fn update_phrasing(&mut self, decoder: &Decoder) {
+        let generation = &self.settings.generation;
         if self.phrase.pulse.is_none() {
             self.phrase.pulse = phrase_beats(&generation.rhythm, &self.phrase.analysis, self.begin.at).map(Some);
         }
-        let pulse = self.phrase.pulse.flatten().filter(|_| generation.rhythm.pulse == BeatSource::Phrase);
+        let pulse = self.phrase.pulse.flatten().filter(|_| generation.rhythm.beat_source == BeatSource::Phrase);
         self.phrasing = Phrasing::new(
             &decoder.network().card().controls,
             generation,
-            &self.manner.place,
+            &self.settings.position,
             &self.phrase.analysis,
             pulse,
         );
@@ -365,15 +367,15 @@ impl Take {
     ) {
         self.resume(decoder, revision, from);
         self.floor = self.floor.max(since + REACTION_S);
-        let note = Note { onset: since, spread: 0.0, duration: self.phrase.usual_s, pitch, velocity };
+        let note = Note { onset: since, spread: 0.0, duration: self.phrase.mean_duration_s, pitch, velocity };
         let author = Author::Player { lasted: None };
         let speed = self.phrasing.speed();
         // Notes struck together form a chord, no matter who plays them: one onset, ascending pitches.
-        let after = self.played.steps.iter().rposition(|step| step.note.onset <= since).map_or(0, |place| place + 1);
-        let chord = after.checked_sub(1).map(|last| self.played.steps[last].note.onset);
+        let after = self.notes.steps.iter().rposition(|step| step.note.onset <= since).map_or(0, |place| place + 1);
+        let chord = after.checked_sub(1).map(|last| self.notes.steps[last].note.onset);
         let (place, note) = match chord.filter(|onset| since - onset <= WINDOW_S) {
             Some(onset) => {
-                let before = self.played.steps.range(..after);
+                let before = self.notes.steps.range(..after);
                 let place = before.rev().position(|step| step.note.onset < onset || step.note.pitch <= pitch);
                 let spread = since - onset;
                 let note = Note { onset, spread, duration: spread + note.duration, ..note };
@@ -383,17 +385,17 @@ impl Take {
         };
         let onset = note.onset;
         if place > 0
-            && self.played.steps[place - 1].note.pitch == pitch
-            && self.played.steps[place - 1].note.onset == onset
+            && self.notes.steps[place - 1].note.pitch == pitch
+            && self.notes.steps[place - 1].note.onset == onset
         {
             return; // both struck the same key: one note
         }
         let above: Vec<_> =
-            self.played.steps.iter().skip(place).map(|step| (step.note, step.author, step.speed)).collect();
-        self.go_back(decoder, place);
-        self.hear(decoder, note, author, speed);
+            self.notes.steps.iter().skip(place).map(|step| (step.note, step.author, step.speed)).collect();
+        self.roll_back(decoder, place);
+        self.feed(decoder, note, author, speed);
         for (note, author, speed) in above {
-            self.hear(decoder, note, author, speed);
+            self.feed(decoder, note, author, speed);
         }
     }
 
@@ -402,46 +404,26 @@ impl Take {
     pub fn leave(&mut self, memory: &mut PhraseHistory, since: f64, pitch: Option<u8>) {
         let open = |step: &&mut Step| step.author == Author::Player { lasted: None };
         let which = |step: &&mut Step| pitch.is_none_or(|pitch| step.note.pitch == pitch);
-        for step in self.played.steps.iter_mut().filter(open).filter(which) {
+        for step in self.notes.steps.iter_mut().filter(open).filter(which) {
             let lasted = (since - step.note.onset).max(step.note.spread);
             step.author = Author::Player { lasted: Some(lasted) };
-            memory.lasted(lasted);
-            self.phrase.usual_s = memory.usual_s;
+            memory.track_duration(lasted);
+            self.phrase.mean_duration_s = memory.mean_duration_s;
         }
     }
 
     /// A note that the player may have held when the take began has ended; `note` is in stream seconds. The network is fed
     /// the corrected duration when it next goes back.
-    pub fn let_go(&mut self, note: &Note) {
+    pub fn end_held(&mut self, note: &Note) {
         if let Some(held) = &mut self.phrase.held {
             held.ended(note);
         }
     }
 
-    /// Loops what is played until `since`, which is the end of a loop of `round` seconds.
-    pub fn freeze(&mut self, decoder: &mut Decoder, revision: Revision, since: f64, round: f64) {
-        self.note_source = NoteSource::UntilLoop(round);
-        if self.played.steps.iter().any(|step| step.note.struck() >= since) {
-            // Everything before `since` is complete: a new plan might add notes to a chord that has sounded.
-            self.resume(decoder, revision, since);
-        } else {
-            // Until then it plays as planned.
-            (self.begin.revision, self.done) = (revision, false);
-        }
-        self.orient(decoder);
-    }
-
-    /// Ends the loop at `since`: the network continues from there.
-    pub fn thaw(&mut self, decoder: &mut Decoder, revision: Revision, since: f64) {
-        self.note_source = NoteSource::Network;
-        self.resume(decoder, revision, since);
-        self.orient(decoder);
-    }
-
     /// Goes back to the last note struck before `since`, to continue from there.
     fn resume(&mut self, decoder: &mut Decoder, revision: Revision, since: f64) {
         self.begin.revision = revision;
-        self.plan.void();
+        self.plan.clear();
         self.keep(decoder, since, false, |_, note| note.struck() < since);
         if let NoteSource::Script(script) = &self.note_source
             && let Some((begin, round)) = script.rounds()
@@ -454,25 +436,19 @@ impl Take {
         self.done = false;
     }
 
-    /// The loop that begins at `round`: everything before it, or as many of the latest bars as are still known.
-    fn loop_until(&self, round: f64) -> Script {
-        let from = self.played.past.heard_from(self.bar()).filter(|from| *from < round);
-        Script::round(self.own_notes(from), round, round - from.unwrap_or(0.0))
-    }
-
     /// The length of a bar, in seconds.
     fn bar(&self) -> f64 {
-        self.manner.place.bar / self.manner.place.beats_per_second
+        self.settings.position.bar / self.settings.position.beats_per_second
     }
 
     /// The onset of the latest note; minus infinity if there is none.
     pub fn last_onset(&self) -> f64 {
-        self.played.steps.back().map_or(f64::NEG_INFINITY, |step| step.note.onset)
+        self.notes.steps.back().map_or(f64::NEG_INFINITY, |step| step.note.onset)
     }
 
     /// How many notes begin at `progress` or later.
     pub fn ahead_of(&self, progress: f64) -> usize {
-        self.played.steps.iter().rev().take_while(|step| step.note.onset >= progress).count()
+        self.notes.steps.iter().rev().take_while(|step| step.note.onset >= progress).count()
     }
 
     /// Whether [`Take::next`] has said that there are no more notes.
@@ -482,23 +458,18 @@ impl Take {
 
     /// The index of the network's next note.
     fn index(&self) -> u32 {
-        self.played.past.own() + self.played.steps.iter().filter(|step| step.is_mine()).count() as u32
+        self.notes.past.own() + self.notes.steps.iter().filter(|step| step.is_by_antiphon()).count() as u32
     }
 
     /// The network's notes so far, from this moment on; `None`: all.
     fn own_notes(&self, from: Option<f64>) -> Vec<Note> {
-        let present = self.played.steps.iter().filter(|step| step.is_mine()).map(|step| step.note);
-        self.played.past.played(true).chain(present).filter_map(|note| relative_to(from, note)).collect()
+        let present = self.notes.steps.iter().filter(|step| step.is_by_antiphon()).map(|step| step.note);
+        self.notes.past.played(true).chain(present).filter_map(|note| relative_to(from, note)).collect()
     }
 
     /// The onset of the note that the next one follows.
     fn latest_onset(&self) -> Option<f64> {
-        self.played
-            .steps
-            .back()
-            .map(|step| step.note.onset)
-            .or(self.played.past.latest_onset())
-            .or(self.played.previous)
+        self.notes.steps.back().map(|step| step.note.onset).or(self.notes.past.latest_onset()).or(self.notes.previous)
     }
 }
 

@@ -50,10 +50,10 @@ pub fn range(lowest: u8, highest: u8) -> u128 {
     (u128::MAX << low) & (u128::MAX >> (127 - high))
 }
 
-/// The hands that play a take: until when each key is held down, and at how many consecutive onsets it was struck.
+/// The keys during a take: until when each is held down, and at how many consecutive onsets it was struck.
 /// Plain data of fixed size, saved and rolled back with the network's state. Times are in seconds, from any origin.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Hands {
+pub struct KeyState {
     /// The last onset.
     onset: f64,
     /// Release time of each key.
@@ -62,13 +62,13 @@ pub struct Hands {
     rows: [[u8; PITCHES]; 2],
 }
 
-impl Default for Hands {
+impl Default for KeyState {
     fn default() -> Self {
         Self { onset: f64::NEG_INFINITY, ends: [f64::NEG_INFINITY; PITCHES], rows: [[0; PITCHES]; 2] }
     }
 }
 
-impl Hands {
+impl KeyState {
     /// Strikes a key, to be released at `end`. Notes with the same onset form one chord.
     pub fn strike(&mut self, onset: f64, pitch: u8, end: f64) {
         if onset != self.onset {
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn hands_know_when_a_voice_is_free() {
-        let mut hands = Hands::default();
+        let mut hands = KeyState::default();
         assert_eq!(hands.free_at(1), f64::NEG_INFINITY);
         for (pitch, end) in [(60, 3.0), (64, 1.0), (67, 2.0)] {
             hands.strike(0.0, pitch, end);
@@ -137,8 +137,8 @@ mod tests {
 
     #[test]
     fn rows_are_counted_by_onsets() {
-        let mut hands = Hands::default();
-        let is_fresh = |hands: &Hands, pitch: u8, in_chord| hands.fresh(Some(2), in_chord) >> pitch & 1 == 1;
+        let mut hands = KeyState::default();
+        let is_fresh = |hands: &KeyState, pitch: u8, in_chord| hands.fresh(Some(2), in_chord) >> pitch & 1 == 1;
         for onset in [0.0, 1.0] {
             assert!(is_fresh(&hands, 60, false));
             hands.strike(onset, 60, onset + 0.5);

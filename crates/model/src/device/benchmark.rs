@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use super::{Batch, DeviceError, Trunk};
+use super::{Batch, DeviceError, TrunkDevice};
 use crate::network::{Network, Scratch, State};
 
 /// Steps that are measured, and steps before them for clocks to speed up and caches to fill.
@@ -14,55 +14,55 @@ const WARM_UP: usize = 8;
 
 /// The result of comparing a device with the CPU.
 #[derive(Debug)]
-pub struct Survey {
+pub struct DeviceBenchmark {
     /// The CPU's time for a step, in microseconds; NaN if there was no device to compare with.
     pub cpu_us: f64,
     /// The device, or why it cannot be used.
-    pub other: Result<Found, DeviceError>,
+    pub other: Result<BenchmarkedDevice, DeviceError>,
 }
 
 /// A usable device.
 #[derive(Debug)]
-pub struct Found {
+pub struct BenchmarkedDevice {
     /// Display name.
     pub name: String,
     /// Its time for a step, in microseconds.
     pub us: f64,
     /// Whether it is a software driver, which runs on the CPU's own cores and competes with the host.
     pub software: bool,
-    trunk: Mutex<Box<dyn Trunk>>,
+    device: Mutex<Box<dyn TrunkDevice>>,
 }
 
-impl Found {
+impl BenchmarkedDevice {
     /// Opens a session on it, for up to `takes` takes.
-    pub fn place(&self, takes: usize) -> Result<Box<dyn Trunk>, DeviceError> {
-        self.trunk.lock().unwrap_or_else(PoisonError::into_inner).twin(takes)
+    pub fn open_session(&self, takes: usize) -> Result<Box<dyn TrunkDevice>, DeviceError> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner).open_session(takes)
     }
 }
 
-impl Survey {
+impl DeviceBenchmark {
     /// Compares a device, loaded with this network's weights, with the CPU, with `takes` takes per step; an error in
-    /// `trunk` is passed on. Times are the longest of 32 steps, an estimate of the 99th percentile.
-    pub fn new(network: &Arc<Network>, takes: usize, trunk: Result<Box<dyn Trunk>, DeviceError>) -> Self {
+    /// `device` is passed on. Times are the longest of 32 steps, an estimate of the 99th percentile.
+    pub fn new(network: &Arc<Network>, takes: usize, device: Result<Box<dyn TrunkDevice>, DeviceError>) -> Self {
         let mut cpu_us = f64::NAN;
-        let other = trunk.and_then(|trunk| {
-            let [cpu, us] = compare(network, takes, &mut *trunk.twin(takes)?)?;
+        let other = device.and_then(|device| {
+            let [cpu, us] = compare(network, takes, &mut *device.open_session(takes)?)?;
             cpu_us = cpu;
-            let (name, software) = (trunk.name().to_owned(), trunk.is_software());
-            Ok(Found { name, us, software, trunk: Mutex::new(trunk) })
+            let (name, software) = (device.name().to_owned(), device.is_software());
+            Ok(BenchmarkedDevice { name, us, software, device: Mutex::new(device) })
         });
         Self { cpu_us, other }
     }
 
     /// The device, if it is faster than the CPU and is not a software driver.
-    pub fn faster(&self) -> Option<&Found> {
+    pub fn faster(&self) -> Option<&BenchmarkedDevice> {
         self.other.as_ref().ok().filter(|found| found.us < self.cpu_us && !found.software)
     }
 }
 
 /// The longest step on the CPU and on the device, in microseconds. Both run every step in turn, with the same inputs,
 /// each from its own states.
-fn compare(network: &Network, takes: usize, other: &mut dyn Trunk) -> Result<[f64; 2], DeviceError> {
+fn compare(network: &Network, takes: usize, other: &mut dyn TrunkDevice) -> Result<[f64; 2], DeviceError> {
     let mut rng = rand_pcg::Pcg32::new(1, 0);
     let mut batch = Batch::new(takes, network.input_width());
     let mut scratch = Scratch::new(takes);

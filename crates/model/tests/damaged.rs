@@ -1,7 +1,7 @@
 //! Corrupted weights files are read, or refused with a message, within a memory limit.
 
 use model::{Kind, Weights};
-use probe::{heap, spoil};
+use probe::{damage, heap};
 
 /// Memory that a corrupted header may take beyond twice the file's size.
 const SPARE: usize = 256 << 10;
@@ -15,9 +15,9 @@ fn halves(file: &[u8]) -> (Vec<u8>, &[u8]) {
 
 /// Without the numbers after it, no header is valid: the reader must find out before it trusts any of it.
 #[test]
-fn spoilt_headers_are_refused() {
+fn damaged_headers_are_refused() {
     let headers = [Kind::Seed, Kind::Antiphon].map(|kind| halves(&Weights::random(kind, 1).to_bytes()).0);
-    let outcome = spoil::survives(&headers, (2, 1_400), SPARE, |bytes| {
+    let outcome = damage::survives(&headers, (2, 1_400), SPARE, |bytes| {
         Weights::from_bytes(bytes).map(drop).map_err(|error| error.to_string())
     });
     assert_eq!(outcome.read, 0);
@@ -25,7 +25,7 @@ fn spoilt_headers_are_refused() {
 
 /// With as many bytes as before, some are still valid; then all values must be finite.
 #[test]
-fn spoilt_files_are_read_or_refused() {
+fn damaged_files_are_read_or_refused() {
     let file = Weights::random(Kind::Antiphon, 1).to_bytes();
     let (header, numbers) = halves(&file);
     let parts = [(0, header.len()), (header.len(), 64), (header.len() + numbers.len() - 64, 64)];
@@ -34,9 +34,9 @@ fn spoilt_files_are_read_or_refused() {
     for case in 0..60 {
         let (from, length) = parts[case % parts.len()];
         let part = from..from + length;
-        let mut spoilt = spoil::spoilt(&[file[part.clone()].to_vec()], 3, case);
-        spoilt.resize(length, 0x20);
-        bytes[part.clone()].copy_from_slice(&spoilt);
+        let mut damaged = damage::damaged_file(&[file[part.clone()].to_vec()], 3, case);
+        damaged.resize(length, 0x20);
+        bytes[part.clone()].copy_from_slice(&damaged);
         let (result, taken) = heap::measured(|| Weights::from_bytes(&bytes));
         match result {
             Ok(weights) => {

@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, catch_unwind};
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg32;
 
-use crate::heap::{self, Taken};
+use crate::heap::{self, HeapUse};
 
 /// Numbers that parsers often handle wrongly.
 const NUMBERS: [u64; 12] = [
@@ -53,7 +53,7 @@ pub struct Outcome {
     /// Number of files that were refused with a message.
     pub refused: usize,
     /// Maximum heap use for any one file.
-    pub most: Taken,
+    pub most: HeapUse,
 }
 
 /// Passes `count` damaged files to `read`. Each must be read, or refused with a message of reasonable length, without a
@@ -61,7 +61,8 @@ pub struct Outcome {
 /// checked.
 ///
 /// # Panics
-/// If one of the files fails this; the message names the seed and the case, from which [`spoilt`] makes the file again.
+/// If one of the files fails this; the message names the seed and the case, from which [`damaged_file`] makes the file
+/// again.
 pub fn survives(
     good: &[Vec<u8>],
     (seed, count): (u64, usize),
@@ -70,9 +71,9 @@ pub fn survives(
 ) -> Outcome {
     let mut outcome = Outcome::default();
     for case in 0..count {
-        let bytes = spoilt(good, seed, case);
+        let bytes = damaged_file(good, seed, case);
         let name = format!("case {case} of seed {seed}, {} bytes", bytes.len());
-        let (result, taken) = heap::measured(|| catch_unwind(|| read(&bytes)));
+        let (result, heap_use) = heap::measured(|| catch_unwind(|| read(&bytes)));
         match result.unwrap_or_else(|_| panic!("{name}: a panic, see above")) {
             Ok(()) => outcome.read += 1,
             Err(message) => {
@@ -82,25 +83,25 @@ pub fn survives(
             }
         }
         let most = 2 * bytes.len() + spare;
-        assert!(taken.peak <= most, "{name}: {taken:?}, more than {most}");
-        outcome.most.peak = outcome.most.peak.max(taken.peak);
-        outcome.most.largest = outcome.most.largest.max(taken.largest);
+        assert!(heap_use.peak <= most, "{name}: {heap_use:?}, more than {most}");
+        outcome.most.peak = outcome.most.peak.max(heap_use.peak);
+        outcome.most.largest = outcome.most.largest.max(heap_use.largest);
     }
     outcome
 }
 
 /// Damaged file number `case`, made from one of the files in `good`. The same seed and case give the same file.
-pub fn spoilt(good: &[Vec<u8>], seed: u64, case: usize) -> Vec<u8> {
+pub fn damaged_file(good: &[Vec<u8>], seed: u64, case: usize) -> Vec<u8> {
     let mut rng = Pcg32::seed_from_u64(seed ^ (case as u64) << 32);
     let mut bytes = good[rng.random_range(0..good.len())].clone();
     // Mostly light damage: heavily damaged files are refused at the first fault.
     for _ in 0..1 + rng.random_range(0..8_usize).saturating_sub(4) {
-        spoil(&mut bytes, good, &mut rng);
+        damage(&mut bytes, good, &mut rng);
     }
     bytes
 }
 
-fn spoil(bytes: &mut Vec<u8>, good: &[Vec<u8>], rng: &mut Pcg32) {
+fn damage(bytes: &mut Vec<u8>, good: &[Vec<u8>], rng: &mut Pcg32) {
     // Often near the start, where lengths and counts are.
     let reach = if rng.random_bool(0.3) { bytes.len().min(64) } else { bytes.len() };
     let at = rng.random_range(0..=reach);
@@ -162,8 +163,8 @@ mod tests {
     #[test]
     fn the_same_numbers_spoil_the_same_way_and_every_way_comes() {
         let good = [b"{\"a\": 12, \"b\": [3, 4]}".to_vec(), vec![0; 300]];
-        let all: Vec<Vec<u8>> = (0..500).map(|case| spoilt(&good, 1, case)).collect();
-        assert!(all.iter().enumerate().all(|(case, bytes)| *bytes == spoilt(&good, 1, case)));
+        let all: Vec<Vec<u8>> = (0..500).map(|case| damaged_file(&good, 1, case)).collect();
+        assert!(all.iter().enumerate().all(|(case, bytes)| *bytes == damaged_file(&good, 1, case)));
         assert!(all.iter().filter(|bytes| good.contains(bytes)).count() < 100);
         let any = |what: fn(&[u8]) -> bool| all.iter().any(|bytes| what(bytes));
         assert!(any(|bytes| bytes.is_empty()) && any(|bytes| bytes.len() > 1_000));

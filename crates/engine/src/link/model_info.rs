@@ -3,17 +3,17 @@
 
 use triple_buffer::{Input, Output, triple_buffer};
 
-use crate::generator::device::Place;
+use crate::generator::device::DeviceInfo;
 
 /// What the window shows about the network.
 #[derive(Clone, Debug, Default)]
-pub struct Bulletin {
+pub struct ModelInfo {
     /// Name of the weights in use.
     pub weights: String,
     /// Their license.
-    pub licence: String,
+    pub license: String,
     /// Where they run.
-    pub place: Place,
+    pub device: DeviceInfo,
     /// The file in which they were found, if it is not the one named in the project.
     pub found: Option<String>,
     /// Why the built-in weights play instead of the chosen ones: full sentences that also say what to do.
@@ -23,21 +23,21 @@ pub struct Bulletin {
 }
 
 /// The generator's end.
-pub struct BulletinWriter {
-    out: Input<Bulletin>,
-    said: Bulletin,
+pub struct ModelInfoWriter {
+    out: Input<ModelInfo>,
+    current: ModelInfo,
 }
 
 /// Both ends.
-pub fn bulletin() -> (BulletinWriter, Output<Bulletin>) {
-    let (out, seen) = triple_buffer(&Bulletin::default());
-    (BulletinWriter { out, said: Bulletin::default() }, seen)
+pub fn model_info_link() -> (ModelInfoWriter, Output<ModelInfo>) {
+    let (out, seen) = triple_buffer(&ModelInfo::default());
+    (ModelInfoWriter { out, current: ModelInfo::default() }, seen)
 }
 
-impl BulletinWriter {
+impl ModelInfoWriter {
     /// Changes the contents and publishes them.
-    pub fn tell(&mut self, change: impl FnOnce(&mut Bulletin)) {
-        change(&mut self.said);
-        self.out.write(self.said.clone());
+    pub fn update(&mut self, change: impl FnOnce(&mut ModelInfo)) {
+        change(&mut self.current);
+        self.out.write(self.current.clone());
     }
 }

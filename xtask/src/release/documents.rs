@@ -16,13 +16,13 @@ use crate::workspace::Workspace;
 const SBOM: &str = "antiphon-sbom-of-release";
 
 /// Documents included in every archive, and the bill of materials, which is published on its own.
-pub struct Papers {
+pub struct Documents {
     items: Vec<Item>,
     /// The bill of materials: CycloneDX, JSON.
     sbom: Vec<u8>,
 }
 
-impl Papers {
+impl Documents {
     /// Collects the documents; builds the tools that this needs if they are missing.
     pub fn make(workspace: &Workspace) -> Result<Self> {
         let read = |path: &str| std::fs::read(path).with_context(|| format!("cannot read {path}"));

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use disk::{replace, write_whole};
+use disk::{replace, write_atomic};
 use rand::{Rng, SeedableRng};
 
 /// The file to write: if set, this process is the child that writes it.
@@ -17,8 +17,8 @@ const SIZE: usize = 1 << 20;
 fn what_fails_leaves_the_old_file_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deep/take.mid");
-    write_whole(&path, b"old").unwrap();
-    write_whole(&path, b"new").unwrap();
+    write_atomic(&path, b"old").unwrap();
+    write_atomic(&path, b"new").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"new");
     let half = |beside: &Path| fs::write(beside, b"half").and(Err(std::io::ErrorKind::StorageFull.into()));
     assert!(replace(&path, half).is_err());
@@ -26,9 +26,9 @@ fn what_fails_leaves_the_old_file_and_nothing_else() {
     // A folder is in the way, so the last step fails.
     let blocked = folder.path().join("deep/blocked.mid");
     fs::create_dir_all(blocked.join("full")).unwrap();
-    assert!(write_whole(&blocked, b"new").is_err());
+    assert!(write_atomic(&blocked, b"new").is_err());
     assert!(blocked.join("full").is_dir());
-    assert!(write_whole(Path::new("/"), b"new").is_err());
+    assert!(write_atomic(Path::new("/"), b"new").is_err());
     assert_eq!(fs::read_dir(folder.path().join("deep")).unwrap().count(), 2);
 }
 
@@ -42,7 +42,7 @@ fn a_link_stays_a_link_and_permissions_stay() {
     fs::write(&path, b"old").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     symlink("real", &link).unwrap();
-    write_whole(&link, b"new").unwrap();
+    write_atomic(&link, b"new").unwrap();
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::read(&path).unwrap(), b"new");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -53,7 +53,7 @@ fn a_link_stays_a_link_and_permissions_stay() {
 fn child() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     for byte in (0..=255).cycle() {
-        if let Err(error) = write_whole(Path::new(&path), &vec![byte; SIZE]) {
+        if let Err(error) = write_atomic(Path::new(&path), &vec![byte; SIZE]) {
             panic!("{error}");
         }
     }
@@ -69,7 +69,7 @@ fn is_whole(path: &Path) {
 fn a_kill_at_any_moment_leaves_a_whole_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights");
-    write_whole(&path, &vec![7; SIZE]).unwrap();
+    write_atomic(&path, &vec![7; SIZE]).unwrap();
     let mut rng = rand_pcg::Pcg32::seed_from_u64(1);
     let mut replaced = 0;
     for _ in 0..40 {
@@ -97,7 +97,7 @@ fn a_kill_at_any_moment_leaves_a_whole_file() {
 fn a_full_disk_leaves_the_old_file_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights");
-    write_whole(&path, &vec![7; SIZE]).unwrap();
+    write_atomic(&path, &vec![7; SIZE]).unwrap();
     let program = std::env::current_exe().unwrap();
     let script = "trap '' XFSZ; ulimit -f 100; exec \"$0\" --exact child";
     let output = Command::new("sh").args(["-c", script]).arg(program).env(CHILD, &path).output().unwrap();

@@ -55,14 +55,14 @@ impl Meter {
 
 /// What is left of a turn after the last onset.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Left {
+pub enum Remaining {
     /// Seconds until the turn ends.
     Seconds(f64),
     /// Number of notes still to play.
     Notes(u32),
 }
 
-impl Left {
+impl Remaining {
     /// What is left after one more note, with a step of `step` seconds.
     pub fn after(self, step: f64) -> Self {
         match self {
@@ -74,40 +74,40 @@ impl Left {
 
 /// The conditioning inputs at one onset.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Moment {
+pub struct Conditioning {
     /// Kind of source.
     pub source: Option<Source>,
     /// Position in the beat and bar.
     pub meter: Option<Meter>,
     /// Remainder of the turn.
-    pub left: Option<Left>,
+    pub remaining: Option<Remaining>,
 }
 
-impl Moment {
+impl Conditioning {
     /// The inputs one note and `step` seconds later, if nothing changes.
     pub fn after(self, step: f64) -> Self {
         Self {
             source: self.source,
             meter: self.meter.map(|meter| meter.after(step)),
-            left: self.left.map(|left| left.after(step)),
+            remaining: self.remaining.map(|remaining| remaining.after(step)),
         }
     }
 }
 
 /// The conditioning inputs of a whole training piece. By default nothing is known and every attribute is learned.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct PieceConditioning {
     /// Inputs before the first note.
-    pub start: Moment,
+    pub start: Conditioning,
     /// Inputs at each note's onset, one per note; if empty, they are extrapolated from `start`.
-    pub moments: Vec<Moment>,
+    pub per_note: Vec<Conditioning>,
     /// Which attributes contribute to the loss, in the order of `Attribute::ALL`: a source without dynamics cannot
     /// teach velocity.
     pub learns: [bool; 5],
 }
 
-impl Default for Told {
+impl Default for PieceConditioning {
     fn default() -> Self {
-        Self { start: Moment::default(), moments: Vec::new(), learns: [true; 5] }
+        Self { start: Conditioning::default(), per_note: Vec::new(), learns: [true; 5] }
     }
 }

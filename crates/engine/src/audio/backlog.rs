@@ -7,29 +7,29 @@
 
 use std::collections::VecDeque;
 
-use super::midi_thru::Bits;
+use super::midi_thru::ChannelBits;
 use super::trigger::{ALL_NOTES_OFF, HELD, PEDALS};
-use super::{Heard, Out, Through};
+use super::{Out, PlayerEvent, ThruOutput};
 
 /// How many of the player's events can wait.
 const EVENTS: usize = 1024;
 
 /// Events that wait for the host; see the [module documentation](self). `E`: the host's event type.
-pub struct Owed<E> {
-    first: Ends,
+pub struct Backlog<E> {
+    first: NoteOffs,
     events: VecDeque<E>,
     /// The player's note-offs and pedal lifts that found no room in `events`; sent after them.
-    last: Ends,
+    last: NoteOffs,
 }
 
 /// Keys to be sent a note-off and controllers to be set to 0, by channel.
 #[derive(Default)]
-struct Ends {
-    keys: Bits,
-    controllers: Bits,
+struct NoteOffs {
+    keys: ChannelBits,
+    controllers: ChannelBits,
 }
 
-impl Ends {
+impl NoteOffs {
     fn is_empty(&self) -> bool {
         self.keys.any() | self.controllers.any() == 0
     }
@@ -41,21 +41,21 @@ impl Ends {
     }
 }
 
-impl<E: Copy> Default for Owed<E> {
+impl<E: Copy> Default for Backlog<E> {
     fn default() -> Self {
-        Self { first: Ends::default(), events: VecDeque::with_capacity(EVENTS), last: Ends::default() }
+        Self { first: NoteOffs::default(), events: VecDeque::with_capacity(EVENTS), last: NoteOffs::default() }
     }
 }
 
-impl<E: Copy> Owed<E> {
+impl<E: Copy> Backlog<E> {
     /// Whether none of the player's events wait: only then may a generated note be sent.
-    pub fn lets_through(&self) -> bool {
+    pub fn allows_generated(&self) -> bool {
         self.events.is_empty() && self.last.is_empty()
     }
 
     /// Whether nothing waits at all.
     pub fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.lets_through()
+        self.first.is_empty() && self.allows_generated()
     }
 
     /// Sends a note-off, now or as soon as the host takes it.
@@ -73,7 +73,7 @@ impl<E: Copy> Owed<E> {
     }
 
     /// Whether this key may be struck: a note-off owed to it is sent first, if the host takes it.
-    pub fn clears_key(&mut self, offset: u32, channel: u8, key: u8, out: &mut impl Out) -> bool {
+    pub fn try_clear_key(&mut self, offset: u32, channel: u8, key: u8, out: &mut impl Out) -> bool {
         if self.first.keys.has(channel, key) && out.off(offset, channel, key) {
             self.first.keys.set(channel, key, false);
         }
@@ -81,7 +81,7 @@ impl<E: Copy> Owed<E> {
     }
 
     /// Whether this pedal may go down: a lift owed to it is sent first, if the host takes it.
-    pub fn clears_pedal(&mut self, offset: u32, channel: u8, pedal: u8, out: &mut impl Out) -> bool {
+    pub fn try_clear_pedal(&mut self, offset: u32, channel: u8, pedal: u8, out: &mut impl Out) -> bool {
         if self.first.controllers.has(channel, pedal) && out.controller(offset, channel, pedal, 0) {
             self.first.controllers.set(channel, pedal, false);
         }
@@ -94,7 +94,7 @@ impl<E: Copy> Owed<E> {
     }
 
     /// Sends the player's waiting events, once no note-offs or lifts are owed. Call it before any new event of a block.
-    pub fn catch_up(&mut self, out: &mut impl Through<E>) {
+    pub fn catch_up(&mut self, out: &mut impl ThruOutput<E>) {
         if !self.first.is_empty() {
             return;
         }
@@ -108,7 +108,7 @@ impl<E: Copy> Owed<E> {
     }
 
     /// Passes a player event on, or lets it wait. `false`: there was no room and it is dropped.
-    pub fn pass(&mut self, offset: u32, event: E, heard: Option<&Heard>, out: &mut impl Through<E>) -> bool {
+    pub fn pass(&mut self, offset: u32, event: E, input: Option<&PlayerEvent>, out: &mut impl ThruOutput<E>) -> bool {
         if self.is_empty() && out.pass(offset, event) {
             return true;
         }
@@ -117,18 +117,20 @@ impl<E: Copy> Owed<E> {
             return true;
         }
         let all = |channel: Option<u8>| channel.map_or(0..=15, |channel| channel..=channel);
-        match heard {
-            Some(Heard::Off { channel, key: Some(key) } | Heard::Covered { channel, key: Some(key) }) => {
+        match input {
+            Some(PlayerEvent::Off { channel, key: Some(key) } | PlayerEvent::Covered { channel, key: Some(key) }) => {
                 for channel in all(*channel) {
                     self.last.keys.set(channel, *key, true);
                 }
             }
-            Some(Heard::Off { channel, key: None } | Heard::Covered { channel, key: None }) => {
+            Some(PlayerEvent::Off { channel, key: None } | PlayerEvent::Covered { channel, key: None }) => {
                 for channel in all(*channel) {
                     self.last.controllers.set(channel, ALL_NOTES_OFF, true);
                 }
             }
-            Some(Heard::Controller { channel, controller, value }) if PEDALS.contains(controller) && *value < HELD => {
+            Some(PlayerEvent::Controller { channel, controller, value })
+                if PEDALS.contains(controller) && *value < HELD =>
+            {
                 self.last.controllers.set(*channel, *controller, true);
             }
             _ => return false,
@@ -144,12 +146,12 @@ mod tests {
 
     /// A host that takes `room` more events.
     #[derive(Default)]
-    struct Narrow {
+    struct NarrowHost {
         room: usize,
         got: Vec<String>,
     }
 
-    impl Narrow {
+    impl NarrowHost {
         fn take(&mut self, event: String) -> bool {
             let takes = self.room > 0;
             if takes {
@@ -160,13 +162,13 @@ mod tests {
         }
     }
 
-    impl Through<u32> for Narrow {
+    impl ThruOutput<u32> for NarrowHost {
         fn pass(&mut self, _: u32, event: u32) -> bool {
             self.take(format!("event {event}"))
         }
     }
 
-    impl Out for Narrow {
+    impl Out for NarrowHost {
         fn on(&mut self, _: u32, _: u8, key: u8, _: u8) -> bool {
             self.take(format!("on {key}"))
         }
@@ -182,27 +184,27 @@ mod tests {
 
     #[test]
     fn ends_go_first_then_the_players_events_in_order_then_what_found_no_room() {
-        let (mut owed, mut host) = (Owed::default(), Narrow::default());
-        owed.off(3, 0, 60, &mut host);
-        owed.lift(3, 0, 64, &mut host);
-        assert!(!owed.is_empty() && owed.lets_through());
-        assert!((0..EVENTS as u32).all(|event| owed.pass(0, event, None, &mut host)));
-        let off = Heard::Off { channel: Some(0), key: Some(61) };
-        assert!(owed.pass(0, 9_999, Some(&off), &mut host), "an end is never lost");
-        assert!(!owed.pass(0, 9_999, None, &mut host), "anything else is dropped");
-        assert!(!owed.clears_key(0, 0, 60, &mut host) && owed.clears_key(0, 0, 62, &mut host));
+        let (mut backlog, mut host) = (Backlog::default(), NarrowHost::default());
+        backlog.off(3, 0, 60, &mut host);
+        backlog.lift(3, 0, 64, &mut host);
+        assert!(!backlog.is_empty() && backlog.allows_generated());
+        assert!((0..EVENTS as u32).all(|event| backlog.pass(0, event, None, &mut host)));
+        let off = PlayerEvent::Off { channel: Some(0), key: Some(61) };
+        assert!(backlog.pass(0, 9_999, Some(&off), &mut host), "an end is never lost");
+        assert!(!backlog.pass(0, 9_999, None, &mut host), "anything else is dropped");
+        assert!(!backlog.try_clear_key(0, 0, 60, &mut host) && backlog.try_clear_key(0, 0, 62, &mut host));
 
         host.room = 1;
-        owed.retry(&mut host);
-        owed.catch_up(&mut host);
+        backlog.retry(&mut host);
+        backlog.catch_up(&mut host);
         assert_eq!(host.got, ["off 60"], "nothing passes while an end is owed");
         host.room = 3;
-        owed.retry(&mut host);
-        owed.catch_up(&mut host);
+        backlog.retry(&mut host);
+        backlog.catch_up(&mut host);
         assert_eq!(host.got[1..], ["controller 64 0", "event 0", "event 1"]);
         host.room = usize::MAX;
-        owed.catch_up(&mut host);
-        assert!(owed.is_empty() && owed.pass(0, 7, None, &mut host));
+        backlog.catch_up(&mut host);
+        assert!(backlog.is_empty() && backlog.pass(0, 7, None, &mut host));
         assert_eq!(host.got[host.got.len() - 3..], ["event 1023", "off 61", "event 7"]);
         assert_eq!(host.got.len(), 4 + EVENTS - 2 + 2);
     }

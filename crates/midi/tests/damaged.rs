@@ -2,7 +2,7 @@
 
 use midi::{ReadError, Tempo, Track, read, write};
 use notes::Note;
-use probe::{heap, spoil};
+use probe::{damage, heap};
 
 /// Memory allowed beyond twice the file's size: 64 KiB for the key states, and the notes of a small file, which take
 /// some thirty times as much memory as in the file.
@@ -34,9 +34,9 @@ fn good() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn spoilt_files_are_read_or_refused() {
+fn damaged_files_are_read_or_refused() {
     let good = good();
-    let outcome = spoil::survives(&good, (1, 3_000), SPARE, |bytes| {
+    let outcome = damage::survives(&good, (1, 3_000), SPARE, |bytes| {
         let score = read(bytes).map_err(|error| error.to_string())?;
         assert!(score.notes.iter().all(|note| note.onset.is_finite() && note.duration >= 0.0 && note.velocity > 0));
         Ok(())

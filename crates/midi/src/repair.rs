@@ -15,10 +15,10 @@ const LONGEST_TRUSTED: usize = 8;
 /// A wrong length hides at most this many bytes; the search for where the track continues ends there.
 const LONGEST_SEARCH: usize = 128;
 /// Only a track's first damaged places, up to this many, get such a search.
-const MOST_SEARCHES: usize = 1000;
+const MAX_SEARCHES: usize = 1000;
 
 /// One possible reading of malformed bytes.
-struct Way<'a> {
+struct Reading<'a> {
     message: Message<'a>,
     /// The fault that it counts as, and how many of them.
     fault: fn(&mut Faults) -> &mut usize,
@@ -26,35 +26,39 @@ struct Way<'a> {
 }
 
 impl<'a> Events<'a> {
-    /// Reads the malformed bytes at `at` in the way after which the track makes the most sense.
-    pub(crate) fn mend(&mut self, at: usize) -> Option<Message<'a>> {
-        let ways = self.ways(at);
-        let sense = |way: &Way| self.sense(way.message.1, way.message.2, LOOK_AHEAD);
+    /// Picks the reading of the malformed bytes at `at` after which the track makes the most sense.
+    pub(crate) fn repair(&mut self, at: usize) -> Option<Message<'a>> {
+        let readings = self.readings(at);
+        let sense = |reading: &Reading| self.sense(reading.message.1, reading.message.2, LOOK_AHEAD);
         // The first of several equals.
-        let best = ways.iter().rev().filter_map(|way| Some((sense(way)?, way))).max_by_key(|(sense, _)| *sense);
+        let best = readings
+            .iter()
+            .rev()
+            .filter_map(|reading| Some((sense(reading)?, reading)))
+            .max_by_key(|(sense, _)| *sense);
         let found = self.behind_wrong_length(at, best.map(|(sense, _)| sense));
-        let way = match (&found, best) {
+        let reading = match (&found, best) {
             (Some(found), _) => found,
-            (None, Some((_, way))) => way,
-            (None, None) => ways.first().filter(|way| way.message.1 - at <= LONGEST_TRUSTED)?,
+            (None, Some((_, reading))) => reading,
+            (None, None) => readings.first().filter(|reading| reading.message.1 - at <= LONGEST_TRUSTED)?,
         };
-        if way.count > 0 {
+        if reading.count > 0 {
             let before = self.faults.system_messages;
-            *(way.fault)(&mut self.faults) += way.count;
+            *(reading.fault)(&mut self.faults) += reading.count;
             self.faults.first.get_or_insert(self.at);
             self.damaged += usize::from(self.faults.system_messages == before);
         }
-        Some(way.message)
+        Some(reading.message)
     }
 
     /// For a message without a status, or with a length that does not fit: skips up to the first position that makes
     /// more sense than `best`.
-    fn behind_wrong_length(&self, at: usize, best: Option<usize>) -> Option<Way<'a>> {
+    fn behind_wrong_length(&self, at: usize, best: Option<usize>) -> Option<Reading<'a>> {
         let in_doubt = match self.bytes[at] {
             0x00..0x80 => self.running.is_none(),
             status => matches!(status, 0xf0 | 0xf7 | 0xff) && clean(self.bytes, at, None).is_none(),
         };
-        if !in_doubt || best >= Some(LOOK_AHEAD - 1) || self.damaged >= MOST_SEARCHES {
+        if !in_doubt || best >= Some(LOOK_AHEAD - 1) || self.damaged >= MAX_SEARCHES {
             return None;
         }
         let mut ends = at + 4..self.bytes.len().min(at + LONGEST_SEARCH);
@@ -63,35 +67,39 @@ impl<'a> Events<'a> {
     }
 
     /// The reading that skips these bytes.
-    fn passing_over(&self, at: usize, end: usize) -> Way<'a> {
-        Way { message: (Event::Other, end, self.running), fault: |faults| &mut faults.unknown_bytes, count: end - at }
+    fn passing_over(&self, at: usize, end: usize) -> Reading<'a> {
+        Reading {
+            message: (Event::Other, end, self.running),
+            fault: |faults| &mut faults.unknown_bytes,
+            count: end - at,
+        }
     }
 
     /// The possible readings of the bytes at `at`, most likely first.
-    fn ways(&self, at: usize) -> Vec<Way<'a>> {
-        let mut ways = Vec::new();
-        let mut way = |message: Option<Message<'a>>, fault: fn(&mut Faults) -> &mut usize, count: usize| {
-            ways.extend(message.map(|message| Way { message, fault, count }));
+    fn readings(&self, at: usize) -> Vec<Reading<'a>> {
+        let mut readings = Vec::new();
+        let mut reading = |message: Option<Message<'a>>, fault: fn(&mut Faults) -> &mut usize, count: usize| {
+            readings.extend(message.map(|message| Reading { message, fault, count }));
         };
         let running = self.running;
         let status = self.bytes.get(at).copied().filter(|&first| first >= 0x80);
         let data = at + usize::from(status.is_some());
         match status.or(running) {
             Some(status @ 0x80..=0xef) => {
-                way(self.bad_values(status, data), |faults| &mut faults.bad_values, 1);
+                reading(self.bad_values(status, data), |faults| &mut faults.bad_values, 1);
                 let (message, strays) = self.without_real_time(status, data);
-                way(message, |faults| &mut faults.system_messages, strays);
+                reading(message, |faults| &mut faults.system_messages, strays);
                 // Or the message breaks off, and the next one has no delta time.
                 let next = (data..data + 2).find(|&at| self.bytes.get(at).is_some_and(|&byte| byte >= 0x80));
-                way(next.and_then(|at| clean(self.bytes, at, None)), |faults| &mut faults.bad_values, 1);
+                reading(next.and_then(|at| clean(self.bytes, at, None)), |faults| &mut faults.bad_values, 1);
             }
             Some(0xf0 | 0xf7) => {
                 let as_said = payload(self.bytes, data).map(|(_, to)| (Event::Other, to, running));
-                way(as_said, |faults| &mut faults.system_messages, 0);
+                reading(as_said, |faults| &mut faults.system_messages, 0);
                 // As sent over a cable, without a length.
                 let length = self.bytes[data..].iter().position(|&byte| byte >= 0x80);
                 let end = length.map(|length| data + length).filter(|&end| self.bytes[end] == 0xf7);
-                way(end.map(|end| (Event::Other, end + 1, running)), |faults| &mut faults.system_messages, 1);
+                reading(end.map(|end| (Event::Other, end + 1, running)), |faults| &mut faults.system_messages, 1);
             }
             Some(0xff) if self.bytes.get(data).is_some_and(|&kind| kind < 0x80) => {
                 let kind = self.bytes[data];
@@ -100,27 +108,27 @@ impl<'a> Events<'a> {
                 // A malformed End of Track must at least be at the end of the track's bytes.
                 let in_place = |&(_, end, _): &Message| kind != END_OF_TRACK || self.is_end(end);
                 let as_said = payload(self.bytes, data + 1).and_then(meta).filter(in_place);
-                way(as_said, |faults| &mut faults.bad_lengths, known);
+                reading(as_said, |faults| &mut faults.bad_lengths, known);
                 let by_type = fixed_length(kind).map(|length| (data + 2, data + 2 + length));
-                way(by_type.and_then(meta).filter(in_place), |faults| &mut faults.bad_lengths, 1);
+                reading(by_type.and_then(meta).filter(in_place), |faults| &mut faults.bad_lengths, 1);
                 if kind == END_OF_TRACK {
-                    way(meta((data + 1, data + 1)).filter(in_place), |faults| &mut faults.bad_lengths, 1);
+                    reading(meta((data + 1, data + 1)).filter(in_place), |faults| &mut faults.bad_lengths, 1);
                 }
             }
             Some(_) => {
                 let alone = system_message(self.bytes, at, running);
-                way(alone, |faults| &mut faults.system_messages, 1);
+                reading(alone, |faults| &mut faults.system_messages, 1);
                 // It may come between a delta time and its event.
                 let between = alone.and_then(|(_, at, _)| clean(self.bytes, at, None));
-                way(between, |faults| &mut faults.system_messages, 1);
+                reading(between, |faults| &mut faults.system_messages, 1);
             }
             None => {}
         }
         // The status is damaged or, in running status, the first byte.
         let short = running.map_or(3, data_bytes);
         let ends = [short, 3, 2, 1].map(|length| at + length).into_iter().filter(|&end| end <= self.bytes.len());
-        ways.extend(ends.map(|end| self.passing_over(at, end)));
-        ways
+        readings.extend(ends.map(|end| self.passing_over(at, end)));
+        readings
     }
 
     /// A message that a damaged delta time from `start` to `at` swallowed, with its position: only if that reading

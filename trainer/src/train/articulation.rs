@@ -15,8 +15,8 @@ const LONGEST: f64 = 1.6;
 /// Autocorrelation of the wandering deviation from one onset to the next.
 const KEPT: f64 = 0.75;
 
-/// A pianist's touch: durations are drawn toward a typical length, and deviate at random.
-pub struct Touch {
+/// A pianist's articulation: durations are drawn toward a typical length, and deviate at random.
+pub struct Articulation {
     /// Natural logarithm of the typical length in seconds.
     length: f64,
     /// Fraction of the distance of a written duration from it that is kept, in logarithms.
@@ -26,8 +26,8 @@ pub struct Touch {
     uneven: f64,
 }
 
-impl Touch {
-    /// Draws a touch as found in recordings.
+impl Articulation {
+    /// Draws an articulation as found in recordings.
     pub fn draw(rng: &mut impl Rng) -> Self {
         Self {
             length: rng.random_range(0.045f64.ln()..0.18f64.ln()),
@@ -37,8 +37,8 @@ impl Touch {
         }
     }
 
-    /// Applies the touch to notes, which are in order of their onsets.
-    pub fn play(&self, notes: &mut [Note], rng: &mut impl Rng) {
+    /// Shortens or lengthens notes, which are in order of their onsets.
+    pub fn apply(&self, notes: &mut [Note], rng: &mut impl Rng) {
         // Uniform random numbers of variance 1, the sums of which are approximately normal.
         let mut even = || rng.random_range(-1.0..1.0f64) * 3f64.sqrt();
         let mut wander = self.wanders * even();
@@ -64,11 +64,11 @@ mod tests {
     #[test]
     fn durations_come_nearer_to_each_other_and_stray() {
         let rng = &mut Pcg32::new(1, 1);
-        let touch = Touch { length: 0.1f64.ln(), follows: 0.3, wanders: 0.4, uneven: 0.4 };
+        let articulation = Articulation { length: 0.1f64.ln(), follows: 0.3, wanders: 0.4, uneven: 0.4 };
         let play = |seconds: f64, rng: &mut Pcg32| {
             let note = |n| Note { onset: f64::from(n) / 4.0, spread: 0.0, duration: seconds, pitch: 60, velocity: 64 };
             let mut notes: Vec<Note> = (0..20_000).map(note).collect();
-            touch.play(&mut notes, rng);
+            articulation.apply(&mut notes, rng);
             let logs = notes.iter().map(|note| note.duration.ln());
             let mean = logs.clone().sum::<f64>() / 20_000.0;
             (mean.exp(), (logs.map(|log| (log - mean).powi(2)).sum::<f64>() / 20_000.0).sqrt())

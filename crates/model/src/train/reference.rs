@@ -198,12 +198,12 @@ mod tests {
             }
             all
         };
-        let unfused = run(None);
+        let reference = run(None);
         for (precision, tolerance) in [(MatmulPrecision::F32, 1e-5), (MatmulPrecision::Bf16, 1e-2)] {
-            for (n, (fused, unfused)) in run(Some(precision)).iter().zip(&unfused).enumerate() {
+            for (n, (fused, reference)) in run(Some(precision)).iter().zip(&reference).enumerate() {
                 let largest = fused.iter().fold(0.0f32, |largest, v| largest.max(v.abs()));
-                assert!(fused.len() == unfused.len() && largest > 0.0);
-                for (a, b) in fused.iter().zip(unfused) {
+                assert!(fused.len() == reference.len() && largest > 0.0);
+                for (a, b) in fused.iter().zip(reference) {
                     assert!((a - b).abs() < tolerance * largest, "{precision}, part {n}: {a} and {b}");
                 }
             }

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use notes::{Event, Held, Planned, Schedule};
+use notes::{Event, Planned, Schedule, SoundingNotes};
 use proptest::prelude::*;
 
 /// The host's end of the queue.
@@ -84,14 +84,14 @@ proptest! {
             let end = again.map_or(note.end, |later| later.onset.min(note.end));
             expected.push((note.channel, note.pitch, note.onset, end));
         }
-        let (mut held, mut host) = (Held::new(), Host::default());
+        let (mut ledger, mut host) = (SoundingNotes::new(), Host::default());
         cuts.sort_by(f64::total_cmp);
         let mut struck = 0;
         for cut in cuts.into_iter().chain([20.0]) {
-            struck += held.play(&mut schedule, cut, |event| host.send(event)).struck;
+            struck += ledger.play(&mut schedule, cut, |event| host.send(event)).struck;
             prop_assert!(host.taken.iter().all(|event| event.at() < cut));
-            prop_assert!(held.last_end().is_none_or(|end| end >= cut));
-            prop_assert_eq!(held.len(), host.on.len());
+            prop_assert!(ledger.last_end().is_none_or(|end| end >= cut));
+            prop_assert_eq!(ledger.len(), host.on.len());
         }
         prop_assert!(host.taken.is_sorted_by(|a, b| a.at() <= b.at()), "{:?}", host.taken);
         prop_assert!(host.mistakes.is_empty(), "{:?}", host.mistakes);
@@ -124,7 +124,7 @@ proptest! {
                 }
             }
         }
-        prop_assert!(held.is_empty() && open.is_empty());
+        prop_assert!(ledger.is_empty() && open.is_empty());
         prop_assert_eq!(found, expected);
     }
 
@@ -138,17 +138,17 @@ proptest! {
         for note in &notes {
             schedule.push(planned(*note)).expect("room for all");
         }
-        let (mut held, mut host) = (Held::new(), Host { takes, ..Host::default() });
+        let (mut ledger, mut host) = (SoundingNotes::new(), Host { takes, ..Host::default() });
         let mut done = 0;
         for block in 0..12 {
-            let played = held.play(&mut schedule, f64::from(block + 1), |event| host.send(event));
+            let played = ledger.play(&mut schedule, f64::from(block + 1), |event| host.send(event));
             done += played.struck + played.refused;
             // The ledger and the host agree.
-            prop_assert_eq!(held.len(), host.on.len());
+            prop_assert_eq!(ledger.len(), host.on.len());
         }
         prop_assert_eq!(done as usize, notes.len());
-        held.end_all(12.0, |event| assert!(host.send(event)));
-        prop_assert!(held.is_empty() && host.on.is_empty());
+        ledger.end_all(12.0, |event| assert!(host.send(event)));
+        prop_assert!(ledger.is_empty() && host.on.is_empty());
         prop_assert!(host.mistakes.is_empty(), "{:?}", host.mistakes);
     }
 }
@@ -166,7 +166,7 @@ fn keys() -> (Vec<u8>, Vec<u8>) {
 fn every_key_of_every_channel_sounds_and_ends() {
     let (channels, pitches) = keys();
     let all = channels.iter().filter(|it| **it < 16).count() * pitches.iter().filter(|it| **it < 128).count();
-    let (mut held, mut host) = (Held::new(), Host::default());
+    let (mut ledger, mut host) = (SoundingNotes::new(), Host::default());
     for round in 0..3 {
         for &channel in &channels {
             for &pitch in &pitches {
@@ -178,14 +178,14 @@ fn every_key_of_every_channel_sounds_and_ends() {
                     velocity: pitch,
                     ..Planned::default()
                 };
-                let taken = held.strike(&note, |event| host.send(event));
+                let taken = ledger.strike(&note, |event| host.send(event));
                 assert_eq!(taken, channel < 16 && pitch < 128);
             }
         }
-        assert_eq!((held.len(), host.on.len()), (all, all));
+        assert_eq!((ledger.len(), host.on.len()), (all, all));
         // A NaN end becomes the onset.
-        assert_eq!(held.last_end(), Some(if round == 0 { 0.0 } else { 9.0 }));
+        assert_eq!(ledger.last_end(), Some(if round == 0 { 0.0 } else { 9.0 }));
     }
-    held.end_all(5.0, |event| assert!(host.send(event)));
-    assert!(held.is_empty() && host.on.is_empty() && host.mistakes.is_empty());
+    ledger.end_all(5.0, |event| assert!(host.send(event)));
+    assert!(ledger.is_empty() && host.on.is_empty() && host.mistakes.is_empty());
 }

@@ -1,11 +1,11 @@
 //! Sorts the plugin's output into the player's notes, passed through, and the plugin's own, and pairs each note-on with
 //! its note-off.
 
-use crate::event::{Event, Output, Timed, What};
+use crate::event::{Event, NoteEventKind, Output, Timed};
 
 /// A note of the plugin's output; times in samples since activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sounded {
+pub struct PlayedNote {
     /// Time of the note-on.
     pub on: u64,
     /// Time of the note-off.
@@ -22,13 +22,13 @@ pub struct Sounded {
 
 /// The plugin's output, sorted.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Account {
+pub struct SortedOutput {
     /// The player's note events that came through unchanged, at their own sample.
     pub passed: usize,
     /// The player's note events that are missing from the output.
     pub lost: Vec<Timed>,
     /// The notes that the plugin played itself, in order of their note-ons.
-    pub notes: Vec<Sounded>,
+    pub notes: Vec<PlayedNote>,
     /// The plugin's note-ons without a note-off.
     pub hanging: Vec<Output>,
     /// The plugin's note-offs without a note-on, and its note-ons for a key that is already sounding.
@@ -37,10 +37,10 @@ pub struct Account {
     pub controllers: Vec<Output>,
 }
 
-impl Account {
+impl SortedOutput {
     /// Sorts `output`, everything that the plugin sent, given `input`, everything that was sent to it.
     pub fn of(input: &[Timed], output: &[Output]) -> Self {
-        let mut account = Self::default();
+        let mut sorted = Self::default();
         // Events passed through keep their sample, and outputs are sorted by time.
         let mut passed = vec![false; output.len()];
         for timed in input.iter().filter(|timed| timed.event.note().is_some()) {
@@ -50,9 +50,9 @@ impl Account {
             match same {
                 Some((_, index)) => {
                     passed[index] = true;
-                    account.passed += 1;
+                    sorted.passed += 1;
                 }
-                None => account.lost.push(*timed),
+                None => sorted.lost.push(*timed),
             }
         }
         let mut open: Vec<Output> = Vec::new();
@@ -61,39 +61,39 @@ impl Account {
             match output.event.note() {
                 Some((true, place)) => {
                     if open.iter().any(|o| place_of(o) == Some(place)) {
-                        account.stray.push(output);
+                        sorted.stray.push(output);
                     }
                     open.push(output);
                 }
                 Some((false, place)) => match open.iter().position(|o| place_of(o) == Some(place)) {
                     Some(index) => {
                         let on = open.remove(index);
-                        account.notes.push(sounded(&on, output.at));
+                        sorted.notes.push(played_note(&on, output.at));
                     }
-                    None => account.stray.push(output),
+                    None => sorted.stray.push(output),
                 },
-                None if is_controller(&output.event) && !sent(input, &output) => account.controllers.push(output),
+                None if is_controller(&output.event) && !sent(input, &output) => sorted.controllers.push(output),
                 None => {}
             }
         }
-        account.hanging = open;
-        account.notes.sort_by_key(|note| (note.on, note.key));
-        account
+        sorted.hanging = open;
+        sorted.notes.sort_by_key(|note| (note.on, note.key));
+        sorted
     }
 
     /// The plugin's own notes in order of their note-ons, including hanging ones, which are given the note-off time
     /// `end`.
-    pub fn with_hanging_until(&self, end: u64) -> Vec<Sounded> {
+    pub fn with_hanging_until(&self, end: u64) -> Vec<PlayedNote> {
         let mut notes = self.notes.clone();
-        notes.extend(self.hanging.iter().map(|on| sounded(on, end)));
+        notes.extend(self.hanging.iter().map(|on| played_note(on, end)));
         notes.sort_by_key(|note| (note.on, note.key));
         notes
     }
 
     /// The times during which the plugin itself held a pedal down, as notes with this key; a pedal still down lasts
     /// until `end`.
-    pub fn pedal_until(&self, controller: u8, key: u8, end: u64) -> Vec<Sounded> {
-        let mut down: Vec<Sounded> = Vec::new();
+    pub fn pedal_until(&self, controller: u8, key: u8, end: u64) -> Vec<PlayedNote> {
+        let mut down: Vec<PlayedNote> = Vec::new();
         let mut open: [Option<usize>; 16] = [None; 16];
         for output in &self.controllers {
             let Event::Midi([status, number, value]) = output.event else { continue };
@@ -108,7 +108,7 @@ impl Account {
                 }
             } else if open.is_none() {
                 *open = Some(down.len());
-                down.push(Sounded { on: at, off: end, block: output.block, channel, key, velocity: value });
+                down.push(PlayedNote { on: at, off: end, block: output.block, channel, key, velocity: value });
             }
         }
         down
@@ -134,16 +134,16 @@ fn sent(input: &[Timed], output: &Output) -> bool {
     input[first..].iter().take_while(|timed| timed.at == output.at).any(|timed| timed.event == output.event)
 }
 
-fn sounded(on: &Output, off: u64) -> Sounded {
+fn played_note(on: &Output, off: u64) -> PlayedNote {
     let (channel, key) = place_of(on).unwrap_or_default();
     let velocity = match on.event {
-        Event::NoteOn { velocity, .. } | Event::Named { what: What::On(velocity), .. } => {
+        Event::NoteOn { velocity, .. } | Event::Named { kind: NoteEventKind::On(velocity), .. } => {
             (velocity * 127.0).round().clamp(1.0, 127.0) as u8
         }
         Event::Midi(data) => data[2],
         _ => 0,
     };
-    Sounded { on: on.at, off, block: on.block, channel, key, velocity }
+    PlayedNote { on: on.at, off, block: on.block, channel, key, velocity }
 }
 
 fn place_of(output: &Output) -> Option<(u8, u8)> {
@@ -172,13 +172,13 @@ mod tests {
             // … sends no note-off for one note, and a note-off for another that it never played.
             output(80, Event::note_off(0, 67)),
         ];
-        let account = Account::of(&input, &outputs);
-        assert_eq!(account.passed, 2);
-        assert_eq!(account.notes.len(), 1);
-        assert_eq!((account.notes[0].on, account.notes[0].off), (51, 70));
-        assert_eq!(account.hanging, [outputs[3]]);
-        assert_eq!(account.stray, [outputs[5]]);
-        assert_eq!(account.faults().len(), 2);
-        assert_eq!(Account::of(&input, &outputs[2..]).lost, input);
+        let sorted = SortedOutput::of(&input, &outputs);
+        assert_eq!(sorted.passed, 2);
+        assert_eq!(sorted.notes.len(), 1);
+        assert_eq!((sorted.notes[0].on, sorted.notes[0].off), (51, 70));
+        assert_eq!(sorted.hanging, [outputs[3]]);
+        assert_eq!(sorted.stray, [outputs[5]]);
+        assert_eq!(sorted.faults().len(), 2);
+        assert_eq!(SortedOutput::of(&input, &outputs[2..]).lost, input);
     }
 }

@@ -9,13 +9,13 @@ pub(crate) const CHUNK: usize = 8;
 /// Largest activation magnitude as an integer: 1,024 products with weights of 127 stay below 2^31.
 const LARGEST: f32 = 16_000.0;
 /// Most columns a quantized matrix may have, for the same reason.
-pub(crate) const MOST_COLUMNS: usize = 1024;
+pub(crate) const MAX_COLUMNS: usize = 1024;
 /// Added to every activation to make it positive, for multiply-adds of unsigned with signed bytes.
 pub(crate) const OFFSET: i32 = 1 << 14;
 
 /// A quantized activation vector, zero-padded to whole chunks. Allocates on construction only.
 #[derive(Clone, Debug)]
-pub(crate) struct Quantised {
+pub(crate) struct Quantized {
     /// The integer values.
     words: Vec<i16>,
     /// High and low bytes of the values plus [`OFFSET`].
@@ -25,12 +25,12 @@ pub(crate) struct Quantised {
     exponent: i32,
 }
 
-impl Quantised {
-    /// Room for vectors of up to [`MOST_COLUMNS`].
+impl Quantized {
+    /// Room for vectors of up to [`MAX_COLUMNS`].
     pub fn new() -> Self {
         Self {
-            words: Vec::with_capacity(MOST_COLUMNS),
-            bytes: [(); 2].map(|()| Vec::with_capacity(MOST_COLUMNS)),
+            words: Vec::with_capacity(MAX_COLUMNS),
+            bytes: [(); 2].map(|()| Vec::with_capacity(MAX_COLUMNS)),
             step: 0.0,
             exponent: 0,
         }
@@ -76,7 +76,7 @@ impl Quantised {
     /// The value buffer, resized to `columns` padded to whole chunks.
     fn words_mut(&mut self, columns: usize) -> &mut [i16] {
         let columns = columns.next_multiple_of(CHUNK);
-        assert!(columns <= MOST_COLUMNS, "sums could overflow");
+        assert!(columns <= MAX_COLUMNS, "sums could overflow");
         self.words.resize(columns, 0);
         self.bytes.iter_mut().for_each(|bytes| bytes.resize(columns, 0));
         &mut self.words
@@ -148,7 +148,7 @@ widest! {
 /// Quantized weights with their scale per row.
 #[derive(PartialEq)]
 pub(crate) struct Rounded {
-    /// `[rows, columns]`: integers of -127 … 127, or indices into a [`Book`].
+    /// `[rows, columns]`: integers of -127 … 127, or indices into a [`Codebook`].
     pub values: Vec<i8>,
     /// `[rows]`: the real value of one integer step.
     pub scales: Vec<f32>,
@@ -163,9 +163,9 @@ pub(crate) fn eight_bits(weights: &[f32], columns: usize) -> Rounded {
 }
 
 /// A codebook: the sixteen values that a 4-bit index can select, in 127ths of a row's largest weight.
-pub(crate) type Book = [i8; BOOK];
+pub(crate) type Codebook = [i8; CODEBOOK_SIZE];
 /// Entries in a codebook.
-pub(crate) const BOOK: usize = 16;
+pub(crate) const CODEBOOK_SIZE: usize = 16;
 
 /// Histogram bins in which weights are counted for the codebook.
 const CELLS: usize = 4096;
@@ -175,7 +175,7 @@ const ROUNDS: usize = 80;
 /// Quantizes to 4-bit codes, which are indices into one codebook for the whole matrix. The codebook is fitted by
 /// Lloyd's algorithm (Lloyd 1957, published 1982) to the weights in units of their row's largest. Errors are weighted
 /// by the weight's magnitude, since large weights matter most.
-pub(crate) fn four_bits(weight: &Tensor) -> (Rounded, Book) {
+pub(crate) fn four_bits(weight: &Tensor) -> (Rounded, Codebook) {
     let (weights, columns) = (&weight.data[..], weight.shape[1]);
     let scales = scales(weights, columns);
     let cell = |w: f32, scale: f32| ((w / scale + 127.0) * ((CELLS - 1) as f32 / 254.0) + 0.5) as usize;
@@ -183,20 +183,20 @@ pub(crate) fn four_bits(weight: &Tensor) -> (Rounded, Book) {
     for (row, &scale) in weights.chunks_exact(columns).zip(&scales) {
         row.iter().for_each(|&w| counts[cell(w, scale)] += 1);
     }
-    let book = weight.book.unwrap_or_else(|| book(&counts));
-    let codes: Vec<i8> = (0..CELLS).map(|cell| nearest(&book, centre(cell)) as i8).collect();
+    let codebook = weight.codebook.unwrap_or_else(|| codebook(&counts));
+    let codes: Vec<i8> = (0..CELLS).map(|cell| nearest(&codebook, center(cell)) as i8).collect();
     let rows = weights.chunks_exact(columns).zip(&scales);
     let values = rows.flat_map(|(row, &scale)| row.iter().map(move |&w| (w, scale)));
     let values = values.map(|(w, scale)| codes[cell(w, scale)]).collect();
-    (Rounded { values, scales }, book)
+    (Rounded { values, scales }, codebook)
 }
 
 /// The weight at the center of a histogram bin, in 127ths of its row's largest.
-fn centre(cell: usize) -> f64 {
+fn center(cell: usize) -> f64 {
     cell as f64 * 254.0 / (CELLS - 1) as f64 - 127.0
 }
 
-fn book(counts: &[u32]) -> Book {
+fn codebook(counts: &[u32]) -> Codebook {
     // Initial values: the medians of sixteen equal shares of the weights.
     let total: u64 = counts.iter().map(|&n| u64::from(n)).sum();
     let mut seen = 0;
@@ -204,7 +204,7 @@ fn book(counts: &[u32]) -> Book {
     for (cell, &count) in counts.iter().enumerate() {
         seen += u64::from(count);
         while points.len() < 16 && seen * 32 > total * (2 * points.len() as u64 + 1) {
-            points.push(centre(cell));
+            points.push(center(cell));
         }
     }
     points.resize(16, 127.0);
@@ -212,7 +212,7 @@ fn book(counts: &[u32]) -> Book {
         let mut sums = [(0.0, 0.0); 16];
         let mut mine = 0;
         for (cell, &count) in counts.iter().enumerate() {
-            let at = centre(cell);
+            let at = center(cell);
             while mine < 15 && points[mine] + points[mine + 1] < 2.0 * at {
                 mine += 1;
             }
@@ -229,10 +229,10 @@ fn book(counts: &[u32]) -> Book {
     std::array::from_fn(|i| points[i].round() as i8)
 }
 
-fn nearest(book: &Book, value: f64) -> usize {
+fn nearest(codebook: &Codebook, value: f64) -> usize {
     (0..16)
         .min_by(|&a, &b| {
-            let far = |i: usize| (f64::from(book[i]) - value).abs();
+            let far = |i: usize| (f64::from(codebook[i]) - value).abs();
             far(a).total_cmp(&far(b))
         })
         .unwrap_or(0)

@@ -1,9 +1,9 @@
 //! Conditioning inputs of a lane besides the notes: source, meter, time left. Drawn again for each pass over a piece.
 
-use super::config::Tell;
+use super::config::ConditioningRates;
 use crate::dataset::Piece;
 use crate::performance::Performance;
-use model::{Left, Meter, Moment, Source, Told, shapes::Attribute};
+use model::{Conditioning, Meter, PieceConditioning, Remaining, Source, shapes::Attribute};
 use rand::Rng;
 
 /// The tempo is measured over about this many beats.
@@ -41,18 +41,18 @@ struct Beat {
 
 impl Plan {
     /// No conditioning inputs.
-    pub const NOTHING: Self = Self { source: None, meter: None, left: None, ending: false };
+    pub const NONE: Self = Self { source: None, meter: None, left: None, ending: false };
 
     /// Draws a plan at random.
-    pub fn draw(tell: &Tell, rng: &mut impl Rng) -> Self {
+    pub fn draw(rates: &ConditioningRates, rng: &mut impl Rng) -> Self {
         let mut chance = |share: f64| rng.random::<f64>() < share;
-        let (source, meter, wrong) = (chance(tell.source), chance(tell.meter), chance(tell.wrong_meter));
-        let (bars, left, ending) = (!chance(tell.no_bar), chance(tell.left), chance(tell.ending));
+        let (source, meter, wrong) = (chance(rates.source), chance(rates.meter), chance(rates.wrong_meter));
+        let (bars, left, ending) = (!chance(rates.no_bar), chance(rates.left), chance(rates.ending));
         let (scale, off) =
             if wrong { ([1.0, 1.0, 0.5, 2.0][rng.random_range(0..4)], rng.random()) } else { (1.0, 0.0) };
         let (notes, from) = (rng.random(), rng.random_range(0.1..1.0));
         let mut late = |share: f64| if rng.random::<f64>() < share { rng.random::<f64>() } else { 0.0 };
-        let (late, source_from) = (late(tell.late_meter), late(tell.late_source));
+        let (late, source_from) = (late(rates.late_meter), late(rates.late_source));
         let beat = Beat { scale, off, bars, from: late };
         let source = source.then_some(source_from);
         Self { source, meter: meter.then_some(beat), left: left.then_some((notes, from)), ending: left && ending }
@@ -60,7 +60,7 @@ impl Plan {
 
     /// The conditioning inputs for a performance of the piece. `humanized`: whether the spread of its chords is
     /// realistic.
-    pub fn told(&self, piece: &Piece, performance: &Performance, humanized: bool) -> Told {
+    pub fn conditioning(&self, piece: &Piece, performance: &Performance, humanized: bool) -> PieceConditioning {
         let mut learns = [true; 5];
         for (attribute, learns) in Attribute::ALL.into_iter().zip(&mut learns) {
             *learns = match attribute {
@@ -75,22 +75,22 @@ impl Plan {
         let left = self.left.map(|(notes, from)| left(performance, notes, from));
         let source =
             |index: usize| piece.source.filter(|_| self.source.is_some_and(|from| index as f64 >= from * count as f64));
-        let start = Moment { source: source(0), ..Moment::default() };
-        let mut moments = Vec::new();
+        let start = Conditioning { source: source(0), ..Conditioning::default() };
+        let mut per_note = Vec::new();
         if meters.is_some() || left.is_some() || source(count) != start.source {
-            moments = vec![Moment::default(); count];
-            for (index, moment) in moments.iter_mut().enumerate() {
-                moment.source = source(index);
-                moment.meter = meters.as_ref().and_then(|meters| meters[index]);
-                moment.left = left.as_ref().and_then(|left| left[index]);
+            per_note = vec![Conditioning::default(); count];
+            for (index, at_onset) in per_note.iter_mut().enumerate() {
+                at_onset.source = source(index);
+                at_onset.meter = meters.as_ref().and_then(|meters| meters[index]);
+                at_onset.remaining = left.as_ref().and_then(|left| left[index]);
             }
         }
-        Told { start, moments, learns }
+        PieceConditioning { start, per_note, learns }
     }
 }
 
 /// The meter at each note, from the notes up to it; for the first notes, from the first beats.
-fn meters(piece: &Piece, performance: &Performance, told: Beat) -> Vec<Option<Meter>> {
+fn meters(piece: &Piece, performance: &Performance, beat: Beat) -> Vec<Option<Meter>> {
     let Performance { notes, beats } = performance;
     let bars = true_bars(&piece.bars);
     let slope = |from: usize, to: usize| {
@@ -112,16 +112,16 @@ fn meters(piece: &Piece, performance: &Performance, told: Beat) -> Vec<Option<Me
             while stretch + 1 < bars.len() && bars[stretch + 1].0 <= beats[index] + 1e-6 {
                 stretch += 1;
             }
-            let beat_s = tempo? / told.scale;
+            let beat_s = tempo? / beat.scale;
             let (start, length) = bars.get(stretch).copied().unwrap_or((0.0, 0.0));
-            let off = told.off * if length > 0.0 { length } else { 1.0 };
-            let (position, length) = ((beats[index] - start + off) * told.scale, length * told.scale);
-            let bar = if told.bars { length } else { 0.0 };
+            let off = beat.off * if length > 0.0 { length } else { 1.0 };
+            let (position, length) = ((beats[index] - start + off) * beat.scale, length * beat.scale);
+            let bar = if beat.bars { length } else { 0.0 };
             let round = if bar > 0.0 { bar } else { 1.0 };
             // Rounding may result in the length itself, which is position 0 of the next bar.
             let position = Some(position.rem_euclid(round)).filter(|&position| position < round).unwrap_or(0.0);
-            let told = BEATS_S.contains(&beat_s) && index as f64 >= told.from * notes.len() as f64;
-            told.then_some(Meter { beat_s, position, bar })
+            let is_given = BEATS_S.contains(&beat_s) && index as f64 >= beat.from * notes.len() as f64;
+            is_given.then_some(Meter { beat_s, position, bar })
         })
         .collect()
 }
@@ -139,7 +139,7 @@ fn true_bars(bars: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 /// What is left at each note until the last release of its section or of the piece, given only near the end.
-fn left(performance: &Performance, as_notes: bool, from: f64) -> Vec<Option<Left>> {
+fn left(performance: &Performance, as_notes: bool, from: f64) -> Vec<Option<Remaining>> {
     let notes = &performance.notes;
     let mut left = vec![None; notes.len()];
     let (mut begin, mut end) = (0, 0.0f64);
@@ -151,8 +151,8 @@ fn left(performance: &Performance, as_notes: bool, from: f64) -> Vec<Option<Left
         for note in begin..=index {
             let (count, seconds) = (index - note, end - notes[note].onset);
             left[note] = match as_notes {
-                true => (count as f64 <= from * LEFT_NOTES).then_some(Left::Notes(count as u32)),
-                false => (seconds <= from * LEFT_S).then_some(Left::Seconds(seconds)),
+                true => (count as f64 <= from * LEFT_NOTES).then_some(Remaining::Notes(count as u32)),
+                false => (seconds <= from * LEFT_S).then_some(Remaining::Seconds(seconds)),
             };
         }
         begin = index + 1;
@@ -209,10 +209,10 @@ mod tests {
             // The rest after 24 notes ends a section.
             let (last, end) = if index < 24 { (23, 4.0 + 0.8 * 3.5 + 0.2) } else { (39, 4.0 + 0.8 * 15.5 + 0.2) };
             let count = last - index as u32;
-            assert_eq!(by_notes[index], (count <= 10).then_some(Left::Notes(count)), "{index}");
+            assert_eq!(by_notes[index], (count <= 10).then_some(Remaining::Notes(count)), "{index}");
             let seconds: f64 = end - note.onset;
             match by_seconds[index] {
-                Some(Left::Seconds(told)) => assert!((told - seconds).abs() < 1e-9 && told <= 2.0),
+                Some(Remaining::Seconds(told)) => assert!((told - seconds).abs() < 1e-9 && told <= 2.0),
                 other => assert!(other.is_none() && seconds > 2.0, "{index}"),
             }
         }
@@ -223,28 +223,28 @@ mod tests {
         let (piece, performance) = piece();
         let learns = |source, flat, humanized| {
             let piece = Piece { source, flat, ..piece.clone() };
-            Plan::NOTHING.told(&piece, &performance, humanized).learns
+            Plan::NONE.conditioning(&piece, &performance, humanized).learns
         };
         assert_eq!(learns(None, false, false), [true; 5]);
         assert_eq!(learns(Some(Source::Score), false, false), [true, true, true, true, false]);
         assert_eq!(learns(Some(Source::Score), true, true), [true, true, true, false, true]);
-        assert_eq!(Plan::NOTHING.told(&piece, &performance, false), Told::default());
+        assert_eq!(Plan::NONE.conditioning(&piece, &performance, false), PieceConditioning::default());
     }
 
     #[test]
     fn the_source_is_told_from_the_start_or_from_later_on() {
         let (piece, performance) = piece();
         let piece = Piece { source: Some(Source::Roll), ..piece };
-        let told = |from| Plan { source: Some(from), ..Plan::NOTHING }.told(&piece, &performance, false);
-        assert_eq!((told(0.0).start.source, told(0.0).moments.len()), (Some(Source::Roll), 0));
+        let told = |from| Plan { source: Some(from), ..Plan::NONE }.conditioning(&piece, &performance, false);
+        assert_eq!((told(0.0).start.source, told(0.0).per_note.len()), (Some(Source::Roll), 0));
         let late = told(0.5);
         assert_eq!(late.start.source, None);
-        assert_eq!(late.moments.iter().position(|moment| moment.source.is_some()), Some(20));
+        assert_eq!(late.per_note.iter().position(|at_onset| at_onset.source.is_some()), Some(20));
     }
 
     #[test]
     fn all_is_told_as_often_as_the_recipe_says() {
-        let tell = Tell {
+        let rates = ConditioningRates {
             source: 0.7,
             late_source: 0.3,
             meter: 0.5,
@@ -255,7 +255,7 @@ mod tests {
             ending: 0.4,
         };
         let rng = &mut rand_pcg::Pcg32::new(1, 1);
-        let plans: Vec<Plan> = (0..20_000).map(|_| Plan::draw(&tell, rng)).collect();
+        let plans: Vec<Plan> = (0..20_000).map(|_| Plan::draw(&rates, rng)).collect();
         let share = |which: &dyn Fn(&Plan) -> bool| plans.iter().filter(|plan| which(plan)).count() as f64 / 20_000.0;
         for (found, expected) in [
             (share(&|plan| plan.source.is_some()), 0.7),

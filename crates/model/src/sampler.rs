@@ -8,22 +8,22 @@ use rand::{Rng, RngCore};
 
 use crate::{
     activation::{exp, ln},
-    batch_decoder::MOST,
+    batch_decoder::MAX_TAKES,
     context::Context,
-    decoder::centre,
+    decoder::center,
     encoding::{LONGEST_S, PITCHES, TIMES, VELOCITIES, spread_range, time_bin, time_range, velocity_range},
     markov::{Markov, Recent},
     network::{Network, Scratch, State},
     rhythm::inside,
     sampling::{Controls, apply_temperature, apply_top_p, draw, mix, tilt},
     shapes::{Attribute, Kind},
-    turn::duration_class,
+    turn_drift::duration_class,
 };
 
 /// The shortest audible duration of a note, in seconds after it is struck.
 const SHORTEST_S: f64 = 0.010;
 /// Placeholder for attributes that are not drawn yet.
-pub(crate) const NOTHING: Successor = Successor { step: 0.0, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };
+pub(crate) const PLACEHOLDER: Successor = Successor { step: 0.0, spread: 0.0, duration: 0.0, pitch: 0, velocity: 0 };
 /// Smallest fraction of a bin: keeps its logarithm finite.
 const LEAST_PART: f64 = 1e-6;
 /// Limit of the tilt that reaches a density, as its slope over the natural logarithm of the step: doubling a step
@@ -33,7 +33,7 @@ const STEEPEST: f32 = 8.0;
 const STEEPEST_LEVEL: f32 = 0.5;
 /// What was learned from the player's notes, and its weight.
 #[derive(Clone, Copy, Debug)]
-pub struct Learned<'a> {
+pub struct MarkovMix<'a> {
     /// The Markov model.
     pub memory: &'a Markov,
     /// The notes before the one to be drawn.
@@ -44,7 +44,7 @@ pub struct Learned<'a> {
 
 /// Constraints and requests for the next step.
 #[derive(Clone, Copy, Debug)]
-pub struct When<'a> {
+pub struct StepConstraints<'a> {
     /// Earliest onset, in seconds after the last one.
     pub earliest: f64,
     /// Whether the note may join the last chord: some allowed pitch is above the chord's highest.
@@ -52,10 +52,10 @@ pub struct When<'a> {
     /// Factor on the density of onsets; 1: as the network plays.
     pub density: f32,
     /// Distribution to mix in.
-    pub learned: Option<Learned<'a>>,
+    pub learned: Option<MarkovMix<'a>>,
 }
 
-impl When<'_> {
+impl StepConstraints<'_> {
     /// No constraint but the earliest onset, in seconds after the last one.
     pub fn after(earliest: f64) -> Self {
         Self { earliest, in_chord: true, density: 1.0, learned: None }
@@ -68,12 +68,12 @@ pub struct Timing {
     /// Seconds after the last onset; 0: joins its chord.
     pub step: f64,
     /// Median of the distribution the step was drawn from, chords excluded, in seconds.
-    pub usual: f64,
+    pub median: f64,
 }
 
 impl Timing {
     /// Value before anything is drawn.
-    pub(crate) const AT_ONCE: Self = Self { step: 0.0, usual: 0.0 };
+    pub(crate) const AT_ONCE: Self = Self { step: 0.0, median: 0.0 };
 }
 
 /// The velocity of the next note.
@@ -89,7 +89,7 @@ pub enum Loudness {
 
 /// Constraints and requests for the next note, once its step is known.
 #[derive(Clone, Copy, Debug)]
-pub struct What<'a> {
+pub struct NoteConstraints<'a> {
     /// Allowed pitches, as bits. Inside a chord at least one of them must be above its last pitch.
     pub pitches: u128,
     /// The longest duration, in seconds.
@@ -99,10 +99,10 @@ pub struct What<'a> {
     /// Factor on the spread of chords; 0: all notes are struck at once.
     pub spread: f64,
     /// Distribution to mix in.
-    pub learned: Option<Learned<'a>>,
+    pub learned: Option<MarkovMix<'a>>,
 }
 
-impl What<'_> {
+impl NoteConstraints<'_> {
     /// No constraints, no requests.
     pub const FREE: Self =
         Self { pitches: u128::MAX, longest: LONGEST_S, loudness: Loudness::Free, spread: 1.0, learned: None };
@@ -119,7 +119,7 @@ impl What<'_> {
     }
 }
 
-impl Default for What<'_> {
+impl Default for NoteConstraints<'_> {
     fn default() -> Self {
         Self::FREE
     }
@@ -127,66 +127,77 @@ impl Default for What<'_> {
 
 /// Takes of one network, often a single one, whose next notes are sampled as one batch. Feeds nothing, allocates
 /// nothing.
-pub(crate) struct Drawing<'a> {
+pub(crate) struct Sampler<'a> {
     pub network: &'a Network,
     pub states: &'a [State],
     pub scratch: &'a mut Scratch,
     pub controls: &'a Controls,
 }
 
-impl Drawing<'_> {
+impl Sampler<'_> {
     /// Draws each take's step. The network's distribution goes through these stages: mask, corrections towards the
     /// phrase, learned mixture, temperature, density tilt, top-p and min-p. The seed answers with its point estimate.
-    pub fn steps<R: RngCore>(&mut self, when: &[When], rngs: &mut [R], timings: &mut [Timing]) {
+    pub fn steps<R: RngCore>(&mut self, constraints: &[StepConstraints], rngs: &mut [R], timings: &mut [Timing]) {
         let Self { network, states, scratch, controls } = self;
-        assert_eq!([when.len(), rngs.len(), timings.len()], [states.len(); 3], "limits and a generator for each take");
-        let each = states.iter().zip(when).zip(rngs).zip(timings);
+        assert_eq!(
+            [constraints.len(), rngs.len(), timings.len()],
+            [states.len(); 3],
+            "limits and a generator for each take"
+        );
+        let each = states.iter().zip(constraints).zip(rngs).zip(timings);
         if network.kind() == Kind::Seed {
-            for (((state, when), rng), timing) in each {
+            for (((state, constraints), rng), timing) in each {
                 let [estimate, _] = network.point_estimates(state, scratch).unwrap_or_default();
-                *timing = Onset::new(&state.context, when).around(estimate, rng);
+                *timing = StepSampler::new(&state.context, constraints).around(estimate, rng);
             }
             return;
         }
-        let logits = network.logits_all(Attribute::Step, &[NOTHING; MOST][..states.len()], states, scratch);
+        let logits = network.logits_all(Attribute::Step, &[PLACEHOLDER; MAX_TAKES][..states.len()], states, scratch);
         let logits = logits.chunks_exact_mut(TIMES);
-        for ((((state, when), rng), timing), logits) in each.zip(logits) {
-            *timing = Onset::new(&state.context, when).draw(logits, controls, rng);
+        for ((((state, constraints), rng), timing), logits) in each.zip(logits) {
+            *timing = StepSampler::new(&state.context, constraints).draw(logits, controls, rng);
         }
     }
 
-    /// Draws everything but the step of each take's next note. `what`: the step and the constraints of each take.
-    pub fn notes<R: RngCore>(&mut self, what: &[(f64, What)], rngs: &mut [R], notes: &mut [Successor]) {
+    /// Draws everything but the step of each take's next note. `constraints`: the step and the constraints of each
+    /// take.
+    pub fn notes<R: RngCore>(
+        &mut self,
+        constraints: &[(f64, NoteConstraints)],
+        rngs: &mut [R],
+        notes: &mut [Successor],
+    ) {
         assert_eq!(
-            [what.len(), rngs.len(), notes.len()],
+            [constraints.len(), rngs.len(), notes.len()],
             [self.states.len(); 3],
             "limits and a generator for each take"
         );
-        for (note, (step, _)) in notes.iter_mut().zip(what) {
-            *note = Successor { step: *step, ..NOTHING };
+        for (note, (step, _)) in notes.iter_mut().zip(constraints) {
+            *note = Successor { step: *step, ..PLACEHOLDER };
         }
-        self.attribute(Attribute::Pitch, what, rngs, notes);
+        self.attribute(Attribute::Pitch, constraints, rngs, notes);
         if self.network.kind() == Kind::Seed {
             let Self { network, states, scratch, controls } = self;
-            for ((state, (_, what)), next) in states.iter().zip(what).zip(notes) {
+            for ((state, (_, constraints)), next) in states.iter().zip(constraints).zip(notes) {
                 let [_, duration] = network.point_estimates(state, scratch).unwrap_or_default();
-                Drawn { controls, what, context: &state.context, network }.rest_of_the_seed(duration, next);
+                AttributeSampler { controls, constraints, context: &state.context, network }
+                    .complete_seed_note(duration, next);
             }
             return;
         }
-        self.attribute(Attribute::Duration, what, rngs, notes);
-        self.attribute(Attribute::Velocity, what, rngs, notes);
+        self.attribute(Attribute::Duration, constraints, rngs, notes);
+        self.attribute(Attribute::Velocity, constraints, rngs, notes);
         let Self { network, states, controls, .. } = self;
-        let mut each = states.iter().zip(what).zip(&*notes);
-        let may_be_late = |((state, (_, what)), next): ((&State, &(f64, What)), &Successor)| {
-            Drawn { controls, what, context: &state.context, network }.may_be_late(next)
+        let mut each = states.iter().zip(constraints).zip(&*notes);
+        let may_have_spread = |((state, (_, constraints)), next): ((&State, &(f64, NoteConstraints)), &Successor)| {
+            AttributeSampler { controls, constraints, context: &state.context, network }.may_have_spread(next)
         };
-        if each.any(may_be_late) {
-            self.attribute(Attribute::Spread, what, rngs, notes);
+        if each.any(may_have_spread) {
+            self.attribute(Attribute::Spread, constraints, rngs, notes);
         }
         // A note sounds for a moment at least, but rounding must not make it longer than allowed.
-        for (next, (_, what)) in notes.iter_mut().zip(what) {
-            next.duration = next.duration.max((next.spread + SHORTEST_S).min(what.longest_s()));
+        for (next, (_, constraints)) in notes.iter_mut().zip(constraints) {
+            next.duration = next.duration.max((next.spread + SHORTEST_S).min(constraints.longest_s()));
         }
     }
 
@@ -194,22 +205,22 @@ impl Drawing<'_> {
     fn attribute<R: RngCore>(
         &mut self,
         attribute: Attribute,
-        what: &[(f64, What)],
+        constraints: &[(f64, NoteConstraints)],
         rngs: &mut [R],
         notes: &mut [Successor],
     ) {
         let Self { network, states, scratch, controls } = self;
         let logits = network.logits_all(attribute, notes, states, scratch);
         let logits = logits.chunks_exact_mut(logits.len() / states.len());
-        let each = states.iter().zip(what).zip(notes).zip(logits).zip(rngs);
-        for ((((state, (_, what)), next), logits), rng) in each {
-            let drawn = Drawn { controls, what, context: &state.context, network };
+        let each = states.iter().zip(constraints).zip(notes).zip(logits).zip(rngs);
+        for ((((state, (_, constraints)), next), logits), rng) in each {
+            let sampler = AttributeSampler { controls, constraints, context: &state.context, network };
             match attribute {
                 Attribute::Step => unreachable!("steps are drawn first, by `Onset`"),
-                Attribute::Pitch => drawn.pitch(logits, next, rng),
-                Attribute::Duration => drawn.duration(logits, next, rng),
-                Attribute::Velocity => drawn.velocity(logits, next, rng),
-                Attribute::Spread => drawn.spread(logits, next, rng),
+                Attribute::Pitch => sampler.pitch(logits, next, rng),
+                Attribute::Duration => sampler.duration(logits, next, rng),
+                Attribute::Velocity => sampler.velocity(logits, next, rng),
+                Attribute::Spread => sampler.spread(logits, next, rng),
             }
         }
     }
@@ -227,8 +238,8 @@ pub(crate) fn draw_rest(logits: &mut [f32], so_far: f64, rng: &mut impl RngCore)
 }
 
 /// When the next onset may be, and the learned distribution.
-pub(crate) struct Onset<'a> {
-    when: &'a When<'a>,
+pub(crate) struct StepSampler<'a> {
+    constraints: &'a StepConstraints<'a>,
     earliest: f64,
     /// The time bin of `earliest`, and the first possible bin outside a chord.
     first: usize,
@@ -242,19 +253,19 @@ pub(crate) struct Onset<'a> {
 /// The shortest step outside a chord, in seconds: shorter ones fall into the chord window.
 const SHORTEST_STEP_S: f64 = notes::chords::WINDOW_S + 1e-3;
 
-impl<'a> Onset<'a> {
-    pub fn new(context: &'a Context, when: &'a When) -> Self {
-        let earliest = when.earliest.max(0.0);
-        let chords = earliest == 0.0 && when.in_chord && usize::from(context.floor(0.0)) < PITCHES;
+impl<'a> StepSampler<'a> {
+    pub fn new(context: &'a Context, constraints: &'a StepConstraints) -> Self {
+        let earliest = constraints.earliest.max(0.0);
+        let chords = earliest == 0.0 && constraints.in_chord && usize::from(context.floor(0.0)) < PITCHES;
         let first = time_bin(earliest);
         let next = first.max(time_bin(SHORTEST_STEP_S));
-        let mut onset = Self { when, earliest, first, next, chords, learned: None, context };
+        let mut sampler = Self { constraints, earliest, first, next, chords, learned: None, context };
         let mut learned = [0.0; TIMES];
-        onset.learned = when
+        sampler.learned = constraints
             .learned
-            .filter(|own| own.memory.steps(own.recent, |bin| onset.possible(bin), &mut learned))
+            .filter(|own| own.memory.steps(own.recent, |bin| sampler.possible(bin), &mut learned))
             .map(|own| (own.share, learned));
-        onset
+        sampler
     }
 
     fn possible(&self, bin: usize) -> bool {
@@ -262,33 +273,33 @@ impl<'a> Onset<'a> {
     }
 
     /// Picks a time in this bin: where a note ends, or else as the player would time it, or else uniformly.
-    fn moment(&self, bin: usize, rng: &mut impl RngCore) -> f64 {
+    fn time_in(&self, bin: usize, rng: &mut impl RngCore) -> f64 {
         if bin == 0 {
             return 0.0;
         }
         let (begin, end) = time_range(bin);
         let begin = begin.max(self.earliest.max(SHORTEST_STEP_S));
-        let lately = &self.context.lately;
+        let recent = &self.context.recent;
         let chance = rng.random();
-        let time = match lately.sounding.end_in(begin, end, lately.last(), rng.random()) {
+        let time = match recent.sounding.end_in(begin, end, recent.last(), rng.random()) {
             Some(end) => end,
             None => {
-                let played = lately.rhythm.played(begin, end, lately.moment.meter, chance);
+                let played = recent.rhythm.played(begin, end, recent.conditioning.meter, chance);
                 played.unwrap_or(begin + (end - begin).max(0.0) * chance)
             }
         };
-        inside(lately.sounding.after_ends(time), begin, end)
+        inside(recent.sounding.after_ends(time), begin, end)
     }
 
     /// The timing when the network gives a point estimate, in seconds.
     pub fn around(&self, estimate: f64, rng: &mut impl RngCore) -> Timing {
-        let usual = (estimate / f64::from(self.when.density)).max(self.earliest);
+        let median = (estimate / f64::from(self.constraints.density)).max(self.earliest);
         let step = match self.learned {
-            Some((share, p)) if rng.random::<f32>() < share => self.moment(draw(&p, rng).unwrap_or(self.first), rng),
-            _ if usual > 0.0 || self.chords => usual,
+            Some((share, p)) if rng.random::<f32>() < share => self.time_in(draw(&p, rng).unwrap_or(self.first), rng),
+            _ if median > 0.0 || self.chords => median,
             _ => SHORTEST_STEP_S,
         };
-        Timing { step, usual }
+        Timing { step, median }
     }
 
     /// Draws the timing from the network's distribution.
@@ -299,43 +310,43 @@ impl<'a> Onset<'a> {
         if self.first > 0 {
             logits[self.first] += part_of(self.first, self.earliest, f64::INFINITY);
         }
-        let turn = &self.context.lately.turn;
-        logits[0] += controls.texture * turn.missing_chords();
-        let slower = controls.density * turn.missing_interval();
+        let drift = &self.context.recent.turn_drift;
+        logits[0] += controls.texture * drift.chord_shortfall();
+        let slower = controls.density * drift.interval_shortfall();
         // If the caller asks for another density, the phrase's does not apply.
-        if slower != 0.0 && self.when.density == 1.0 {
+        if slower != 0.0 && self.constraints.density == 1.0 {
             logits[1..].iter_mut().zip(&LENGTHS[1..]).for_each(|(logit, length)| *logit += slower * length);
         }
         if let Some((share, p)) = self.learned {
             mix(logits, &p, share);
         }
-        apply_temperature(logits, controls.temperature.step * exp(-controls.evenness * turn.missing_evenness()));
+        apply_temperature(logits, controls.temperature.step * exp(-controls.evenness * drift.evenness_shortfall()));
         let p = logits;
-        if self.when.density != 1.0 {
+        if self.constraints.density != 1.0 {
             // Chords keep their share: what changes is how soon the next onset comes.
-            crowd(&mut p[1..], self.when.density);
+            tilt_density(&mut p[1..], self.constraints.density);
         }
         controls.keep(p);
-        let usual = centre(median(&p[1..]) + 1).max(self.earliest);
+        let median = center(median(&p[1..]) + 1).max(self.earliest);
         let bin = draw(p, rng).unwrap_or(self.first);
-        Timing { step: self.moment(bin, rng), usual }
+        Timing { step: self.time_in(bin, rng), median }
     }
 }
 
 /// Draws the remaining attributes of one take's note, once its step is known. Each method writes one into the note.
-struct Drawn<'a> {
+struct AttributeSampler<'a> {
     controls: &'a Controls,
-    what: &'a What<'a>,
+    constraints: &'a NoteConstraints<'a>,
     context: &'a Context,
     network: &'a Network,
 }
 
-impl Drawn<'_> {
+impl AttributeSampler<'_> {
     fn pitch(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
-        let Self { controls, what, context, .. } = self;
+        let Self { controls, constraints, context, .. } = self;
         let logits = &mut logits[..PITCHES];
         // Where the rhythm is even, repetition comes by itself, in the pitches too.
-        let more = controls.repeats * (1.0 - context.lately.turn.evenness());
+        let more = controls.repeats * (1.0 - context.recent.turn_drift.evenness());
         if more > 0.0
             && let Some(pitch) = context.repeated()
         {
@@ -345,9 +356,9 @@ impl Drawn<'_> {
             logits[usize::from(pitch)] -= loss;
         }
         for (pitch, logit) in logits.iter_mut().enumerate() {
-            *logit = if what.pitches >> pitch & 1 == 1 { *logit } else { f32::NEG_INFINITY };
+            *logit = if constraints.pitches >> pitch & 1 == 1 { *logit } else { f32::NEG_INFINITY };
         }
-        if let Some(Learned { memory, recent, share }) = what.learned {
+        if let Some(MarkovMix { memory, recent, share }) = constraints.learned {
             let possible = (0..PITCHES).filter(|&pitch| logits[pitch] > f32::NEG_INFINITY);
             let possible = possible.fold(0, |set, pitch| set | 1 << pitch);
             let mut learned = [0.0; PITCHES];
@@ -356,16 +367,16 @@ impl Drawn<'_> {
             }
         }
         controls.probabilities(logits, controls.temperature.pitch);
-        let lowest = what.pitches.trailing_zeros() as usize;
+        let lowest = constraints.pitches.trailing_zeros() as usize;
         next.pitch = draw(logits, rng).unwrap_or(lowest).min(PITCHES - 1) as u8;
     }
 
     /// Completes the seed's note: the estimated duration, and the recent average velocity, since the seed predicts
     /// none.
-    fn rest_of_the_seed(&self, duration: f64, next: &mut Successor) {
-        next.duration = duration.clamp(SHORTEST_S, self.what.longest_s());
-        let velocity = match self.what.loudness {
-            Loudness::Free => self.context.lately.velocity,
+    fn complete_seed_note(&self, duration: f64, next: &mut Successor) {
+        next.duration = duration.clamp(SHORTEST_S, self.constraints.longest_s());
+        let velocity = match self.constraints.loudness {
+            Loudness::Free => self.context.recent.velocity,
             Loudness::Around(velocity) => velocity,
             Loudness::Fixed(velocity) => velocity.into(),
         };
@@ -373,16 +384,16 @@ impl Drawn<'_> {
     }
 
     fn duration(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
-        let longest = self.what.longest_s();
+        let longest = self.constraints.longest_s();
         if longest < LONGEST_S {
             let last = time_bin(longest);
             logits[last + 1..].fill(f32::NEG_INFINITY);
             logits[last] += part_of(last, 0.0, longest);
         }
         if self.controls.durations != 0.0 {
-            let missing = self.context.lately.turn.missing_durations();
+            let shortfalls = self.context.recent.turn_drift.duration_shortfalls();
             for (bin, logit) in logits.iter_mut().enumerate() {
-                *logit += self.controls.durations * missing[duration_class(centre(bin))];
+                *logit += self.controls.durations * shortfalls[duration_class(center(bin))];
             }
         }
         // No min-p: rare durations are musical, not slips as rare pitches are.
@@ -391,21 +402,21 @@ impl Drawn<'_> {
         let (begin, end) = time_range(draw(logits, rng).unwrap_or(0));
         let end = end.min(longest);
         let anywhere = begin + (end - begin).max(0.0) * rng.random::<f64>();
-        let lately = &self.context.lately;
-        let ends = lately.sounding.ends(next.step as f32);
-        let exact = lately.rhythm.exact_duration(next.step, ends, (begin, end), rng.random());
+        let recent = &self.context.recent;
+        let ends = recent.sounding.ends(next.step as f32);
+        let exact = recent.rhythm.exact_duration(next.step, ends, (begin, end), rng.random());
         next.duration = exact.unwrap_or(anywhere);
     }
 
     fn velocity(&self, p: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
-        if let Loudness::Fixed(velocity) = self.what.loudness {
+        if let Loudness::Fixed(velocity) = self.constraints.loudness {
             next.velocity = velocity.clamp(1, 127);
             return;
         }
-        let more = exp(self.controls.dynamics * self.context.lately.turn.missing_change());
+        let more = exp(self.controls.dynamics * self.context.recent.turn_drift.velocity_change_shortfall());
         apply_temperature(p, self.controls.temperature.velocity * more);
-        if let Loudness::Around(level) = self.what.loudness {
-            turn_to(p, level - self.context.lately.velocity);
+        if let Loudness::Around(level) = self.constraints.loudness {
+            tilt_velocity(p, level - self.context.recent.velocity);
         }
         self.controls.keep(p);
         let (low, high) = velocity_range(draw(p, rng).unwrap_or(16));
@@ -413,21 +424,21 @@ impl Drawn<'_> {
     }
 
     /// Whether the note may have a spread.
-    fn may_be_late(&self, next: &Successor) -> bool {
-        self.what.spread > 0.0 && self.network.has_spread(next, self.context)
+    fn may_have_spread(&self, next: &Successor) -> bool {
+        self.constraints.spread > 0.0 && self.network.has_spread(next, self.context)
     }
 
     fn spread(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
-        if !self.may_be_late(next) {
+        if !self.may_have_spread(next) {
             return;
         }
-        let turn = &self.context.lately.turn;
+        let drift = &self.context.recent.turn_drift;
         if next.step > 0.0 {
             // A late first note implies others: a chord begins here.
-            let chords = self.controls.texture * turn.missing_chords();
+            let chords = self.controls.texture * drift.chord_shortfall();
             logits[1..].iter_mut().for_each(|logit| *logit += chords);
         }
-        let wider = self.controls.spread * turn.missing_spread();
+        let wider = self.controls.spread * drift.spread_shortfall();
         if wider != 0.0 {
             for (bin, logit) in logits.iter_mut().enumerate() {
                 let (begin, end) = spread_range(bin);
@@ -440,7 +451,7 @@ impl Drawn<'_> {
         if bin > 0 {
             let (begin, end) = spread_range(bin);
             let spread = begin + (end - begin) * rng.random::<f64>();
-            next.spread = (spread * self.what.spread).min(self.what.longest_s() - SHORTEST_S);
+            next.spread = (spread * self.constraints.spread).min(self.constraints.longest_s() - SHORTEST_S);
         }
     }
 }
@@ -465,7 +476,7 @@ fn median(p: &[f32]) -> usize {
 
 /// Natural logarithms of the bin centers in seconds.
 static LENGTHS: LazyLock<[f32; TIMES]> =
-    LazyLock::new(|| std::array::from_fn(|bin| libm::log(centre(bin).max(SHORTEST_S)) as f32));
+    LazyLock::new(|| std::array::from_fn(|bin| libm::log(center(bin).max(SHORTEST_S)) as f32));
 
 /// Centers of the velocity levels, in MIDI units.
 static LEVELS: LazyLock<[f32; VELOCITIES]> = LazyLock::new(|| {
@@ -477,15 +488,15 @@ static LEVELS: LazyLock<[f32; VELOCITIES]> = LazyLock::new(|| {
 
 /// Tilts a distribution of steps, without the chord bin, so that their geometric mean is divided by `density`. The tilt
 /// keeps the distribution's shape, and with it the note values of the music.
-fn crowd(p: &mut [f32], density: f32) {
+fn tilt_density(p: &mut [f32], density: f32) {
     static LOGARITHMS: LazyLock<[f32; TIMES - 1]> =
-        LazyLock::new(|| std::array::from_fn(|bin| libm::log(centre(bin + 1)) as f32));
+        LazyLock::new(|| std::array::from_fn(|bin| libm::log(center(bin + 1)) as f32));
     let target = mean(p, &*LOGARITHMS) - ln(density);
     tilt(p, &*LOGARITHMS, target, STEEPEST);
 }
 
 /// Tilts a distribution of velocity levels so that its mean moves by `difference`, in MIDI units.
-fn turn_to(p: &mut [f32], difference: f32) {
+fn tilt_velocity(p: &mut [f32], difference: f32) {
     let target = (mean(p, &*LEVELS) + difference).clamp(LEVELS[0], LEVELS[VELOCITIES - 1]);
     tilt(p, &*LEVELS, target, STEEPEST_LEVEL);
 }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use midir::{Ignore, MidiIO, MidiInput, MidiInputConnection, MidiOutput, MidiOutputConnection};
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::host::{Asks, CHANNELS, Host, Incoming, PIECE, Song};
-use super::keeper::System;
+use super::host::{CHANNELS, Host, Incoming, PIECE, Requests, Song};
+use super::keeper::MidiSystem;
 use super::message::Message;
 use super::ports::Ports;
 use super::sound::{self, Sound};
@@ -35,9 +35,9 @@ pub const RATE: u32 = 48_000;
 type Timed = (Instant, Message);
 
 /// The host and its MIDI queues, for whatever drives the blocks.
-pub struct Desk {
+pub struct BlockRunner {
     host: Arc<Mutex<Host>>,
-    asks: Arc<Asks>,
+    requests: Arc<Requests>,
     incoming: Consumer<Timed>,
     outgoing: Producer<Timed>,
     /// Messages that come in with the current block.
@@ -49,7 +49,7 @@ pub struct Desk {
     played: u64,
 }
 
-impl Desk {
+impl BlockRunner {
     /// Restarts for a new driver with this sample rate. Not on the audio thread.
     pub fn start(&mut self, rate: f64) {
         (self.rate, self.played, self.before) = (rate, 0, Instant::now());
@@ -71,7 +71,7 @@ impl Desk {
             latest = (after as u32).min((frames as u32).saturating_sub(1)).max(latest);
             self.block.push((latest, message));
         }
-        let (rate, asks, outgoing) = (self.rate, &self.asks, &mut self.outgoing);
+        let (rate, requests, outgoing) = (self.rate, &self.requests, &mut self.outgoing);
         // There is no transport: the song runs from the start.
         let song = Song { playing: true, seconds: Some(self.played as f64 / rate), ..Song::default() };
         // The lock is only taken while the driver changes: this one is about to end.
@@ -80,7 +80,7 @@ impl Desk {
                 let due = now + Duration::from_secs_f64(f64::from(at) / rate);
                 if outgoing.push((due, *message)).is_err() {
                     // No room: end the affected notes in the next block.
-                    asks.calm.store(true, Ordering::Relaxed);
+                    requests.silence_output.store(true, Ordering::Relaxed);
                 }
             });
         }
@@ -89,13 +89,13 @@ impl Desk {
 }
 
 /// Shared by the drivers; one uses it at a time.
-pub type SharedDesk = Arc<Mutex<Desk>>;
+pub type SharedBlockRunner = Arc<Mutex<BlockRunner>>;
 
 /// The native MIDI and audio.
-pub struct Own {
+pub struct Native {
     midi: Option<Midi>,
     clock: Clock,
-    desk: SharedDesk,
+    runner: SharedBlockRunner,
     /// The wanted audio device (`None`: the system's default) and its block size in samples.
     device: Option<String>,
     period: u32,
@@ -111,27 +111,27 @@ enum Clock {
     Timer(#[allow(dead_code, reason = "dropping it ends it")] Timer),
 }
 
-impl Own {
+impl Native {
     /// Opens MIDI and audio. `silent`: neither.
     pub fn new(host: Arc<Mutex<Host>>, device: Option<String>, period: u32, silent: bool) -> Self {
         let (arrives, incoming) = RingBuffer::new(MESSAGES);
         let (outgoing, leaves) = RingBuffer::new(MESSAGES);
-        let asks = host.lock().unwrap_or_else(PoisonError::into_inner).asks();
+        let requests = host.lock().unwrap_or_else(PoisonError::into_inner).requests();
         let block = Vec::with_capacity(MESSAGES);
         let before = Instant::now();
-        let desk = Desk { host, asks, incoming, outgoing, block, before, rate: RATE.into(), played: 0 };
-        let desk = Arc::new(Mutex::new(desk));
+        let runner = BlockRunner { host, requests, incoming, outgoing, block, before, rate: RATE.into(), played: 0 };
+        let runner = Arc::new(Mutex::new(runner));
         let midi = (!silent).then(|| Midi::open(arrives, leaves));
-        let mut own = Self { midi, clock: Clock::None, desk, device, period, tried: before, trouble: None };
-        own.drive();
-        own
+        let mut native = Self { midi, clock: Clock::None, runner, device, period, tried: before, trouble: None };
+        native.drive();
+        native
     }
 
     /// Makes the audio device drive the blocks, or a timer if it cannot be opened.
     fn drive(&mut self) {
         self.tried = Instant::now();
         let opened = match self.midi {
-            Some(_) => Sound::open(&self.desk, self.device.as_deref(), self.period),
+            Some(_) => Sound::open(&self.runner, self.device.as_deref(), self.period),
             None => Err(String::new()),
         };
         match opened {
@@ -142,15 +142,15 @@ impl Own {
             Err(trouble) => {
                 self.trouble = Some(trouble).filter(|trouble| !trouble.is_empty());
                 if !matches!(self.clock, Clock::Timer(_)) {
-                    self.clock = Clock::Timer(Timer::start(self.desk.clone()));
+                    self.clock = Clock::Timer(Timer::start(self.runner.clone()));
                 }
             }
         }
     }
 }
 
-impl System for Own {
-    fn look(&mut self) -> Ports {
+impl MidiSystem for Native {
+    fn poll(&mut self) -> Ports {
         let is_lost = matches!(&self.clock, Clock::Sound(sound) if sound.is_lost());
         if is_lost {
             self.clock = Clock::None;
@@ -172,13 +172,13 @@ impl System for Own {
             return Ok(());
         };
         match direction {
-            Direction::In => midi.hear(port),
-            Direction::Out => midi.play_to(port),
+            Direction::In => midi.connect_input(port),
+            Direction::Out => midi.connect_output(port),
         }
     }
 
     // Never: a device that is plugged in again takes longer than a poll to appear, and then has another number.
-    fn has_parted(&self, _: Direction, _: &str) -> bool {
+    fn was_replugged(&self, _: Direction, _: &str) -> bool {
         false
     }
 
@@ -235,7 +235,7 @@ impl Midi {
         }
     }
 
-    fn hear(&mut self, port: Option<&str>) -> Result<(), String> {
+    fn connect_input(&mut self, port: Option<&str>) -> Result<(), String> {
         // Close the old connection first: it uses the queue.
         self.input = None;
         let Some(name) = port else {
@@ -247,18 +247,18 @@ impl Midi {
         midi.ignore(Ignore::SysexAndActiveSense);
         let port = find_port(&midi, name).ok_or_else(|| failed("it has gone".to_owned()))?;
         let arrives = self.arrives.clone();
-        let hear = move |_, bytes: &[u8], (): &mut ()| {
+        let receive = move |_, bytes: &[u8], (): &mut ()| {
             if let Some(message) = Message::read(bytes) {
                 // Full only while no blocks are played: then nothing would play it anyway.
                 let _ = lock(&arrives).push((Instant::now(), message));
             }
         };
-        let connected = midi.connect(&port, "MIDI input", hear, ());
+        let connected = midi.connect(&port, "MIDI input", receive, ());
         self.input = Some(connected.map_err(|error| failed(error.to_string()))?);
         Ok(())
     }
 
-    fn play_to(&mut self, port: Option<&str>) -> Result<(), String> {
+    fn connect_output(&mut self, port: Option<&str>) -> Result<(), String> {
         *lock(&self.output) = None;
         let Some(name) = port else {
             return Ok(());
@@ -313,16 +313,16 @@ struct Timer {
 }
 
 impl Timer {
-    fn start(desk: SharedDesk) -> Self {
+    fn start(runner: SharedBlockRunner) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let work = move || {
-            lock(&desk).start(RATE.into());
+            lock(&runner).start(RATE.into());
             let mut audio = [(); CHANNELS].map(|()| vec![0.0; PIECE]);
             let (began, mut blocks) = (Instant::now(), 0_u32);
             while !stopped.load(Ordering::Relaxed) {
                 let [left, right] = &mut audio;
-                lock(&desk).block([left, right]);
+                lock(&runner).block([left, right]);
                 blocks += 1;
                 let due = began + Duration::from_secs_f64(f64::from(blocks) * PIECE as f64 / f64::from(RATE));
                 thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -356,11 +356,11 @@ mod tests {
         let (mut arrives, incoming) = RingBuffer::new(16);
         let (outgoing, mut leaves) = RingBuffer::new(256);
         let host = Arc::new(Mutex::new(Host::new(120.0)));
-        let asks = lock(&host).asks();
+        let requests = lock(&host).requests();
         let before = Instant::now();
-        let desk = Desk {
+        let runner = BlockRunner {
             host,
-            asks,
+            requests,
             incoming,
             outgoing,
             block: Vec::with_capacity(16),
@@ -368,7 +368,7 @@ mod tests {
             rate: RATE.into(),
             played: 0,
         };
-        let timer = Timer::start(Arc::new(Mutex::new(desk)));
+        let timer = Timer::start(Arc::new(Mutex::new(runner)));
         let patience = before + Duration::from_secs(20);
         let mut passed = Vec::new();
         for bytes in [[0x90, 60, 80], [0x80, 60, 0]] {

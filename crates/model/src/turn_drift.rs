@@ -13,16 +13,16 @@ const DECAY: f32 = 0.985;
 /// Shorter intervals count as this, in seconds.
 const SHORTEST_S: f32 = 0.01;
 /// With fewer notes (or intervals) than this, a phrase has no usable statistics.
-const FEWEST: f32 = 6.0;
+const MIN_COUNT: f32 = 6.0;
 
 /// A decaying mean: sum and weight. Over zeros and ones it is a frequency.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Count {
+struct DecayingMean {
     sum: f32,
     all: f32,
 }
 
-impl Count {
+impl DecayingMean {
     fn feed(&mut self, value: f32) {
         self.sum = DECAY * self.sum + value;
         self.all = DECAY * self.all + 1.0;
@@ -31,51 +31,52 @@ impl Count {
 
 /// One statistic, over the recent notes and over the turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Share {
-    lately: Count,
+struct Statistic {
+    recent: DecayingMean,
     /// Mean over the phrase before the turn; `None`: there is no turn, or too few notes came before it.
-    meant: Option<f32>,
-    turn: Count,
+    phrase_mean: Option<f32>,
+    turn: DecayingMean,
 }
 
-impl Share {
+impl Statistic {
     fn begin_turn(&mut self) {
-        let Count { sum, all } = self.lately;
-        (self.meant, self.turn) = ((all >= FEWEST).then(|| sum / all), Count::default());
+        let DecayingMean { sum, all } = self.recent;
+        (self.phrase_mean, self.turn) = ((all >= MIN_COUNT).then(|| sum / all), DecayingMean::default());
     }
 
     fn end_turn(&mut self) {
-        (self.meant, self.turn) = (None, Count::default());
+        (self.phrase_mean, self.turn) = (None, DecayingMean::default());
     }
 
     fn feed(&mut self, value: f32) {
-        self.lately.feed(value);
-        if self.meant.is_some() {
+        self.recent.feed(value);
+        if self.phrase_mean.is_some() {
             self.turn.feed(value);
         }
     }
 
     /// How far the turn's mean has fallen below the phrase's; negative if it has risen.
-    fn missing(&self) -> f32 {
-        self.meant.map_or(0.0, |meant| meant - (self.turn.sum + PRIOR * meant) / (self.turn.all + PRIOR))
+    fn shortfall(&self) -> f32 {
+        self.phrase_mean
+            .map_or(0.0, |phrase_mean| phrase_mean - (self.turn.sum + PRIOR * phrase_mean) / (self.turn.all + PRIOR))
     }
 }
 
 /// The statistics of the turn and of what came before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Turn {
+pub(crate) struct TurnDrift {
     /// Share of notes that continue a chord (all but a chord's first note).
-    chords: Share,
+    chords: Statistic,
     /// Share of intervals as long as one of the two before.
-    even: Share,
+    even: Statistic,
     /// Share of notes in each duration class.
-    durations: [Share; DURATIONS],
+    durations: [Statistic; DURATIONS],
     /// Natural logarithm of intervals in seconds.
-    intervals: Share,
+    intervals: Statistic,
     /// Spread of chord notes, in hundredths of a second.
-    spreads: Share,
+    spreads: Statistic,
     /// Velocity change from note to note, as a magnitude in units of 16.
-    changes: Share,
+    changes: Statistic,
 }
 
 /// Number of duration classes.
@@ -88,27 +89,30 @@ pub(crate) fn duration_class(seconds: f64) -> usize {
     DURATION_LIMITS.iter().filter(|&&limit| seconds >= limit).count()
 }
 
-impl Turn {
-    fn shares(&mut self) -> impl Iterator<Item = &mut Share> {
+impl TurnDrift {
+    fn statistics(&mut self) -> impl Iterator<Item = &mut Statistic> {
         let Self { chords, even, durations, intervals, spreads, changes } = self;
         [chords, even, intervals, spreads, changes].into_iter().chain(durations)
     }
 
     /// Starts a turn.
     pub fn begin(&mut self) {
-        self.shares().for_each(Share::begin_turn);
+        self.statistics().for_each(Statistic::begin_turn);
     }
 
     /// Ends the turn.
     pub fn end(&mut self) {
-        self.shares().for_each(Share::end_turn);
+        self.statistics().for_each(Statistic::end_turn);
     }
 
     /// Adds a note, before `rhythm` is fed the same note. `last`: velocity of the note before; `None` for the first
     /// note.
     pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, last: Option<u8>) {
         let class = duration_class(note.duration);
-        self.durations.iter_mut().enumerate().for_each(|(n, share)| share.feed(f32::from(u8::from(n == class))));
+        self.durations
+            .iter_mut()
+            .enumerate()
+            .for_each(|(n, statistic)| statistic.feed(f32::from(u8::from(n == class))));
         let Some(last) = last else { return };
         self.changes.feed(f32::from(note.velocity.abs_diff(last)) / 16.0);
         if note.step == 0.0 || note.spread > 0.0 {
@@ -125,38 +129,38 @@ impl Turn {
     }
 
     /// How much rarer chord notes are in the turn than in the phrase, as a share of notes.
-    pub fn missing_chords(&self) -> f32 {
-        self.chords.missing()
+    pub fn chord_shortfall(&self) -> f32 {
+        self.chords.shortfall()
     }
 
     /// How much rarer each duration class is than in the phrase, as a share of notes.
-    pub fn missing_durations(&self) -> [f32; DURATIONS] {
-        self.durations.map(|share| share.missing())
+    pub fn duration_shortfalls(&self) -> [f32; DURATIONS] {
+        self.durations.map(|statistic| statistic.shortfall())
     }
 
     /// The share of even intervals in the phrase before the turn; 0.5 if there is no turn or the phrase is too short.
     pub fn evenness(&self) -> f32 {
-        self.even.meant.unwrap_or(0.5)
+        self.even.phrase_mean.unwrap_or(0.5)
     }
 
     /// How much shorter intervals are than in the phrase, as the natural logarithm of a ratio.
-    pub fn missing_interval(&self) -> f32 {
-        self.intervals.missing()
+    pub fn interval_shortfall(&self) -> f32 {
+        self.intervals.shortfall()
     }
 
     /// How much smaller the spread of chord notes is than in the phrase, in hundredths of a second.
-    pub fn missing_spread(&self) -> f32 {
-        self.spreads.missing()
+    pub fn spread_shortfall(&self) -> f32 {
+        self.spreads.shortfall()
     }
 
     /// How much smaller velocity changes are than in the phrase, in units of 16.
-    pub fn missing_change(&self) -> f32 {
-        self.changes.missing()
+    pub fn velocity_change_shortfall(&self) -> f32 {
+        self.changes.shortfall()
     }
 
     /// How much rarer even intervals are than in the phrase, as a share of intervals.
-    pub fn missing_evenness(&self) -> f32 {
-        self.even.missing()
+    pub fn evenness_shortfall(&self) -> f32 {
+        self.even.shortfall()
     }
 }
 
@@ -167,19 +171,19 @@ mod tests {
     #[test]
     fn what_goes_missing_in_a_turn_is_known() {
         let note = |step: f64| Successor { step, spread: 0.0, duration: 0.2, pitch: 60, velocity: 64 };
-        let (mut turn, mut rhythm) = (Turn::default(), Rhythm::default());
-        let mut hear = |turn: &mut Turn, step: f64| {
+        let (mut turn, mut rhythm) = (TurnDrift::default(), Rhythm::default());
+        let mut hear = |turn: &mut TurnDrift, step: f64| {
             turn.feed(&note(step), &rhythm, Some(64));
             rhythm.feed(&note(step), false);
         };
         // Two notes at a time, evenly.
         (0..60).for_each(|i| hear(&mut turn, if i % 2 == 0 { 0.25 } else { 0.0 }));
-        assert_eq!((turn.missing_chords(), turn.missing_evenness()), (0.0, 0.0), "there is no turn yet");
+        assert_eq!((turn.chord_shortfall(), turn.evenness_shortfall()), (0.0, 0.0), "there is no turn yet");
         turn.begin();
-        assert_eq!((turn.missing_chords(), turn.missing_evenness()), (0.0, 0.0));
+        assert_eq!((turn.chord_shortfall(), turn.evenness_shortfall()), (0.0, 0.0));
         // One at a time, unevenly.
         (0..60).for_each(|i| hear(&mut turn, [0.21, 0.3, 0.4][i % 3]));
-        assert!(turn.missing_chords() > 0.25, "{}", turn.missing_chords());
-        assert!(turn.missing_evenness() > 0.4, "{}", turn.missing_evenness());
+        assert!(turn.chord_shortfall() > 0.25, "{}", turn.chord_shortfall());
+        assert!(turn.evenness_shortfall() > 0.4, "{}", turn.evenness_shortfall());
     }
 }

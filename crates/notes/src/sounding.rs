@@ -4,7 +4,7 @@
 //! host received: a refused note-on never counts as sounding. A note-off is never refused: `send` must keep it until
 //! the host takes it. Each key sounds at most once: a re-strike first ends the earlier note.
 //!
-//! So once [`Held::is_empty`], there are as many note-offs as accepted note-ons, per channel and key.
+//! So once [`SoundingNotes::is_empty`], there are as many note-offs as accepted note-ons, per channel and key.
 
 use crate::schedule::{Planned, Schedule};
 
@@ -48,14 +48,14 @@ impl Event {
 
 /// A note that is sounding.
 #[derive(Clone, Copy, Debug)]
-struct Sounding {
+struct SoundingNote {
     /// When it ends, in beats.
     end: f64,
     channel: u8,
     pitch: u8,
 }
 
-impl Sounding {
+impl SoundingNote {
     fn is(&self, channel: u8, pitch: u8) -> bool {
         (self.channel, self.pitch) == (channel, pitch)
     }
@@ -67,27 +67,27 @@ impl Sounding {
 
 /// The generated notes that are sounding; see the [module documentation](self).
 #[derive(Debug)]
-pub struct Held {
+pub struct SoundingNotes {
     /// Sorted by end, latest first, so that the next note to end is popped off the back.
-    sounding: Vec<Sounding>,
+    sounding: Vec<SoundingNote>,
 }
 
-impl Default for Held {
+impl Default for SoundingNotes {
     fn default() -> Self {
         Self::new()
     }
 }
 
-/// The counts that [`Held::play`] returns.
+/// The counts that [`SoundingNotes::play`] returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Played {
+pub struct PlayCounts {
     /// Notes that began.
     pub struck: u32,
     /// Notes dropped because `send` refused their note-on, or because their channel or key is invalid.
     pub refused: u32,
 }
 
-impl Held {
+impl SoundingNotes {
     /// An empty ledger. The only function here that allocates.
     pub fn new() -> Self {
         Self { sounding: Vec::with_capacity(CAPACITY) }
@@ -108,7 +108,7 @@ impl Held {
             // `max` also replaces a NaN end with the onset.
             let end = note.end.max(at);
             let place = self.sounding.partition_point(|later| later.end >= end);
-            self.sounding.insert(place, Sounding { end, channel, pitch });
+            self.sounding.insert(place, SoundingNote { end, channel, pitch });
         }
         taken
     }
@@ -142,8 +142,8 @@ impl Held {
         schedule: &mut Schedule<N>,
         time: f64,
         mut send: impl FnMut(Event) -> bool,
-    ) -> Played {
-        let mut played = Played::default();
+    ) -> PlayCounts {
+        let mut played = PlayCounts::default();
         // Bounded by what is scheduled now: `send` cannot add to it.
         while let Some(note) = schedule.pop_before(time) {
             self.end_before(note.onset.next_up(), |off| {

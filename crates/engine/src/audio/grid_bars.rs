@@ -10,8 +10,8 @@ use super::AudioSide;
 use super::bars::Trade;
 use super::hand_over::Turn;
 use super::time::{Moment, micro};
-use crate::audio::take::Take;
-use crate::link::messages::Place;
+use crate::audio::take::TakePlayback;
+use crate::link::messages::TimelinePosition;
 use crate::settings::{Mode, Settings};
 
 /// Delay from a bar line with a new time signature until the grid follows it, in beats: longer than a block at
@@ -22,7 +22,7 @@ const SAME_LINE: f64 = 1e-4;
 
 /// The bars in force, and those that follow. Times are in unrolled beats; see the [module documentation](self).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Metre {
+pub struct GridBars {
     bars: Option<Bars>,
     /// The bars that follow, and from when on.
     coming: Option<(f64, Bars)>,
@@ -30,7 +30,7 @@ pub struct Metre {
     followed: f64,
 }
 
-impl Metre {
+impl GridBars {
     /// Begins a block. Returns the time from which on its bars may differ from those before.
     pub fn open(&mut self, span: &Span) -> f64 {
         let start = span.beats_at(0);
@@ -41,9 +41,9 @@ impl Metre {
         if self.coming.is_some_and(|(due, _)| due <= start) {
             self.bars = self.coming.take().map(|coming| coming.1);
         }
-        let goes_on = !span.happened.cut() && !span.happened.looped;
+        let continuous = !span.events.is_cut() && !span.events.looped;
         match self.bars.map(|known| known.at(start)) {
-            Some(known) if goes_on && !same(&known, &bars, start) => {
+            Some(known) if continuous && !same(&known, &bars, start) => {
                 let told = self.coming.filter(|(_, coming)| same(coming, &bars, start));
                 let due = told.map_or(start - bars.beat(start + SAME_LINE) + NOTICE, |coming| coming.0);
                 self.coming = Some((due, bars));
@@ -52,7 +52,7 @@ impl Metre {
             _ => {
                 (self.bars, self.coming) = (Some(bars), None);
                 // The loop went back within the previous block, or right here.
-                bars.loop_start().filter(|_| span.happened.looped).unwrap_or(start)
+                bars.loop_start().filter(|_| span.events.looped).unwrap_or(start)
             }
         }
     }
@@ -91,53 +91,53 @@ impl<E: Copy> AudioSide<E> {
         let start = self.time.moment(0);
         match self.time.span.bars.filter(|_| settings.turn.mode == Mode::Trade) {
             Some(bars) if self.turns.trade.is_none() => {
-                let on_line = self.time.lines.begin_at(start.beats, bars);
-                let mine = self.is_playing();
-                let count = if mine { settings.turn.antiphon_bars } else { settings.turn.your_bars };
-                self.turns.trade = Some(Trade::begin(mine, count, on_line));
+                let on_line = self.time.bar_lines.begin_at(start.beats, bars);
+                let antiphons_turn = self.is_playing();
+                let count = if antiphons_turn { settings.turn.antiphon_bars } else { settings.turn.your_bars };
+                self.turns.trade = Some(Trade::begin(antiphons_turn, count, on_line));
             }
             Some(_) => {}
             None => self.turns.trade = None,
         }
-        self.follow_metre(Moment { beats: from, ..start }, from);
+        self.follow_grid_bars(Moment { beats: from, ..start }, from);
     }
 
     /// The time before `end` at which the take's place in the bar changes, if it does.
-    pub(super) fn metre_changes(&self, take: &Take, end: f64) -> Option<f64> {
-        let changes = self.time.metre.changes().filter(|beats| *beats < end);
-        let moves = |beats: &f64| !self.place_at(after(*beats), take).is(&take.place);
+    pub(super) fn grid_bars_change(&self, take: &TakePlayback, end: f64) -> Option<f64> {
+        let changes = self.time.grid_bars.changes().filter(|beats| *beats < end);
+        let moves = |beats: &f64| !self.position_at(after(*beats), take).matches(&take.position);
         changes.filter(moves).reduce(f64::min)
     }
 
     /// Places the take in the bars that are in force from this moment on.
-    pub(super) fn change_metre(&mut self, moment: Moment) {
-        self.follow_metre(moment, after(moment.beats));
+    pub(super) fn apply_grid_bars(&mut self, moment: Moment) {
+        self.follow_grid_bars(moment, after(moment.beats));
     }
 
-    fn follow_metre(&mut self, moment: Moment, at: f64) {
-        self.time.metre.followed = moment.beats;
-        let Turn::Mine(take) = &self.turns.turn else {
+    fn follow_grid_bars(&mut self, moment: Moment, at: f64) {
+        self.time.grid_bars.followed = moment.beats;
+        let Turn::Antiphon(take) = &self.turns.turn else {
             return;
         };
-        let now = self.place_at(at, take);
-        if !now.is(&take.place) {
-            self.think_again(moment, |take| take.place = now);
+        let now = self.position_at(at, take);
+        if !now.matches(&take.position) {
+            self.regenerate_from(moment, |take| take.position = now);
         }
     }
 
-    fn place_at(&self, beats: f64, take: &Take) -> Place {
-        self.place(take.begin(), beats, take.place.beats_per_second)
+    fn position_at(&self, beats: f64, take: &TakePlayback) -> TimelinePosition {
+        self.position(take.begin(), beats, take.position.beats_per_second)
     }
 
     /// The place on the host's timeline of a take that begins at `begin`, by the bars in force at `at`; both in
     /// unrolled beats.
-    pub(super) fn place(&self, begin: f64, at: f64, beats_per_second: f64) -> Place {
-        match self.time.metre.bars_at(at) {
+    pub(super) fn position(&self, begin: f64, at: f64, beats_per_second: f64) -> TimelinePosition {
+        match self.time.grid_bars.bars_at(at) {
             Some(bars) => {
                 let (bar, beat) = (micro(bars.length), micro(bars.beat(begin)));
-                Place { beats_per_second, beat: if beat < bar { beat } else { 0.0 }, bar, running: true }
+                TimelinePosition { beats_per_second, beat: if beat < bar { beat } else { 0.0 }, bar, running: true }
             }
-            None => Place { beats_per_second, beat: 0.0, bar: self.time.lines.length(), running: false },
+            None => TimelinePosition { beats_per_second, beat: 0.0, bar: self.time.bar_lines.length(), running: false },
         }
     }
 }

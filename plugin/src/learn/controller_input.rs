@@ -7,7 +7,7 @@ use engine::link::viewer::Viewer;
 use nice_plug::params::Params;
 use nice_plug::params::internals::ParamPtr;
 
-use super::{LEARNERS, MODES, MidiMap, NONE};
+use super::{LEARNABLE, MODES, MidiMap, NONE};
 use crate::params::AntiphonParams;
 
 /// Each press of a pad flips these; releases are ignored.
@@ -20,14 +20,14 @@ const DOWN: u8 = 64;
 const NEAR: f32 = 1.0 / 127.0;
 
 /// Applies the learned controllers to the parameters.
-pub struct Learner {
+pub struct ControllerInput {
     learned: MidiMap,
-    /// By learner: its parameter, which `params` owns.
-    parameters: [Option<ParamPtr>; LEARNERS.len()],
+    /// By learnable parameter: its pointer, which `params` owns.
+    parameters: [Option<ParamPtr>; LEARNABLE.len()],
     /// Bit n: controller n is down, taken as a pad.
     down: u128,
-    /// By learner: the latest move of its controller.
-    knobs: [Knob; LEARNERS.len()],
+    /// By parameter: the latest move of its controller.
+    knobs: [Knob; LEARNABLE.len()],
     viewer: Viewer,
     params: Arc<AntiphonParams>,
 }
@@ -51,28 +51,28 @@ impl Knob {
     }
 }
 
-impl Learner {
+impl ControllerInput {
     /// For these parameters. `viewer` is redrawn when something changes.
     pub fn new(learned: MidiMap, params: Arc<AntiphonParams>, viewer: Viewer) -> Self {
         let map = params.param_map();
         let find = |id: &str| map.iter().find(|(name, ..)| name == id).map(|(_, parameter, _)| *parameter);
-        Self { learned, parameters: LEARNERS.map(find), down: 0, knobs: Default::default(), viewer, params }
+        Self { learned, parameters: LEARNABLE.map(find), down: 0, knobs: Default::default(), viewer, params }
     }
 
     /// Handles a controller's move to a value of 0–127. `true`: it is assigned to a parameter, or has just been, and
     /// must not be passed on.
-    pub fn hear(&mut self, controller: u8, value: u8) -> bool {
+    pub fn handle(&mut self, controller: u8, value: u8) -> bool {
         if controller >= MODES {
             return false;
         }
         let shared = &self.learned.0;
         let learning = shared.learning.swap(NONE, Relaxed);
-        if let Some(mine) = shared.controllers.get(usize::from(learning)) {
+        if let Some(assigned) = shared.controllers.get(usize::from(learning)) {
             // A controller moves one parameter only.
             for other in shared.controllers.iter().filter(|other| other.load(Relaxed) == controller) {
                 other.store(NONE, Relaxed);
             }
-            mine.store(controller, Relaxed);
+            assigned.store(controller, Relaxed);
             if let Some(knob) = self.knobs.get_mut(usize::from(learning)) {
                 *knob = Knob::default();
             }
@@ -81,10 +81,10 @@ impl Learner {
         let bit = 1_u128 << controller;
         let (was_down, is_down) = (self.down & bit != 0, value >= DOWN);
         self.down = if is_down { self.down | bit } else { self.down & !bit };
-        let learners = LEARNERS.iter().zip(&shared.controllers).zip(&shared.waiting);
-        let learners = learners.zip(self.parameters.iter().zip(&mut self.knobs)).enumerate();
-        for (place, (((id, mine), waiting), (parameter, knob))) in learners {
-            let Some(parameter) = parameter.filter(|_| mine.load(Relaxed) == controller) else {
+        let learnable = LEARNABLE.iter().zip(&shared.controllers).zip(&shared.waiting);
+        let learnable = learnable.zip(self.parameters.iter().zip(&mut self.knobs)).enumerate();
+        for (place, (((id, assigned), waiting), (parameter, knob))) in learnable {
+            let Some(parameter) = parameter.filter(|_| assigned.load(Relaxed) == controller) else {
                 continue;
             };
             // SAFETY: `params` keeps it alive.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use model::{Kind, shapes};
-use probe::{heap, spoil};
+use probe::{damage, heap};
 use trainer::import::{self, pickle};
 use trainer::train::Config;
 
@@ -22,19 +22,20 @@ fn fixtures(end: &str) -> Vec<Vec<u8>> {
 /// Tests the whole importer. The fixtures' tensors are views of single numbers, so the imported weights have the full
 /// size of the network, however small the file is.
 #[test]
-fn spoilt_pytorch_files_are_imported_or_refused() {
+fn damaged_pytorch_files_are_imported_or_refused() {
     let network: usize = shapes::of(Kind::Seed).iter().map(|(_, shape)| 4 * shape.iter().product::<usize>()).sum();
     for (seed, end, count) in [(4, ".zip.pt", 400), (5, ".legacy.pk", 400), (8, ".pickle.pk", 400)] {
-        let outcome =
-            spoil::survives(&fixtures(end), (seed, count), SPARE + network, |bytes| import::try_bytes(bytes).map(drop));
+        let outcome = damage::survives(&fixtures(end), (seed, count), SPARE + network, |bytes| {
+            import::try_bytes(bytes).map(drop)
+        });
         assert!(outcome.read > 10 && outcome.refused > 100, "{end}: {outcome:?}");
     }
 }
 
 /// Tests the pickle reader alone, the part that a malicious file would target.
 #[test]
-fn spoilt_pickles_are_read_or_refused() {
-    let outcome = spoil::survives(&fixtures(".legacy.pk"), (6, 1_600), SPARE, |bytes| {
+fn damaged_pickles_are_read_or_refused() {
+    let outcome = damage::survives(&fixtures(".legacy.pk"), (6, 1_600), SPARE, |bytes| {
         let mut rest = bytes;
         for _ in 0..5 {
             rest = &rest[pickle::read(rest).map_err(|error| error.to_string())?.length..];
@@ -56,10 +57,10 @@ fn a_pickle_that_only_builds_is_stopped() {
 }
 
 #[test]
-fn spoilt_configurations_are_read_or_refused() {
+fn damaged_configurations_are_read_or_refused() {
     let default = toml::to_string(&Config::default()).unwrap();
     let own = "# mine\ndata = ['music', \"more\\u00e9\"]\nname = '''m'''\nepochs = 0.3\nnetwork = \"seed\"\nseed = 0x1f\n[augment]\ntempo = 1.1\n";
-    let outcome = spoil::survives(&[default.into_bytes(), own.into()], (7, 1_600), SPARE, |bytes| {
+    let outcome = damage::survives(&[default.into_bytes(), own.into()], (7, 1_600), SPARE, |bytes| {
         let config = Config::parse(bytes)?;
         config.problem().map_or(Ok(()), Err)
     });
