@@ -13,18 +13,18 @@ use crate::presets;
 const CONTROLS: &str = "\
 # Controls
 
-Every control of the plugin, as its tooltip describes it; this page is made from the same text. A host shows them under the
-same names, for automation and for hardware controllers. A changed control is heard in the next note.
+Every control, as its tooltip describes it (this page is generated from the same text). Hosts show the same names for automation
+and hardware controllers. A change is heard in the next note.
 ";
 
 const PRESETS: &str = "\
 # Presets
 
-*Presets* in Antiphon's window has ways to play together, by situation. A preset says how the music goes, not where: seed,
-device, channel and MIDI thru stay as they are. *Save* beside the list keeps the current settings as a preset of yours, a
-file of its own that can be copied to another machine.
+*Presets* in Antiphon's window lists ways to play together, by situation. A preset sets how the music goes; seed, search,
+device, channel and MIDI thru stay as they are. *Save* next to the list stores the current settings as your own preset, a file
+that you can copy to another machine.
 
-A host's own presets hold everything, the chosen weights included.
+Host presets store everything, including the chosen model.
 ";
 
 #[test]

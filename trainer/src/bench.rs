@@ -144,9 +144,9 @@ fn in_a_process(kind: Kind, args: &Args) -> anyhow::Result<Figures> {
         command.args(["--precision", &precision.to_string()]);
     }
     let output = command.stderr(std::process::Stdio::inherit()).output()?;
-    anyhow::ensure!(output.status.success(), "the process that measures {name} failed");
+    anyhow::ensure!(output.status.success(), "the benchmark process for {name} failed");
     let figures: Vec<Figures> = serde_json::from_slice(&output.stdout)?;
-    figures.into_iter().next().context("the process that measures said nothing")
+    figures.into_iter().next().context("the benchmark process printed nothing")
 }
 
 fn alone(kind: Kind, args: &Args) -> anyhow::Result<Figures> {

@@ -18,7 +18,7 @@ const TELLTALES: usize = 12;
 /// A model card in Markdown: the weights' own card, and the report.
 pub fn write(weights: &Weights, report: &Report) -> String {
     let card = &weights.card;
-    let or_unsaid = |text: &str| if text.is_empty() { "not said".to_owned() } else { text.to_owned() };
+    let or_unsaid = |text: &str| if text.is_empty() { "not stated".to_owned() } else { text.to_owned() };
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes everything");
     line(format!("# {}\n", card.name));

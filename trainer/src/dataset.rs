@@ -187,13 +187,16 @@ impl Dataset {
 
     /// Parses a data set file. Everything is validated here, because the file may come from anyone.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        const AGAIN: &str = "make it again with `trainer prepare`";
-        let not_ours = || format!("not a data set file, or cut short; {AGAIN}");
+        const AGAIN: &str = "create it again with `trainer prepare`";
+        let not_ours = || format!("not a data set file, or truncated; {AGAIN}");
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|_| not_ours())?;
         let contents = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or_else(not_ours)?;
         let contents: serde_json::Value = serde_json::from_str(contents).map_err(|_| not_ours())?;
         if contents["version"] != VERSION {
-            return Err(format!("data set version {}, this program reads {VERSION}; {AGAIN}", contents["version"]));
+            return Err(format!(
+                "this data set has version {}, but this program reads {VERSION}; {AGAIN}",
+                contents["version"]
+            ));
         }
         let Contents { pieces: entries, .. } = serde_json::from_value(contents).map_err(|_| not_ours())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|_| not_ours())?;
@@ -236,11 +239,11 @@ impl Dataset {
             };
             let ordered = notes.windows(2).all(|pair| pair[0].onset <= pair[1].onset);
             if notes.is_empty() || !ordered || !notes.iter().all(sound) {
-                return Err(format!("piece {:?} has impossible notes; {AGAIN}", entry.name));
+                return Err(format!("piece {:?} has invalid notes; {AGAIN}", entry.name));
             }
             let true_bar = |&(start, length): &(f64, f64)| start.is_finite() && length.is_finite() && length > 0.0;
             if !beats.iter().all(|beat| beat.is_finite()) || !entry.bars.iter().all(true_bar) {
-                return Err(format!("piece {:?} has impossible beats; {AGAIN}", entry.name));
+                return Err(format!("piece {:?} has invalid beats; {AGAIN}", entry.name));
             }
             let Entry { name, set, split, work, source, flat, bars, .. } = entry;
             pieces.push(Piece { name, set, split, work, source, flat, notes, beats, bars });
@@ -303,7 +306,7 @@ mod tests {
         for spoil in [|piece: &mut Piece| piece.beats[1] = f64::NAN, |piece: &mut Piece| piece.bars[1].1 = 0.0] {
             let mut data = two_pieces();
             spoil(&mut data.pieces[0]);
-            assert!(Dataset::from_bytes(&data.to_bytes().unwrap()).unwrap_err().contains("impossible beats"));
+            assert!(Dataset::from_bytes(&data.to_bytes().unwrap()).unwrap_err().contains("invalid beats"));
         }
     }
 

@@ -61,7 +61,7 @@ const MAX_OF_A_WORK: usize = 16;
 #[command(after_help = "Example: trainer evaluate --weights weights/antiphon.safetensors --data music.safetensors \
                         --split test --json --out report/\n\
                         A quick look: add --measures nats --max-pieces 8\n\
-                        Is colder better? --measures judge --temperature 0.9")]
+                        Does a lower temperature help? Add --measures judge --temperature 0.9")]
 pub struct Args {
     /// Weights file to measure.
     #[arg(long, short, value_name = "FILE")]
@@ -326,7 +326,10 @@ fn judge(
         .filter(|(set, excerpts)| {
             let enough = two_sample::enough(excerpts);
             if !enough {
-                eprintln!("{set}: not judged, the prompts are of fewer than {} works", two_sample::classify::FOLDS);
+                eprintln!(
+                    "{set}: not judged, because its prompts come from fewer than {} works",
+                    two_sample::classify::FOLDS
+                );
             }
             enough
         })

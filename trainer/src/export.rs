@@ -67,7 +67,7 @@ impl CardEdits {
 /// Fails if the file exists, unless `force` is given.
 pub fn new_file(path: &Path, force: bool) -> anyhow::Result<()> {
     match path.exists() && !force {
-        true => Err(bad_input(path, "is there already; choose another --out, or overwrite it with --force")),
+        true => Err(bad_input(path, "already exists; choose another --out, or overwrite it with --force")),
         false => Ok(()),
     }
 }
@@ -79,7 +79,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut weights = Weights::from_bytes(&bytes).map_err(|error| match error {
         WeightsError::NoCard if crate::train::is_checkpoint(&bytes) => bad_input(
             &args.file,
-            "is a checkpoint, for `train --resume`; its weights stand beside it in best.safetensors",
+            "is a checkpoint for `train --resume`; export best.safetensors in the same folder instead",
         ),
         error => bad_input(&args.file, error),
     })?;
@@ -89,7 +89,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let rounded = Weights::from_bytes(&out).map_err(|_| {
         bad_input(
             &args.file,
-            "has values too large for 16 bits; such weights come from a run that failed: take an earlier one",
+            "has values too large for 16 bits, so the training run failed; export the weights of an earlier run",
         )
     })?;
     let rounding = weights
@@ -102,9 +102,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     write_atomic(&args.out, &out)?;
     let Card { name, licence, kind, .. } = &weights.card;
     println!(
-        "{}: \"{name}\", network {kind:?}, licence {}, {:.1} MB; largest rounding {rounding:.1e}",
+        "{}: \"{name}\", network {kind:?}, license {}, {:.1} MB; largest rounding {rounding:.1e}",
         args.out.display(),
-        if licence.is_empty() { "not said" } else { licence },
+        if licence.is_empty() { "not stated" } else { licence },
         out.len() as f64 / 1e6
     );
     Ok(())

@@ -99,7 +99,7 @@ pub fn gather(
             by_name(folder, split_seed)?
         };
         if more.is_empty() {
-            return Err(bad_input(folder, "no MIDI files (.mid, .midi, .rmi, .kar) in this folder or below it"));
+            return Err(bad_input(folder, "no MIDI files (.mid, .midi, .rmi, .kar) in this folder or its subfolders"));
         }
         found_files.extend(more);
     }

@@ -117,7 +117,7 @@ pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
     let phrase = read_phrase(&args.phrase)?;
     let network = play::load_network(&playing.weights)?;
     if args.no_begin_of_sequence && network.kind() != Kind::Seed {
-        return Err(bad_input(&playing.weights, "--no-begin-of-sequence is for networks of kind seed; leave it out"));
+        return Err(bad_input(&playing.weights, "--no-begin-of-sequence works only with seed networks; leave it out"));
     }
     let controls = playing.sampling.controls(&network);
     let started = Instant::now();

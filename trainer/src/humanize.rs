@@ -41,14 +41,17 @@ pub struct Args {
 /// Draws pieces, renders and writes them, and prints their names.
 pub fn run(args: Args) -> anyhow::Result<()> {
     if !(args.tempo >= 1.0 && args.tempo.is_finite()) {
-        return Err(BadInput("--tempo is a factor of at least 1".into()).into());
+        return Err(BadInput("--tempo must be at least 1".into()).into());
     }
     let data = prepare::open_all(&args.data)?;
     let scores: Vec<&Piece> = data.pieces.iter().filter(|piece| piece.source == Some(Source::Score)).collect();
     if scores.is_empty() {
-        return Err(BadInput("the data has no scores: their manifests say `kind` = score".into()).into());
+        return Err(BadInput(
+            "the data has no scores; a score is a piece whose `kind` in the manifest is `score`".into(),
+        )
+        .into());
     }
-    std::fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
+    std::fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be created", args.out.display()))?;
     let rng = &mut Pcg32::new(args.seed, 0);
     let mut said = String::new();
     let drawn: Vec<&&Piece> = scores.choose_multiple(rng, args.count).collect();

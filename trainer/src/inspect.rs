@@ -94,7 +94,10 @@ fn inspect_folder(folder: &Path) -> anyhow::Result<Value> {
     }
     bar.finish_and_clear();
     if pieces.is_empty() {
-        return Err(bad_input(folder, "no MIDI file (.mid, .midi, .rmi, .kar) in this folder or below it can be read"));
+        return Err(bad_input(
+            folder,
+            "no readable MIDI files (.mid, .midi, .rmi, .kar) in this folder or its subfolders",
+        ));
     }
     let as_played = Summary::of(pieces.iter().map(Vec::as_slice));
     pieces.iter_mut().for_each(canonical_from_zero);

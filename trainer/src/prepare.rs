@@ -109,17 +109,17 @@ fn print_warnings(gathered: &GatherResult) {
     let from = |set: &str| gathered.dataset.pieces.iter().any(|piece| piece.set == set);
     let repeats = |set: &str| gathered.repeated.iter().any(|(piece, _)| piece.starts_with(&format!("{set}/")));
     if SAME_PIECES.iter().all(|set| from(set) || repeats(set)) {
-        eprintln!("warning: {} hold the same pieces; each was taken once", SAME_PIECES.join(" and "));
+        eprintln!("warning: {} contain the same pieces; each piece is used once", SAME_PIECES.join(" and "));
     }
     list(
-        "pieces left out because the same notes are there already",
+        "pieces left out because another piece has the same notes",
         gathered.repeated.iter().map(|(piece, earlier)| format!("{piece} = {earlier}")).collect(),
     );
     for ((set, split), count) in &gathered.unused {
         eprintln!("pieces of {set} left out because their split is {split:?}: {count}");
     }
     list(
-        "pieces moved to the split that has their work already",
+        "pieces moved to the split that already has their work",
         gathered.moved.iter().map(|(piece, split)| format!("{piece} -> {}", split.name())).collect(),
     );
 }

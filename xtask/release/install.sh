@@ -67,7 +67,7 @@ case ${1:-} in
         each drop
         bundle=$HOME/.vst3/Antiphon.vst3
         for folder in "$bundle/Contents/x86_64-linux" "$bundle/Contents" "$bundle"; do
-            [ ! -d "$folder" ] || rmdir "$folder" 2>/dev/null || echo "kept $folder: there is more in it"
+            [ ! -d "$folder" ] || rmdir "$folder" 2>/dev/null || echo "kept $folder: it is not empty"
         done
         ;;
     *)

@@ -20,7 +20,7 @@ pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
 /// Builds the plugins and the app for Intel and Apple silicon and bundles them as universal binaries. Needs macOS and
 /// both rustup targets.
 pub fn universal(workspace: &Workspace) -> Result<()> {
-    ensure!(cfg!(target_os = "macos"), "one bundle for both kinds of Mac is made on a Mac");
+    ensure!(cfg!(target_os = "macos"), "universal bundles can only be built on macOS");
     let release = "--release".to_owned();
     for features in [&[][..], &["--features=standalone".to_owned(), "--bin=antiphon".to_owned()]] {
         for target in ["x86_64-apple-darwin", "aarch64-apple-darwin"] {

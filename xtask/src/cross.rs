@@ -15,7 +15,7 @@ const TARGETS: [&str; 3] = [WINDOWS, "x86_64-apple-darwin", "aarch64-apple-darwi
 
 /// Runs each step and prints whether it succeeded; with `only_check`, skips the bundle and Wine.
 pub fn run(workspace: &Workspace, only_check: bool) -> Result<ExitCode> {
-    ensure!(cfg!(target_os = "linux"), "on Windows and macOS, `cargo xtask test` tells more");
+    ensure!(cfg!(target_os = "linux"), "this needs Linux; on Windows and macOS, run `cargo xtask test`");
     packages::ensure_cross(!only_check)?;
     add_targets(&TARGETS)?;
     // A separate target folder: the Windows bundles have the same names as this system's.
@@ -45,7 +45,7 @@ pub fn run(workspace: &Workspace, only_check: bool) -> Result<ExitCode> {
 fn add_targets(targets: &[&str]) -> Result<()> {
     match Command::new("rustup").args(["target", "add"]).args(targets).status() {
         Ok(status) => ensure!(status.success(), "rustup could not add {}", targets.join(", ")),
-        Err(error) => eprintln!("cannot run rustup ({error}); going on with the targets that are there"),
+        Err(error) => eprintln!("cannot run rustup ({error}); continuing with the installed targets"),
     }
     Ok(())
 }
@@ -70,7 +70,7 @@ fn link(target: &Path) -> Result<()> {
 }
 
 fn options(target: &Path) -> Result<[String; 3]> {
-    let folder = target.to_str().context("cargo's target folder is no text")?;
+    let folder = target.to_str().context("the path of cargo's target folder is not UTF-8")?;
     Ok(["--release".to_owned(), format!("--target={WINDOWS}"), format!("--target-dir={folder}")])
 }
 
@@ -139,6 +139,6 @@ fn build_wine_shim(target: &Path) -> Result<PathBuf> {
 
 fn success(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {:?}", command.get_program()))?;
-    ensure!(status.success(), "see above");
+    ensure!(status.success(), "{:?} failed; see above", command.get_program());
     Ok(())
 }

@@ -33,7 +33,7 @@ pub fn run_with(
     // No exit code: it was killed by a signal, so it crashed.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     if code.is_none() {
-        eprintln!("error: the host ended by force: {status}");
+        eprintln!("error: the host crashed: {status}");
     }
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
@@ -61,6 +61,6 @@ pub fn check_answers(host: &mut Command, out: &Path) -> Result<()> {
     let table = String::from_utf8_lossy(&output.stdout);
     let played = table.lines().find_map(|line| line.strip_prefix("notes played")?.trim().parse::<u32>().ok());
     let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success() && played.is_some_and(|notes| notes > 0), "it says:\n{table}{errors}");
+    ensure!(output.status.success() && played.is_some_and(|notes| notes > 0), "its output:\n{table}{errors}");
     Ok(())
 }

@@ -35,7 +35,7 @@ pub fn ensure_browser() -> Result<()> {
         return Ok(());
     }
     ensure_packages(BROWSER)?;
-    ensure!(works("chromedriver", &["--version"]), "there is no chromedriver");
+    ensure!(works("chromedriver", &["--version"]), "chromedriver is missing; install it");
     Ok(())
 }
 
@@ -72,9 +72,15 @@ pub fn ensure_jack() -> Result<()> {
 
 /// Checks for a Vulkan driver, for GPU tests.
 pub fn ensure_vulkan() -> Result<()> {
-    ensure!(cfg!(target_os = "linux"), "only Debian and its like can be given a GPU's driver that runs on the CPU");
+    ensure!(
+        cfg!(target_os = "linux"),
+        "a GPU driver that runs on the CPU can only be installed on Debian and its derivatives"
+    );
     ensure_packages(LAVAPIPE)?;
-    ensure!(LAVAPIPE.iter().all(|&(package, _)| is_installed(package)), "install Mesa's lavapipe");
+    ensure!(
+        LAVAPIPE.iter().all(|&(package, _)| is_installed(package)),
+        "Mesa's lavapipe is missing; install it, or run the GPU tests on a machine with a GPU"
+    );
     Ok(())
 }
 

@@ -39,7 +39,7 @@ fn run(workspace: &Workspace, command: &str, args: &[String]) -> Result<ExitCode
 }
 
 fn run_with(workspace: &Workspace, command: &str, args: &[String], variables: &[(&str, &OsStr)]) -> Result<ExitCode> {
-    ensure!(cfg!(target_os = "linux"), "this needs Xvfb, hence Linux");
+    ensure!(cfg!(target_os = "linux"), "this needs Xvfb, which runs only on Linux");
     packages::ensure_screen()?;
     bundle::build(workspace, &[])?;
     let screen = Screen::start()?;
@@ -65,7 +65,7 @@ impl Screen {
             .spawn()
             .context("cannot start Xvfb")?;
         let mut number = String::new();
-        let output = server.stdout.take().context("Xvfb says nothing")?;
+        let output = server.stdout.take().context("Xvfb printed nothing")?;
         BufReader::new(output).read_line(&mut number)?;
         ensure!(!number.trim().is_empty(), "Xvfb did not start");
         Ok(Self { server, name: format!(":{}", number.trim()) })

@@ -122,11 +122,13 @@ pub fn check() -> Result<()> {
     for package in &metadata.packages {
         let Some(source) = &package.source else { continue };
         if source.repr != REGISTRY {
-            faults.push(format!("{} comes from {source}", package.name));
+            faults.push(format!("{} comes from {source}, not from crates.io", package.name));
         }
         match &package.license {
-            None => faults.push(format!("{} names no licence", package.name)),
-            Some(licence) if !is_allowed(licence) => faults.push(format!("{} is under {licence}", package.name)),
+            None => faults.push(format!("{} does not name a license", package.name)),
+            Some(licence) if !is_allowed(licence) => {
+                faults.push(format!("{} has the license {licence}, which is not allowed", package.name))
+            }
             Some(_) => {}
         }
         if BANNED.contains(&package.name.as_str()) {
@@ -136,7 +138,7 @@ pub fn check() -> Result<()> {
     for package in metadata.workspace_packages() {
         for dependency in package.dependencies.iter().filter(|dependency| dependency.path.is_none()) {
             if dependency.req.comparators.is_empty() {
-                faults.push(format!("{} takes any version of {}", package.name, dependency.name));
+                faults.push(format!("{} accepts any version of {}; name one", package.name, dependency.name));
             }
         }
     }
@@ -144,7 +146,7 @@ pub fn check() -> Result<()> {
         below(&metadata, "engine")
             .into_iter()
             .filter(|name| NOT_IN_ENGINE.contains(&name.as_str()))
-            .map(|name| format!("engine depends on {name}")),
+            .map(|name| format!("engine must not depend on {name}")),
     );
     for package in metadata.workspace_packages() {
         let folder = package.manifest_path.parent().unwrap_or(&package.manifest_path);
@@ -190,10 +192,10 @@ fn search(folder: &Path, root: &Path, faults: &mut Vec<String>) -> Result<()> {
             let name = path.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
             let text = std::fs::read_to_string(&path)?;
             if let Some(function) = rounded(&name, &text) {
-                faults.push(format!("{name} calls the system's `{function}`; take libm's"));
+                faults.push(format!("{name} calls the system's `{function}`; use libm's"));
             }
             if is_unsafe(&text) && !UNSAFE.contains(&name.as_str()) {
-                faults.push(format!("{name} holds `unsafe` and is not listed"));
+                faults.push(format!("{name} contains `unsafe`, but is not listed in xtask/src/sources.rs"));
             }
         }
     }

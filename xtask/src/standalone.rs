@@ -14,11 +14,11 @@ const SERVER: &[&str] = &["--sync", "--no-realtime", "--timeout", "5000", "-d", 
 
 /// Builds the app, starts a JACK server without a sound card, then runs `host standalone`.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
-    ensure!(cfg!(target_os = "linux"), "this needs JACK's dummy driver, hence Linux");
+    ensure!(cfg!(target_os = "linux"), "this needs JACK's dummy driver, which runs only on Linux");
     packages::ensure_jack()?;
     let build = ["build", "--release", "--package", "antiphon", "--features", "standalone", "--bin", "antiphon"];
     let status = Command::new("cargo").args(build).status().context("cannot run cargo")?;
-    ensure!(status.success(), "the program could not be built; see above");
+    ensure!(status.success(), "the standalone app could not be built; see above");
     let mut args = args.to_vec();
     args.extend(["--program".to_owned(), workspace.target.join("release").join("antiphon").display().to_string()]);
     let server = Server::start()?;

@@ -71,7 +71,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
             // With the CPU driver installed, tests that need a GPU must find one.
             let variables: &[_] = if adapter.is_ok() { &[("ANTIPHON_GPU_TESTS", "1")] } else { &[] };
             count = tests(workspace, &["--workspace", "--no-fail-fast"], variables)?;
-            ensure!(count.passed + count.failed > 0, "no test ran");
+            ensure!(count.passed + count.failed > 0, "no tests ran");
             ensure!(count.failed == 0, "{} tests failed", count.failed);
             Ok(())
         });
@@ -92,7 +92,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
             })
         });
     } else {
-        let why = "there is no Chromium to try it in (on Linux: chromium and chromium-driver)";
+        let why = "Chromium is missing (on Linux, install chromium and chromium-driver)";
         report.skipped.push(("web page", why.to_owned()));
     }
 
@@ -161,14 +161,14 @@ fn workflows(actionlint: &Path) -> Result<()> {
         .env("PYTHONPATH", actionlint)
         .status()
         .context("cannot run actionlint")?;
-    ensure!(status.success(), "see above");
+    ensure!(status.success(), "actionlint found problems; see above");
     Ok(())
 }
 
 fn cargo(args: &[&str], variables: &[(&str, &str)]) -> Result<()> {
     let status =
         Command::new("cargo").args(args).envs(variables.iter().copied()).status().context("cannot run cargo")?;
-    ensure!(status.success(), "`cargo {}` found something", args.join(" "));
+    ensure!(status.success(), "`cargo {}` failed; see above", args.join(" "));
     Ok(())
 }
 

@@ -28,7 +28,7 @@ impl Tool {
         if says_version(&program, self.name, self.version) {
             return Ok(program);
         }
-        eprintln!("Building {} {} (once, some minutes)", self.name, self.version);
+        eprintln!("Building {} {} (only once; takes a few minutes)", self.name, self.version);
         let mut cargo = Command::new("cargo");
         // A debug build: quick to build, and the program runs for seconds either way.
         cargo.args(["install", self.name, "--version", self.version, "--locked", "--debug", "--force"]);
@@ -89,7 +89,7 @@ impl Wheels {
         pip.arg("--target").arg(&folder).args(self.packages).stderr(Stdio::piped());
         let output = pip.output().context("cannot run python3")?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "pip cannot install {}: {}", self.packages.join(", "), said.trim());
+        ensure!(output.status.success(), "pip could not install {}: {}", self.packages.join(", "), said.trim());
         std::fs::write(&stamp, &wanted)?;
         Ok(folder)
     }

@@ -18,8 +18,8 @@ impl Workspace {
         let called_from = std::env::current_dir()?;
         // `cargo run` sets it; without cargo, the value from build time is used.
         let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-        let root = PathBuf::from(manifest).parent().context("xtask lies in no workspace")?.to_owned();
-        std::env::set_current_dir(&root).with_context(|| format!("no {}", root.display()))?;
+        let root = PathBuf::from(manifest).parent().context("xtask is not in a workspace")?.to_owned();
+        std::env::set_current_dir(&root).with_context(|| format!("cannot enter {}", root.display()))?;
         let target = cargo_metadata::MetadataCommand::new().no_deps().exec()?.target_directory.into_std_path_buf();
         Ok(Self { called_from, target })
     }

@@ -79,7 +79,7 @@ fn a_kill_at_any_moment_leaves_a_whole_file() {
         let mut child = child.spawn().unwrap();
         // Starting up takes as long as it takes; once the child writes, the kill comes at a random moment.
         while fs::metadata(&path).unwrap().modified().unwrap() == before {
-            assert!(child.try_wait().unwrap().is_none(), "it must go on for ever");
+            assert!(child.try_wait().unwrap().is_none(), "it must not end by itself");
             sleep(Duration::from_millis(1));
         }
         replaced += 1;

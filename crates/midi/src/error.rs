@@ -23,7 +23,7 @@ pub enum ReadError {
         byte: usize,
     },
     /// The header's time division is zero or of an unknown kind.
-    #[error("the MIDI file's time division 0x{division:04x} means nothing; export it again from a sequencer")]
+    #[error("the MIDI file has an invalid time division (0x{division:04x}); export it again from a sequencer")]
     Division {
         /// The header's raw division field.
         division: u16,
@@ -37,6 +37,6 @@ pub enum ReadError {
     #[error("the MIDI file has no notes; choose one that does")]
     NoNotes,
     /// All notes are on channel 10, which General MIDI reserves for drums.
-    #[error("the MIDI file has drums only (channel 10); choose one with notes for a keyboard")]
+    #[error("the MIDI file has only drums (channel 10); choose one with keyboard notes")]
     DrumsOnly,
 }

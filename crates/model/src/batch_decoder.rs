@@ -53,7 +53,7 @@ impl BatchDecoder {
     /// # Panics
     /// If the decoder runs another network.
     pub fn restart(&mut self, decoder: &Decoder) {
-        assert!(Arc::ptr_eq(&self.network, &decoder.network), "takes are of one network");
+        assert!(Arc::ptr_eq(&self.network, &decoder.network), "all takes must be of one network");
         self.states.iter_mut().for_each(|state| state.copy_from(&decoder.state));
     }
 

@@ -200,7 +200,7 @@ macro_rules! width {
             pub fn product<T: Widen, const V: usize>(panel: &[Line<T, ROWS>], xs: [&[f32]; V], sums: &mut [Sums; V]) {
                 let mut acc = [[$zero(); PARTS]; V];
                 for v in 0..V {
-                    assert_eq!(xs[v].len(), panel.len(), "a matrix of other width");
+                    assert_eq!(xs[v].len(), panel.len(), "the matrix has a different width");
                     for part in 0..PARTS {
                         // SAFETY: a panel's sums are as long as a line.
                         acc[v][part] = unsafe { $load(sums[v].as_ptr().add(part * $lanes)) };

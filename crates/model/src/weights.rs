@@ -80,19 +80,21 @@ impl Card {
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
     /// Not a safetensors file, or truncated.
-    #[error("this is no complete weights file ({0}); copy it again, or write it anew with `trainer export`")]
+    #[error(
+        "this weights file is incomplete or damaged ({0}); copy it again, or export it again with `trainer export`"
+    )]
     Unreadable(String),
     /// A safetensors file without a model card.
     #[error(
-        "this safetensors file has no Antiphon card; a PyTorch file of the seed network goes through `trainer import` first"
+        "this safetensors file has no Antiphon card; convert PyTorch files of the seed network with `trainer import` first"
     )]
     NoCard,
     /// The card cannot be parsed.
-    #[error("the card of this weights file cannot be read ({0}); write the file anew with `trainer export`")]
+    #[error("the card of this weights file cannot be read ({0}); export the file again with `trainer export`")]
     BadCard(String),
     /// The file has another version than this program supports.
     #[error(
-        "this weights file has {what} version {found}, this program knows {known}; use a matching version of Antiphon or train anew"
+        "this weights file has {what} version {found}, but this program supports {known}; use a matching version of Antiphon, or train again"
     )]
     Version {
         /// Which version differs.
@@ -103,7 +105,7 @@ pub enum WeightsError {
         known: u32,
     },
     /// A tensor of the network is missing.
-    #[error("the weights file lacks the tensor `{name}` {expected:?}; it was not made for this network")]
+    #[error("the weights file has no tensor `{name}` {expected:?}; it was not made for this network")]
     Missing {
         /// The tensor's name.
         name: String,
@@ -111,7 +113,9 @@ pub enum WeightsError {
         expected: Vec<usize>,
     },
     /// A tensor has the wrong shape.
-    #[error("tensor `{name}` has shape {found:?}, the network needs {expected:?}; it was not made for this network")]
+    #[error(
+        "tensor `{name}` has shape {found:?}, but the network needs {expected:?}; it was not made for this network"
+    )]
     Shape {
         /// The tensor's name.
         name: String,
@@ -121,7 +125,7 @@ pub enum WeightsError {
         expected: Vec<usize>,
     },
     /// A tensor has an unsupported number type.
-    #[error("tensor `{name}` holds {found}; weights are F32, F16 or BF16")]
+    #[error("tensor `{name}` holds {found}; expected F32, F16 or BF16")]
     Type {
         /// The tensor's name.
         name: String,
@@ -130,11 +134,11 @@ pub enum WeightsError {
     },
     /// A tensor, named here, holds NaN or infinity.
     #[error(
-        "tensor `{0}` holds a value that is not a number; the training run that wrote it had failed: take an earlier checkpoint"
+        "tensor `{0}` holds a value that is not a number; the training run that wrote it failed; use an earlier checkpoint"
     )]
     NotFinite(String),
     /// Loading was canceled.
-    #[error("reading these weights was given up")]
+    #[error("loading these weights was canceled")]
     Canceled,
 }
 

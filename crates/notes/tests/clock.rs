@@ -220,6 +220,9 @@ proptest! {
             2.0 * t + slope * ramp * (ramp / 2.0 + (t - start - ramp).max(0.0)) / 60.0 + step * (t - 3.5).max(0.0) / 60.0
         };
         let bends = [start, start + length, 3.5];
+        // A bend this soon before a block changes the position at its start by less than 1e-8 beats, which the clock takes
+        // for rounding.
+        let hidden = (120.0 * 1e-8 / slope.abs()).sqrt();
         let mut clock = Clock::new();
         let mut origin = None;
         for number in 0..(4.0 / block) as u32 {
@@ -236,7 +239,7 @@ proptest! {
                 let span = clock.advance(&transport, part, rate);
                 prop_assert!(!span.events.jumped && !span.events.looped);
                 let origin = *origin.get_or_insert(span.beats_at(0) - beats(now));
-                let bends_in = |from: f64| bends.iter().any(|bend| (from..from + block).contains(bend));
+                let bends_in = |from: f64| bends.iter().any(|bend| (from - hidden..from + block).contains(bend));
                 // Within one block, a small step cannot be told from a ramp.
                 let misread = |block_start: f64| step != 40.0 && (block_start - block..block_start).contains(&3.5);
                 // After a bend or a misread step, the axis may have gone too far and stands still.

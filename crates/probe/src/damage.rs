@@ -77,7 +77,7 @@ pub fn survives(
         match result.unwrap_or_else(|_| panic!("{name}: a panic, see above")) {
             Ok(()) => outcome.read += 1,
             Err(message) => {
-                assert!(!message.trim().is_empty(), "{name}: refused without a word");
+                assert!(!message.trim().is_empty(), "{name}: refused without a message");
                 assert!(message.len() < 2_000, "{name}: {} bytes of message", message.len());
                 outcome.refused += 1;
             }

@@ -130,12 +130,12 @@ impl Audio {
     /// `transport` is `None` for a host without one. Returns the events that the plugin sent.
     pub fn block(&mut self, frames: u32, events: &[Timed], transport: Option<&Timeline>) -> Result<&[Output]> {
         let b = &mut self.buffers;
-        ensure!(frames <= b.max_frames, "a block of {frames} frames, but {} were announced", b.max_frames);
+        ensure!(frames <= b.max_frames, "a block of {frames} frames, but at most {} were announced", b.max_frames);
         b.input.clear();
         for timed in events {
             let offset = timed.at.checked_sub(b.now).and_then(|o| o.try_into().ok());
-            let offset: u32 = offset.context("an event before its block")?;
-            ensure!(offset < frames.max(1), "an event behind its block");
+            let offset: u32 = offset.context("an event lies before its block")?;
+            ensure!(offset < frames.max(1), "an event lies after its block");
             timed.event.push_to(&mut b.input, offset);
         }
         b.output.start = b.now;

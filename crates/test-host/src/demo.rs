@@ -88,17 +88,17 @@ pub fn run(options: &Options) -> Result<()> {
         .save(&file("played.png"))?;
 
     print!("{}", table(options, &phrase, &take, &voice));
-    println!("left in {}: played.mid, played.wav, played.png", options.out.display());
+    println!("written to {}: played.mid, played.wav, played.png", options.out.display());
     judge(&take)
 }
 
 /// Checks the options before anything is played.
 fn check(options: &Options) -> Result<()> {
     if !(options.seconds.is_finite() && options.seconds > 0.0) {
-        bail!(BadInput("--seconds wants a number above 0".to_owned()));
+        bail!(BadInput("--seconds must be above 0".to_owned()));
     }
     if options.seed > 9999 {
-        bail!(BadInput("--seed wants a number from 0 to 9999".to_owned()));
+        bail!(BadInput("--seed must be from 0 to 9999".to_owned()));
     }
     if let Some(path) = &options.weights {
         let name = path.display();
@@ -207,9 +207,9 @@ fn judge(take: &Take) -> Result<()> {
     let mut faults = take.violations.clone();
     faults.extend(take.account.faults());
     if let Some(first) = faults.first() {
-        bail!("the plugin did {} things wrong, first: {first}", faults.len());
+        bail!("the plugin broke the rules {} times, first: {first}", faults.len());
     }
-    ensure!(take.status.health == "ready", "the plugin did not get ready: {}", take.status.health);
+    ensure!(take.status.health == "ready", "the plugin did not become ready: {}", take.status.health);
     ensure!(!take.account.notes.is_empty(), "the plugin played nothing");
     Ok(())
 }

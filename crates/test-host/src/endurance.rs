@@ -52,7 +52,7 @@ struct Holdings {
 
 /// Runs the test and prints the results.
 pub fn run(options: &Options) -> Result<()> {
-    ensure!(options.times > 2 * WARM_UP, "--times wants more than {}", 2 * WARM_UP);
+    ensure!(options.times > 2 * WARM_UP, "--times must be more than {}", 2 * WARM_UP);
     Status::request();
     let screen = Screen::open()?;
     let mut plugin = Plugin::load(&test_host::find_bundle()?)?;
@@ -126,13 +126,13 @@ pub fn run(options: &Options) -> Result<()> {
     let open_only = (rest - closed).max(0.0) * 100.0;
     println!("at rest             {:.2} % of a core closed, {open_only:.2} % more open", closed * 100.0);
     if let Some(first) = violations.first() {
-        bail!("the plugin did {} things wrong, first: {first}", violations.len());
+        bail!("the plugin broke the rules {} times, first: {first}", violations.len());
     }
     ensure!(played > 0, "nothing was played meanwhile");
-    ensure!(drawn * 10 >= rounds, "the editor was drawn too seldom to say anything");
-    ensure!(end.threads <= warm.threads, "threads stay behind");
-    ensure!(end.files <= warm.files, "files stay open");
-    ensure!(end.heap <= warm.heap + SLACK_KIB, "memory stays behind");
+    ensure!(drawn * 10 >= rounds, "the editor was drawn too rarely for a result");
+    ensure!(end.threads <= warm.threads, "threads leak");
+    ensure!(end.files <= warm.files, "open files leak");
+    ensure!(end.heap <= warm.heap + SLACK_KIB, "memory leaks");
     drop(plugin);
     mishandling::scales(&screen)?;
     mishandling::drops(&screen)
@@ -172,7 +172,7 @@ fn cost(plugin: &mut Plugin, screen: &Screen) -> Result<[f64; 2]> {
 impl Holdings {
     fn now() -> Result<Self> {
         let all = || Some((usage::threads()?, heap::live()? as u64, usage::memory()?, usage::files()?));
-        let (threads, heap, resident, files) = all().context("this system does not say what a process holds")?;
+        let (threads, heap, resident, files) = all().context("this system does not report a process's resources")?;
         Ok(Self { threads, heap: heap / 1024, resident: resident / 1024, files })
     }
 }

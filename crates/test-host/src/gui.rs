@@ -12,18 +12,18 @@ const API: GuiConfiguration = GuiConfiguration { api_type: GuiApiType::X11, is_f
 impl Plugin {
     /// Creates the editor inside the X11 window `parent` and shows it; `scale` is the host's zoom, for example 2 on a
     /// high-resolution screen. Returns the editor's size in pixels.
-    #[allow(clippy::useless_conversion, reason = "X11's number of a window is C's `long`, which Windows has shorter")]
+    #[allow(clippy::useless_conversion, reason = "X11's window ids are C's `long`, which is shorter on Windows")]
     pub fn open_editor(&mut self, parent: u32, scale: f64) -> Result<(u32, u32)> {
         let gui: PluginGui = self.extension("gui")?;
         let handle = self.handle();
-        gui.create(&handle, API).map_err(|e| anyhow!("the plugin makes no editor: {e}"))?;
+        gui.create(&handle, API).map_err(|e| anyhow!("the plugin did not create an editor: {e}"))?;
         // A plugin may refuse the host's scale and use its own.
         let _ = gui.set_scale(&handle, scale);
         let size = gui.get_size(&handle).context("the editor has no size")?;
         // SAFETY: the window is the host's own and is destroyed after the editor.
         unsafe { gui.set_parent(&handle, Window::from_x11_handle(parent.into())) }
             .map_err(|e| anyhow!("the editor refuses its parent window: {e}"))?;
-        gui.show(&handle).map_err(|e| anyhow!("the editor does not show: {e}"))?;
+        gui.show(&handle).map_err(|e| anyhow!("the editor could not be shown: {e}"))?;
         Ok((size.width, size.height))
     }
 
@@ -31,7 +31,7 @@ impl Plugin {
     pub fn resize_editor(&mut self, width: u32, height: u32) -> Result<(u32, u32)> {
         let gui: PluginGui = self.extension("gui")?;
         let handle = self.handle();
-        let size = gui.adjust_size(&handle, GuiSize { width, height }).context("the editor adjusts to no size")?;
+        let size = gui.adjust_size(&handle, GuiSize { width, height }).context("the editor did not adjust its size")?;
         gui.set_size(&handle, size).map_err(|e| anyhow!("the editor refuses a size: {e}"))?;
         Ok((size.width, size.height))
     }

@@ -95,12 +95,12 @@ pub fn run(_: &Options) -> Result<()> {
     screen.close(frame)?;
     names(&screen)?;
 
-    let path = path(dropped.trim_end()).with_context(|| format!("`{dropped}` is no file's address"))?;
+    let path = path(dropped.trim_end()).with_context(|| format!("`{dropped}` is not a file URL"))?;
     let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let file = midi::read(&bytes).with_context(|| format!("{} is no MIDI file", path.display()))?.notes;
+    let file = midi::read(&bytes).with_context(|| format!("{} is not a MIDI file", path.display()))?.notes;
     println!("dropped             {}", path.display());
     println!("notes               {} played, {} in the file", played.len(), file.len());
-    ensure!(file.len() == played.len(), "not as many notes arrive as were played");
+    ensure!(file.len() == played.len(), "the file does not have as many notes as were played");
     // The notes of a chord keep their own onsets in the file; notes within one tick may be in a different order.
     let ticks = |seconds: f64| (seconds / TICK_S).round() as i64;
     let since = |at: u64| (at - played[0].on) as f64 / RATE;
@@ -115,7 +115,7 @@ pub fn run(_: &Options) -> Result<()> {
         worst = worst.max(same.map(off).min().unwrap_or(i64::MAX));
     }
     println!("off by              {worst} ticks of 960 a beat at most");
-    ensure!(worst <= 1, "the file's notes are not those that were played");
+    ensure!(worst <= 1, "the file's notes differ from those played");
     Ok(())
 }
 
@@ -143,10 +143,10 @@ fn turn(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
         "a knob              at {default:.2}, turned to {turned:.2}, finer to {finer:.2}, typed {typed:.2}, reset to {reset:.2}"
     );
     let (coarse, fine) = (turned - default, finer - turned);
-    ensure!(coarse > 0.1, "a drag does not turn it");
-    ensure!(fine > 0.0 && fine < 0.25 * coarse, "Shift does not make it finer");
-    ensure!(shown == "0.50", "0.5 is typed, and {shown} counts");
-    ensure!(reset == default, "a double click does not reset it");
+    ensure!(coarse > 0.1, "dragging does not turn the knob");
+    ensure!(fine > 0.0 && fine < 0.25 * coarse, "Shift does not make dragging finer");
+    ensure!(shown == "0.50", "0.5 was typed, but the value is {shown}");
+    ensure!(reset == default, "a double click does not reset the knob");
     Ok(())
 }
 
@@ -180,8 +180,8 @@ fn freeze(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
             pressed.map(|_| ())
         },
     )?;
-    println!("freeze              before, going on, frozen, stopped: {states:?}");
-    ensure!(states == [0.0, 0.0, 1.0, 0.0], "stopping what goes round leaves the switch on");
+    println!("freeze              before, playing, frozen, stopped: {states:?}");
+    ensure!(states == [0.0, 0.0, 1.0, 0.0], "stopping a frozen loop leaves Freeze on");
     Ok(())
 }
 
@@ -207,11 +207,11 @@ fn keys(plugin: &mut Plugin, screen: &Screen) -> Result<()> {
     std::thread::sleep(SEES);
     let typed = strike(&[u32::from(b'1'), u32::from(b' '), LEFT, ENTER])?;
     let after = strike(&[u32::from(b' ')])?;
-    println!("keys                {} of {} came to the host", came.len(), hosts.len());
-    ensure!(came == hosts, "of {hosts:x?} the host gets {came:x?}");
-    ensure!(acted.is_empty(), "keys that the window uses come to the host: {acted:x?}");
-    ensure!(typed.is_empty(), "what is typed comes to the host: {typed:x?}");
-    ensure!(after == [u32::from(b' ')], "after typing the host gets {after:x?}");
+    println!("keys                {} of {} reached the host", came.len(), hosts.len());
+    ensure!(came == hosts, "of {hosts:x?}, the host got {came:x?}");
+    ensure!(acted.is_empty(), "keys used by the window reached the host: {acted:x?}");
+    ensure!(typed.is_empty(), "typed text reached the host: {typed:x?}");
+    ensure!(after == [u32::from(b' ')], "after typing, the host got {after:x?}");
     Ok(())
 }
 
@@ -233,7 +233,7 @@ fn names(screen: &Screen) -> Result<()> {
     };
     let [one, again, other] = [show("重重重重")?, show("重重重重")?, show("没没没没")?];
     let (same, differ) = (one.differs(&again), one.differs(&other));
-    println!("file names          two in Chinese differ in {differ} pixels, one from itself in {same}");
+    println!("file names          two in Chinese differ in {differ} pixels, the same one in {same}");
     ensure!(same == 0 && differ > 20, "the window does not show Chinese");
     Ok(())
 }

@@ -50,12 +50,12 @@ pub fn scales(screen: &Screen) -> Result<()> {
     await_picture(&mut plugin, screen, frame)?;
     let size = plugin.editor_size()?;
     for scale in NO_SCALES {
-        ensure!(plugin.scale_editor(scale).is_err(), "a scale of {scale} is taken");
+        ensure!(plugin.scale_editor(scale).is_err(), "a scale of {scale} was accepted");
     }
     for (width, height) in [(0, 0), (0, 100), (100, 0), (u32::MAX, u32::MAX)] {
-        ensure!(plugin.force_editor(width, height).is_err(), "a size of {width} x {height} is taken");
+        ensure!(plugin.force_editor(width, height).is_err(), "a size of {width} x {height} was accepted");
     }
-    ensure!(plugin.editor_size()? == size, "what was refused has changed the editor's size");
+    ensure!(plugin.editor_size()? == size, "a refused scale or size changed the editor's size");
     plugin.scale_editor(1.5)?;
     plugin.scale_editor(1.0)?;
     await_picture(&mut plugin, screen, frame)?;

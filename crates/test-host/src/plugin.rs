@@ -76,7 +76,7 @@ impl Plugin {
         let entry = unsafe { PluginEntry::load(path) }.map_err(|e| anyhow!("cannot load {}: {e}", path.display()))?;
         let info = HostInfo::new("Antiphon test host", "Antiphon", "", "1")?;
         let instance = PluginInstance::<Handlers>::new(|_| Shared::new(), |_| MainThread, &entry, ANTIPHON, &info)
-            .map_err(|e| anyhow!("{} holds no usable Antiphon: {e}", path.display()))?;
+            .map_err(|e| anyhow!("{} does not contain a usable Antiphon: {e}", path.display()))?;
         Ok(Self { instance, active: None })
     }
 
@@ -148,7 +148,7 @@ impl Plugin {
     pub fn number(&mut self, id: &str) -> Result<f64> {
         let text = self.text(id)?;
         let digits = text.split_whitespace().next().unwrap_or_default();
-        digits.parse().with_context(|| format!("the plugin's parameter `{id}` is `{text}`, no number"))
+        digits.parse().with_context(|| format!("the plugin's parameter `{id}` is `{text}`, not a number"))
     }
 
     /// The value, in CLAP's own range, that the plugin parses from `text` (such as `"300 ms"`).
@@ -177,7 +177,7 @@ impl Plugin {
         let mut queue = EventBuffer::with_capacity(1);
         event.push_to(&mut queue, 0);
         let mut handle =
-            self.instance.inactive_plugin_handle().context("parameters of an active plugin are set with events")?;
+            self.instance.inactive_plugin_handle().context("parameters of an active plugin must be set with events")?;
         params.flush(&mut handle, &InputEvents::from_buffer(&queue), &mut OutputEvents::void());
         Ok(())
     }
@@ -207,7 +207,7 @@ impl Plugin {
     /// Activates the plugin for blocks of 1 to `max_frames` samples; the sample position starts at 0.
     pub fn activate(&mut self, sample_rate: f64, max_frames: u32) -> Result<()> {
         if self.active.is_some() {
-            bail!("the plugin is active already");
+            bail!("the plugin is already active");
         }
         let channels = self.channels();
         let configuration = PluginAudioConfiguration { sample_rate, min_frames_count: 1, max_frames_count: max_frames };

@@ -86,7 +86,7 @@ impl Screen {
         let (width, height) = (size.width, size.height);
         let image = self.connection.get_image(ImageFormat::Z_PIXMAP, frame.id, 0, 0, width, height, !0)?.reply()?;
         let pixels = usize::from(width) * usize::from(height);
-        ensure!(image.data.len() == pixels * 4, "the screen has no pixels of 4 bytes; give Xvfb a depth of 24");
+        ensure!(image.data.len() == pixels * 4, "the screen does not use 4 bytes per pixel; give Xvfb a depth of 24");
         let rgb = image.data.chunks_exact(4).flat_map(|bgr| [bgr[2], bgr[1], bgr[0]]).collect();
         Ok(Picture { width, height, rgb })
     }
@@ -106,7 +106,7 @@ impl Screen {
             if next == last && next.colors() > 8 {
                 return Ok(next);
             }
-            ensure!(began.elapsed() < LONGEST, "the editor never comes to rest");
+            ensure!(began.elapsed() < LONGEST, "the editor keeps changing");
             last = next;
         }
     }
@@ -180,7 +180,7 @@ impl Screen {
         let (first, map) = self.map()?;
         let per = usize::from(map.keysyms_per_keycode);
         let place = map.keysyms.chunks(per).position(|keys| keys.first() == Some(&symbol));
-        Ok(first + place.context("this keyboard lacks the key")? as u8)
+        Ok(first + place.context("this keyboard does not have the key")? as u8)
     }
 
     fn fake(&self, kind: u8, detail: u8, x: i16, y: i16) -> Result<()> {

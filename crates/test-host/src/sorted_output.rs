@@ -118,7 +118,7 @@ impl SortedOutput {
     pub fn faults(&self) -> Vec<String> {
         let line = |what: &str, at: u64, event: &Event| format!("{what} at sample {at}: {event:?}");
         let hanging = self.hanging.iter().map(|o| line("a note-on without its note-off", o.at, &o.event));
-        let stray = self.stray.iter().map(|o| line("a note event that pairs with none", o.at, &o.event));
+        let stray = self.stray.iter().map(|o| line("a note event without a counterpart", o.at, &o.event));
         let lost = self.lost.iter().map(|t| line("a note of the player that did not come through", t.at, &t.event));
         hanging.chain(stray).chain(lost).collect()
     }

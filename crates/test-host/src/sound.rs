@@ -58,7 +58,7 @@ fn find(named: Option<&Path>) -> Result<Option<(Arc<SoundFont>, String)>> {
 
 fn load(path: &Path) -> Result<Arc<SoundFont>> {
     let mut file = File::open(path)?;
-    let font = SoundFont::new(&mut file).context("this is no soundfont (.sf2) that can be read")?;
+    let font = SoundFont::new(&mut file).context("this is not a readable soundfont (.sf2)")?;
     Ok(Arc::new(font))
 }
 

@@ -95,7 +95,7 @@ impl Keyboard {
     /// Waits until the path from here to the synthesizer is connected.
     fn wait(&self) -> Result<()> {
         let is_there = || self.is_connected() && self.has_connection(&format!("{SYNTH}:ears"));
-        wait("the program does not connect its ports", is_there)
+        wait("the app does not connect its ports", is_there)
     }
 }
 
@@ -130,7 +130,7 @@ impl Synth {
     fn until(&self, end: Frames) -> Result<()> {
         let began = Instant::now();
         while self.now.load(Ordering::Relaxed) < end {
-            ensure!(began.elapsed() < SLOWEST, "the server stands still");
+            ensure!(began.elapsed() < SLOWEST, "the JACK server has stopped");
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
@@ -208,15 +208,15 @@ fn resize(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
     let mut worst = Duration::ZERO;
     let rate = f64::from(keyboard.client.as_client().sample_rate());
     for (key, frames) in (70..).zip(BLOCKS) {
-        keyboard.client.as_client().set_buffer_size(frames).context("the server keeps the size of its blocks")?;
+        keyboard.client.as_client().set_buffer_size(frames).context("the server's block size cannot be changed")?;
         keyboard.send(&[0x90, key, 80]);
         keyboard.send(&[0x80, key, 0]);
-        let passed = synth.wait_for("a key does not pass in blocks of another size", &[0x80, key])?;
+        let passed = synth.wait_for("a key does not pass after a change of block size", &[0x80, key])?;
         let block = Duration::from_secs_f64(f64::from(frames) / rate);
         worst = worst.max(passed.saturating_sub(2 * block));
     }
     println!("blocks of {BLOCKS:?}: keys pass within two blocks and {worst:.0?}");
-    ensure!(worst < PASSES, "a key passes late after a change of the block's size");
+    ensure!(worst < PASSES, "a key passes late after a change of block size");
     Ok(())
 }
 
@@ -238,7 +238,7 @@ fn echo(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
     let onsets = synth.onsets();
     let passed = onsets.iter().filter(|at| **at < phrase_end).count();
     let answer: Vec<Frames> = onsets.into_iter().filter(|at| *at >= phrase_end).collect();
-    client.disconnect_ports_by_name(OUT, IN).context("the loop cannot be taken apart")?;
+    client.disconnect_ports_by_name(OUT, IN).context("the app cannot be disconnected from itself")?;
     // If the app took its own notes for the player's, it would stop, and then wait for the silence again.
     let rests = answer.windows(2).map(|pair| f64::from(pair[1] - pair[0]) / f64::from(rate));
     let longest_s = rests.fold(0.0, f64::max);
@@ -246,8 +246,8 @@ fn echo(synth: &Synth, keyboard: &Keyboard) -> Result<()> {
         "echoed to itself    8 notes pass {passed} times, {} follow, the longest rest {longest_s:.2} s",
         answer.len()
     );
-    ensure!(passed == 8, "what comes back goes round again");
-    ensure!(answer.len() > 10, "its own notes stop it");
+    ensure!(passed == 8, "echoed notes are passed on again");
+    ensure!(answer.len() > 10, "the app is stopped by its own notes");
     Ok(())
 }
 

@@ -81,7 +81,7 @@ pub fn run(options: &Options) -> Result<()> {
 
     let home = tempfile::tempdir()?;
     let program = Program::start(&options.program, home.path(), &["--midi-in", KEYS, "--midi-out", EARS])?;
-    wait("the program does not connect its ports", || {
+    wait("the app does not connect its ports", || {
         let is_connected = |name| {
             let port = client.as_client().port_by_name(name)?;
             port.connected_count().ok().filter(|count| *count > 0)
@@ -89,7 +89,7 @@ pub fn run(options: &Options) -> Result<()> {
         is_connected(KEYS).is_some() && is_connected(EARS).is_some()
     })?;
     let outputs = client.as_client().ports(Some("^antiphon:"), Some(AUDIO), jack::PortFlags::IS_OUTPUT);
-    let left = outputs.first().context("the program has no audio output")?;
+    let left = outputs.first().context("the app has no audio output")?;
     client.as_client().connect_ports_by_name(left, &format!("{NAME}:piano"))?;
 
     begun.store(true, Ordering::Release);
@@ -98,11 +98,11 @@ pub fn run(options: &Options) -> Result<()> {
     }
     // The app continues after the player's last note, too. It is ended in the middle of that, and must end its notes,
     // or a connected synthesizer would sound forever.
-    wait("it does not go on again", || sounding.load(Ordering::Acquire) > 0)?;
+    wait("the app does not continue a second time", || sounding.load(Ordering::Acquire) > 0)?;
     program.end()?;
     let remembered = list(&options.program, home.path())?;
     let (_, xruns, player) = client.deactivate()?;
-    ensure!(!player.heard.is_empty(), "nothing came out of the program");
+    ensure!(!player.heard.is_empty(), "the app sent nothing");
 
     // The connections form a loop, which JACK breaks by delaying one of them: everything comes back a period later.
     let delay = player.heard[0].at - events[0].at.min(player.heard[0].at);
@@ -133,7 +133,7 @@ pub fn run(options: &Options) -> Result<()> {
         bail!("{fault}");
     }
     ensure!(pedals_in == pedals_out, "the pedal does not pass");
-    ensure!(account.notes.len() > 10, "there is no continuation to speak of");
+    ensure!(account.notes.len() > 10, "the continuation has too few notes");
     let in_time = SILENCE_S - f64::from(period) / rate..SILENCE_S + TIMEOUT_S;
     ensure!(in_time.contains(&wait_s), "the continuation does not begin after the silence");
     ensure!(before == 0.0, "the piano sounds before anything was played");
@@ -150,7 +150,7 @@ fn connect() -> Result<Client> {
     loop {
         match Client::new(NAME, ClientOptions::NO_START_SERVER | ClientOptions::USE_EXACT_NAME) {
             Ok((client, _)) => return Ok(client),
-            Err(error) if began.elapsed() > WAIT => return Err(error).context("there is no JACK server"),
+            Err(error) if began.elapsed() > WAIT => return Err(error).context("no JACK server is running"),
             Err(_) => std::thread::sleep(Duration::from_millis(100)),
         }
     }
@@ -181,11 +181,11 @@ impl Program {
         // SAFETY: it is our child process and has not been waited for yet.
         unsafe { libc::kill(self.0.id() as libc::pid_t, libc::SIGINT) };
         let mut status = None;
-        wait("the program does not end", || {
+        wait("the app does not exit", || {
             status = self.0.try_wait().ok().flatten();
             status.is_some()
         })?;
-        ensure!(status.is_some_and(|status| status.success()), "the program ends with {status:?}");
+        ensure!(status.is_some_and(|status| status.success()), "the app exited with {status:?}");
         Ok(())
     }
 }

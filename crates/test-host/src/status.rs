@@ -92,7 +92,7 @@ impl Plugin {
             if ready(&status) {
                 return Ok(());
             }
-            ensure!(began.elapsed() < timeout, "the plugin does not get ready: {}", status.health);
+            ensure!(began.elapsed() < timeout, "the plugin did not become ready: {}", status.health);
             self.idle(Duration::from_millis(1));
         }
     }
@@ -102,9 +102,9 @@ impl Plugin {
         let state = self.save_state()?;
         // nice-plug puts the length in front, as 8 bytes.
         let json = state.get(8..).context("the plugin's state is empty")?;
-        let state: State = serde_json::from_slice(json).context("the plugin's state is no JSON")?;
-        let status = state.fields.get("status").context("the plugin's state holds no figures")?;
-        serde_json::from_str(status).context("the plugin's figures cannot be read")
+        let state: State = serde_json::from_slice(json).context("the plugin's state is not JSON")?;
+        let status = state.fields.get("status").context("the plugin's state has no status")?;
+        serde_json::from_str(status).context("the plugin's status cannot be read")
     }
 
     /// Selects a weights file, in the same way as loading a project that was saved with it.

@@ -61,19 +61,19 @@ impl Target {
                     let dropped = self.connection.get_property(true, self.window, notify.property, any, 0, 1 << 16)?;
                     let dropped = dropped.reply()?.value;
                     self.send_message(atoms.XdndFinished, [1, atoms.XdndActionCopy, 0, 0])?;
-                    return String::from_utf8(dropped).context("addresses are no such bytes");
+                    return String::from_utf8(dropped).context("the dropped URL is not UTF-8");
                 }
                 Some(_) => {}
                 None => std::thread::sleep(LOOK),
             }
         }
-        bail!("nothing is dropped")
+        bail!("nothing was dropped")
     }
 
     fn handle_message(&mut self, message: &ClientMessageEvent) -> Result<()> {
         let (atoms, [from, first, second, ..]) = (self.atoms, message.data.as_data32());
         if message.type_ == atoms.XdndEnter {
-            anyhow::ensure!(first >> 24 <= VERSION, "it speaks version {}", first >> 24);
+            anyhow::ensure!(first >> 24 <= VERSION, "unsupported XDND version {}", first >> 24);
             self.source = Some((from, second == atoms.uri_list));
         } else if message.type_ == atoms.XdndLeave {
             self.source = None;

@@ -73,7 +73,7 @@ fn every_trigger_is_the_trigger_and_nothing_else() {
                 Event::Midi([status, moved, _]) => (status & 0xf0, moved) == (0xb0, number),
                 event => status == 0x90 && event.note().is_some_and(|note| note.1.1 == number),
             };
-            assert_eq!(outputs.iter().find(passed), None, "{name} goes on to the output");
+            assert_eq!(outputs.iter().find(passed), None, "{name} reaches the output");
         }
     }
 }
@@ -143,9 +143,9 @@ fn it_remembers_its_own_notes_if_it_is_to() {
     let (one, both) = second("On", "1", false);
     let (other, both_other) = second("On", "2", false);
     assert_ne!(one, other);
-    assert_ne!(both, both_other, "it goes on from its own notes, too");
+    assert_ne!(both, both_other, "it also continues from its own notes");
     let (_, only_mine) = second("Off", "1", false);
-    assert_eq!(second("Off", "2", false).1, only_mine, "it goes on from the player's notes alone");
+    assert_eq!(second("Off", "2", false).1, only_mine, "it continues from the player's notes only");
     assert_eq!(second("On", "1", true).1, only_mine, "what is taken back was never played");
 }
 

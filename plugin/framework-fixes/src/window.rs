@@ -57,7 +57,7 @@ pub enum Error<E> {
 impl<E: fmt::Display> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused => f.write_str("no window can have this scale or size"),
+            Self::Refused => f.write_str("a window cannot have this scale or size"),
             Self::Closed => f.write_str("the window is closed"),
             Self::Framework(error) => error.fmt(f),
         }

@@ -143,14 +143,14 @@ fn save(ui: &mut Ui, roll: &Roll, history: &History, files: &mut Files) {
     let button = ui.button("Save MIDI").on_hover_text("What was played, as a MIDI file at the project's tempo");
     Popup::menu(&button).show(|ui| {
         let latest = history.latest();
-        for (text, with_phrase) in [("The latest take …", false), ("The latest take with its phrase …", true)] {
+        for (text, with_phrase) in [("The latest take…", false), ("The latest take with its phrase…", true)] {
             if ui.add_enabled(latest.is_some(), Button::new(text)).clicked()
                 && let Some(record) = &latest
             {
                 files.save_as(&export::name(record, with_phrase), export::take(record, with_phrase));
             }
         }
-        if ui.button("The last 60 seconds …").clicked() {
+        if ui.button("The last 60 seconds…").clicked() {
             match export::recent(roll) {
                 Some(bytes) => files.save_as("Antiphon last minute.mid", bytes),
                 None => files.show_message("Nothing was played in the last 60 seconds.", false),

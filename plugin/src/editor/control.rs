@@ -57,7 +57,7 @@ pub fn show(ui: &mut Ui, ui_context: &UiContext, handle: &Handle, size: Vec2, ac
     let name = FontId::proportional(SMALL);
     let learning = ui_context.learned.is_learning(&handle.id);
     let (title, color) =
-        if learning { ("move a controller …", palette.antiphon) } else { (handle.name(), palette.quiet) };
+        if learning { ("move a controller…", palette.antiphon) } else { (handle.name(), palette.quiet) };
     let top = pos2(cell.center().x, cell.top() + 2.0);
     // A long name may extend into the gaps between cells.
     ui.painter().with_clip_rect(cell.expand2(vec2(5.0, 0.0))).text(top, Align2::CENTER_TOP, title, name, color);
@@ -85,7 +85,7 @@ pub fn learn_menu(ui_context: &UiContext, handle: &Handle, response: &Response) 
         let painter = response.ctx.layer_painter(response.layer_id);
         let stroke = Stroke::new(2.0, ui_context.palette.antiphon);
         painter.rect_stroke(response.rect, 5.0, stroke, egui::StrokeKind::Inside);
-        response.show_tooltip_text("Press a pad or pedal …");
+        response.show_tooltip_text("Press a pad or pedal…");
     }
 }
 
@@ -93,7 +93,7 @@ pub fn learn_menu(ui_context: &UiContext, handle: &Handle, response: &Response) 
 fn learn_entries(ui: &mut Ui, ui_context: &UiContext, handle: &Handle) {
     if let Some(controller) = ui_context.learned.controller(&handle.id) {
         let learning = ui_context.learned.is_learning(&handle.id);
-        let hint = "Move a knob, pad or pedal: from then on it controls this and is not passed on";
+        let hint = "Move a knob, pad or pedal to control this with it; it is then no longer passed on";
         if !learning && ui.button("MIDI learn").on_hover_text(hint).clicked() {
             ui_context.learned.learn(Some(&handle.id));
         }

@@ -175,7 +175,7 @@ fn run_dialog(dialog: impl Future<Output = Option<rfd::FileHandle>>) -> Result<O
 fn read_weights(path: &Path) -> FileEvent {
     match weights::load(Some(path)) {
         Ok(loaded) => FileEvent::Weights(path.to_owned(), loaded.network),
-        Err(trouble) => FileEvent::Said { text: format!("{trouble} The model in use stays."), bad: true },
+        Err(trouble) => FileEvent::Said { text: format!("{trouble} The current model stays in use."), bad: true },
     }
 }
 

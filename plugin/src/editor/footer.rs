@@ -40,7 +40,7 @@ pub fn show(
         ui.horizontal_wrapped(|ui| {
             ui.add(Label::new(small(missing.clone()).color(palette.trouble)).wrap());
             let hint = "Choose another model file for this project";
-            if ui.button(small("Choose a file …".to_owned())).on_hover_text(hint).clicked() {
+            if ui.button(small("Choose a file…".to_owned())).on_hover_text(hint).clicked() {
                 files.choose_weights();
             }
             let hint = "Load the file again";
@@ -86,7 +86,7 @@ pub fn show(
                 let color = if bad { palette.trouble } else { palette.ink };
                 ui.add(Label::new(small(message.to_owned()).color(color)).truncate()).on_hover_text(message);
             } else if !model_info.weights.is_empty() {
-                let licence = if model_info.license.is_empty() { "no licence stated" } else { &model_info.license };
+                let licence = if model_info.license.is_empty() { "no license stated" } else { &model_info.license };
                 let text = format!("model {}, {licence}", model_info.weights);
                 ui.add(Label::new(small(text.clone()).color(palette.quiet)).truncate()).on_hover_text(text);
             }
@@ -100,12 +100,12 @@ fn troubles(status: &Status, state: &State) -> Vec<(String, String)> {
         (
             status.counts.late.get(),
             "late",
-            "Notes that were ready too late and were shifted. A smaller Search needs less time",
+            "Notes that were ready late and were delayed. A smaller Search takes less time",
         ),
         (
             status.counts.dropped.get(),
             "dropped",
-            "Notes that were ready so late that they were left out. A smaller Search needs less time",
+            "Notes that were ready too late and were dropped. A smaller Search takes less time",
         ),
         (status.counts.overflows.get(), "lost", "Messages, notes and events that were lost because a queue was full"),
         (status.counts.restarts.get(), "restarts", "How often the model failed and was restarted"),
@@ -115,18 +115,19 @@ fn troubles(status: &Status, state: &State) -> Vec<(String, String)> {
         counted.map(|(count, name, hint)| (format!("{count} {name}"), hint.to_owned())).collect();
     let note_ms = status.timing.note_us.get() / 1_000.0;
     if note_ms > SLOW_MS {
-        let hint =
-            format!("A note takes the model {note_ms:.0} ms here: too long for busy music. Choose a smaller Search");
+        let hint = format!(
+            "Each note takes {note_ms:.0} ms on this machine, too long for fast music. Choose a smaller Search"
+        );
         troubles.push(("too slow".to_owned(), hint));
     }
     if state.is_newer() {
-        let hint = "This project was saved by a later version of Antiphon. What this version does not know is ignored, and \
-                    lost when you save the project";
+        let hint = "This project was saved by a later version of Antiphon. Settings that this version does not \
+                    know are ignored, and lost when you save the project";
         troubles.push(("from a later version".to_owned(), hint.to_owned()));
     }
     let unknown = state.unknown();
     if !unknown.is_empty() {
-        let hint = format!("This project asks for what this version does not have; these stay as they were: {unknown}");
+        let hint = format!("This project uses settings that this version does not have. They were ignored: {unknown}");
         troubles.push(("unknown settings".to_owned(), hint));
     }
     troubles

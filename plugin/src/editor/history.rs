@@ -58,7 +58,7 @@ impl History {
                 ui.label(
                     RichText::new(format!("Take {id} deleted.")).color(ui_context.palette.quiet).size(SMALL + 0.5),
                 );
-                if ui.button(RichText::new("Undo").size(SMALL + 0.5)).on_hover_text("Brings it back").clicked() {
+                if ui.button(RichText::new("Undo").size(SMALL + 0.5)).on_hover_text("Restore this take").clicked() {
                     self.takes.request(Request::Restore(id));
                     self.deleted = None;
                 }

@@ -46,12 +46,12 @@ impl Menus {
         files: &mut Files,
         ui_state: &mut UiState,
     ) {
-        let view = ui.button("View").on_hover_text("Size and colours");
+        let view = ui.button("View").on_hover_text("Size and colors");
         Popup::menu(&view).show(|ui| view_menu(ui, ui_state));
         if let Some(piano) = &self.piano {
             let on = piano.load(Ordering::Relaxed);
             let button = Button::new("Piano").selected(on);
-            if ui.add(button).on_hover_text("The built-in piano. Off: only MIDI goes out.").clicked() {
+            if ui.add(button).on_hover_text("The built-in piano. Off: Antiphon only sends MIDI.").clicked() {
                 piano.store(!on, Ordering::Relaxed);
             }
         }
@@ -188,7 +188,7 @@ fn not_understood(preset: &Preset, handles: &Handles) -> Option<String> {
         .filter(unknown)
         .map(|(id, stored)| stored::complaint(id, &serde_json::json!(stored).to_string()))
         .collect();
-    (!unknown.is_empty()).then(|| format!("Left out of the preset {}: {}.", preset.name, unknown.join(", ")))
+    (!unknown.is_empty()).then(|| format!("Ignored in the preset {}: {}.", preset.name, unknown.join(", ")))
 }
 
 /// Sets all parameters that presets set, to the preset's values or else their defaults.
@@ -215,7 +215,7 @@ fn weights_menu(
         ui.separator();
     }
     let path = choice.map(String::clone);
-    for (text, name) in [("Built-in", ""), ("Seed, the network this project comes from", SEED_NAME)] {
+    for (text, name) in [("Built-in", ""), ("Seed, the network that Antiphon grew out of", SEED_NAME)] {
         if ui.selectable_label(path == name, text).clicked() {
             choice.choose(name.to_owned());
             ui.close();
@@ -224,10 +224,10 @@ fn weights_menu(
     if !path.is_empty() && path != SEED_NAME {
         ui.add(egui::Label::new(RichText::new(&path).size(SMALL)).wrap());
         if let Some(found) = &model_info.found {
-            ui.add(egui::Label::new(RichText::new(format!("Found as {found}")).size(SMALL)).wrap());
+            ui.add(egui::Label::new(RichText::new(format!("Found at {found}")).size(SMALL)).wrap());
         }
     }
-    if ui.button("Load a file …").on_hover_text("A .safetensors file from the trainer").clicked() {
+    if ui.button("Load a file…").on_hover_text("A .safetensors file from the trainer").clicked() {
         files.choose_weights();
         ui.close();
     }

@@ -64,7 +64,7 @@ pub fn show(
 
     let forecast_area = Rect::from_min_max(pos2(all.left() + KEYS_WIDTH, all.top()), pos2(left, all.bottom()));
     viewport.pitch_forecast(&ui.painter_at(forecast_area), forecast_area, forecast);
-    let hint = "The model's mind: the longer the bar, the likelier this pitch is to come next";
+    let hint = "Pitch forecast: the longer the bar, the likelier this pitch comes next";
     ui.allocate_rect(forecast_area, Sense::hover()).on_hover_text(hint);
     let keys = Rect::from_min_max(all.min, pos2(all.left() + KEYS_WIDTH, all.bottom()));
     keyboard::show(ui, palette, &viewport, keys, roll, mouse_keys).on_hover_cursor(CursorIcon::PointingHand);
@@ -179,7 +179,7 @@ impl Viewport {
         let center = pos2(self.rect.left() + self.rect.width() * 0.4, self.rect.center().y);
         let lines = [
             (-20.0, LARGE + 2.0, "Play a phrase, then stop: Antiphon continues.", self.palette.ink),
-            (8.0, BODY, "Play a key, and it listens again.", self.palette.quiet),
+            (8.0, BODY, "Play a key, and Antiphon listens again.", self.palette.quiet),
             (28.0, BODY, "No keyboard? Play the keys on the left with the mouse.", self.palette.quiet),
         ];
         for (down, size, text, color) in lines {

@@ -132,7 +132,7 @@ impl AntiphonEditor {
             key_forwarder: None,
         };
         let editor = create_egui_editor(state.clone(), self.notifier.clone(), settings, shown);
-        (editor.expect("it is always made"), state)
+        (editor.expect("it is always created"), state)
     }
 }
 

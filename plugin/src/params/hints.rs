@@ -3,7 +3,7 @@
 /// The tooltip of a parameter, by its id.
 pub fn hint(id: &str) -> Option<&'static str> {
     Some(match id {
-        "bypass" => "Bypass: your notes go through; nothing is heard or played.",
+        "bypass" => "Your notes pass through; Antiphon neither listens nor plays.",
         // Turn.
         "mode" => {
             "When Antiphon plays. Auto: it continues when you stop. Trigger: while you hold the trigger. Trade: some bars \
@@ -13,12 +13,12 @@ pub fn hint(id: &str) -> Option<&'static str> {
             "How long after your last note Antiphon continues. Not used in mode trigger; in mode trade only while the \
              transport is stopped."
         }
-        "silbeats" => "The same in beats: how long after your last note Antiphon continues.",
-        "silunit" => "Measure the silence in milliseconds or in beats.",
+        "silbeats" => "How long after your last note Antiphon continues, in beats.",
+        "silunit" => "Sets the silence in milliseconds or in beats.",
         "pedhold" => "While the sustain pedal is down, Antiphon waits.",
         "trigby" => "What triggers Antiphon in mode trigger, besides the button.",
-        "trigkey" => "The key that is the trigger. It makes no sound.",
-        "trigcc" => "The MIDI controller that is the trigger: on from 64 upwards.",
+        "trigkey" => "The key used as the trigger. It makes no sound.",
+        "trigcc" => "The MIDI controller used as the trigger: on from 64 up.",
         "trigtog" => {
             "On: each press of the trigger starts or stops Antiphon. Off: it plays while you hold the trigger."
         }
@@ -30,7 +30,7 @@ pub fn hint(id: &str) -> Option<&'static str> {
         "bars" => "How many bars Antiphon's turn lasts, to the host's bar line.",
         "ring" => "When you start to play, Antiphon's notes ring out. Off: they stop at once.",
         "own" => "Antiphon remembers its own notes and builds on them. Off: it remembers only yours.",
-        "freeze" => "Loop the latest take until this is off again.",
+        "freeze" => "Loop the latest take until you turn this off.",
         "go" => "Continue now, or stop. In mode trigger Antiphon plays while this is on, unless the trigger toggles.",
         "again" => "Replay the latest take, note for note.",
         "another" => "Play a new take on the same phrase.",
@@ -43,12 +43,12 @@ pub fn hint(id: &str) -> Option<&'static str> {
         "grid" => "The grid that notes are pulled to.",
         "swing" => "Swing: 50 % is straight, 67 % is triplets.",
         "pulse" => {
-            "Whose beat the grid follows: the host's, or that of your phrase. While the transport is stopped, the host's \
-             beats start at the hand-over."
+            "The grid follows the host's beat or your phrase's. While the transport is stopped, the host's beat starts at \
+             the hand-over."
         }
         "speed" => "Play at half, normal or double speed.",
         "density" => "Below 1 fewer notes, above 1 more, by about this factor.",
-        "late" => "A note that is ready too late is shifted by this much at most; a later one is left out.",
+        "late" => "Notes that are ready late are delayed by up to this much; later ones are dropped.",
         // Notes.
         "key" => "Keep to this key, or to the key and scale of your phrase.",
         "scale" => "The scale to keep to, in the key that is set.",
@@ -60,23 +60,23 @@ pub fn hint(id: &str) -> Option<&'static str> {
         "repeats" => {
             "How often Antiphon may repeat a note in a row. If no other note is allowed, it repeats more often."
         }
-        "dynamics" => "How loud Antiphon plays: by its own judgment, around your own loudness, or at a fixed velocity.",
+        "dynamics" => "How loud Antiphon plays: the model decides, it follows your level, or one fixed velocity.",
         "velocity" => "The velocity when dynamics is fixed.",
         "pedin" => "The sustain pedal lengthens the notes that Antiphon hears.",
         "pedout" => "Antiphon uses the sustain pedal.",
         "channel" => "The MIDI channel of Antiphon's notes.",
-        "pass" => "Your own notes go on to the output.",
+        "pass" => "Sends your own notes to the output.",
         // Model.
         "seed" => {
-            "Which of its answers Antiphon gives. The first answer to a phrase with the same seed is always the same; so \
-             is the second, and each differs."
+            "Selects one of many answers. The same phrase and seed always give the same first answer, the same second \
+             answer, and so on; each differs."
         }
         "temp" => "How adventurous Antiphon is: 1 as it was tuned, lower is safer, higher is wilder.",
         "temppitch" => "How adventurous it is with pitches, on top of the temperature.",
         "temprhythm" => "How adventurous it is with rhythm, on top of the temperature.",
         "templength" => "How adventurous it is with note lengths, on top of the temperature.",
         "tempdyn" => "How adventurous it is with dynamics, on top of the temperature.",
-        "top_p" => "Leave out unlikely notes: only those that together have this share of the probability are drawn.",
+        "top_p" => "Samples only from the most likely notes that together reach this probability.",
         "learn" => {
             "How much Antiphon imitates what you have played in this session: at 100 %, wherever it can, it continues \
              the way you did in the same place."

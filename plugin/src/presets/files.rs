@@ -37,7 +37,7 @@ pub fn load(folder: &Path) -> (Vec<UserPreset>, Vec<String>) {
         match open(&path) {
             Ok((preset, unread)) => {
                 if !unread.is_empty() {
-                    complaints.push(format!("Not read of {}: {}.", path.display(), unread.join(", ")));
+                    complaints.push(format!("Ignored in {}: {}.", path.display(), unread.join(", ")));
                 }
                 presets.push(UserPreset { path, preset });
             }
@@ -113,7 +113,7 @@ mod tests {
         let mut mine = super::super::built_in().remove(0);
         mine.name = "Für Élise / 2".to_owned();
         let path = save(&folder, &mine).unwrap();
-        assert_eq!(path.parent(), Some(folder.as_path()), "a name is no path");
+        assert_eq!(path.parent(), Some(folder.as_path()), "a name is not a path");
         mine.about = "Otherwise.".to_owned();
         save(&folder, &mine).unwrap();
         fs::write(folder.join("broken.json"), "{").unwrap();

@@ -103,7 +103,7 @@ mod tests {
                 assert!(concerns(id), "{}: {id}", preset.name);
                 let handle = handles.get(id).unwrap_or_else(|| panic!("{}: no parameter {id}", preset.name));
                 let value = handle.of_stored(stored);
-                let value = value.unwrap_or_else(|| panic!("{}: {id} is no {stored:?}", preset.name));
+                let value = value.unwrap_or_else(|| panic!("{}: {id} cannot be {stored:?}", preset.name));
                 assert_eq!(handle.stored(value), *stored, "{}: {id}", preset.name);
             }
         }

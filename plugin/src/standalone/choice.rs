@@ -11,12 +11,12 @@ use crate::presets;
 /// The audio and MIDI system to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum SystemChoice {
-    /// JACK where it runs, else the system's own.
+    /// JACK if it is running, otherwise the native system.
     #[default]
     Auto,
     /// JACK.
     Jack,
-    /// ALSA, CoreAudio or WASAPI.
+    /// ALSA, CoreAudio/CoreMIDI or WASAPI/WinMM.
     #[value(name = "own")]
     Native,
     /// No audio, no MIDI: only the window.
@@ -56,10 +56,10 @@ impl Choice {
 
     /// Saves it for the next session.
     pub fn save(&self) -> Result<(), String> {
-        let path = path().ok_or("There is no home folder to remember the ports in.")?;
+        let path = path().ok_or("The choice of ports cannot be saved: there is no home folder.")?;
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
         disk::write_atomic(&path, (text + "\n").as_bytes())
-            .map_err(|error| format!("The ports cannot be remembered in {}: {error}.", path.display()))
+            .map_err(|error| format!("The choice of ports cannot be saved in {}: {error}.", path.display()))
     }
 }
 

@@ -93,7 +93,7 @@ mod tests {
 
         let tick = message(&[0xf8]);
         echo.record(30_000, tick);
-        assert!(!echo.is_echo(30_000, &tick, WITHIN, &keys), "a clock is no echo");
+        assert!(!echo.is_echo(30_000, &tick, WITHIN, &keys), "a clock is not an echo");
     }
 
     #[test]

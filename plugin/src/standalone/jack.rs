@@ -123,7 +123,7 @@ impl MidiSystem for Jack {
         };
         let client = running.client.as_client();
         let name = |own: &str| format!("{}:{own}", client.name());
-        let failed = |port: &str| format!("JACK does not connect `{port}`.");
+        let failed = |port: &str| format!("JACK could not connect `{port}`.");
         let own = if direction == Direction::In { MIDI_IN } else { MIDI_OUT };
         if let Some(own) = client.port_by_name(&name(own)) {
             for other in own.get_connections() {
@@ -158,7 +158,7 @@ impl MidiSystem for Jack {
     }
 
     fn trouble(&self) -> Option<String> {
-        let missing = "JACK does not run. Start it: Antiphon connects by itself.";
+        let missing = "JACK is not running. Start it, and Antiphon connects by itself.";
         self.client.is_none().then(|| missing.to_owned())
     }
 }

@@ -54,32 +54,32 @@ static PARAMS: OnceLock<Arc<AntiphonParams>> = OnceLock::new();
 /// Without a window: how often to check whether the app should exit.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Play a phrase; when you stop, Antiphon continues. Without a DAW.
+/// Play a phrase; when you stop, it goes on. No DAW needed.
 #[derive(Parser)]
 #[command(name = "antiphon", version)]
 struct Options {
-    /// List ports and devices, and which are chosen, then exit.
+    /// List ports and devices, mark the chosen ones, and exit.
     #[arg(long)]
     ports: bool,
     /// MIDI input: its number in the list, or part of its name; `none` for none.
     #[arg(long, value_name = "PORT")]
     midi_in: Option<String>,
-    /// MIDI output, likewise.
+    /// MIDI output: its number in the list, or part of its name; `none` for none.
     #[arg(long, value_name = "PORT")]
     midi_out: Option<String>,
     /// Audio device for the piano: its number or part of its name. For silence: --piano off.
     #[arg(long, value_name = "DEVICE")]
     audio_out: Option<String>,
-    /// Audio and MIDI system to use this time: JACK if it runs, else the native one.
+    /// Audio and MIDI system to use this time.
     #[arg(long, value_enum, default_value_t)]
     system: SystemChoice,
-    /// The built-in piano.
+    /// Turn the built-in piano on or off.
     #[arg(long, value_enum)]
     piano: Option<Piano>,
-    /// Beats per minute.
+    /// Beats per minute, unless JACK or MIDI clock sets a tempo.
     #[arg(long, value_name = "BPM", default_value_t = 120.0)]
     tempo: f64,
-    /// Buffer size of the audio device in samples, if it can; JACK has its own.
+    /// Buffer size of the audio device in samples, if supported; JACK uses its own.
     #[arg(long, value_name = "SAMPLES", default_value_t = 256)]
     period: u32,
     /// Run without a window; Ctrl-C exits.
@@ -110,7 +110,7 @@ fn piano() -> &'static Arc<AtomicBool> {
 pub fn recall(params: &Arc<AntiphonParams>) {
     if let Some(state) = STATE.get() {
         for unread in state.apply(params) {
-            eprintln!("Not read of the settings: {unread}.");
+            eprintln!("Ignored in the saved settings: {unread}.");
         }
     }
     PARAMS.get_or_init(|| params.clone());
@@ -131,7 +131,7 @@ pub fn run() -> ExitCode {
     let mut choice = if options.forget { Choice::default() } else { Choice::load() };
     let ports = Ports::find(options.system);
     if options.audio_out.as_deref().is_some_and(ports::is_none) {
-        eprintln!("error: audio output: for silence use --piano off.");
+        eprintln!("error: audio output: cannot be none; to turn the piano off, use --piano off");
         return ExitCode::from(2);
     }
     let asked = [
@@ -204,7 +204,7 @@ pub fn run() -> ExitCode {
     match shown {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
-            eprintln!("error: {trouble}. --no-window does without a window.");
+            eprintln!("error: {trouble}; to run without a window, use --no-window");
             ExitCode::FAILURE
         }
     }
@@ -213,10 +213,10 @@ pub fn run() -> ExitCode {
 /// Opens the window and returns after it has closed.
 fn show(editor: &AntiphonEditor) -> Result<(), String> {
     let opened = editor.spawn(None, false, None, host::window_context(), None);
-    let SpawnedEditor { handle, window } = opened.map_err(|error| format!("the window does not open: {error}"))?;
+    let SpawnedEditor { handle, window } = opened.map_err(|error| format!("cannot open the window: {error}"))?;
     let closed = OpenEditor::run_until_closed(window);
     drop(handle);
-    closed.map_err(|error| format!("the window: {error}"))
+    closed.map_err(|error| format!("the window failed: {error}"))
 }
 
 /// Saves ports and settings for the next session.

@@ -242,10 +242,10 @@ impl Midi {
             return Ok(());
         };
         let failed =
-            |why: String| format!("The MIDI input `{name}` cannot be opened ({why}). Another program may have it.");
+            |why: String| format!("The MIDI input `{name}` cannot be opened ({why}). Another program may be using it.");
         let mut midi = MidiInput::new(NAME).map_err(|error| failed(error.to_string()))?;
         midi.ignore(Ignore::SysexAndActiveSense);
-        let port = find_port(&midi, name).ok_or_else(|| failed("it has gone".to_owned()))?;
+        let port = find_port(&midi, name).ok_or_else(|| failed("it is no longer connected".to_owned()))?;
         let arrives = self.arrives.clone();
         let receive = move |_, bytes: &[u8], (): &mut ()| {
             if let Some(message) = Message::read(bytes) {
@@ -263,10 +263,11 @@ impl Midi {
         let Some(name) = port else {
             return Ok(());
         };
-        let failed =
-            |why: String| format!("The MIDI output `{name}` cannot be opened ({why}). Another program may have it.");
+        let failed = |why: String| {
+            format!("The MIDI output `{name}` cannot be opened ({why}). Another program may be using it.")
+        };
         let midi = MidiOutput::new(NAME).map_err(|error| failed(error.to_string()))?;
-        let port = find_port(&midi, name).ok_or_else(|| failed("it has gone".to_owned()))?;
+        let port = find_port(&midi, name).ok_or_else(|| failed("it is no longer connected".to_owned()))?;
         let connected = midi.connect(&port, "MIDI output").map_err(|error| failed(error.to_string()))?;
         *lock(&self.output) = Some(connected);
         Ok(())

@@ -60,9 +60,9 @@ impl Ports {
         let missing = sides.into_iter().filter(|(chosen, available, _)| Self::chosen(*chosen, available).is_none());
         let say = |(chosen, _, what): (Option<&str>, _, &str)| match (chosen, what) {
             (Some(""), _) => None,
-            (Some(name), _) => Some(format!("The {what} `{name}` is not there. It is connected when it is back.")),
+            (Some(name), _) => Some(format!("The {what} `{name}` is missing. Antiphon reconnects it when it is back.")),
             (None, "MIDI input") => {
-                Some("There is no MIDI keyboard. Connect one, or play with the mouse on the keys below.".to_owned())
+                Some("No MIDI keyboard found. Connect one, or play the keys below with the mouse.".to_owned())
             }
             (None, _) => None,
         };
@@ -72,7 +72,7 @@ impl Ports {
     /// The list that `--ports` prints, with the chosen ports marked, and what is used if none is chosen.
     pub fn list(&self, choice: &Choice) -> String {
         let mut text = match (self.jack, self.no_jack) {
-            (true, true) => "JACK does not run.\n".to_owned(),
+            (true, true) => "JACK is not running.\n".to_owned(),
             (true, false) => format!("JACK at {} Hz\n", self.rate),
             (false, _) => format!("The system's own MIDI and audio at {} Hz\n", self.rate),
         };
@@ -90,17 +90,17 @@ impl Ports {
             let is_audio = option == "--audio-out";
             let taken = if is_audio { self.default_out.as_deref() } else { taken };
             let note = match chosen.as_deref() {
-                _ if is_audio && self.jack => "JACK's own".to_owned(),
+                _ if is_audio && self.jack => "managed by JACK".to_owned(),
                 _ if available.is_empty() => "none".to_owned(),
-                Some("") => "none is chosen".to_owned(),
+                Some("") => "none chosen".to_owned(),
                 Some(name) if Self::chosen(Some(name), available).is_none() => {
-                    format!("`{name}` was chosen and is not there")
+                    format!("`{name}` was chosen, but is missing")
                 }
                 Some(_) => continue,
                 None if is_audio => {
-                    format!("none is chosen: the system's default, {}", taken.unwrap_or("whatever it is"))
+                    format!("none chosen; using the system's default, {}", taken.unwrap_or("which is unknown"))
                 }
-                None => format!("none is chosen: the first keyboard, {}", taken.unwrap_or("when there is one")),
+                None => format!("none chosen; using the first keyboard, {}", taken.unwrap_or("once one is connected")),
             };
             text += &format!("   {note}\n");
         }
@@ -131,7 +131,7 @@ pub fn pick(asked: &str, available: &[String]) -> Result<Option<String>, String>
     }
     if let Ok(number) = asked.parse::<usize>() {
         let port = number.checked_sub(1).and_then(|place| available.get(place));
-        return port.cloned().map(Some).ok_or_else(|| format!("there is no number {number}; --ports lists them."));
+        return port.cloned().map(Some).ok_or_else(|| format!("number {number} is not in the list; --ports shows it"));
     }
     let asked = asked.to_lowercase();
     let mut found = available.iter().filter(|name| name.to_lowercase().contains(&asked));
@@ -140,9 +140,12 @@ pub fn pick(asked: &str, available: &[String]) -> Result<Option<String>, String>
         (Some(name), Some(other)) => {
             // One port's whole name may be part of another's.
             let exact = available.iter().find(|available| available.to_lowercase() == asked);
-            exact.cloned().map(Some).ok_or_else(|| format!("both `{name}` and `{other}` could be meant."))
+            exact
+                .cloned()
+                .map(Some)
+                .ok_or_else(|| format!("`{asked}` matches both `{name}` and `{other}`; give more of the name"))
         }
-        (None, _) => Err(format!("nothing is called `{asked}`; --ports lists what there is.")),
+        (None, _) => Err(format!("nothing is called `{asked}`; --ports shows the list")),
     }
 }
 

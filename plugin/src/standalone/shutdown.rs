@@ -50,6 +50,6 @@ pub fn on_signals() {
         }
     };
     if let Err(error) = ctrlc::set_handler(asked) {
-        eprintln!("Ctrl-C ends the app without ending its notes: {error}.");
+        eprintln!("warning: Ctrl-C will quit without ending the notes: {error}");
     }
 }

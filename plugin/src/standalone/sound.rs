@@ -55,10 +55,10 @@ fn device(wanted: Option<&str>) -> Option<Device> {
 impl Sound {
     /// Opens a device; `None`: the system's default. An error says what to do.
     pub fn open(runner: &SharedBlockRunner, wanted: Option<&str>, period: u32) -> Result<Self, String> {
-        let meanwhile = "MIDI goes on without it, and it is opened when it is there.";
+        let meanwhile = "MIDI works without it; Antiphon opens it when it is available.";
         let Some(device) = device(wanted) else {
             return Err(match wanted {
-                Some(wanted) => format!("The audio output `{wanted}` is not there. {meanwhile}"),
+                Some(wanted) => format!("The audio output `{wanted}` is missing. {meanwhile}"),
                 None => format!("There is no audio output, so nothing can be heard. {meanwhile}"),
             });
         };
@@ -77,7 +77,7 @@ impl Sound {
             SampleFormat::U32 => open::<u32>,
             SampleFormat::F32 => open::<f32>,
             SampleFormat::F64 => open::<f64>,
-            other => return Err(failed(format!("its samples are {other}"))),
+            other => return Err(failed(format!("unsupported sample format {other}"))),
         };
         let stream = open(&device, config, runner.clone(), lost.clone()).map_err(|error| failed(error.to_string()))?;
         Ok(Self { _stream: stream, lost })

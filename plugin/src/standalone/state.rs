@@ -65,10 +65,10 @@ impl State {
 
     /// Saves the settings.
     pub fn save(&self) -> Result<(), String> {
-        let path = path().ok_or("There is no home folder to remember the settings in.")?;
+        let path = path().ok_or("The settings cannot be saved: there is no home folder.")?;
         let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
         disk::write_atomic(&path, (text + "\n").as_bytes())
-            .map_err(|error| format!("The settings cannot be remembered in {}: {error}.", path.display()))
+            .map_err(|error| format!("The settings cannot be saved in {}: {error}.", path.display()))
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
     fn the_state_of_version_1_is_what_it_was() {
         let params = Arc::new(AntiphonParams::new(Default::default()));
         let state: State = serde_json::from_str(include_str!("state-1.json")).unwrap();
-        assert_eq!(state.apply(&params), ["`mode` cannot be \"dance\""], "all but what nothing understands");
+        assert_eq!(state.apply(&params), ["`mode` cannot be \"dance\""], "all but unknown settings");
         let settings = params.settings();
         assert_eq!((settings.turn.antiphon_bars, settings.turn.length), (2, engine::settings::Length::Notes(40)));
         assert_eq!((settings.midi.channel, settings.generation.limits.polyphony), (Some(4), Some(3)));

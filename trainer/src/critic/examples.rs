@@ -86,8 +86,8 @@ pub fn examples(network: &Arc<Network>, pieces: &[&Piece], plan: &Plan, done: im
     made.into_iter().flatten().collect()
 }
 
-/// Draws pieces at random. A source's probability is proportional to the square root of its notes, so that none is
-/// rare; within a source, so is a piece's.
+/// Draws pieces at random. A source's probability is proportional to the fourth root of its notes, so that none is rare;
+/// within a source, a piece's is proportional to the square root of its notes.
 struct PieceSampler<'a> {
     /// Pieces, each with the cumulative sum of the weights up to it.
     pieces: Vec<(&'a Piece, f64)>,
@@ -105,7 +105,7 @@ impl<'a> PieceSampler<'a> {
         let mut sum = 0.0;
         let weighted = pieces.iter().filter(|piece| !piece.flat).map(|piece| {
             let (notes, roots) = totals[&piece.source.map(|source| source as usize)];
-            sum += notes.sqrt() * root(piece) / roots;
+            sum += notes.sqrt().sqrt() * root(piece) / roots;
             (*piece, sum)
         });
         Self { pieces: weighted.collect() }

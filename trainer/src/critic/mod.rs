@@ -65,7 +65,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let bytes = read_input(&args.weights)?;
     let weights = Weights::from_bytes(&bytes).map_err(|error| bad_input(&args.weights, error))?;
     if weights.card.kind == Kind::Seed {
-        return Err(bad_input(&args.weights, "is of kind seed, for which there is no search"));
+        return Err(bad_input(
+            &args.weights,
+            "is a seed network, which does not support search; use an Antiphon network",
+        ));
     }
     let network = Arc::new(Network::from_bytes(&bytes).map_err(|error| bad_input(&args.weights, error))?);
     let controls = args.sampling.controls(&network);
@@ -80,9 +83,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let examples = examples::examples(&network, &pieces, &plan, || bar.inc(1));
         bar.finish_and_clear();
         match examples.is_empty() {
-            true => {
-                Err(BadInput(format!("no piece of the {} split is long enough for a phrase and more", split.name())))
-            }
+            true => Err(BadInput(format!(
+                "no piece of the {} split is long enough for a phrase and its continuation",
+                split.name()
+            ))),
             false => Ok(examples),
         }
     };
@@ -110,7 +114,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             areas.iter().map(|(of, phrases, area)| json!({ "of": of, "phrases": phrases, "area": area })).collect();
         println!("{}", json!({ "examples": train.len(), "validation_loss": loss, "areas": areas }));
     } else {
-        println!("{} examples; on validation: loss {loss:.4} nats (knowing nothing: {:.4})", train.len(), 2f64.ln());
+        println!("{} examples; on validation: loss {loss:.4} nats (chance: {:.4})", train.len(), 2f64.ln());
         for (of, phrases, area) in areas {
             println!("  {of:26} {phrases:6} phrases  {area:.3}");
         }

@@ -8,7 +8,9 @@ use PickleError::Damaged;
 impl<'a> Machine<'a, '_> {
     /// Pushes the result of a call, if it is plain data, or else a record of the arguments.
     pub(super) fn call(&mut self, function: Value<'a>, arguments: Vec<Value<'a>>) -> Result<(), PickleError> {
-        let Value::Global(function) = function else { return Err(Damaged("a call of what is no function")) };
+        let Value::Global(function) = function else {
+            return Err(Damaged("a call of something that is not a function"));
+        };
         let object = match (function, &arguments[..]) {
             (Global::OrderedDict, []) => Object::Dict(Vec::new()),
             (Global::OrderedDict, &[pairs]) => Object::Dict(self.pairs(pairs)?),
@@ -31,7 +33,7 @@ impl<'a> Machine<'a, '_> {
 
     /// Reads a list of pairs, the form in which the oldest dicts are written.
     fn pairs(&self, list: Value<'a>) -> Result<Vec<(Value<'a>, Value<'a>)>, PickleError> {
-        let wrong = || Damaged("items for what is no dict");
+        let wrong = || Damaged("items for something that is not a dict");
         let Some(Object::Sequence(pairs)) = self.get(list) else { return Err(wrong()) };
         let pair = |&pair: &Value<'a>| match self.get(pair) {
             Some(Object::Sequence(parts)) => match parts[..] {
@@ -70,14 +72,14 @@ impl<'a> Machine<'a, '_> {
                 let numel = usize::try_from(n).map_err(|_| Damaged("a storage of negative size"))?;
                 self.object(Object::Storage(Storage { place: Place::Key(key), dtype, numel }));
             }
-            _ => return Err(Damaged("a storage that is none")),
+            _ => return Err(Damaged("an invalid storage")),
         }
         Ok(())
     }
 
     /// Reads a storage that is a complete file in itself.
     fn storage_file(&mut self, file: Value<'a>) -> Result<Storage<'a>, PickleError> {
-        const WRONG: PickleError = Damaged("a storage that is none");
+        const WRONG: PickleError = Damaged("an invalid storage");
         if !self.budget.files {
             return Err(WRONG);
         }
@@ -101,7 +103,7 @@ impl<'a> Machine<'a, '_> {
 
     /// Converts text whose characters stand for bytes.
     fn encode(&mut self, text: Value<'a>) -> Result<Value<'a>, PickleError> {
-        const WRONG: PickleError = Damaged("bytes that are none");
+        const WRONG: PickleError = Damaged("invalid bytes");
         let (bytes, budget) = match text {
             Value::Text(text) => (text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect(), text.len()),
             Value::Escaped(line) => (unescape(line), line.len()),
@@ -115,7 +117,7 @@ impl<'a> Machine<'a, '_> {
 
     /// Builds a tensor view from the arguments: storage, offset, sizes, strides, and others that do not matter here.
     fn tensor(&self, arguments: &[Value<'a>]) -> Result<TensorView<'a>, PickleError> {
-        const WRONG: PickleError = Damaged("a tensor that is none");
+        const WRONG: PickleError = Damaged("an invalid tensor");
         let [storage, Value::Int(offset), shape, strides, ..] = *arguments else { return Err(WRONG) };
         let Some(&Object::Storage(storage)) = self.get(storage) else { return Err(WRONG) };
         let sizes = |value| match self.get(value) {

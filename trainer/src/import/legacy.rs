@@ -38,9 +38,9 @@ pub fn read<'a>(bytes: &'a [u8], mut at: usize, budget: &mut Budget) -> Result<S
     let list = match keys.root {
         Value::Object(index) => match &keys.objects[index] {
             Object::Sequence(list) => list,
-            _ => return Err(Damaged("no list of storages")),
+            _ => return Err(Damaged("the list of storages is missing")),
         },
-        _ => return Err(Damaged("no list of storages")),
+        _ => return Err(Damaged("the list of storages is missing")),
     };
     let known: Vec<(&str, Dtype)> = pickle
         .objects
@@ -54,12 +54,12 @@ pub fn read<'a>(bytes: &'a [u8], mut at: usize, budget: &mut Budget) -> Result<S
     for key in list {
         let Value::Text(key) = *key else { return Err(Damaged("a storage without a name")) };
         let Some((_, dtype)) = known.iter().find(|(name, _)| *name == key) else {
-            return Err(Damaged("a storage that nothing needs"));
+            return Err(Damaged("an unused storage"));
         };
         let (count, after) = bytes[at..].split_first_chunk::<8>().ok_or(PickleError::CutOff)?;
         let count = usize::try_from(i64::from_le_bytes(*count)).ok();
         let length = count.and_then(|count| count.checked_mul(dtype.size()));
-        let length = length.ok_or(Damaged("a storage of impossible size"))?;
+        let length = length.ok_or(Damaged("a storage with an invalid size"))?;
         if length > after.len() {
             return Err(PickleError::CutOff);
         }
@@ -71,7 +71,7 @@ pub fn read<'a>(bytes: &'a [u8], mut at: usize, budget: &mut Budget) -> Result<S
 
 /// Reads a file that contains only one storage: element type, number of elements, and their byte range.
 pub fn storage(bytes: &[u8], budget: &mut Budget) -> Result<(Dtype, usize, Range<usize>), PickleError> {
-    const WRONG: PickleError = Damaged("a storage that is none");
+    const WRONG: PickleError = Damaged("an invalid storage");
     let mark = read_within(bytes, budget)?;
     if !is_mark(&mark) {
         return Err(WRONG);

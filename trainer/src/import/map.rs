@@ -150,7 +150,7 @@ impl Fitting<'_, '_> {
             ref several => {
                 let several = self.describe(several);
                 self.problems.push(format!(
-                    "{name} {shape:?} expected, any of these could be it: {several} (say which: --map {name}=THEIRS)"
+                    "{name} {shape:?} expected, several tensors match: {several} (choose one with --map {name}=THEIRS)"
                 ));
             }
         }
@@ -177,7 +177,7 @@ impl Fitting<'_, '_> {
             (0..self.found.len()).filter(|index| self.pairs.iter().all(|pair| pair.found != *index)).collect();
         // Missing tensors usually explain unmapped ones; these are reported only if there is no other problem.
         if self.problems.is_empty() && !left.is_empty() {
-            self.problems.push(format!("the seed network has no place for {}", self.describe(&left)));
+            self.problems.push(format!("the seed network does not use {}", self.describe(&left)));
         }
         if !self.problems.is_empty() {
             return Err(self.problems);

@@ -110,16 +110,16 @@ fn choose<'a>(file: &File<'a>, args: &Args) -> anyhow::Result<(Group<'a>, Vec<Pa
     }
     if fitting.len() > 1 {
         let keys: Vec<String> = fitting.iter().map(|(group, _)| format!("`{}`", group.path)).collect();
-        return Err(bad(format!("has several state dicts that fit; say which with --key: {}", keys.join(", "))));
+        return Err(bad(format!("has several matching state dicts; choose one with --key: {}", keys.join(", "))));
     }
     fitting.pop().ok_or_else(|| match nearest {
         None => bad(format!(
-            "has no tensors in it{}; save the weights with torch.save(model.state_dict(), FILE)",
+            "has no tensors{}; save the weights with torch.save(model.state_dict(), FILE)",
             only_named(file.unknown())
         )),
         Some((path, problems)) => {
             let place = if path.is_empty() { String::new() } else { format!(" under `{path}`") };
-            bad(format!("what is in it{place} does not fit the seed network: {}", problems.join("; ")))
+            bad(format!("its tensors{place} do not fit the seed network: {}", problems.join("; ")))
         }
     })
 }
@@ -128,7 +128,7 @@ fn choose<'a>(file: &File<'a>, args: &Args) -> anyhow::Result<(Group<'a>, Vec<Pa
 fn only_named(unknown: &[String]) -> String {
     match unknown {
         [] => String::new(),
-        _ => format!(", only what `{}` would have made, and nothing in a pickle is ever run", unknown.join("`, `")),
+        _ => format!(", only objects made by `{}`, and code in a pickle is never run", unknown.join("`, `")),
     }
 }
 

@@ -23,7 +23,7 @@ pub enum PickleError {
     CutOff,
     /// An invalid instruction, or one that this reader does not support.
     #[error(
-        "instruction 0x{0:02x} is not one that torch.save or pickle.dump writes; save it anew: torch.save(model.state_dict(), FILE)"
+        "instruction 0x{0:02x} is not one that torch.save or pickle.dump writes; save it again: torch.save(model.state_dict(), FILE)"
     )]
     Instruction(u8),
     /// Inconsistent instructions.
@@ -177,7 +177,7 @@ impl<'a> Machine<'a, '_> {
             // STACK_GLOBAL
             0x93 => match self.top_values(2)?[..] {
                 [Value::Text(module), Value::Text(name)] => self.global(module, name),
-                _ => return Err(Damaged("a name that is no text")),
+                _ => return Err(Damaged("a name that is not text")),
             },
             // REDUCE, NEWOBJ: calls.
             b'R' | 0x81 => {
@@ -211,7 +211,7 @@ impl<'a> Machine<'a, '_> {
                 match self.top()? {
                     Object::Record(record) => record.state = Some(state),
                     Object::Dict(_) | Object::Tensor(_) => {}
-                    _ => return Err(Damaged("attributes of what has none")),
+                    _ => return Err(Damaged("attributes of something that has none")),
                 }
             }
             // BINPERSID
@@ -305,7 +305,7 @@ impl<'a> Machine<'a, '_> {
             Ok(text) => Ok(Value::Text(text)),
             // Python 2 did not distinguish bytes from text.
             Err(_) if matches!(instruction, b'T' | b'U') => Ok(Value::Bytes(bytes)),
-            Err(_) => Err(Damaged("text that is no text")),
+            Err(_) => Err(Damaged("invalid text")),
         }
     }
 
@@ -341,7 +341,7 @@ impl<'a> Machine<'a, '_> {
 
     /// Reads a line with a memo index.
     fn index(&mut self) -> Result<u32, PickleError> {
-        text(self.line()?)?.parse().map_err(|_| Damaged("a number that is none"))
+        text(self.line()?)?.parse().map_err(|_| Damaged("an invalid number"))
     }
 
     pub(super) fn object(&mut self, object: Object<'a>) {
@@ -371,7 +371,11 @@ impl<'a> Machine<'a, '_> {
     /// The stack index of the topmost `count` values, which must be above the last mark.
     fn height(&self, count: usize) -> Result<usize, PickleError> {
         let floor = self.marks.last().copied().unwrap_or(0);
-        self.stack.len().checked_sub(count).filter(|&first| first >= floor).ok_or(Damaged("too little on its stack"))
+        self.stack
+            .len()
+            .checked_sub(count)
+            .filter(|&first| first >= floor)
+            .ok_or(Damaged("too few values on the stack"))
     }
 
     fn pop(&mut self) -> Result<Value<'a>, PickleError> {
@@ -385,7 +389,7 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn since_mark(&mut self) -> Result<Vec<Value<'a>>, PickleError> {
-        let mark = self.marks.pop().ok_or(Damaged("no mark on its stack"))?;
+        let mark = self.marks.pop().ok_or(Damaged("no mark on the stack"))?;
         Ok(self.stack.split_off(mark))
     }
 
@@ -393,7 +397,7 @@ impl<'a> Machine<'a, '_> {
     fn extend(&mut self, values: Vec<Value<'a>>) -> Result<(), PickleError> {
         match self.top()? {
             Object::Sequence(parts) | Object::Record(Record { parts, .. }) => parts.extend(values),
-            _ => return Err(Damaged("appending to what is no list")),
+            _ => return Err(Damaged("appending to something that is not a list")),
         }
         Ok(())
     }
@@ -405,7 +409,7 @@ impl<'a> Machine<'a, '_> {
             Object::Dict(entries) | Object::Record(Record { entries, .. }) if rest.is_empty() => {
                 entries.extend(pairs.iter().map(|&[key, value]| (key, value)));
             }
-            _ => return Err(Damaged("items for what is no dict")),
+            _ => return Err(Damaged("items for something that is not a dict")),
         }
         Ok(())
     }
@@ -414,7 +418,7 @@ impl<'a> Machine<'a, '_> {
         let last = self.height(1)?;
         match self.stack[last] {
             Value::Object(index) => Ok(&mut self.pickle.objects[index]),
-            _ => Err(Damaged("parts for what has none")),
+            _ => Err(Damaged("state for something that has none")),
         }
     }
 
@@ -425,14 +429,14 @@ impl<'a> Machine<'a, '_> {
     }
 
     fn recall(&mut self, index: u32) -> Result<(), PickleError> {
-        let value = self.memo.get(&index).copied().ok_or(Damaged("it recalls what was never there"))?;
+        let value = self.memo.get(&index).copied().ok_or(Damaged("a reference to a missing object"))?;
         self.stack.push(value);
         Ok(())
     }
 }
 
 fn text(bytes: &[u8]) -> Result<&str, PickleError> {
-    std::str::from_utf8(bytes).map_err(|_| Damaged("a name that is no text"))
+    std::str::from_utf8(bytes).map_err(|_| Damaged("a name that is not text"))
 }
 
 /// Parses a little-endian two's complement integer.

@@ -24,7 +24,7 @@ const MAX_TENSORS: usize = 4096;
 pub enum TorchError {
     /// Not a PyTorch file.
     #[error(
-        "this is no file that torch.save or pickle.dump writes; save the weights with torch.save(model.state_dict(), FILE)"
+        "this file was not written by torch.save or pickle.dump; save the weights with torch.save(model.state_dict(), FILE)"
     )]
     Neither,
     /// The pickle inside cannot be read.
@@ -34,7 +34,7 @@ pub enum TorchError {
     #[error("this PyTorch file cannot be read: its archive is damaged ({0}); copy it again")]
     Zip(String),
     /// The data of a storage cannot be read.
-    #[error("the numbers of storage {0:?} cannot be read: {1}")]
+    #[error("storage {0:?} cannot be read: {1}")]
     Storage(String, &'static str),
 }
 
@@ -266,7 +266,7 @@ impl<'a> File<'a> {
             }
         };
         if bytes.len() != length {
-            return Err(wrong("it has another length than its tensors say"));
+            return Err(wrong("its length does not match its tensors"));
         }
         let number = |index: usize| -> f32 {
             let size = dtype.size();
@@ -284,7 +284,7 @@ impl<'a> File<'a> {
             }
         };
         if matches!(dtype, Dtype::Other(_)) {
-            return Err(wrong("weights are floating-point numbers, these are integers"));
+            return Err(wrong("it holds integers, but weights are floating-point numbers"));
         }
         let count = view.shape.iter().product();
         let mut out = Vec::with_capacity(count);

@@ -134,11 +134,11 @@ pub fn is_checkpoint(bytes: &[u8]) -> bool {
 /// Reads a checkpoint written by [`save`].
 pub fn load(path: &Path) -> anyhow::Result<Checkpoint> {
     let bytes = read_input(path)?;
-    parse(&bytes).map_err(|what| bad_input(path, format!("{what}; start anew without --resume")))
+    parse(&bytes).map_err(|what| bad_input(path, format!("{what}; start over without --resume")))
 }
 
 fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
-    let broken = |_| "no complete checkpoint".to_owned();
+    let broken = |_| "not a complete checkpoint".to_owned();
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let file = SafeTensors::deserialize(bytes).map_err(broken)?;
     let header = metadata.metadata().as_ref().and_then(|m| m.get(KEY)).ok_or("not a checkpoint of this program")?;

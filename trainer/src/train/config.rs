@@ -228,9 +228,9 @@ impl Config {
     /// Parses the contents of a TOML file, leaving its paths as they are. The error is a single line.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() > LARGEST {
-            return Err("is too large; a TOML file of some lines is expected".to_owned());
+            return Err("is too large; expected a short TOML file".to_owned());
         }
-        let text = str::from_utf8(bytes).map_err(|_| "is no text; a TOML file is expected".to_owned())?;
+        let text = str::from_utf8(bytes).map_err(|_| "is not text; expected a TOML file".to_owned())?;
         toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| bytes.get(..span.start)).unwrap_or_default();
             let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
@@ -254,7 +254,7 @@ impl Config {
             (self.lanes == 0 || self.chunk == 0, "`lanes` and `chunk` must be at least 1"),
             (
                 self.epochs.is_none() && self.notes.is_none() && self.minutes.is_none(),
-                "say how long: `epochs`, `notes` or `minutes`, in the configuration or as --epochs, --notes or --minutes",
+                "no training length: set `epochs`, `notes` or `minutes` in the configuration, or --epochs, --notes or --minutes",
             ),
             (!(self.rate > 0.0 && self.clip > 0.0), "`rate` and `clip` must be above 0"),
             (!(0.0..0.95).contains(&self.dropout), "`dropout` must be from 0 to 0.95"),
@@ -262,17 +262,17 @@ impl Config {
             (!(self.fall > 0.0 && self.fall <= 1.0), "`fall` must be above 0, and at most 1"),
             (!(0.0..1.0).contains(&self.average), "`average` must be at least 0, and below 1"),
             (self.validate_every == 0, "`validate_every` must be at least 1"),
-            (!(tempo >= 1.0 && length >= 1.0), "`augment.tempo` and `augment.length` are factors of at least 1"),
+            (!(tempo >= 1.0 && length >= 1.0), "`augment.tempo` and `augment.length` must be at least 1"),
             (!(0.0..=1.0).contains(&cut), "`augment.cut` must be from 0 to 1"),
             (!(0.0..=1.0).contains(&input_noise), "`augment.stray` must be from 0 to 1"),
             (!(0.0..=1.0).contains(&humanize), "`augment.humanize` must be from 0 to 1"),
             (!(0.0..=1.0).contains(&articulation), "`augment.touch` must be from 0 to 1"),
-            (!(score_tempo >= 1.0 && score_tempo.is_finite()), "`augment.score_tempo` is a factor of at least 1"),
+            (!(score_tempo >= 1.0 && score_tempo.is_finite()), "`augment.score_tempo` must be at least 1"),
             (
                 ![source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending]
                     .iter()
                     .all(|share| (0.0..=1.0).contains(share)),
-                "everything in `told` must be from 0 to 1",
+                "all values in `told` must be from 0 to 1",
             ),
             (
                 !self.mixture.values().all(|weight| (0.0..=1000.0).contains(weight)),

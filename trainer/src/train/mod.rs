@@ -122,7 +122,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             std::process::exit(130);
         }
     };
-    ctrlc::set_handler(interrupted).context("Ctrl-C cannot be caught")?;
+    ctrlc::set_handler(interrupted).context("cannot handle Ctrl-C")?;
     with_deep_stack(move || Run::new(args)?.train(|_| STOP.load(Ordering::Relaxed)))
 }
 
@@ -131,7 +131,7 @@ pub(crate) fn with_deep_stack<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
     let thread = std::thread::Builder::new().stack_size(STACK).spawn(work)?;
-    thread.join().map_err(|_| anyhow::anyhow!("the training thread panicked; the last checkpoint is whole"))?
+    thread.join().map_err(|_| anyhow::anyhow!("the training thread panicked; the last checkpoint is intact"))?
 }
 
 /// One training step: forward, backward, clip, update. Returns the losses; `None` if the loss or its gradient is not
@@ -188,7 +188,10 @@ impl Run {
             (weights, optimizer, average, Some(carry), progress)
         } else {
             if path.exists() {
-                return Err(bad_input(&path, "a run lives here already; go on with --resume, or choose another --out"));
+                return Err(bad_input(
+                    &path,
+                    "this folder already holds a run; continue it with --resume, or choose another --out",
+                ));
             }
             let config = match (&args.config, &args.from) {
                 (Some(path), _) => Config::load(path)?,
@@ -225,7 +228,7 @@ impl Run {
         if *progress.data.get_or_insert(fingerprint) != fingerprint {
             return Err(bad_input(
                 &path,
-                "this run was on other data; bring them back, or start anew in another --out",
+                "this run was trained on different data; restore that data, or start over with another --out",
             ));
         }
         let card = match (args.resume, &args.from) {
@@ -252,7 +255,7 @@ impl Run {
         let epoch = data.notes(Split::Train) as f64;
         let config = self.progress.config.clone();
         eprintln!(
-            "{:?}: {} parameters; {} pieces, {epoch} notes to learn from, {} to validate with",
+            "{:?}: {} parameters; {} pieces, {epoch} notes for training, {} for validation",
             config.network,
             self.model.vars().values().map(|v| v.elem_count()).sum::<usize>(),
             pieces.len(),
@@ -279,7 +282,7 @@ impl Run {
             if stop(self.progress.steps) {
                 bar.finish_and_clear();
                 self.save(&stream)?;
-                eprintln!("stopped after {} steps; --resume goes on from here", self.progress.steps);
+                eprintln!("stopped after {} steps; continue with --resume", self.progress.steps);
                 return Ok(());
             }
             let rate = rate(&config, self.progress.steps, done);
@@ -376,7 +379,7 @@ impl Run {
                 pieces.sort_unstable();
                 pieces.dedup();
                 anyhow::bail!(
-                    "the loss is not a number at step {steps}, in a batch from {}; lower `rate` or `clip` and start anew (the best weights so far and the last checkpoint are whole)",
+                    "the loss is not a number at step {steps}, in a batch from {}; lower `rate` or `clip` and start over (the best weights so far and the last checkpoint are intact)",
                     pieces.join(", ")
                 )
             }
@@ -454,12 +457,12 @@ fn usable(data: &Dataset, config: &Config, non_commercial: bool) -> anyhow::Resu
     let known: BTreeSet<&str> = data.pieces.iter().map(|piece| &piece.set[..]).collect();
     let problem = if let Some(set) = config.mixture.keys().find(|set| !known.contains(&set[..])) {
         let known: Vec<&str> = known.into_iter().collect();
-        format!("`mixture` names {set:?}, but the data has {}", known.join(", "))
+        format!("`mixture` names {set:?}, but the data has only {}", known.join(", "))
     } else if sets.is_empty() {
-        "`mixture` leaves out all there is to train on; give a set a weight above 0".to_owned()
+        "`mixture` excludes all training data; give a set a weight above 0".to_owned()
     } else if let Some(set) = sets.iter().find(|set| set.starts_with("nc-")).filter(|_| !non_commercial) {
         format!(
-            "{set:?} is not for commercial use and must not be trained on; leave it out, or say --allow-non-commercial if the weights will never be used commercially"
+            "{set:?} is not for commercial use and must not be trained on; leave it out, or pass --allow-non-commercial if the weights will never be used commercially"
         )
     } else {
         return Ok(());

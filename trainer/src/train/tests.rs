@@ -120,7 +120,7 @@ fn a_run_that_stops_and_goes_on_is_the_run_that_never_stopped() {
     other.pieces[0].notes[0].velocity += 1;
     other.save(&folder.path().join("music.safetensors")).unwrap();
     let refused = Run::new(args(folder.path(), "seed whole", true)).err().expect("the data has changed");
-    assert!(refused.to_string().contains("other data"), "{refused}");
+    assert!(refused.to_string().contains("different data"), "{refused}");
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Browser {
         } } });
         let mut browser = Self { port, session: String::new() };
         let answer = browser.send("POST", "/session", &capabilities)?;
-        browser.session = answer["sessionId"].as_str().context("chromedriver names no session")?.to_owned();
+        browser.session = answer["sessionId"].as_str().context("chromedriver returned no session")?.to_owned();
         Ok(browser)
     }
 
@@ -68,7 +68,11 @@ impl Browser {
     pub fn wait(&self, expression: &str) -> Result<()> {
         let began = Instant::now();
         while self.run(&format!("return Boolean({expression})"))? != Value::Bool(true) {
-            ensure!(began.elapsed() < TIMEOUT, "never in a minute: {expression}; the page says `{}`", self.status()?);
+            ensure!(
+                began.elapsed() < TIMEOUT,
+                "not true within a minute: {expression}; the page says `{}`",
+                self.status()?
+            );
             std::thread::sleep(LOOK);
         }
         Ok(())
@@ -129,7 +133,8 @@ impl Browser {
     }
 
     fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).context("chromedriver is not there")?;
+        let mut stream =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).context("cannot connect to chromedriver")?;
         stream.set_read_timeout(Some(2 * TIMEOUT))?;
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let head = format!(

@@ -140,7 +140,7 @@ fn gives_way(browser: &Browser) -> Result<()> {
 
 fn log(browser: &Browser) -> Result<Vec<Sounded>> {
     let bytes = browser.run("return antiphon.log()")?;
-    let bytes = bytes.as_array().context("the log is no list")?.iter();
+    let bytes = bytes.as_array().context("the log is not a list")?.iter();
     let bytes: Vec<u8> = bytes.filter_map(|byte| u8::try_from(byte.as_u64()?).ok()).collect();
     let event = |event: &[u8; 12]| {
         let [a, b, c, d, e, f, g, h, whose, key, velocity, _] = *event;
@@ -194,7 +194,7 @@ fn same_as_the_plugin(log: &[Sounded], rate: f64) -> Result<()> {
             "note {index}: the page plays {key} at {at} with {velocity}, the plugin {notes:?}"
         );
     }
-    ensure!(notes.len() >= NOTES, "the plugin plays only {} notes", notes.len());
-    println!("{NOTES} notes are the plugin's");
+    ensure!(notes.len() >= NOTES, "the plugin played only {} notes", notes.len());
+    println!("the page and the plugin play the same {NOTES} notes");
     Ok(())
 }

@@ -32,8 +32,8 @@ pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
     let mut parts = if asked.is_empty() { Part::ALL.to_vec() } else { asked.to_vec() };
     // The app was not requested by name, so a system that cannot build it still gets the plugins.
     if asked.is_empty() && !packages::standalone_can_be_built() {
-        println!("The standalone app is left out: building it needs {}.", packages::STANDALONE_NEEDS);
-        println!("Install these, then run `cargo xtask install app`.");
+        println!("Skipping the standalone app: building it needs {}.", packages::STANDALONE_NEEDS);
+        println!("To add it, install these, then run `cargo xtask install app`.");
         parts.retain(|&part| part != Part::App);
     }
     bundle::build(workspace, &[])?;
@@ -61,7 +61,7 @@ pub fn undo() -> Result<ExitCode> {
         println!("kept {}: it was changed since it was installed", path.display());
     }
     if removed.gone.is_empty() && removed.kept.is_empty() {
-        println!("There is nothing to remove: `cargo xtask install` has installed nothing here.");
+        println!("Nothing to remove: `cargo xtask install` has not installed anything here.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -114,7 +114,7 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     host::plays(workspace, &host, &places.clap.join("Antiphon.clap"))?;
     let removed = uninstall(&places)?;
     ensure!(removed.kept.is_empty(), "an uninstall has kept {:?}", removed.kept);
-    std::fs::remove_dir(&home).context("an uninstall has left something behind")
+    std::fs::remove_dir(&home).context("an uninstall left something behind")
 }
 
 #[cfg(test)]

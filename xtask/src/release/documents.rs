@@ -52,7 +52,7 @@ impl Documents {
             ("model-cards/antiphon.md", "model-card-antiphon.md"),
             ("model-cards/seed.md", "model-card-seed.md"),
         ] {
-            let item = self.items.iter().find(|item| item.name == name).context("a paper is missing")?;
+            let item = self.items.iter().find(|item| item.name == name).context("a document is missing")?;
             let file = release.file(rest);
             std::fs::write(&file, &item.bytes)?;
             files.push(file);
@@ -79,6 +79,6 @@ fn sbom(workspace: &Workspace) -> Result<Vec<u8>> {
             found = Some(bytes);
         }
     }
-    ensure!(status.success(), "the bill of materials could not be made; see above");
-    found.context("cargo-cyclonedx has left no bill of materials for the plugin")
+    ensure!(status.success(), "the bill of materials could not be generated; see above");
+    found.context("cargo-cyclonedx wrote no bill of materials for the plugin")
 }

@@ -26,7 +26,7 @@ pub fn needs(path: &Path) -> Result<Needs> {
         elf.verneed.iter().flat_map(|section| section.iter()).flat_map(|need| {
             need.iter().filter_map(|version| elf.dynstrtab.get_at(version.vna_name)).collect::<Vec<_>>()
         });
-    let glibc = names.filter_map(version).max().context("no symbol of glibc's has a version")?;
+    let glibc = names.filter_map(version).max().context("it uses no versioned symbols of glibc")?;
     Ok(Needs { glibc, libraries: elf.libraries.iter().map(|name| (*name).to_owned()).collect() })
 }
 
@@ -42,7 +42,7 @@ pub fn check(path: &Path, others: &[&str]) -> Result<Needs> {
     let needs = needs(path)?;
     ensure!(
         needs.glibc <= OLDEST,
-        "{} needs glibc {}.{}, but it is to run with {}.{}",
+        "{} needs glibc {}.{}, but must run with {}.{}",
         path.display(),
         needs.glibc.0,
         needs.glibc.1,
@@ -61,7 +61,7 @@ pub fn check(path: &Path, others: &[&str]) -> Result<Needs> {
     ];
     for library in &needs.libraries {
         let known = ALWAYS.contains(&library.as_str()) || others.contains(&library.as_str());
-        ensure!(known, "{} needs {library}, which not every system has", path.display());
+        ensure!(known, "{} needs {library}, which some systems do not have", path.display());
     }
     Ok(needs)
 }

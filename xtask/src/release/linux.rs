@@ -25,7 +25,7 @@ pub fn make(release: &Release, documents: &Documents) -> Result<Made> {
     let bundled = match &zig {
         Ok(zig) => build(release, zig)?,
         Err(error) => {
-            notes.push(format!("NOT FOR OLDER SYSTEMS, only for this one's glibc and newer: {error:#}"));
+            notes.push(format!("NOT FOR OLDER SYSTEMS: needs the glibc of this system or newer ({error:#})"));
             bundle::build(release.workspace, &[])?;
             bundle::app(release.workspace, &[])?;
             release.workspace.bundled()
@@ -119,7 +119,7 @@ fn alsa(release: &Release) -> Result<PathBuf> {
     if link.exists() {
         std::fs::remove_file(&link)?;
     }
-    std::fs::copy(&library, &link).with_context(|| format!("there is no {}", library.display()))?;
+    std::fs::copy(&library, &link).with_context(|| format!("cannot copy {}", library.display()))?;
     Ok(folder)
 }
 
@@ -181,13 +181,13 @@ fn try_out(release: &Release, stem: &str, zip: &Path, tar: &Path, deb: &Path) ->
     starts(release, &home.join(".local/bin/antiphon"))?;
     script(&["--uninstall"])?;
     let left: Vec<_> = super::contents::folder(&home, "home")?.into_iter().map(|item| item.name).collect();
-    ensure!(left.is_empty(), "install.sh --uninstall has left {left:?}");
+    ensure!(left.is_empty(), "install.sh --uninstall left {left:?} behind");
 
     let root = release.scratch("from deb")?;
     archive::success(Command::new("dpkg-deb").arg("--extract").arg(deb).arg(&root))?;
     host::plays(release.workspace, &host, &root.join("usr/lib/clap/Antiphon.clap"))?;
     starts(release, &root.join("usr/bin/antiphon"))?;
-    Ok(vec!["unpacked, installed and removed again, each archive's CLAP plays and its app starts".to_owned()])
+    Ok(vec!["unpacked, installed and removed; each archive's CLAP plays and its app starts".to_owned()])
 }
 
 /// Fails unless the app runs and prints this release's version.
@@ -195,6 +195,11 @@ fn starts(release: &Release, program: &Path) -> Result<()> {
     let output = Command::new(program).arg("--version").output();
     let output = output.with_context(|| format!("cannot start {}", program.display()))?;
     let said = String::from_utf8_lossy(&output.stdout);
-    ensure!(said.trim().ends_with(&release.version), "{} says `{}`", program.display(), said.trim());
+    ensure!(
+        said.trim().ends_with(&release.version),
+        "{} prints the wrong version: `{}`",
+        program.display(),
+        said.trim()
+    );
     Ok(())
 }

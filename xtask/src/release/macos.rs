@@ -9,7 +9,7 @@ use crate::{bundle, host};
 
 pub fn make(release: &Release, documents: &Documents) -> Result<Made> {
     if !cfg!(target_os = "macos") {
-        return Ok(Made::NotHere("needs a Mac; the release workflow has one".to_owned()));
+        return Ok(Made::NotHere("needs macOS; the release workflow builds it".to_owned()));
     }
     bundle::universal(release.workspace)?;
     let bundled = release.workspace.bundled();

@@ -90,7 +90,7 @@ pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
                 rows.push(format!("{:10} {} files in {seconds:.0} s", part.word(), files.len()));
                 left.extend(files);
             }
-            Made::NotHere(why) => rows.push(format!("{:10} NOT MADE HERE: {why}", part.word())),
+            Made::NotHere(why) => rows.push(format!("{:10} NOT BUILT HERE: {why}", part.word())),
         }
     }
     checksums(&release, &left)?;
@@ -108,7 +108,7 @@ pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
 
 /// Writes `SHA256SUMS`, in the format that `sha256sum --check` reads.
 fn checksums(release: &Release, files: &[PathBuf]) -> Result<()> {
-    ensure!(!files.is_empty(), "this machine can make nothing of what was asked for");
+    ensure!(!files.is_empty(), "none of the requested parts can be built on this machine");
     let mut lines = String::new();
     for file in files {
         let name = file.file_name().context("a file without a name")?.to_string_lossy();

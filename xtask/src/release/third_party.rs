@@ -18,8 +18,8 @@ const NAMES: [&str; 6] = ["license", "licence", "copying", "notice", "unlicense"
 const HEAD: &str = "\
 THIRD-PARTY LICENSES
 
-Antiphon's plugins and its standalone app contain the Rust packages listed here. Each text below is followed by nothing
-but the next one; above it stand the packages that it comes with. The sources of packages under MPL-2.0 are unchanged,
+Antiphon's plugins and its standalone app contain the Rust packages listed here. Each license text
+below is preceded by the packages that it applies to. The sources of packages under MPL-2.0 are unchanged,
 and public on crates.io under the names and versions given here.
 ";
 
@@ -74,7 +74,7 @@ fn title(package: &Package) -> String {
 /// Packages that are linked into the plugin, found by following its normal dependencies; build and test dependencies do
 /// not count, and neither do those of procedural macros.
 fn linked(metadata: &Metadata) -> Result<BTreeSet<PackageId>> {
-    let resolve = metadata.resolve.as_ref().context("cargo says nothing about dependencies")?;
+    let resolve = metadata.resolve.as_ref().context("cargo metadata has no dependency graph")?;
     let nodes: BTreeMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
     let plugin = metadata.workspace_packages().into_iter().find(|package| package.name.as_str() == PLUGIN);
     let mut todo = vec![plugin.context("there is no plugin in the workspace")?.id.clone()];

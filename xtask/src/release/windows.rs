@@ -13,9 +13,9 @@ pub fn make(release: &Release, documents: &Documents) -> Result<Made> {
     let (bundled, how): (PathBuf, _) = if cfg!(windows) {
         bundle::build(release.workspace, &[])?;
         bundle::app(release.workspace, &[])?;
-        (release.workspace.bundled(), "played to on this system")
+        (release.workspace.bundled(), "tested on this system")
     } else if cfg!(target_os = "linux") {
-        (cross::build(release.workspace)?, "built with MinGW, played to under Wine")
+        (cross::build(release.workspace)?, "built with MinGW, tested under Wine")
     } else {
         return Ok(Made::NotHere("needs Windows, or Linux with MinGW".to_owned()));
     };

@@ -23,7 +23,7 @@ pub fn try_out(workspace: &Workspace, test: impl FnOnce(&[(&str, &str)]) -> Resu
     let driver = Driver::start()?;
     let pictures = workspace.target.join("tmp").join("web pictures");
     std::fs::create_dir_all(&pictures)?;
-    let pictures = pictures.to_str().context("cargo's target folder is no text")?;
+    let pictures = pictures.to_str().context("the path of cargo's target folder is not UTF-8")?;
     test(&[("ANTIPHON_PAGE", &server.address()), ("ANTIPHON_DRIVER", &driver.port), ("ANTIPHON_PICTURES", pictures)])
 }
 
@@ -41,7 +41,7 @@ impl Driver {
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start chromedriver")?;
-        let output = process.stdout.take().context("chromedriver says nothing")?;
+        let output = process.stdout.take().context("chromedriver printed nothing")?;
         // It prints its port within a sentence.
         let mut driver = Self { process, port: String::new() };
         let mut lines = BufReader::new(output).lines();

@@ -25,12 +25,12 @@ const MAX_BYTES: u64 = 8 << 20;
 pub fn run(workspace: &Workspace, port: Option<u16>) -> Result<ExitCode> {
     let folder = build(workspace)?;
     let (files, bytes) = book::size(&folder)?;
-    println!("{}: {files} files, {:.2} MB over the wire", folder.join("index.html").display(), bytes as f64 / 1e6);
+    println!("{}: {files} files, {:.2} MB to download", folder.join("index.html").display(), bytes as f64 / 1e6);
     match port {
-        None => println!("Any web server can hand them out; here: cargo xtask web --serve"),
+        None => println!("Serve them with any web server, or on this machine with `cargo xtask web --serve`"),
         Some(port) => {
             let server = Server::start(&folder, port)?;
-            println!("{} (Ctrl-C ends it)", server.address());
+            println!("{} (stop with Ctrl-C)", server.address());
             server.wait();
         }
     }
@@ -49,7 +49,7 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     std::fs::create_dir_all(weights.parent().context("a file without a folder")?)?;
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "--quiet", "--package", "model", "--example", "compact", "weights/antiphon.safetensors"]);
-    ensure!(cargo.arg(&weights).status()?.success(), "the weights could not be made compact; see above");
+    ensure!(cargo.arg(&weights).status()?.success(), "the weights could not be compressed; see above");
 
     let folder = workspace.target.join("web");
     if folder.exists() {
@@ -65,15 +65,15 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     pack(&module, &folder.join("antiphon.wasm.gz"))?;
     pack(&std::fs::read(&weights)?, &folder.join("antiphon.weights.gz"))?;
     let (_, bytes) = book::size(&folder)?;
-    ensure!(bytes <= MAX_BYTES, "the page has {bytes} bytes; more than {MAX_BYTES} take too long to load");
+    ensure!(bytes <= MAX_BYTES, "the page has {bytes} bytes, more than the limit of {MAX_BYTES}");
     Ok(folder)
 }
 
 /// Adds the page's target to the toolchain if it is missing. Without rustup, it may still be there.
 pub fn target() -> Result<()> {
     match Command::new("rustup").args(["target", "add", TARGET]).status() {
-        Ok(status) => ensure!(status.success(), "rustup could not add {TARGET}; add it yourself, and run this again"),
-        Err(error) => eprintln!("cannot run rustup ({error}); going on with the targets that are there"),
+        Ok(status) => ensure!(status.success(), "rustup could not add {TARGET}; add it yourself and try again"),
+        Err(error) => eprintln!("cannot run rustup ({error}); continuing with the installed targets"),
     }
     Ok(())
 }
@@ -82,7 +82,7 @@ pub fn target() -> Result<()> {
 pub fn check() -> Result<()> {
     let clippy = ["clippy", "--package", "web", "--lib", "--target", TARGET, "--", "-D", "warnings"];
     let status = Command::new("cargo").args(clippy).status().context("cannot run cargo")?;
-    ensure!(status.success(), "see above");
+    ensure!(status.success(), "clippy found problems; see above");
     Ok(())
 }
 

@@ -21,7 +21,7 @@ impl Server {
     /// Starts listening on `port` of the loopback interface; 0 chooses a free port.
     pub fn start(folder: &Path, port: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-            .with_context(|| format!("cannot listen on port {port}; name another one"))?;
+            .with_context(|| format!("cannot listen on port {port}; choose another one"))?;
         let port = listener.local_addr()?.port();
         let folder = folder.to_owned();
         let thread = std::thread::spawn(move || {

@@ -93,12 +93,12 @@ impl DeviceSelector {
     /// The generator failed: if it was on a GPU, the next decoder runs on the CPU.
     pub fn report_failure(&mut self, status: &Status) {
         if status.is_on_gpu() {
-            self.abandon_gpu(&DeviceError::Failed("its driver broke".to_owned()));
+            self.abandon_gpu(&DeviceError::Failed("its driver crashed".to_owned()));
         }
     }
 
     fn abandon_gpu(&mut self, failure: &DeviceError) {
-        self.gpu_failure = Some(format!("{}: the CPU has taken over", sentence(failure)));
+        self.gpu_failure = Some(format!("{}; the CPU took over", sentence(failure)));
         self.survey = None;
     }
 }
@@ -113,7 +113,7 @@ impl DeviceInfo {
 fn choose(survey: &DeviceBenchmark, forced: bool) -> (DeviceInfo, Option<Box<dyn TrunkDevice>>) {
     let found = match &survey.other {
         Ok(found) => found,
-        Err(error) => return (DeviceInfo::cpu(format!("{}: the CPU plays", sentence(error)), forced), None),
+        Err(error) => return (DeviceInfo::cpu(format!("{}; using the CPU", sentence(error)), forced), None),
     };
     let times = times(survey.cpu_us, found);
     if !forced && survey.faster().is_none() {
@@ -121,7 +121,7 @@ fn choose(survey: &DeviceBenchmark, forced: bool) -> (DeviceInfo, Option<Box<dyn
     }
     match found.open_session(1) {
         Ok(trunk) => (DeviceInfo { name: found.name.clone(), reason: times, is_fallback: false }, Some(trunk)),
-        Err(error) => (DeviceInfo::cpu(format!("{}: the CPU plays", sentence(&error)), true), None),
+        Err(error) => (DeviceInfo::cpu(format!("{}; using the CPU", sentence(&error)), true), None),
     }
 }
 
@@ -154,7 +154,7 @@ fn survey(network: &Arc<Network>) -> Arc<DeviceBenchmark> {
     }
     // Drivers are third-party code and may panic.
     let found_out = catch_unwind(AssertUnwindSafe(|| DeviceBenchmark::new(network, TAKES, open(network))));
-    let broke = |_| DeviceBenchmark::new(network, TAKES, Err(DeviceError::Failed("its driver broke".to_owned())));
+    let broke = |_| DeviceBenchmark::new(network, TAKES, Err(DeviceError::Failed("its driver crashed".to_owned())));
     add_survey(&mut surveys, network, found_out.unwrap_or_else(broke))
 }
 
@@ -194,7 +194,7 @@ mod tests {
         for (error, forced) in [(DeviceError::Missing, true), (DeviceError::Differs, false)] {
             let (info, trunk) = choose(&DeviceBenchmark::new(&network, 1, Err(error)), forced);
             assert!(trunk.is_none() && info.name == "CPU" && info.is_fallback == forced);
-            assert!(info.reason.ends_with("the CPU plays"), "{}", info.reason);
+            assert!(info.reason.ends_with("using the CPU"), "{}", info.reason);
         }
     }
 }

@@ -54,9 +54,8 @@ impl GeneratorSide {
     /// or it is no longer `wanted`.
     fn load(&mut self, wanted: &dyn Fn() -> bool) -> Option<Arc<Network>> {
         self.status.set_health(Health::Starting);
-        let chosen = catch_unwind(AssertUnwindSafe(|| self.networks.load(wanted))).unwrap_or_else(|_| {
-            Err("This model cannot be read, for a reason unknown to Antiphon. Choose another.".to_owned())
-        });
+        let chosen = catch_unwind(AssertUnwindSafe(|| self.networks.load(wanted)))
+            .unwrap_or_else(|_| Err("This model cannot be read, for an unknown reason. Choose another.".to_owned()));
         // If the file cannot be loaded, the built-in model plays.
         let (chosen, missing) = match chosen {
             Ok(chosen) => (Ok(chosen), None),

@@ -15,7 +15,7 @@ fn a_loaded_state_presses_nothing() {
     session.settings.state = Some(1);
     session.settings.buttons.panic = true;
     session.wait(160);
-    assert_eq!(session.offline.status.counts.turns.get(), 0, "called upon by nobody");
+    assert_eq!(session.offline.status.counts.turns.get(), 0, "without a call");
     session.wait(16_000);
     assert!(!session.notes(0).is_empty(), "and it has forgotten nothing");
     session.settings.buttons.go = false;
@@ -146,7 +146,7 @@ fn a_take_is_remembered_as_it_was_cut_however_far_ahead_the_thread_was() {
         host.sent
     };
     let far = play(1000);
-    assert!(far.iter().filter(|sent| sent.0 > 92 * 160).count() > 4, "it goes on after what it remembers");
+    assert!(far.iter().filter(|sent| sent.0 > 92 * 160).count() > 4, "it continues what it remembers");
     assert_eq!(far, play(2));
 }
 

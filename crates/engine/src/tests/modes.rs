@@ -295,7 +295,7 @@ fn a_frozen_take_goes_round_in_whole_bars() {
     session.settings.freeze = false;
     let thawed = session.now;
     session.wait(32_000);
-    assert!(session.notes(thawed).len() > 2, "it goes on from there");
+    assert!(session.notes(thawed).len() > 2, "it continues from there");
 }
 
 /// A turn limited in bars ends on the host's bar line.

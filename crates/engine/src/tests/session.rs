@@ -195,7 +195,7 @@ fn no_notes_are_generated_after_the_end_of_a_turn() {
         let mut notes = Vec::new();
         while harness.session.generate_next(&mut harness.generator_end, &harness.memory, &harness.status) {
             notes.extend(harness.audio_end.receive_note().unwrap().note);
-            assert!(notes.len() < 300, "it goes on and on");
+            assert!(notes.len() < 300, "it does not end");
         }
         let beyond = notes.iter().filter(|note| note.onset >= seconds).count();
         // A chord that begins before the end may have notes struck after it.

@@ -87,7 +87,7 @@ fn start(network: &Network) -> Result<Gpu, DeviceError> {
     let trouble = Arc::new(OnceLock::new());
     let (errors, losses) = (trouble.clone(), trouble.clone());
     device.on_uncaptured_error(Arc::new(move |error| drop(errors.set(one_line(&error)))));
-    device.set_device_lost_callback(move |_, why| drop(losses.set(format!("it was lost: {why}"))));
+    device.set_device_lost_callback(move |_, why| drop(losses.set(format!("the device was lost: {why}"))));
     let widths: Vec<usize> = (0..layers.len()).map(|n| if n == 0 { network.input_width() } else { HIDDEN }).collect();
     let layers = layers.iter().zip(&widths).map(|(layer, &width)| upload(&device, layer, width)).collect();
     let software = info.device_type == DeviceType::Cpu;

@@ -44,7 +44,7 @@ pub enum DeviceError {
     #[error("the GPU did not answer")]
     Hung,
     /// The device computed other states than the CPU.
-    #[error("the GPU calculates differently from the CPU")]
+    #[error("the GPU's results differ from the CPU's")]
     Differs,
 }
 

@@ -168,7 +168,7 @@ impl Matrix {
         xs: [&Quantized; V],
     ) -> [[Sums; P]; V] {
         let lines = xs[0].words().len() / CHUNK * self.form.lines();
-        assert!(panels.iter().all(|panel| panel.len() == lines), "a matrix of other width");
+        assert!(panels.iter().all(|panel| panel.len() == lines), "the matrix has a different width");
         assert!(xs.iter().all(|x| x.words().len() == xs[0].words().len()), "vectors of different lengths");
         match self.version {
             // SAFETY: `Version::available` detected the feature; panels and vectors have the same length.

@@ -16,7 +16,7 @@ const LINES: usize = 4;
 /// If the numbers of chunks in the panel and the vector differ.
 pub fn dot(panel: &[Line], words: &[i16]) -> Sums {
     let (chunks, words) = (panel.as_chunks::<LINES>().0, words.as_chunks::<CHUNK>().0);
-    assert_eq!(chunks.len(), words.len(), "a matrix of other width");
+    assert_eq!(chunks.len(), words.len(), "the matrix has a different width");
     let mut sums = [0; ROWS];
     for (half, sums) in sums.as_chunks_mut::<{ ROWS / 2 }>().0.iter_mut().enumerate() {
         // For every two rows, the sums of even and of odd pairs of columns: eight vectors, which stay in registers.

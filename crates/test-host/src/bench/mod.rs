@@ -72,7 +72,7 @@ pub fn run(options: &Options) -> Result<()> {
         None => {}
     }
     if let Some(only) = &options.only {
-        ensure!(PARTS.contains(&only.as_str()), BadInput(format!("--only knows {}", PARTS.join(", "))));
+        ensure!(PARTS.contains(&only.as_str()), BadInput(format!("--only must be one of {}", PARTS.join(", "))));
     }
     let wanted = |part: &str| options.only.as_ref().is_none_or(|only| only == part);
     let mut figures = Map::new();
@@ -100,7 +100,7 @@ pub fn run(options: &Options) -> Result<()> {
         println!("{text}");
     } else {
         table(&Value::Object(figures));
-        println!("left in {} and {}", options.out.display(), picture.display());
+        println!("written to {} and {}", options.out.display(), picture.display());
     }
     Ok(())
 }
@@ -120,7 +120,7 @@ fn alone<T: DeserializeOwned>(args: &[&str]) -> Result<T> {
     let output = Command::new(std::env::current_exe()?).arg("bench").args(args).output()?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "`bench {}` failed: {errors}", args.join(" "));
-    serde_json::from_slice(&output.stdout).context("the process that measures said nothing that can be read")
+    serde_json::from_slice(&output.stdout).context("the benchmark process printed no readable result")
 }
 
 fn say(figures: &impl Serialize) -> Result<()> {

@@ -137,10 +137,10 @@ fn instructions(ours: &Path) -> Result<u64> {
             .arg(ours)
             .args([SHIPPED, &notes.to_string()])
             .output()
-            .context("valgrind cannot be started")?;
+            .context("cannot start valgrind")?;
         let said = String::from_utf8_lossy(&output.stderr);
         let line = said.lines().find_map(|line| line.split_once("Collected : "));
-        line.and_then(|(_, count)| count.trim().parse().ok()).context("valgrind has counted nothing")
+        line.and_then(|(_, count)| count.trim().parse().ok()).context("valgrind reported no count")
     };
     let [few, many] = COUNTED;
     Ok(count(many)?.saturating_sub(count(few)?) / (many - few))

@@ -201,7 +201,7 @@ pub fn threads(bundle: &Path, blocks: u64, report: &mut Report) -> Result<()> {
             Ok(())
         })?;
         let (number, audio) = turn.into_inner().expect("no thread panics");
-        ensure!(number == blocks, "only {number} of {blocks} blocks");
+        ensure!(number == blocks, "only {number} of {blocks} blocks were processed");
         Ok(audio.heap_calls())
     })?;
     report.blocks += blocks;

@@ -78,7 +78,7 @@ pub fn run(options: &Options) -> Result<()> {
         storm::session(&mut plugin, &mut referee, rng, most, &name, &mut report)?;
         let waited = plugin.status()?.timeouts - timeouts;
         if waited > 0 {
-            report.describe(|| format!("{name}: waited {waited} times in vain"));
+            report.describe(|| format!("{name}: {waited} waits for the model timed out"));
         }
         report.sessions += 1;
         let tenths = report.blocks * 10 / options.blocks.max(1);
@@ -108,7 +108,7 @@ pub fn run(options: &Options) -> Result<()> {
     report.seconds = began.elapsed().as_secs_f64();
     report.save(&options.out)?;
     print!("{report}");
-    println!("left in {}", options.out.display());
-    ensure!(report.faults() == 0, "{} things happened that must not", report.faults());
+    println!("written to {}", options.out.display());
+    ensure!(report.faults() == 0, "{} violations", report.faults());
     Ok(())
 }

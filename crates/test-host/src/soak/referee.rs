@@ -113,7 +113,7 @@ impl Referee {
             if !begins {
                 if self.own.remove(&place).is_none() && !self.lenient {
                     report.stray += 1;
-                    fault(report, "ended without a beginning", output);
+                    fault(report, "ended without having begun", output);
                 }
                 continue;
             }
@@ -134,7 +134,7 @@ impl Referee {
                 let hangs = *begun < cut;
                 if hangs {
                     report.hanging += 1;
-                    fault(report, "still sounds a block after all had to end", place);
+                    fault(report, "still sounds one block after all notes had to end", place);
                 }
                 !hangs
             });

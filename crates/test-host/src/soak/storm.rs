@@ -159,7 +159,7 @@ impl Session<'_> {
         self.bypass.map(|id| Timed { at: audio.now(), event: Event::Param { id, value } }).into_iter().collect()
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a block is what it is")]
+    #[expect(clippy::too_many_arguments, reason = "everything that a block consists of")]
     fn block(
         &mut self,
         audio: &mut Audio,

@@ -106,7 +106,7 @@ fn take(context: &Context, number: u64, settings: &[test_host::Event], long: f64
     let mut errors = Vec::new();
     for (note, fine) in by_key(&played).iter().zip(&by_key(&due)) {
         let same = (note.key, note.velocity) == (fine.key, fine.velocity);
-        ensure!(same, "at {:.3} s another note than at a steady tempo", note.on as f64 / RATE);
+        ensure!(same, "the note at {:.3} s differs from the one at a steady tempo", note.on as f64 / RATE);
         let at = place(fine);
         let unknown = map.unknown(at, setup.longest_s()) * RATE;
         errors.push(Error { at, samples: note.on as f64 - at * RATE, unknown });

@@ -64,7 +64,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     }
     // In CLAP, the range of an integer parameter starts at 0, which for `low` is MIDI key 0.
     let lowest = plugin.parameters()?.into_iter().find(|parameter| parameter.id == test_host::param_id("low"));
-    ensure!(lowest.is_some_and(|lowest| lowest.max == 127.0), "`low` is no MIDI key");
+    ensure!(lowest.is_some_and(|lowest| lowest.max == 127.0), "`low` is not a MIDI key");
     let range = |low: u8, high: u8| {
         let set = |id, value: u8| Event::Param { id: test_host::param_id(id), value: value.into() };
         vec![set("low", low), set("high", high)]
@@ -162,10 +162,7 @@ fn in_real_time(context: &Context, found: &[Moved]) -> Result<[Row; 3]> {
     })?;
     for (number, rendered) in played.iter().enumerate() {
         let differ = differ(&found[number], &rendered.notes);
-        same.case(
-            differ as f64,
-            (differ > 0).then(|| format!("case {number}: {differ} notes are others than offline")),
-        );
+        same.case(differ as f64, (differ > 0).then(|| format!("case {number}: {differ} notes differ from offline")));
         let us = rendered.status.rollback_us.unwrap_or(f64::INFINITY);
         back.case(us / 1e3, (us > ROLLBACK_US).then(|| format!("case {number}: {us:.0} us")));
         let short = LOOK_AHEAD_S - rendered.status.look_ahead_s.unwrap_or(0.0);

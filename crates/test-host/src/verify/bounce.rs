@@ -144,7 +144,7 @@ fn in_real_time(context: &Context, outcomes: &[Outcome]) -> Result<Row> {
         }
     }
     if context.case.is_none() && judged < IN_REAL_TIME {
-        row.case(0.0, Some(format!("only {judged} scenarios leave time to think and met an idle machine")));
+        row.case(0.0, Some(format!("only {judged} scenarios left the model enough time and ran on an idle machine")));
     }
     Ok(row)
 }

@@ -138,7 +138,7 @@ fn render(context: &Context, case: &Case, pace: Pace) -> Result<Vec<u64>> {
 fn impatient() -> Result<Weights> {
     let random = Weights::random(Kind::Antiphon, 3);
     let mut tensors = random.tensors().clone();
-    let bias = &mut tensors.get_mut("step.out.bias").context("the network has no head for steps")?.data;
+    let bias = &mut tensors.get_mut("step.out.bias").context("the network has no step head")?.data;
     // Outputs beyond the step bins score what followed similar passages, and stay unchanged.
     for (bin, bias) in bias.iter_mut().take(TIMES).enumerate() {
         *bias = -20.0 * bin as f32;

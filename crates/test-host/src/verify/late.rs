@@ -64,7 +64,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
         let counted = shifted <= status.late && missing.abs_diff(status.dropped) <= 1;
         let told = || {
             format!(
-                "case {number}: {shifted} notes are shifted ({} counted), {missing} missing ({}), {strange} strange",
+                "case {number}: {shifted} notes are shifted ({} counted), {missing} missing ({}), {strange} unexpected",
                 status.late, status.dropped
             )
         };

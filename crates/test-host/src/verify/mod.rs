@@ -123,13 +123,13 @@ pub fn run(options: &Options) -> Result<()> {
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.starts_with(only.as_str()));
     if !CHECKS.iter().any(|(name, _)| wanted(name)) {
         let names: Vec<&str> = CHECKS.iter().map(|(name, _)| *name).collect();
-        bail!(BadInput(format!("--only knows {}", names.join(", "))));
+        bail!(BadInput(format!("--only must be one of {}", names.join(", "))));
     }
     let mut rows = Vec::new();
     println!("{:56} {:>8} {:>8}  {:>12}  {:>8}", "", "cases", "failed", "worst", "s");
     for (name, check) in CHECKS.into_iter().filter(|(name, _)| wanted(name)) {
         let start = Instant::now();
-        let found = check(&context, &mut keeper).with_context(|| format!("the check `{name}` broke off"))?;
+        let found = check(&context, &mut keeper).with_context(|| format!("the check `{name}` was aborted"))?;
         for row in &found {
             let worst = format!("{} {}", figure(row.worst), row.unit);
             let seconds = start.elapsed().as_secs_f64();

@@ -113,7 +113,7 @@ pub fn render(bundle: &Path, scenario: &Scenario, setup: &Setup) -> Result<Rende
     faults.extend(SortedOutput { hanging: Vec::new(), lost, stray, ..account }.faults());
     let status = plugin.status()?;
     if status.timeouts > 0 {
-        faults.push(format!("{} waits for the model in vain", status.timeouts));
+        faults.push(format!("{} waits for the model timed out", status.timeouts));
     }
     Ok(Rendered { notes, pedal, faults, status, lateness })
 }

@@ -25,13 +25,13 @@ type Behavior = fn(&Case) -> Result<(f64, Option<String>)>;
 
 const BEHAVIORS: [(&str, Behavior); 8] = [
     ("transport: a stop ends the take", stop),
-    ("transport: a start begins anew", start),
-    ("transport: the take goes on over a loop", over_a_loop),
-    ("transport: the take goes on after a jump", jump),
+    ("transport: a start clears the phrase", start),
+    ("transport: the take continues over a loop", over_a_loop),
+    ("transport: the take continues after a jump", jump),
     ("transport: a tempo keeps the beats", tempo),
     ("transport: punch-in changes nothing", punch_in),
-    ("transport: nor does a pre-roll", pre_roll),
-    ("transport: a new sample rate begins anew", sample_rate),
+    ("transport: a pre-roll changes nothing", pre_roll),
+    ("transport: a new sample rate starts fresh", sample_rate),
 ];
 
 /// A phrase and its answer, with a moment at which something happens.

@@ -282,7 +282,7 @@ fn every_parameter_is_named_reads_what_it_shows_and_comes_back_with_the_project(
         assert_eq!(first.get(id).unwrap(), parameter.default, "{id}");
         assert!(parameter.writable, "{id}");
     }
-    assert_eq!(parameters.len(), ids.len(), "a table names a parameter that there is not");
+    assert_eq!(parameters.len(), ids.len(), "a table names a parameter that does not exist");
 
     // Sets each parameter to a value other than its default, saves the state and loads it.
     for case in cases() {

@@ -259,7 +259,7 @@ fn every_event_lies_in_its_block() {
 fn upstream_counts_an_offset_twice() {
     let (blocks, _) = Instance::upstream().process(BLOCK, 1.0, &[told(1_024, HALF_WAY)]);
     let twice = 1.0 + 2_048.0 / 24_000.0;
-    assert!((blocks[1].beats.unwrap() - twice).abs() < 1e-6, "it is fixed upstream: `clap::blocks` may go");
+    assert!((blocks[1].beats.unwrap() - twice).abs() < 1e-6, "fixed upstream: `clap::blocks` can be removed");
 }
 
 /// The value that a parameter reads from a text.
@@ -289,7 +289,7 @@ fn names_of_choices_are_read_in_any_case() {
 fn upstream_reads_choices_in_their_own_case() {
     let instance = Instance::upstream();
     assert_eq!(read(&instance, "color", "Green"), Some(1.0));
-    assert_eq!(read(&instance, "color", "green"), None, "it is fixed upstream: `texts` may go");
+    assert_eq!(read(&instance, "color", "green"), None, "fixed upstream: `texts` can be removed");
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn upstream_starting_processing_resets() {
         (*instance.0).stop_processing.unwrap()(instance.0);
         assert!((*instance.0).start_processing.unwrap()(instance.0));
     }
-    assert_eq!(seen(|seen| seen.resets), before + 1, "it is fixed upstream: `restart` may go");
+    assert_eq!(seen(|seen| seen.resets), before + 1, "fixed upstream: `restart` can be removed");
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn an_instance_learns_of_an_offline_render_at_once() {
 #[test]
 fn upstream_learns_of_an_offline_render_too_late() {
     let late = [ProcessMode::Realtime, ProcessMode::Realtime, ProcessMode::Offline];
-    assert_eq!(bounce(&upstream()), late, "it is fixed upstream: `vst3::set_up` may go");
+    assert_eq!(bounce(&upstream()), late, "fixed upstream: `vst3::set_up` can be removed");
 }
 
 /// The host's event list.
@@ -221,7 +221,7 @@ fn upstream_drops_events_without_audio() {
     let instance = Started::new(upstream());
     for frames in [0, 256] {
         let (heard, _) = instance.process(frames, &mut [], &mut []);
-        assert!(heard.is_empty(), "it is fixed upstream: `vst3::process` may go");
+        assert!(heard.is_empty(), "fixed upstream: `vst3::process` can be removed");
     }
 }
 
@@ -234,7 +234,7 @@ fn upstream_starting_processing_resets() {
         instance.0.setProcessing(0);
         instance.0.setProcessing(1);
     }
-    assert_eq!(seen(|seen| seen.resets), before + 1, "it is fixed upstream: `restart` may go");
+    assert_eq!(seen(|seen| seen.resets), before + 1, "fixed upstream: `restart` can be removed");
 }
 
 /// The normalized value that a parameter reads from a text.
@@ -262,7 +262,7 @@ fn names_of_choices_are_read_in_any_case() {
 fn upstream_reads_choices_in_their_own_case() {
     let component = upstream();
     assert_eq!(read(&component, "color", "Green"), Some(0.5));
-    assert_eq!(read(&component, "color", "green"), None, "it is fixed upstream: `texts` may go");
+    assert_eq!(read(&component, "color", "green"), None, "fixed upstream: `texts` can be removed");
 }
 
 /// The type of parent window on this system.

@@ -23,6 +23,6 @@ fn a_size_or_scale_that_is_none_is_refused() {
 fn upstream_panics_at_a_scale_that_is_none() {
     for scale in [0.0, -1.0, f64::NAN] {
         let size = std::panic::catch_unwind(|| LogicalSize::new(1.0, 1.0).to_physical::<u32>(scale));
-        assert!(size.is_err(), "it is fixed upstream: scales need not be refused here");
+        assert!(size.is_err(), "fixed upstream: scales no longer need to be refused here");
     }
 }

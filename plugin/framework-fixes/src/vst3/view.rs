@@ -140,7 +140,7 @@ impl Drop for View {
 
 /// Passes a key on; letters go the way that [`crate::letter`] describes.
 fn with_letter(key: char16, code: int16, call: impl FnOnce(int16) -> tresult) -> tresult {
-    #[allow(clippy::unnecessary_cast, reason = "the interface's characters are of another type on each system")]
+    #[allow(clippy::unnecessary_cast, reason = "the interface's character type differs between systems")]
     let letter = char::from_u32(key as u32).filter(|letter| !letter.is_control() && *letter != ' ');
     match letter.filter(|_| code == 0 || code >= FIRST_ASCII) {
         Some(letter) => letter::beside(letter, || call(HELP)),
@@ -527,7 +527,7 @@ mod tests {
             view.setFrame(window.as_com_ref::<IPlugFrame>().unwrap().as_ptr());
             view.setFrame(null_mut());
             drop(view);
-            assert!(!lock(&window.handlers).is_empty(), "it is fixed upstream: `run_loop` may go");
+            assert!(!lock(&window.handlers).is_empty(), "fixed upstream: `run_loop` can be removed");
         }
     }
 
@@ -538,7 +538,7 @@ mod tests {
         // SAFETY: called as a host would.
         unsafe { view.cast::<IPlugViewContentScaleSupport>().unwrap().setContentScaleFactor(2.0) };
         attach(&view);
-        assert!(seen(|seen| seen.scales.is_empty()), "it is fixed upstream: `View::scale` may go");
+        assert!(seen(|seen| seen.scales.is_empty()), "fixed upstream: `View::scale` can be removed");
         // SAFETY: called as a host would.
         unsafe { view.removed() };
     }
@@ -549,7 +549,7 @@ mod tests {
         let view = view(&instance);
         attach(&view);
         drop(instance);
-        assert_eq!(seen(|seen| seen.windows), 0, "it is fixed upstream: `View` need not hold its instance");
+        assert_eq!(seen(|seen| seen.windows), 0, "fixed upstream: `View` no longer needs to hold its instance");
         drop(view);
     }
 }
