@@ -135,7 +135,7 @@ fn it_remembers_its_own_notes_if_it_is_to() {
         let set = [("own", own), ("temp", "1.3"), ("seed", seed)];
         let mut moves = vec![(7.0, "go", "On"), (7.9, "seed", "5")];
         moves.extend(undo.then_some((7.8, "undo", "On")));
-        let notes = music(&events, &play(&set, &events, &moves, 16.0));
+        let notes = music(&events, &play(&set, &events, &moves, 24.0));
         let (first, second): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| note.0 < samples(8.0));
         assert!(first.len() > 3 && second.len() > 3, "own {own}, seed {seed}, undo {undo}: {first:?}, {second:?}");
         (first, second)

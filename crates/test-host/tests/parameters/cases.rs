@@ -162,8 +162,8 @@ pub const TURN: &[Case] = &[
     },
     Case {
         id: "ring",
-        // Makes it likely that a note is sounding when the player enters.
-        given: &[("density", "0.5")],
+        // The player enters while a note is sounding.
+        given: &[],
         player: &[Does::Holds { key: 100, from: 3.7, to: 3.8 }],
         at: 0.1,
         to: "On",
