@@ -279,9 +279,10 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
         bar.finish_and_clear();
     }
     if asked(Measure::Diversity) {
-        let excerpts = thinned(fit::excerpts(&pieces), args.prompts);
-        let bar = progress::bar((excerpts.len() * diversity::SEEDS) as u64, "comparing");
-        report.diversity = diversity::diversity(network, &style, &excerpts, args.seed, || bar.inc(1));
+        let excerpts = fit::excerpts(&pieces);
+        let prompts = thinned(excerpts.clone(), args.prompts);
+        let bar = progress::bar((prompts.len() * diversity::SEEDS) as u64, "comparing");
+        report.diversity = diversity::diversity(network, &style, &prompts, &excerpts, args.seed, || bar.inc(1));
         bar.finish_and_clear();
     }
     if asked(Measure::Degeneration) && args.runs > 0 {

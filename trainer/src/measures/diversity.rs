@@ -1,8 +1,7 @@
 //! Diversity: are takes of one prompt with different seeds different ideas?
 //!
 //! Each prompt is continued with several seeds, and the takes are compared with one another in pairs. For comparison,
-//! so are real continuations in the same style: the true continuation of the prompt and those of other prompts from the
-//! same piece. The more a pair has in common, the less different its ideas; see [`similarity`] for what is compared.
+//! so are real continuations in the same style: the true continuations of all prompts of a piece. The more a pair has in common, the less different its ideas; see [`similarity`] for what is compared.
 
 use crate::measures::excerpts::{self, Excerpt, PART_S};
 use crate::parallel;
@@ -42,22 +41,23 @@ pub struct Diversity {
     pub beyond: f64,
 }
 
-/// Lets the network continue each prompt with [`SEEDS`] seeds. `None` if no piece has two excerpts. Calls `done` after
-/// each take.
+/// Lets the network continue these prompts with [`SEEDS`] seeds each, and compares their takes with the true continuations
+/// of `excerpts`. `None` if no piece has two of them. Calls `done` after each take.
 pub fn diversity(
     network: &Arc<Network>,
     style: &Style,
+    prompts: &[Excerpt],
     excerpts: &[Excerpt],
     seed: u64,
     done: impl Fn() + Sync,
 ) -> Option<Diversity> {
     let jobs: Vec<(usize, u64)> =
-        (0..excerpts.len()).flat_map(|index| (0..SEEDS as u64).map(move |take| (index, take))).collect();
+        (0..prompts.len()).flat_map(|index| (0..SEEDS as u64).map(move |take| (index, take))).collect();
     let takes = parallel::map(
         &jobs,
         || Decoder::new(network.clone()),
         |decoder, &(index, take)| {
-            let prompt = &excerpts[index].prompt;
+            let prompt = &prompts[index].prompt;
             since_hand_over(&excerpts::continuation(decoder, style, prompt, seed.wrapping_add(take), true))
         },
         done,
@@ -65,8 +65,9 @@ pub fn diversity(
     compare(excerpts, &takes)
 }
 
-/// Compares [`SEEDS`] takes of each excerpt, in the order of the excerpts.
+/// Compares [`SEEDS`] takes of each prompt with one another, and the true continuations in each piece.
 fn compare(excerpts: &[Excerpt], takes: &[Vec<Note>]) -> Option<Diversity> {
+    let prompts = takes.len() / SEEDS;
     let takes: Vec<f64> = takes.chunks_exact(SEEDS).flat_map(in_pairs).collect();
     let real = excerpts.chunk_by(|a, b| a.piece == b.piece).flat_map(|of_a_piece| {
         let truths: Vec<Vec<Note>> = of_a_piece.iter().map(|excerpt| since_hand_over(&excerpt.truth)).collect();
@@ -74,12 +75,7 @@ fn compare(excerpts: &[Excerpt], takes: &[Vec<Note>]) -> Option<Diversity> {
     });
     let (takes, real) = (Pairs::of(takes)?, Pairs::of(real.collect())?);
     let beyond = takes.1.iter().filter(|similar| **similar > real.0.highest).count();
-    Some(Diversity {
-        prompts: excerpts.len(),
-        takes: takes.0,
-        real: real.0,
-        beyond: beyond as f64 / takes.0.pairs as f64,
-    })
+    Some(Diversity { prompts, takes: takes.0, real: real.0, beyond: beyond as f64 / takes.0.pairs as f64 })
 }
 
 impl Pairs {
