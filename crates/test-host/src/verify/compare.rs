@@ -45,7 +45,8 @@ pub fn compare(scenario: &Scenario, one: (&[PlayedNote], &Setup), other: (&[Play
         let near = |cause: &f64| (cause - on).abs() <= excuse;
         (excuse > 0.0 && causes.iter().any(near)).then_some(on - excuse)
     });
-    let open = open.fold(f64::INFINITY, f64::min);
+    // A note within a sample of the limit may be on either side of it.
+    let open = open.fold(limit - 1.0 / coarser - ROUNDING_S, f64::min);
     let mut first = f64::INFINITY;
     let mut fault = |at: f64, what: String| {
         if at < first && at < open {
