@@ -44,7 +44,7 @@ fn music(events: &[Timed], outputs: &[Output]) -> Vec<(u64, u64, u8, u8)> {
 fn pauses_of_processing_change_nothing() {
     // The second phrase is played across pauses, and answered.
     let events = [phrase(0.1), phrase(6.0)].concat();
-    for settings in [&[][..], &[("mode", "duet")], &[("strength", "100"), ("turn", "notes"), ("notes", "9")]] {
+    for settings in [&[][..], &[("mode", "duet")], &[("strength", "100"), ("turn", "notes"), ("notes", "12")]] {
         let played = |every: Option<u64>| {
             play(settings, &events, 16.0, |mut performer, audio, end| {
                 while audio.now() < end {
@@ -57,7 +57,7 @@ fn pauses_of_processing_change_nothing() {
             })
         };
         let whole = played(None);
-        assert!(music(&events, &whole).len() > 10, "{settings:?}");
+        assert!(music(&events, &whole).len() > 15, "{settings:?}");
         for every in [1, 50] {
             assert_eq!(played(Some(every)), whole, "paused every {every} blocks, {settings:?}");
         }
