@@ -4,7 +4,7 @@ use model::constraints::of_classes;
 use model::key::key_of;
 use notes::Successor;
 
-use crate::generator::pulse::{ONSETS, Pulse, pulse};
+use crate::generator::pulse::{ONSETS, Pulse, keeps_to, pulse};
 use crate::settings::Scale;
 
 /// Decay factor per note of the running statistics: the key changes more slowly than the loudness.
@@ -84,13 +84,17 @@ impl PhraseAnalysis {
 
     /// The pulse of the latest notes, on the axis of their onsets.
     pub fn pulse(&self) -> Option<Pulse> {
-        let first = self.count.saturating_sub(ONSETS);
-        let mut onsets = [(0.0, 0.0); ONSETS];
-        let onsets = &mut onsets[..self.count - first];
-        for (place, onset) in onsets.iter_mut().enumerate() {
-            *onset = self.onsets[(first + place) % ONSETS];
-        }
-        pulse(onsets)
+        pulse(&self.latest_onsets())
+    }
+
+    /// Whether the latest notes were played to these beats, on the axis of their onsets; also if there are none.
+    pub fn keeps_to(&self, beats: &Pulse) -> bool {
+        self.count == 0 || keeps_to(&self.latest_onsets(), beats)
+    }
+
+    /// The latest onsets in ascending order, with their weights.
+    fn latest_onsets(&self) -> Vec<(f64, f64)> {
+        (self.count.saturating_sub(ONSETS)..self.count).map(|place| self.onsets[place % ONSETS]).collect()
     }
 }
 

@@ -62,6 +62,25 @@ pub fn pulse(onsets: &[(f64, f64)]) -> Option<Pulse> {
     })
 }
 
+/// Whether `onsets` (see [`pulse`]) were played to these beats, or to halves, thirds or quarters of them, rather than
+/// freely: chance alone aligns so well only once in some fifty phrases.
+pub fn keeps_to(onsets: &[(f64, f64)], beats: &Pulse) -> bool {
+    /// The least alignment of onsets played to a beat, and that of a single onset, from which more of them need less, as
+    /// one over the root of their number: 2.5 standard deviations of unrelated ones (Rayleigh's test).
+    const LEAST: [f64; 2] = [0.5, 1.8];
+    let Some(last) = onsets.last() else { return false };
+    let weighted =
+        onsets.iter().map(|&(at, weight)| (at - beats.beat, weight * libm::exp2((at - last.0) / HALF_LIFE_S)));
+    let (sum, squares) = weighted.clone().fold((0.0, 0.0), |(sum, squares), (_, w)| (sum + w, squares + w * w));
+    let alignment = |part: usize| -> f64 {
+        let period = beats.period / part as f64;
+        weighted.clone().map(|(at, weight)| weight * libm::cos(TAU * at / period)).sum::<f64>() / sum
+    };
+    let count = sum * sum / squares;
+    let best = (1..=SHARES.len()).map(alignment).fold(-1.0, f64::max);
+    best >= LEAST[0].max(LEAST[1] / libm::sqrt(count))
+}
+
 /// The period of greatest salience; the first one if several are equal.
 fn best(onsets: &[(f64, f64)], periods: impl Iterator<Item = f64>) -> Option<f64> {
     let rated = periods.map(|period| (salience(onsets, period), period));
@@ -141,6 +160,54 @@ mod tests {
             let last = start + ((onsets.last().unwrap().0 - start) / period).round() * period;
             let off = phase(&Pulse { period: found.period.min(period), ..found }, last) * found.period.min(period);
             prop_assert!(off.abs() < 0.04, "{off} s off the beat, {found:?} for {period}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Played to the beats, with human timing, or to beats of another tempo.
+        #[test]
+        fn who_plays_to_a_beat_is_known_and_who_does_not(
+            period in 0.42..1.0f64, start in -50.0..50.0f64, other in 0.06..0.4f64, faster in any::<bool>(),
+            rhythm in prop::sample::select(vec![
+                vec![1.0], vec![0.5, 0.5, 1.0], vec![1.0, 0.5, 0.5, 2.0], vec![1.5, 0.5, 1.0], vec![0.5; 4],
+            ]),
+            jitter in prop::collection::vec(-0.02..0.02f64, 32),
+        ) {
+            let played = rhythm.iter().cycle().scan(0.0, |beats, step| {
+                *beats += step;
+                Some(*beats)
+            });
+            let onsets: Vec<_> =
+                played.zip(&jitter).map(|(beats, jitter)| (start + beats * period + jitter, 1.0)).collect();
+            let kept = |period: f64| keeps_to(&onsets, &Pulse { period, beat: start });
+            prop_assert!(kept(period));
+            let beats = Pulse { period, beat: start };
+            prop_assert!(!keeps_to(&onsets[..2], &beats), "two notes are too few");
+            // Ratios near those of note values, which are beats too, are left out.
+            let ratio = if faster { 1.0 + other } else { 1.0 / (1.0 + other) };
+            let simple = [0.5, 2.0 / 3.0, 0.75, 1.0, 4.0 / 3.0, 1.5, 2.0];
+            prop_assume!(simple.iter().all(|simple: &f64| (ratio / simple - 1.0).abs() > 0.05));
+            prop_assert!(!kept(period * ratio));
+        }
+    }
+
+    #[test]
+    fn chance_seldom_keeps_to_a_beat() {
+        let mut state = 1u64;
+        let mut uniform = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1u64 << 53) as f64
+        };
+        for count in [4, 12, 40] {
+            let keeps = (0..1000).filter(|_| {
+                let mut onsets: Vec<(f64, f64)> = (0..count).map(|_| (10.0 * uniform(), 1.0)).collect();
+                onsets.sort_by(|a, b| a.0.total_cmp(&b.0));
+                keeps_to(&onsets, &Pulse { period: 0.5, beat: 0.0 })
+            });
+            let keeps = keeps.count();
+            assert!(keeps < 40, "{keeps} of 1000 with {count} onsets");
         }
     }
 

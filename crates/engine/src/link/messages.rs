@@ -19,7 +19,8 @@ pub struct TimelinePosition {
     pub beat: f64,
     /// Beats per bar.
     pub bar: f64,
-    /// Whether the host's transport runs. Only then is the position in the bar an input of the network.
+    /// Whether the host's transport runs. Only then is the position in the bar an input of the network, and only if the
+    /// phrase was played to its beat or the grid follows it.
     pub running: bool,
 }
 

@@ -185,6 +185,55 @@ fn a_freeze_does_not_depend_on_the_look_ahead() {
     }
 }
 
+/// A replay that is frozen plays on as recorded until the loop is full and then repeats it, however far ahead notes were
+/// generated, and also if a change comes before the loop is full.
+#[test]
+fn a_frozen_replay_repeats_what_was_recorded() {
+    let recorded_s = 6.0;
+    for (round, changed) in [(2.0, None), (2.0, Some(1.0)), (5.0, Some(4.0)), (recorded_s + 2.0, None)] {
+        for ahead in [1, 4, 60] {
+            let mut harness = SessionHarness::new();
+            harness.send(begin(Revision(1), 1.5));
+            let mut recorded = harness.notes(80);
+            recorded.retain(|note| note.struck() < recorded_s);
+            harness.send(end(recorded_s));
+            harness.send(Message::Begin(Begin {
+                revision: Revision(3),
+                at: 10.0,
+                number: 1,
+                source: Source::Replay,
+                called: true,
+                position: POSITION,
+                generation: GENERATION,
+                length: Length::Open,
+            }));
+            let mut notes = harness.notes_until_done(ahead);
+            let frozen_at = changed.unwrap_or(round - ON_END_S);
+            notes.retain(|note| note.struck() < round);
+            harness.send(Message::Freeze { revision: Revision(4), since: round - ON_END_S, round });
+            if let Some(since) = changed {
+                notes.extend(harness.notes(60));
+                notes.retain(|note| note.struck() < frozen_at);
+                harness.send(Message::Change {
+                    revision: Revision(5),
+                    since,
+                    position: POSITION,
+                    generation: GENERATION,
+                    length: Length::Open,
+                });
+            }
+            notes.extend(harness.notes(60));
+            let rounds = (0..).map(|n| f64::from(n) * round);
+            let looped = recorded.iter().filter(|note| note.struck() < round - ON_END_S);
+            let expected = rounds.flat_map(|from| looped.clone().map(move |note| (from + note.onset, note.pitch)));
+            for (n, (note, (onset, pitch))) in notes.iter().zip(expected).enumerate() {
+                let is_same = note.pitch == pitch && (note.onset - onset).abs() < 1e-9;
+                assert!(is_same, "{n}: {note:?} for {pitch} at {onset}; {round} s, {changed:?}, {ahead} notes ahead");
+            }
+        }
+    }
+}
+
 /// While the last notes ring out there is time to generate many more; notes that are not played are not remembered.
 #[test]
 fn no_notes_are_generated_after_the_end_of_a_turn() {

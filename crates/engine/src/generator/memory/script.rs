@@ -12,7 +12,7 @@ pub const SHORTEST_LOOP_S: f64 = 0.25;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Script {
     notes: Vec<Note>,
-    /// See [`Script::rounds`].
+    /// When the first round begins and how long each one lasts, in seconds; `None`: not a loop.
     round: Option<(f64, f64)>,
 }
 
@@ -27,11 +27,6 @@ impl Script {
         let length = length.max(SHORTEST_LOOP_S);
         notes.retain(|note| note.struck() < length - ON_END_S);
         Self { notes, round: Some((begin, length)) }
-    }
-
-    /// When the first round begins and how long each one lasts, in seconds; `None`: not a loop.
-    pub fn rounds(&self) -> Option<(f64, f64)> {
-        self.round
     }
 
     /// The note with this index, from 0; a loop continues into its next rounds. `None`: there are no more.

@@ -12,6 +12,7 @@ use model::{Conditioning, Decoder, Meter, Remaining, Snapshot};
 use notes::chords::WINDOW_S;
 use notes::{Note, Successor};
 
+use self::freeze::{Freeze, LOOP};
 use super::held::HeldNotes;
 use super::past::Past;
 use super::plan::{Plan, PlanStart};
@@ -20,7 +21,8 @@ use super::{PhraseHistory, SnapshotPool};
 use crate::generator::analysis::PhraseAnalysis;
 use crate::generator::grid::Beats;
 use crate::generator::phrasing::{Cue, Phrasing, Trail, phrase_beats};
-use crate::link::messages::{Begin, ON_END_S, REACTION_S, Revision, Source, TimelinePosition, loop_beats};
+use crate::generator::pulse::Pulse;
+use crate::link::messages::{Begin, REACTION_S, Revision, Source, TimelinePosition, loop_beats};
 use crate::settings::{BeatSource, GenerationParams, Length};
 
 /// Notes that it can go back to: those of the look-ahead, and as many that may still sound.
@@ -85,8 +87,6 @@ impl Step {
 enum NoteSource {
     /// It is sampled from the network.
     Network,
-    /// It is sampled until the loop, of this length in seconds, is full; then the loop repeats.
-    UntilLoop(f64),
     /// It is known: a replay or a loop.
     Script(Script),
 }
@@ -98,6 +98,8 @@ struct PhraseContext {
     analysis: PhraseAnalysis,
     /// Its beats, if it has any; `None`: not computed yet.
     pulse: Option<Option<Beats>>,
+    /// Whether it was played to the host's beat.
+    is_on_beat: bool,
     /// Running mean of its notes' durations, in seconds.
     mean_duration_s: f64,
     /// The notes that the player held when the take began.
@@ -131,7 +133,9 @@ pub struct Take {
     /// The notes that the search has chosen and that are not played yet.
     plan: Plan,
     note_source: NoteSource,
-    /// The place in the script.
+    /// The loop that it is frozen in.
+    freeze: Option<Freeze>,
+    /// The place in the script, or in the loop's from [`LOOP`] on.
     next: u64,
     /// There are no more notes, and [`Take::next`] has said so.
     done: bool,
@@ -167,6 +171,8 @@ impl Take {
         };
         let analysis = memory.analysis.clone();
         let pulse = phrase_beats(&generation.rhythm, &analysis, at);
+        let TimelinePosition { beats_per_second, beat, .. } = position;
+        let host_beats = Pulse { period: 1.0 / beats_per_second, beat: at - beat / beats_per_second };
         let known = || memory.record.as_deref().map_or(Vec::new(), |record| replayed(record, &position));
         let lasted = memory.record.as_deref().map_or(0.0, |record| record.lasted_s * record.beats_per_second);
         let note_source = match source {
@@ -182,10 +188,11 @@ impl Take {
             settings: TakeSettings { position, generation, length },
             phrasing: Phrasing::new(&decoder.network().card().controls, &generation, &position, &analysis, pulse),
             phrase: PhraseContext {
-                analysis,
                 pulse: pulse.map(Some),
+                is_on_beat: source == Source::FromNothing || analysis.keeps_to(&host_beats),
                 mean_duration_s: memory.mean_duration_s,
                 held: memory.held.take().filter(|_| source != Source::FromNothing),
+                analysis,
             },
             notes: TakeNotes {
                 steps: VecDeque::with_capacity(STATES),
@@ -199,6 +206,7 @@ impl Take {
                 _ => Plan::new(memory.latest_phrase(), memory.rejected.clone()),
             },
             note_source,
+            freeze: None,
             next: 0,
             done: false,
             floor: 0.0,
@@ -213,37 +221,31 @@ impl Take {
     /// At most one note beyond the take's length is drawn, since notes that are fed but not heard must be undone later.
     pub fn next(&mut self, memory: &PhraseHistory, decoder: &mut Decoder) -> (Revision, u32, Option<Note>) {
         let index = self.index();
-        if let (NoteSource::Network, Length::Notes(notes)) = (&self.note_source, self.settings.length)
-            && index >= notes
-        {
+        let length = self.settings.length;
+        // A replay and a loop have no other end than their own.
+        let ends = matches!(self.note_source, NoteSource::Network) && self.freeze.is_none();
+        if ends && matches!(length, Length::Notes(notes) if index >= notes) {
             self.done = true;
             return (self.begin.revision, index, None);
         }
-        if let NoteSource::Network | NoteSource::UntilLoop(_) = self.note_source {
-            let note = self.sample(memory, decoder, index);
-            match self.note_source {
-                NoteSource::UntilLoop(round) if note.struck().max(note.onset) >= round - ON_END_S => {
-                    self.note_source = NoteSource::Script(self.loop_until(round));
-                    self.next = 0;
-                    // Places in an earlier script are no longer valid.
-                    for step in self.notes.steps.iter_mut().filter(|step| step.is_by_antiphon()) {
-                        step.author = Author::Network { next: 0 };
-                    }
-                }
-                _ => {
-                    let length = self.settings.length;
-                    self.done = matches!((&self.note_source, length), (NoteSource::Network, Length::Seconds(end)) if note.onset >= end);
-                    self.feed(decoder, note, Author::Network { next: 0 }, self.phrasing.speed());
-                    return (self.begin.revision, index, Some(note));
-                }
-            }
-        }
-        let note = self.next_scripted();
+        let note = match self.note_source {
+            _ if self.is_looping() => self.next_scripted(),
+            NoteSource::Network => Some(self.sample(memory, decoder, index)),
+            NoteSource::Script(_) => self.next_scripted(),
+        };
+        let note = if self.fills_loop(note) { self.close_loop(note.is_some()) } else { note };
         if let Some(note) = note {
-            self.feed(decoder, note, Author::Network { next: self.next }, self.phrasing.speed());
+            let next = if self.is_sampled() { 0 } else { self.next };
+            self.feed(decoder, note, Author::Network { next }, self.phrasing.speed());
         }
-        self.done = note.is_none();
+        let over = |note: Note| ends && matches!(length, Length::Seconds(end) if note.onset >= end);
+        self.done = note.is_none_or(over);
         (self.begin.revision, index, note)
+    }
+
+    /// Whether the next note is sampled, not known.
+    fn is_sampled(&self) -> bool {
+        matches!(self.note_source, NoteSource::Network) && !self.is_looping()
     }
 
     /// The seed of its random stream: takes of one phrase must not repeat each other's choices.
@@ -260,7 +262,10 @@ impl Take {
     fn conditioning(&self, onset: f64, notes: u32, already: Conditioning) -> Conditioning {
         let TimelinePosition { beats_per_second, beat, bar, running } = self.settings.position;
         let speed = self.phrasing.speed();
-        let meter = running.then(|| Meter {
+        // A beat that neither the phrase nor the grid keeps to would only mislead it.
+        let rhythm = &self.settings.generation.rhythm;
+        let on_grid = rhythm.strength > 0.0 && rhythm.beat_source == BeatSource::Host;
+        let meter = (running && (self.phrase.is_on_beat || on_grid)).then(|| Meter {
             beat_s: speed / beats_per_second,
             position: (beat + onset * beats_per_second).rem_euclid(bar),
             bar,
@@ -268,8 +273,8 @@ impl Take {
         let bars_s = self.settings.generation.bars.map(|bars| (f64::from(bars.max(1)) * bar - beat) / beats_per_second);
         let length_s = if let Length::Seconds(seconds) = self.settings.length { Some(seconds) } else { None };
         let seconds = bars_s.into_iter().chain(length_s).reduce(f64::min).map(|end| (end - onset) * speed);
-        let left = match (&self.note_source, seconds, self.settings.length) {
-            (NoteSource::Script(_), ..) => None,
+        let left = match (self.is_sampled(), seconds, self.settings.length) {
+            (false, ..) => None,
             // Until the loop is full, the input is what it would be without a loop: how many of these notes were drawn
             // before the freeze depends on how far ahead the generator was.
             (_, Some(seconds), _) => Some(Remaining::Seconds(seconds.max(0.0))).filter(|_| seconds <= CLOSES_S),
@@ -318,11 +323,12 @@ impl Take {
 
     /// The next note of the script, except notes that were kept when the take went back, which may be out of order.
     fn next_scripted(&mut self) -> Option<Note> {
-        let NoteSource::Script(script) = &self.note_source else {
-            return None;
-        };
         loop {
-            let note = script.note(self.next)?;
+            let note = match (self.next.checked_sub(LOOP), &self.note_source) {
+                (Some(place), _) => self.freeze.as_ref()?.script()?.note(place)?,
+                (None, NoteSource::Script(script)) => script.note(self.next)?,
+                (None, NoteSource::Network) => return None,
+            };
             self.next += 1;
             let stayed = |step: &Step| step.author == Author::Network { next: self.next };
             if !self.notes.steps.iter().rev().any(stayed) {
@@ -424,14 +430,8 @@ impl Take {
     fn resume(&mut self, decoder: &mut Decoder, revision: Revision, since: f64) {
         self.begin.revision = revision;
         self.plan.clear();
+        self.reopen_loop(since);
         self.keep(decoder, since, false, |_, note| note.struck() < since);
-        if let NoteSource::Script(script) = &self.note_source
-            && let Some((begin, round)) = script.rounds()
-            && since < begin
-        {
-            // The loop is not full yet.
-            self.note_source = NoteSource::UntilLoop(round);
-        }
         self.floor = self.floor.max(since);
         self.done = false;
     }
