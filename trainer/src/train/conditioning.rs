@@ -16,11 +16,19 @@ const PAUSE_S: f64 = 1.5;
 const LEFT_S: f64 = 40.0;
 const LEFT_NOTES: f64 = 200.0;
 
+/// Range of seconds per beat of a host's transport.
+const HOST_BEATS_S: std::ops::Range<f64> = 0.35..1.0;
+/// The tempo at which a host starts, and how often it stays there.
+const DEFAULT_BEAT_S: f64 = 0.5;
+const STAYS_AT_DEFAULT: f64 = 0.25;
+
 /// The conditioning inputs for one pass over a piece.
 pub struct Plan {
     /// The fraction of the piece from which the source is given; `None` if it is not.
     source: Option<f64>,
     meter: Option<Beat>,
+    /// Given instead of the meter.
+    transport: Option<Transport>,
     /// Whether the time left is given in notes instead of seconds, and from which fraction of the maximum.
     left: Option<(bool, f64)>,
     /// Whether the pass starts in the last third of the piece.
@@ -39,9 +47,43 @@ struct Beat {
     from: f64,
 }
 
+/// The steady beat of a transport that runs beside the music and that nobody plays to.
+#[derive(Clone, Copy)]
+struct Transport {
+    beat_s: f64,
+    /// Beats per bar.
+    bar: f64,
+    /// Beats that have passed when the piece begins.
+    at_start: f64,
+    /// The fraction of the piece from which it is given: live, from the hand-over on.
+    from: f64,
+}
+
+impl Transport {
+    fn draw(rng: &mut impl Rng) -> Self {
+        let beat_s = HOST_BEATS_S.start * (HOST_BEATS_S.end / HOST_BEATS_S.start).powf(rng.random::<f64>());
+        let beat_s = if rng.random::<f64>() < STAYS_AT_DEFAULT { DEFAULT_BEAT_S } else { beat_s };
+        let bar = [4.0, 4.0, 4.0, 3.0][rng.random_range(0..4)];
+        Self { beat_s, bar, at_start: bar * rng.random::<f64>(), from: rng.random() }
+    }
+
+    /// The meter at each note.
+    fn meters(&self, performance: &Performance) -> Vec<Option<Meter>> {
+        let Self { beat_s, bar, at_start, from } = *self;
+        let notes = &performance.notes;
+        let given = |index: usize| index as f64 >= from * notes.len() as f64;
+        let position = |onset: f64| {
+            // Rounding may result in the length itself, which is position 0 of the next bar.
+            Some((at_start + onset / beat_s).rem_euclid(bar)).filter(|&position| position < bar).unwrap_or(0.0)
+        };
+        let meter = |onset| Meter { beat_s, position: position(onset), bar };
+        notes.iter().enumerate().map(|(index, note)| given(index).then(|| meter(note.onset))).collect()
+    }
+}
+
 impl Plan {
     /// No conditioning inputs.
-    pub const NONE: Self = Self { source: None, meter: None, left: None, ending: false };
+    pub const NONE: Self = Self { source: None, meter: None, transport: None, left: None, ending: false };
 
     /// Draws a plan at random.
     pub fn draw(rates: &ConditioningRates, rng: &mut impl Rng) -> Self {
@@ -55,7 +97,14 @@ impl Plan {
         let (late, source_from) = (late(rates.late_meter), late(rates.late_source));
         let beat = Beat { scale, off, bars, from: late };
         let source = source.then_some(source_from);
-        Self { source, meter: meter.then_some(beat), left: left.then_some((notes, from)), ending: left && ending }
+        let transport = (rng.random::<f64>() < rates.unrelated_transport).then(|| Transport::draw(rng));
+        Self {
+            source,
+            meter: meter.then_some(beat),
+            transport,
+            left: left.then_some((notes, from)),
+            ending: left && ending,
+        }
     }
 
     /// The conditioning inputs for a performance of the piece. `humanized`: whether the spread of its chords is
@@ -70,8 +119,11 @@ impl Plan {
             };
         }
         let count = performance.notes.len();
-        let meters =
-            self.meter.filter(|_| performance.beats.len() == count).map(|beat| meters(piece, performance, beat));
+        let has_beats = performance.beats.len() == count;
+        let meters = match (self.transport, self.meter) {
+            (Some(transport), _) => Some(transport.meters(performance)),
+            (None, beat) => beat.filter(|_| has_beats).map(|beat| meters(piece, performance, beat)),
+        };
         let left = self.left.map(|(notes, from)| left(performance, notes, from));
         let source =
             |index: usize| piece.source.filter(|_| self.source.is_some_and(|from| index as f64 >= from * count as f64));
@@ -201,6 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn a_transport_that_nobody_plays_to_runs_steadily_whatever_the_music_does() {
+        let (piece, performance) = piece();
+        let transport = Transport { beat_s: 0.5, bar: 4.0, at_start: 3.0, from: 0.5 };
+        let told = Plan { transport: Some(transport), meter: Some(BEAT), ..Plan::NONE };
+        let told = told.conditioning(&piece, &performance, false).per_note;
+        for (index, (told, note)) in told.iter().zip(&performance.notes).enumerate() {
+            let expected = Meter { beat_s: 0.5, position: (3.0 + 2.0 * note.onset) % 4.0, bar: 4.0 };
+            assert_eq!(told.meter, (index >= 20).then_some(expected), "{index}");
+        }
+        let no_beats = Performance { beats: Vec::new(), ..performance };
+        let told = Plan { transport: Some(transport), ..Plan::NONE }.conditioning(&piece, &no_beats, false).per_note;
+        assert_eq!(told.iter().filter(|told| told.meter.is_some()).count(), 20);
+    }
+
+    #[test]
     fn what_is_left_ends_with_sections_and_begins_late() {
         let (_, performance) = piece();
         let by_notes = left(&performance, true, 0.05);
@@ -253,6 +320,7 @@ mod tests {
             late_meter: 0.3,
             left: 0.3,
             ending: 0.4,
+            unrelated_transport: 0.2,
         };
         let rng = &mut rand_pcg::Pcg32::new(1, 1);
         let plans: Vec<Plan> = (0..20_000).map(|_| Plan::draw(&rates, rng)).collect();
@@ -266,6 +334,7 @@ mod tests {
             (share(&|plan| plan.meter.is_some_and(|beat| beat.from > 0.0)), 0.15),
             (share(&|plan| plan.left.is_some()), 0.3),
             (share(&|plan| plan.ending), 0.12),
+            (share(&|plan| plan.transport.is_some()), 0.2),
         ] {
             assert!((found - expected).abs() < 0.015, "{found} {expected}");
         }

@@ -129,6 +129,9 @@ pub struct ConditioningRates {
     /// If the meter is given: probability that it is given only from somewhere in the piece on, as when a pulse is
     /// detected while someone plays.
     pub late_meter: f64,
+    /// Probability that instead of the meter a steady beat is given to which the piece was not played, from somewhere
+    /// in the piece on, as by a host whose transport runs while someone plays freely; also for pieces without beats.
+    pub unrelated_transport: f64,
     /// Probability that the time left until the end of the piece or of a section is given, in seconds or in notes, from
     /// some point on.
     pub left: f64,
@@ -195,6 +198,7 @@ impl Default for ConditioningRates {
             wrong_meter: 0.05,
             no_bar: 0.25,
             late_meter: 0.3,
+            unrelated_transport: 0.0,
             left: 0.25,
             ending: 0.5,
         }
@@ -247,8 +251,17 @@ impl Config {
     /// The first problem with the settings, if there is one.
     pub fn problem(&self) -> Option<String> {
         let Augment { tempo, length, cut, input_noise, humanize, articulation, score_tempo, .. } = self.augment;
-        let ConditioningRates { source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending } =
-            self.conditioning.clone().unwrap_or_default();
+        let ConditioningRates {
+            source,
+            late_source,
+            meter,
+            wrong_meter,
+            no_bar,
+            late_meter,
+            unrelated_transport,
+            left,
+            ending,
+        } = self.conditioning.clone().unwrap_or_default();
         let wrong = [
             (self.data.is_empty(), "no data: name folders in `data` or with --data"),
             (self.lanes == 0 || self.chunk == 0, "`lanes` and `chunk` must be at least 1"),
@@ -269,7 +282,7 @@ impl Config {
             (!(0.0..=1.0).contains(&articulation), "`augment.touch` must be from 0 to 1"),
             (!(score_tempo >= 1.0 && score_tempo.is_finite()), "`augment.score_tempo` must be at least 1"),
             (
-                ![source, late_source, meter, wrong_meter, no_bar, late_meter, left, ending]
+                ![source, late_source, meter, wrong_meter, no_bar, late_meter, unrelated_transport, left, ending]
                     .iter()
                     .all(|share| (0.0..=1.0).contains(share)),
                 "all values in `told` must be from 0 to 1",
