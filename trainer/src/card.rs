@@ -178,10 +178,22 @@ pub fn tables(report: &Report) -> String {
 }
 
 fn sampling(controls: &Controls) -> String {
-    let Controls { temperature, top_p, min_p, texture, evenness, durations, density, spread, dynamics, repeats } =
-        controls;
+    let Controls {
+        temperature,
+        top_p,
+        min_p,
+        texture,
+        evenness,
+        durations,
+        density,
+        spread,
+        dynamics,
+        register,
+        repeated_onsets,
+        repeats,
+    } = controls;
     format!(
-        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}, durations {durations}, density {density}, spread {spread}, dynamics {dynamics}, repeats {repeats}",
+        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}, durations {durations}, density {density}, spread {spread}, dynamics {dynamics}, register {register}, repeated onsets {repeated_onsets}, repeats {repeats}",
         temperature.step, temperature.pitch, temperature.duration, temperature.velocity
     )
 }

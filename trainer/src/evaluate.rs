@@ -14,7 +14,7 @@ use crate::measures::likelihood;
 use crate::measures::report::{Baseline, Baselines, DegenerationReport, Halves, Report};
 use crate::measures::similarity;
 use crate::measures::two_sample::{self, Options};
-use crate::play::{Length, Sampling, Searching, Style};
+use crate::play::{Length, Sampling, Searching};
 use crate::{card, files, pictures, prepare, progress};
 use model::{Network, Precision, Weights};
 use notes::Note;
@@ -190,7 +190,7 @@ fn measure(args: &Args, network: &Arc<Network>, data: &Dataset) -> anyhow::Resul
     sets.dedup();
 
     let controls = args.sampling.controls(network);
-    let style = Style { controls, search: args.searching.search(1) };
+    let style = args.searching.style(controls, 1);
     let mut report = Report {
         weights: network.card().name.clone(),
         kind: network.kind(),
@@ -337,7 +337,7 @@ fn judge(
         .collect();
     // Compared with itself, the train split would be nothing but copies.
     let copier = if args.split == Split::Train || excerpts.is_empty() { None } else { Copier::train(train) };
-    let style = Style { controls: args.sampling.controls(network), search: args.searching.search(1) };
+    let style = args.searching.style(args.sampling.controls(network), 1);
     let options = Options { style: &style, seed: args.seed, runs: args.judge_runs };
     let takes = excerpts.iter().map(|(_, excerpts)| excerpts.len() * options.runs).sum::<usize>();
     let bar = progress::bar(takes as u64, "judging");

@@ -2,7 +2,7 @@
 
 use crate::error::{bad_input, read_input};
 use crate::files::write_atomic;
-use crate::play::{self, Length, Sampling, Searching, Style, not_negative};
+use crate::play::{self, Length, Sampling, Searching, not_negative};
 use crate::search;
 use midi::{Tempo, Track};
 use model::search::Search;
@@ -127,7 +127,7 @@ pub fn continue_phrase(args: ContinueArgs) -> anyhow::Result<()> {
         decoder.hand_over();
     }
     let length = Length { seconds: playing.seconds, notes: usize::MAX };
-    let style = Style { controls, search: args.searching.search(Search::DEFAULT_TAKES) };
+    let style = args.searching.style(controls, Search::DEFAULT_TAKES);
     let take = search::take(&mut decoder, &style, &phrase, playing.seed, args.silence, length);
     let tracks =
         [Track { name: "Phrase", channel: 0, notes: &phrase }, Track { name: "Antiphon", channel: 1, notes: &take }];

@@ -1,7 +1,7 @@
 //! Lets a network play: takes from scratch and continuations. Used by `generate`, `continue` and the measures.
 
 use crate::error::{bad_input, read_input};
-use model::{Controls, Decoder, Network, Search, note_rng};
+use model::{Conditioning, Controls, Decoder, Meter, Network, Search, note_rng};
 use notes::{Note, Successor};
 use std::path::Path;
 use std::sync::Arc;
@@ -60,6 +60,13 @@ pub struct Sampling {
     /// How strongly velocities are kept as varied as in the phrase; 0 is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     dynamics: Option<f64>,
+    /// How strongly the mean pitch is kept as in the phrase; 0 is off [default: from the weights].
+    #[arg(long, value_parser = not_negative)]
+    register: Option<f64>,
+    /// How strongly onsets are kept from beginning with the same pitch as the last one, unless they did in the phrase; 0
+    /// is off [default: from the weights].
+    #[arg(long, value_parser = not_negative)]
+    repeated_onsets: Option<f64>,
     /// Additional factors on the temperatures of step, pitch, duration and velocity.
     #[arg(long, num_args = 4, value_names = ["STEP", "PITCH", "DURATION", "VELOCITY"], value_parser = not_negative)]
     temperatures: Option<Vec<f64>>,
@@ -72,6 +79,17 @@ pub struct Style {
     pub controls: Controls,
     /// Search settings.
     pub search: Search,
+    /// Tempo of a host's transport that starts at the hand-over, in beats per minute; the phrase was not played to it.
+    /// `None`: it is stopped.
+    pub transport: Option<f64>,
+}
+
+impl Style {
+    /// Tells the network what the host's transport tells it at the hand-over.
+    pub fn start_transport(&self, decoder: &mut Decoder) {
+        let meter = self.transport.map(|tempo| Meter { beat_s: 60.0 / tempo, position: 0.0, bar: 4.0 });
+        decoder.set_conditioning(Conditioning { meter, ..decoder.conditioning() });
+    }
 }
 
 /// Search options on the command line.
@@ -90,17 +108,22 @@ pub struct Searching {
     /// Number of notes between two comparisons of the takes.
     #[arg(long, default_value_t = Search::OFF.every as u16, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     search_every: u16,
+    /// Tell the network the beat of a host's transport at this tempo, in beats per minute, which starts in 4/4 at the
+    /// hand-over, so that the phrase was not played to it [default: the transport is stopped].
+    #[arg(long, value_name = "BPM", value_parser = tempo)]
+    transport: Option<f64>,
 }
 
 impl Searching {
-    /// The search settings; `usual` is the number of takes if `--search` is not given.
-    pub fn search(&self, usual: usize) -> Search {
-        Search {
+    /// How to play with these sampling settings; `usual` is the number of takes if `--search` is not given.
+    pub fn style(&self, controls: Controls, usual: usize) -> Style {
+        let search = Search {
             takes: self.search.map_or(usual, usize::from),
             strength: self.search_strength,
             plan: self.search_plan.into(),
             every: self.search_every.into(),
-        }
+        };
+        Style { controls, search, transport: self.transport }
     }
 }
 
@@ -128,6 +151,8 @@ impl Sampling {
             (&mut controls.density, self.density),
             (&mut controls.spread, self.spread),
             (&mut controls.dynamics, self.dynamics),
+            (&mut controls.register, self.register),
+            (&mut controls.repeated_onsets, self.repeated_onsets),
             (&mut controls.repeats, self.repeats),
         ];
         for (value, asked) in asked {
@@ -142,6 +167,14 @@ pub fn not_negative(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value),
         _ => Err("must be a number, 0 or more".into()),
+    }
+}
+
+/// Parses a tempo in beats per minute.
+fn tempo(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (20.0..=400.0).contains(&value) => Ok(value),
+        _ => Err("must be a tempo from 20 to 400".into()),
     }
 }
 

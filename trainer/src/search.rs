@@ -49,12 +49,14 @@ impl Takes for SideBySide<'_> {
 /// after too short a phrase, it is the same as without search.
 pub fn take(
     decoder: &mut Decoder,
-    Style { controls, search }: &Style,
+    style: &Style,
     phrase: &[Note],
     seed: u64,
     silence: f64,
     length: Length,
 ) -> Vec<Note> {
+    let Style { controls, search, .. } = style;
+    style.start_transport(decoder);
     let from = phrase.last().map_or(0.0, |note| note.onset);
     let network = decoder.network().clone();
     let Some(critic) = network.critic().filter(|_| search.takes > 1 && phrase.len() >= MIN_NOTES) else {

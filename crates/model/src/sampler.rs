@@ -14,7 +14,7 @@ use crate::{
     encoding::{LONGEST_S, PITCHES, TIMES, VELOCITIES, spread_range, time_bin, time_range, velocity_range},
     markov::{Markov, Recent},
     network::{Network, Scratch, State},
-    rhythm::inside,
+    rhythm::off_border,
     sampling::{Controls, apply_temperature, apply_top_p, draw, mix, tilt},
     shapes::{Attribute, Kind},
     turn_drift::duration_class,
@@ -272,23 +272,21 @@ impl<'a> StepSampler<'a> {
         if bin == 0 { self.chords } else { bin >= self.next }
     }
 
-    /// Picks a time in this bin: where a note ends, or else as the player would time it, or else uniformly.
+    /// Picks a time in this bin, as the player would time it or else uniformly; but where a note ends nearby, that
+    /// moment.
     fn time_in(&self, bin: usize, rng: &mut impl RngCore) -> f64 {
         if bin == 0 {
             return 0.0;
         }
         let (begin, end) = time_range(bin);
-        let begin = begin.max(self.earliest.max(SHORTEST_STEP_S));
+        let earliest = self.earliest.max(SHORTEST_STEP_S);
+        let begin = begin.max(earliest);
         let recent = &self.context.recent;
-        let chance = rng.random();
-        let time = match recent.sounding.end_in(begin, end, recent.last(), rng.random()) {
-            Some(end) => end,
-            None => {
-                let played = recent.rhythm.played(begin, end, recent.conditioning.meter, chance);
-                played.unwrap_or(begin + (end - begin).max(0.0) * chance)
-            }
-        };
-        inside(recent.sounding.after_ends(time), begin, end)
+        let drawn = begin + (end - begin).max(0.0) * rng.random::<f64>();
+        let played = recent.rhythm.played(drawn, recent.conditioning.meter, rng.random());
+        let time = played.filter(|time| *time >= earliest).unwrap_or(drawn);
+        let at_end = recent.sounding.end_near(time, recent.last(), rng.random()).filter(|end| *end >= earliest);
+        off_border(recent.sounding.after_ends(at_end.unwrap_or(time)))
     }
 
     /// The timing when the network gives a point estimate, in seconds.
@@ -352,8 +350,15 @@ impl AttributeSampler<'_> {
         {
             logits[usize::from(pitch)] += more;
         }
+        if let Some((pitch, shortfall)) = context.recent.turn_drift.repeated_onset().filter(|_| next.step > 0.0) {
+            logits[usize::from(pitch)] += controls.repeated_onsets * shortfall;
+        }
         for (pitch, loss) in context.repetition_penalty() {
             logits[usize::from(pitch)] -= loss;
+        }
+        let higher = controls.register * context.recent.turn_drift.pitch_shortfall() / 12.0;
+        if higher != 0.0 {
+            logits.iter_mut().enumerate().for_each(|(pitch, logit)| *logit += higher * pitch as f32);
         }
         for (pitch, logit) in logits.iter_mut().enumerate() {
             *logit = if constraints.pitches >> pitch & 1 == 1 { *logit } else { f32::NEG_INFINITY };
@@ -404,8 +409,8 @@ impl AttributeSampler<'_> {
         let anywhere = begin + (end - begin).max(0.0) * rng.random::<f64>();
         let recent = &self.context.recent;
         let ends = recent.sounding.ends(next.step as f32);
-        let exact = recent.rhythm.exact_duration(next.step, ends, (begin, end), rng.random());
-        next.duration = exact.unwrap_or(anywhere);
+        let exact = recent.rhythm.exact_duration(next.step, ends, anywhere, rng.random());
+        next.duration = exact.map(off_border).filter(|exact| *exact <= longest).unwrap_or(anywhere);
     }
 
     fn velocity(&self, p: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
@@ -413,7 +418,8 @@ impl AttributeSampler<'_> {
             next.velocity = velocity.clamp(1, 127);
             return;
         }
-        let more = exp(self.controls.dynamics * self.context.recent.turn_drift.velocity_change_shortfall());
+        let drift = &self.context.recent.turn_drift;
+        let more = exp(self.controls.dynamics * drift.velocity_change_shortfall());
         apply_temperature(p, self.controls.temperature.velocity * more);
         if let Loudness::Around(level) = self.constraints.loudness {
             tilt_velocity(p, level - self.context.recent.velocity);

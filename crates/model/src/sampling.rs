@@ -59,6 +59,14 @@ pub struct Controls {
     /// by which the mean change from note to note falls short. 0: off.
     #[serde(default)]
     pub dynamics: f32,
+    /// How strongly the mean pitch is kept as in the phrase: nats that a pitch gains over one an octave lower, per octave
+    /// by which the mean falls short. 0: off.
+    #[serde(default)]
+    pub register: f32,
+    /// How strongly onsets are kept from beginning with the same pitch as the last one, unless they did in the phrase:
+    /// nats added to that pitch per unit by which the share of such onsets falls short. 0: off.
+    #[serde(default)]
+    pub repeated_onsets: f32,
     /// Nats added to the pitch that repeats an earlier continuation of the last two intervals or more, scaled by the
     /// share of uneven intervals in the phrase: a network that is fed its own slips repeats itself less than music
     /// does. 0: off.
@@ -93,6 +101,8 @@ impl Default for Controls {
             density: 0.0,
             spread: 0.0,
             dynamics: 0.0,
+            register: 0.0,
+            repeated_onsets: 0.0,
             repeats: 0.0,
         }
     }

@@ -7,10 +7,13 @@ use crate::encoding::PITCHES;
 
 /// A note that ends less than this after an onset (in seconds) does not count as sounding through it.
 const OVERLAP_S: f32 = 0.010;
-/// An end and an onset nearer than this are related: seconds, or a fraction of the step if that is longer.
-const NEAR: (f32, f32) = (0.012, 0.03);
+/// An end and an onset nearer than this are related: seconds, or a fraction of the step if that is longer. Two bins: so
+/// far off does the network place an onset that is meant to be at an end.
+const NEAR: (f32, f32) = (0.025, 0.09);
 /// An end and an onset nearer than this (in seconds) coincide.
 const ONE_S: f32 = 0.0015;
+/// How often an onset near an unrelated end coincides with it, by chance.
+const ONE_BY_CHANCE: f32 = ONE_S / NEAR.0;
 /// An onset that coincides with an end is placed this much after it, in seconds: their order must not depend on
 /// rounding.
 const AFTER_S: f64 = 20e-6;
@@ -41,8 +44,7 @@ impl Sounding {
         if step > 0.0 {
             let gaps = self.left.iter().filter(|left| **left > 0.0).map(|left| step - left);
             self.gap = gaps.min_by(|a, b| a.abs().total_cmp(&b.abs()));
-            let near = NEAR.0.max(NEAR.1 * step);
-            if let Some(gap) = self.gap.filter(|gap| gap.abs() < near) {
+            if let Some(gap) = self.gap.filter(|gap| gap.abs() < near(step)) {
                 self.joined = DECAY * self.joined + (1.0 - DECAY) * f32::from(u8::from(gap.abs() < ONE_S));
             }
             self.left.iter_mut().for_each(|left| *left = (*left - step).max(0.0));
@@ -78,16 +80,25 @@ impl Sounding {
         self.ends(0.0).map(f64::from).filter(same).fold(time, |time, end| time.max(end + AFTER_S))
     }
 
-    /// The note end in [`begin`, `end`), in seconds after the last onset, at which an onset should be placed: that of
-    /// the pitch `last` if possible. `None`: no note ends there, or `chance`, uniform in 0–1, decides against it, so
-    /// that onsets coincide with ends as often as they did before.
-    pub fn end_in(&self, begin: f64, end: f64, last: Option<u8>, chance: f32) -> Option<f64> {
-        if chance >= self.joined {
+    /// The note end, in seconds after the last onset, at which an onset near `time` should be placed: that of the pitch
+    /// `last` if it is near, else the nearest. `None`: no note ends near, or `chance`, uniform in 0–1, decides against
+    /// it, so that onsets coincide with ends as often as they did before.
+    pub fn end_near(&self, time: f64, last: Option<u8>, chance: f32) -> Option<f64> {
+        // Coincidences by chance count too, so without this the share would grow with every note.
+        if chance * (1.0 - ONE_BY_CHANCE) >= self.joined - ONE_BY_CHANCE {
             return None;
         }
-        let last = last.map(|last| self.left(last.into(), 0.0));
-        last.into_iter().chain(self.ends(0.0)).map(f64::from).find(|time| begin <= *time && *time < end)
+        let near = f64::from(near(time as f32));
+        let off = |end: &f64| (end - time).abs();
+        let is_near = |end: &f64| *end > 0.0 && off(end) < near;
+        let last = last.map(|last| f64::from(self.left(last.into(), 0.0))).filter(is_near);
+        last.or_else(|| self.ends(0.0).map(f64::from).filter(is_near).min_by(|a, b| off(a).total_cmp(&off(b))))
     }
+}
+
+/// How near to an onset `step` seconds after the last one an end must be to be related to it, in seconds.
+fn near(step: f32) -> f32 {
+    NEAR.0.max(NEAR.1 * step)
 }
 
 #[cfg(test)]
@@ -106,10 +117,11 @@ mod tests {
     fn who_waits_for_ends_is_known() {
         let exact = heard((0..60).map(|_| (0.31, 0.31)));
         let loose = heard((0..60).map(|n| (0.31, if n % 2 == 0 { 0.317 } else { 0.304 })));
-        assert_eq!(exact.end_in(0.3, 0.32, Some(59), 0.9).map(|end| (end * 1000.0).round()), Some(310.0));
-        assert_eq!(loose.end_in(0.3, 0.32, Some(59), 0.1), None);
+        let millis = |end: f64| (end * 1000.0).round();
+        assert_eq!([0.29, 0.312, 0.33].map(|time| exact.end_near(time, Some(59), 0.8).map(millis)), [Some(310.0); 3]);
+        assert_eq!(loose.end_near(0.31, Some(59), 0.1), None);
         assert!(exact.gap().is_some_and(|gap| gap.abs() < 1e-5));
         assert!(loose.gap().is_some_and(|gap| (gap.abs() - 0.0065).abs() < 0.001));
-        assert_eq!(exact.end_in(0.32, 0.34, Some(59), 0.0), None, "nothing ends there");
+        assert_eq!(exact.end_near(0.35, Some(59), 0.0), None, "nothing ends there");
     }
 }

@@ -77,6 +77,12 @@ pub(crate) struct TurnDrift {
     spreads: Statistic,
     /// Velocity change from note to note, as a magnitude in units of 16.
     changes: Statistic,
+    /// Pitch, in octaves.
+    pitches: Statistic,
+    /// Share of onsets that begin with the same pitch as the onset before.
+    repeated: Statistic,
+    /// The pitch with which the last onset began.
+    began_with: Option<u8>,
 }
 
 /// Number of duration classes.
@@ -91,8 +97,8 @@ pub(crate) fn duration_class(seconds: f64) -> usize {
 
 impl TurnDrift {
     fn statistics(&mut self) -> impl Iterator<Item = &mut Statistic> {
-        let Self { chords, even, durations, intervals, spreads, changes } = self;
-        [chords, even, intervals, spreads, changes].into_iter().chain(durations)
+        let Self { chords, even, durations, intervals, spreads, changes, pitches, repeated, began_with: _ } = self;
+        [chords, even, intervals, spreads, changes, pitches, repeated].into_iter().chain(durations)
     }
 
     /// Starts a turn.
@@ -113,6 +119,13 @@ impl TurnDrift {
             .iter_mut()
             .enumerate()
             .for_each(|(n, statistic)| statistic.feed(f32::from(u8::from(n == class))));
+        self.pitches.feed(f32::from(note.pitch) / 12.0);
+        if note.step > 0.0 || last.is_none() {
+            if let Some(pitch) = self.began_with {
+                self.repeated.feed(f32::from(u8::from(note.pitch == pitch)));
+            }
+            self.began_with = Some(note.pitch);
+        }
         let Some(last) = last else { return };
         self.changes.feed(f32::from(note.velocity.abs_diff(last)) / 16.0);
         if note.step == 0.0 || note.spread > 0.0 {
@@ -156,6 +169,17 @@ impl TurnDrift {
     /// How much smaller velocity changes are than in the phrase, in units of 16.
     pub fn velocity_change_shortfall(&self) -> f32 {
         self.changes.shortfall()
+    }
+
+    /// How much lower pitches are than in the phrase, in octaves.
+    pub fn pitch_shortfall(&self) -> f32 {
+        self.pitches.shortfall()
+    }
+
+    /// The pitch with which the last onset began, and how much rarer onsets that repeat such a pitch are than in the
+    /// phrase, as a share of onsets.
+    pub fn repeated_onset(&self) -> Option<(u8, f32)> {
+        self.began_with.map(|pitch| (pitch, self.repeated.shortfall()))
     }
 
     /// How much rarer even intervals are than in the phrase, as a share of intervals.

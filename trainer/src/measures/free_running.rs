@@ -62,7 +62,7 @@ impl<'a> Prompts<'a> {
     /// network.
     pub fn measure(&self, network: &Arc<Network>, controls: &Controls, seed: u64) -> Vec<FreeRunningStats> {
         let begins = network.kind() == Kind::Seed;
-        let style = Style { controls: *controls, search: Search::OFF };
+        let style = Style { controls: *controls, search: Search::OFF, transport: None };
         let all: Vec<(u64, &Excerpt)> = (seed..).zip(self.0.iter().flat_map(|(_, excerpts)| excerpts)).collect();
         let compared = parallel::map(
             &all,
