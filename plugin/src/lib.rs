@@ -27,7 +27,7 @@
 //!   `on_gpu` (whether the model runs on a GPU), `gpu_failures` (how often a GPU failed and the CPU took over),
 //!   `look_ahead_s` (how far ahead the model has generated). The state may be saved at any time.
 //! * `ANTIPHON_FAULT=WHAT@N`: a fault in the generator thread after N generated notes, see `engine`'s
-//!   `generator::fault`.
+//!   `generator::fault`; only with the feature `fault-injection`.
 //! * Offline (CLAP's render extension), `process` waits for the model; in real time it never does.
 //! * The phrase is forgotten on activation, on CLAP's `reset`, when the transport starts, and on `Forget`. A pause of
 //!   processing (CLAP's `stop_processing` and `start_processing`, VST3's `setProcessing`) changes nothing.

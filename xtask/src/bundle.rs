@@ -37,6 +37,11 @@ pub fn universal(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+/// Builds and bundles the plugin with a generator that fails on request, for the tests of what happens then.
+pub fn build_to_fail(workspace: &Workspace) -> Result<()> {
+    build(workspace, &["--features=fault-injection".to_owned()])
+}
+
 /// Builds and bundles the plugin, always in its own cargo invocation: built along with another package, its
 /// dependencies would also get that package's features, and all of them would be built a second time.
 pub fn build(workspace: &Workspace, options: &[String]) -> Result<()> {

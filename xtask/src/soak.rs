@@ -9,7 +9,7 @@ use crate::{bundle, host};
 
 /// Builds the plugin, then runs `host soak`.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
-    bundle::build(workspace, &[])?;
+    bundle::build_to_fail(workspace)?;
     let report = workspace.target.join("soak.json");
     host::run(workspace, "soak", args, &[("ANTIPHON_SOAK", report.as_os_str())])
 }

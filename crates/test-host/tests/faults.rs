@@ -1,5 +1,6 @@
-//! Failures of the inference thread, seen from outside; `ANTIPHON_FAULT` simulates them. Needs the bundle, like
-//! `bundle.rs`. A single test, because it sets an environment variable.
+//! Failures of the inference thread, seen from outside; `ANTIPHON_FAULT` simulates them. Needs a bundle that can: run by
+//! `cargo xtask test`, or after `cargo xtask bundle --features=fault-injection`. A single test, because it sets an
+//! environment variable.
 
 use std::time::{Duration, Instant};
 

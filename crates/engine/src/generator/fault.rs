@@ -1,5 +1,6 @@
 //! Fault injection: makes the generator fail on purpose, so that test hosts can see what the plugin does
-//! then. Without the environment variable [`VARIABLE`] nothing is injected.
+//! then. Nothing is injected without the environment variable [`VARIABLE`], nor in builds without the feature
+//! `fault-injection`, such as those that are released.
 
 use std::thread;
 use std::time::Duration;
@@ -30,6 +31,9 @@ enum Accident {
 impl Fault {
     /// Reads the fault from the environment.
     pub fn from_env() -> Self {
+        if !cfg!(feature = "fault-injection") {
+            return Self::default();
+        }
         std::env::var(VARIABLE).ok().and_then(|text| Self::read(&text)).unwrap_or_default()
     }
 

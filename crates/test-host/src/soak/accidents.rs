@@ -1,4 +1,4 @@
-//! Failures of the inference thread, which the plugin simulates on request: their cost on the audio thread, and their
+//! Failures of the inference thread, which the plugin simulates on request (see [`ACCIDENTS`]): their cost on the audio thread, and their
 //! effect on the output.
 
 use std::cell::Cell;
@@ -11,7 +11,8 @@ use test_host::{Audio, Blocks, Event, Pace, Performer, Plugin, SortedOutput, Tim
 use super::report::{Accident, Report};
 use crate::bench::Spread;
 
-/// The failures, as values of the plugin's `ANTIPHON_FAULT`; first an empty one, for comparison.
+/// The failures, as values of `ANTIPHON_FAULT`, which a plugin built with the feature `fault-injection` reads; first an
+/// empty one, for comparison.
 const ACCIDENTS: [&str; 7] = ["", "freeze=0.1@20", "freeze=1@20", "freeze=10@20", "slow=100@0", "panic@20", "end@20"];
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 480;
