@@ -11,6 +11,9 @@ use crate::workspace::Workspace;
 /// The package that contains the plugin; its display name is in bundler.toml.
 pub const PLUGIN: &str = "antiphon";
 
+/// Cargo's option for a generator that fails on request.
+pub const TO_FAIL: &str = "--features=fault-injection";
+
 /// Builds and bundles with cargo's options; a release build unless they name a profile.
 pub fn run(workspace: &Workspace, options: &[String]) -> Result<ExitCode> {
     build(workspace, options)?;
@@ -39,7 +42,7 @@ pub fn universal(workspace: &Workspace) -> Result<()> {
 
 /// Builds and bundles the plugin with a generator that fails on request, for the tests of what happens then.
 pub fn build_to_fail(workspace: &Workspace) -> Result<()> {
-    build(workspace, &["--features=fault-injection".to_owned()])
+    build(workspace, &[TO_FAIL.to_owned()])
 }
 
 /// Builds and bundles the plugin, always in its own cargo invocation: built along with another package, its
