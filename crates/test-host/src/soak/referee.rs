@@ -198,7 +198,8 @@ impl Referee {
                 // Any parameter change may start something, and so may any note.
                 Event::Param { id, value } => {
                     self.quiet = None;
-                    if id == test_host::param_id("mode") {
+                    // A value that is no number or infinite changes nothing.
+                    if id == test_host::param_id("mode") && value.is_finite() {
                         // Values beyond the last mode count as the last.
                         self.begins_with_host = BEGIN_WITH_HOST.contains(&value.round().min(BEGIN_WITH_HOST[1]));
                     }
