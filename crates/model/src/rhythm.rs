@@ -257,8 +257,8 @@ impl Rhythm {
         let multiples = MULTIPLES.into_iter().filter_map(|by| self.intervals[0].map(|last| by * f64::from(last)));
         let meant = placed.into_iter().chain(self.equals()).chain(multiples);
         let in_bin = meant.clone().find_map(|meant| self.off(meant, begin, end, chance));
-        let exact = self.deviations.iter().filter(|off| off.abs() < EXACT).count() as f64;
         in_bin.or_else(|| {
+            let exact = self.deviations.iter().filter(|off| off.abs() < EXACT).count() as f64;
             let near = near_interval(time);
             let meant = nearest(meant, time).filter(|meant| (meant - time).abs() < near)?;
             (chance * (self.deviations.len() as f64) < exact).then_some(meant)

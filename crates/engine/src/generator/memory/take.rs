@@ -228,11 +228,7 @@ impl Take {
             self.done = true;
             return (self.begin.revision, index, None);
         }
-        let note = match self.note_source {
-            _ if self.is_looping() => self.next_scripted(),
-            NoteSource::Network => Some(self.sample(memory, decoder, index)),
-            NoteSource::Script(_) => self.next_scripted(),
-        };
+        let note = if self.is_sampled() { Some(self.sample(memory, decoder, index)) } else { self.next_scripted() };
         let note = if self.fills_loop(note) { self.close_loop(note.is_some()) } else { note };
         if let Some(note) = note {
             let next = if self.is_sampled() { 0 } else { self.next };
