@@ -39,6 +39,7 @@ mod sampler;
 pub mod sampling;
 pub mod search;
 pub mod shapes;
+mod share;
 mod simd;
 mod snapshot;
 mod sounding;

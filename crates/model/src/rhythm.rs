@@ -10,6 +10,7 @@ use crate::{
     conditioning::Meter,
     decoder::center,
     encoding::{FINE_BINS, TIMES, time_bin, time_range},
+    share::ExactShare,
 };
 
 /// Number of ratio classes on either side of 1.
@@ -24,8 +25,9 @@ pub(crate) const SIXTEENTHS: usize = 32;
 const SUBDIVISIONS: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 6.0, 12.0];
 /// Two intervals are meant to be equal if the natural logarithms of their lengths differ by less than this.
 const EQUAL: f32 = 0.12;
-/// Number of deviations kept.
+/// Number of deviations kept, and assumed before any input.
 const DEVIATIONS: usize = 24;
+const ASSUMED: usize = 3;
 /// Durations whose natural logarithms differ by less than this are equal: no hand does that on purpose.
 const EXACT: f32 = 0.004;
 /// A time and another that it may be meant to equal differ by less than this: seconds, or a fraction of the time if that is
@@ -120,11 +122,13 @@ pub(crate) struct Rhythm {
     durations: [Option<f32>; DURATIONS],
     /// Duration of the last note as a fraction of the interval that led to it.
     held: Option<f32>,
-    /// How often a duration near an expected one equaled it exactly, as a decaying share: 0–1.
-    exact: f32,
+    /// How often a duration near an expected one equaled it exactly.
+    exact: ExactShare,
     /// Ring buffer of recent deviations from the intended interval, as natural logarithms of ratios. Most are tiny and
     /// a few are large, in written music and in people's playing alike, so a mean would not describe them.
     deviations: [f32; DEVIATIONS],
+    /// How many of them there are: those assumed, which the first ones replace, then as many as were seen.
+    deviation_count: u8,
     /// Index of the next one to be replaced.
     oldest: u8,
     /// Usage of time bins by intervals.
@@ -139,8 +143,9 @@ impl Default for Rhythm {
             intervals: [None; INTERVALS],
             durations: [None; DURATIONS],
             held: None,
-            exact: 0.0,
-            deviations: std::array::from_fn(|n| DEVIATION * (2.0 * n as f32 / (DEVIATIONS - 1) as f32 - 1.0)),
+            exact: ExactShare::new(EXACT_DECAY, EXACT_BY_CHANCE),
+            deviations: std::array::from_fn(|n| if n < ASSUMED { DEVIATION * (n as f32 - 1.0) } else { 0.0 }),
+            deviation_count: ASSUMED as u8,
             oldest: 0,
             intervals_used: Used::default(),
             durations_used: Used::default(),
@@ -157,7 +162,7 @@ impl Rhythm {
             self.durations_meant(note.step).filter(|meant| (meant - note.duration).abs() < close).peekable();
         if meant.peek().is_some() {
             let exact = meant.any(|meant| ln(duration / meant as f32).abs() < EXACT);
-            self.exact = EXACT_DECAY * self.exact + (1.0 - EXACT_DECAY) * f32::from(u8::from(exact));
+            self.exact.feed(exact);
         }
         self.durations_used.feed(note.duration);
         self.durations.rotate_right(1);
@@ -170,6 +175,7 @@ impl Rhythm {
         let off = self.equals().map(|meant| ln(step / meant as f32)).min_by(|a, b| a.abs().total_cmp(&b.abs()));
         if let Some(off) = off.filter(|off| off.abs() < EQUAL) {
             self.deviations[usize::from(self.oldest)] = off;
+            self.deviation_count = self.deviation_count.max(self.oldest + 1);
             self.oldest = (self.oldest + 1) % DEVIATIONS as u8;
         }
         self.intervals.rotate_right(1);
@@ -220,8 +226,7 @@ impl Rhythm {
         time: f64,
         chance: f32,
     ) -> Option<f64> {
-        // What is exact by chance counts too, so without this the share would grow with every note.
-        if chance * (1.0 - EXACT_BY_CHANCE) >= self.exact - EXACT_BY_CHANCE {
+        if !self.exact.applies(chance) {
             return None;
         }
         let (begin, end) = time_range(time_bin(time));
@@ -258,11 +263,15 @@ impl Rhythm {
         let meant = placed.into_iter().chain(self.equals()).chain(multiples);
         let in_bin = meant.clone().find_map(|meant| self.off(meant, begin, end, chance));
         in_bin.or_else(|| {
-            let exact = self.deviations.iter().filter(|off| off.abs() < EXACT).count() as f64;
+            let exact = self.deviations().iter().filter(|off| off.abs() < EXACT).count() as f64;
             let near = near_interval(time);
             let meant = nearest(meant, time).filter(|meant| (meant - time).abs() < near)?;
-            (chance * (self.deviations.len() as f64) < exact).then_some(meant)
+            (chance * (self.deviations().len() as f64) < exact).then_some(meant)
         })
+    }
+
+    fn deviations(&self) -> &[f32] {
+        &self.deviations[..usize::from(self.deviation_count)]
     }
 
     /// `time` varied by one of the recent deviations, among those that land in [`begin`, `end`).
@@ -271,7 +280,7 @@ impl Rhythm {
         if time * farthest < begin || end * farthest < time {
             return None;
         }
-        let all = self.deviations.iter().map(|off| time * f64::from(exp(*off)));
+        let all = self.deviations().iter().map(|off| time * f64::from(exp(*off)));
         let mut landing = all.filter(|time| begin <= *time && *time < end);
         let count = landing.clone().count();
         landing.nth((chance * count as f64) as usize)
@@ -283,8 +292,9 @@ fn near_interval(time: f64) -> f64 {
     NEAR[0].0.max(NEAR[0].1 * time)
 }
 
-/// [`near_interval`] for durations.
-fn near_duration(time: f64) -> f64 {
+/// How near to a duration another one must be that it may be meant to equal, and to a note's end an onset that may be
+/// meant to coincide with it, in seconds.
+pub(crate) fn near_duration(time: f64) -> f64 {
     NEAR[1].0.max(NEAR[1].1 * time)
 }
 
@@ -389,6 +399,9 @@ mod tests {
             let even = answers(&[0.2513; 40], drawn);
             assert!(even.len() == 20 && even.iter().all(|time| (time - 0.2513).abs() < 1e-6), "{even:?}");
         }
+        // A few notes are enough.
+        let short = answers(&[0.2513; 5], 0.246);
+        assert!(short.len() == 20 && short.iter().all(|time| (time - 0.2513).abs() < 1e-6), "{short:?}");
         // Four in five are exact.
         let steps: Vec<f64> = (0..40).map(|n| if n % 5 == 0 { 0.2529 } else { 0.2513 }).collect();
         let exact = answers(&steps, 0.252).iter().filter(|time| (*time - 0.2513).abs() < 1e-6).count();

@@ -426,7 +426,9 @@ impl AttributeSampler<'_> {
         }
         self.controls.keep(p);
         let (low, high) = velocity_range(draw(p, rng).unwrap_or(16));
-        next.velocity = rng.random_range(low..=high);
+        let anywhere = rng.random_range(low..=high);
+        let repeated = self.context.recent.voices.repeated_velocity(next.pitch, next.step, anywhere, rng.random());
+        next.velocity = repeated.unwrap_or(anywhere);
     }
 
     /// Whether the note may have a spread.

@@ -4,16 +4,15 @@
 use notes::Successor;
 
 use crate::encoding::PITCHES;
+use crate::rhythm::near_duration;
+use crate::share::ExactShare;
 
 /// A note that ends less than this after an onset (in seconds) does not count as sounding through it.
 const OVERLAP_S: f32 = 0.010;
-/// An end and an onset nearer than this are related: seconds, or a fraction of the step if that is longer. Two bins: so
-/// far off does the network place an onset that is meant to be at an end.
-const NEAR: (f32, f32) = (0.025, 0.09);
 /// An end and an onset nearer than this (in seconds) coincide.
 const ONE_S: f32 = 0.0015;
-/// How often an onset near an unrelated end coincides with it, by chance.
-const ONE_BY_CHANCE: f32 = ONE_S / NEAR.0;
+/// How often an onset near an unrelated end coincides with it, by chance: such ends are within 25 ms or more.
+const ONE_BY_CHANCE: f32 = ONE_S / 0.025;
 /// An onset that coincides with an end is placed this much after it, in seconds: their order must not depend on
 /// rounding.
 const AFTER_S: f64 = 20e-6;
@@ -25,15 +24,15 @@ const DECAY: f32 = 0.95;
 pub(crate) struct Sounding {
     /// Seconds for which each pitch sounds on after the last onset; 0: silent.
     left: [f32; PITCHES],
-    /// Share of recent onsets related to an end that coincided with it: 0–1.
-    joined: f32,
+    /// Share of recent onsets related to an end that coincided with it.
+    joined: ExactShare,
     /// Seconds from the nearest end to the last onset; negative: that note sounded on. `None`: nothing was sounding.
     gap: Option<f32>,
 }
 
 impl Default for Sounding {
     fn default() -> Self {
-        Self { left: [0.0; PITCHES], joined: 0.0, gap: None }
+        Self { left: [0.0; PITCHES], joined: ExactShare::new(DECAY, ONE_BY_CHANCE), gap: None }
     }
 }
 
@@ -44,8 +43,8 @@ impl Sounding {
         if step > 0.0 {
             let gaps = self.left.iter().filter(|left| **left > 0.0).map(|left| step - left);
             self.gap = gaps.min_by(|a, b| a.abs().total_cmp(&b.abs()));
-            if let Some(gap) = self.gap.filter(|gap| gap.abs() < near(step)) {
-                self.joined = DECAY * self.joined + (1.0 - DECAY) * f32::from(u8::from(gap.abs() < ONE_S));
+            if let Some(gap) = self.gap.filter(|gap| f64::from(gap.abs()) < near_duration(note.step)) {
+                self.joined.feed(gap.abs() < ONE_S);
             }
             self.left.iter_mut().for_each(|left| *left = (*left - step).max(0.0));
         }
@@ -84,21 +83,15 @@ impl Sounding {
     /// `last` if it is near, else the nearest. `None`: no note ends near, or `chance`, uniform in 0–1, decides against
     /// it, so that onsets coincide with ends as often as they did before.
     pub fn end_near(&self, time: f64, last: Option<u8>, chance: f32) -> Option<f64> {
-        // Coincidences by chance count too, so without this the share would grow with every note.
-        if chance * (1.0 - ONE_BY_CHANCE) >= self.joined - ONE_BY_CHANCE {
+        if !self.joined.applies(chance) {
             return None;
         }
-        let near = f64::from(near(time as f32));
+        let near = near_duration(time);
         let off = |end: &f64| (end - time).abs();
         let is_near = |end: &f64| *end > 0.0 && off(end) < near;
         let last = last.map(|last| f64::from(self.left(last.into(), 0.0))).filter(is_near);
         last.or_else(|| self.ends(0.0).map(f64::from).filter(is_near).min_by(|a, b| off(a).total_cmp(&off(b))))
     }
-}
-
-/// How near to an onset `step` seconds after the last one an end must be to be related to it, in seconds.
-fn near(step: f32) -> f32 {
-    NEAR.0.max(NEAR.1 * step)
 }
 
 #[cfg(test)]

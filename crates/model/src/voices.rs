@@ -3,8 +3,16 @@
 
 use notes::Successor;
 
+use crate::share::ExactShare;
+
 /// Notes kept: two or three chords.
 const KEPT: usize = 12;
+/// A velocity and another that it may be meant to equal differ by at most this: two levels.
+const NEAR: u8 = 8;
+/// How often a velocity near two others equals one of them by chance.
+const EQUAL_BY_CHANCE: f32 = 0.12;
+/// Decay of [`Voices::equal`] per note.
+const EQUAL_DECAY: f32 = 0.97;
 
 /// A recent note.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,14 +28,26 @@ pub(crate) struct Earlier {
 }
 
 /// The latest notes, most recent first.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Voices {
     notes: [Option<Earlier>; KEPT],
+    /// How often a velocity near an expected one equaled it: at onsets, and in chords. Steps entered by hand, piano rolls
+    /// and scores without dynamics have one velocity for many notes.
+    equal: [ExactShare; 2],
+}
+
+impl Default for Voices {
+    fn default() -> Self {
+        Self { notes: [None; KEPT], equal: [ExactShare::new(EQUAL_DECAY, EQUAL_BY_CHANCE); 2] }
+    }
 }
 
 impl Voices {
     /// Appends a note.
     pub fn feed(&mut self, note: &Successor) {
+        if let Some(expected) = self.near_velocity(note.pitch, note.step, note.velocity) {
+            self.equal[in_chord(note.step)].feed(expected == note.velocity);
+        }
         for earlier in self.notes.iter_mut().flatten() {
             earlier.age += note.step as f32;
         }
@@ -57,6 +77,24 @@ impl Voices {
         let struck_before = |note: &&Earlier| step > 0.0 || note.age > 0.0;
         self.notes.iter().flatten().filter(struck_before).min_by_key(|note| note.pitch.abs_diff(pitch))
     }
+
+    /// The nearest of the velocities that a note may be meant to repeat, if one is near: that of the last note, and of the
+    /// note that it continues.
+    fn near_velocity(&self, pitch: u8, step: f64, velocity: u8) -> Option<u8> {
+        let expected = [self.last(), self.before(pitch, step)].into_iter().flatten().map(|note| note.velocity);
+        expected.min_by_key(|expected| expected.abs_diff(velocity)).filter(|near| near.abs_diff(velocity) <= NEAR)
+    }
+
+    /// The velocity for one drawn as `velocity`: one near it that is repeated exactly. `None`: there is none, or `chance`,
+    /// uniform in 0–1, decides against it, so that velocities are repeated as often as they were before.
+    pub fn repeated_velocity(&self, pitch: u8, step: f64, velocity: u8, chance: f32) -> Option<u8> {
+        self.near_velocity(pitch, step, velocity).filter(|_| self.equal[in_chord(step)].applies(chance))
+    }
+}
+
+/// Index into [`Voices::equal`].
+fn in_chord(step: f64) -> usize {
+    usize::from(step == 0.0)
 }
 
 #[cfg(test)]
@@ -79,5 +117,25 @@ mod tests {
         assert_eq!(before(&voices, 68, 0.0), Some((67, 0.5)));
         assert_eq!(before(&voices, 68, 0.1), Some((69, 0.0)));
         assert_eq!(voices.pitch(2), Some(67));
+    }
+
+    #[test]
+    fn velocities_are_repeated_as_often_as_the_player_repeats_them() {
+        let after = |velocities: &[u8]| {
+            let mut voices = Voices::default();
+            for &velocity in velocities {
+                voices.feed(&Successor { step: 0.5, spread: 0.0, duration: 0.4, pitch: 60, velocity });
+            }
+            voices
+        };
+        let repeated = |voices: &Voices, velocity| {
+            let chances = (0..100).map(|chance| chance as f32 / 100.0);
+            chances.filter(|&chance| voices.repeated_velocity(62, 0.5, velocity, chance) == Some(100)).count()
+        };
+        let flat = after(&[100; 12]);
+        assert!(repeated(&flat, 103) > 85 && repeated(&flat, 94) > 85);
+        assert_eq!(repeated(&flat, 80), 0, "too far off to be meant as the same");
+        let alive: Vec<u8> = (0..40).map(|n| 94 + n * 5 % 13).chain([100]).collect();
+        assert!(repeated(&after(&alive), 103) < 5);
     }
 }

@@ -72,11 +72,7 @@ impl Transport {
         let Self { beat_s, bar, at_start, from } = *self;
         let notes = &performance.notes;
         let given = |index: usize| index as f64 >= from * notes.len() as f64;
-        let position = |onset: f64| {
-            // Rounding may result in the length itself, which is position 0 of the next bar.
-            Some((at_start + onset / beat_s).rem_euclid(bar)).filter(|&position| position < bar).unwrap_or(0.0)
-        };
-        let meter = |onset| Meter { beat_s, position: position(onset), bar };
+        let meter = |onset: f64| Meter { beat_s, position: within(at_start + onset / beat_s, bar), bar };
         notes.iter().enumerate().map(|(index, note)| given(index).then(|| meter(note.onset))).collect()
     }
 }
@@ -170,12 +166,17 @@ fn meters(piece: &Piece, performance: &Performance, beat: Beat) -> Vec<Option<Me
             let (position, length) = ((beats[index] - start + off) * beat.scale, length * beat.scale);
             let bar = if beat.bars { length } else { 0.0 };
             let round = if bar > 0.0 { bar } else { 1.0 };
-            // Rounding may result in the length itself, which is position 0 of the next bar.
-            let position = Some(position.rem_euclid(round)).filter(|&position| position < round).unwrap_or(0.0);
+            let position = within(position, round);
             let is_given = BEATS_S.contains(&beat_s) && index as f64 >= beat.from * notes.len() as f64;
             is_given.then_some(Meter { beat_s, position, bar })
         })
         .collect()
+}
+
+/// The position within a bar (or beat) of this length. Rounding may result in the length itself, which is position 0 of
+/// the next one.
+fn within(position: f64, length: f64) -> f64 {
+    Some(position.rem_euclid(length)).filter(|&position| position < length).unwrap_or(0.0)
 }
 
 /// In files, an upbeat has its own short bar; musically, it is the end of a bar as long as the following ones.
