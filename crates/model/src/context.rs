@@ -133,12 +133,14 @@ impl RecentContext {
         };
         self.run = again(self.run, last);
         self.alternation = again(self.alternation, before);
+        // What the model plays says nothing about its player's habits: slips would become the rule.
+        let habit = !self.turn_drift.is_measured();
         self.turn_drift.feed(note, &self.rhythm, self.voices.last().map(|last| last.velocity));
         self.profiles.feed(pitch);
-        self.sounding.feed(note);
-        self.voices.feed(note);
+        self.sounding.feed(note, habit);
+        self.voices.feed(note, habit);
         self.running.feed(note);
-        self.rhythm.feed(note, last.is_none());
+        self.rhythm.feed(note, last.is_none(), habit);
         self.conditioning = self.conditioning.after(note.step);
     }
 }

@@ -33,6 +33,8 @@ const EXACT: f32 = 0.004;
 /// A time and another that it may be meant to equal differ by less than this: seconds, or a fraction of the time if that is
 /// longer. The network is off by a bin or two, more for durations than for intervals.
 const NEAR: [(f64, f64); 2] = [(0.015, 0.06), (0.025, 0.09)];
+/// Simple multiples and fractions of a time, simplest first.
+const MULTIPLES: [f64; 8] = [2.0, 0.5, 1.5, 2.0 / 3.0, 3.0, 1.0 / 3.0, 4.0, 0.25];
 /// Decay of [`Rhythm::exact`] per note.
 const EXACT_DECAY: f32 = 0.97;
 /// How often an unrelated duration equals an expected one that is near, by chance.
@@ -154,13 +156,13 @@ impl Default for Rhythm {
 }
 
 impl Rhythm {
-    /// Adds a note; `first`: it is the first one, which no interval leads to.
-    pub fn feed(&mut self, note: &Successor, first: bool) {
+    /// Adds a note; `first`: it is the first one, which no interval leads to. `habit`: it shows how exact the player is.
+    pub fn feed(&mut self, note: &Successor, first: bool, habit: bool) {
         let (step, duration) = (note.step as f32, (note.duration as f32).max(0.01));
         let close = near_duration(note.duration);
         let mut meant =
             self.durations_meant(note.step).filter(|meant| (meant - note.duration).abs() < close).peekable();
-        if meant.peek().is_some() {
+        if habit && meant.peek().is_some() {
             let exact = meant.any(|meant| ln(duration / meant as f32).abs() < EXACT);
             self.exact.feed(exact);
         }
@@ -173,7 +175,7 @@ impl Rhythm {
         }
         self.intervals_used.feed(note.step);
         let off = self.equals().map(|meant| ln(step / meant as f32)).min_by(|a, b| a.abs().total_cmp(&b.abs()));
-        if let Some(off) = off.filter(|off| off.abs() < EQUAL) {
+        if let Some(off) = off.filter(|off| habit && off.abs() < EQUAL) {
             self.deviations[usize::from(self.oldest)] = off;
             self.deviation_count = self.deviation_count.max(self.oldest + 1);
             self.oldest = (self.oldest + 1) % DEVIATIONS as u8;
@@ -208,11 +210,12 @@ impl Rhythm {
     }
 
     /// Candidates for the exact duration of a note after `step` seconds: the recent durations, the last note's fraction
-    /// of the interval, and the whole interval.
+    /// of the interval, the whole interval, and its simple multiples and fractions.
     fn durations_meant(&self, step: f64) -> impl Iterator<Item = f64> + Clone + use<> {
         let interval = if step > 0.0 { Some(step as f32) } else { self.intervals[0] };
         let part = self.held.zip(interval).map(|(held, interval)| held * interval);
-        self.durations.into_iter().chain([part, interval]).flatten().map(f64::from)
+        let multiples = MULTIPLES.into_iter().filter_map(move |by| interval.map(|interval| by * f64::from(interval)));
+        self.durations.into_iter().chain([part, interval]).flatten().map(f64::from).chain(multiples)
     }
 
     /// The duration for one drawn as `time`: one that exactly equals a recent one or fits the interval (see
@@ -251,8 +254,6 @@ impl Rhythm {
     pub fn played(&self, time: f64, meter: Option<Meter>, chance: f64) -> Option<f64> {
         /// Onsets keep to the beat if they are off its subdivisions by less than this, in beats.
         const ON_BEAT: f64 = 0.03;
-        /// Simplest first.
-        const MULTIPLES: [f64; 8] = [2.0, 0.5, 1.5, 2.0 / 3.0, 3.0, 1.0 / 3.0, 4.0, 0.25];
         let off_beat = |position: f64| (position * 12.0 - (position * 12.0).round()).abs() / 12.0;
         let (begin, end) = time_range(time_bin(time));
         let placed = meter.filter(|meter| off_beat(meter.position) < ON_BEAT).and_then(|meter| {
@@ -263,11 +264,16 @@ impl Rhythm {
         let meant = placed.into_iter().chain(self.equals()).chain(multiples);
         let in_bin = meant.clone().find_map(|meant| self.off(meant, begin, end, chance));
         in_bin.or_else(|| {
-            let exact = self.deviations().iter().filter(|off| off.abs() < EXACT).count() as f64;
             let near = near_interval(time);
             let meant = nearest(meant, time).filter(|meant| (meant - time).abs() < near)?;
-            (chance * (self.deviations().len() as f64) < exact).then_some(meant)
+            self.is_exact(chance).then_some(meant)
         })
+    }
+
+    /// Whether an interval should be exact, so that intervals are as often as before; `chance` is uniform in 0–1.
+    pub fn is_exact(&self, chance: f64) -> bool {
+        let exact = self.deviations().iter().filter(|off| off.abs() < EXACT).count();
+        chance * (self.deviations().len() as f64) < exact as f64
     }
 
     fn deviations(&self) -> &[f32] {
@@ -347,7 +353,7 @@ mod tests {
     fn heard(steps: &[f64]) -> Rhythm {
         let mut rhythm = Rhythm::default();
         for (n, &step) in steps.iter().enumerate() {
-            rhythm.feed(&Successor { step, spread: 0.0, duration: 0.2, pitch: 60, velocity: 64 }, n == 0);
+            rhythm.feed(&Successor { step, spread: 0.0, duration: 0.2, pitch: 60, velocity: 64 }, n == 0, true);
         }
         rhythm
     }

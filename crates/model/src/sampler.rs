@@ -456,7 +456,12 @@ impl AttributeSampler<'_> {
         apply_temperature(logits, 1.0);
         apply_top_p(logits, self.controls.top_p);
         let bin = draw(logits, rng).unwrap_or(0);
-        if bin > 0 {
+        // Who plays exact chords, or no chords but exact rhythms, is answered in exact chords.
+        let exact = match drift.phrase_spread() {
+            Some(spread) => spread == 0.0,
+            None => drift.is_measured() && self.context.recent.rhythm.is_exact(rng.random()),
+        };
+        if bin > 0 && !exact {
             let (begin, end) = spread_range(bin);
             let spread = begin + (end - begin) * rng.random::<f64>();
             next.spread = (spread * self.constraints.spread).min(self.constraints.longest_s() - SHORTEST_S);

@@ -37,13 +37,13 @@ impl Default for Sounding {
 }
 
 impl Sounding {
-    /// Adds a note.
-    pub fn feed(&mut self, note: &Successor) {
+    /// Adds a note. `habit`: it shows how exact the player is.
+    pub fn feed(&mut self, note: &Successor, habit: bool) {
         let step = note.step as f32;
         if step > 0.0 {
             let gaps = self.left.iter().filter(|left| **left > 0.0).map(|left| step - left);
             self.gap = gaps.min_by(|a, b| a.abs().total_cmp(&b.abs()));
-            if let Some(gap) = self.gap.filter(|gap| f64::from(gap.abs()) < near_duration(note.step)) {
+            if let Some(gap) = self.gap.filter(|gap| habit && f64::from(gap.abs()) < near_duration(note.step)) {
                 self.joined.feed(gap.abs() < ONE_S);
             }
             self.left.iter_mut().for_each(|left| *left = (*left - step).max(0.0));
@@ -101,7 +101,8 @@ mod tests {
     fn heard(notes: impl IntoIterator<Item = (f64, f64)>) -> Sounding {
         let mut sounding = Sounding::default();
         for (n, (step, duration)) in notes.into_iter().enumerate() {
-            sounding.feed(&Successor { step, spread: 0.0, duration, pitch: 60 + n as u8 % 24, velocity: 64 });
+            let pitch = 60 + n as u8 % 24;
+            sounding.feed(&Successor { step, spread: 0.0, duration, pitch, velocity: 64 }, true);
         }
         sounding
     }

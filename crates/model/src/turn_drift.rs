@@ -13,7 +13,7 @@ const DECAY: f32 = 0.985;
 /// Shorter intervals count as this, in seconds.
 const SHORTEST_S: f32 = 0.01;
 /// With fewer notes (or intervals) than this, a phrase has no usable statistics.
-const MIN_COUNT: f32 = 6.0;
+const MIN_COUNT: f32 = 4.0;
 
 /// A decaying mean: sum and weight. Over zeros and ones it is a frequency.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -141,6 +141,11 @@ impl TurnDrift {
         }
     }
 
+    /// Whether this is a turn after a phrase long enough to show its player's habits.
+    pub fn is_measured(&self) -> bool {
+        self.intervals.phrase_mean.is_some()
+    }
+
     /// How much rarer chord notes are in the turn than in the phrase, as a share of notes.
     pub fn chord_shortfall(&self) -> f32 {
         self.chords.shortfall()
@@ -164,6 +169,11 @@ impl TurnDrift {
     /// How much smaller the spread of chord notes is than in the phrase, in hundredths of a second.
     pub fn spread_shortfall(&self) -> f32 {
         self.spreads.shortfall()
+    }
+
+    /// The mean spread of chord notes in the phrase, in hundredths of a second; `None`: too few of them.
+    pub fn phrase_spread(&self) -> Option<f32> {
+        self.spreads.phrase_mean
     }
 
     /// How much smaller velocity changes are than in the phrase, in units of 16.
@@ -198,7 +208,7 @@ mod tests {
         let (mut turn, mut rhythm) = (TurnDrift::default(), Rhythm::default());
         let mut hear = |turn: &mut TurnDrift, step: f64| {
             turn.feed(&note(step), &rhythm, Some(64));
-            rhythm.feed(&note(step), false);
+            rhythm.feed(&note(step), false, true);
         };
         // Two notes at a time, evenly.
         (0..60).for_each(|i| hear(&mut turn, if i % 2 == 0 { 0.25 } else { 0.0 }));

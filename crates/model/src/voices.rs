@@ -43,9 +43,9 @@ impl Default for Voices {
 }
 
 impl Voices {
-    /// Appends a note.
-    pub fn feed(&mut self, note: &Successor) {
-        if let Some(expected) = self.near_velocity(note.pitch, note.step, note.velocity) {
+    /// Appends a note. `habit`: it shows how often the player repeats velocities.
+    pub fn feed(&mut self, note: &Successor, habit: bool) {
+        if habit && let Some(expected) = self.near_velocity(note.pitch, note.step, note.velocity) {
             self.equal[in_chord(note.step)].feed(expected == note.velocity);
         }
         for earlier in self.notes.iter_mut().flatten() {
@@ -105,7 +105,7 @@ mod tests {
     fn a_note_goes_on_from_the_nearest_that_was_struck_before_it() {
         let mut voices = Voices::default();
         for (step, pitch) in [(0.0, 40), (0.0, 64), (0.5, 41), (0.0, 67)] {
-            voices.feed(&Successor { step, spread: 0.0, duration: 0.4, pitch, velocity: 64 });
+            voices.feed(&Successor { step, spread: 0.0, duration: 0.4, pitch, velocity: 64 }, true);
         }
         let before = |voices: &Voices, pitch, step| voices.before(pitch, step).map(|note| (note.pitch, note.age));
         assert_eq!(before(&voices, 42, 0.5), Some((41, 0.0)));
@@ -113,7 +113,7 @@ mod tests {
         // Notes of the chord being struck do not continue one another.
         assert_eq!(before(&voices, 72, 0.0), Some((64, 0.5)));
         // Equally near above and below: the later one.
-        voices.feed(&Successor { step: 0.5, spread: 0.0, duration: 0.4, pitch: 69, velocity: 64 });
+        voices.feed(&Successor { step: 0.5, spread: 0.0, duration: 0.4, pitch: 69, velocity: 64 }, true);
         assert_eq!(before(&voices, 68, 0.0), Some((67, 0.5)));
         assert_eq!(before(&voices, 68, 0.1), Some((69, 0.0)));
         assert_eq!(voices.pitch(2), Some(67));
@@ -124,7 +124,7 @@ mod tests {
         let after = |velocities: &[u8]| {
             let mut voices = Voices::default();
             for &velocity in velocities {
-                voices.feed(&Successor { step: 0.5, spread: 0.0, duration: 0.4, pitch: 60, velocity });
+                voices.feed(&Successor { step: 0.5, spread: 0.0, duration: 0.4, pitch: 60, velocity }, true);
             }
             voices
         };
