@@ -185,6 +185,7 @@ fn sampling(controls: &Controls) -> String {
         texture,
         evenness,
         durations,
+        chord_durations,
         density,
         spread,
         dynamics,
@@ -193,7 +194,7 @@ fn sampling(controls: &Controls) -> String {
         repeats,
     } = controls;
     format!(
-        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}, durations {durations}, density {density}, spread {spread}, dynamics {dynamics}, register {register}, repeated onsets {repeated_onsets}, repeats {repeats}",
+        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}, durations {durations}, chord durations {chord_durations}, density {density}, spread {spread}, dynamics {dynamics}, register {register}, repeated onsets {repeated_onsets}, repeats {repeats}",
         temperature.step, temperature.pitch, temperature.duration, temperature.velocity
     )
 }

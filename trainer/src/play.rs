@@ -67,6 +67,9 @@ pub struct Sampling {
     /// is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     repeated_onsets: Option<f64>,
+    /// How strongly a chord's notes are kept as equally long as in the phrase; 0 is off [default: from the weights].
+    #[arg(long, value_parser = not_negative)]
+    chord_durations: Option<f64>,
     /// Additional factors on the temperatures of step, pitch, duration and velocity.
     #[arg(long, num_args = 4, value_names = ["STEP", "PITCH", "DURATION", "VELOCITY"], value_parser = not_negative)]
     temperatures: Option<Vec<f64>>,
@@ -152,6 +155,7 @@ impl Sampling {
             (&mut controls.spread, self.spread),
             (&mut controls.dynamics, self.dynamics),
             (&mut controls.register, self.register),
+            (&mut controls.chord_durations, self.chord_durations),
             (&mut controls.repeated_onsets, self.repeated_onsets),
             (&mut controls.repeats, self.repeats),
         ];

@@ -17,7 +17,7 @@ use crate::{
     rhythm::off_border,
     sampling::{Controls, apply_temperature, apply_top_p, draw, mix, tilt},
     shapes::{Attribute, Kind},
-    turn_drift::duration_class,
+    turn_drift::{duration_class, is_as_long},
 };
 
 /// The shortest audible duration of a note, in seconds after it is struck.
@@ -400,6 +400,11 @@ impl AttributeSampler<'_> {
             for (bin, logit) in logits.iter_mut().enumerate() {
                 *logit += self.controls.durations * shortfalls[duration_class(center(bin))];
             }
+        }
+        if self.controls.chord_durations != 0.0 && next.step == 0.0 {
+            let (last, shortfall) = self.context.recent.turn_drift.chord_duration_shortfall();
+            let equal = |bin: &usize| is_as_long(center(*bin), last) || *bin == time_bin(last);
+            (0..TIMES).filter(equal).for_each(|bin| logits[bin] += self.controls.chord_durations * shortfall);
         }
         // No min-p: rare durations are musical, not slips as rare pitches are.
         apply_temperature(logits, self.controls.temperature.duration);

@@ -47,6 +47,10 @@ pub struct Controls {
     /// by which its share of notes falls short. 0: off.
     #[serde(default)]
     pub durations: f32,
+    /// How strongly a chord's notes are kept as equally long as in the phrase: nats added to the last note's duration per
+    /// unit by which the share of such notes falls short. 0: off.
+    #[serde(default)]
+    pub chord_durations: f32,
     /// How strongly the density of onsets is kept as in the phrase: nats that a step gains over one e times shorter,
     /// per unit by which the mean log interval falls short. 0: off.
     #[serde(default)]
@@ -98,6 +102,7 @@ impl Default for Controls {
             texture: 0.0,
             evenness: 0.0,
             durations: 0.0,
+            chord_durations: 0.0,
             density: 0.0,
             spread: 0.0,
             dynamics: 0.0,

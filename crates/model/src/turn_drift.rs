@@ -81,8 +81,17 @@ pub(crate) struct TurnDrift {
     pitches: Statistic,
     /// Share of onsets that begin with the same pitch as the onset before.
     repeated: Statistic,
+    /// Share of a chord's notes that last as long as the one below.
+    chord_durations: Statistic,
+    /// Duration of the last note, in seconds.
+    last_duration: f64,
     /// The pitch with which the last onset began.
     began_with: Option<u8>,
+}
+
+/// Whether two notes last equally long: within a tenth.
+pub(crate) fn is_as_long(one: f64, other: f64) -> bool {
+    one.max(0.01) <= 1.1 * other.max(0.01) && other.max(0.01) <= 1.1 * one.max(0.01)
 }
 
 /// Number of duration classes.
@@ -97,8 +106,9 @@ pub(crate) fn duration_class(seconds: f64) -> usize {
 
 impl TurnDrift {
     fn statistics(&mut self) -> impl Iterator<Item = &mut Statistic> {
-        let Self { chords, even, durations, intervals, spreads, changes, pitches, repeated, began_with: _ } = self;
-        [chords, even, intervals, spreads, changes, pitches, repeated].into_iter().chain(durations)
+        let Self { chords, even, durations, intervals, spreads, changes, pitches, repeated, chord_durations, .. } =
+            self;
+        [chords, even, intervals, spreads, changes, pitches, repeated, chord_durations].into_iter().chain(durations)
     }
 
     /// Starts a turn.
@@ -119,6 +129,7 @@ impl TurnDrift {
             .iter_mut()
             .enumerate()
             .for_each(|(n, statistic)| statistic.feed(f32::from(u8::from(n == class))));
+        let last_duration = std::mem::replace(&mut self.last_duration, note.duration);
         self.pitches.feed(f32::from(note.pitch) / 12.0);
         if note.step > 0.0 || last.is_none() {
             if let Some(pitch) = self.began_with {
@@ -130,6 +141,9 @@ impl TurnDrift {
         self.changes.feed(f32::from(note.velocity.abs_diff(last)) / 16.0);
         if note.step == 0.0 || note.spread > 0.0 {
             self.spreads.feed(100.0 * note.spread as f32);
+        }
+        if note.step == 0.0 {
+            self.chord_durations.feed(f32::from(u8::from(is_as_long(note.duration, last_duration))));
         }
         self.chords.feed(f32::from(u8::from(note.step == 0.0)));
         if note.step == 0.0 {
@@ -190,6 +204,12 @@ impl TurnDrift {
     /// phrase, as a share of onsets.
     pub fn repeated_onset(&self) -> Option<(u8, f32)> {
         self.began_with.map(|pitch| (pitch, self.repeated.shortfall()))
+    }
+
+    /// The duration of the last note, and how much rarer notes of a chord that last as long as the one below are than in
+    /// the phrase, as a share of such notes.
+    pub fn chord_duration_shortfall(&self) -> (f64, f32) {
+        (self.last_duration, self.chord_durations.shortfall())
     }
 
     /// How much rarer even intervals are than in the phrase, as a share of intervals.

@@ -46,7 +46,7 @@ impl Voices {
     /// Appends a note. `habit`: it shows how often the player repeats velocities.
     pub fn feed(&mut self, note: &Successor, habit: bool) {
         if habit && let Some(expected) = self.near_velocity(note.pitch, note.step, note.velocity) {
-            self.equal[in_chord(note.step)].feed(expected == note.velocity);
+            self.equal[usize::from(note.step == 0.0)].feed(expected == note.velocity);
         }
         for earlier in self.notes.iter_mut().flatten() {
             earlier.age += note.step as f32;
@@ -88,13 +88,8 @@ impl Voices {
     /// The velocity for one drawn as `velocity`: one near it that is repeated exactly. `None`: there is none, or `chance`,
     /// uniform in 0–1, decides against it, so that velocities are repeated as often as they were before.
     pub fn repeated_velocity(&self, pitch: u8, step: f64, velocity: u8, chance: f32) -> Option<u8> {
-        self.near_velocity(pitch, step, velocity).filter(|_| self.equal[in_chord(step)].applies(chance))
+        self.near_velocity(pitch, step, velocity).filter(|_| self.equal[usize::from(step == 0.0)].applies(chance))
     }
-}
-
-/// Index into [`Voices::equal`].
-fn in_chord(step: f64) -> usize {
-    usize::from(step == 0.0)
 }
 
 #[cfg(test)]
