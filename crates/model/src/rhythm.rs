@@ -10,7 +10,7 @@ use crate::{
     conditioning::Meter,
     decoder::center,
     encoding::{FINE_BINS, TIMES, time_bin, time_range},
-    share::ExactShare,
+    share::ExactShares,
 };
 
 /// Number of ratio classes on either side of 1.
@@ -124,8 +124,8 @@ pub(crate) struct Rhythm {
     durations: [Option<f32>; DURATIONS],
     /// Duration of the last note as a fraction of the interval that led to it.
     held: Option<f32>,
-    /// How often a duration near an expected one equaled it exactly: at onsets, and in chords.
-    exact: [ExactShare; 2],
+    /// How often a duration near an expected one equaled it exactly.
+    exact: ExactShares,
     /// Ring buffer of recent deviations from the intended interval, as natural logarithms of ratios. Most are tiny and
     /// a few are large, in written music and in people's playing alike, so a mean would not describe them.
     deviations: [f32; DEVIATIONS],
@@ -145,7 +145,7 @@ impl Default for Rhythm {
             intervals: [None; INTERVALS],
             durations: [None; DURATIONS],
             held: None,
-            exact: [ExactShare::new(EXACT_DECAY, EXACT_BY_CHANCE); 2],
+            exact: ExactShares::new(EXACT_DECAY, EXACT_BY_CHANCE),
             deviations: std::array::from_fn(|n| if n < ASSUMED { DEVIATION * (n as f32 - 1.0) } else { 0.0 }),
             deviation_count: ASSUMED as u8,
             oldest: 0,
@@ -164,7 +164,7 @@ impl Rhythm {
             self.durations_meant(note.step).filter(|meant| (meant - note.duration).abs() < close).peekable();
         if habit && meant.peek().is_some() {
             let exact = meant.any(|meant| ln(duration / meant as f32).abs() < EXACT);
-            self.exact[usize::from(note.step == 0.0)].feed(exact);
+            self.exact.feed(note.step, exact);
         }
         self.durations_used.feed(note.duration);
         self.durations.rotate_right(1);
@@ -229,7 +229,7 @@ impl Rhythm {
         time: f64,
         chance: f32,
     ) -> Option<f64> {
-        if !self.exact[usize::from(step == 0.0)].applies(chance) {
+        if !self.exact.applies(step, chance) {
             return None;
         }
         let (begin, end) = time_range(time_bin(time));

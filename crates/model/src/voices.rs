@@ -3,7 +3,7 @@
 
 use notes::Successor;
 
-use crate::share::ExactShare;
+use crate::share::ExactShares;
 
 /// Notes kept: two or three chords.
 const KEPT: usize = 12;
@@ -31,14 +31,14 @@ pub(crate) struct Earlier {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Voices {
     notes: [Option<Earlier>; KEPT],
-    /// How often a velocity near an expected one equaled it: at onsets, and in chords. Steps entered by hand, piano rolls
-    /// and scores without dynamics have one velocity for many notes.
-    equal: [ExactShare; 2],
+    /// How often a velocity near an expected one equaled it. Steps entered by hand, piano rolls and scores without dynamics
+    /// have one velocity for many notes.
+    equal: ExactShares,
 }
 
 impl Default for Voices {
     fn default() -> Self {
-        Self { notes: [None; KEPT], equal: [ExactShare::new(EQUAL_DECAY, EQUAL_BY_CHANCE); 2] }
+        Self { notes: [None; KEPT], equal: ExactShares::new(EQUAL_DECAY, EQUAL_BY_CHANCE) }
     }
 }
 
@@ -46,7 +46,7 @@ impl Voices {
     /// Appends a note. `habit`: it shows how often the player repeats velocities.
     pub fn feed(&mut self, note: &Successor, habit: bool) {
         if habit && let Some(expected) = self.near_velocity(note.pitch, note.step, note.velocity) {
-            self.equal[usize::from(note.step == 0.0)].feed(expected == note.velocity);
+            self.equal.feed(note.step, expected == note.velocity);
         }
         for earlier in self.notes.iter_mut().flatten() {
             earlier.age += note.step as f32;
@@ -88,7 +88,7 @@ impl Voices {
     /// The velocity for one drawn as `velocity`: one near it that is repeated exactly. `None`: there is none, or `chance`,
     /// uniform in 0–1, decides against it, so that velocities are repeated as often as they were before.
     pub fn repeated_velocity(&self, pitch: u8, step: f64, velocity: u8, chance: f32) -> Option<u8> {
-        self.near_velocity(pitch, step, velocity).filter(|_| self.equal[usize::from(step == 0.0)].applies(chance))
+        self.near_velocity(pitch, step, velocity).filter(|_| self.equal.applies(step, chance))
     }
 }
 

@@ -262,6 +262,36 @@ fn narrow_weights_cost_next_to_nothing() {
     }
 }
 
+/// Eight notes entered step by step, exact and equally loud, are answered that way, by the shipped weights as shipped.
+#[test]
+fn a_short_exact_phrase_gets_an_exact_answer() {
+    let weights = Weights::from_bytes(include_bytes!("../../../weights/antiphon.safetensors")).unwrap();
+    let mut decoder = Decoder::new(Arc::new(Network::new(&weights, Precision::Int4)));
+    let controls = decoder.network().card().controls;
+    for (index, pitch) in [60, 62, 64, 67, 65, 64, 62, 59].into_iter().enumerate() {
+        let step = if index == 0 { 0.0 } else { 0.25 };
+        decoder.feed(&Successor { step, spread: 0.0, duration: 0.25, pitch, velocity: 100 });
+    }
+    decoder.hand_over();
+    let phrase = decoder.snapshot();
+    let (mut exact, mut equal, mut onsets) = (0, 0, 0);
+    for seed in 0..6 {
+        decoder.restore(&phrase);
+        for index in 0..30 {
+            let note = decoder.sample(&controls, 0.0, &mut note_rng(seed, index));
+            decoder.feed(&note);
+            // In triplets or finer, or any multiple.
+            let off = (note.step * 24.0 - (note.step * 24.0).round()).abs() / 24.0;
+            onsets += i32::from(note.step > 0.0);
+            exact += i32::from(note.step > 0.0 && off < 1e-3);
+            equal += i32::from(note.velocity == 100);
+        }
+    }
+    // While it took some fifty notes to know a player's habits, 27 of 158 and 21 of 180.
+    assert!(exact * 5 > onsets * 4, "{exact} of {onsets} intervals are exact");
+    assert!(equal * 5 > 6 * 30 * 3, "{equal} of 180 velocities are the phrase's");
+}
+
 /// Side by side, each take equals what it would have been alone.
 #[test]
 fn takes_side_by_side_are_the_takes_one_by_one() {
