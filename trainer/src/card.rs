@@ -190,11 +190,12 @@ fn sampling(controls: &Controls) -> String {
         spread,
         dynamics,
         register,
+        range,
         repeated_onsets,
         repeats,
     } = controls;
     format!(
-        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}, durations {durations}, chord durations {chord_durations}, density {density}, spread {spread}, dynamics {dynamics}, register {register}, repeated onsets {repeated_onsets}, repeats {repeats}",
+        "temperature of step {}, pitch {}, duration {}, velocity {}; top-p {top_p}, min-p {min_p}, texture {texture}, evenness {evenness}, durations {durations}, chord durations {chord_durations}, density {density}, spread {spread}, dynamics {dynamics}, register {register}, range {range}, repeated onsets {repeated_onsets}, repeats {repeats}",
         temperature.step, temperature.pitch, temperature.duration, temperature.velocity
     )
 }

@@ -67,6 +67,9 @@ pub struct Sampling {
     /// is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     repeated_onsets: Option<f64>,
+    /// How strongly pitches and velocities are kept within the phrase's range; 0 is off [default: from the weights].
+    #[arg(long, value_parser = not_negative)]
+    range: Option<f64>,
     /// How strongly a chord's notes are kept as equally long as in the phrase; 0 is off [default: from the weights].
     #[arg(long, value_parser = not_negative)]
     chord_durations: Option<f64>,
@@ -156,6 +159,7 @@ impl Sampling {
             (&mut controls.dynamics, self.dynamics),
             (&mut controls.register, self.register),
             (&mut controls.chord_durations, self.chord_durations),
+            (&mut controls.range, self.range),
             (&mut controls.repeated_onsets, self.repeated_onsets),
             (&mut controls.repeats, self.repeats),
         ];

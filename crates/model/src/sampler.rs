@@ -360,6 +360,10 @@ impl AttributeSampler<'_> {
         if higher != 0.0 {
             logits.iter_mut().enumerate().for_each(|(pitch, logit)| *logit += higher * pitch as f32);
         }
+        if controls.range != 0.0 {
+            let outside = |pitch: usize| context.recent.turn_drift.pitch_outside(pitch as f32);
+            logits.iter_mut().enumerate().for_each(|(pitch, logit)| *logit -= controls.range * outside(pitch));
+        }
         for (pitch, logit) in logits.iter_mut().enumerate() {
             *logit = if constraints.pitches >> pitch & 1 == 1 { *logit } else { f32::NEG_INFINITY };
         }
@@ -425,6 +429,10 @@ impl AttributeSampler<'_> {
         }
         let drift = &self.context.recent.turn_drift;
         let more = exp(self.controls.dynamics * drift.velocity_change_shortfall());
+        if self.controls.range != 0.0 && self.constraints.loudness == Loudness::Free {
+            let outside = |level: f32| drift.velocity_outside(level) / 4.0;
+            p.iter_mut().zip(&*LEVELS).for_each(|(logit, &level)| *logit -= self.controls.range * outside(level));
+        }
         apply_temperature(p, self.controls.temperature.velocity * more);
         if let Loudness::Around(level) = self.constraints.loudness {
             tilt_velocity(p, level - self.context.recent.velocity);

@@ -67,6 +67,10 @@ pub struct Controls {
     /// by which the mean falls short. 0: off.
     #[serde(default)]
     pub register: f32,
+    /// How strongly pitches and velocities are kept within the phrase's range: nats per semitone, and per four MIDI units
+    /// of velocity, by which they are outside it. 0: off.
+    #[serde(default)]
+    pub range: f32,
     /// How strongly onsets are kept from beginning with the same pitch as the last one, unless they did in the phrase:
     /// nats added to that pitch per unit by which the share of such onsets falls short. 0: off.
     #[serde(default)]
@@ -107,6 +111,7 @@ impl Default for Controls {
             spread: 0.0,
             dynamics: 0.0,
             register: 0.0,
+            range: 0.0,
             repeated_onsets: 0.0,
             repeats: 0.0,
         }

@@ -15,6 +15,13 @@ const SHORTEST_S: f32 = 0.01;
 /// With fewer notes (or intervals) than this, a phrase has no usable statistics.
 const MIN_COUNT: f32 = 4.0;
 
+/// How much of the range is forgotten with each note: semitones, and MIDI units of velocity.
+const PITCH_FORGOTTEN: f32 = 0.03;
+const VELOCITY_FORGOTTEN: f32 = 0.1;
+/// How far outside the phrase's range still counts as inside: semitones, and MIDI units of velocity.
+const PITCH_MARGIN: f32 = 4.0;
+const VELOCITY_MARGIN: f32 = 8.0;
+
 /// A decaying mean: sum and weight. Over zeros and ones it is a frequency.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct DecayingMean {
@@ -62,6 +69,27 @@ impl Statistic {
     }
 }
 
+/// Lowest and highest recent value. With each note they come a little nearer to each other, so what is long ago is
+/// forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Extent {
+    recent: Option<(f32, f32)>,
+    /// Those of the phrase before the turn.
+    phrase: Option<(f32, f32)>,
+}
+
+impl Extent {
+    fn feed(&mut self, value: f32, forgotten: f32) {
+        let (low, high) = self.recent.unwrap_or((value, value));
+        self.recent = Some(((low + forgotten).min(value), (high - forgotten).max(value)));
+    }
+
+    /// How far a value is outside the phrase's extent, widened by a margin.
+    fn outside(&self, value: f32, margin: f32) -> f32 {
+        self.phrase.map_or(0.0, |(low, high)| (low - value).max(value - high) - margin).max(0.0)
+    }
+}
+
 /// The statistics of the turn and of what came before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct TurnDrift {
@@ -79,6 +107,9 @@ pub(crate) struct TurnDrift {
     changes: Statistic,
     /// Pitch, in octaves.
     pitches: Statistic,
+    /// Lowest and highest pitch, softest and loudest velocity.
+    pitch_extent: Extent,
+    velocity_extent: Extent,
     /// Share of onsets that begin with the same pitch as the onset before.
     repeated: Statistic,
     /// Share of a chord's notes that last as long as the one below.
@@ -114,11 +145,16 @@ impl TurnDrift {
     /// Starts a turn.
     pub fn begin(&mut self) {
         self.statistics().for_each(Statistic::begin_turn);
+        let is_measured = self.is_measured();
+        for extent in [&mut self.pitch_extent, &mut self.velocity_extent] {
+            extent.phrase = extent.recent.filter(|_| is_measured);
+        }
     }
 
     /// Ends the turn.
     pub fn end(&mut self) {
         self.statistics().for_each(Statistic::end_turn);
+        (self.pitch_extent.phrase, self.velocity_extent.phrase) = (None, None);
     }
 
     /// Adds a note, before `rhythm` is fed the same note. `last`: velocity of the note before; `None` for the first
@@ -131,6 +167,8 @@ impl TurnDrift {
             .for_each(|(n, statistic)| statistic.feed(f32::from(u8::from(n == class))));
         let last_duration = std::mem::replace(&mut self.last_duration, note.duration);
         self.pitches.feed(f32::from(note.pitch) / 12.0);
+        self.pitch_extent.feed(note.pitch.into(), PITCH_FORGOTTEN);
+        self.velocity_extent.feed(note.velocity.into(), VELOCITY_FORGOTTEN);
         if note.step > 0.0 || last.is_none() {
             if let Some(pitch) = self.began_with {
                 self.repeated.feed(f32::from(u8::from(note.pitch == pitch)));
@@ -198,6 +236,16 @@ impl TurnDrift {
     /// How much lower pitches are than in the phrase, in octaves.
     pub fn pitch_shortfall(&self) -> f32 {
         self.pitches.shortfall()
+    }
+
+    /// How far a pitch is outside the phrase's range, in semitones; a few do not count.
+    pub fn pitch_outside(&self, pitch: f32) -> f32 {
+        self.pitch_extent.outside(pitch, PITCH_MARGIN)
+    }
+
+    /// How far a velocity is outside the phrase's range, in MIDI units; a few do not count.
+    pub fn velocity_outside(&self, velocity: f32) -> f32 {
+        self.velocity_extent.outside(velocity, VELOCITY_MARGIN)
     }
 
     /// The pitch with which the last onset began, and how much rarer onsets that repeat such a pitch are than in the
