@@ -162,8 +162,8 @@ pub const TURN: &[Case] = &[
     },
     Case {
         id: "ring",
-        // The player enters while a note is sounding.
-        given: &[],
+        // The player enters while a note is sounding, with this seed.
+        given: &[("seed", "4")],
         player: &[Does::Holds { key: 100, from: 3.7, to: 3.8 }],
         at: 0.1,
         to: "On",
@@ -268,7 +268,7 @@ pub const TIME: &[Case] = &[
         to: "phrase",
         acts: |without, with| without.on_lines(5.2, &[0.0], SIXTEENTH_S) && !with.on_lines(5.2, &[0.0], SIXTEENTH_S),
     },
-    Case { id: "speed", given: &[], player: ALONE, at: IN_TURN_S, to: "half", acts: fewer },
+    Case { id: "speed", given: &[("seed", "4")], player: ALONE, at: IN_TURN_S, to: "half", acts: fewer },
     Case { id: "density", given: &[], player: ALONE, at: IN_TURN_S, to: "0.25", acts: fewer },
 ];
 
@@ -361,7 +361,7 @@ pub const NOTES: &[Case] = &[
     },
     Case {
         id: "repeats",
-        given: &[("low", "C4"), ("high", "C#4"), ("poly", "1")],
+        given: &[("seed", "2"), ("low", "C4"), ("high", "C#4"), ("poly", "1")],
         player: ALONE,
         at: IN_TURN_S,
         to: "1",
