@@ -25,16 +25,17 @@ pub(crate) const SIXTEENTHS: usize = 32;
 const SUBDIVISIONS: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 6.0, 12.0];
 /// Two intervals are meant to be equal if the natural logarithms of their lengths differ by less than this.
 const EQUAL: f32 = 0.12;
-/// Number of deviations kept, and assumed before any input.
+/// Number of deviations kept.
 const DEVIATIONS: usize = 24;
+/// Number of deviations assumed before any input.
 const ASSUMED: usize = 3;
 /// Durations whose natural logarithms differ by less than this are equal: no hand does that on purpose.
 const EXACT: f32 = 0.004;
 /// A time and another that it may be meant to equal differ by less than this: seconds, or a fraction of the time if that is
 /// longer. The network is off by a bin or two, more for durations than for intervals.
-const NEAR: [(f64, f64); 2] = [(0.015, 0.06), (0.025, 0.09)];
-/// Simple multiples and fractions of a time, simplest first.
-const MULTIPLES: [f64; 8] = [2.0, 0.5, 1.5, 2.0 / 3.0, 3.0, 1.0 / 3.0, 4.0, 0.25];
+const NEAR_INTERVAL: (f64, f64) = (0.015, 0.06);
+/// The same for durations.
+pub(crate) const NEAR_DURATION: (f64, f64) = (0.025, 0.09);
 /// Decay of [`Rhythm::exact`] per note.
 const EXACT_DECAY: f32 = 0.97;
 /// How often an unrelated duration equals an expected one that is near, by chance.
@@ -214,8 +215,7 @@ impl Rhythm {
     fn durations_meant(&self, step: f64) -> impl Iterator<Item = f64> + Clone + use<> {
         let interval = if step > 0.0 { Some(step as f32) } else { self.intervals[0] };
         let part = self.held.zip(interval).map(|(held, interval)| held * interval);
-        let multiples = MULTIPLES.into_iter().filter_map(move |by| interval.map(|interval| by * f64::from(interval)));
-        self.durations.into_iter().chain([part, interval]).flatten().map(f64::from).chain(multiples)
+        self.durations.into_iter().chain([part, interval]).flatten().map(f64::from).chain(multiples(interval))
     }
 
     /// The duration for one drawn as `time`: one that exactly equals a recent one or fits the interval (see
@@ -260,8 +260,7 @@ impl Rhythm {
             let position = strongest(meter, begin, end)?;
             Some((position - meter.position) * meter.beat_s)
         });
-        let multiples = MULTIPLES.into_iter().filter_map(|by| self.intervals[0].map(|last| by * f64::from(last)));
-        let meant = placed.into_iter().chain(self.equals()).chain(multiples);
+        let meant = placed.into_iter().chain(self.equals()).chain(multiples(self.intervals[0]));
         let in_bin = meant.clone().find_map(|meant| self.off(meant, begin, end, chance));
         in_bin.or_else(|| {
             let near = near_interval(time);
@@ -293,15 +292,21 @@ impl Rhythm {
     }
 }
 
+/// Simple multiples and fractions of an interval, simplest first.
+fn multiples(interval: Option<f32>) -> impl Iterator<Item = f64> + Clone {
+    const FACTORS: [f64; 8] = [2.0, 0.5, 1.5, 2.0 / 3.0, 3.0, 1.0 / 3.0, 4.0, 0.25];
+    FACTORS.into_iter().filter_map(move |by| interval.map(|interval| by * f64::from(interval)))
+}
+
 /// How near to an interval another one must be that it may be meant to equal, in seconds.
 fn near_interval(time: f64) -> f64 {
-    NEAR[0].0.max(NEAR[0].1 * time)
+    NEAR_INTERVAL.0.max(NEAR_INTERVAL.1 * time)
 }
 
 /// How near to a duration another one must be that it may be meant to equal, and to a note's end an onset that may be
 /// meant to coincide with it, in seconds.
 pub(crate) fn near_duration(time: f64) -> f64 {
-    NEAR[1].0.max(NEAR[1].1 * time)
+    NEAR_DURATION.0.max(NEAR_DURATION.1 * time)
 }
 
 /// The nearest of the times.

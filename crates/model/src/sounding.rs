@@ -4,15 +4,15 @@
 use notes::Successor;
 
 use crate::encoding::PITCHES;
-use crate::rhythm::near_duration;
+use crate::rhythm::{NEAR_DURATION, near_duration};
 use crate::share::ExactShare;
 
 /// A note that ends less than this after an onset (in seconds) does not count as sounding through it.
 const OVERLAP_S: f32 = 0.010;
 /// An end and an onset nearer than this (in seconds) coincide.
 const ONE_S: f32 = 0.0015;
-/// How often an onset near an unrelated end coincides with it, by chance: such ends are within 25 ms or more.
-const ONE_BY_CHANCE: f32 = ONE_S / 0.025;
+/// How often an onset near an unrelated end coincides with it, by chance.
+const ONE_BY_CHANCE: f32 = ONE_S / NEAR_DURATION.0 as f32;
 /// An onset that coincides with an end is placed this much after it, in seconds: their order must not depend on
 /// rounding.
 const AFTER_S: f64 = 20e-6;

@@ -84,18 +84,18 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Checks that nothing sounds from the stop on, because nothing new is played.
+/// Checks that the take is the same up to the stop, and that nothing sounds from it on, because nothing new is played.
 fn stop(case: &Case) -> Result<(f64, Option<String>)> {
     let stop = case.sample(case.moment);
     let rendered = case.render(&case.with(vec![(case.moment, Change::Stop)]))?;
     let over = rendered.notes.iter().map(|note| note.off.saturating_sub(stop)).max().unwrap_or(0);
-    // Some answers begin after the stop.
-    let due = || -> Result<bool> {
-        let straight = case.render(&case.scenario)?;
-        Ok(straight.notes.iter().any(|note| note.on < stop))
-    };
-    let silent = (rendered.notes.is_empty() && due()?).then(|| "the model has not played".to_owned());
-    Ok((over as f64, silent.or((over > 0).then(|| format!("a note sounds {over} samples after the stop")))))
+    // There may be none: some answers begin after the stop.
+    let straight = case.render(&case.scenario)?;
+    let due = straight.notes.iter().filter(|note| note.on < stop).map(|note| (note.on, note.key, note.velocity));
+    let missing =
+        due.filter(|due| !rendered.notes.iter().any(|note| *due == (note.on, note.key, note.velocity))).count();
+    let missing = (missing > 0).then(|| format!("{missing} notes before the stop are missing"));
+    Ok((over as f64, missing.or((over > 0).then(|| format!("a note sounds {over} samples after the stop")))))
 }
 
 /// Checks that a start clears the phrase: nothing is generated until a new phrase is played, and the answer to it is
