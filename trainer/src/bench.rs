@@ -24,7 +24,8 @@ const STREAM_S: f64 = 1.0;
 /// Measure training speed and memory use on this machine.
 ///
 /// Runs whole training steps (features, forward, backward, clipping, AdamW) on random notes and reports the median
-/// after warm-up. trainer/bench/pytorch.py measures the same for the seed network in PyTorch.
+/// after warm-up. crates/test-host/bench/pytorch_training.py measures the same for the seed
+/// network in PyTorch.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Network: antiphon or seed [default: both, each in a separate process].

@@ -21,7 +21,7 @@ pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
         workspace.target.join("release/examples").join(name).with_extension(std::env::consts::EXE_EXTENSION)
     };
     let (step, candle) = (example("step"), example("candle_step"));
-    let peers = std::env::current_dir()?.join("bench");
+    let peers = std::env::current_dir()?.join("crates/test-host/bench");
     host::run(
         workspace,
         "bench",

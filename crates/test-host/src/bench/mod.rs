@@ -32,7 +32,7 @@ pub struct Options {
     /// Run one part only: step, process, instances or load.
     #[arg(long, value_name = "PART")]
     only: Option<String>,
-    /// Python interpreter with PyTorch and ONNX Runtime [default: the one in bench/venv, or else python3].
+    /// Python interpreter with PyTorch and ONNX Runtime [default: the one in crates/test-host/bench/venv, or else python3].
     #[arg(long, value_name = "FILE", env = "ANTIPHON_PYTHON")]
     python: Option<PathBuf>,
     /// Write the figures to this file, and the picture next to it as .png.

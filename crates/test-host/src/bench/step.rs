@@ -102,7 +102,7 @@ fn peers(options: &Options) -> Vec<(&'static str, Command)> {
             None if venv.exists() => venv,
             None => "python3".into(),
         };
-        for (name, script) in [("PyTorch", "pytorch.py"), ("ONNX Runtime", "onnxruntime_step.py")] {
+        for (name, script) in [("PyTorch", "pytorch_step.py"), ("ONNX Runtime", "onnxruntime_step.py")] {
             let mut command = Command::new(&python);
             command.arg(folder.join(script));
             peers.push((name, command));

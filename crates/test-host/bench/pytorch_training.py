@@ -1,7 +1,6 @@
 """Measures the same as `trainer bench --network seed`, in PyTorch: the seed network with nn.LSTM, on the CPU.
 
-    python -m venv venv && venv/bin/pip install torch numpy
-    venv/bin/python trainer/bench/pytorch.py --threads 2 --json
+    venv/bin/python pytorch_training.py --threads 2 --json
 
 A step is forward (3 x 512, all lanes over a chunk, state carried over), backward, clipping and AdamW; reported is the
 median after warm-up. To compare, alternate runs of both on the same machine within the same hour: timings are noisy.
@@ -16,25 +15,7 @@ import time
 import torch
 from torch import nn
 
-H = 512
-
-
-class Seed(nn.Module):
-    """The network of the student project."""
-
-    def __init__(self):
-        super().__init__()
-        self.embedding = nn.Linear(129, 130, bias=False)
-        self.lstm = nn.LSTM(132, H, num_layers=3)
-        self.pitch = nn.Sequential(nn.Linear(H, 300), nn.ReLU(), nn.Linear(300, 129))
-        self.step = nn.Linear(H, 1)
-        self.duration = nn.Linear(H, 1)
-
-    def forward(self, pitch, timing, state):
-        # One-hot vector times embedding, as a lookup; ours does the same.
-        embedded = nn.functional.embedding(pitch, self.embedding.weight.t())
-        h, state = self.lstm(torch.cat([embedded, timing], -1), state)
-        return self.pitch(h), self.step(h).squeeze(-1), self.duration(h).squeeze(-1), state
+from seed import Seed, fresh_state
 
 
 def peak_memory_mb():
@@ -56,8 +37,8 @@ def main():
     torch.manual_seed(1)
 
     net = Seed()
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.02)
-    state = tuple(torch.zeros(3, args.lanes, H) for _ in range(2))
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.02)
+    state = fresh_state(args.lanes)
     measured = []
     for _ in range(args.warmup + args.steps):
         before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
@@ -69,10 +50,10 @@ def main():
             + nn.functional.mse_loss(step, timing[1:, :, 0])
             + nn.functional.mse_loss(duration, timing[1:, :, 1])
         )
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         state = tuple(part.detach() for part in state)
         after = resource.getrusage(resource.RUSAGE_SELF)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
