@@ -135,7 +135,7 @@ impl RecentContext {
         self.alternation = again(self.alternation, before);
         // What the model plays says nothing about its player's habits: slips would become the rule.
         let habit = !self.turn_drift.is_measured();
-        self.turn_drift.feed(note, &self.rhythm, self.voices.last().map(|last| last.velocity));
+        self.turn_drift.feed(note, &self.rhythm, self.voices.last());
         self.profiles.feed(pitch);
         self.sounding.feed(note, habit);
         self.voices.feed(note, habit);

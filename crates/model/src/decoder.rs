@@ -172,7 +172,7 @@ impl Decoder {
         self.trace.snapshot(&self.state)
     }
 
-    /// Like [`Decoder::snapshot`], overwriting an older one: does not allocate, except about every 64th note.
+    /// Like [`Decoder::snapshot`], overwriting an older one: does not allocate, except about every 32nd note.
     pub fn snapshot_into(&mut self, out: &mut Snapshot) {
         self.trace.snapshot_into(&self.state, out);
     }

@@ -14,6 +14,7 @@ mod conditioning;
 pub mod constraints;
 mod context;
 pub mod critic;
+mod decaying_mean;
 mod decoder;
 pub mod device;
 mod dot;

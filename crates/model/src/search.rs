@@ -107,7 +107,7 @@ pub fn similarity(take: &[Note], other: &[Note]) -> f64 {
 }
 
 /// Length of the first plan after the hand-over or a change, in notes: short, so that a note is ready soon.
-const FIRST_PLAN: usize = 8;
+const FIRST_PLAN: usize = 4;
 
 impl Search {
     /// One take, as the network alone would play it.

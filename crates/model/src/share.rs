@@ -1,14 +1,15 @@
 //! How often something was exact lately: two times or velocities that are near each other are sometimes meant to be equal,
 //! and a player to whom that happens often is answered the same way.
 
+use crate::decaying_mean::DecayingMean;
+
 /// Fewer cases than this show nothing.
 const FEWEST: f32 = 3.0;
 
 /// The share of recent cases that were exact: a decaying mean, which says the same of a short phrase as of a long one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ExactShare {
-    exact: f32,
-    all: f32,
+    cases: DecayingMean,
     decay: f32,
     /// How often an unrelated case is exact by chance. Such cases count too, so without this the share would grow with
     /// every note.
@@ -18,23 +19,22 @@ pub(crate) struct ExactShare {
 impl ExactShare {
     /// No case yet; each one weighs `decay` times as much as the next.
     pub const fn new(decay: f32, by_chance: f32) -> Self {
-        Self { exact: 0.0, all: 0.0, decay, by_chance }
+        Self { cases: DecayingMean { sum: 0.0, weight: 0.0 }, decay, by_chance }
     }
 
     /// Adds a case.
     pub fn feed(&mut self, exact: bool) {
-        self.exact = self.decay * self.exact + f32::from(u8::from(exact));
-        self.all = self.decay * self.all + 1.0;
+        self.cases.feed(f32::from(u8::from(exact)), self.decay);
     }
 
     /// Whether the next case should be exact, so that this happens as often as before; `chance` is uniform in 0–1. Who is
     /// always exact is answered without a slip: one would be repeated by all that follows.
     pub fn applies(&self, chance: f32) -> bool {
-        self.is_known() && chance * (1.0 - self.by_chance) < self.exact / self.all - self.by_chance
+        self.is_known() && chance * (1.0 - self.by_chance) < self.cases.mean() - self.by_chance
     }
 
     fn is_known(&self) -> bool {
-        self.all > FEWEST * self.decay * self.decay
+        self.cases.weight > FEWEST * self.decay * self.decay
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Notes between copies of the repetition memory: replaying this many takes a fraction of a step's time.
-const REPLAYED: usize = 64;
+const REPLAYED: usize = 32;
 
 /// The state of a decoder after a note: 11 KiB, plus a share in a copy of the repetition memory.
 #[derive(Clone, Debug)]

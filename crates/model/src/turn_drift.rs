@@ -4,7 +4,7 @@
 
 use notes::Successor;
 
-use crate::{activation::ln, rhythm::Rhythm};
+use crate::{activation::ln, decaying_mean::DecayingMean, rhythm::Rhythm, voices::Earlier};
 
 /// Weight of the phrase's mean in the turn's running mean, in notes.
 const PRIOR: f32 = 24.0;
@@ -22,20 +22,6 @@ const VELOCITY_FORGOTTEN: f32 = 0.1;
 const PITCH_MARGIN: f32 = 4.0;
 const VELOCITY_MARGIN: f32 = 8.0;
 
-/// A decaying mean: sum and weight. Over zeros and ones it is a frequency.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct DecayingMean {
-    sum: f32,
-    all: f32,
-}
-
-impl DecayingMean {
-    fn feed(&mut self, value: f32) {
-        self.sum = DECAY * self.sum + value;
-        self.all = DECAY * self.all + 1.0;
-    }
-}
-
 /// One statistic, over the recent notes and over the turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Statistic {
@@ -47,8 +33,8 @@ struct Statistic {
 
 impl Statistic {
     fn begin_turn(&mut self) {
-        let DecayingMean { sum, all } = self.recent;
-        (self.phrase_mean, self.turn) = ((all >= MIN_COUNT).then(|| sum / all), DecayingMean::default());
+        self.phrase_mean = (self.recent.weight >= MIN_COUNT).then(|| self.recent.mean());
+        self.turn = DecayingMean::default();
     }
 
     fn end_turn(&mut self) {
@@ -56,16 +42,16 @@ impl Statistic {
     }
 
     fn feed(&mut self, value: f32) {
-        self.recent.feed(value);
+        self.recent.feed(value, DECAY);
         if self.phrase_mean.is_some() {
-            self.turn.feed(value);
+            self.turn.feed(value, DECAY);
         }
     }
 
     /// How far the turn's mean has fallen below the phrase's; negative if it has risen.
     fn shortfall(&self) -> f32 {
         self.phrase_mean
-            .map_or(0.0, |phrase_mean| phrase_mean - (self.turn.sum + PRIOR * phrase_mean) / (self.turn.all + PRIOR))
+            .map_or(0.0, |phrase_mean| phrase_mean - (self.turn.sum + PRIOR * phrase_mean) / (self.turn.weight + PRIOR))
     }
 }
 
@@ -114,8 +100,6 @@ pub(crate) struct TurnDrift {
     repeated: Statistic,
     /// Share of a chord's notes that last as long as the one below.
     chord_durations: Statistic,
-    /// Duration of the last note, in seconds.
-    last_duration: f64,
     /// The pitch with which the last onset began.
     began_with: Option<u8>,
 }
@@ -157,15 +141,13 @@ impl TurnDrift {
         (self.pitch_extent.phrase, self.velocity_extent.phrase) = (None, None);
     }
 
-    /// Adds a note, before `rhythm` is fed the same note. `last`: velocity of the note before; `None` for the first
-    /// note.
-    pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, last: Option<u8>) {
+    /// Adds a note, before `rhythm` is fed the same note. `last`: the note before; `None` for the first note.
+    pub fn feed(&mut self, note: &Successor, rhythm: &Rhythm, last: Option<&Earlier>) {
         let class = duration_class(note.duration);
         self.durations
             .iter_mut()
             .enumerate()
             .for_each(|(n, statistic)| statistic.feed(f32::from(u8::from(n == class))));
-        let last_duration = std::mem::replace(&mut self.last_duration, note.duration);
         self.pitches.feed(f32::from(note.pitch) / 12.0);
         self.pitch_extent.feed(note.pitch.into(), PITCH_FORGOTTEN);
         self.velocity_extent.feed(note.velocity.into(), VELOCITY_FORGOTTEN);
@@ -176,12 +158,12 @@ impl TurnDrift {
             self.began_with = Some(note.pitch);
         }
         let Some(last) = last else { return };
-        self.changes.feed(f32::from(note.velocity.abs_diff(last)) / 16.0);
+        self.changes.feed(f32::from(note.velocity.abs_diff(last.velocity)) / 16.0);
         if note.step == 0.0 || note.spread > 0.0 {
             self.spreads.feed(100.0 * note.spread as f32);
         }
         if note.step == 0.0 {
-            self.chord_durations.feed(f32::from(u8::from(is_as_long(note.duration, last_duration))));
+            self.chord_durations.feed(f32::from(u8::from(is_as_long(note.duration, last.duration.into()))));
         }
         self.chords.feed(f32::from(u8::from(note.step == 0.0)));
         if note.step == 0.0 {
@@ -254,10 +236,10 @@ impl TurnDrift {
         self.began_with.map(|pitch| (pitch, self.repeated.shortfall()))
     }
 
-    /// The duration of the last note, and how much rarer notes of a chord that last as long as the one below are than in
-    /// the phrase, as a share of such notes.
-    pub fn chord_duration_shortfall(&self) -> (f64, f32) {
-        (self.last_duration, self.chord_durations.shortfall())
+    /// How much rarer notes of a chord that last as long as the one below are than in the phrase, as a share of such
+    /// notes.
+    pub fn chord_duration_shortfall(&self) -> f32 {
+        self.chord_durations.shortfall()
     }
 
     /// How much rarer even intervals are than in the phrase, as a share of intervals.
@@ -274,8 +256,9 @@ mod tests {
     fn what_goes_missing_in_a_turn_is_known() {
         let note = |step: f64| Successor { step, spread: 0.0, duration: 0.2, pitch: 60, velocity: 64 };
         let (mut turn, mut rhythm) = (TurnDrift::default(), Rhythm::default());
+        let last = Earlier { pitch: 60, velocity: 64, duration: 0.2, spread: 0.0, age: 0.0 };
         let mut hear = |turn: &mut TurnDrift, step: f64| {
-            turn.feed(&note(step), &rhythm, Some(64));
+            turn.feed(&note(step), &rhythm, Some(&last));
             rhythm.feed(&note(step), false, true);
         };
         // Two notes at a time, evenly.

@@ -312,10 +312,13 @@ impl AttributeSampler<'_> {
                 *logit += self.controls.durations * shortfalls[duration_class(center(bin))];
             }
         }
-        if self.controls.chord_durations != 0.0 && next.step == 0.0 {
-            let (last, shortfall) = self.context.recent.turn_drift.chord_duration_shortfall();
-            let equal = |bin: &usize| is_as_long(center(*bin), last) || *bin == time_bin(last);
-            (0..TIMES).filter(equal).for_each(|bin| logits[bin] += self.controls.chord_durations * shortfall);
+        if self.controls.chord_durations != 0.0
+            && next.step == 0.0
+            && let Some(below) = self.context.recent.voices.last().map(|last| last.duration.into())
+        {
+            let bonus = self.controls.chord_durations * self.context.recent.turn_drift.chord_duration_shortfall();
+            let equal = |bin: &usize| is_as_long(center(*bin), below) || *bin == time_bin(below);
+            (0..TIMES).filter(equal).for_each(|bin| logits[bin] += bonus);
         }
         // No min-p: rare durations are musical, not slips as rare pitches are.
         apply_temperature(logits, self.controls.temperature.duration);

@@ -361,7 +361,7 @@ pub const NOTES: &[Case] = &[
     },
     Case {
         id: "repeats",
-        given: &[("seed", "2"), ("low", "C4"), ("high", "C#4"), ("poly", "1")],
+        given: &[("temppitch", "2"), ("low", "C4"), ("high", "C#4"), ("poly", "1")],
         player: ALONE,
         at: IN_TURN_S,
         to: "1",
