@@ -23,7 +23,7 @@ pub fn write(weights: &Weights, report: &Report) -> String {
     let mut line = |text: String| writeln!(out, "{text}").expect("a String takes everything");
     line(format!("# {}\n", card.name));
     line(format!("* network: {:?}, {} trainable parameters", card.kind, weights.parameters()));
-    line(format!("* licence: {}", or_unsaid(&card.licence)));
+    line(format!("* license: {}", or_unsaid(&card.license)));
     line(format!("* data: {}", or_unsaid(&card.data)));
     line(format!("* training: {}", or_unsaid(&card.training)));
     line(format!("* sampling: {}\n", sampling(&card.controls)));
@@ -134,9 +134,11 @@ pub fn tables(report: &Report) -> String {
     if let Some(diversity) = &report.diversity {
         let title = format!("diversity, {} takes of each of {} prompts", diversity::SEEDS, diversity.prompts);
         line(table_head(&title, &["pairs", "in common", "95 % of pairs have at most", "most"]));
-        for (name, pairs) in
-            [("takes of one prompt", diversity.takes), ("real continuations in one piece", diversity.real)]
-        {
+        for (name, pairs) in [
+            ("takes of one prompt", diversity.takes),
+            ("a take and what came next", diversity.truth),
+            ("real continuations in one piece", diversity.real),
+        ] {
             let shares = [pairs.mean, pairs.high, pairs.highest].map(|share| format!("{share:.3}"));
             line(row(name, [pairs.pairs.to_string()].into_iter().chain(shares)));
         }

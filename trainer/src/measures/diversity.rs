@@ -1,7 +1,9 @@
 //! Diversity: are takes of one prompt with different seeds different ideas?
 //!
 //! Each prompt is continued with several seeds, and the takes are compared with one another in pairs. For comparison,
-//! so are real continuations in the same style: the true continuations of all prompts of a piece. The more a pair has in common, the less different its ideas; see [`similarity`] for what is compared.
+//! so are real continuations in the same style: the true continuations of all prompts of a piece. The more a pair has in
+//! common, the less different its ideas; see [`similarity`] for what is compared. Where a phrase leaves no doubt how it
+//! goes on, takes are alike because they all play what comes next in the piece; so the takes are compared with that, too.
 
 use crate::measures::excerpts::{self, Excerpt, PART_S};
 use crate::parallel;
@@ -35,6 +37,8 @@ pub struct Diversity {
     pub prompts: usize,
     /// Pairs of takes of one prompt.
     pub takes: Pairs,
+    /// Pairs of a take and what came next in the piece.
+    pub truth: Pairs,
     /// Pairs of true continuations from one piece.
     pub real: Pairs,
     /// Share of the pairs of takes that are more similar than any pair of true continuations.
@@ -62,12 +66,17 @@ pub fn diversity(
         },
         done,
     );
-    compare(excerpts, &takes)
+    compare(prompts, excerpts, &takes)
 }
 
-/// Compares [`SEEDS`] takes of each prompt with one another, and the true continuations in each piece.
-fn compare(excerpts: &[Excerpt], takes: &[Vec<Note>]) -> Option<Diversity> {
-    let prompts = takes.len() / SEEDS;
+/// Compares [`SEEDS`] takes of each prompt with one another and with what came next, and the true continuations in each
+/// piece.
+fn compare(prompts: &[Excerpt], excerpts: &[Excerpt], takes: &[Vec<Note>]) -> Option<Diversity> {
+    let truth = takes.chunks_exact(SEEDS).zip(prompts).flat_map(|(takes, prompt)| {
+        let truth = since_hand_over(&prompt.truth);
+        takes.iter().map(move |take| common(take, &truth))
+    });
+    let (truth, _) = Pairs::of(truth.collect())?;
     let takes: Vec<f64> = takes.chunks_exact(SEEDS).flat_map(in_pairs).collect();
     let real = excerpts.chunk_by(|a, b| a.piece == b.piece).flat_map(|of_a_piece| {
         let truths: Vec<Vec<Note>> = of_a_piece.iter().map(|excerpt| since_hand_over(&excerpt.truth)).collect();
@@ -75,7 +84,13 @@ fn compare(excerpts: &[Excerpt], takes: &[Vec<Note>]) -> Option<Diversity> {
     });
     let (takes, real) = (Pairs::of(takes)?, Pairs::of(real.collect())?);
     let beyond = takes.1.iter().filter(|similar| **similar > real.0.highest).count();
-    Some(Diversity { prompts, takes: takes.0, real: real.0, beyond: beyond as f64 / takes.0.pairs as f64 })
+    Some(Diversity {
+        prompts: prompts.len(),
+        takes: takes.0,
+        truth,
+        real: real.0,
+        beyond: beyond as f64 / takes.0.pairs as f64,
+    })
 }
 
 impl Pairs {
@@ -91,7 +106,12 @@ impl Pairs {
 /// The similarity of every pair, in both directions on average.
 fn in_pairs(takes: &[Vec<Note>]) -> Vec<f64> {
     let pairs = takes.iter().enumerate().flat_map(|(index, a)| takes[..index].iter().map(move |b| (a, b)));
-    pairs.map(|(a, b)| 0.5 * (similarity(a, b) + similarity(b, a))).collect()
+    pairs.map(|(a, b)| common(a, b)).collect()
+}
+
+/// The similarity of two continuations, in both directions on average.
+fn common(a: &[Note], b: &[Note]) -> f64 {
+    0.5 * (similarity(a, b) + similarity(b, a))
 }
 
 /// Times in seconds since the hand-over.
@@ -121,15 +141,17 @@ mod tests {
         half.truth[10..].iter_mut().for_each(|note| note.pitch += 1);
         let excerpts = [excerpt(0, 60), excerpt(0, 61), excerpt(1, 60), half];
         let different: Vec<Vec<Note>> = (0..16).map(|take| since_hand_over(&notes(20 + take))).collect();
-        let found = compare(&excerpts, &different).unwrap();
+        let found = compare(&excerpts, &excerpts, &different).unwrap();
         assert_eq!((found.prompts, found.takes.pairs, found.real.pairs), (4, 24, 2));
         assert_eq!((found.real.mean, found.real.highest), (0.25, 0.5));
         assert_eq!((found.takes.highest, found.beyond), (0.0, 0.0));
 
         let mut same = different;
         same[1] = same[0].clone();
-        let found = compare(&excerpts, &same).unwrap();
+        same[4] = since_hand_over(&excerpts[1].truth);
+        let found = compare(&excerpts, &excerpts, &same).unwrap();
         assert_eq!((found.takes.highest, found.beyond), (1.0, 1.0 / 24.0));
-        assert!(compare(&excerpts[1..3], &same[..8]).is_none(), "no piece with two excerpts");
+        assert_eq!((found.truth.pairs, found.truth.highest), (16, 1.0));
+        assert!(compare(&excerpts[..2], &excerpts[1..3], &same[..8]).is_none(), "no piece with two excerpts");
     }
 }
