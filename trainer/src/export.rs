@@ -37,8 +37,8 @@ pub struct CardEdits {
     #[arg(long)]
     name: Option<String>,
     /// License of the weights: an SPDX expression, or a sentence.
-    #[arg(long)]
-    licence: Option<String>,
+    #[arg(long, alias = "licence")]
+    license: Option<String>,
     /// Training data and its attribution.
     #[arg(long)]
     attribution: Option<String>,
@@ -52,7 +52,7 @@ impl CardEdits {
     pub fn apply(&self, card: &mut Card) {
         let fields = [
             (&self.name, &mut card.name),
-            (&self.licence, &mut card.licence),
+            (&self.license, &mut card.license),
             (&self.attribution, &mut card.data),
             (&self.training, &mut card.training),
         ];
@@ -100,11 +100,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .map(|(before, after)| (before - after).abs())
         .fold(0.0, f32::max);
     write_atomic(&args.out, &out)?;
-    let Card { name, licence, kind, .. } = &weights.card;
+    let Card { name, license, kind, .. } = &weights.card;
     println!(
         "{}: \"{name}\", network {kind:?}, license {}, {:.1} MB; largest rounding {rounding:.1e}",
         args.out.display(),
-        if licence.is_empty() { "not stated" } else { licence },
+        if license.is_empty() { "not stated" } else { license },
         out.len() as f64 / 1e6
     );
     Ok(())

@@ -55,10 +55,10 @@ pub fn compare(path: &Path, versions: [(&str, &[Note]); 2]) -> anyhow::Result<()
     install_font()?;
     let most = versions[0].1.partition_point(|note| note.onset < COMPARED_S);
     draw(path, COMPARED, |area| {
-        for ((area, colour), (name, notes)) in area.split_evenly((2, 1)).iter().zip([REAL, TAKES]).zip(versions) {
+        for ((area, color), (name, notes)) in area.split_evenly((2, 1)).iter().zip([REAL, TAKES]).zip(versions) {
             let notes = &notes[..most.min(notes.len())];
             let end = notes.iter().map(Note::end).fold(1.0, f64::max);
-            roll(&area.titled(name, ("sans-serif", 14))?, notes, end, colour)?;
+            roll(&area.titled(name, ("sans-serif", 14))?, notes, end, color)?;
         }
         Ok(())
     })
@@ -134,7 +134,7 @@ fn bars(area: &Area, what: &str, range: Range<f64>, real: &[f64], takes: &[f64])
     Ok(())
 }
 
-fn roll(area: &Area, notes: &[Note], seconds: f64, colour: RGBColor) -> anyhow::Result<()> {
+fn roll(area: &Area, notes: &[Note], seconds: f64, color: RGBColor) -> anyhow::Result<()> {
     let keys = || notes.iter().map(|note| f64::from(note.pitch));
     let (lowest, highest) = (keys().fold(40.0, f64::min) - 2.0, keys().fold(80.0, f64::max) + 3.0);
     let mut chart = ChartBuilder::on(area)
@@ -146,7 +146,7 @@ fn roll(area: &Area, notes: &[Note], seconds: f64, colour: RGBColor) -> anyhow::
     chart.draw_series(notes.iter().filter(|note| note.onset < seconds).map(|note| {
         let key = f64::from(note.pitch);
         let strength = 0.15 + 0.85 * f64::from(note.velocity) / 127.0;
-        Rectangle::new([(note.struck(), key), (note.end().min(seconds), key + 1.0)], colour.mix(strength).filled())
+        Rectangle::new([(note.struck(), key), (note.end().min(seconds), key + 1.0)], color.mix(strength).filled())
     }))?;
     Ok(())
 }

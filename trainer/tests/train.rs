@@ -78,12 +78,12 @@ fn ctrl_c_saves_and_what_was_trained_goes_on_and_goes_into_the_plugin() {
     succeeds(folder.path(), &["train", "run.toml", "--out", "run", "--resume", "--epochs", "0.001"]);
 
     let export =
-        ["export", "run/best.safetensors", "--out", "mine.safetensors", "--name", "Mine", "--licence", "CC0-1.0"];
+        ["export", "run/best.safetensors", "--out", "mine.safetensors", "--name", "Mine", "--license", "CC0-1.0"];
     succeeds(folder.path(), &export);
     let [whole, half] = ["run/best.safetensors", "mine.safetensors"].map(|name| fs::read(at(name)).unwrap());
     assert!(half.len() * 100 < whole.len() * 51);
     let [whole, half] = [whole, half].map(|bytes| Weights::from_bytes(&bytes).unwrap());
-    assert_eq!((half.card.kind, &half.card.name[..], &half.card.licence[..]), (Kind::Antiphon, "Mine", "CC0-1.0"));
+    assert_eq!((half.card.kind, &half.card.name[..], &half.card.license[..]), (Kind::Antiphon, "Mine", "CC0-1.0"));
     assert_eq!(half.card.training, whole.card.training);
     assert!(half.card.training.contains("validation loss"));
     fails(folder.path(), &export, 2, &["mine.safetensors", "--force"]);

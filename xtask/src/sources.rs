@@ -126,8 +126,8 @@ pub fn check() -> Result<()> {
         }
         match &package.license {
             None => faults.push(format!("{} does not name a license", package.name)),
-            Some(licence) if !is_allowed(licence) => {
-                faults.push(format!("{} has the license {licence}, which is not allowed", package.name))
+            Some(license) if !is_allowed(license) => {
+                faults.push(format!("{} has the license {license}, which is not allowed", package.name))
             }
             Some(_) => {}
         }
@@ -177,9 +177,9 @@ fn below(metadata: &Metadata, name: &str) -> BTreeSet<String> {
 }
 
 /// Whether a license expression, such as `(MIT OR GPL-2.0-only) AND Zlib`, can be satisfied with the allowed licenses.
-fn is_allowed(licence: &str) -> bool {
+fn is_allowed(license: &str) -> bool {
     let named = |requirement: &spdx::LicenseReq| requirement.license.id().is_some_and(|id| LICENCES.contains(&id.name));
-    Expression::parse_mode(licence, ParseMode::LAX).is_ok_and(|expression| expression.evaluate(named))
+    Expression::parse_mode(license, ParseMode::LAX).is_ok_and(|expression| expression.evaluate(named))
 }
 
 /// Adds a fault for each Rust file below `folder` with `unsafe` where none is allowed, or with a banned math function.
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn licences_need_a_way_through() {
+    fn licenses_need_a_way_through() {
         for good in ["MIT", "MIT/Apache-2.0", "GPL-3.0-only OR MIT", "(MIT OR GPL-2.0-only) AND Zlib"] {
             assert!(is_allowed(good), "{good}");
         }

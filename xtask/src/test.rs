@@ -187,8 +187,8 @@ mod tests {
         let count = |passed, failed| Some(Count { passed, failed });
         let plain = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured";
         assert_eq!(parse(plain), count(12, 0));
-        let coloured = "test result: \u{1b}[31mFAILED\u{1b}[m. 3 passed; 2 failed; 0 ignored";
-        assert_eq!(parse(coloured), count(3, 2));
+        let colored = "test result: \u{1b}[31mFAILED\u{1b}[m. 3 passed; 2 failed; 0 ignored";
+        assert_eq!(parse(colored), count(3, 2));
         assert_eq!(parse("test result_is_parsed ... ok"), None);
     }
 }

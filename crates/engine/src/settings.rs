@@ -325,7 +325,7 @@ pub struct Rhythm {
     pub strength: f32,
     /// Which grid.
     pub grid: Grid,
-    /// Where every second line of the grid lies between its neighbours, 0.5–0.75.
+    /// Where every second line of the grid lies between its neighbors, 0.5–0.75.
     pub swing: f32,
     /// Whose pulse it is.
     pub beat_source: BeatSource,

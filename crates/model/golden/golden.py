@@ -345,7 +345,7 @@ class Context:
 
 
 def point(n, echo, values, output):
-    """(class, output) links to an echo's value and its neighbours."""
+    """(class, output) links to an echo's value and its neighbors."""
     return [(values(echo) + d, output + abs(d)) for d in (0, -1, 1) if echo and 0 <= values(echo) + d < n]
 
 

@@ -34,8 +34,8 @@ pub struct Card {
     /// Display name.
     pub name: String,
     /// An SPDX license expression, or a sentence.
-    #[serde(default)]
-    pub licence: String,
+    #[serde(default, alias = "licence")]
+    pub license: String,
     /// What the weights were trained on, with attribution.
     #[serde(default)]
     pub data: String,
@@ -65,7 +65,7 @@ impl Card {
             vocabulary: VOCABULARY,
             kind,
             name: name.to_owned(),
-            licence: String::new(),
+            license: String::new(),
             data: String::new(),
             training: String::new(),
             residual_variance: (kind == Kind::Seed).then_some([0.02, 0.11]),

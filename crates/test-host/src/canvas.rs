@@ -20,7 +20,7 @@ pub enum Align {
     /// It starts at the point.
     Left,
     /// It is centered on the point.
-    Centre,
+    Center,
     /// It ends at the point.
     Right,
 }
@@ -72,7 +72,7 @@ impl Canvas {
         let mut caret = x * OVER
             - match align {
                 Align::Left => 0.0,
-                Align::Centre => width / 2.0,
+                Align::Center => width / 2.0,
                 Align::Right => width,
             };
         for c in text.chars() {

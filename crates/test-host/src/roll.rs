@@ -65,7 +65,7 @@ impl Roll<'_> {
         while second <= self.length {
             canvas.rect([x(second), top, 1.0, h], 0.0, LINE, 1.0);
             let place = [x(second), top + h + 24.0];
-            canvas.text(&format!("{second:.0} s"), place, 16.0, Align::Centre, FAINT);
+            canvas.text(&format!("{second:.0} s"), place, 16.0, Align::Center, FAINT);
             second += every;
         }
 
@@ -89,7 +89,7 @@ impl Roll<'_> {
                 dash += 12.0;
             }
             let text = format!("hand-over, {hand_over:.2} s");
-            canvas.text(&text, [at, top - 12.0], 17.0, Align::Centre, INK);
+            canvas.text(&text, [at, top - 12.0], 17.0, Align::Center, INK);
         }
         canvas.rect([left, top + h, w, 1.0], 0.0, FAINT, 1.0);
 

@@ -86,8 +86,8 @@ pub fn show(
                 let color = if bad { palette.trouble } else { palette.ink };
                 ui.add(Label::new(small(message.to_owned()).color(color)).truncate()).on_hover_text(message);
             } else if !model_info.weights.is_empty() {
-                let licence = if model_info.license.is_empty() { "no license stated" } else { &model_info.license };
-                let text = format!("model {}, {licence}", model_info.weights);
+                let license = if model_info.license.is_empty() { "no license stated" } else { &model_info.license };
+                let text = format!("model {}, {license}", model_info.weights);
                 ui.add(Label::new(small(text.clone()).color(palette.quiet)).truncate()).on_hover_text(text);
             }
         });

@@ -26,7 +26,8 @@ pub struct Config {
     /// Name of the weights, for the model card.
     pub name: String,
     /// License of the weights, for the model card.
-    pub licence: String,
+    #[serde(alias = "licence")]
+    pub license: String,
     /// Training data and its attribution, for the model card.
     pub attribution: String,
     /// Seed of all random choices.
@@ -145,7 +146,7 @@ impl Default for Config {
             data: Vec::new(),
             network: Kind::Antiphon,
             name: "my music".into(),
-            licence: String::new(),
+            license: String::new(),
             attribution: String::new(),
             mixture: BTreeMap::new(),
             seed: 1,

@@ -124,11 +124,11 @@ fn picture(path: &Path, log: &[Line]) -> anyhow::Result<()> {
                         line.sets.iter().find(|stats| stats.set == *set).map(|stats| (millions(line), stats))
                     })
                 };
-                let colour = COLORS[index % COLORS.len()];
+                let color = COLORS[index % COLORS.len()];
                 let truth = of_set().map(|(notes, stats)| (notes, stats.truth[feature]));
-                chart.draw_series(LineSeries::new(truth, colour.mix(0.5).stroke_width(1)))?;
+                chart.draw_series(LineSeries::new(truth, color.mix(0.5).stroke_width(1)))?;
                 let network = of_set().map(|(notes, stats)| (notes, stats.network[feature]));
-                chart.draw_series(LineSeries::new(network, colour.stroke_width(2)))?;
+                chart.draw_series(LineSeries::new(network, color.stroke_width(2)))?;
             }
         }
         Ok(root.present()?)

@@ -487,7 +487,7 @@ fn interleaved<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<&'a [Note]> {
 /// The card of weights trained from scratch.
 fn new_card(mut card: Card, config: &Config) -> Card {
     card.name.clone_from(&config.name);
-    card.licence.clone_from(&config.licence);
+    card.license.clone_from(&config.license);
     card.data.clone_from(&config.attribution);
     card
 }
@@ -497,8 +497,8 @@ fn tuned_card(from: &Card, config: &Config) -> Card {
     let training = format!("fine-tuned from \"{}\"", from.name);
     let mut card = Card { training, first_spread: from.kind == Kind::Antiphon, ..from.clone() };
     card.name.clone_from(&config.name);
-    if !config.licence.is_empty() {
-        card.licence.clone_from(&config.licence);
+    if !config.license.is_empty() {
+        card.license.clone_from(&config.license);
     }
     let (before, new) = (from.data.trim(), config.attribution.trim());
     card.data = match (before, new) {

@@ -87,8 +87,8 @@ fn picture(path: &Path, log: &[Line]) -> anyhow::Result<()> {
         let root = BitMapBackend::new(path, (900, 500)).into_drawing_area();
         root.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&root).margin(20).build_cartesian_2d(0.0..last, low * 0.98..high * 1.02)?;
-        for (curve, colour) in curves {
-            chart.draw_series(LineSeries::new(curve, colour))?;
+        for (curve, color) in curves {
+            chart.draw_series(LineSeries::new(curve, color))?;
         }
         Ok(root.present()?)
     })

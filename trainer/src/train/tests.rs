@@ -129,7 +129,7 @@ fn fine_tuned_weights_keep_their_card_and_are_never_worse_than_what_they_start_f
     data().save(&folder.path().join("music.safetensors")).unwrap();
     let mut start = Weights::random(Kind::Antiphon, 3);
     start.card.name = "first".into();
-    start.card.licence = "CC-BY-SA-4.0".into();
+    start.card.license = "CC-BY-SA-4.0".into();
     start.card.data = "old music".into();
     start.card.controls.top_p = 0.625;
     let from = folder.path().join("first.safetensors");
@@ -140,7 +140,7 @@ fn fine_tuned_weights_keep_their_card_and_are_never_worse_than_what_they_start_f
     train(Args { from: Some(from), ..args(folder.path(), "tuned", false) }, None);
     let best = Weights::from_bytes(&std::fs::read(folder.path().join("tuned/best.safetensors")).unwrap()).unwrap();
     assert_eq!(best.tensors(), start.tensors());
-    assert_eq!((&best.card.name[..], &best.card.licence[..]), ("mine", "CC-BY-SA-4.0"));
+    assert_eq!((&best.card.name[..], &best.card.license[..]), ("mine", "CC-BY-SA-4.0"));
     assert_eq!(best.card.data, "old music; my music");
     assert!(best.card.training.starts_with("fine-tuned from \"first\"; 0 notes"), "{}", best.card.training);
     assert_eq!(best.card.controls, start.card.controls);

@@ -128,7 +128,7 @@ impl GeneratorSide {
         let device = card.map_or_else(DeviceInfo::default, |_| self.devices.info().clone());
         self.model_info_writer.update(|info| {
             info.weights = card.map_or_else(String::new, |card| card.name.clone());
-            info.license = card.map_or_else(String::new, |card| card.licence.clone());
+            info.license = card.map_or_else(String::new, |card| card.license.clone());
             info.device = device;
             info.trouble = trouble;
         });

@@ -65,7 +65,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     let settings = [plugin.param_event("silence", "300 ms")?];
     let cases = if context.quick { QUICK } else { CASES };
     let mut rows = Vec::new();
-    for (name, behaviour) in BEHAVIORS {
+    for (name, behavior) in BEHAVIORS {
         let found = context.each(cases, |number| {
             let end = ticks(12.0);
             let (scenario, release) = Scenario::plain(context.seed, number, &settings, TEMPO, end);
@@ -73,7 +73,7 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
             let hand_over = release + 90;
             let moment = hand_over + rng.random_range(ticks(0.7)..ticks(2.5));
             let setup = Setup::offline(RATE, Blocks::Of(SIZES[number as usize % SIZES.len()]));
-            behaviour(&Case { context, scenario, hand_over, moment, setup, settings: &settings })
+            behavior(&Case { context, scenario, hand_over, moment, setup, settings: &settings })
         })?;
         let mut row = Row::new(name, "samples");
         for (number, (worst, what)) in found.into_iter().enumerate() {
