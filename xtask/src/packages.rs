@@ -22,8 +22,7 @@ const SCREEN: &[(&str, &str)] =
 const LAVAPIPE: &[(&str, &str)] = &[("libvulkan1", ""), ("mesa-vulkan-drivers", "")];
 
 /// For linking for Windows, and for running the result. A VST3 there has a message window, which Wine creates only with
-/// a screen. The compiler is needed for type-checking too, because of dependencies with C code.
-const MINGW: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", "")];
+/// a screen.
 const WINE: &[(&str, &str)] = &[("gcc-mingw-w64-x86-64", ""), ("wine", ""), ("wine64", ""), ("xvfb", "")];
 
 /// For testing the web page.
@@ -47,9 +46,9 @@ pub fn ensure_archives() -> Result<()> {
     ensure_packages(ARCHIVES)
 }
 
-/// Checks for what `cargo xtask cross` needs; `runs`: including the tests under Wine.
-pub fn ensure_cross(runs: bool) -> Result<()> {
-    ensure_packages(if runs { WINE } else { MINGW })
+/// Checks for what linking for Windows and running the result needs.
+pub fn ensure_wine() -> Result<()> {
+    ensure_packages(WINE)
 }
 
 /// [`STANDALONE`] in words, for systems where this program cannot install packages.

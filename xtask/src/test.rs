@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{bundle, install, links, packages, sources, tools, web};
+use crate::{bundle, cross, install, links, packages, sources, tools, web};
 
 /// Numbers of tests run so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,10 +50,22 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         Ok(folder) => drop(report.stage("workflows", || workflows(&folder))),
         Err(why) => report.skipped.push(("workflows", format!("{why:#}"))),
     }
+    // The standalone app is part of the plugin's crate, behind a feature that needs system packages.
+    let standalone = packages::ensure_standalone();
+    let features: &[&str] = if standalone.is_ok() { &["--features", "antiphon/standalone"] } else { &[] };
+    if let Err(why) = standalone {
+        report.skipped.push(("standalone app", format!("{why:#}")));
+    }
     report.stage("lints", || {
-        let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        let lints = [&["clippy", "--workspace", "--all-targets"], features, &["--", "-D", "warnings"]].concat();
         cargo(&lints, &[])
     });
+    if cfg!(target_os = "linux") {
+        match cross::ensure_windows() {
+            Ok(()) => drop(report.stage("Windows", || cross::check_windows(workspace))),
+            Err(why) => report.skipped.push(("Windows", format!("{why:#}"))),
+        }
+    }
     match web::target() {
         Ok(()) => drop(report.stage("engine in a page", web::check)),
         Err(why) => report.skipped.push(("engine in a page", format!("{why:#}"))),
@@ -70,7 +82,8 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         report.stage("tests", || {
             // With the CPU driver installed, tests that need a GPU must find one.
             let variables: &[_] = if adapter.is_ok() { &[("ANTIPHON_GPU_TESTS", "1")] } else { &[] };
-            count = tests(workspace, &["--workspace", "--no-fail-fast"], variables)?;
+            let which = [&["--workspace", "--no-fail-fast"], features].concat();
+            count = tests(workspace, &which, variables)?;
             ensure!(count.passed + count.failed > 0, "no tests ran");
             ensure!(count.failed == 0, "{} tests failed", count.failed);
             Ok(())
@@ -84,7 +97,7 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
         report.stage("web page", || {
             web::try_out(workspace, |variables| {
                 // All packages, so that dependencies keep the features they were already built with.
-                let which = ["--workspace", "--test", "browser", "--", "--ignored"];
+                let which = [&["--workspace", "--test", "browser"], features, &["--", "--ignored"]].concat();
                 let more = tests(workspace, &which, variables)?;
                 count = Count { passed: count.passed + more.passed, failed: count.failed + more.failed };
                 ensure!(more.passed > 0 && more.failed == 0, "{} tests failed", more.failed);

@@ -4,8 +4,8 @@
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
-#[cfg(target_os = "linux")]
 use engine::link::viewer::Viewer;
+#[cfg(target_os = "linux")]
 use nice_plug::context::PluginApi;
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::{LogicalSize, NativeSize, Size};

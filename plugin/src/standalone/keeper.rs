@@ -171,12 +171,15 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    /// A session on stage, poll by poll: the choice, the available ports, and the connected one.
+    /// The available ports, and the one that is connected then.
+    type Poll<'a> = (&'a [&'a str], Option<&'a str>);
+
+    /// A session on stage: the choice, then poll by poll.
     #[test]
     fn ports_are_connected_again_when_they_are_back() {
         let some = |name: &str| Some(name.to_owned());
         let [piano, organ] = ["Piano 20:0", "Organ 24:0"];
-        let cases: [(Option<&str>, &[(&[&str], Option<&str>)]); 4] = [
+        let cases: [(Option<&str>, &[Poll]); 4] = [
             (
                 Some(organ),
                 &[

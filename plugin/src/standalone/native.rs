@@ -5,6 +5,7 @@
 //! next one with the same spacing, so its rhythm is preserved; what goes out is sent at the right time by a separate
 //! thread.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -41,7 +42,7 @@ pub struct BlockRunner {
     incoming: Consumer<Timed>,
     outgoing: Producer<Timed>,
     /// Messages that come in with the current block.
-    block: Vec<Incoming>,
+    block: VecDeque<Incoming>,
     /// When the previous block began.
     before: Instant,
     rate: f64,
@@ -56,12 +57,11 @@ impl BlockRunner {
         self.host.lock().unwrap_or_else(PoisonError::into_inner).start(rate);
     }
 
-    /// Plays a block.
+    /// Plays a block that begins now.
     #[deny(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types)]
     #[deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unreachable)]
-    pub fn block(&mut self, audio: [&mut [f32]; CHANNELS]) {
+    pub fn block(&mut self, now: Instant, audio: [&mut [f32]; CHANNELS]) {
         let frames = audio.iter().map(|channel| channel.len()).min().unwrap_or_default();
-        let now = Instant::now();
         self.block.clear();
         let mut latest = 0;
         while self.block.len() < self.block.capacity()
@@ -69,14 +69,14 @@ impl BlockRunner {
         {
             let after = came.saturating_duration_since(self.before).as_secs_f64() * self.rate;
             latest = (after as u32).min((frames as u32).saturating_sub(1)).max(latest);
-            self.block.push((latest, message));
+            self.block.push_back((latest, message));
         }
         let (rate, requests, outgoing) = (self.rate, &self.requests, &mut self.outgoing);
         // There is no transport: the song runs from the start.
         let song = Song { playing: true, seconds: Some(self.played as f64 / rate), ..Song::default() };
         // The lock is only taken while the driver changes: this one is about to end.
         if let Ok(mut host) = self.host.try_lock() {
-            host.block(audio, song, &self.block, |at, message| {
+            host.block(audio, song, self.block.make_contiguous(), |at, message| {
                 let due = now + Duration::from_secs_f64(f64::from(at) / rate);
                 if outgoing.push((due, *message)).is_err() {
                     // No room: end the affected notes in the next block.
@@ -117,7 +117,7 @@ impl Native {
         let (arrives, incoming) = RingBuffer::new(MESSAGES);
         let (outgoing, leaves) = RingBuffer::new(MESSAGES);
         let requests = host.lock().unwrap_or_else(PoisonError::into_inner).requests();
-        let block = Vec::with_capacity(MESSAGES);
+        let block = VecDeque::with_capacity(MESSAGES);
         let before = Instant::now();
         let runner = BlockRunner { host, requests, incoming, outgoing, block, before, rate: RATE.into(), played: 0 };
         let runner = Arc::new(Mutex::new(runner));
@@ -323,7 +323,7 @@ impl Timer {
             let (began, mut blocks) = (Instant::now(), 0_u32);
             while !stopped.load(Ordering::Relaxed) {
                 let [left, right] = &mut audio;
-                lock(&runner).block([left, right]);
+                lock(&runner).block(Instant::now(), [left, right]);
                 blocks += 1;
                 let due = began + Duration::from_secs_f64(f64::from(blocks) * PIECE as f64 / f64::from(RATE));
                 thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -364,7 +364,7 @@ mod tests {
             requests,
             incoming,
             outgoing,
-            block: Vec::with_capacity(16),
+            block: VecDeque::with_capacity(16),
             before,
             rate: RATE.into(),
             played: 0,

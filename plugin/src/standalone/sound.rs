@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{
@@ -126,7 +127,7 @@ fn open<T: SizedSample + FromSample<f32>>(
             let frames = data.len() / channels;
             let [left, right] = &mut audio;
             match runner.try_lock() {
-                Ok(mut runner) => runner.block([&mut left[..frames], &mut right[..frames]]),
+                Ok(mut runner) => runner.block(Instant::now(), [&mut left[..frames], &mut right[..frames]]),
                 // The lock is only taken while another device is opened: this one is about to close.
                 Err(_) => [&mut *left, right].into_iter().for_each(|channel| channel.fill(0.0)),
             }
