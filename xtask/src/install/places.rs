@@ -27,9 +27,11 @@ pub enum Source {
     Made(Vec<u8>),
 }
 
-/// A file to install: its bytes and whether it is executable.
+/// A file to install.
 pub struct Content {
     pub bytes: Vec<u8>,
+    /// Whether it is executable, which only Unix has to be told.
+    #[cfg_attr(not(unix), allow(dead_code))]
     pub is_program: bool,
 }
 

@@ -68,7 +68,7 @@ pub fn check(path: &Path, others: &[&str]) -> Result<Needs> {
 
 #[cfg(test)]
 mod tests {
-    use super::{needs, version};
+    use super::*;
 
     #[test]
     fn versions_are_compared_as_numbers() {

@@ -3,7 +3,6 @@
 #![allow(clippy::unnecessary_cast, reason = "on Windows the interface's enumerations have another type")]
 
 use std::cell::RefCell;
-use std::ffi::CStr;
 use std::mem::zeroed;
 use std::ptr::null_mut;
 
@@ -263,13 +262,4 @@ fn upstream_reads_choices_in_their_own_case() {
     let component = upstream();
     assert_eq!(read(&component, "color", "Green"), Some(0.5));
     assert_eq!(read(&component, "color", "green"), None, "fixed upstream: `texts` can be removed");
-}
-
-/// The type of parent window on this system.
-pub fn platform() -> &'static CStr {
-    match std::env::consts::OS {
-        "windows" => c"HWND",
-        "macos" => c"NSView",
-        _ => c"X11EmbedWindowID",
-    }
 }
