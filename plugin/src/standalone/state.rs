@@ -117,7 +117,8 @@ mod tests {
         assert_eq!(state.apply(&params), ["`mode` cannot be \"dance\""], "all but unknown settings");
         let settings = params.settings();
         assert_eq!((settings.turn.antiphon_bars, settings.turn.length), (2, engine::settings::Length::Notes(40)));
-        assert_eq!((settings.midi.channel, settings.generation.limits.polyphony), (Some(4), Some(3)));
+        // The fourth channel is number 3 in the engine.
+        assert_eq!((settings.midi.channel, settings.generation.limits.polyphony), (Some(3), Some(3)));
         assert_eq!((settings.generation.limits.lowest, settings.generation.rhythm.strength), (36, 0.75));
         assert!(settings.turn.rings_out && !settings.midi.thru);
         assert_eq!(params.ui_state.lock().group.as_deref(), Some("Time"));
