@@ -11,13 +11,13 @@ pub(crate) struct DecayingMean {
 
 impl DecayingMean {
     /// Adds a value; earlier ones weigh `decay` times as much as before.
-    pub const fn feed(&mut self, value: f32, decay: f32) {
+    pub fn feed(&mut self, value: f32, decay: f32) {
         self.sum = decay * self.sum + value;
         self.weight = decay * self.weight + 1.0;
     }
 
-    /// The mean; NaN without values.
-    pub const fn mean(&self) -> f32 {
-        self.sum / self.weight
+    /// The mean; 0 without values.
+    pub fn mean(&self) -> f32 {
+        self.sum / self.weight.max(1.0)
     }
 }

@@ -3,6 +3,8 @@
 
 use notes::Successor;
 
+use crate::decaying_mean::DecayingMean;
+
 /// Decay per note of the averages, one per window.
 const DECAYS: [f32; 3] = [0.94, 0.985, 0.9995];
 /// Number of windows.
@@ -70,17 +72,13 @@ const LOOP_PENALTY: f32 = 40.0;
 
 /// How much of the recent music repeats in loops: a network fed with its own output must notice when it is stuck.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Loops {
-    sums: [f32; LOOP_DECAYS.len()],
-    weights: [f32; LOOP_DECAYS.len()],
-}
+pub(crate) struct Loops([DecayingMean; LOOP_DECAYS.len()]);
 
 impl Loops {
     /// Records whether the latest note was the one a loop predicted.
     pub fn feed(&mut self, predicted: bool) {
-        for ((sum, weight), decay) in self.sums.iter_mut().zip(&mut self.weights).zip(LOOP_DECAYS) {
-            *sum = decay * *sum + f32::from(u8::from(predicted));
-            *weight = decay * *weight + 1.0;
+        for (share, decay) in self.0.iter_mut().zip(LOOP_DECAYS) {
+            share.feed(f32::from(u8::from(predicted)), decay);
         }
     }
 
@@ -92,6 +90,6 @@ impl Loops {
 
     /// The share of predicted notes, from the shortest window to the longest; 0 before the first note.
     pub fn shares(&self) -> [f32; LOOP_DECAYS.len()] {
-        std::array::from_fn(|rate| self.sums[rate] / self.weights[rate].max(1.0))
+        self.0.map(|share| share.mean())
     }
 }
