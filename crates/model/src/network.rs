@@ -152,7 +152,7 @@ impl Network {
             },
         };
         let trunk = Trunk::new(weights, precision, keep_going)?;
-        Some(Self { card: weights.card.clone(), precision, body, trunk, critic: weights.critic() })
+        Some(Self { card: weights.card.clone(), precision, body, trunk, critic: weights.critic(precision) })
     }
 
     /// The kind of network.

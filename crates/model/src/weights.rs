@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     critic::{self, Critic},
     encoding::VOCABULARY,
+    linear::Precision,
     sampling::Controls,
     shapes,
     shapes::Kind,
@@ -170,6 +171,19 @@ pub struct Weights {
     critic: BTreeMap<String, Tensor>,
 }
 
+/// Returns these tensors without any others; an error if one is missing or has another shape.
+fn checked(
+    shapes: Vec<(String, Vec<usize>)>,
+    mut tensors: BTreeMap<String, Tensor>,
+) -> Result<BTreeMap<String, Tensor>, WeightsError> {
+    let take = |(name, expected): (String, Vec<usize>)| match tensors.remove(&name) {
+        None => Err(WeightsError::Missing { name, expected }),
+        Some(tensor) if tensor.shape != expected => Err(WeightsError::Shape { name, found: tensor.shape, expected }),
+        Some(tensor) => Ok((name, tensor)),
+    };
+    shapes.into_iter().map(take).collect()
+}
+
 impl Weights {
     /// Reads and checks a weights file: every tensor of its network must be there, with the right shape and finite
     /// values. In a file with an older vocabulary, the weights of features it does not know are filled with zeros.
@@ -227,29 +241,21 @@ impl Weights {
     }
 
     /// Combines tensors and a card. The tensors must be those of the card's network; a critic in the card is dropped.
-    pub fn new(card: Card, mut tensors: BTreeMap<String, Tensor>) -> Result<Self, WeightsError> {
-        let mut checked = BTreeMap::new();
-        for (name, expected) in shapes::of(card.kind) {
-            let Some(tensor) = tensors.remove(&name) else {
-                return Err(WeightsError::Missing { name, expected });
-            };
-            if tensor.shape != expected {
-                return Err(WeightsError::Shape { name, found: tensor.shape, expected });
-            }
-            checked.insert(name, tensor);
-        }
+    pub fn new(card: Card, tensors: BTreeMap<String, Tensor>) -> Result<Self, WeightsError> {
+        let tensors = checked(shapes::of(card.kind), tensors)?;
         // A critic is trained for one network only.
-        Ok(Self { card: Card { critic: None, ..card }, tensors: checked, critic: BTreeMap::new() })
+        Ok(Self { card: Card { critic: None, ..card }, tensors, critic: BTreeMap::new() })
     }
 
-    /// The same weights with this critic.
-    pub fn with_critic(self, critic: &Critic) -> Self {
-        Self { card: Card { critic: Some(critic::VERSION), ..self.card }, critic: critic.tensors(), ..self }
+    /// The same weights with this critic. The tensors must be those that [`critic::shapes`] lists.
+    pub fn with_critic(self, tensors: BTreeMap<String, Tensor>) -> Result<Self, WeightsError> {
+        let critic = checked(critic::shapes(), tensors)?;
+        Ok(Self { card: Card { critic: Some(critic::VERSION), ..self.card }, critic, ..self })
     }
 
-    /// The critic that comes with the weights, if any.
-    pub fn critic(&self) -> Option<Critic> {
-        Critic::from_tensors(&self.critic)
+    /// The critic that comes with the weights, if any, packed for a network of this precision.
+    pub fn critic(&self, precision: Precision) -> Option<Critic> {
+        Critic::new(&self.critic, precision)
     }
 
     /// Untrained weights, uniform in ±1/sqrt(fan-in) as PyTorch initializes them; `antiphon`'s forget gates have a bias

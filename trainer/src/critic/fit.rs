@@ -3,7 +3,6 @@
 use super::examples::Example;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
-use model::Critic;
 use model::critic::{STATISTICS, shapes, standardize};
 use model::weights::Tensor as Plain;
 use rand::Rng;
@@ -41,8 +40,12 @@ fn scales(examples: &[Example]) -> (Vec<f32>, Vec<f32>) {
         .unzip()
 }
 
-/// Trains a critic. Calls `log` with each epoch and its mean loss, in nats.
-pub fn fit(examples: &[Example], fit: &Fit, mut log: impl FnMut(usize, f64)) -> anyhow::Result<Critic> {
+/// Trains a critic and returns its tensors. Calls `log` with each epoch and its mean loss, in nats.
+pub fn fit(
+    examples: &[Example],
+    fit: &Fit,
+    mut log: impl FnMut(usize, f64),
+) -> anyhow::Result<BTreeMap<String, Plain>> {
     let (mean, scale) = scales(examples);
     let inputs: Vec<f32> = examples
         .iter()
@@ -97,7 +100,7 @@ pub fn fit(examples: &[Example], fit: &Fit, mut log: impl FnMut(usize, f64)) -> 
         };
         tensors.insert(name, Plain::new(shape, data));
     }
-    Critic::from_tensors(&tensors).ok_or_else(|| anyhow::anyhow!("the critic's tensors do not fit together"))
+    Ok(tensors)
 }
 
 /// The trainable tensors, initialized uniformly in ±1/sqrt(fan-in), as in PyTorch.

@@ -12,6 +12,7 @@ use crate::export::new_file;
 use crate::files::write_atomic;
 use crate::play::Sampling;
 use crate::{prepare, progress};
+use anyhow::Context;
 use model::{Kind, Network, Weights};
 use serde_json::json;
 use std::path::PathBuf;
@@ -93,11 +94,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let train = made(Split::Train, args.phrases, args.seed)?;
     let validation = made(Split::Validation, args.validation, args.seed.wrapping_add(1))?;
     let how = Fit { epochs: args.epochs, batch: 256, rate: 1e-3, weight_decay: 0.05, dropout: 0.2, seed: args.seed };
-    let critic = fit::fit(&train, &how, |epoch, loss| {
+    let tensors = fit::fit(&train, &how, |epoch, loss| {
         if (epoch + 1) % 5 == 0 {
             eprintln!("epoch {:3}  loss {loss:.4}", epoch + 1);
         }
     })?;
+    let weights = weights.with_critic(tensors)?;
+    let critic = weights.critic(network.precision()).context("the critic is incomplete")?;
     let judge = |examples: &[Example]| -> Vec<f64> {
         examples.iter().map(|example| critic.judge(&example.statistics)).collect()
     };
@@ -108,7 +111,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     });
     let loss = loss.sum::<f64>() / validation.len() as f64;
     let areas = areas(&validation, &odds);
-    write_atomic(&args.out, &weights.with_critic(&critic).to_bytes())?;
+    write_atomic(&args.out, &weights.to_bytes())?;
     if args.json {
         let areas: Vec<_> =
             areas.iter().map(|(of, phrases, area)| json!({ "of": of, "phrases": phrases, "area": area })).collect();

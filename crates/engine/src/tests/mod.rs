@@ -11,7 +11,7 @@ mod turns;
 
 use std::sync::{Arc, OnceLock};
 
-use model::{Critic, Kind, Network, Weights};
+use model::{Kind, Network, Weights, critic};
 use notes::Transport;
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ pub fn network() -> Arc<Network> {
             }
             bias[0] += 3.0;
         }
-        let weights = Weights::new(random.card, tensors).unwrap().with_critic(&Critic::random(3));
+        let weights = Weights::new(random.card, tensors).unwrap().with_critic(critic::random(3)).unwrap();
         let bytes = weights.to_bytes();
         Arc::new(Network::from_bytes_cancelable(&bytes, || true).unwrap())
     });

@@ -13,7 +13,10 @@ use notes::Note;
 use rand::Rng;
 
 pub use self::statistics::{Phrase, STATISTICS};
-use crate::weights::Tensor;
+use crate::{
+    linear::{Dense, Precision, Scratch},
+    weights::Tensor,
+};
 
 /// Version of the statistics and the network. Critics of another version are ignored.
 pub const VERSION: u32 = 1;
@@ -42,72 +45,26 @@ pub fn shapes() -> Vec<(String, Vec<usize>)> {
     ]
 }
 
-/// The critic; see the [module documentation](self).
-#[derive(Clone, Debug, PartialEq)]
+/// The critic, ready to run; see the [module documentation](self).
+#[derive(Clone, Debug)]
 pub struct Critic {
     /// Mean of each statistic in training.
     mean: Vec<f32>,
     /// Reciprocal of each statistic's standard deviation in training.
     scale: Vec<f32>,
-    layers: [Layer; 3],
-}
-
-/// A linear layer: weight `[outputs, inputs]` and bias `[outputs]`.
-#[derive(Clone, Debug, PartialEq)]
-struct Layer {
-    weight: Vec<f32>,
-    bias: Vec<f32>,
-}
-
-impl Layer {
-    /// `out = W input + bias`, summed in a fixed order: the same bits on every machine.
-    fn apply(&self, input: &[f32], out: &mut [f32]) {
-        for ((out, row), bias) in out.iter_mut().zip(self.weight.chunks_exact(input.len())).zip(&self.bias) {
-            // Eight partial sums: a fixed order that the compiler can vectorize.
-            let mut sums = [0.0; 8];
-            let (blocks, rest) = row.as_chunks::<8>();
-            let (inputs, others) = input.as_chunks::<8>();
-            for (block, input) in blocks.iter().zip(inputs) {
-                for lane in 0..8 {
-                    sums[lane] += block[lane] * input[lane];
-                }
-            }
-            let rest: f32 = rest.iter().zip(others).map(|(a, b)| a * b).sum();
-            let [a, b, c, d, e, f, g, h] = sums;
-            *out = bias + ((a + e) + (b + f)) + ((c + g) + (d + h)) + rest;
-        }
-    }
+    layers: [Dense; 3],
 }
 
 impl Critic {
-    /// Builds a critic from the tensors that [`shapes`] lists; `None` if any is missing or has the wrong shape.
-    pub fn from_tensors(tensors: &BTreeMap<String, Tensor>) -> Option<Self> {
-        let all = shapes().into_iter().map(|(name, shape)| {
-            tensors.get(&name).filter(|tensor| tensor.shape == shape).map(|tensor| tensor.data.clone())
-        });
-        let mut all = all.collect::<Option<Vec<_>>>()?.into_iter();
-        let mut next = || all.next().unwrap_or_default();
-        let (mean, scale) = (next(), next());
-        Some(Self { mean, scale, layers: [(); 3].map(|()| Layer { weight: next(), bias: next() }) })
-    }
-
-    /// An untrained critic with random weights. For tests.
-    pub fn random(seed: u64) -> Self {
-        let rng = &mut rand_pcg::Pcg32::new(seed, 1);
-        let mut random = |count: usize, by: f32| (0..count).map(|_| rng.random_range(-by..by)).collect();
-        let widths = [STATISTICS, HIDDEN[0], HIDDEN[1], 1];
-        let layers = [0, 1, 2].map(|layer| Layer {
-            weight: random(widths[layer] * widths[layer + 1], 2.0 / (widths[layer] as f32).sqrt()),
-            bias: random(widths[layer + 1], 0.1),
-        });
-        Self { mean: vec![0.0; STATISTICS], scale: vec![1.0; STATISTICS], layers }
-    }
-
-    /// Its tensors, as stored in a weights file.
-    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
-        let layers = self.layers.iter().flat_map(|layer| [&layer.weight, &layer.bias]);
-        let data = [&self.mean, &self.scale].into_iter().chain(layers);
-        shapes().into_iter().zip(data).map(|((name, shape), data)| (name, Tensor::new(shape, data.clone()))).collect()
+    /// Packs the tensors that [`shapes`] lists, in the precision of the network's heads; `None` if any is missing.
+    pub(crate) fn new(tensors: &BTreeMap<String, Tensor>, precision: Precision) -> Option<Self> {
+        let get = |name: &str| tensors.get(&format!("critic.{name}"));
+        let vector = |name: &str| get(name).map(|tensor| tensor.data.clone());
+        let layer = |number: usize| {
+            let (weight, bias) = (get(&format!("{number}.weight"))?, vector(&format!("{number}.bias"))?);
+            Some(Dense::new(weight, bias, precision.heads()))
+        };
+        Some(Self { mean: vector("mean")?, scale: vector("scale")?, layers: [layer(0)?, layer(1)?, layer(2)?] })
     }
 
     /// log p(real) - log p(own) for these statistics, given equal priors, in nats.
@@ -116,11 +73,12 @@ impl Critic {
         standardize(&mut input, &self.mean, &self.scale);
         let [first, second, last] = &self.layers;
         let (mut a, mut b, mut odds) = ([0.0; HIDDEN[0]], [0.0; HIDDEN[1]], [0.0]);
-        first.apply(&input, &mut a);
+        let scratch = &mut Scratch::new(1);
+        first.apply(&input, scratch, &mut a);
         relu(&mut a);
-        second.apply(&a, &mut b);
+        second.apply(&a, scratch, &mut b);
         relu(&mut b);
-        last.apply(&b, &mut odds);
+        last.apply(&b, scratch, &mut odds);
         odds[0].into()
     }
 
@@ -134,6 +92,24 @@ impl Critic {
     }
 }
 
+/// Tensors of an untrained critic, with random weights. For tests.
+pub fn random(seed: u64) -> BTreeMap<String, Tensor> {
+    let rng = &mut rand_pcg::Pcg32::new(seed, 1);
+    let mut tensor = |name: String, shape: Vec<usize>| {
+        let by = match shape[..] {
+            [_, inputs] => 2.0 / (inputs as f32).sqrt(),
+            _ => 0.1,
+        };
+        let data = match name.as_str() {
+            "critic.mean" => vec![0.0; STATISTICS],
+            "critic.scale" => vec![1.0; STATISTICS],
+            _ => (0..shape.iter().product()).map(|_| rng.random_range(-by..by)).collect(),
+        };
+        (name, Tensor::new(shape, data))
+    };
+    shapes().into_iter().map(|(name, shape)| tensor(name, shape)).collect()
+}
+
 /// Standardizes statistics in place and clamps them to ±4 standard deviations.
 pub fn standardize(statistics: &mut [f32], mean: &[f32], scale: &[f32]) {
     for ((value, mean), scale) in statistics.iter_mut().zip(mean).zip(scale) {
@@ -143,4 +119,31 @@ pub fn standardize(statistics: &mut [f32], mean: &[f32], scale: &[f32]) {
 
 fn relu(values: &mut [f32]) {
     values.iter_mut().for_each(|value| *value = value.max(0.0));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eight bits judge as floats do, to within what no choice among takes depends on.
+    #[test]
+    fn eight_bits_judge_as_floats_do() {
+        let tensors = random(5);
+        let [floats, integers] =
+            [Precision::F32, Precision::Int4].map(|precision| Critic::new(&tensors, precision).unwrap());
+        let rng = &mut rand_pcg::Pcg32::new(6, 1);
+        for _ in 0..50 {
+            let statistics = [(); STATISTICS].map(|()| rng.random_range(-3.0..3.0));
+            let (exact, rounded) = (floats.judge(&statistics), integers.judge(&statistics));
+            assert!((exact - rounded).abs() < 0.02 * exact.abs() + 0.05, "{exact} became {rounded}");
+        }
+    }
+
+    #[test]
+    fn needs_all_its_tensors() {
+        let mut tensors = random(5);
+        assert!(Critic::new(&tensors, Precision::Int8).is_some());
+        tensors.remove("critic.1.bias");
+        assert!(Critic::new(&tensors, Precision::Int8).is_none());
+    }
 }

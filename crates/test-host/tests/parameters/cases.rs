@@ -7,7 +7,7 @@ use super::{Case, Does, END_S, IN_TURN_S, PHRASE_S, Played, SIXTEENTH_S, music, 
 /// Whether the built-in weights include a critic.
 fn has_critic() -> bool {
     let bytes = include_bytes!("../../../../weights/antiphon.safetensors");
-    model::Weights::from_bytes(bytes).unwrap().critic().is_some()
+    model::Weights::from_bytes(bytes).unwrap().card.critic.is_some()
 }
 
 /// For parameters whose effect on a single take cannot be stated more precisely.
