@@ -91,6 +91,27 @@ fn ctrl_c_saves_and_what_was_trained_goes_on_and_goes_into_the_plugin() {
 }
 
 #[test]
+fn several_weights_are_exported_as_their_mean() {
+    use model::{Kind, Weights};
+    let folder = tempfile::tempdir().unwrap();
+    let all =
+        [(Kind::Antiphon, 1), (Kind::Antiphon, 2), (Kind::Seed, 3)].map(|(kind, seed)| Weights::random(kind, seed));
+    for (name, weights) in ["a", "b", "seed"].iter().zip(&all) {
+        fs::write(folder.path().join(name), weights.to_bytes_f32()).unwrap();
+    }
+    succeeds(folder.path(), &["export", "a", "b", "--out", "mean"]);
+    let mean = Weights::from_bytes(&fs::read(folder.path().join("mean")).unwrap()).unwrap();
+    for (name, tensor) in mean.tensors() {
+        for ((mean, a), b) in tensor.data.iter().zip(&all[0].get(name).data).zip(&all[1].get(name).data) {
+            assert!((mean - (a + b) / 2.0).abs() <= mean.abs() / 1024.0 + 1e-6, "{name}: {mean} of {a} and {b}");
+        }
+    }
+    fails(folder.path(), &["export", "a", "seed", "--out", "both"], 2, &["seed", "Antiphon"]);
+    fails(folder.path(), &["export", "a", "nowhere", "--out", "both"], 2, &["nowhere", "cannot be read"]);
+    assert!(!folder.path().join("both").exists());
+}
+
+#[test]
 fn what_cannot_be_trained_is_refused_in_one_line() {
     let folder = folder("epochs = 0.1");
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
