@@ -5,11 +5,12 @@ use std::sync::Arc;
 use nice_plug::prelude::{Params, PluginState};
 
 use crate::params::AntiphonParams;
-use crate::presets;
+use crate::{presets, state};
 
 /// Reads a state as the framework does, and restores a new instance's own fields from it.
 pub fn state(bytes: &[u8]) {
-    let Ok(state) = serde_json::from_slice::<PluginState>(bytes) else { return };
+    let Ok(mut state) = serde_json::from_slice::<PluginState>(bytes) else { return };
+    state::check(&mut state);
     let params = AntiphonParams::new(Arc::default());
     params.deserialize_fields(&state.fields);
     let ui_state = params.ui_state.lock().clone();

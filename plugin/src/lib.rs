@@ -264,7 +264,7 @@ impl<F: Format> Plugin for Antiphon<F> {
     fn filter_state(state: &mut PluginState) {
         state::begin_loading();
         state::migrate(state);
-        state::note_unknown(state);
+        state::check(state);
     }
 
     fn task_executor(&mut self) -> TaskExecutor<Self> {
@@ -336,7 +336,10 @@ impl<F: Format> Plugin for Antiphon<F> {
                 && self.controller_input.handle(cc, (value * 127.0).round() as u8)
             {
                 self.audio.set(timing, self.params.settings(), &mut host_io);
-                continue;
+                // A pedal that was down before it was learned comes up for everybody.
+                if input.is_none_or(|input| !self.audio.must_receive(&input)) {
+                    continue;
+                }
             }
             self.audio.receive_event(event.timing(), event, input, &mut host_io);
         }

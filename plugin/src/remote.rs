@@ -10,7 +10,7 @@ use crate::params::{ACTIONS, AntiphonParams, FRONT, GROUPS};
 pub fn pages(params: &AntiphonParams, context: &mut impl RemoteControlsContext) {
     let map = params.param_map();
     context.add_section("Antiphon", |section| {
-        for (name, ids) in [("Main", FRONT), ("Calls", ACTIONS)] {
+        for (name, ids) in [("Main", FRONT), ("Buttons", ACTIONS)] {
             section.add_page(name, |page| {
                 let of_page = ids.iter().filter_map(|id| map.iter().find(|(of, ..)| of == id));
                 of_page.for_each(|(_, parameter, _)| add(page, *parameter));

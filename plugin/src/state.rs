@@ -13,7 +13,7 @@ use engine::link::status::{Gauge, Health, Status};
 use nice_plug::plugin::ParamValue;
 use nice_plug::prelude::{ParamPtr, Params, PluginState};
 
-use crate::params::choices;
+use crate::params::{self, choices};
 use crate::stored;
 
 /// Version of the state that projects store. It is raised when older releases could misread a new state; states of
@@ -21,7 +21,7 @@ use crate::stored;
 const STATE: u32 = 1;
 /// The state's field for the version. The first release's states have none and count as version 1.
 const STATE_FIELD: &str = "format";
-/// The field in which [`note_unknown`] stores its result.
+/// The field in which [`check`] stores its result.
 const UNKNOWN_FIELD: &str = "unknown";
 /// If set, to anything, projects also store the [`Status`]; for test hosts.
 const VARIABLE: &str = "ANTIPHON_STATUS";
@@ -67,17 +67,48 @@ fn latest(loading: &AtomicBool, loads: &AtomicU32) -> Option<u32> {
     (!loading.load(Acquire)).then(|| loads.load(Acquire))
 }
 
-/// Collects the choices in a state that no parameter has, into [`UNKNOWN_FIELD`]. The framework leaves those parameters
-/// unchanged.
-pub fn note_unknown(state: &mut PluginState) {
-    let unknown = state.params.iter().filter_map(|(id, value)| match value {
-        ParamValue::String(choice) if !choices::ids(id)?.contains(&choice.as_str()) => {
-            Some(stored::complaint(id, &format!("\"{choice}\"")))
+/// Makes a state safe to load: the framework takes numbers as they are, and would later fail to save a choice whose
+/// index does not exist. Numbers are limited to their parameter's range, indices of choices become their ids, and what
+/// no parameter has is listed in [`UNKNOWN_FIELD`]; those parameters stay unchanged.
+pub fn check(state: &mut PluginState) {
+    let mut unknown = Vec::new();
+    state.params.retain(|id, value| {
+        let known = match (choices::ids(id), &mut *value) {
+            (Some(ids), ParamValue::String(choice)) => ids.contains(&choice.as_str()),
+            (Some(ids), &mut ParamValue::I32(index)) => {
+                let id = usize::try_from(index).ok().and_then(|index| ids.get(index));
+                id.map(|&id| *value = ParamValue::String(id.to_owned())).is_some()
+            }
+            (None, ParamValue::I32(number)) => {
+                if let Some((lowest, highest)) = params::range(id) {
+                    *number = (*number).clamp(lowest as i32, highest as i32);
+                }
+                true
+            }
+            (None, ParamValue::F32(number)) => {
+                if let Some((lowest, highest)) = params::range(id) {
+                    *number = number.clamp(lowest as f32, highest as f32);
+                }
+                number.is_finite()
+            }
+            _ => true,
+        };
+        if !known {
+            unknown.push(stored::complaint(id, &shown(value)));
         }
-        _ => None,
+        known
     });
-    let unknown = unknown.collect::<Vec<_>>().join(", ");
-    state.fields.insert(UNKNOWN_FIELD.to_owned(), unknown);
+    state.fields.insert(UNKNOWN_FIELD.to_owned(), unknown.join(", "));
+}
+
+/// A value as a message shows it.
+fn shown(value: &ParamValue) -> String {
+    match value {
+        ParamValue::F32(number) => number.to_string(),
+        ParamValue::I32(number) => number.to_string(),
+        ParamValue::Bool(on) => on.to_string(),
+        ParamValue::String(text) => format!("\"{text}\""),
+    }
 }
 
 /// What a saved state contains besides the parameters.

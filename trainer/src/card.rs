@@ -113,11 +113,11 @@ pub fn tables(report: &Report) -> String {
         };
         line(row("network", figures(&fit.network)));
         if let Some(straight) = &report.fit_without_begin {
-            line(row("without begin-of-sequence behind the prompt", figures(&straight.network)));
+            line(row("without begin-of-sequence after the prompt", figures(&straight.network)));
         }
         line(row("ceiling: what came next", figures(&fit.ceiling)));
         line(row("floor: other pieces", figures(&fit.floor)));
-        line(row("share of the way, floor 0, ceiling 1", figures(&fit.share)));
+        line(row("normalized: floor 0, ceiling 1", figures(&fit.share)));
         line("\nCorrelations: higher is nearer. Density, velocity, intervals: lower is nearer.\n".to_owned());
     }
     if let Some(entry) = &report.entry {
@@ -126,10 +126,10 @@ pub fn tables(report: &Report) -> String {
         let figures = |counted: &EntryResult| {
             [counted.nats_per_note, counted.texture, counted.texture_error].map(|value| format!("{value:.3}"))
         };
-        line(row("they count as long as they have sounded", figures(&entry.so_far)));
-        line(row("as long as the network says", figures(&entry.drawn)));
-        line(row("as long as they were", figures(&entry.truth)));
-        line(format!("\nIn the pieces {:.3} notes sound together there.\n", entry.texture));
+        line(row("length so far", figures(&entry.so_far)));
+        line(row("length drawn by the network", figures(&entry.drawn)));
+        line(row("true length", figures(&entry.truth)));
+        line(format!("\nIn the real pieces, {:.3} notes sound at once there.\n", entry.texture));
     }
     if let Some(diversity) = &report.diversity {
         let title = format!("diversity, {} takes of each of {} prompts", diversity::SEEDS, diversity.prompts);
@@ -163,7 +163,7 @@ pub fn tables(report: &Report) -> String {
         figure("key kept from half to half", &|free| format!("{:.3}", free.key_kept));
         line(String::new());
         if let Some(copying) = &free.copying {
-            line(table_head("longest run of notes that stands in the train split", &["longest", "mean"]));
+            line(table_head("longest run of notes also found in the train split", &["longest", "mean"]));
             let figures = |longest: usize, mean: f64| [longest.to_string(), format!("{mean:.1}")];
             line(row("10 minute takes", figures(copying.longest_in_takes, copying.mean_in_takes)));
             line(row(

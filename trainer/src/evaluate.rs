@@ -58,7 +58,7 @@ const MAX_OF_A_WORK: usize = 16;
 /// repetition, key, register and velocity; judge B only n-grams of intervals, rhythms and chords; the strict judge also
 /// sees exact timing.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: trainer evaluate --weights weights/antiphon.safetensors --data music.safetensors \
+#[command(after_help = "Example: trainer evaluate --weights weights/antiphon.safetensors --data music.dataset \
                         --split test --json --out report/\n\
                         A quick look: add --measures nats --max-pieces 8\n\
                         Does a lower temperature help? Add --measures judge --temperature 0.9")]

@@ -26,7 +26,7 @@ const LISTED: usize = 20;
 /// Chords are made canonical, silence before the first note is removed, repeated pieces are used only once, and files
 /// that cannot be read are skipped and listed.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: trainer prepare data/piano-midi-2021 data/mutopia --out music.safetensors")]
+#[command(after_help = "Example: trainer prepare data/piano-midi-2021 data/mutopia --out music.dataset")]
 pub struct Args {
     /// Folders of MIDI files.
     #[arg(required = true, value_name = "FOLDER")]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs Antiphon for the current user; no root needed. `./install.sh --uninstall` removes it again.
+# Installs Antiphon for the current user; no root needed. `./install.sh --uninstall` removes it.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -61,7 +61,7 @@ case ${1:-} in
     "")
         each look
         each put
-        echo "Let your host scan its plug-ins again, then look for Antiphon."
+        echo "Rescan plugins in your host, then look for Antiphon."
         ;;
     --uninstall)
         each drop

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::workspace::Workspace;
 use crate::{bundle, host};
 
-/// Builds the plugin and two step benchmarks (our engine, candle's), then runs `host bench`, which measures.
+/// Builds the plugin and two step benchmarks (our engine, candle's), then runs `test-host bench`, which measures.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     bundle::build(workspace, &[])?;
     for (example, features) in [("step", "gpu"), ("candle_step", "train")] {

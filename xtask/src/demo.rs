@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{bundle, host};
 
-/// Builds the plugin, then runs `host demo`, which does the playing.
+/// Builds the plugin, then runs `test-host demo`, which does the playing.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     bundle::build(workspace, &[])?;
     let folder = workspace.target.join("demo");

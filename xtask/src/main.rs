@@ -80,7 +80,8 @@ enum Command {
     Editor(ForwardedArgs),
     /// Operate the editor with a simulated mouse and keyboard: turn, type and reset a knob, drag out a take (Linux
     /// only).
-    Hand(ForwardedArgs),
+    #[command(alias = "hand")]
+    UiTest(ForwardedArgs),
     /// Play to the standalone app over JACK, on a server without a sound card (Linux only).
     Standalone(ForwardedArgs),
     /// Build the web page with Antiphon in it in target/web, ready for any web server.
@@ -136,7 +137,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Cross { check } => cross::run(workspace, check),
         Command::Pictures(args) => screen::pictures(workspace, &args.options),
         Command::Editor(args) => screen::editor(workspace, &args.options),
-        Command::Hand(args) => screen::hand(workspace, &args.options),
+        Command::UiTest(args) => screen::hand(workspace, &args.options),
         Command::Standalone(args) => standalone::run(workspace, &args.options),
         Command::Web { serve } => web::run(workspace, serve),
         Command::Book => book::run(workspace),

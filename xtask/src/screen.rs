@@ -1,4 +1,4 @@
-//! The editor on a virtual screen: `cargo xtask pictures`, `cargo xtask editor` and `cargo xtask hand`.
+//! The editor on a virtual screen: `cargo xtask pictures`, `cargo xtask editor` and `cargo xtask ui-test`.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use crate::{bundle, host, packages};
 /// Screen size, large enough for every picture, and color depth.
 const SCREEN: &str = "3000x2000x24";
 
-/// Builds the plugin, then runs `host pictures`, by default into docs/pictures.
+/// Builds the plugin, then runs `test-host pictures`, by default into docs/pictures.
 pub fn pictures(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     let mut args = args.to_vec();
     if !args.iter().any(|arg| arg.starts_with("--out")) {
@@ -22,7 +22,7 @@ pub fn pictures(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     run(workspace, "pictures", &args)
 }
 
-/// Builds the plugin, then runs `host editor`.
+/// Builds the plugin, then runs `test-host editor`.
 pub fn editor(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     run(workspace, "editor", args)
 }

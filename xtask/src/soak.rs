@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{bundle, host};
 
-/// Builds the plugin, then runs `host soak`.
+/// Builds the plugin, then runs `test-host soak`.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     bundle::build_to_fail(workspace)?;
     let report = workspace.target.join("soak.json");

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 use crate::{bundle, host};
 
-/// Builds the plugin, then runs `host verify`.
+/// Builds the plugin, then runs `test-host verify`.
 pub fn run(workspace: &Workspace, args: &[String]) -> Result<ExitCode> {
     bundle::build(workspace, &[])?;
     let report = workspace.target.join("verify.json");

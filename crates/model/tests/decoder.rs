@@ -147,25 +147,29 @@ fn apart(one: &[f64], other: &[f64]) -> (f64, f64) {
     (apart, 2.23 * (1.0 / one.len() as f64 + 1.0 / other.len() as f64).sqrt())
 }
 
-/// The first step after a silence is distributed as the steps that are at least as long as the silence.
+/// The first step after a silence is distributed as the steps that are at least as long as the silence, and so is a step
+/// that is drawn again after that time.
 #[test]
 fn the_entry_is_drawn_from_what_the_silence_has_left() {
     let mut decoder = decoder(Kind::Antiphon, 4);
     play(&mut decoder, &Controls::default(), 1, 5);
     let neutral = Controls::default();
-    let mut steps = |earliest: f64, seed: u64| {
-        let when = StepConstraints::after(earliest);
+    let mut steps = |earliest: f64, earliest_at_first: f64, seed: u64| {
+        let when = StepConstraints { earliest_at_first, ..StepConstraints::after(earliest) };
         let mut steps: Vec<f64> =
             (0..1500).map(|draw| decoder.sample_step(&neutral, &when, &mut note_rng(seed, draw)).step).collect();
         steps.sort_by(f64::total_cmp);
         steps
     };
-    let all = steps(0.0, 7);
+    let all = steps(0.0, 0.0, 7);
     for silence in [all[all.len() / 4].max(0.05), all[all.len() / 2], all[all.len() * 3 / 4]] {
         let left: Vec<f64> = all.iter().copied().filter(|step| *step >= silence).collect();
-        let entries = steps(silence, 8);
-        let (apart, luck) = apart(&left, &entries);
-        assert!(apart < luck, "after {silence} s they are {apart} apart, and {luck} would be luck");
+        for (at_first, seed) in [(silence, 8), (0.0, 9)] {
+            let entries = steps(silence, at_first, seed);
+            assert!(entries[0] >= silence);
+            let (apart, luck) = apart(&left, &entries);
+            assert!(apart < luck, "after {silence} s they are {apart} apart, and {luck} would be luck");
+        }
     }
 }
 
@@ -256,9 +260,13 @@ fn narrow_weights_cost_next_to_nothing() {
             decoder.feed(&note);
         }
     }
-    for (precision, bound) in Precision::ALL.into_iter().zip([0.0, 1e-6, 2e-3, 3e-2]) {
+    // 16 bits are exact, so they differ neither way; of the narrower ones, which predict this take now better, now worse, the
+    // cost is bounded.
+    for (precision, least, most) in
+        [(Precision::F16, -1e-6, 1e-6), (Precision::Int8, -1e-2, 2e-3), (Precision::Int4, -3e-2, 3e-2)]
+    {
         let more = sums[precision as usize] - sums[0];
-        assert!(more.abs() <= bound, "{} costs {more} nats a note", precision.name());
+        assert!((least..=most).contains(&more), "{} costs {more} nats a note", precision.name());
     }
 }
 

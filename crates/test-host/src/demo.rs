@@ -1,4 +1,4 @@
-//! `host demo`: plays a phrase to the plugin as a DAW would and saves the answer as MIDI, sound and picture.
+//! `test-host demo`: plays a phrase to the plugin as a DAW would and saves the answer as MIDI, sound and picture.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};

@@ -1,4 +1,4 @@
-//! `host editor`: repeatedly opens and closes the built plugin's editor while it plays, and checks that no threads,
+//! `test-host editor`: repeatedly opens and closes the built plugin's editor while it plays, and checks that no threads,
 //! files or memory are left behind. After that, treats the editor as a badly behaved host would.
 
 use std::sync::atomic::{AtomicBool, Ordering};

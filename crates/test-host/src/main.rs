@@ -1,5 +1,5 @@
-//! The host as a program: `host demo` plays a phrase to the built plugin and saves the answer, `host soak` stresses it
-//! with random input and counts violations, `host verify` checks what is promised about time and turns, `host bench`
+//! The host as a program: `test-host demo` plays a phrase to the built plugin and saves the answer, `test-host soak` stresses it
+//! with random input and counts violations, `test-host verify` checks what is promised about time and turns, `test-host bench`
 //! measures its speed. `cargo xtask` builds the plugin and runs this program.
 //!
 //! Exit codes: 0 success, 1 the plugin did something wrong, 2 invalid input.

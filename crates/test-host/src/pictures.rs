@@ -1,4 +1,4 @@
-//! `host pictures`: opens the built plugin's editor, plays to it, and saves screenshots. What they show is real; only
+//! `test-host pictures`: opens the built plugin's editor, plays to it, and saves screenshots. What they show is real; only
 //! the window's size, the open panels and a few settings are chosen.
 
 use std::path::PathBuf;

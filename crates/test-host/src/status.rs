@@ -22,7 +22,7 @@ pub struct Status {
     /// Whether the state loaded last was saved by a later release.
     #[serde(default)]
     pub newer_state: bool,
-    /// Time for which the inference thread has not responded, in seconds.
+    /// Time for which the generator thread has not responded, in seconds.
     #[serde(default)]
     pub silence_s: f64,
     /// Whether the model runs on a GPU.
@@ -31,7 +31,7 @@ pub struct Status {
     /// Number of times that a GPU failed and the CPU took over.
     #[serde(default)]
     pub gpu_failures: u64,
-    /// Number of times that the inference thread failed and was restarted.
+    /// Number of times that the generator thread failed and was restarted.
     pub restarts: u64,
     /// Number of the player's notes that the model received.
     pub heard: u64,
@@ -50,7 +50,7 @@ pub struct Status {
     /// Number of invalid events from the host, which were dropped.
     #[serde(default)]
     pub invalid: u64,
-    /// Number of offline renders that waited for the inference thread until they timed out.
+    /// Number of offline renders that waited for the generator thread until they timed out.
     pub timeouts: u64,
     /// Time of the latest hand-over, in seconds since activation.
     pub hand_over_s: Option<f64>,

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Runs `host demo` offline; results go to `out`.
+/// Runs `test-host demo` offline; results go to `out`.
 fn demo(out: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_test-host"))
         .args(["demo", "--offline", "--seconds", "4", "--out"])

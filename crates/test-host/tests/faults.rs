@@ -1,4 +1,4 @@
-//! Failures of the inference thread, seen from outside; `ANTIPHON_FAULT` simulates them. Needs a bundle that can: run by
+//! Failures of the generator thread, seen from outside; `ANTIPHON_FAULT` simulates them. Needs a bundle that can: run by
 //! `cargo xtask test`, or after `cargo xtask bundle --features=fault-injection`. A single test, because it sets an
 //! environment variable.
 
@@ -10,7 +10,7 @@ use test_host::{Audio, Blocks, Event, Output, Pace, Performer, Plugin, SortedOut
 const RATE: f64 = 48_000.0;
 const BLOCK: u32 = 480;
 
-/// An instance whose inference thread will fail in this way.
+/// An instance whose generator thread will fail in this way.
 fn plugin(fault: &str, offline: bool) -> Plugin {
     // SAFETY: no other thread reads or writes the environment: earlier instances are gone, and this program has only
     // one test.
@@ -95,7 +95,7 @@ fn render(fault: &str) -> Vec<(u64, u64, u8, u8)> {
 }
 
 #[test]
-fn accidents_of_the_inference_thread_end_no_music_of_the_player() {
+fn accidents_of_the_generator_thread_end_no_music_of_the_player() {
     // It fails every other note: after three restarts, the plugin only passes notes through.
     for fault in ["panic@2", "end@2"] {
         let mut plugin = plugin(fault, false);

@@ -24,8 +24,8 @@ fn a_short_soak_finds_nothing() {
         "resets",
         "pauses",
         "flushes",
-        "told",
-        "named",
+        "transport_events",
+        "events_with_ids",
     ] {
         assert!(report[busy].as_u64().unwrap() > 20, "hardly any {busy}: {report}");
     }

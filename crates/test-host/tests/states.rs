@@ -87,6 +87,28 @@ fn a_newer_state_loads_as_far_as_it_is_understood() {
     assert_eq!(after["params"].get("sparkle"), None);
 }
 
+/// The framework takes numbers in a state as they are. An index that no choice has would abort the host when it saves.
+#[test]
+fn values_out_of_range_are_limited_or_refused_and_the_state_can_be_saved() {
+    let new = saved(&mut plugin());
+    let mut state: Value = serde_json::from_str(STATES[STATES.len() - 1]).unwrap();
+    for (id, value, then) in [
+        ("mode", json!({ "i32": 99 }), new["params"]["mode"].clone()),
+        ("mode", json!({ "i32": -1 }), new["params"]["mode"].clone()),
+        ("mode", json!({ "i32": 2 }), json!({ "string": "trade" })),
+        ("channel", json!({ "i32": 200 }), json!({ "i32": 16 })),
+        ("low", json!({ "i32": 200 }), json!({ "i32": 127 })),
+        ("mine", json!({ "i32": -1 }), json!({ "i32": 1 })),
+        ("silence", json!({ "f32": 1e30 }), json!({ "f32": 10_000.0 })),
+        ("temp", json!({ "f32": 1e39 }), new["params"]["temp"].clone()),
+    ] {
+        let mut plugin = plugin();
+        state["params"][id] = value;
+        load(&mut plugin, &state).unwrap();
+        assert_eq!(saved(&mut plugin)["params"][id], then, "{id}");
+    }
+}
+
 /// No matter what a project file contains: no crash, no excessive memory, every value in its range, and the plugin
 /// still plays.
 #[test]
@@ -104,7 +126,10 @@ fn damaged_states_do_no_harm() {
         let (result, taken) = heap::measured(|| plugin.load_state(&bytes));
         assert!(taken.peak <= 2 * bytes.len() + SPARE, "case {case}, {} bytes: {taken:?}", bytes.len());
         match result {
-            Ok(()) => loaded += 1,
+            Ok(()) => {
+                loaded += 1;
+                plugin.save_state().unwrap();
+            }
             Err(error) => {
                 assert!(!error.to_string().is_empty());
                 refused += 1;

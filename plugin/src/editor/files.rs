@@ -173,6 +173,12 @@ fn run_dialog(dialog: impl Future<Output = Option<rfd::FileHandle>>) -> Result<O
 }
 
 fn read_weights(path: &Path) -> FileEvent {
+    if path.to_str().is_none() {
+        let name = path.display();
+        let text =
+            format!("{name}: a project cannot store this path. Rename the file or its folder, then choose it again.");
+        return FileEvent::Said { text, bad: true };
+    }
     match weights::load(Some(path)) {
         Ok(loaded) => FileEvent::Weights(path.to_owned(), loaded.network),
         Err(trouble) => FileEvent::Said { text: format!("{trouble} The current model stays in use."), bad: true },
@@ -207,6 +213,16 @@ mod tests {
             None
         });
         assert_eq!(closed, Ok(None));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_no_project_can_store_is_refused() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(std::ffi::OsStr::from_bytes(b"weights-\xff.safetensors"));
+        std::fs::write(&path, include_bytes!("../../../weights/seed.safetensors")).unwrap();
+        assert!(matches!(read_weights(&path), FileEvent::Said { bad: true, text } if text.contains("Rename")));
     }
 
     #[test]

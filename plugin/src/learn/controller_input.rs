@@ -35,14 +35,21 @@ pub struct ControllerInput {
 /// A controller's latest move, for soft takeover.
 #[derive(Clone, Copy, Default)]
 struct Knob {
+    /// The controller's number.
+    controller: u8,
     /// The controller's position, 0–1, and the value that it set the parameter to, if it did.
     at: Option<f32>,
     left: Option<f32>,
 }
 
 impl Knob {
-    /// Records a move to `at`, with the parameter at `parameter`, both 0–1. `true`: the knob takes the parameter over.
-    fn takes(&mut self, at: f32, parameter: f32) -> bool {
+    /// Records a controller's move to `at`, with the parameter at `parameter`, both 0–1. `true`: it takes the parameter
+    /// over.
+    fn takes(&mut self, controller: u8, at: f32, parameter: f32) -> bool {
+        if self.controller != controller {
+            // A project that was loaded assigns another one.
+            *self = Self { controller, ..Self::default() };
+        }
         let before = self.at.replace(at);
         // A parameter that is still where the knob left it follows, even if the host has rounded the value.
         let holds = self.left.is_some_and(|left| (left - parameter).abs() <= NEAR);
@@ -96,7 +103,7 @@ impl ControllerInput {
                 ParamPtr::BoolParam(_) => f32::from(u8::from(is_down)),
                 _ => {
                     let to = f32::from(value.min(127)) / 127.0;
-                    if !knob.takes(to, at) && shared.soft.load(Relaxed) {
+                    if !knob.takes(controller, to, at) && shared.soft.load(Relaxed) {
                         knob.left = None;
                         waiting.store(value.min(127), Relaxed);
                         self.viewer.repaint();

@@ -266,6 +266,14 @@ mod tests {
         controller_input.handle(22, 70);
         assert!(handles["temp"].value() > 0.5);
 
+        // A loaded project assigns another knob, which has not moved yet: where the last one stood says nothing about it.
+        controller_input.handle(22, 127);
+        handles["temp"].set_directly(0.5);
+        let before = handles["temp"].value();
+        learned.set(BTreeMap::from([("temp".to_owned(), 23)]));
+        controller_input.handle(23, 20);
+        assert_eq!(handles["temp"].value(), before);
+
         let later = MidiMap::default();
         learned.set_soft(false);
         later.soft().set(learned.soft().map(|soft| *soft));

@@ -10,10 +10,10 @@ pub fn hint(id: &str) -> Option<&'static str> {
              you, some bars Antiphon. Duet: as auto, but it plays on while you play. Alone: it starts from nothing."
         }
         "silence" => {
-            "How long after your last note Antiphon continues. Not used in mode trigger; in mode trade only while the \
+            "How long no key is down before Antiphon continues. Not used in mode trigger; in mode trade only while the \
              transport is stopped."
         }
-        "silbeats" => "How long after your last note Antiphon continues, in beats.",
+        "silbeats" => "How long no key is down before Antiphon continues, in beats.",
         "silunit" => "Sets the silence in milliseconds or in beats.",
         "pedhold" => "While the sustain pedal is down, Antiphon waits.",
         "trigby" => "What triggers Antiphon in mode trigger, besides the button.",
@@ -78,12 +78,12 @@ pub fn hint(id: &str) -> Option<&'static str> {
         "tempdyn" => "How adventurous it is with dynamics, on top of the temperature.",
         "top_p" => "Samples only from the most likely notes that together reach this probability.",
         "learn" => {
-            "How much Antiphon imitates what you have played in this session: at 100 %, wherever it can, it continues \
-             the way you did in the same place."
+            "How much Antiphon imitates what you have played since the transport last started: at 100 %, wherever it \
+             can, it continues the way you did in the same place."
         }
         "search" => {
-            "How many takes Antiphon plans side by side; a critic picks the best one. More sounds better and needs more \
-             CPU. Off: the first one is played."
+            "How many takes Antiphon plans side by side; a critic chooses which one is played. Up to 16, more sound \
+             better; each needs CPU. Off: a single take."
         }
         "device" => "Where the network runs. The notes are the same.",
         _ => return None,

@@ -17,7 +17,7 @@ pub enum SystemChoice {
     /// JACK.
     Jack,
     /// ALSA, CoreAudio/CoreMIDI or WASAPI/WinMM.
-    #[value(name = "own")]
+    #[value(alias = "own")]
     Native,
     /// No audio, no MIDI: only the window.
     None,

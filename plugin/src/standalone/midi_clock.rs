@@ -156,10 +156,15 @@ impl MidiClock {
     pub fn at(&mut self, sample: f64) -> Option<SongTime> {
         if sample - self.heard > LOST_S * self.rate {
             self.ticks = 0.0;
-            self.state = State::NotStarted;
+            // Many clocks are silent while the song is stopped; that does not start another song.
+            if self.state != State::Stopped {
+                self.state = State::NotStarted;
+            }
         }
-        if self.state == State::NotStarted || self.ticks == 0.0 {
-            return None;
+        match self.state {
+            State::NotStarted => return None,
+            State::Starts | State::Runs if self.ticks == 0.0 => return None,
+            _ => {}
         }
         let playing = self.is_running();
         let since = if playing { (sample - self.latest) / self.period.max(1.0) } else { 0.0 };
@@ -246,6 +251,11 @@ mod tests {
         machine.says(&[0xfc]);
         machine.ticks(24, 120.0);
         assert_eq!(machine.song().unwrap(), SongTime { playing: false, position: 0.5, tempo: Some(120.0) });
+        machine.now += 2.0 * RATE;
+        let stopped = SongTime { playing: false, position: 0.5, tempo: Some(120.0) };
+        assert_eq!(machine.song().unwrap(), stopped, "a clock may be silent while the song is stopped");
+        machine.ticks(24, 120.0);
+        assert_eq!(machine.song().unwrap(), stopped);
         machine.says(&[0xfb]);
         assert!(!machine.song().unwrap().playing, "the next tick is where it goes on");
         machine.ticks(12, 120.0);

@@ -62,7 +62,7 @@ pub use stream::speed as stream_speed;
     after_help = "Example: trainer train --data MY_FOLDER --from weights/antiphon.safetensors --minutes 15 --out runs/mine"
 )]
 pub struct Args {
-    /// Configuration file (TOML) [default: built-in settings].
+    /// Recipe: a configuration file (TOML) [default: built-in settings].
     config: Option<PathBuf>,
     /// Folders of MIDI files or data set files, instead of those in the configuration. With --resume: where the same
     /// data is now.

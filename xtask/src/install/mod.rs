@@ -45,9 +45,9 @@ pub fn run(workspace: &Workspace, asked: &[Part]) -> Result<ExitCode> {
         println!("installed {}", target.display());
     }
     println!(
-        "Let your host scan its plug-ins again, then look for Antiphon: the CLAP among the note effects, the VST3 among the instruments."
+        "Rescan plugins in your host, then look for Antiphon: the CLAP among the note effects, the VST3 among the instruments."
     );
-    println!("`cargo xtask uninstall` removes it again.");
+    println!("`cargo xtask uninstall` removes it.");
     Ok(ExitCode::SUCCESS)
 }
 

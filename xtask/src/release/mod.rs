@@ -25,7 +25,7 @@ use documents::Documents;
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Part {
     /// Third-party licenses, bill of materials (SBOM) and model cards.
-    #[value(name = "papers")]
+    #[value(alias = "papers")]
     Documents,
     Web,
     Book,

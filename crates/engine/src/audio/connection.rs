@@ -21,18 +21,23 @@ pub struct Connection {
     replay_requests: u32,
     /// Whether both threads agree on whose turn it is; see [`AudioEnd::resync`].
     agreed: bool,
+    /// Whether the generator has been told to abandon its take because a message was lost.
+    abandoned: bool,
 }
 
 impl Connection {
     /// A connection over this audio end.
     pub fn new(audio_end: AudioEnd, status: Arc<Status>) -> Self {
         let (lost_takes, replay_requests) = (status.lost_takes(), audio_end.replay_requests());
-        Self { audio_end, status, offline_wait: OfflineWait::default(), lost_takes, replay_requests, agreed: true }
+        let offline_wait = OfflineWait::default();
+        Self { audio_end, status, offline_wait, lost_takes, replay_requests, agreed: true, abandoned: false }
     }
 
     /// Begins a block in this revision.
     pub fn open(&mut self, revision: u64) {
+        let lost = self.audio_end.has_lost();
         self.agreed = self.audio_end.resync(Revision(revision));
+        self.abandoned = lost && self.agreed;
     }
 
     /// Whether the generator can take the turn.
@@ -40,10 +45,11 @@ impl Connection {
         self.agreed && matches!(self.status.health(), Health::Starting | Health::Ready)
     }
 
-    /// Whether the generator has lost the current take since the last call.
+    /// Whether the generator has lost or abandoned the current take since the last call.
     pub fn has_lost_take(&mut self) -> bool {
         let lost_takes = self.status.lost_takes();
-        std::mem::replace(&mut self.lost_takes, lost_takes) != lost_takes
+        let lost = std::mem::replace(&mut self.lost_takes, lost_takes) != lost_takes;
+        std::mem::take(&mut self.abandoned) || lost
     }
 
     /// Whether a replay was requested from the window since the last call.

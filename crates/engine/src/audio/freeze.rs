@@ -28,6 +28,11 @@ impl<E: Copy> AudioSide<E> {
         };
         let since = since(take, moment);
         self.set_frozen(false, since, |revision| Message::Thaw { revision, since });
+        if let (Turn::Antiphon(mut take), Some(settings)) = (self.turns.turn, self.settings) {
+            // Where no transport counts its bars, it may be over by now.
+            take.end = self.end_of(&take, &settings).map(|end| end.max(moment.beats));
+            self.turns.turn = Turn::Antiphon(take);
+        }
     }
 
     fn set_frozen(&mut self, frozen: bool, since: f64, message: impl FnOnce(Revision) -> Message) {

@@ -337,7 +337,7 @@ impl<E: Copy> AudioSide<E> {
     }
 
     /// When a take ends, in beats, if that is known from its beginning: only a number of bars without a transport is.
-    fn end_of(&self, take: &TakePlayback, settings: &Settings) -> Option<f64> {
+    pub(super) fn end_of(&self, take: &TakePlayback, settings: &Settings) -> Option<f64> {
         let bars = match (settings.turn.length, settings.turn.mode) {
             _ if self.time.span.bars.is_some() || take.frozen => return None,
             (_, Mode::Trade) => settings.turn.antiphon_bars,

@@ -2,8 +2,9 @@
 
 use notes::Listener;
 
+use super::PlayerEvent;
 use super::midi_thru::ChannelBits;
-use super::trigger::SUSTAIN;
+use super::trigger::{HELD, SUSTAIN};
 use crate::link::keyboard::KeyboardReceiver;
 
 /// The state of the player's input.
@@ -71,6 +72,17 @@ impl Input {
         }
         if self.down.clear(channel, key) {
             self.key_beats = beats;
+        }
+    }
+
+    /// Whether this event ends a key or sustain pedal that is down.
+    pub fn is_ended_by(&self, input: &PlayerEvent) -> bool {
+        match *input {
+            PlayerEvent::Off { channel, key } => self.down.has_any(channel, key),
+            PlayerEvent::Controller { channel, controller: SUSTAIN, value } => {
+                value < HELD && self.pedals.has(channel, SUSTAIN)
+            }
+            _ => false,
         }
     }
 

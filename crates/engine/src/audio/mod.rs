@@ -292,6 +292,12 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
+    /// Whether an event ends a key, pedal or controller that was passed on or heard: whatever else it is used for, it
+    /// must be received as well.
+    pub fn must_receive(&self, input: &PlayerEvent) -> bool {
+        !self.output.thru.may_swallow(input) || self.input.is_ended_by(input)
+    }
+
     /// Handles player input at this offset. Returns whether the event is to be passed on.
     pub fn handle_input(&mut self, offset: u32, input: PlayerEvent, out: &mut impl Out) -> bool {
         let thru = &mut self.output.thru;
@@ -302,14 +308,20 @@ impl<E: Copy> AudioSide<E> {
             return !thru.was_swallowed(&input) & thru.let_through(&input, true);
         }
         let moment = self.time.moment(offset);
-        if settings.turn.mode == Mode::Trigger
-            && let Some(down) = trigger::moves_trigger(&settings.turn.trigger, &input)
-            && thru.may_swallow(&input)
-        {
-            thru.swallow(&input);
-            self.handle_event(moment, Event::Trigger { down }, &settings, out);
-            return false;
+        if settings.turn.mode == Mode::Trigger {
+            let trigger = &settings.turn.trigger;
+            if let Some(down) = trigger::moves_trigger(trigger, &input)
+                && !self.must_receive(&input)
+            {
+                self.output.thru.swallow(&input);
+                self.handle_event(moment, Event::Trigger { down }, &settings, out);
+                return false;
+            }
+            if trigger::releases_trigger(trigger, &input) {
+                self.handle_event(moment, Event::Trigger { down: false }, &settings, out);
+            }
         }
+        let thru = &mut self.output.thru;
         let swallowed = thru.was_swallowed(&input);
         let passes = thru.let_through(&input, settings.midi.thru) && !swallowed;
         let time = (moment.at, moment.beats);

@@ -41,3 +41,15 @@ pub fn moves_trigger(trigger: &Trigger, input: &PlayerEvent) -> Option<bool> {
         _ => None,
     }
 }
+
+/// Whether an event that is for everything on its channel releases the trigger, too: "all notes off" a key, "reset all
+/// controllers" a pedal or controller.
+pub fn releases_trigger(trigger: &Trigger, input: &PlayerEvent) -> bool {
+    match trigger.by {
+        TriggerBy::Button => false,
+        TriggerBy::Key => matches!(input, PlayerEvent::Off { key: None, .. }),
+        TriggerBy::Controller | TriggerBy::Sustain | TriggerBy::Sostenuto | TriggerBy::Soft => {
+            matches!(input, PlayerEvent::Controller { controller: RESET_ALL, .. })
+        }
+    }
+}

@@ -111,6 +111,11 @@ impl AudioEnd {
         !self.lost
     }
 
+    /// Whether a steering message was lost, and [`AudioEnd::resync`] has not succeeded since.
+    pub fn has_lost(&self) -> bool {
+        self.lost
+    }
+
     /// After a lost steering message, ends whatever take the generator believes to be playing.
     /// `true`: both sides agree again, or always did.
     pub fn resync(&mut self, revision: Revision) -> bool {

@@ -118,10 +118,13 @@ pub(super) const OFF: PlayerEvent = PlayerEvent::Off { channel: Some(3), key: So
 #[test]
 fn trading_keeps_to_the_bar_lines() {
     let signatures = &[(0.0, (4, 4)), (8.0, (7, 8)), (18.5, (3, 4)), (27.5, (4, 4))];
-    for size in [64, 171, 1024] {
+    for (size, seed) in [(64, 2), (171, 5), (1024, 8)] {
         let timeline = Timeline { tempo: (90.0, 150.0), end: 20.0 * RATE, signatures };
         let lines = timeline.lines(40.0);
-        let settings = settings(|s| (s.turn.mode, s.turn.your_bars, s.turn.antiphon_bars) = (Mode::Trade, 2, 1));
+        let settings = settings(|s| {
+            (s.turn.mode, s.turn.your_bars, s.turn.antiphon_bars) = (Mode::Trade, 2, 1);
+            s.generation.seed = seed;
+        });
         let mut session = Session::new(settings, Some(timeline));
         session.size = size;
         let (played, _) = phrase(800, &[(60, 0, 1500), (64, 2000, 1500), (67, 2000, 30_000)]);
@@ -194,6 +197,59 @@ fn a_trigger_is_held_or_toggles() {
             assert_eq!(session.passed.len(), passed, "it is nothing else");
             assert_eq!(session.offline.status.counts.heard.get(), 4);
         }
+    }
+}
+
+/// A host or keyboard may send one event for everything instead of the trigger's own release.
+#[test]
+fn what_releases_everything_releases_the_trigger() {
+    let key = PlayerEvent::On { channel: 3, key: 24, velocity: 100 };
+    let pedal = PlayerEvent::Controller { channel: 3, controller: 64, value: 127 };
+    let all_off = PlayerEvent::Off { channel: Some(3), key: None };
+    let reset = PlayerEvent::Controller { channel: 3, controller: 121, value: 0 };
+    for (by, press, release) in [(TriggerBy::Key, key, all_off), (TriggerBy::Sustain, pedal, reset)] {
+        let trigger = Trigger { by, toggles: false, ..SETTINGS.turn.trigger };
+        let mut session = Session::new(settings(|s| (s.turn.mode, s.turn.trigger) = (Mode::Trigger, trigger)), None);
+        session.play_phrase();
+        for _ in 0..2 {
+            let down = session.now;
+            session.until(down + 48_000, &[(down + 10, press)]);
+            assert!(!session.notes(down).is_empty(), "{by:?}: it plays while it is held");
+            let up = session.now;
+            session.until(up + 16_000, &[(up + 10, release)]);
+            assert!(session.notes(up + 11).is_empty(), "{by:?}");
+            assert_eq!(session.host.sounding(), vec![]);
+        }
+    }
+}
+
+/// A key or pedal that was down before it became the trigger comes up as what it was.
+#[test]
+fn what_was_down_before_it_became_the_trigger_is_released() {
+    for (by, down, up) in [
+        (
+            TriggerBy::Key,
+            PlayerEvent::On { channel: 0, key: 24, velocity: 100 },
+            PlayerEvent::Off { channel: Some(0), key: Some(24) },
+        ),
+        (
+            TriggerBy::Sustain,
+            PlayerEvent::Controller { channel: 0, controller: 64, value: 127 },
+            PlayerEvent::Controller { channel: 0, controller: 64, value: 0 },
+        ),
+    ] {
+        let auto = settings(|s| {
+            (s.midi.thru, s.turn.sustain_holds, s.turn.trigger.by) = (false, true, by);
+        });
+        let mut session = Session::new(auto, None);
+        let now = session.now;
+        session.until(now + 1_000, &[(now + 10, down)]);
+        session.settings.turn.mode = Mode::Trigger;
+        session.until(now + 2_000, &[(now + 1_500, up)]);
+        session.settings.turn.mode = Mode::Auto;
+        session.play_phrase();
+        session.wait(48_000);
+        assert!(!session.notes(0).is_empty(), "{by:?}: it hears the silence");
     }
 }
 
@@ -308,6 +364,23 @@ fn a_turn_of_bars_ends_on_the_line() {
     let last = session.host.sent.last().unwrap();
     assert!(session.notes(0).len() > 2);
     assert!(!last.1 && last.0 <= 32_000, "the second line after the hand-over is at 4 s: {last:?}");
+    assert_eq!(session.host.sounding(), vec![]);
+}
+
+/// The same where there is no transport, also after a freeze that went on for longer.
+#[test]
+fn a_turn_of_bars_ends_after_a_freeze() {
+    let mut session = Session::new(settings(|s| s.turn.length = Length::Bars(2)), None);
+    session.play_phrase();
+    session.wait(16_000);
+    session.settings.freeze = true;
+    session.wait(64_000);
+    assert!(!session.notes(session.now - 16_000).is_empty(), "a frozen take plays on");
+    session.settings.freeze = false;
+    session.wait(8_000);
+    let over = session.now;
+    session.wait(32_000);
+    assert!(session.notes(over).is_empty(), "two bars are long over");
     assert_eq!(session.host.sounding(), vec![]);
 }
 

@@ -193,3 +193,33 @@ fn takes_make_room_and_clicks_are_refused() {
     assert!(log.handle_requests().is_some());
     assert!(takes.request(last), "there is room again");
 }
+
+/// More changes than the queue to the generator holds, in a duet, where nothing but the take's end gives the turn back: the
+/// generator abandons the take, so it is over, and the next phrase is answered.
+#[test]
+fn a_take_that_the_generator_abandoned_is_over() {
+    let duet = settings(|s| s.turn.mode = Mode::Duet);
+    let mut paced = Paced::new();
+    let mut host = Host::default();
+    let on = PlayerEvent::On { channel: 0, key: 60, velocity: 90 };
+    let off = PlayerEvent::Off { channel: Some(0), key: Some(60) };
+    let mut base = 0;
+    let mut play = |paced: &mut Paced, settings, events: &[(u32, PlayerEvent)]| {
+        block(&mut paced.audio, &Transport::default(), (base, 400), settings, events, &mut host);
+        base += 400;
+    };
+    for turns in 1..=2 {
+        play(&mut paced, duet, &[(0, on), (300, off)]);
+        for _ in 0..100 {
+            play(&mut paced, duet, &[]);
+            paced.generate(64);
+        }
+        assert_eq!(paced.status.counts.turns.get(), turns);
+        for change in 0..3_000 {
+            let mut changed = duet;
+            changed.generation.top_p = if change % 2 == 0 { 0.9 } else { 1.0 };
+            play(&mut paced, changed, &[]);
+        }
+        paced.generate(64);
+    }
+}

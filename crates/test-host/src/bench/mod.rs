@@ -1,4 +1,4 @@
-//! `host bench`: speed and resource use of the plugin, next to other engines measured in the same run.
+//! `test-host bench`: speed and resource use of the plugin, next to other engines measured in the same run.
 //!
 //! * `step`: a step of the network, in separate programs: ours and those of the installed peers
 //! * `process`: the audio thread's CPU time for a block

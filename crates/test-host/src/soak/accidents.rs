@@ -1,4 +1,4 @@
-//! Failures of the inference thread, which the plugin simulates on request (see [`ACCIDENTS`]): their cost on the audio thread, and their
+//! Failures of the generator thread, which the plugin simulates on request (see [`ACCIDENTS`]): their cost on the audio thread, and their
 //! effect on the output.
 
 use std::cell::Cell;

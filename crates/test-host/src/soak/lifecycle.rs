@@ -16,9 +16,9 @@ const INSTANCES: usize = 32;
 const THREADS: u64 = 8;
 /// Round after which memory is compared: by then, everything that is allocated once per process has been.
 const WARM_UP: u64 = 20;
-/// Time limit for the inference thread to reach the wanted state.
+/// Time limit for the generator thread to reach the wanted state.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Number of notes queued for the inference thread when an instance is dropped: the capacity of its queue.
+/// Number of notes queued for the generator thread when an instance is dropped: the capacity of its queue.
 const WAITING: u64 = 2_048;
 
 /// Repeatedly opens 32 instances, plays to each and closes them.
@@ -84,7 +84,7 @@ pub fn activations(bundle: &Path, times: u64, report: &mut Report) -> Result<()>
     report.take_in(&mut plugin)
 }
 
-/// Drops instances while their inference threads are busy, and records the longest time that this took.
+/// Drops instances while their generator threads are busy, and records the longest time that this took.
 pub fn drops(bundle: &Path, times: u64, report: &mut Report) -> Result<()> {
     for _ in 0..times {
         for busy in [Busy::Loading, Busy::Listening, Busy::Playing, Busy::Recalling] {
@@ -102,7 +102,7 @@ pub fn drops(bundle: &Path, times: u64, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// What an inference thread is doing when its instance is dropped.
+/// What an generator thread is doing when its instance is dropped.
 #[derive(Clone, Copy)]
 enum Busy {
     /// Loading weights.
@@ -125,7 +125,7 @@ impl Busy {
         }
     }
 
-    /// An instance whose inference thread is in this state.
+    /// An instance whose generator thread is in this state.
     fn plugin(self, bundle: &Path, report: &mut Report) -> Result<Plugin> {
         let mut plugin = Plugin::load(bundle)?;
         plugin.set("silence", "100")?;

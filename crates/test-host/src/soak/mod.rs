@@ -1,4 +1,4 @@
-//! `host soak`: plays random blocks, notes, parameters and transports to the plugin and counts violations. `cargo xtask
+//! `test-host soak`: plays random blocks, notes, parameters and transports to the plugin and counts violations. `cargo xtask
 //! soak` builds the plugin and runs it.
 
 mod accidents;
@@ -37,7 +37,7 @@ pub struct Options {
     /// Number of rounds that open, play and close 32 instances [default: one per 10,000 blocks].
     #[arg(long, value_name = "N")]
     rounds: Option<u64>,
-    /// Also simulate failures of the inference thread, in real time; takes two minutes.
+    /// Also simulate failures of the generator thread, in real time; takes two minutes.
     #[arg(long)]
     accidents: bool,
     /// Write the report to this file.

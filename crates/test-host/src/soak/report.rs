@@ -27,9 +27,9 @@ pub struct Accident {
     pub densest: usize,
     /// Number of notes that were late and were shifted or dropped.
     pub late: u64,
-    /// Restarts of the inference thread.
+    /// Restarts of the generator thread.
     pub restarts: u64,
-    /// Longest time for which the inference thread did not respond, in seconds.
+    /// Longest time for which the generator thread did not respond, in seconds.
     pub silence_s: f64,
     /// Number of hanging, stray and lost notes.
     pub faults: usize,
@@ -74,11 +74,11 @@ pub struct Report {
     /// Growth of resident memory over the same rounds, in percent; not a fault, because the allocator's reserves
     /// fluctuate.
     pub resident_growth_percent: Option<f64>,
-    /// Longest time to drop an instance, in milliseconds, by what its inference thread was doing.
+    /// Longest time to drop an instance, in milliseconds, by what its generator thread was doing.
     pub longest_drop_ms: BTreeMap<&'static str, f64>,
     /// Longest CPU time to drop an instance, in milliseconds, independent of other programs. Above 100 it is a fault.
     pub longest_drop_cpu_ms: BTreeMap<&'static str, f64>,
-    /// Results of the simulated failures of the inference thread.
+    /// Results of the simulated failures of the generator thread.
     pub accidents: Vec<Accident>,
 
     /// Number of long takes played that were withdrawn, replaced or interrupted.
@@ -100,10 +100,9 @@ pub struct Report {
     /// Flushes (calls without samples) with events.
     pub flushes: u64,
     /// Transport events within blocks.
-    #[serde(rename = "told")]
     pub transport_events: u64,
     /// Events for notes with ids.
-    pub named: u64,
+    pub events_with_ids: u64,
     /// Number of hand-overs.
     pub turns: u64,
     /// Number of the player's notes that the model received.

@@ -105,7 +105,7 @@ impl Session<'_> {
         let mut player = Player::new(profile, self.rate, parameters, &mut self.rng);
         let sizes: Vec<u32> =
             (0..self.rng.random_range(1..4)).filter_map(|_| FRAMES.choose(&mut self.rng).copied()).collect();
-        // Gives the inference thread some time: blocks come faster here than in any host.
+        // Gives the generator thread some time: blocks come faster here than in any host.
         let naps = if self.offline { 0.0 } else { self.rng.random_range(0.0..0.2) };
         // Some hosts never pause, others do so around every block.
         let pauses = *[0.0, 0.02, 1.0].choose(&mut self.rng).unwrap_or(&0.0);
@@ -192,7 +192,7 @@ impl Session<'_> {
         report.flushes += u64::from(frames == 0 && !events.is_empty());
         let count = |is: fn(&Event) -> bool| events.iter().filter(|timed| is(&timed.event)).count() as u64;
         report.transport_events += count(|event| matches!(event, Event::Transport(_)));
-        report.named += count(|event| matches!(event, Event::Named { .. }));
+        report.events_with_ids += count(|event| matches!(event, Event::Named { .. }));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! `host verify`: checks on the built `.clap` what is promised about time and turns.
+//! `test-host verify`: checks on the built `.clap` what is promised about time and turns.
 //!
 //! Each check is a separate module and yields one or more rows: the number of cases, how many failed, and the worst
 //! value. `docs/time.md` states what is promised.
