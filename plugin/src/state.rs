@@ -7,13 +7,13 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
     fence,
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use engine::link::status::{Gauge, Health, Status};
 use nice_plug::plugin::ParamValue;
-use nice_plug::prelude::{ParamPtr, Params, PluginState};
+use nice_plug::prelude::{Param, ParamPtr, Params, PluginState};
 
-use crate::params::{self, choices};
+use crate::params::{AntiphonParams, choices};
 use crate::stored;
 
 /// Version of the state that projects store. It is raised when older releases could misread a new state; states of
@@ -80,16 +80,16 @@ pub fn check(state: &mut PluginState) {
                 id.map(|&id| *value = ParamValue::String(id.to_owned())).is_some()
             }
             (None, ParamValue::I32(number)) => {
-                if let Some((lowest, highest)) = params::range(id) {
+                if let Some((lowest, highest)) = range(id) {
                     *number = (*number).clamp(lowest as i32, highest as i32);
                 }
                 true
             }
             (None, ParamValue::F32(number)) => {
-                if let Some((lowest, highest)) = params::range(id) {
+                if let Some((lowest, highest)) = range(id) {
                     *number = number.clamp(lowest as f32, highest as f32);
                 }
-                number.is_finite()
+                true
             }
             _ => true,
         };
@@ -99,6 +99,25 @@ pub fn check(state: &mut PluginState) {
         known
     });
     state.fields.insert(UNKNOWN_FIELD.to_owned(), unknown.join(", "));
+}
+
+/// The lowest and the highest value of a parameter that is a number; `None` if it is not.
+fn range(id: &str) -> Option<(f64, f64)> {
+    static RANGES: OnceLock<BTreeMap<String, (f64, f64)>> = OnceLock::new();
+    let ranges = RANGES.get_or_init(|| {
+        let params = AntiphonParams::new(Arc::default());
+        // SAFETY: `params`, which the pointers lead into, lives until all have been read.
+        let ends = |pointer| unsafe {
+            match pointer {
+                ParamPtr::FloatParam(p) => Some([0.0, 1.0].map(|end| f64::from((*p).preview_plain(end)))),
+                ParamPtr::IntParam(p) => Some([0.0, 1.0].map(|end| f64::from((*p).preview_plain(end)))),
+                ParamPtr::BoolParam(_) | ParamPtr::EnumParam(_) => None,
+            }
+        };
+        let all = params.param_map().into_iter();
+        all.filter_map(|(id, pointer, _)| ends(pointer).map(|[low, high]| (id, (low, high)))).collect()
+    });
+    ranges.get(id).copied()
 }
 
 /// A value as a message shows it.

@@ -114,7 +114,7 @@ fn tempo_again(samples: &[u64], end: u64) -> Vec<(u64, Change)> {
 fn a_transport_told_of_in_the_middle_of_a_block_is_no_jump() {
     // Two phrases, up to the bar line at which the plugin's turn begins in *trade*.
     let events = [phrase(0.1), phrase(2.1)].concat();
-    let (grid, trade) = (("strength", "100"), [("mode", "trade"), ("yours", "2"), ("mine", "2")]);
+    let (grid, trade) = (("strength", "100"), [("mode", "trade"), ("yours", "2"), ("mine", "2"), ("seed", "3")]);
     for settings in [&[][..], &[grid], &trade] {
         let end = 14.0;
         let played = |places: &[u64]| {

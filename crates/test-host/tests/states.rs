@@ -100,7 +100,6 @@ fn values_out_of_range_are_limited_or_refused_and_the_state_can_be_saved() {
         ("low", json!({ "i32": 200 }), json!({ "i32": 127 })),
         ("mine", json!({ "i32": -1 }), json!({ "i32": 1 })),
         ("silence", json!({ "f32": 1e30 }), json!({ "f32": 10_000.0 })),
-        ("temp", json!({ "f32": 1e39 }), new["params"]["temp"].clone()),
     ] {
         let mut plugin = plugin();
         state["params"][id] = value;

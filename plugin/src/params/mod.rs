@@ -11,8 +11,7 @@ pub mod texts;
 mod time;
 mod turn;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use engine::link::status::Status;
 use engine::settings::{GenerationParams, Settings};
@@ -37,25 +36,6 @@ pub const ACTIONS: [&str; 8] = ["go", "again", "another", "undo", "freeze", "unh
 /// The groups of all other parameters, in the order in which they are shown. These are permanent keys, which hosts and
 /// projects store.
 pub const GROUPS: [&str; 4] = ["Turn", "Time", "Notes", "Model"];
-
-/// The lowest and the highest value of a parameter that is a number; `None` if it is not. Not for the audio thread.
-pub fn range(id: &str) -> Option<(f64, f64)> {
-    static RANGES: OnceLock<BTreeMap<String, (f64, f64)>> = OnceLock::new();
-    let ranges = RANGES.get_or_init(|| {
-        let params = AntiphonParams::new(Arc::default());
-        // SAFETY: `params`, which the pointers lead into, lives until all have been read.
-        let ends = |pointer| unsafe {
-            match pointer {
-                ParamPtr::FloatParam(p) => Some([0.0, 1.0].map(|end| f64::from((*p).preview_plain(end)))),
-                ParamPtr::IntParam(p) => Some([0.0, 1.0].map(|end| f64::from((*p).preview_plain(end)))),
-                ParamPtr::BoolParam(_) | ParamPtr::EnumParam(_) => None,
-            }
-        };
-        let all = params.param_map().into_iter();
-        all.filter_map(|(id, pointer, _)| ends(pointer).map(|[low, high]| (id, (low, high)))).collect()
-    });
-    ranges.get(id).copied()
-}
 
 /// The plugin's parameters and what a project stores beside them.
 #[derive(Params)]
