@@ -85,8 +85,6 @@ struct Entry {
     from: f64,
     /// The earliest onset, at which a voice is free.
     floor: f64,
-    /// The same if the take has never gone back: the earliest onset when this note was first drawn.
-    first_floor: f64,
     /// The pitches with which it may join the previous note's chord, as a bit mask.
     in_chord: u128,
     /// Whether it may join that chord.
@@ -192,15 +190,12 @@ impl Phrasing {
         // Without a previous note, the first one may come at once.
         let latest = cue.previous.unwrap_or(cue.floor);
         let free = self.voices().map_or(f64::NEG_INFINITY, |voices| hands.free_at(voices));
-        let at_least = |floor: f64| if free > latest { floor.max(free + GAP_S) } else { floor };
         let above = u128::MAX.checked_shl(context.floor(0.0).into()).unwrap_or(0);
         let in_chord = self.pitches.wanted() & hands.fresh(self.limits.repeats, true) & above;
         Entry {
             latest,
             from: latest + cue.pause,
-            floor: at_least(cue.floor),
-            // The take begins at 0, with its hand-over.
-            first_floor: at_least(cue.floor.min(0.0)),
+            floor: if free > latest { cue.floor.max(free + GAP_S) } else { cue.floor },
             in_chord,
             may_join: cue.previous.is_none() || in_chord != 0 && free <= latest,
         }
@@ -208,10 +203,8 @@ impl Phrasing {
 
     /// The constraints on the next note's step.
     fn when<'a>(&self, entry: &Entry, trail: &'a Trail, memory: &'a Markov) -> StepConstraints<'a> {
-        let step = |onset: f64| ((onset - entry.from) * self.speed).max(0.0);
         StepConstraints {
-            earliest: step(entry.floor),
-            earliest_at_first: step(entry.first_floor),
+            earliest: ((entry.floor - entry.from) * self.speed).max(0.0),
             in_chord: entry.may_join,
             density: self.factor(trail) as f32,
             learned: self.learned(trail, memory),

@@ -48,9 +48,6 @@ pub struct MarkovMix<'a> {
 pub struct StepConstraints<'a> {
     /// Earliest onset, in seconds after the last one.
     pub earliest: f64,
-    /// The earliest onset when this note was first drawn; at most `earliest`. A note that is drawn again stays where it
-    /// was, if the distribution is still the same and the time has not passed.
-    pub earliest_at_first: f64,
     /// Whether the note may join the last chord: some allowed pitch is above the chord's highest.
     pub in_chord: bool,
     /// Factor on the density of onsets; 1: as the network plays.
@@ -62,7 +59,7 @@ pub struct StepConstraints<'a> {
 impl StepConstraints<'_> {
     /// No constraint but the earliest onset, in seconds after the last one.
     pub fn after(earliest: f64) -> Self {
-        Self { earliest, earliest_at_first: earliest, in_chord: true, density: 1.0, learned: None }
+        Self { earliest, in_chord: true, density: 1.0, learned: None }
     }
 }
 
@@ -152,14 +149,14 @@ impl Sampler<'_> {
         if network.kind() == Kind::Seed {
             for (((state, constraints), rng), timing) in each {
                 let [estimate, _] = network.point_estimates(state, scratch).unwrap_or_default();
-                *timing = StepSampler::new(&state.context, constraints, constraints.earliest).around(estimate, rng);
+                *timing = StepSampler::new(&state.context, constraints).around(estimate, rng);
             }
             return;
         }
         let logits = network.logits_all(Attribute::Step, &[PLACEHOLDER; MAX_TAKES][..states.len()], states, scratch);
         let logits = logits.chunks_exact_mut(TIMES);
         for ((((state, constraints), rng), timing), logits) in each.zip(logits) {
-            *timing = step::draw_step(&state.context, constraints, logits, controls, rng);
+            *timing = StepSampler::new(&state.context, constraints).draw(logits, controls, rng);
         }
     }
 
