@@ -46,7 +46,10 @@ pub fn read(format: Option<u32>, set: BTreeMap<String, Value>) -> (Values, Vec<S
                 None
             }
             (Value::String(text), None | Some(1)) => first(&id, text),
-            _ => serde_json::from_value(value.clone()).ok(),
+            (Value::Bool(on), _) => Some(Stored::Switch(*on)),
+            (Value::Number(number), _) => number.as_f64().map(Stored::Number),
+            (Value::String(text), _) => Some(Stored::Choice(text.clone())),
+            _ => None,
         };
         match stored {
             Some(stored) => drop(values.insert(id, stored)),

@@ -135,10 +135,8 @@ mod tests {
     /// A damaged file is read, or refused with a message, in bounded memory.
     #[test]
     fn damaged_presets_are_read_or_refused() {
-        // As for states: values that are lists become trees, of 32 bytes for each number of two.
-        const SPARE: usize = 64 << 10;
         let good: Vec<Vec<u8>> = super::super::BUILT_IN.iter().map(|text| text.as_bytes().to_vec()).collect();
-        let outcome = probe::damage::survives(&good, (8, 1_500), SPARE, |bytes| read(bytes).map(drop));
+        let outcome = probe::damage::survives(&good, (8, 1_500), 16 << 10, |bytes| read(bytes).map(drop));
         assert!(outcome.read > 100 && outcome.refused > 300, "{outcome:?}");
     }
 }
