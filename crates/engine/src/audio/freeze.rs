@@ -1,7 +1,7 @@
 //! Freeze: Antiphon's latest take loops.
 
 use super::AudioSide;
-use super::hand_over::{Turn, since};
+use super::hand_over::Turn;
 use super::time::{Moment, micro};
 use crate::link::messages::{Message, ON_END_S, Revision, loop_beats};
 
@@ -23,10 +23,9 @@ impl<E: Copy> AudioSide<E> {
 
     /// Thaws the current take: it stops looping.
     pub(super) fn thaw(&mut self, moment: Moment) {
-        let Turn::Antiphon(take) = &self.turns.turn else {
+        let Some(since) = self.await_notes_until(moment) else {
             return;
         };
-        let since = since(take, moment);
         self.set_frozen(false, since, |revision| Message::Thaw { revision, since });
         if let (Turn::Antiphon(mut take), Some(settings)) = (self.turns.turn, self.settings) {
             // Where no transport counts its bars, it may be over by now.

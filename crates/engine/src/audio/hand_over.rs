@@ -355,6 +355,9 @@ impl<E: Copy> AudioSide<E> {
             // Also the notes still ringing from an earlier turn.
             self.end_sounding(moment.offset, out);
         }
+        if reason != EndReason::Over {
+            self.await_notes_until(moment);
+        }
         let Turn::Antiphon(take) = self.turns.turn else {
             return;
         };
@@ -428,14 +431,31 @@ impl<E: Copy> AudioSide<E> {
         }
     }
 
+    /// Offline, waits for the notes of the current take that lie before a moment. Returns it in seconds since the
+    /// hand-over; `None`: there is no take.
+    pub(super) fn await_notes_until(&mut self, moment: Moment) -> Option<f64> {
+        let Turn::Antiphon(take) = &self.turns.turn else {
+            return None;
+        };
+        let since = since(take, moment);
+        // Before the first note, there is nothing to wait for.
+        if since > 0.0 {
+            self.await_notes_before(since);
+        } else {
+            self.receive();
+        }
+        Some(since)
+    }
+
     /// Applies `change` to the current take and has the notes from here on generated again.
     pub(super) fn regenerate_from(&mut self, moment: Moment, change: impl FnOnce(&mut TakePlayback)) {
-        self.receive();
+        let Some(since) = self.await_notes_until(moment) else {
+            return;
+        };
         let Turn::Antiphon(take) = &mut self.turns.turn else {
             return;
         };
         change(take);
-        let since = since(take, moment);
         let revision = Revision(self.output.schedule.raise_revision_from(take.beats(since)));
         take.invalidate_from(since);
         let (position, generation, length) = (take.position, take.generation, take.length);
@@ -444,11 +464,12 @@ impl<E: Copy> AudioSide<E> {
 
     /// A key goes down during Antiphon's turn and joins the take: in a duet, or over a frozen take.
     pub(super) fn join(&mut self, moment: Moment, pitch: u8, velocity: u8) {
-        self.receive();
+        let Some(since) = self.await_notes_until(moment) else {
+            return;
+        };
         let Turn::Antiphon(take) = &mut self.turns.turn else {
             return;
         };
-        let since = since(take, moment);
         let from = take.joined(since);
         let revision = Revision(self.output.schedule.raise_revision_from(take.beats(from)));
         take.invalidate_from(from);

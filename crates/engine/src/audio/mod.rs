@@ -273,10 +273,12 @@ impl<E: Copy> AudioSide<E> {
             let Some((moment, change)) = self.next_change(offset, &settings) else {
                 break;
             };
-            // A note before a bar line but on its sample is played after the change at the line, if at all.
+            // A note before a bar line or a loop's end but on its sample is played after the change there, if at all.
             let before = match change {
-                Change::Turn(Event::Line | Event::Cut) => moment.from.min(self.time.boundary(moment.offset)),
-                Change::Turn(_) | Change::GridBars => moment.from,
+                Change::Turn(Event::Line | Event::Cut) | Change::GridBars => {
+                    moment.from.min(self.time.boundary(moment.offset))
+                }
+                Change::Turn(_) => moment.from,
             };
             self.play_due(moment.offset, before, out);
             self.apply_change(moment, change, &settings, out);

@@ -85,6 +85,15 @@ fn lift<E: Copy>(thru: &MidiThru, backlog: &mut Backlog<E>, at: u32, channel: u8
 impl<E: Copy> AudioSide<E> {
     /// Receives generated notes; offline, waits until all notes due before `end`, in beats, have arrived.
     pub(super) fn await_notes(&mut self, end: f64) {
+        if let Turn::Antiphon(take) = &self.turns.turn {
+            self.await_notes_before(take.since(end));
+        }
+    }
+
+    /// As [`Self::await_notes`], with `since` in seconds since the hand-over. Called before every message that tells the
+    /// generator to go back to `since`: it keeps the notes before it that it has generated so far, and which those are
+    /// must not depend on chance.
+    pub(super) fn await_notes_before(&mut self, since: f64) {
         self.receive();
         let Turn::Antiphon(take) = self.turns.turn else {
             return;
@@ -92,7 +101,7 @@ impl<E: Copy> AudioSide<E> {
         if !self.connection.offline_wait.is_offline() {
             return;
         }
-        let need = take.since(end).min(take.limit());
+        let need = since.min(take.limit());
         self.connection.audio_end.set_progress(need);
         let (mut offline_wait, status) = (self.connection.offline_wait, self.connection.status.clone());
         offline_wait.wait_until(&status, || {

@@ -146,6 +146,42 @@ fn trading_keeps_to_the_bar_lines() {
     }
 }
 
+/// On the grid of a loop of one beat, every note begins where the loop ends: it sounds from there on, whether rounding puts
+/// it just before or just after. The tempo is such that no beat falls on a sample.
+#[test]
+fn a_note_on_the_end_of_a_loop_is_not_cut_there() {
+    let mut whole = 0;
+    for (tempo, size) in [(86.000_567, 40), (93.17, 171), (101.3, 64), (118.91, 1024)] {
+        let settings = settings(|s| (s.generation.rhythm.strength, s.generation.rhythm.grid) = (1.0, Grid::Quarter));
+        let (mut offline, mut host) = (Offline::new(), Host::default());
+        let (played, _) = phrase(800, &[(60, 0, 1500), (64, 2000, 1500), (67, 2000, 1500)]);
+        let mut now = 0;
+        while now < 120_000 {
+            let position = now as f64 / RATE * tempo / 60.0;
+            let transport = Transport {
+                playing: true,
+                tempo: Some(tempo),
+                pos_beats: Some(position.rem_euclid(1.0)),
+                loop_beats: Some((0.0, 1.0)),
+                time_signature: Some((4, 4)),
+                bar_start_beats: Some(0.0),
+            };
+            let events = played.iter().filter(|event| (now..now + size).contains(&event.0));
+            let events: Vec<_> = events.map(|&(at, event)| ((at - now) as u32, event)).collect();
+            block(&mut offline.audio, &transport, (now, size as u32), settings, &events, &mut host);
+            now += size;
+        }
+        assert_eq!(offline.status.counts.timeouts.get(), 0);
+        for on in host.ons() {
+            let off = host.sent.iter().find(|off| !off.1 && off.0 >= on.0 && (off.2, off.3) == (on.2, on.3));
+            // The shortest note lasts 10 ms.
+            assert!(off.is_none_or(|off| off.0 >= on.0 + 79), "{on:?} ends at {off:?}, {tempo} BPM, blocks of {size}");
+            whole += 1;
+        }
+    }
+    assert!(whole > 40, "only {whole} notes");
+}
+
 /// Trading without a transport: silence hands over, and the length of bars follows from the tempo.
 #[test]
 fn trading_without_a_transport_is_by_silence() {
