@@ -60,7 +60,7 @@ pub use decoder::{Decoder, Nats, Scores};
 pub use linear::Precision;
 pub use markov::{Markov, Recent};
 pub use network::{Network, State};
-pub use sampler::{Loudness, MarkovMix, NoteConstraints, StepConstraints, Timing};
+pub use sampler::{FirstDraw, Loudness, MarkovMix, NoteConstraints, StepConstraints, Timing};
 pub use sampling::{Controls, Temperature, note_rng};
 pub use search::Search;
 pub use shapes::Kind;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use model::encoding::TIMES;
 use model::shapes::HEAD;
 use model::{
-    BatchDecoder, Card, Controls, Decoder, Kind, Loudness, Network, NoteConstraints, Precision, StepConstraints,
-    Temperature, Weights, WeightsError, note_rng,
+    BatchDecoder, Card, Controls, Decoder, FirstDraw, Kind, Loudness, Network, NoteConstraints, Precision,
+    StepConstraints, Temperature, Weights, WeightsError, note_rng,
 };
 use notes::{Note, Successor};
 use proptest::prelude::*;
@@ -147,25 +147,31 @@ fn apart(one: &[f64], other: &[f64]) -> (f64, f64) {
     (apart, 2.23 * (1.0 / one.len() as f64 + 1.0 / other.len() as f64).sqrt())
 }
 
-/// The first step after a silence is distributed as the steps that are at least as long as the silence.
+/// The first step after a silence is distributed as the steps that are at least as long as the silence, and so is a step
+/// that is drawn again after that time.
 #[test]
 fn the_entry_is_drawn_from_what_the_silence_has_left() {
     let mut decoder = decoder(Kind::Antiphon, 4);
     play(&mut decoder, &Controls::default(), 1, 5);
     let neutral = Controls::default();
-    let mut steps = |earliest: f64, seed: u64| {
-        let when = StepConstraints::after(earliest);
+    let mut steps = |earliest: f64, at_first: Option<f64>, seed: u64| {
+        let can_stay = |step: f64| step >= earliest;
+        let first_draw = at_first.map(|earliest| FirstDraw { earliest, can_stay: &can_stay });
+        let when = StepConstraints { first_draw, ..StepConstraints::after(earliest) };
         let mut steps: Vec<f64> =
             (0..1500).map(|draw| decoder.sample_step(&neutral, &when, &mut note_rng(seed, draw)).step).collect();
         steps.sort_by(f64::total_cmp);
         steps
     };
-    let all = steps(0.0, 7);
+    let all = steps(0.0, None, 7);
     for silence in [all[all.len() / 4].max(0.05), all[all.len() / 2], all[all.len() * 3 / 4]] {
         let left: Vec<f64> = all.iter().copied().filter(|step| *step >= silence).collect();
-        let entries = steps(silence, 8);
-        let (apart, luck) = apart(&left, &entries);
-        assert!(apart < luck, "after {silence} s they are {apart} apart, and {luck} would be luck");
+        for (at_first, seed) in [(None, 8), (Some(0.0), 9)] {
+            let entries = steps(silence, at_first, seed);
+            assert!(entries[0] >= silence);
+            let (apart, luck) = apart(&left, &entries);
+            assert!(apart < luck, "after {silence} s they are {apart} apart, and {luck} would be luck");
+        }
     }
 }
 

@@ -12,7 +12,6 @@ use crate::settings::Rhythm;
 const APART_S: f64 = WINDOW_S + 0.001;
 /// A line that lies less than this before a time, in beats, has not passed, since hosts round positions.
 const SAME_BEAT: f64 = 1e-5;
-
 /// Maps seconds of a take to beats.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Beats {
@@ -58,14 +57,18 @@ impl Grid {
             if self.strength == 1.0 { target } else { onset + self.strength * (target - onset) }
         };
         let landed = towards(self.nearest(self.beat(onset)));
-        let rounding = SAME_BEAT / self.beats.per_second;
-        if landed >= soonest - rounding {
+        if self.reaches(landed, soonest) {
             return landed.max(floor);
         }
         let passed = self.beat(soonest) - SAME_BEAT;
         let nearest = self.nearest(passed);
         let next = if self.line(nearest) < passed { nearest + 1.0 } else { nearest };
         towards(next).max(if self.strength == 1.0 { floor } else { soonest.min(free) })
+    }
+
+    /// Whether an onset lies at `floor` or later, up to the rounding of hosts' positions.
+    pub fn reaches(&self, onset: f64, floor: f64) -> bool {
+        onset >= floor - SAME_BEAT / self.beats.per_second
     }
 
     fn beat(&self, seconds: f64) -> f64 {

@@ -7,8 +7,8 @@
 
 use model::constraints::{classes_of, of_classes, range};
 use model::{
-    BatchDecoder, Context, Controls, Decoder, KeyState, Loudness, Markov, MarkovMix, NoteConstraints, Pitches, Recent,
-    StepConstraints, Timing, note_rng,
+    BatchDecoder, Context, Controls, Decoder, FirstDraw, KeyState, Loudness, Markov, MarkovMix, NoteConstraints,
+    Pitches, Recent, StepConstraints, Timing, note_rng,
 };
 use notes::{Note, Successor};
 
@@ -85,6 +85,8 @@ struct Entry {
     from: f64,
     /// The earliest onset, at which a voice is free.
     floor: f64,
+    /// The same if the take has never gone back: the earliest onset when this note was first drawn.
+    first_floor: f64,
     /// The pitches with which it may join the previous note's chord, as a bit mask.
     in_chord: u128,
     /// Whether it may join that chord.
@@ -161,7 +163,8 @@ impl Phrasing {
     pub fn sample(&self, decoder: &mut Decoder, trail: &Trail, memory: &Markov, cue: &Cue) -> Note {
         let rng = &mut note_rng(cue.seed, cue.index.into());
         let entry = self.entry(decoder.state().context(), trail, cue);
-        let timing = decoder.sample_step(&self.controls, &self.when(&entry, trail, memory), rng);
+        let can_stay = |step| self.can_stay(&entry, cue, step);
+        let timing = decoder.sample_step(&self.controls, &self.when(&entry, trail, memory, &can_stay), rng);
         let (onset, step, what) = self.what(&entry, &timing, trail, memory, cue);
         self.note(onset, &decoder.sample_note(&self.controls, step, &what, rng))
     }
@@ -172,7 +175,10 @@ impl Phrasing {
         let mut rngs: Vec<_> = cues.iter().map(|cue| note_rng(cue.seed, cue.index.into())).collect();
         let entries: Vec<Entry> =
             takes().enumerate().map(|(n, (cue, trail))| self.entry(batch.context(n), trail, cue)).collect();
-        let when = trails.iter().zip(&entries).map(|(trail, entry)| self.when(entry, trail, memory));
+        let can_stay = cues.iter().zip(&entries).map(|(cue, entry)| move |step| self.can_stay(entry, cue, step));
+        let can_stay: Vec<_> = can_stay.collect();
+        let when = trails.iter().zip(&entries).zip(&can_stay);
+        let when = when.map(|((trail, entry), can_stay)| self.when(entry, trail, memory, can_stay));
         let timings = batch.sample_steps(&self.controls, &when.collect::<Vec<_>>(), &mut rngs);
         let what = takes().zip(&entries).zip(timings);
         let what = what.map(|(((cue, trail), entry), timing)| {
@@ -190,24 +196,56 @@ impl Phrasing {
         // Without a previous note, the first one may come at once.
         let latest = cue.previous.unwrap_or(cue.floor);
         let free = self.voices().map_or(f64::NEG_INFINITY, |voices| hands.free_at(voices));
+        let at_least = |floor: f64| if free > latest { floor.max(free + GAP_S) } else { floor };
         let above = u128::MAX.checked_shl(context.floor(0.0).into()).unwrap_or(0);
         let in_chord = self.pitches.wanted() & hands.fresh(self.limits.repeats, true) & above;
         Entry {
             latest,
             from: latest + cue.pause,
-            floor: if free > latest { cue.floor.max(free + GAP_S) } else { cue.floor },
+            floor: at_least(cue.floor),
+            // The take begins at 0, with its hand-over.
+            first_floor: at_least(cue.floor.min(0.0)),
             in_chord,
             may_join: cue.previous.is_none() || in_chord != 0 && free <= latest,
         }
     }
 
-    /// The constraints on the next note's step.
-    fn when<'a>(&self, entry: &Entry, trail: &'a Trail, memory: &'a Markov) -> StepConstraints<'a> {
+    /// The constraints on the next note's step. `can_stay`: see [`FirstDraw`].
+    fn when<'a>(
+        &self,
+        entry: &Entry,
+        trail: &'a Trail,
+        memory: &'a Markov,
+        can_stay: &'a dyn Fn(f64) -> bool,
+    ) -> StepConstraints<'a> {
+        let &Entry { from, floor, first_floor, .. } = entry;
+        let step = |onset: f64| ((onset - from) * self.speed).max(0.0);
+        let (earliest, at_first) = (step(floor), step(first_floor));
         StepConstraints {
-            earliest: ((entry.floor - entry.from) * self.speed).max(0.0),
+            earliest,
+            first_draw: (at_first < earliest).then_some(FirstDraw { earliest: at_first, can_stay }),
             in_chord: entry.may_join,
             density: self.factor(trail) as f32,
             learned: self.learned(trail, memory),
+        }
+    }
+
+    /// Whether a note that was first drawn with this step, in the network's seconds, still lies ahead.
+    fn can_stay(&self, entry: &Entry, cue: &Cue, step: f64) -> bool {
+        self.grid.reaches(self.onset(entry, cue, step, entry.first_floor), entry.floor)
+    }
+
+    /// Whether a note with this step joins the chord of the previous note.
+    fn joins(cue: &Cue, step: f64) -> bool {
+        step == 0.0 && cue.previous.is_some() && cue.pause == 0.0
+    }
+
+    /// The onset of a note with this step, in the network's seconds; not before `floor`.
+    fn onset(&self, entry: &Entry, cue: &Cue, step: f64, floor: f64) -> f64 {
+        if Self::joins(cue, step) {
+            entry.latest
+        } else {
+            self.grid.quantize(entry.from + step / self.speed, cue.previous, floor)
         }
     }
 
@@ -221,10 +259,10 @@ impl Phrasing {
         cue: &Cue,
     ) -> (f64, f64, NoteConstraints<'a>) {
         let Self { pitches, limits, speed, .. } = self;
-        let &Entry { latest, from, floor, in_chord, .. } = entry;
+        let &Entry { latest, floor, in_chord, .. } = entry;
         let hands = &trail.hands;
-        let joins = timing.step == 0.0 && cue.previous.is_some() && cue.pause == 0.0;
-        let onset = if joins { latest } else { self.grid.quantize(from + timing.step / speed, cue.previous, floor) };
+        let joins = Self::joins(cue, timing.step);
+        let onset = self.onset(entry, cue, timing.step, floor);
 
         let longest = limits.longest_s.map_or(f64::INFINITY, |longest| f64::from(longest) * speed);
         let is_last_voice = self.voices().is_some_and(|voices| hands.held(onset) + 1 >= voices);

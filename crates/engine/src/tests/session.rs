@@ -282,6 +282,37 @@ fn a_limit_holds_from_the_next_note_on() {
     }
 }
 
+/// Changes that change nothing, one after another while a note is awaited, as from a knob that hardly moves: the note comes
+/// when it would have come. Each draw from what is left of the distribution alone would move it later.
+#[test]
+fn a_change_moves_no_note_that_it_does_not_concern() {
+    let mut harness = SessionHarness::new();
+    harness.send(begin(Revision(1), 1.5));
+    let before = harness.notes(40);
+    let mut compared = 0;
+    for (number, note) in (1..).zip(&before[1..30]) {
+        let previous = &before[number - 1];
+        let awaited = note.onset - previous.struck();
+        for change in 1..4 {
+            let since = previous.struck() + awaited * f64::from(change) / 4.0;
+            if since <= previous.struck() {
+                continue;
+            }
+            harness.send(Message::Change {
+                revision: Revision(4 * number as u64 + change as u64),
+                since,
+                position: POSITION,
+                generation: GENERATION,
+                length: Length::Open,
+            });
+            let after = harness.notes(10);
+            compared += 1;
+            assert_eq!(after, before[number..number + 10]);
+        }
+    }
+    assert!(compared > 30, "{compared} compared");
+}
+
 /// It learns only from the player; forgotten phrases are unlearned.
 #[test]
 fn what_is_forgotten_teaches_no_more() {

@@ -44,10 +44,12 @@ pub struct MarkovMix<'a> {
 }
 
 /// Constraints and requests for the next step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct StepConstraints<'a> {
     /// Earliest onset, in seconds after the last one.
     pub earliest: f64,
+    /// If the note is drawn again because something has changed: how it was first drawn.
+    pub first_draw: Option<FirstDraw<'a>>,
     /// Whether the note may join the last chord: some allowed pitch is above the chord's highest.
     pub in_chord: bool,
     /// Factor on the density of onsets; 1: as the network plays.
@@ -56,10 +58,20 @@ pub struct StepConstraints<'a> {
     pub learned: Option<MarkovMix<'a>>,
 }
 
+/// How a note was drawn before something changed. If the distribution is still the same, the note stays where it was.
+#[derive(Clone, Copy)]
+pub struct FirstDraw<'a> {
+    /// The earliest onset then, in seconds after the last one; at most the present one.
+    pub earliest: f64,
+    /// Whether a note with this step, in seconds, can still be played: the time at which the caller would play it has not
+    /// passed.
+    pub can_stay: &'a dyn Fn(f64) -> bool,
+}
+
 impl StepConstraints<'_> {
     /// No constraint but the earliest onset, in seconds after the last one.
     pub fn after(earliest: f64) -> Self {
-        Self { earliest, in_chord: true, density: 1.0, learned: None }
+        Self { earliest, first_draw: None, in_chord: true, density: 1.0, learned: None }
     }
 }
 
@@ -149,14 +161,14 @@ impl Sampler<'_> {
         if network.kind() == Kind::Seed {
             for (((state, constraints), rng), timing) in each {
                 let [estimate, _] = network.point_estimates(state, scratch).unwrap_or_default();
-                *timing = StepSampler::new(&state.context, constraints).around(estimate, rng);
+                *timing = StepSampler::new(&state.context, constraints, constraints.earliest).around(estimate, rng);
             }
             return;
         }
         let logits = network.logits_all(Attribute::Step, &[PLACEHOLDER; MAX_TAKES][..states.len()], states, scratch);
         let logits = logits.chunks_exact_mut(TIMES);
         for ((((state, constraints), rng), timing), logits) in each.zip(logits) {
-            *timing = StepSampler::new(&state.context, constraints).draw(logits, controls, rng);
+            *timing = step::draw_step(&state.context, constraints, logits, controls, rng);
         }
     }
 

@@ -36,12 +36,42 @@ pub(crate) struct StepSampler<'a> {
     context: &'a Context,
 }
 
+/// How often a step is drawn as it was first drawn before it is drawn with the present bound.
+const ATTEMPTS: usize = 8;
+
+/// Draws the timing of the next note from the network's distribution. A note that is drawn again is drawn by rejection:
+/// it stays where it was, unless its time has passed. A draw from what is left of the distribution alone would move a note
+/// later each time it is drawn again, and while a knob turns, hardly any note would ever come.
+pub(crate) fn draw_step(
+    context: &Context,
+    constraints: &StepConstraints,
+    logits: &mut [f32],
+    controls: &Controls,
+    rng: &mut impl RngCore,
+) -> Timing {
+    if let Some(first) = constraints.first_draw {
+        let mut logits: [f32; TIMES] = std::array::from_fn(|bin| logits[bin]);
+        let sampler = StepSampler::new(context, constraints, first.earliest);
+        let median = sampler.distribution(&mut logits, controls).max(constraints.earliest);
+        for _ in 0..ATTEMPTS {
+            let step = sampler.draw(&logits, rng);
+            if (first.can_stay)(step) {
+                return Timing { step, median };
+            }
+        }
+    }
+    let sampler = StepSampler::new(context, constraints, constraints.earliest);
+    let median = sampler.distribution(logits, controls);
+    Timing { step: sampler.draw(logits, rng), median }
+}
+
 /// The shortest step outside a chord, in seconds: shorter ones fall into the chord window.
 const SHORTEST_STEP_S: f64 = notes::chords::WINDOW_S + 1e-3;
 
 impl<'a> StepSampler<'a> {
-    pub fn new(context: &'a Context, constraints: &'a StepConstraints) -> Self {
-        let earliest = constraints.earliest.max(0.0);
+    /// `earliest`: the bound to draw with, in seconds.
+    pub fn new(context: &'a Context, constraints: &'a StepConstraints, earliest: f64) -> Self {
+        let earliest = earliest.max(0.0);
         let chords = earliest == 0.0 && constraints.in_chord && usize::from(context.floor(0.0)) < PITCHES;
         let first = time_bin(earliest);
         let next = first.max(time_bin(SHORTEST_STEP_S));
@@ -86,8 +116,8 @@ impl<'a> StepSampler<'a> {
         Timing { step, median }
     }
 
-    /// Draws the timing from the network's distribution.
-    pub fn draw(&self, logits: &mut [f32], controls: &Controls, rng: &mut impl RngCore) -> Timing {
+    /// Turns the network's logits into the distribution of steps. Returns its median without chords, in seconds.
+    fn distribution(&self, logits: &mut [f32], controls: &Controls) -> f64 {
         for (bin, logit) in logits.iter_mut().enumerate() {
             *logit = if self.possible(bin) { *logit } else { f32::NEG_INFINITY };
         }
@@ -111,9 +141,13 @@ impl<'a> StepSampler<'a> {
             tilt_density(&mut p[1..], self.constraints.density);
         }
         controls.keep(p);
-        let median = center(median(&p[1..]) + 1).max(self.earliest);
+        center(median(&p[1..]) + 1).max(self.earliest)
+    }
+
+    /// Draws a step from [`StepSampler::distribution`], in seconds.
+    fn draw(&self, p: &[f32], rng: &mut impl RngCore) -> f64 {
         let bin = draw(p, rng).unwrap_or(self.first);
-        Timing { step: self.time_in(bin, rng), median }
+        self.time_in(bin, rng)
     }
 }
 
