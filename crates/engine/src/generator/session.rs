@@ -9,7 +9,7 @@ use model::{Decoder, Network};
 use crate::clock::Instant;
 use crate::generator::memory::{PhraseHistory, Take, TakeSettings};
 use crate::generator::stopwatch::Stopwatch;
-use crate::link::messages::{Generated, Message};
+use crate::link::messages::Message;
 use crate::link::queues::GeneratorEnd;
 use crate::link::status::Status;
 use crate::link::takes::TakeLog;
@@ -126,12 +126,12 @@ impl NetworkSession {
         };
         let start = Instant::now();
         let planned = take.planned();
-        let (revision, index, note) = take.next(memory, &mut self.decoder);
+        let sent = take.next(memory, &mut self.decoder, |note| generator_end.send_note(note));
         // A plan generates many notes at once; what counts is the time per note.
         let notes = 1 + take.planned().saturating_sub(planned);
         status.timing.record_note(start.elapsed().as_secs_f64() * 1e6 / notes as f64);
         status.timing.look_ahead_s.set((take.last_onset() - generator_end.progress()).max(0.0));
-        generator_end.send_note(Generated { revision, index, note })
+        sent
     }
 }
 

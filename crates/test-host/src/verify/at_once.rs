@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rand::Rng;
 use test_host::{Blocks, Event, Pace, PlayedNote, Plugin};
 
@@ -80,14 +80,15 @@ pub fn run(context: &Context, plugin: &mut Plugin) -> Result<Vec<Row>> {
     let renders = if context.quick { QUICK } else { RENDERS };
     let found = context.each(renders, |number| offline(context, number, &settings, &moves))?;
     let mut heard = Row::new("at once: the first note after a move", "notes late");
-    for (number, moved) in found.iter().enumerate() {
+    for moved in &found {
+        let number = moved.scenario.number;
         for (at, late) in &moved.late {
             heard.case(f64::from(*late), (*late > 0).then(|| format!("case {number}: not heard at {at:.3} s")));
         }
     }
     let mut rows = vec![heard];
     if !context.quick {
-        rows.extend(in_real_time(context, &found)?);
+        rows.extend(in_real_time(context, renders, &found)?);
     }
     Ok(rows)
 }
@@ -144,24 +145,24 @@ fn offline(context: &Context, number: u64, settings: &[Event], moves: &[Move]) -
 }
 
 /// Plays the same in real time: measures how far ahead the model was, and how long a rollback takes.
-fn in_real_time(context: &Context, found: &[Moved]) -> Result<[Row; 3]> {
+fn in_real_time(context: &Context, renders: u64, found: &[Moved]) -> Result<[Row; 3]> {
     let mut same = Row::new("at once: in real time", "notes differ");
     let mut back = Row::new("at once: back to the move", "ms");
     let mut ahead = Row::new("at once: look-ahead kept", "s short");
-    let played = context.each(found.len() as u64, |number| {
+    let played = context.each(renders, |number| {
+        let moved = found.iter().find(|moved| moved.scenario.number == number).context("it was not rendered")?;
         let mut attempt = 1;
         loop {
-            let rendered = render(&context.bundle, &found[number as usize].scenario, &setup(Pace::RealTime))?;
-            let slow = rendered.status.rollback_us.unwrap_or(0.0) > ROLLBACK_US
-                || differ(&found[number as usize], &rendered.notes) > 0;
+            let rendered = render(&context.bundle, &moved.scenario, &setup(Pace::RealTime))?;
+            let slow = rendered.status.rollback_us.unwrap_or(0.0) > ROLLBACK_US || differ(moved, &rendered.notes) > 0;
             if !slow || rendered.lateness < BUSY || attempt == ATTEMPTS {
                 return Ok(rendered);
             }
             attempt += 1;
         }
     })?;
-    for (number, rendered) in played.iter().enumerate() {
-        let differ = differ(&found[number], &rendered.notes);
+    for (moved, rendered) in found.iter().zip(&played) {
+        let (number, differ) = (moved.scenario.number, differ(moved, &rendered.notes));
         same.case(differ as f64, (differ > 0).then(|| format!("case {number}: {differ} notes differ from offline")));
         let us = rendered.status.rollback_us.unwrap_or(f64::INFINITY);
         back.case(us / 1e3, (us > ROLLBACK_US).then(|| format!("case {number}: {us:.0} us")));

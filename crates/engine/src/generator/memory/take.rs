@@ -22,7 +22,7 @@ use crate::generator::analysis::PhraseAnalysis;
 use crate::generator::grid::Beats;
 use crate::generator::phrasing::{Cue, Phrasing, Trail, phrase_beats};
 use crate::generator::pulse::Pulse;
-use crate::link::messages::{Begin, REACTION_S, Revision, Source, TimelinePosition, loop_beats};
+use crate::link::messages::{Begin, Generated, REACTION_S, Revision, Source, TimelinePosition, loop_beats};
 use crate::settings::{BeatSource, GenerationParams, Length};
 
 /// Notes that it can go back to: those of the look-ahead, and as many that may still sound.
@@ -217,26 +217,28 @@ impl Take {
         take
     }
 
-    /// The network's next note, which is fed back to it; `None`: there are no more. Returns its revision and index too.
+    /// Sends the network's next note, or that there are no more, and feeds it back. It is sent first: at a hand-over that
+    /// nobody could foresee, the note must not wait for the network's step after it. Returns what `send` returns.
     /// At most one note beyond the take's length is drawn, since notes that are fed but not heard must be undone later.
-    pub fn next(&mut self, memory: &PhraseHistory, decoder: &mut Decoder) -> (Revision, u32, Option<Note>) {
-        let index = self.index();
+    pub fn next<T>(&mut self, memory: &PhraseHistory, decoder: &mut Decoder, send: impl FnOnce(Generated) -> T) -> T {
+        let (revision, index) = (self.begin.revision, self.index());
         let length = self.settings.length;
         // A replay and a loop have no other end than their own.
         let ends = matches!(self.note_source, NoteSource::Network) && self.freeze.is_none();
         if ends && matches!(length, Length::Notes(notes) if index >= notes) {
             self.done = true;
-            return (self.begin.revision, index, None);
+            return send(Generated { revision, index, note: None });
         }
         let note = if self.is_sampled() { Some(self.sample(memory, decoder, index)) } else { self.next_scripted() };
         let note = if self.fills_loop(note) { self.close_loop(note.is_some()) } else { note };
+        let sent = send(Generated { revision, index, note });
         if let Some(note) = note {
             let next = if self.is_sampled() { 0 } else { self.next };
             self.feed(decoder, note, Author::Network { next }, self.phrasing.speed());
         }
         let over = |note: Note| ends && matches!(length, Length::Seconds(end) if note.onset >= end);
         self.done = note.is_none_or(over);
-        (self.begin.revision, index, note)
+        sent
     }
 
     /// Whether the next note is sampled, not known.
