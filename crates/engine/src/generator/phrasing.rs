@@ -62,6 +62,28 @@ impl Trail {
     }
 }
 
+/// A sampled note. The limits cut short how long it sounds, but not what it means to the network, to which short notes are
+/// part of fast music: it would play faster and faster.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sampled {
+    /// The note as it sounds.
+    pub note: Note,
+    /// How long it would sound without the limits, in seconds.
+    pub unlimited_s: f64,
+}
+
+impl Sampled {
+    /// A note that no limit cuts short.
+    pub fn whole(note: Note) -> Self {
+        Self { note, unlimited_s: note.duration }
+    }
+
+    /// The note without the limits on its length.
+    pub fn unlimited(&self) -> Note {
+        Note { duration: self.unlimited_s, ..self.note }
+    }
+}
+
 /// Which note is next, and when it may come. Times are in seconds of the take.
 #[derive(Clone, Copy, Debug)]
 pub struct Cue {
@@ -75,6 +97,17 @@ pub struct Cue {
     pub floor: f64,
     /// How much of the time since the previous onset is not counted as part of the step.
     pub pause: f64,
+}
+
+/// Where the next note lies, and the constraints on the rest of it.
+struct Placement<'a> {
+    /// In seconds of the take.
+    onset: f64,
+    /// Its step as fed to the network.
+    step: f64,
+    /// How long it may sound, in seconds of the take.
+    longest_s: f64,
+    what: NoteConstraints<'a>,
 }
 
 /// The conditions for the next note. Times are in seconds of the take.
@@ -160,17 +193,24 @@ impl Phrasing {
     }
 
     /// Samples the next note.
-    pub fn sample(&self, decoder: &mut Decoder, trail: &Trail, memory: &Markov, cue: &Cue) -> Note {
+    pub fn sample(&self, decoder: &mut Decoder, trail: &Trail, memory: &Markov, cue: &Cue) -> Sampled {
         let rng = &mut note_rng(cue.seed, cue.index.into());
         let entry = self.entry(decoder.state().context(), trail, cue);
         let can_stay = |step| self.can_stay(&entry, cue, step);
         let timing = decoder.sample_step(&self.controls, &self.when(&entry, trail, memory, &can_stay), rng);
-        let (onset, step, what) = self.what(&entry, &timing, trail, memory, cue);
-        self.note(onset, &decoder.sample_note(&self.controls, step, &what, rng))
+        let placement = self.place(&entry, &timing, trail, memory, cue);
+        let note = decoder.sample_note(&self.controls, placement.step, &placement.what, rng);
+        self.sampled(placement.onset, placement.longest_s, &note)
     }
 
     /// Samples the next note of each take in a batch: exactly the notes that [`Phrasing::sample`] would sample.
-    pub fn sample_all(&self, batch: &mut BatchDecoder, trails: &[Trail], memory: &Markov, cues: &[Cue]) -> Vec<Note> {
+    pub fn sample_all(
+        &self,
+        batch: &mut BatchDecoder,
+        trails: &[Trail],
+        memory: &Markov,
+        cues: &[Cue],
+    ) -> Vec<Sampled> {
         let takes = || cues.iter().zip(trails);
         let mut rngs: Vec<_> = cues.iter().map(|cue| note_rng(cue.seed, cue.index.into())).collect();
         let entries: Vec<Entry> =
@@ -180,14 +220,13 @@ impl Phrasing {
         let when = trails.iter().zip(&entries).zip(&can_stay);
         let when = when.map(|((trail, entry), can_stay)| self.when(entry, trail, memory, can_stay));
         let timings = batch.sample_steps(&self.controls, &when.collect::<Vec<_>>(), &mut rngs);
-        let what = takes().zip(&entries).zip(timings);
-        let what = what.map(|(((cue, trail), entry), timing)| {
-            let (onset, step, what) = self.what(entry, timing, trail, memory, cue);
-            (onset, (step, what))
+        let placements = takes().zip(&entries).zip(timings).map(|(((cue, trail), entry), timing)| {
+            let Placement { onset, step, longest_s, what } = self.place(entry, timing, trail, memory, cue);
+            ((onset, longest_s), (step, what))
         });
-        let (onsets, what): (Vec<f64>, Vec<_>) = what.unzip();
+        let (places, what): (Vec<_>, Vec<_>) = placements.unzip();
         let notes = batch.sample_notes(&self.controls, &what, &mut rngs);
-        onsets.iter().zip(notes).map(|(&onset, note)| self.note(onset, note)).collect()
+        places.iter().zip(notes).map(|(&(onset, longest_s), note)| self.sampled(onset, longest_s, note)).collect()
     }
 
     /// The conditions for the next note.
@@ -249,38 +288,40 @@ impl Phrasing {
         }
     }
 
-    /// The next note's onset, its step as fed to the network, and the constraints on its other properties.
-    fn what<'a>(
+    /// Places the next note and constrains its other properties.
+    fn place<'a>(
         &self,
         entry: &Entry,
         timing: &Timing,
         trail: &'a Trail,
         memory: &'a Markov,
         cue: &Cue,
-    ) -> (f64, f64, NoteConstraints<'a>) {
+    ) -> Placement<'a> {
         let Self { pitches, limits, speed, .. } = self;
         let &Entry { latest, floor, in_chord, .. } = entry;
         let hands = &trail.hands;
         let joins = Self::joins(cue, timing.step);
         let onset = self.onset(entry, cue, timing.step, floor);
 
-        let longest = limits.longest_s.map_or(f64::INFINITY, |longest| f64::from(longest) * speed);
+        let longest_s = limits.longest_s.map_or(f64::INFINITY, f64::from);
         let is_last_voice = self.voices().is_some_and(|voices| hands.held(onset) + 1 >= voices);
         let what = NoteConstraints {
             pitches: if joins { in_chord } else { pitches.fresh(hands.fresh(limits.repeats, false)) },
-            longest: if is_last_voice { longest.min(LEAVES * timing.median) } else { longest },
             loudness: self.loudness,
             // The first note is never late.
             spread: if cue.index == 0 || cue.pause > 0.0 { 0.0 } else { self.grid.looseness() },
             learned: self.learned(trail, memory),
         };
-        (onset, (onset - latest) * speed, what)
+        let longest_s = if is_last_voice { longest_s.min(LEAVES * timing.median / speed) } else { longest_s };
+        Placement { onset, step: (onset - latest) * speed, longest_s, what }
     }
 
-    /// A sampled note, as it sounds.
-    fn note(&self, onset: f64, note: &Successor) -> Note {
-        let duration = (note.duration / self.speed).max(note.spread + SHORTEST_S);
-        Note { onset, spread: note.spread, duration, pitch: note.pitch, velocity: note.velocity }
+    /// A note that the network has sampled, limited to what it may sound.
+    fn sampled(&self, onset: f64, longest_s: f64, note: &Successor) -> Sampled {
+        let unlimited_s = (note.duration / self.speed).max(note.spread + SHORTEST_S);
+        let duration = unlimited_s.min(longest_s.max(SHORTEST_S));
+        let spread = note.spread.min(duration - SHORTEST_S);
+        Sampled { note: Note { onset, spread, duration, pitch: note.pitch, velocity: note.velocity }, unlimited_s }
     }
 
     fn voices(&self) -> Option<usize> {

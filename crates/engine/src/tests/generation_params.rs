@@ -15,7 +15,7 @@ use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::generator::analysis::PhraseAnalysis;
-use crate::generator::phrasing::{Cue, Phrasing, Trail, as_fed, phrase_beats};
+use crate::generator::phrasing::{Cue, Phrasing, Sampled, Trail, as_fed, phrase_beats};
 use crate::link::messages::TimelinePosition;
 use crate::settings::Dynamics;
 
@@ -72,8 +72,9 @@ impl Session {
         (0..count)
             .map(|index| {
                 let cue = Cue { seed: generation.seed, index, previous, floor: 0.0, pause: 0.0 };
-                let note = phrasing.sample(&mut self.decoder, &trail, &self.memory, &cue);
-                let next = as_fed(previous, &note, phrasing.speed());
+                let sampled = phrasing.sample(&mut self.decoder, &trail, &self.memory, &cue);
+                let Sampled { note, .. } = sampled;
+                let next = as_fed(previous, &sampled.unlimited(), phrasing.speed());
                 self.decoder.feed(&next);
                 trail.push(&note, &next, true);
                 previous = Some(note.onset);
@@ -103,8 +104,9 @@ impl Session {
         for _ in 0..count {
             let notes = phrasing.sample_all(&mut batch, &trails, &self.memory, &cues);
             let mut all = vec![];
-            for (take, note) in notes.into_iter().enumerate() {
-                let next = as_fed(cues[take].previous, &note, phrasing.speed());
+            for (take, sampled) in notes.into_iter().enumerate() {
+                let Sampled { note, .. } = sampled;
+                let next = as_fed(cues[take].previous, &sampled.unlimited(), phrasing.speed());
                 trails[take].push(&note, &next, true);
                 cues[take] = Cue { index: cues[take].index + 1, previous: Some(note.onset), ..cues[take] };
                 takes[take].push(note);
@@ -334,6 +336,21 @@ fn strength_draws_onsets_to_the_grid() {
 fn notes_per_second(generation: &GenerationParams, count: u32) -> f64 {
     let take = Session::new(&TUNE, 70, 0.5).play(generation, count);
     f64::from(count - 1) / (take[take.len() - 1].onset - take[0].onset)
+}
+
+/// The longest note cuts notes short and changes nothing else: the network does not learn of it. It would take its own short
+/// notes for fast music and play faster and faster.
+#[test]
+fn a_limit_on_length_only_cuts_notes_short() {
+    let limited = |longest_s| GenerationParams { limits: Limits { longest_s, ..GENERATION.limits }, ..GENERATION };
+    let free = Session::new(&TUNE, 70, 0.5).play(&limited(None), 60);
+    for longest in [0.05f32, 0.2] {
+        let cut = Session::new(&TUNE, 70, 0.5).play(&limited(Some(longest)), 60);
+        let expected: Vec<Note> =
+            free.iter().map(|note| Note { duration: note.duration.min(longest.into()), ..*note }).collect();
+        assert_eq!(cut, expected);
+    }
+    assert!(free.iter().filter(|note| note.duration > 0.2).count() > 5);
 }
 
 /// At double speed the same notes come twice as fast; the network's input is the same, until a note reaches the

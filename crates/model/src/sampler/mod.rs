@@ -105,8 +105,6 @@ pub enum Loudness {
 pub struct NoteConstraints<'a> {
     /// Allowed pitches, as bits. Inside a chord at least one of them must be above its last pitch.
     pub pitches: u128,
-    /// The longest duration, in seconds.
-    pub longest: f64,
     /// Velocity.
     pub loudness: Loudness,
     /// Factor on the spread of chords; 0: all notes are struck at once.
@@ -117,13 +115,7 @@ pub struct NoteConstraints<'a> {
 
 impl NoteConstraints<'_> {
     /// No constraints, no requests.
-    pub const FREE: Self =
-        Self { pitches: u128::MAX, longest: LONGEST_S, loudness: Loudness::Free, spread: 1.0, learned: None };
-
-    /// The longest allowed duration, clamped to what can be played, in seconds.
-    fn longest_s(&self) -> f64 {
-        self.longest.clamp(SHORTEST_S, LONGEST_S)
-    }
+    pub const FREE: Self = Self { pitches: u128::MAX, loudness: Loudness::Free, spread: 1.0, learned: None };
 
     /// No constraints, but no spread if `silence`, the seconds passed since the last onset, is above 0: an entry is
     /// never late.
@@ -208,9 +200,9 @@ impl Sampler<'_> {
         if each.any(may_have_spread) {
             self.attribute(Attribute::Spread, constraints, rngs, notes);
         }
-        // A note sounds for a moment at least, but rounding must not make it longer than allowed.
-        for (next, (_, constraints)) in notes.iter_mut().zip(constraints) {
-            next.duration = next.duration.max((next.spread + SHORTEST_S).min(constraints.longest_s()));
+        // A note sounds for a moment at least.
+        for next in notes {
+            next.duration = next.duration.max(next.spread + SHORTEST_S);
         }
     }
 
@@ -302,7 +294,7 @@ impl AttributeSampler<'_> {
     /// Completes the seed's note: the estimated duration, and the recent average velocity, since the seed predicts
     /// none.
     fn complete_seed_note(&self, duration: f64, next: &mut Successor) {
-        next.duration = duration.clamp(SHORTEST_S, self.constraints.longest_s());
+        next.duration = duration.clamp(SHORTEST_S, LONGEST_S);
         let velocity = match self.constraints.loudness {
             Loudness::Free => self.context.recent.velocity,
             Loudness::Around(velocity) => velocity,
@@ -312,12 +304,6 @@ impl AttributeSampler<'_> {
     }
 
     fn duration(&self, logits: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
-        let longest = self.constraints.longest_s();
-        if longest < LONGEST_S {
-            let last = time_bin(longest);
-            logits[last + 1..].fill(f32::NEG_INFINITY);
-            logits[last] += part_of(last, 0.0, longest);
-        }
         if self.controls.durations != 0.0 {
             let shortfalls = self.context.recent.turn_drift.duration_shortfalls();
             for (bin, logit) in logits.iter_mut().enumerate() {
@@ -336,12 +322,11 @@ impl AttributeSampler<'_> {
         apply_temperature(logits, self.controls.temperature.duration);
         apply_top_p(logits, self.controls.top_p);
         let (begin, end) = time_range(draw(logits, rng).unwrap_or(0));
-        let end = end.min(longest);
         let anywhere = begin + (end - begin).max(0.0) * rng.random::<f64>();
         let recent = &self.context.recent;
         let ends = recent.sounding.ends(next.step as f32);
         let exact = recent.rhythm.exact_duration(next.step, ends, anywhere, rng.random());
-        next.duration = exact.map(off_border).filter(|exact| *exact <= longest).unwrap_or(anywhere);
+        next.duration = exact.map(off_border).unwrap_or(anywhere);
     }
 
     fn velocity(&self, p: &mut [f32], next: &mut Successor, rng: &mut impl RngCore) {
@@ -399,7 +384,7 @@ impl AttributeSampler<'_> {
         if bin > 0 && !exact {
             let (begin, end) = spread_range(bin);
             let spread = begin + (end - begin) * rng.random::<f64>();
-            next.spread = (spread * self.constraints.spread).min(self.constraints.longest_s() - SHORTEST_S);
+            next.spread = spread * self.constraints.spread;
         }
     }
 }

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use notes::Note;
 
 use super::FedNote;
+use crate::generator::phrasing::Sampled;
 
 /// The most notes that the history remembers individually when the take ends. Half of its capacity, so that notes from
 /// before the take stay, however long the take is.
 pub const MOST_REMEMBERED: usize = 256;
-/// The most notes that can be replayed: a quarter of an hour of dense music, 320 KiB.
+/// The most notes that can be replayed: a quarter of an hour of dense music, 384 KiB.
 const MOST_REPLAYABLE: usize = 8192;
 
 /// The older notes of a take. Times are in seconds since the hand-over.
@@ -21,7 +22,7 @@ pub struct Past {
     /// Sum of the steps of notes no longer in `fed` that came before its first one, in seconds.
     dropped_s: f64,
     /// Whether Antiphon played the note, and the note as it was played.
-    played: VecDeque<(bool, Note)>,
+    played: VecDeque<(bool, Sampled)>,
     /// The onset of the last note that is no longer in `played`.
     dropped_onset: Option<f64>,
     /// Number of Antiphon's notes, including those no longer kept.
@@ -32,7 +33,7 @@ pub struct Past {
 
 impl Past {
     /// Adds a note, as it was fed to the network and as it was played.
-    pub fn push(&mut self, fed: FedNote, note: Note) {
+    pub fn push(&mut self, fed: FedNote, note: Sampled) {
         self.own += u32::from(fed.by_antiphon);
         self.joined |= !fed.by_antiphon;
         if self.fed.len() == MOST_REMEMBERED {
@@ -41,7 +42,7 @@ impl Past {
         if self.played.len() == MOST_REPLAYABLE
             && let Some((_, oldest)) = self.played.pop_front()
         {
-            self.dropped_onset = Some(oldest.onset);
+            self.dropped_onset = Some(oldest.note.onset);
         }
         self.played.push_back((fed.by_antiphon, note));
         self.fed.push_back(fed);
@@ -74,7 +75,7 @@ impl Past {
 
     /// The latest onset.
     pub fn latest_onset(&self) -> Option<f64> {
-        self.played.back().map(|(_, note)| note.onset)
+        self.played.back().map(|(_, played)| played.note.onset)
     }
 
     /// The notes to be remembered individually, and the sum of the steps of those before them, in seconds.
@@ -84,12 +85,12 @@ impl Past {
 
     /// The notes that can be replayed: Antiphon's own or the player's.
     pub fn played(&self, own: bool) -> impl Iterator<Item = Note> {
-        self.played.iter().filter(move |(by_antiphon, _)| *by_antiphon == own).map(|(_, note)| *note)
+        self.played.iter().filter(move |(by_antiphon, _)| *by_antiphon == own).map(|(_, played)| played.note)
     }
 
     /// At most `most` of the latest notes, whoever played them, in order.
-    pub fn latest(&self, most: usize) -> impl Iterator<Item = Note> {
-        self.played.range(self.played.len().saturating_sub(most)..).map(|(_, note)| *note)
+    pub fn latest(&self, most: usize) -> impl Iterator<Item = Sampled> {
+        self.played.range(self.played.len().saturating_sub(most)..).map(|(_, played)| *played)
     }
 
     /// The time from which the take can be replayed, a whole number of bars after the hand-over; `None`: all of it can
@@ -119,7 +120,7 @@ mod tests {
                     speed: 2.0,
                     moment: Conditioning::default(),
                 },
-                note(n),
+                Sampled::whole(note(n)),
             );
         };
         (0..MOST_REPLAYABLE).for_each(|n| push(&mut past, n));

@@ -13,7 +13,7 @@ use model::search::{Judge, Search, Takes, take_seed};
 use model::{BatchDecoder, Decoder, Markov};
 use notes::Note;
 
-use crate::generator::phrasing::{Cue, Phrasing, Trail, as_fed};
+use crate::generator::phrasing::{Cue, Phrasing, Sampled, Trail, as_fed};
 
 /// The search for a take and the notes it has chosen; see the [module documentation](self).
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Plan {
     /// Rejected takes of the phrase, in seconds since the hand-over: this one must differ from them.
     rejected: Vec<Vec<Note>>,
     /// The chosen notes that are not played yet, in seconds of the take.
-    notes: VecDeque<Note>,
+    notes: VecDeque<Sampled>,
     /// Number of notes planned since the hand-over or the latest change.
     planned: usize,
     /// The batch decoder, kept for the next plan.
@@ -41,7 +41,7 @@ pub struct PlanStart<'a> {
     pub learned: &'a Markov,
     /// When the next note may come.
     pub cue: Cue,
-    /// What was played since the hand-over, in seconds of the take.
+    /// What was played since the hand-over, in seconds of the take, without the limits on its length.
     pub so_far: Vec<Note>,
     /// Number of notes left in the take.
     pub left: usize,
@@ -84,7 +84,7 @@ impl Plan {
     }
 
     /// Removes and returns the next planned note.
-    pub fn next(&mut self) -> Option<Note> {
+    pub fn next(&mut self) -> Option<Sampled> {
         self.notes.pop_front()
     }
 
@@ -134,8 +134,9 @@ struct TakeBatch<'a> {
     cues: Vec<Cue>,
     trails: Vec<Trail>,
     /// The notes as they sound, by take.
-    played: Vec<Vec<Note>>,
-    /// The notes at the phrase's pace, by take, so that speed and density do not affect the critic.
+    played: Vec<Vec<Sampled>>,
+    /// The notes at the phrase's pace and without the limits on their length, by take, so that settings do not affect the
+    /// critic.
     judged: Vec<Vec<Note>>,
 }
 
@@ -144,13 +145,14 @@ impl Takes for TakeBatch<'_> {
         let (speed, pace) = (self.phrasing.speed(), self.phrasing.pace_factor());
         let drawn = self.phrasing.sample_all(self.batch, &self.trails, self.learned, &self.cues);
         let mut all = Vec::with_capacity(drawn.len());
-        for (take, note) in drawn.into_iter().enumerate() {
+        for (take, sampled) in drawn.into_iter().enumerate() {
+            let Sampled { note, .. } = sampled;
             let (cue, trail) = (&mut self.cues[take], &mut self.trails[take]);
-            let next = as_fed(cue.previous, &note, speed);
+            let next = as_fed(cue.previous, &sampled.unlimited(), speed);
             trail.push(&note, &next, true);
             *cue = Cue { index: cue.index + 1, previous: Some(note.onset), pause: 0.0, ..*cue };
-            self.played[take].push(note);
-            self.judged[take].push(at_pace(&note, pace));
+            self.played[take].push(sampled);
+            self.judged[take].push(at_pace(&sampled.unlimited(), pace));
             all.push(next);
         }
         self.batch.feed(&all);

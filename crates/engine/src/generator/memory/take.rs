@@ -20,7 +20,7 @@ use super::script::{Script, replayed};
 use super::{PhraseHistory, SnapshotPool};
 use crate::generator::analysis::PhraseAnalysis;
 use crate::generator::grid::Beats;
-use crate::generator::phrasing::{Cue, Phrasing, Trail, phrase_beats};
+use crate::generator::phrasing::{Cue, Phrasing, Sampled, Trail, phrase_beats};
 use crate::generator::pulse::Pulse;
 use crate::link::messages::{Begin, Generated, REACTION_S, Revision, Source, TimelinePosition, loop_beats};
 use crate::settings::{BeatSource, GenerationParams, Length};
@@ -55,8 +55,10 @@ pub struct TakeSettings {
 #[derive(Debug)]
 struct Step {
     author: Author,
-    /// Onset in seconds since the hand-over.
+    /// As it sounds. Onset in seconds since the hand-over.
     note: Note,
+    /// How long it would sound without the limits, in seconds.
+    unlimited_s: f64,
     /// As it was fed to the network, at `speed`.
     fed: Successor,
     /// The other inputs at the note's onset.
@@ -77,6 +79,11 @@ enum Author {
 }
 
 impl Step {
+    /// The note with its length without the limits.
+    fn sampled(&self) -> Sampled {
+        Sampled { note: self.note, unlimited_s: self.unlimited_s }
+    }
+
     fn is_by_antiphon(&self) -> bool {
         matches!(self.author, Author::Network { .. })
     }
@@ -229,12 +236,21 @@ impl Take {
             self.done = true;
             return send(Generated { revision, index, note: None });
         }
-        let note = if self.is_sampled() { Some(self.sample(memory, decoder, index)) } else { self.next_scripted() };
-        let note = if self.fills_loop(note) { self.close_loop(note.is_some()) } else { note };
+        let next = if self.is_sampled() {
+            Some(self.sample(memory, decoder, index))
+        } else {
+            self.next_scripted().map(Sampled::whole)
+        };
+        let next = if self.fills_loop(next.map(|next| next.note)) {
+            self.close_loop(next.is_some()).map(Sampled::whole)
+        } else {
+            next
+        };
+        let note = next.map(|next| next.note);
         let sent = send(Generated { revision, index, note });
-        if let Some(note) = note {
+        if let Some(sampled) = next {
             let next = if self.is_sampled() { 0 } else { self.next };
-            self.feed(decoder, note, Author::Network { next }, self.phrasing.speed());
+            self.feed(decoder, sampled, Author::Network { next }, self.phrasing.speed());
         }
         let over = |note: Note| ends && matches!(length, Length::Seconds(end) if note.onset >= end);
         self.done = note.is_none_or(over);
@@ -293,20 +309,20 @@ impl Take {
     }
 
     /// Takes the next note from the plan; draws one if the plan is empty.
-    fn sample(&mut self, memory: &PhraseHistory, decoder: &mut Decoder, index: u32) -> Note {
+    fn sample(&mut self, memory: &PhraseHistory, decoder: &mut Decoder, index: u32) -> Sampled {
         if let Some(note) = self.plan.next() {
             return note;
         }
         let cue = self.cue(index);
-        let own = self.notes.past.latest(MAX_NOTES).chain(self.notes.steps.iter().map(|step| step.note));
+        let so_far = self.notes.past.latest(MAX_NOTES).chain(self.notes.steps.iter().map(Step::sampled));
+        let so_far = so_far.map(|sampled| sampled.unlimited()).collect();
         // Past the last note of the turn, the network plays only until a loop is full.
         let left = match self.settings.length {
             Length::Notes(all) if index < all => all - index,
             _ => u32::MAX,
         };
         let (phrasing, trail, learned) = (&self.phrasing, &self.trail, &memory.learned);
-        self.plan
-            .extend(decoder, PlanStart { phrasing, trail, learned, cue, so_far: own.collect(), left: left as usize });
+        self.plan.extend(decoder, PlanStart { phrasing, trail, learned, cue, so_far, left: left as usize });
         self.plan.next().unwrap_or_else(|| self.phrasing.sample(decoder, &self.trail, &memory.learned, &cue))
     }
 
@@ -395,11 +411,11 @@ impl Take {
             return; // both struck the same key: one note
         }
         let above: Vec<_> =
-            self.notes.steps.iter().skip(place).map(|step| (step.note, step.author, step.speed)).collect();
+            self.notes.steps.iter().skip(place).map(|step| (step.sampled(), step.author, step.speed)).collect();
         self.roll_back(decoder, place);
-        self.feed(decoder, note, author, speed);
-        for (note, author, speed) in above {
-            self.feed(decoder, note, author, speed);
+        self.feed(decoder, Sampled::whole(note), author, speed);
+        for (sampled, author, speed) in above {
+            self.feed(decoder, sampled, author, speed);
         }
     }
 

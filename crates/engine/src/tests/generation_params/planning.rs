@@ -45,13 +45,14 @@ impl Takes for OneByOne<'_> {
     fn play(&mut self) {
         let (speed, pace) = (self.phrasing.speed(), self.phrasing.pace_factor());
         for Alone { decoder, trail, cue, notes, judged } in &mut self.takes {
-            let note = self.phrasing.sample(decoder, trail, self.learned, cue);
-            let next = as_fed(cue.previous, &note, speed);
+            let sampled = self.phrasing.sample(decoder, trail, self.learned, cue);
+            let (note, unlimited) = (sampled.note, sampled.unlimited());
+            let next = as_fed(cue.previous, &unlimited, speed);
             decoder.feed(&next);
             trail.push(&note, &next, true);
             *cue = Cue { index: cue.index + 1, previous: Some(note.onset), pause: 0.0, ..*cue };
             notes.push(note);
-            judged.push(Note { onset: note.onset * pace, duration: note.duration * pace, ..note });
+            judged.push(Note { onset: note.onset * pace, duration: unlimited.duration * pace, ..note });
         }
     }
 
@@ -108,7 +109,7 @@ fn a_plan_is_the_take_that_the_search_chooses() {
         // A single plan as long as the reference.
         plan.set_planned(count);
         plan.extend(&session.decoder, PlanStart { phrasing, trail, learned, cue, so_far: vec![], left: usize::MAX });
-        let planned: Vec<Note> = std::iter::from_fn(|| plan.next()).collect();
+        let planned: Vec<Note> = std::iter::from_fn(|| plan.next()).map(|sampled| sampled.note).collect();
         assert_eq!(planned, takes.takes[chosen].notes, "{generation:?}");
         others +=
             usize::from(planned != Session::new(&session.phrase_as_steps(), 70, 0.5).play(&generation, count as u32));
@@ -131,7 +132,7 @@ fn new_takes_are_unlike_the_ones_before() {
         plan.set_planned(32);
         let cue = Cue { seed, index: 0, previous, floor: 0.0, pause: 0.0 };
         plan.extend(&session.decoder, PlanStart { phrasing, trail, learned, cue, so_far: vec![], left: usize::MAX });
-        std::iter::from_fn(|| plan.next()).collect()
+        std::iter::from_fn(|| plan.next()).map(|sampled| sampled.note).collect()
     };
     let (mut free, mut apart) = (0.0, 0.0);
     for seed in 0..12 {

@@ -5,7 +5,7 @@ use notes::Note;
 
 use super::super::FedNote;
 use super::{Author, CORRECTED, STATES, Step, Take};
-use crate::generator::phrasing::as_fed;
+use crate::generator::phrasing::{Sampled, as_fed};
 
 impl Take {
     /// Filters and corrects the notes: Antiphon's stay if `kept`, given index and note, returns `true`, and end by
@@ -35,7 +35,12 @@ impl Take {
         let mut next = self.next;
         for (step, note) in self.notes.steps.iter().zip(keep).skip(same) {
             match (note, step.author) {
-                (Some(note), author) => again.push((note, author, step.speed)),
+                (Some(note), author) => {
+                    // A corrected duration is how long the note did sound.
+                    let same = note.duration == step.note.duration;
+                    let unlimited_s = if same { step.unlimited_s } else { note.duration };
+                    again.push((Sampled { note, unlimited_s }, author, step.speed));
+                }
                 (None, Author::Network { next: after }) => next = next.min(after.saturating_sub(1)),
                 (None, Author::Player { .. }) => {}
             }
@@ -48,13 +53,14 @@ impl Take {
         } else {
             self.roll_back(decoder, same);
         }
-        for (note, author, speed) in again {
-            self.feed(decoder, note, author, speed);
+        for (sampled, author, speed) in again {
+            self.feed(decoder, sampled, author, speed);
         }
     }
 
     /// Feeds a note to the network and adds it as the latest.
-    pub(super) fn feed(&mut self, decoder: &mut Decoder, note: Note, author: Author, speed: f64) {
+    pub(super) fn feed(&mut self, decoder: &mut Decoder, sampled: Sampled, author: Author, speed: f64) {
+        let Sampled { note, unlimited_s } = sampled;
         if self.notes.steps.len() >= STATES {
             // Two, since the first one left must have a snapshot.
             self.retire_oldest();
@@ -63,12 +69,12 @@ impl Take {
         let needed = self.notes.steps.back().is_none_or(|last| last.before.is_none());
         let before = needed.then(|| self.snapshot_pool.snapshot(decoder));
         let trail = self.trail.clone();
-        let fed = as_fed(self.latest_onset(), &note, speed);
+        let fed = as_fed(self.latest_onset(), &sampled.unlimited(), speed);
         let by_antiphon = matches!(author, Author::Network { .. });
         let moment = self.conditioning(note.onset, self.index() + u32::from(by_antiphon), decoder.conditioning());
         decoder.feed_at(&fed, moment);
         self.trail.push(&note, &fed, by_antiphon);
-        self.notes.steps.push_back(Step { author, note, fed, moment, speed, before, trail });
+        self.notes.steps.push_back(Step { author, note, unlimited_s, fed, moment, speed, before, trail });
     }
 
     /// Rolls back to before the note at this place, and drops it and all after it.
@@ -97,7 +103,7 @@ impl Take {
         if let Some(step) = self.notes.steps.pop_front() {
             let fed =
                 FedNote { note: step.fed, by_antiphon: step.is_by_antiphon(), speed: step.speed, moment: step.moment };
-            self.notes.past.push(fed, step.note);
+            self.notes.past.push(fed, step.sampled());
             self.snapshot_pool.0.extend(step.before);
         }
     }
