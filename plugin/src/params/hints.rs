@@ -56,7 +56,7 @@ pub fn hint(id: &str) -> Option<&'static str> {
         "low" => "The lowest note Antiphon plays.",
         "high" => "The highest note Antiphon plays.",
         "poly" => "How many of Antiphon's notes may sound at once.",
-        "longest" => "The longest note Antiphon plays.",
+        "longest" => "Longer notes are cut short at this length. Nothing else changes.",
         "repeats" => {
             "How often Antiphon may repeat a note in a row. If no other note is allowed, it repeats more often."
         }
