@@ -129,6 +129,27 @@ impl SessionHarness {
     }
 }
 
+/// Where nobody could foresee the hand-over, the first note is drawn as without a search, so that it does not wait for one;
+/// from the second note on, the search chooses.
+#[test]
+fn the_first_note_after_a_trigger_does_not_wait_for_the_search() {
+    let played = |search, called| {
+        let mut harness = SessionHarness::new();
+        for number in 0..40u8 {
+            harness.send(Message::Finished(note(1.2 + 0.3 * f64::from(number), 60 + number % 7)));
+        }
+        let generation = GenerationParams { search, ..GENERATION };
+        let (source, length) = (Source::Continue, Length::Open);
+        let (revision, at, position) = (Revision(1), 13.5, POSITION);
+        harness.send(Message::Begin(Begin { revision, at, number: 0, source, called, position, generation, length }));
+        harness.notes(40)
+    };
+    let [alone, searched] = [1, 16].map(|search| played(search, true));
+    assert_eq!(searched[0], alone[0]);
+    assert_ne!(searched[1..], alone[1..], "the search does choose");
+    assert_ne!(played(16, false)[0], alone[0], "a hand-over that can be foreseen is searched from the first note on");
+}
+
 /// However far ahead notes were generated, a rollback leads to the same notes.
 #[test]
 fn a_change_does_not_depend_on_the_look_ahead() {

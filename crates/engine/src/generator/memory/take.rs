@@ -314,6 +314,10 @@ impl Take {
             return note;
         }
         let cue = self.cue(index);
+        if self.begin.called && index == 0 {
+            // Nobody could foresee this hand-over, so the first note must not wait for a plan.
+            return self.phrasing.sample(decoder, &self.trail, &memory.learned, &cue);
+        }
         let so_far = self.notes.past.latest(MAX_NOTES).chain(self.notes.steps.iter().map(Step::sampled));
         let so_far = so_far.map(|sampled| sampled.unlimited()).collect();
         // Past the last note of the turn, the network plays only until a loop is full.
