@@ -1,16 +1,16 @@
 //! *First note*: if the model wants to enter immediately, its first note comes at the latest in the block after the
 //! hand-over.
 //!
-//! Special weights make it want to: they put nearly all probability on the shortest possible step. A step cannot be
-//! shorter than the silence before the hand-over; that silence is chosen to end just before the end of a step bin, so
-//! that the entry falls in what is left of the bin.
+//! The search is on, as by default. Special weights make the model want to enter: they put nearly all probability on the
+//! shortest possible step. A step cannot be shorter than the silence before the hand-over; that silence is chosen to end just
+//! before the end of a step bin, so that the entry falls in what is left of the bin.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use model::encoding::{TIMES, time_range};
-use model::{Kind, Weights};
+use model::{Kind, Weights, critic};
 use test_host::{Audio, Blocks, Event, Pace, Performer, Plugin, SortedOutput, Timed, Timeline};
 
 use super::render::{Setup, prepare};
@@ -30,6 +30,9 @@ const LEFT_S: f64 = 0.0008;
 const SILENCE_S: f64 = 0.3;
 /// Time from one hand-over to the next, in samples.
 const PERIOD: u64 = 40_000;
+/// Number of notes in a phrase, enough for a search, and the time from one to the next, in samples.
+const PHRASE: u64 = critic::MIN_NOTES as u64;
+const STEP: u64 = 1_500;
 /// If the audio thread is ever late by this much, the machine is busy and the render says nothing.
 const BUSY: Duration = Duration::from_millis(1);
 const ATTEMPTS: usize = 5;
@@ -97,8 +100,13 @@ fn render(context: &Context, case: &Case, pace: Pace) -> Result<Vec<u64>> {
     let mut turns = Vec::new();
     for index in 0..CASES / RENDERS {
         // At varying samples within a block.
-        let onset = 2_000 + index * PERIOD + index * 7 % BLOCK;
+        let onset = 2_000 + PHRASE * STEP + index * PERIOD + index * 7 % BLOCK;
         let (key, turn) = (60 + (index % 12) as u8, onset + waited);
+        for before in (1..PHRASE).rev() {
+            let at = onset - before * STEP;
+            events.push(Timed { at, event: Event::note_on(0, key + before as u8, 80) });
+            events.push(Timed { at: at + STEP / 2, event: Event::note_off(0, key + before as u8) });
+        }
         let held = waited - (SILENCE_S * RATE) as u64;
         events.push(Timed { at: onset, event: Event::note_on(0, key, 80) });
         events.push(Timed { at: onset + held, event: Event::note_off(0, key) });
@@ -143,5 +151,5 @@ fn impatient() -> Result<Weights> {
     for (bin, bias) in bias.iter_mut().take(TIMES).enumerate() {
         *bias = -20.0 * bin as f32;
     }
-    Ok(Weights::new(random.card, tensors)?)
+    Ok(Weights::new(random.card, tensors)?.with_critic(critic::random(3))?)
 }

@@ -315,7 +315,7 @@ impl Take {
         }
         let cue = self.cue(index);
         if self.begin.called && index == 0 {
-            // Nobody could foresee this hand-over, so the first note must not wait for a plan.
+            // A trigger or a button cannot be foreseen, so the first note must not wait for a plan.
             return self.phrasing.sample(decoder, &self.trail, &memory.learned, &cue);
         }
         let so_far = self.notes.past.latest(MAX_NOTES).chain(self.notes.steps.iter().map(Step::sampled));
