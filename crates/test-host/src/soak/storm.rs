@@ -174,13 +174,20 @@ impl Session<'_> {
             audio.reset();
             report.resets += 1;
         }
+        let start = audio.now();
         let before = self.loads.load(Ordering::SeqCst);
         let output = audio.block(frames, &events, player.timeline.as_ref())?;
         // Loads between two blocks count too, and a load during a block may take effect in the next one.
         let after = self.loads.load(Ordering::SeqCst);
         let loaded = after % 2 == 1 || after != self.seen;
         self.seen = before;
-        let playing = player.timeline.as_ref().is_some_and(|timeline| timeline.playing);
+        // What an event says at the first sample replaces what the host says of the block.
+        let told_at_start = events.iter().rev().filter(|timed| timed.at == start).find_map(|timed| match timed.event {
+            Event::Transport(told) => Some(told.is_playing()),
+            _ => None,
+        });
+        let rolls = || player.timeline.as_ref().is_some_and(|timeline| timeline.playing);
+        let playing = told_at_start.filter(|_| frames > 0).unwrap_or_else(rolls);
         referee.judge(&Block { frames, input: &events, output, playing, reset, loaded }, self.name, report);
         drop(audio.take_outputs());
         report.blocks += 1;
