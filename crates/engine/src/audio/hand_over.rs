@@ -355,7 +355,8 @@ impl<E: Copy> AudioSide<E> {
             // Also the notes still ringing from an earlier turn.
             self.end_sounding(moment.offset, out);
         }
-        if reason != EndReason::Over {
+        // In real time, what has not been received by now is void.
+        if reason != EndReason::Over && self.connection.offline_wait.is_offline() {
             self.await_notes_until(moment);
         }
         let Turn::Antiphon(take) = self.turns.turn else {

@@ -12,6 +12,7 @@ use crate::settings::Rhythm;
 const APART_S: f64 = WINDOW_S + 0.001;
 /// A line that lies less than this before a time, in beats, has not passed, since hosts round positions.
 const SAME_BEAT: f64 = 1e-5;
+
 /// Maps seconds of a take to beats.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Beats {
